@@ -1,0 +1,31 @@
+"""What a rule is: one fault, one class, one file; its docstring is its page."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from typing import ClassVar
+
+from ..schema import Finding
+from .view import View
+
+
+class Rule(ABC):
+    """One fault that a run can show.
+
+    Whoever writes a rule gives `code`, `name` (after the fault, not the remedy), `since`, a
+    docstring with the sections "What it means", "Why is this bad?", "How it is measured",
+    "Threshold" (with its source or calibration) and "What to do", and `check`. `check` is pure:
+    it reads the run, writes nothing, and yields findings whose every number was measured. It
+    must yield nothing for a run that lacks what it needs (short, empty, all NaN). Sick and
+    healthy examples of each code live in `evenflow.zoo`.
+    """
+
+    code: ClassVar[str]
+    name: ClassVar[str]
+    since: ClassVar[str] = "0.1"
+    status: ClassVar[str] = "stable"  # preview, stable, deprecated or removed
+
+    @abstractmethod
+    def check(self, view: View) -> Iterable[Finding]:
+        """Yield what is wrong; nothing when all is well or cannot be judged."""

@@ -1,0 +1,94 @@
+"""Channels: what one number of a sampled step is about, and the record of one sampled step."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+#: Metrics of a site. "core" ones are taken at every sampled step, "dear" ones at fewer.
+#: Forward, over the elements of the site's output x (large tensors are subsampled):
+SITE_METRICS: dict[str, str] = {
+    "rms": "root mean square of x",
+    "mean": "mean of x",
+    "absmax": "largest |x| (inf or NaN if x holds one)",
+    "zeros": "share of elements exactly 0",
+    "saturated": "share of elements past an asymptote, |f'| < 1 % of its maximum (activations)",
+    "nonfinite": "number of NaN and Inf elements of x",
+    "dead": "share of units no gradient reached in any batch of the window, among units observed",
+    "observed": "number of batches in the window that `dead` speaks of (at most 64)",
+    "spread": "dear: 1 - c, c = mean cosine-like similarity of two samples' x (theory's 1-c)",
+    "slope": "dear: sqrt(E f'(z)^2) of an activation",
+    "entropy": "dear: attention entropy / log(number of keys), mean over heads and queries; 1 = even",
+    "entropy_min": "dear: the same, of the least even head",
+    "logit_max": "dear: largest |q.k| / sqrt(d) of an attention",
+    "row_sum": "dear: mean over samples of x summed over its last dim (1 after a softmax)",
+    "negative": "dear: share of elements below 0",
+    "feature_low": "dear, inputs and targets: 5th percentile over features of the feature's rms",
+    "feature_high": "dear, inputs and targets: largest rms of a feature",
+    "outlier": "dear, inputs and targets: largest |x - median| / (IQR/1.349) over features",
+    "integer": "dear, inputs and targets: 1 if every element is a whole number",
+    "std": "dear, inputs and targets: standard deviation over all elements",
+    # Backward, over delta = dL/d(output), gradients unscaled if a GradScaler is in use:
+    "delta": "rms of delta at the site's output",
+    "delta_zeros": "share of elements of delta exactly 0",
+    "delta_nonfinite": "number of NaN and Inf elements of delta",
+    "delta_subnormal": "share of delta's non-zero elements below the smallest normal of its dtype, "
+    "as it stands in memory (scaled)",
+}
+#: Metrics of an edge, from `Channel.id` (the site) back to its input `Channel.edge` (a site too).
+EDGE_METRICS: dict[str, str] = {
+    "delta_in": "rms of the part of delta that this site sends back to that input",
+    "share": "<delta_k, delta> / |delta|^2 at the fork `edge`: this branch's signed share, sum 1",
+}
+#: Metrics of a parameter (`Channel.id` indexes `Run.params`).
+PARAM_METRICS: dict[str, str] = {
+    "grad": "2-norm of the gradient the optimizer used (unscaled, reduced)",
+    "grad_absmax": "largest |gradient| (inf or NaN if it holds one)",
+    "grad_zeros": "share of elements of the gradient exactly 0",
+    "weight": "2-norm of the parameter before the update",
+    "update": "2-norm of the applied update: |w_after - w_before|",
+}
+#: Metrics of the step (`Channel.id` is 0).
+STEP_METRICS: dict[str, str] = {
+    "loss": "sum of the scalars backward was called on (unscaled)",
+    "lr": "learning rate of the first parameter group",
+    "momentum": "momentum (or beta1) of the first parameter group",
+    "weight_decay": "of the first parameter group",
+    "grad_norm": "2-norm of all gradients together",
+    "scale": "GradScaler's scale",
+    "optimizer": "index of the optimizer that made this update, in `Run.meta['optimizers']`",
+    "backwards": "outermost backward passes within the step (micro-batches, several losses)",
+    "wall": "seconds this step took, Evenflow included",
+    "bare": "seconds an unsampled step takes (median of the latest)",
+    "cost": "seconds Evenflow itself took in this step",
+}
+
+
+class Channel(NamedTuple):
+    """What a number is about. `of` is "site", "edge", "param" or "step"."""
+
+    of: str
+    id: int
+    metric: str
+    edge: int = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """All that was measured at one sampled step.
+
+    Attributes:
+        step: number of completed parameter updates before this one (0 is the first step).
+        channels: what each value is about; the same tuple object is reused while it holds.
+        values: float64, same length as `channels`; a value that could not be had is left out,
+            never filled in; NaN means that NaN was measured (nonfinite counts say so too).
+        source: "measured" by the tape or "predicted" by a forecast.
+    """
+
+    step: int
+    channels: tuple[Channel, ...]
+    values: npt.NDArray[np.float64]
+    source: str = "measured"

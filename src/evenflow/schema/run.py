@@ -1,0 +1,100 @@
+"""A run: all that is known of one training, as arrays a rule can read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .channels import Channel
+from .site import Site
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One parameter tensor (shared ones appear once).
+
+    Attributes:
+        name: root name and qualified name ("MLP.layers.3.weight").
+        trainable: `requires_grad` when last seen.
+        optimizer: index in `Run.meta["optimizers"]` of the optimizer that holds it, -1 if none.
+    """
+
+    id: int
+    name: str
+    shape: tuple[int, ...]
+    dtype: str = "float32"
+    trainable: bool = True
+    optimizer: int = -1
+
+    @property
+    def size(self) -> int:
+        """Number of elements."""
+        n = 1
+        for d in self.shape:
+            n *= d
+        return n
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened once: what, when, and its particulars (plain JSON types).
+
+    Kinds: "nonfinite" (guard), "skipped" (guard or GradScaler skipped an update), "stopped"
+    (Evenflow stopped watching after an error of its own), "thinned" (old steps were dropped),
+    "note" (free text the report should show, e.g. sampling changed the random stream).
+    """
+
+    kind: str
+    step: int
+    detail: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One training as measured (or predicted).
+
+    Attributes:
+        name: of the file or the script.
+        meta: plain JSON types. Keys that rules may use: "optimizers" (list of dicts with "class",
+            "lr", "params"), "ended" ("" while running or killed, "closed", "error: ..."),
+            "script", "argv", "torch", "device", "every", "note".
+        steps: int64 [T], numbers of the sampled steps, rising.
+        columns: float64 [T] for each channel, NaN where it was not measured at that step.
+        curve_steps, curve_loss: the loss at (nearly) every step, also unsampled ones [N], [N].
+        events: in order.
+        source: "measured" or "predicted".
+    """
+
+    name: str
+    meta: Mapping[str, Any]
+    sites: tuple[Site, ...]
+    params: tuple[Parameter, ...]
+    steps: Ints
+    columns: Mapping[Channel, Floats]
+    curve_steps: Ints
+    curve_loss: Floats
+    events: tuple[Event, ...] = ()
+    source: str = "measured"
+
+    def site(self, id: int, metric: str) -> Floats | None:
+        """Column [T] of a site's metric; None if it was never measured."""
+        return self.columns.get(Channel("site", id, metric))
+
+    def edge(self, id: int, input: int, metric: str) -> Floats | None:
+        """Column [T] of what site `id` sends back to its input site; None if never measured."""
+        return self.columns.get(Channel("edge", id, metric, input))
+
+    def param(self, id: int, metric: str) -> Floats | None:
+        """Column [T] of a parameter's metric; None if it was never measured."""
+        return self.columns.get(Channel("param", id, metric))
+
+    def step(self, metric: str) -> Floats | None:
+        """Column [T] of a step's metric; None if it was never measured."""
+        return self.columns.get(Channel("step", 0, metric))

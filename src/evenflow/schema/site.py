@@ -1,0 +1,74 @@
+"""A site: one place in the network that the tape can measure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+#: What a site does, in the words rules use. A site's kind decides which readings it has.
+KINDS = (
+    "input",  # a tensor that entered a root module (data, not a computation)
+    "affine",  # linear, conv, bilinear: has weights, mixes units
+    "recurrent",  # fused RNN, LSTM, GRU: opaque inside
+    "activation",  # elementwise non-linearity
+    "norm",  # batch, layer, group, instance, RMS normalisation
+    "attention",  # scaled_dot_product_attention, multi-head attention
+    "softmax",  # softmax and log_softmax (sigmoid before a BCE is an activation)
+    "join",  # add, cat, stack, mul of two computed tensors: branches meet
+    "embedding",
+    "pool",
+    "dropout",
+    "matmul",  # product of two computed tensors
+    "loss",  # a loss function; its shape is () unless reduction="none"
+    "custom",  # custom autograd.Function, checkpointed region: opaque
+    "other",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """One node or module call the tape can measure.
+
+    A site is told apart from others by (root, path, op, index, call): the same line of code
+    in the same module call has the same site at every step.
+
+    Attributes:
+        id: position in `Run.sites`; sites are in forward order of first sight.
+        root: name of the root module that was called ("MLP", "MLP#2"), "" outside of any.
+        path: module path inside the root ("layers.3"), "" for the root's own forward.
+        op: what was computed, lower case ("linear", "sigmoid", "add", "cross_entropy", "input").
+        kind: one of `KINDS`.
+        index: how many sites with the same op came before it in the same module call.
+        call: how many times the module had been called before in this step (unrolled RNN, GAN).
+        shape: shape of the output, batch first as a rule.
+        dtype: of the output, torch's name without "torch." ("float32").
+        inputs: ids of the sites whose outputs it reads (views are looked through).
+        params: names of the parameters it reads, as in `Parameter.name`.
+    """
+
+    id: int
+    root: str
+    path: str
+    op: str
+    kind: str
+    index: int = 0
+    call: int = 0
+    shape: tuple[int, ...] = ()
+    dtype: str = "float32"
+    inputs: tuple[int, ...] = ()
+    params: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """What a person reads: "layers.3 sigmoid", with "#2" (index) and "@5" (call) if needed."""
+        place = ".".join(p for p in (self.root, self.path) if p)
+        index = f"#{self.index}" if self.index else ""
+        call = f" @{self.call}" if self.call else ""
+        return f"{place} {self.op}{index}{call}".strip()
+
+    @property
+    def size(self) -> int:
+        """Number of elements of the output."""
+        n = 1
+        for d in self.shape:
+            n *= d
+        return n
