@@ -1,0 +1,13 @@
+"""What every test needs: one thread a process, Evenflow's own errors raised, a clean environment."""
+
+from __future__ import annotations
+
+import os
+
+# Before torch or numpy is imported anywhere: their pools are sized then. Two test processes with
+# two threads each would fight for two cores.
+for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+    os.environ[variable] = "1"
+for variable in [name for name in os.environ if name.startswith("EVENFLOW_")]:
+    del os.environ[variable]
+os.environ["EVENFLOW_STRICT"] = "1"

@@ -1,0 +1,118 @@
+"""The project's promises about itself: names, layers, light imports, docs that point at files."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+LIGHT = ("schema", "store", "rules", "words", "report", "cli")
+#: Fails when torch came in; what it is given runs first.
+NO_TORCH = "{}\nimport sys\nassert 'torch' not in sys.modules, 'torch was imported'"
+
+
+def python(code: str, **options: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=120, **options
+    )  # type: ignore[call-overload]
+
+
+@pytest.mark.parametrize("name", LIGHT)
+def test_light_modules_do_not_import_torch(name: str) -> None:
+    done = python(NO_TORCH.format(f"import evenflow.{name}"))
+    assert done.returncode == 0, done.stderr
+
+
+def test_judging_and_reporting_do_not_import_torch() -> None:
+    """Late imports count as well: the public names that must work on a machine without torch."""
+    done = python(
+        NO_TORCH.format("import evenflow\nevenflow.load, evenflow.diagnose\nevenflow.rules.REGISTRY")
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_torch_check_can_fail() -> None:
+    done = python(NO_TORCH.format("import torch"))
+    assert done.returncode == 1
+    assert "torch was imported" in done.stderr
+
+
+def test_all_is_what_can_be_had() -> None:
+    import evenflow
+
+    assert sorted(evenflow.__all__) == list(evenflow.__all__)
+    assert len(set(evenflow.__all__)) == len(evenflow.__all__)
+    for name in evenflow.__all__:
+        assert getattr(evenflow, name) is not None, name
+    with pytest.raises(AttributeError, match="no_such_name"):
+        evenflow.no_such_name  # noqa: B018
+
+
+def test_no_public_name_is_shadowed_by_a_module() -> None:
+    """`import evenflow.x` would replace a public function `x` by the module."""
+    import types
+
+    import evenflow
+
+    modules = {p.stem for p in (ROOT / "src/evenflow").iterdir()} - {"__init__", "__pycache__"}
+    shadowed = {
+        name
+        for name in modules & set(evenflow.__all__)
+        if not isinstance(getattr(evenflow, name), types.ModuleType)
+    }
+    assert not shadowed
+
+
+def test_imports_go_down_only() -> None:
+    lint = Path(sys.executable).with_name("lint-imports")
+    done = subprocess.run([lint], cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_importing_evenflow_is_cheap() -> None:
+    """Promise 6: under 0.3 s on top of torch; the best of three, for machines are busy."""
+    code = (
+        "import torch, time; t = time.perf_counter(); import evenflow; evenflow.watch;"
+        "print(time.perf_counter() - t)"
+    )
+    took = []
+    for _ in range(3):
+        done = python(code)
+        assert done.returncode == 0, done.stderr
+        took.append(float(done.stdout))
+        if took[-1] < 0.3:
+            return
+    pytest.fail(f"import evenflow took {min(took):.2f} s on top of torch, 0.3 s at most promised")
+
+
+@pytest.mark.parametrize("page", ["docs/architecture.md", "CONTRIBUTING.md", "README.md"])
+def test_paths_named_in_docs_exist(page: str) -> None:
+    text = (ROOT / page).read_text()
+    named = re.findall(r"`((?:src|tests|docs|benchmarks|examples)/[\w./-]+)`", text)
+    if page == "docs/architecture.md":
+        assert len(named) > 10
+    missing = [path for path in named if not (ROOT / path).exists()]
+    assert not missing, f"{page} names what is not there: {missing}"
+
+
+def test_architecture_tells_of_every_layer() -> None:
+    text = (ROOT / "docs/architecture.md").read_text()
+    layers = [p.name for p in (ROOT / "src/evenflow").iterdir() if (p / "__init__.py").exists()]
+    assert not [name for name in layers if f"src/evenflow/{name}" not in text]
+
+
+def test_no_package_host_is_named() -> None:
+    hosts = re.compile(r"py" + r"pi\.org|python" + r"hosted|download\.py" + r"torch|index-url")
+    tracked = subprocess.run(
+        ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True
+    ).stdout.split("\n")
+    if tracked == [""]:
+        pytest.skip("not a git checkout")
+    for name in filter(None, tracked):
+        path = ROOT / name
+        if path.suffix in {".py", ".md", ".toml", ".txt", ".yml", ""} and path.is_file():
+            assert not hosts.search(path.read_text(errors="replace")), name
