@@ -1,0 +1,324 @@
+"""A view of a run: what rules ask of it, worked out once. T rows, S sites, P parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from ..schema import Channel, Run, Site
+from .loss import Loss
+from .series import Bools, Floats, median, ratio
+
+#: Optimizers that divide by the gradient's size: small gradients do not mean small steps.
+ADAPTIVE = (
+    "adam",
+    "rmsprop",
+    "adagrad",
+    "adadelta",
+    "nadam",
+    "radam",
+    "lion",
+    "adafactor",
+    "rprop",
+)
+#: Kinds whose weights make a layer; a norm's scale and shift do not.
+WEIGHTED = ("affine", "recurrent", "embedding", "attention", "custom")
+
+
+class View:
+    """Cached, pure analyses over one run. Nothing here writes to the run.
+
+    All matrices have one row per sampled step and NaN where nothing was measured.
+    """
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+        self.steps = np.asarray(run.steps, dtype=np.int64)
+        self._matrices: dict[tuple[str, str], Floats] = {}
+
+    # --- readings -------------------------------------------------------------------------------
+
+    def _matrix(self, of: str, n: int, metric: str) -> Floats:
+        key = (of, metric)
+        if key not in self._matrices:
+            out = np.full((len(self.steps), n), np.nan)
+            for i in range(n):
+                column = self.run.columns.get(Channel(of, i, metric))
+                if column is not None:
+                    out[:, i] = column
+            out.setflags(write=False)
+            self._matrices[key] = out
+        return self._matrices[key]
+
+    def site(self, metric: str) -> Floats:
+        """[T, S] of a site metric."""
+        return self._matrix("site", len(self.run.sites), metric)
+
+    def param(self, metric: str) -> Floats:
+        """[T, P] of a parameter metric (rows of another optimizer's steps are left out)."""
+        key = ("param/own", metric)
+        if key not in self._matrices:
+            out = self._matrix("param", len(self.run.params), metric).copy()
+            whose = self.step("optimizer")
+            holder = np.array([p.optimizer for p in self.run.params], dtype=np.float64)
+            if not np.isnan(whose).all() and out.size:
+                other = (whose[:, None] != holder[None, :]) & (holder >= 0)[None, :]
+                out[other & ~np.isnan(whose)[:, None]] = np.nan
+            out.setflags(write=False)
+            self._matrices[key] = out
+        return self._matrices[key]
+
+    def step(self, metric: str) -> Floats:
+        """[T] of a step metric, all NaN if never measured."""
+        column = self.run.step(metric)
+        return np.full(len(self.steps), np.nan) if column is None else np.asarray(column)
+
+    @cached_property
+    def edges(self) -> Mapping[tuple[int, int], Floats]:
+        """(site, input) -> [T] rms of delta sent back along that edge."""
+        return {
+            (c.id, c.edge): v
+            for c, v in self.run.columns.items()
+            if c.of == "edge" and c.metric == "delta_in"
+        }
+
+    # --- time -----------------------------------------------------------------------------------
+
+    @cached_property
+    def ruin(self) -> int:
+        """Row from which the run is non-finite (loss, outputs or deltas) for good; T if never."""
+        bad = np.isinf(self.step("loss"))
+        # in a column NaN also means "not measured"; the curve has a value for each of its steps
+        broken = self.run.curve_steps[~np.isfinite(self.run.curve_loss)]
+        bad |= np.isin(self.steps, broken)
+        for metric in ("nonfinite", "delta_nonfinite"):
+            m = self.site(metric)
+            if m.size:
+                bad |= (np.nan_to_num(m) > 0).sum(axis=1) * 2 > (~np.isnan(m)).sum(axis=1)
+        rows = np.flatnonzero(~bad)
+        return len(bad) if not bad.any() else (int(rows[-1]) + 1 if len(rows) else 0)
+
+    @cached_property
+    def sound(self) -> Bools:
+        """[T] rows before the run's ruin, if it has one."""
+        return np.asarray(np.arange(len(self.steps)) < self.ruin)
+
+    @cached_property
+    def late(self) -> Bools:
+        """[T] sound rows of the last quarter of the steps, at least the last three."""
+        n = self.ruin
+        if n == 0:
+            return np.zeros(len(self.steps), dtype=np.bool_)
+        s = self.steps[:n]
+        first = min(int(np.searchsorted(s, s[-1] - (s[-1] - s[0]) / 4)), max(n - 3, 0))
+        rows = np.arange(len(self.steps))
+        return np.asarray((rows >= first) & (rows < n))
+
+    @cached_property
+    def born(self) -> Bools:
+        """[T] sound rows after birth: step 4 on, as statistics of the first steps are blips."""
+        return np.asarray(self.sound & (self.steps >= 4))
+
+    def recent(self, metric: str, of: str = "site") -> Floats:
+        """[S] or [P]: median over the late rows; dear metrics fall back to their last readings."""
+        m = self.param(metric) if of == "param" else self.site(metric)
+        out = median(m[self.late])
+        if np.isnan(out).any() and len(m):
+            sound = m[self.sound]
+            known = ~np.isnan(sound)
+            last3 = known & (np.cumsum(known[::-1], axis=0)[::-1] <= 3)
+            out = np.where(np.isnan(out), median(np.where(last3, sound, np.nan)), out)
+        return out
+
+    def at(self, row: int) -> int:
+        """Step number of a row."""
+        return int(self.steps[row])
+
+    # --- graph ----------------------------------------------------------------------------------
+
+    @property
+    def sites(self) -> tuple[Site, ...]:
+        """The run's sites."""
+        return self.run.sites
+
+    def of_kind(self, *kinds: str) -> list[int]:
+        """Ids of sites of these kinds, in forward order."""
+        return [s.id for s in self.order_sites if s.kind in kinds]
+
+    def parents(self, id: int) -> tuple[int, ...]:
+        """Ids of the sites it reads (those that exist, itself left out)."""
+        n = len(self.sites)
+        return tuple(i for i in self.sites[id].inputs if 0 <= i < n and i != id)
+
+    @cached_property
+    def consumers(self) -> tuple[tuple[int, ...], ...]:
+        """For each site the ids of the sites that read it."""
+        out: list[list[int]] = [[] for _ in self.sites]
+        for s in self.sites:
+            for i in self.parents(s.id):
+                out[i].append(s.id)
+        return tuple(tuple(c) for c in out)
+
+    @cached_property
+    def depth(self) -> tuple[int, ...]:
+        """For each site the most layers on any path from the data to it, itself included."""
+        own = [int(bool(self.weights[s.id])) for s in self.sites]
+        depth = list(own)
+        for _ in range(6):  # ids are in forward order: one pass, more only for late-born sites
+            before = list(depth)
+            for s in self.sites:
+                above = max((depth[i] for i in self.parents(s.id)), default=0)
+                depth[s.id] = max(depth[s.id], own[s.id] + above)
+            if depth == before or max(depth, default=0) > len(own):
+                break
+        return tuple(depth)
+
+    @cached_property
+    def order_sites(self) -> tuple[Site, ...]:
+        """Sites in forward order (as first seen)."""
+        return self.run.sites
+
+    @cached_property
+    def param_id(self) -> Mapping[str, int]:
+        """Parameter name -> its id."""
+        return {p.name: p.id for p in self.run.params}
+
+    @cached_property
+    def weights(self) -> tuple[tuple[int, ...], ...]:
+        """For each site the ids of the weights (2 or more dimensions) it reads."""
+        matrices = {p.name: p.id for p in self.run.params if len(p.shape) >= 2}
+        return tuple(
+            tuple(matrices[n] for n in s.params if n in matrices) if s.kind in WEIGHTED else ()
+            for s in self.sites
+        )
+
+    @cached_property
+    def layers(self) -> tuple[int, ...]:
+        """Ids of sites with weights on a path to the loss, nearest the data first."""
+        on_path = self.trunk
+        ids = [s.id for s in self.sites if self.weights[s.id] and s.id in on_path]
+        return tuple(sorted(ids, key=lambda i: (self.depth[i], i)))
+
+    @cached_property
+    def trunk(self) -> frozenset[int]:
+        """Ids of sites a loss depends on (all sites where no loss function was seen)."""
+        return self.ancestors(self.losses) if self.losses else frozenset(range(len(self.sites)))
+
+    def ancestors(self, ids: Iterable[int]) -> frozenset[int]:
+        """The sites these depend on, themselves included."""
+        seen: set[int] = set()
+        todo = list(ids)
+        while todo:
+            i = todo.pop()
+            if i not in seen:
+                seen.add(i)
+                todo.extend(self.parents(i))
+        return frozenset(seen)
+
+    @cached_property
+    def losses(self) -> tuple[int, ...]:
+        """Ids of loss sites."""
+        return tuple(s.id for s in self.sites if s.kind == "loss")
+
+    @cached_property
+    def targets(self) -> tuple[int, ...]:
+        """Ids of loss targets."""
+        return tuple(s.id for s in self.sites if s.kind == "input" and s.op == "target")
+
+    @cached_property
+    def predictions(self) -> tuple[int, ...]:
+        """Ids of the sites whose output a loss function was given."""
+        firsts = (self.parents(i)[:1] for i in self.losses)
+        return tuple(dict.fromkeys(i for f in firsts for i in f if i not in self.targets))
+
+    @cached_property
+    def data(self) -> tuple[int, ...]:
+        """Ids of root inputs (the data, targets left out)."""
+        return tuple(s.id for s in self.sites if s.kind == "input" and s.op != "target")
+
+    @cached_property
+    def outputs(self) -> frozenset[int]:
+        """Layers with no other layer between them and the loss (heads)."""
+        feeds: set[int] = set()
+        for i in self.layers:
+            feeds |= self.ancestors(self.parents(i))
+        return frozenset(i for i in self.layers if i not in feeds)
+
+    # --- learning -------------------------------------------------------------------------------
+
+    @cached_property
+    def relative_update(self) -> Floats:
+        """[T, P] |applied update| / |weight|."""
+        return ratio(self.param("update"), self.param("weight"))
+
+    @cached_property
+    def relative_gradient(self) -> Floats:
+        """[T, P] |gradient| / |weight|."""
+        return ratio(self.param("grad"), self.param("weight"))
+
+    def of_site(self, m: Floats, id: int) -> Floats:
+        """[T] of a parameter matrix [T, P]: the largest among the site's weights."""
+        ids = list(self.weights[id])
+        if not ids:
+            return np.full(len(m), np.nan)
+        known = m[:, ids]
+        top = np.where(np.isnan(known), -np.inf, known).max(axis=1)
+        return np.asarray(np.where(np.isneginf(top), np.nan, top))
+
+    def by_layer(self, m: Floats) -> Floats:
+        """[T, L] of a parameter matrix [T, P], a column for each of `layers`."""
+        if not self.layers:
+            return np.empty((len(m), 0))
+        return np.stack([self.of_site(m, i) for i in self.layers], axis=1)
+
+    @cached_property
+    def optimizers(self) -> tuple[Mapping[str, Any], ...]:
+        """The run's optimizers as the tape noted them; empty if unknown."""
+        noted = self.run.meta.get("optimizers") or ()
+        return tuple(o for o in noted if isinstance(o, Mapping))
+
+    @cached_property
+    def adaptive(self) -> bool:
+        """Whether an optimizer divides by the size of the gradient (Adam and its kin)."""
+        classes = [str(o.get("class", "")).lower() for o in self.optimizers]
+        return any(a in c for c in classes for a in ADAPTIVE)
+
+    @cached_property
+    def adversarial(self) -> bool:
+        """More than one optimizer takes turns: the losses pull against each other."""
+        whose = self.step("optimizer")
+        return len(np.unique(whose[~np.isnan(whose)])) > 1
+
+    @cached_property
+    def loss(self) -> Loss:
+        """The loss curve and what is still to win."""
+        chance, floor_known = self._chance
+        return Loss(self.run, self.step("loss"), chance, floor_known)
+
+    @cached_property
+    def _chance(self) -> tuple[float, bool]:
+        """Loss of the best constant guess (NaN if unknown), and whether 0 can be reached."""
+        for i in self.losses:
+            op, parents = self.sites[i].op, self.parents(i)
+            if op in ("cross_entropy", "nll_loss") and parents:
+                shape = self.sites[parents[0]].shape
+                # classes lie in dim 1, except for unbatched predictions
+                k = shape[1] if len(shape) > 1 else shape[0] if shape else 0
+                if k > 1:
+                    return float(np.log(k)), True
+            elif op.startswith("binary_cross_entropy"):
+                return float(np.log(2.0)), True
+            elif op in ("mse_loss", "mse"):
+                stds = [
+                    float(np.nanmedian(c))
+                    for p in parents
+                    if p in self.targets
+                    and (c := self.run.site(p, "std")) is not None
+                    and not np.isnan(c).all()
+                ]
+                if stds and stds[0] > 0:
+                    return stds[0] ** 2, False
+        return float("nan"), False
