@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import ClassVar
 
-from ..schema import Finding
+from ..schema import Finding, Link, Severity
 from .view import View
 
 
@@ -29,3 +30,33 @@ class Rule(ABC):
     @abstractmethod
     def check(self, view: View) -> Iterable[Finding]:
         """Yield what is wrong; nothing when all is well or cannot be judged."""
+
+    def finding(
+        self,
+        severity: Severity,
+        *,
+        first: int,
+        last: int,
+        evidence: Mapping[str, float],
+        sites: Iterable[int] = (),
+        threshold: Mapping[str, float] | None = None,
+        params: Iterable[str] = (),
+        cause: str = "",
+        chain: Iterable[Link] = (),
+    ) -> Finding:
+        """A finding of this rule. Evidence that is not finite was not measured and is left out;
+        so are thresholds without evidence of that name. Steps are step numbers, not rows."""
+        measured = {k: float(v) for k, v in evidence.items() if math.isfinite(v)}
+        return Finding(
+            code=self.code,
+            name=self.name,
+            severity=severity,
+            sites=tuple(int(s) for s in sites),
+            first_step=int(first),
+            last_step=int(last),
+            evidence=measured,
+            threshold={k: float(v) for k, v in (threshold or {}).items() if k in measured},
+            params=tuple(params),
+            cause=cause,
+            chain=tuple(chain),
+        )
