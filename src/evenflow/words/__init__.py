@@ -1,0 +1,14 @@
+"""Findings in plain words: what, where, since when, why, and what to do."""
+
+from .catalogue import CAUSES as CAUSES
+from .catalogue import NAMES as NAMES
+from .catalogue import TITLES as TITLES
+from .catalogue import cause as cause
+from .catalogue import title as title
+from .figures import decades as decades
+from .figures import number as number
+from .figures import share as share
+from .places import sites as sites
+from .remedies import advice as advice
+from .story import tell as tell
+from .story import told as told

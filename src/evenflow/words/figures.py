@@ -1,0 +1,56 @@
+"""Numbers as a person reads them: three significant digits, shares in per cent, decades."""
+
+from __future__ import annotations
+
+import math
+
+
+def number(x: float) -> str:
+    """Three significant digits: 0.0123, 1,230, 1.2e-7; NaN and infinities by name.
+
+    Numbers from 0.001 to below 100,000 are written out, others with a power of ten.
+    """
+    x = float(x)
+    if math.isnan(x):
+        return "NaN"
+    if math.isinf(x):
+        return "infinity" if x > 0 else "-infinity"
+    if x == 0:
+        return "0"
+    if abs(x) >= 1 and x == round(x) and abs(x) < 1e5:
+        return f"{int(x):,}"
+    digits = f"{x:.2e}"
+    mantissa, exponent = digits.split("e")
+    power = int(exponent)
+    if -3 <= power < 5:
+        rounded = float(digits)
+        return (
+            f"{rounded:,.0f}" if power >= 2 else f"{rounded:.{2 - power}f}".rstrip("0").rstrip(".")
+        )
+    return f"{mantissa.rstrip('0').rstrip('.')}e{power}"
+
+
+def share(x: float) -> str:
+    """A share in per cent: 0.973 is "97 %"; never 0 % or 100 % unless it is exactly that."""
+    x = float(x)
+    if not math.isfinite(x):
+        return number(x)
+    percent = 100.0 * x
+    if 0 < percent < 1 or 99 < percent < 100:
+        shown = f"{percent:.1f}"
+        if shown == "0.0":
+            return "below 0.1 %"
+        return "above 99.9 %" if shown == "100.0" else f"{shown} %"
+    return f"{percent:.0f} %"
+
+
+def decades(x: float) -> str:
+    """A power of ten as people say it: -12.06 is "12.1 decades down"."""
+    x = float(x)
+    if not math.isfinite(x):
+        return number(x)
+    size = f"{abs(x):.1f}"
+    noun = "decade" if size == "1.0" else "decades"
+    if size == "0.0":
+        return "0 decades"
+    return f"{size} {noun} {'up' if x > 0 else 'down'}"

@@ -1,0 +1,66 @@
+"""Names of places: one site, a few, or a range of layers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..schema import Run, Site
+
+_FEW = 3  # as many sites are named one by one
+
+
+def sites(ids: Sequence[int], run: Run) -> str:
+    """Where: "layers.3 sigmoid", "a, b and c", or "layers.0 to layers.62, 32 linear layers".
+
+    Ids that the run does not hold are left out (an old finding beside another run); no ids at
+    all give "". The root's name is left out where every site of the run has the same root.
+    """
+    known = sorted({i for i in ids if 0 <= i < len(run.sites)})
+    if not known:
+        return ""
+    several_roots = len({s.root for s in run.sites if s.root}) > 1
+    chosen = [run.sites[i] for i in known]
+    names = [_name(s, several_roots) for s in chosen]
+    if len(chosen) <= _FEW:
+        return join(names)
+    ops = {s.op for s in chosen}
+    op = next(iter(ops)) + " " if len(ops) == 1 else ""
+    first, last = _place(chosen[0], several_roots), _place(chosen[-1], several_roots)
+    ends = f"{first} to {last}" if first != last else first
+    like = _alike(chosen, run)
+    count = str(len(chosen)) if like == len(chosen) else f"{len(chosen)} of {like}"
+    return f"{ends}, {count} {op}layers"
+
+
+def join(names: Sequence[str]) -> str:
+    """ "a", "a and b", "a, b and c"."""
+    if len(names) < 2:
+        return "".join(names)
+    return ", ".join(names[:-1]) + " and " + names[-1]
+
+
+def parameters(names: Sequence[str]) -> str:
+    """ "a.weight", or "a.weight and 11 more parameters"."""
+    if len(names) <= _FEW:
+        return join(list(names))
+    return f"{names[0]} and {len(names) - 1} more parameters"
+
+
+def _name(site: Site, with_root: bool) -> str:
+    if with_root or not site.root:
+        return site.name
+    return site.name[len(site.root) :].lstrip(". ")
+
+
+def _place(site: Site, with_root: bool) -> str:
+    """The module path; the whole name where several ops share one path."""
+    if not site.path:
+        return _name(site, with_root)
+    return f"{site.root}.{site.path}" if with_root and site.root else site.path
+
+
+def _alike(chosen: Sequence[Site], run: Run) -> int:
+    """How many sites of the same kinds and roots lie from the first to the last of `chosen`."""
+    kinds = {(s.root, s.op) for s in chosen}
+    between = run.sites[chosen[0].id : chosen[-1].id + 1]
+    return sum((s.root, s.op) in kinds for s in between)

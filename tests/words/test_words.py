@@ -1,0 +1,214 @@
+"""What a person reads: the words of messages, numbers, places and advice."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from evenflow import words
+from evenflow.schema import Finding, Link, Run, Severity, Site
+
+
+def run_of(depth: int = 50, root: str = "MLP", steps: int = 200) -> Run:
+    sites = []
+    for i in range(depth):
+        sites.append(Site(2 * i, root, f"layers.{2 * i}", "linear", "affine"))
+        sites.append(Site(2 * i + 1, root, f"layers.{2 * i + 1}", "sigmoid", "activation"))
+    numbers = np.arange(0, steps + 1, 10)
+    loss = np.ones(steps + 1)
+    return Run("run", {}, tuple(sites), (), numbers, {}, np.arange(steps + 1), loss)
+
+
+def finding(code: str = "EF101", **keys: object) -> Finding:
+    plain: dict[str, object] = {
+        "code": code,
+        "name": words.NAMES.get(code, "new-fault"),
+        "severity": Severity.error,
+        "sites": (),
+        "first_step": 0,
+        "last_step": 200,
+        "evidence": {},
+    }
+    return Finding(**{**plain, **keys})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("x", "text"),
+    [
+        (0, "0"),
+        (3, "3"),
+        (1230, "1,230"),
+        (1234.5, "1,230"),
+        (0.01234, "0.0123"),
+        (0.5, "0.5"),
+        (2.0 / 3, "0.667"),
+        (99999.7, "1e5"),
+        (1.2e-7, "1.2e-7"),
+        (-3.456e9, "-3.46e9"),
+        (math.nan, "NaN"),
+        (math.inf, "infinity"),
+        (-math.inf, "-infinity"),
+    ],
+)
+def test_numbers_have_three_digits(x: float, text: str) -> None:
+    assert words.number(x) == text
+
+
+def test_shares_are_whole_only_when_they_are() -> None:
+    assert words.share(1.0) == "100 %"
+    assert words.share(0.9999) == "above 99.9 %"
+    assert words.share(0.995) == "99.5 %"
+    assert words.share(0.0) == "0 %"
+    assert words.share(1e-9) == "below 0.1 %"
+    assert words.share(0.347) == "35 %"
+    assert words.share(math.nan) == "NaN"
+
+
+def test_decades_say_the_direction() -> None:
+    assert words.decades(-12.06) == "12.1 decades down"
+    assert words.decades(1.0) == "1.0 decade up"
+    assert words.decades(0.01) == "0 decades"
+    assert words.decades(-math.inf) == "-infinity"
+
+
+def test_places() -> None:
+    run = run_of()
+    assert words.sites((), run) == ""
+    assert words.sites((10_000,), run) == ""  # of another run
+    assert words.sites((1,), run) == "layers.1 sigmoid"
+    assert words.sites((3, 1), run) == "layers.1 sigmoid and layers.3 sigmoid"
+    assert words.sites(range(0, 64, 2), run) == "layers.0 to layers.62, 32 linear layers"
+    assert (
+        words.sites((99, *range(1, 20, 2)), run) == "layers.1 to layers.99, 11 of 50 sigmoid layers"
+    )
+
+
+def test_places_name_the_root_where_there_are_several() -> None:
+    run = Run(
+        "gan",
+        {},
+        (Site(0, "G", "out", "linear", "affine"), Site(1, "D", "", "sigmoid", "activation", 0, 2)),
+        (),
+        np.arange(1),
+        {},
+        np.arange(1),
+        np.ones(1),
+    )
+    assert words.sites((0,), run) == "G.out linear"
+    assert words.sites((1,), run) == "D sigmoid @2"
+
+
+def test_a_finding_is_told_with_place_step_number_threshold_and_cause() -> None:
+    f = finding(
+        "EF504",
+        sites=tuple(range(0, 64, 2)),
+        evidence={"target_ratio": 1520.0, "other": 3.0},
+        threshold={"target_ratio": 30.0},
+        cause="weights-too-small",
+    )
+    assert words.tell(f, run_of()) == (
+        "The target is not scaled to what the network puts out at layers.0 to layers.62, "
+        "32 linear layers from the first step: size of the target over the first predictions "
+        "1,520 (threshold 30). Cause: weights too small at the start."
+    )
+
+
+def test_a_chain_is_told_in_order_with_steps_and_places() -> None:
+    f = finding(
+        "EF202",
+        sites=(1, 3),
+        first_step=14,
+        evidence={"dead": 0.8},
+        threshold={"dead": 0.5},
+        chain=(
+            Link("cause", "EF703", 0),
+            Link("event", "EF102", 12, 1),
+            Link("end", "EF202", 14, 3),
+        ),
+    )
+    text = words.tell(f, run_of())
+    assert text.startswith(
+        "Units are dead at layers.1 sigmoid and layers.3 sigmoid since step 14: "
+    )
+    assert "80 % (threshold 50 %)" in text
+    assert text.endswith(
+        "Chain: learning rate too high -> step 12 gradient exploded at layers.1 sigmoid"
+        " -> units dead at layers.3 sigmoid since step 14."
+    )
+
+
+def test_a_fault_that_passed_has_an_end() -> None:
+    run = run_of()
+    assert "at step 40" in words.tell(finding("EF302", first_step=40, last_step=40), run)
+    assert "from step 40 to 90" in words.tell(finding("EF302", first_step=40, last_step=90), run)
+    assert "since step 40" in words.tell(finding("EF302", first_step=40, last_step=199), run)
+
+
+def test_a_spike_is_not_called_divergence() -> None:
+    spike = finding("EF402", severity=Severity.warning, first_step=40, last_step=44)
+    assert words.tell(spike, run_of()) == "The loss spikes and comes back from step 40 to 44."
+    assert words.tell(finding("EF402"), run_of()).startswith("The loss diverges")
+
+
+def test_parameters_stand_for_places() -> None:
+    two = finding("EF704", params=("MLP.a.weight", "MLP.a.bias"))
+    assert "at MLP.a.weight and MLP.a.bias" in words.tell(two, run_of())
+    many = finding("EF704", params=tuple(f"p{i}" for i in range(12)))
+    assert "at p0 and 11 more parameters" in words.tell(many, run_of())
+
+
+def test_a_code_as_cause_is_told_in_words_with_its_code() -> None:
+    f = finding("EF401", cause="EF703")
+    assert words.tell(f, run_of()).endswith("Cause: learning rate too high (EF703).")
+
+
+def test_a_newer_code_is_told_by_name_and_numbers() -> None:
+    f = finding("EF999", evidence={"odd_share": 0.25}, threshold={"odd_share": 0.1})
+    assert words.tell(f, run_of()) == (
+        "EF999 new-fault from the first step: odd share 25 % (threshold 10 %)."
+    )
+    assert words.advice(f) == []
+    assert words.title("EF999") == "EF999"
+
+
+def test_an_empty_run_is_no_obstacle() -> None:
+    none = np.zeros(0, dtype=np.int64)
+    empty = Run("e", {}, (), (), none, {}, none, np.zeros(0))
+    assert words.tell(finding("EF103", last_step=0), empty) == (
+        "NaN or infinity appears from the first step."
+    )
+
+
+def test_told_fills_in_messages_only() -> None:
+    f = finding("EF401")
+    (told,) = words.told([f], run_of())
+    assert told.message == words.tell(f, run_of())
+    assert told.code == f.code
+    assert f.message == ""
+
+
+@pytest.mark.parametrize("code", sorted(words.TITLES))
+def test_every_code_has_words(code: str) -> None:
+    text = words.tell(finding(code), run_of())
+    assert words.NAMES[code] not in text  # a sentence, not an identifier
+    assert text[0].isupper() and text.endswith(".")
+    assert words.advice(finding(code)), "advice is missing"
+    assert all(a[0].isupper() and a.endswith((".", ".)", ")")) for a in words.advice(finding(code)))
+
+
+def test_advice_mends_the_cause_first_and_says_nothing_twice() -> None:
+    lost = words.advice(finding("EF101", cause="unscaled-input"))
+    assert "Standardise" in lost[0]
+    for code in words.TITLES:
+        for cause in [*words.CAUSES, *words.TITLES]:
+            advice = words.advice(finding(code, cause=cause))
+            assert len(advice) == len(set(advice))
+
+
+def test_advice_on_deep_sigmoid_nets_is_what_was_measured() -> None:
+    text = " ".join(words.advice(finding("EF101")))
+    assert "ReZero" in text and "centred LSUV" in text and "BatchNorm before sigmoid" in text
+    assert "do not save" in text
+    assert "do not add BatchNorm to a deep plain ReLU" in text
