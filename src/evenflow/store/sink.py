@@ -1,0 +1,183 @@
+"""The sink: turns records into rows of one run file. Knows nothing of threads."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sqlite3
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, final
+
+import numpy as np
+
+from ..schema import Channel, Event, Finding, Parameter, Reading, Site
+from . import codec, thin
+from .format import APPLICATION_ID, MAX_EVENTS, TABLES, VERSION
+
+_KEPT_LAYOUTS = 64
+
+
+def is_run(path: Path) -> bool:
+    """Whether the file carries our mark (not whether it is whole)."""
+    with path.open("rb") as file:
+        head = file.read(72)
+    return head[:16] == b"SQLite format 3\0" and head[68:72] == APPLICATION_ID.to_bytes(4, "big")
+
+
+def create(path: Path, overwrite: bool) -> sqlite3.Connection:
+    """A new run file with its tables, ready to write.
+
+    Raises:
+        FileExistsError: the file exists and `overwrite` is false, or it is not a run: a mistyped
+            path must never cost a user another file.
+        OSError: the folder cannot be made or written.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if overwrite and path.is_file():
+        if path.stat().st_size and not is_run(path):
+            raise FileExistsError(
+                f"{str(path)!r} exists and is not an Evenflow run, so it is not overwritten; "
+                "give another path"
+            )
+        for end in ("", "-wal", "-shm", "-journal"):
+            Path(f"{path}{end}").unlink(missing_ok=True)
+    try:
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644))
+    except FileExistsError:
+        raise FileExistsError(
+            f"{str(path)!r} exists already; give another path, delete it, or pass overwrite=True"
+        ) from None
+    db = sqlite3.connect(path, timeout=10, isolation_level=None, check_same_thread=False)
+    try:
+        # Before the switch to WAL, so that the mark and the tables are in the file itself at once.
+        db.execute("BEGIN IMMEDIATE")
+        db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        db.execute(f"PRAGMA user_version = {VERSION}")
+        for statement in TABLES.values():
+            db.execute(statement)
+        db.execute("COMMIT")
+        db.execute("PRAGMA journal_mode = WAL")
+        db.execute("PRAGMA synchronous = NORMAL")  # a kill loses nothing committed, a power cut may
+    except sqlite3.Error as error:
+        db.close()
+        raise OSError(f"cannot write a run to {str(path)!r}: {error}") from error
+    return db
+
+
+@final
+class Sink:
+    """Rows of one run file; each method writes within the transaction that is open."""
+
+    def __init__(self, db: sqlite3.Connection, max_bytes: int) -> None:
+        self.db = db
+        self._max_bytes = max_bytes
+        self._limit = max_bytes
+        # The tape reuses one tuple while its layout holds, so identity is the fast path; the
+        # tuple is kept beside its number because an id is only unique while its object lives.
+        self._known: dict[int, tuple[tuple[Channel, ...], str, int]] = {}
+        self._stored: dict[bytes, int] = {}
+        self._findings = ""
+        self._events = 0
+        self._next_layout = 1
+        self.last_step = 0
+
+    def meta(self, changes: Mapping[str, Any]) -> None:
+        """New or changed keys."""
+        self.db.executemany(
+            "INSERT OR REPLACE INTO meta VALUES (?, ?)",
+            [(str(key), codec.dump(value)) for key, value in changes.items()],
+        )
+
+    def sites(self, sites: Sequence[Site]) -> None:
+        """New sites, or known ones replaced by id."""
+        rows = [(site.id, codec.dump_site(site)) for site in sites]
+        self.db.executemany("INSERT OR REPLACE INTO site VALUES (?, ?)", rows)
+
+    def params(self, params: Sequence[Parameter]) -> None:
+        """New parameters, or known ones replaced by id."""
+        rows = [(param.id, codec.dump_param(param)) for param in params]
+        self.db.executemany("INSERT OR REPLACE INTO param VALUES (?, ?)", rows)
+
+    def reading(self, reading: Reading) -> None:
+        """One reading as one row."""
+        if reading.values.shape != (len(reading.channels),):
+            raise ValueError(
+                f"the reading of step {reading.step} has {len(reading.channels)} channels "
+                f"but values of shape {reading.values.shape}"
+            )
+        self.db.execute(
+            "INSERT INTO reading (step, layout, data) VALUES (?, ?, ?)",
+            (int(reading.step), self._layout(reading), codec.pack(reading.values)),
+        )
+        self.last_step = int(reading.step)
+
+    def _layout(self, reading: Reading) -> int:
+        known = self._known.get(id(reading.channels))
+        if known and known[0] is reading.channels and known[1] == reading.source:
+            return known[2]
+        data = codec.dump_layout(reading.channels)
+        digest = hashlib.blake2b(data + reading.source.encode(), digest_size=16).digest()
+        number = self._stored.get(digest)
+        if number is None:
+            number, self._next_layout = self._next_layout, self._next_layout + 1
+            self.db.execute("INSERT INTO layout VALUES (?, ?, ?)", (number, reading.source, data))
+            self._stored[digest] = number
+        if len(self._known) >= _KEPT_LAYOUTS:
+            self._known.clear()
+        self._known[id(reading.channels)] = (reading.channels, reading.source, number)
+        return number
+
+    def curve(self, steps: Sequence[int], losses: Sequence[float]) -> None:
+        """Losses of steps, one row for all that came together."""
+        if len(steps) != len(losses):
+            raise ValueError(f"a curve of {len(steps)} steps but {len(losses)} losses")
+        self.db.execute(
+            "INSERT INTO curve (steps, losses) VALUES (?, ?)",
+            (np.asarray(steps, "<i8").tobytes(), np.asarray(losses, "<f8").tobytes()),
+        )
+
+    def event(self, event: Event) -> None:
+        """One event; past `MAX_EVENTS` one note says that no more are kept."""
+        self._events += 1
+        if self._events > MAX_EVENTS + 1:
+            return
+        if self._events == MAX_EVENTS + 1:
+            event = Event(
+                "note", event.step, {"text": f"only the first {MAX_EVENTS} events are kept"}
+            )
+        self.db.execute(
+            "INSERT INTO event (kind, step, detail) VALUES (?, ?, ?)",
+            (event.kind, int(event.step), codec.dump(dict(event.detail))),
+        )
+
+    def findings(self, findings: Sequence[Finding]) -> None:
+        """All findings so far, in place of those before."""
+        rows = [(codec.dump(finding.as_dict()),) for finding in findings]
+        if (now := "\n".join(row[0] for row in rows)) == self._findings:
+            return  # judged each second, changed seldom
+        self.db.execute("DELETE FROM finding")
+        self.db.executemany("INSERT INTO finding (record) VALUES (?)", rows)
+        self._findings = now
+
+    def make_room(self) -> None:
+        """Thin the file if it is full; call between transactions."""
+        if thin.used_bytes(self.db) <= self._limit:
+            return
+        self.db.execute("BEGIN IMMEDIATE")
+        dropped = thin.thin(self.db, self._max_bytes)
+        if dropped:
+            self.event(Event("thinned", self.last_step, dropped))
+        self.db.execute("COMMIT")
+        self._known.clear()  # layouts may have gone with their last reading
+        self._stored.clear()
+        # What is left may not be thinned: look again only once there is clearly more.
+        self._limit = max(self._max_bytes, int(1.1 * thin.used_bytes(self.db)))
+
+    def close(self) -> None:
+        """Fold the log into the file, so that a finished run is one file that stands alone."""
+        try:
+            self.db.execute("PRAGMA journal_mode = DELETE")
+        except sqlite3.Error:
+            pass  # someone is reading: the log stays beside the file, and any reader folds it in
+        self.db.close()

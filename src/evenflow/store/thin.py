@@ -1,0 +1,81 @@
+"""Thinning: what goes when a run file is full. Findings, events and the recent past stay."""
+
+from __future__ import annotations
+
+import sqlite3
+
+import numpy as np
+
+#: Of the oldest half, this many first steps are never dropped: a start explains most faults.
+BIRTH = 16
+#: Losses of steps may take this part of the file; past it the older half is halved.
+CURVE_SHARE = 0.2
+
+
+def used_bytes(db: sqlite3.Connection) -> int:
+    """Bytes of the file that hold something (freed pages are used again by later rows)."""
+    pages, free, size = (
+        int(db.execute(f"PRAGMA {name}").fetchone()[0])
+        for name in ("page_count", "freelist_count", "page_size")
+    )
+    return (pages - free) * size
+
+
+def thin_readings(db: sqlite3.Connection) -> int:
+    """Drop every other reading of the older half; the number dropped.
+
+    Counted layout by layout: where steps with and without the dear readings alternate, every
+    other row of all would drop one kind whole. Old steps lose resolution each time: the run stays
+    dense near its end, and its first steps stay.
+    """
+    rows = db.execute("SELECT seq, layout FROM reading ORDER BY seq").fetchall()
+    older = rows[BIRTH : max(BIRTH, len(rows) // 2)]
+    by_layout: dict[int, list[int]] = {}
+    for seq, layout in older:
+        by_layout.setdefault(layout, []).append(seq)
+    gone = [(seq,) for seqs in by_layout.values() for seq in seqs[1::2]]
+    if not gone and len(older) > 1:  # every reading has a layout of its own: nothing is alike
+        gone = [(seq,) for seq, _ in older[1::2]]
+    db.executemany("DELETE FROM reading WHERE seq = ?", gone)
+    db.execute("DELETE FROM layout WHERE id NOT IN (SELECT layout FROM reading)")
+    return len(gone)
+
+
+def thin_curve(db: sqlite3.Connection) -> int:
+    """Drop every other loss of the older half of the curve; the number dropped."""
+    rows = db.execute("SELECT seq, steps, losses FROM curve ORDER BY seq").fetchall()
+    older = rows[: (len(rows) + 1) // 2]
+    if not older:
+        return 0
+    steps = np.frombuffer(b"".join(row[1] for row in older), "<i8")
+    losses = np.frombuffer(b"".join(row[2] for row in older), "<f8")
+    if len(steps) < 2 * BIRTH:
+        return 0
+    db.execute("DELETE FROM curve WHERE seq <= ?", (older[-1][0],))
+    db.execute(
+        "INSERT INTO curve VALUES (?, ?, ?)",
+        (older[-1][0], steps[::2].tobytes(), losses[::2].tobytes()),
+    )
+    return len(steps) // 2
+
+
+def curve_bytes(db: sqlite3.Connection) -> int:
+    """Bytes the curve takes."""
+    rows, size = db.execute("SELECT count(*), total(length(steps)) FROM curve").fetchone()
+    return int(32 * rows + 2 * size)
+
+
+def thin(db: sqlite3.Connection, max_bytes: int) -> dict[str, int]:
+    """Make room: at least a tenth of `max_bytes` where there is enough to drop.
+
+    Returns what was dropped, empty if there was nothing that may be.
+    """
+    dropped = {"readings": 0, "losses": 0}
+    if curve_bytes(db) > CURVE_SHARE * max_bytes:
+        dropped["losses"] += thin_curve(db)
+    while used_bytes(db) > 0.9 * max_bytes:
+        count = thin_readings(db)
+        if count == 0:
+            break
+        dropped["readings"] += count
+    return {what: count for what, count in dropped.items() if count}

@@ -1,0 +1,222 @@
+"""The writer: takes records from the training thread, writes them in a thread of its own."""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import ctypes
+import os
+import sqlite3
+import threading
+import time
+import weakref
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, final
+
+import numpy as np
+
+from ..schema import Event, Finding, Parameter, Reading, Site
+from .format import MAX_BYTES
+from .sink import Sink, create
+
+#: Seconds between transactions: what a kill can lose, plus the time of one write.
+INTERVAL = 0.5
+#: Readings that wait for a disk that is too slow may take this many bytes, then new ones are
+#: left out: training goes on, and an event says how many are missing.
+MAX_WAITING = 256_000_000
+#: Seconds `close` waits for a disk that does not answer.
+PATIENCE = 30.0
+
+
+@final
+class Writer:
+    """Writes one run file; made and fed by the training, whose thread never waits for the disk.
+
+        record -> queue -> thread: one transaction every half second -> file
+
+    Every method but `flush` and `close` only queues. The first error of the thread is kept in
+    `error`; from then on each method does nothing, so training goes on as without a writer. In a
+    forked child (a DataLoader's worker) each method does nothing either.
+
+    Args:
+        path: of the new file; its folder is made if need be.
+        meta: of the run, plain JSON types.
+        max_bytes: old readings are thinned when the file would grow past this.
+        overwrite: replace an older run of that path (never a file that is not a run).
+
+    Raises:
+        FileExistsError: the file exists.
+        OSError: the path cannot be written.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        meta: Mapping[str, Any],
+        *,
+        max_bytes: int = MAX_BYTES,
+        overwrite: bool = False,
+    ) -> None:
+        self.path = Path(path)
+        self.error: BaseException | None = None
+        self._pid = os.getpid()
+        self._queue: deque[tuple[Callable[..., None], tuple[Any, ...]] | threading.Event] = deque()
+        self._waiting = 0
+        self._left_out = 0
+        self._closing = False
+        self._wake = threading.Event()
+        self._sink = Sink(create(self.path, overwrite), max_bytes)
+        self._sink.db.execute("BEGIN IMMEDIATE")
+        self._sink.meta(meta)
+        self._sink.db.execute("COMMIT")
+        self._thread = threading.Thread(target=self._work, name="evenflow-writer", daemon=True)
+        self._thread.start()
+        _alive.add(self)
+        atexit.register(self.close)
+
+    def sites(self, sites: Sequence[Site]) -> None:
+        """Add sites, or replace them by id."""
+        self._put(self._sink.sites, tuple(sites))
+
+    def params(self, params: Sequence[Parameter]) -> None:
+        """Add parameters, or replace them by id."""
+        self._put(self._sink.params, tuple(params))
+
+    def reading(self, reading: Reading) -> None:
+        """Add a reading (its values are copied: the tape may reuse its buffer)."""
+        values = np.array(reading.values, np.float64)
+        if self._waiting + values.nbytes > MAX_WAITING:
+            self._left_out += 1
+            return
+        self._waiting += values.nbytes
+        self._put(self._reading, Reading(reading.step, reading.channels, values, reading.source))
+
+    def curve(self, steps: Sequence[int], losses: Sequence[float]) -> None:
+        """Add losses of steps."""
+        self._put(self._sink.curve, list(steps), list(losses))
+
+    def event(self, event: Event) -> None:
+        """Add an event."""
+        self._put(self._sink.event, event)
+
+    def findings(self, findings: Sequence[Finding]) -> None:
+        """Replace all findings."""
+        self._put(self._sink.findings, tuple(findings))
+
+    def meta(self, **changes: Any) -> None:
+        """Add or change keys of the run's meta."""
+        self._put(self._sink.meta, changes)
+
+    def flush(self) -> None:
+        """Wait until all that was given so far is on disk (or the writer has failed)."""
+        if not self._open():
+            return
+        done = threading.Event()
+        self._queue.append(done)
+        self._wake.set()
+        while not done.wait(0.05) and self._thread.is_alive():
+            pass
+
+    def close(self) -> None:
+        """Write what is left and close the file; may be called again, does nothing then."""
+        if os.getpid() != self._pid:
+            return
+        atexit.unregister(self.close)
+        self._closing = True
+        self._wake.set()
+        if threading.current_thread() is not self._thread:
+            self._thread.join(PATIENCE)
+            if self._thread.is_alive() and self.error is None:
+                self.error = TimeoutError(
+                    f"{str(self.path)!r} was not written within {PATIENCE:.0f} s; is the disk full "
+                    "or away?"
+                )
+
+    def _put(self, write: Callable[..., None], *args: Any) -> None:
+        if self._open():
+            self._queue.append((write, args))
+
+    def _open(self) -> bool:
+        return self.error is None and not self._closing and os.getpid() == self._pid
+
+    # The thread.
+
+    def _work(self) -> None:
+        try:
+            last = False
+            while not last:
+                self._wake.wait(INTERVAL)
+                self._wake.clear()
+                closing = self._closing  # read before the queue is: nothing comes after it is set
+                self._transact()
+                last = closing and not self._queue
+        except BaseException as error:
+            self.error = error
+            self._confess(error)
+        finally:
+            self._queue.clear()
+            with contextlib.suppress(sqlite3.Error):
+                self._sink.close()
+
+    def _transact(self) -> None:
+        """One transaction of all that waits. Flush marks are set after it, not within."""
+        marks: list[threading.Event] = []
+        if not self._queue:
+            return
+        self._sink.db.execute("BEGIN IMMEDIATE")
+        began = time.monotonic()
+        try:
+            # Not longer than an interval: a training faster than the disk must not keep one
+            # transaction open for ever.
+            while self._queue and time.monotonic() - began < INTERVAL:
+                item = self._queue.popleft()
+                if isinstance(item, threading.Event):
+                    marks.append(item)
+                else:
+                    write, args = item
+                    write(*args)
+            if self._left_out:
+                count, self._left_out = self._left_out, 0
+                detail = {"unwritten": count, "why": "the disk is slower than the readings come"}
+                self._sink.event(Event("thinned", self._sink.last_step, detail))
+        finally:
+            self._sink.db.execute("COMMIT")  # also after an error: what came before it is good
+        self._sink.make_room()
+        for mark in marks:
+            mark.set()
+        if self._queue:
+            self._wake.set()
+
+    def _reading(self, reading: Reading) -> None:
+        self._waiting -= reading.values.nbytes
+        self._sink.reading(reading)
+
+    def _confess(self, error: BaseException) -> None:
+        """Say in the file itself why it ends here, if it can still be written."""
+        try:
+            if self._sink.db.in_transaction:
+                self._sink.db.execute("ROLLBACK")
+            what = f"{type(error).__name__}: {error}"
+            self._sink.event(Event("stopped", self._sink.last_step, {"error": what}))
+            self._sink.meta({"ended": f"error: {what}"})
+        except BaseException:
+            pass  # `error` is told to the owner, who warns
+
+
+_alive: weakref.WeakSet[Writer] = weakref.WeakSet()
+
+
+def _disown() -> None:
+    """In a forked child: never close the parent's connection.
+
+    SQLite forbids a connection to cross a fork, and closing it there (as Python would do at the
+    child's exit) may fold in a log the parent still writes. One reference too many keeps it open.
+    """
+    for writer in list(_alive):
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(writer._sink.db))
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_disown)
