@@ -1,0 +1,248 @@
+"""The commands and their options; each one's work is done in a file of its own."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from .options import Every, parse_budget, parse_every
+from .plan import OnNonfinite, Plan
+
+# Plain help: it must read the same in a pipe, in a log and on a terminal.
+app = typer.Typer(
+    name="evenflow",
+    help="Watches back-propagation and says which layer stopped learning, since when, and why.",
+    epilog="Start with: evenflow run train.py   (or see it at work: evenflow demo)",
+    rich_markup_mode=None,
+    add_completion=False,
+    no_args_is_help=True,
+)
+Select = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--select",
+        envvar="EVENFLOW_SELECT",
+        metavar="CODES",
+        help="Judge by these codes or prefixes only (EF1,EF203).",
+    ),
+]
+Ignore = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--ignore",
+        envvar="EVENFLOW_IGNORE",
+        metavar="CODES",
+        help="Leave these codes or prefixes out.",
+    ),
+]
+RunArgument = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="RUN",
+        show_default=False,
+        help="A run file, or a folder of them: the newest. Default: the newest in evenflow-runs.",
+    ),
+]
+
+
+@app.callback(invoke_without_command=True)
+def evenflow(
+    version: Annotated[bool, typer.Option("--version", help="Show the version and exit.")] = False,
+) -> None:
+    if version:
+        from importlib.metadata import version as installed
+
+        typer.echo(f"evenflow {installed('evenflow')}")
+        raise typer.Exit
+
+
+@app.command("run", context_settings={"allow_interspersed_args": False})
+def run(
+    script: Annotated[str, typer.Argument(help="What to run, as you would after `python`.")],
+    args: Annotated[
+        list[str] | None,
+        typer.Argument(show_default=False, help="The script's own."),
+    ] = None,
+    module: Annotated[
+        bool, typer.Option("-m", "--module", help="SCRIPT is a module's name, as in `python -m`.")
+    ] = False,
+    every: Annotated[
+        Every,
+        typer.Option(
+            envvar="EVENFLOW_EVERY",
+            parser=parse_every,
+            metavar="auto|N|0",
+            help="Sample every N-th step; auto keeps within the budget; 0 samples none.",
+        ),
+    ] = "auto",  # type: ignore[assignment]
+    budget: Annotated[
+        float,
+        typer.Option(
+            envvar="EVENFLOW_BUDGET",
+            parser=parse_budget,
+            metavar="SHARE",
+            help="Share of training time that watching may cost.",
+        ),
+    ] = 0.01,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            envvar="EVENFLOW_OUT",
+            metavar="FILE",
+            show_default=False,
+            help="The run file. Default: evenflow-runs/SCRIPT-TIME.evenflow",
+        ),
+    ] = None,
+    json: Annotated[
+        str | None,
+        typer.Option(
+            "--json",
+            envvar="EVENFLOW_JSON",
+            metavar="FILE",
+            help="Write the findings as JSON, too ('-' = stdout).",
+        ),
+    ] = None,
+    on_nonfinite: Annotated[
+        OnNonfinite | None,
+        typer.Option(
+            envvar="EVENFLOW_ON_NONFINITE",
+            help="Before each update look for NaN and Inf: report them, skip the update, or stop.",
+        ),
+    ] = None,
+    select: Select = None,
+    ignore: Ignore = None,
+    quiet: Annotated[
+        bool,
+        typer.Option(
+            "--quiet",
+            envvar="EVENFLOW_QUIET",
+            help="Print no diagnosis; the run file is written all the same.",
+        ),
+    ] = False,
+) -> Plan:
+    """Run a training script as `python` would, and diagnose it.
+
+    Evenflow's options come before SCRIPT; all that follows it belongs to the script.
+    """
+    from .options import check_known, codes
+
+    chosen, dropped = codes(select, "--select"), codes(ignore, "--ignore")
+    check_known((*chosen, *dropped))
+    return Plan(
+        target=script,
+        module=module,
+        args=tuple(args or ()),
+        every=every,  # type: ignore[arg-type]
+        budget=budget,
+        folder=Path.cwd(),
+        out=None if out is None else out.absolute(),
+        json=json if json in (None, "-") else str(Path(json).absolute()),
+        on_nonfinite=on_nonfinite.value if on_nonfinite else None,
+        select=chosen,
+        ignore=dropped,
+        quiet=quiet,
+    )
+
+
+@app.command("check")
+def check(
+    run: RunArgument = None,
+    json: Annotated[bool, typer.Option("--json", help="Findings as JSON on stdout.")] = False,
+    select: Select = None,
+    ignore: Ignore = None,
+) -> int:
+    """Judge a stored run.
+
+    Exit code 0: nothing is an error; 1: something is; 2: wrong usage; 3: could not judge.
+    """
+    from .judging import check_run
+    from .options import codes
+
+    return check_run(run, json, codes(select, "--select"), codes(ignore, "--ignore"))
+
+
+@app.command("report")
+def report(
+    run: RunArgument = None,
+    output: Annotated[
+        str | None,
+        typer.Option(
+            "-o",
+            "--output",
+            metavar="FILE",
+            show_default=False,
+            help="Where to ('-' = stdout). Default: RUN's name with .html, beside it.",
+        ),
+    ] = None,
+    select: Select = None,
+    ignore: Ignore = None,
+) -> int:
+    """Write a run's report, one HTML file."""
+    from .judging import report_run
+    from .options import codes
+
+    return report_run(run, output, codes(select, "--select"), codes(ignore, "--ignore"))
+
+
+@app.command("rules")
+def rules(
+    code: Annotated[
+        str | None,
+        typer.Argument(metavar="CODE", show_default=False, help="A code or a name; its page."),
+    ] = None,
+) -> int:
+    """List the rules, or show one rule's page."""
+    from .pages import show_rules
+
+    return show_rules(code)
+
+
+@app.command("demo")
+def demo(
+    out: Annotated[
+        Path, typer.Option("--out", metavar="DIR", help="Where runs and reports are written.")
+    ] = Path("evenflow-demo"),
+) -> int:
+    """Watch four networks learn, or fail to.
+
+    Trains them on real digits, three of them sick, diagnoses each and writes the reports.
+    """
+    from .demo import show_demo
+
+    return show_demo(out)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The exit code of `evenflow ARGV`; for `run`, whatever the script raises at its end."""
+    try:
+        outcome: Any = typer.main.get_command(app).main(
+            args=None if argv is None else list(argv), prog_name="evenflow", standalone_mode=False
+        )
+    except typer.Abort:
+        return 130
+    except BrokenPipeError:  # `evenflow rules | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except Exception as error:
+        # Wrong usage, in whichever typer (its errors moved between versions); ours go through.
+        show, code = getattr(error, "show", None), getattr(error, "exit_code", None)
+        if show is None or code is None:
+            raise
+        show()
+        return int(code)
+    if isinstance(outcome, Plan):
+        from .launch import launch
+        from .target import NoTarget
+
+        try:
+            return launch(outcome)
+        except NoTarget as error:
+            print(f"evenflow run: {error}", file=sys.stderr)
+            return 2
+    return int(outcome or 0)

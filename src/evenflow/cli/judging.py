@@ -1,0 +1,160 @@
+"""Judge a stored run and tell of it: on stderr, as JSON, or as a page."""
+
+from __future__ import annotations
+
+import json
+import math
+import shlex
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .plan import Plan
+from .runs import CannotJudge, find_run, load_run
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from ..schema import Finding, Run
+
+NO_READINGS = "no training step was seen: no backward pass with an update after it"
+
+
+def check_run(
+    named: str | None, as_json: bool, select: Sequence[str], ignore: Sequence[str]
+) -> int:
+    """`evenflow check`: 0, 1 (an error was found), 2 (usage) or 3 (could not judge)."""
+    try:
+        path = find_run(named)
+        run, findings = _judged(path, select, ignore)
+        if not len(run.steps):
+            raise CannotJudge(f"{str(path)!r}: {NO_READINGS}.")
+    except (CannotJudge, ValueError) as error:
+        return _refuse("check", error)
+    if as_json:
+        print(as_text(path, findings, run))
+    else:
+        from .. import report
+
+        console = stderr()
+        report.text(run, findings, console)
+        _next(console, path, Path.cwd())
+    return _is_sick(findings)
+
+
+def report_run(
+    named: str | None, output: str | None, select: Sequence[str], ignore: Sequence[str]
+) -> int:
+    """`evenflow report`: one HTML file."""
+    from .. import report
+
+    try:
+        path = find_run(named)
+        run, findings = _judged(path, select, ignore)
+    except (CannotJudge, ValueError) as error:
+        return _refuse("report", error)
+    page = report.html(run, findings)
+    if output == "-":
+        sys.stdout.write(page)
+        return 0
+    target = Path(output) if output else path.with_suffix(".html")
+    if not _write(target, page, "report"):
+        return 2
+    stderr().print(f"wrote {target}", soft_wrap=True, highlight=False, markup=False)
+    return 0
+
+
+def tell_run(path: Path, plan: Plan) -> None:
+    """What `evenflow run` says when the script has ended."""
+    if not path.exists():
+        if not plan.quiet:
+            print(f"evenflow: {NO_READINGS}.", file=sys.stderr)
+        return
+    run, findings = _judged(path, plan.select, plan.ignore)
+    if plan.json == "-":
+        print(as_text(path, findings, run))
+    elif plan.json:
+        _write(Path(plan.json), as_text(path, findings, run) + "\n", "run --json")
+    if plan.quiet:
+        return
+    if not len(run.steps):
+        print(f"evenflow: {NO_READINGS}.", file=sys.stderr)
+        return
+    from .. import report
+
+    console = stderr()
+    report.text(run, findings, console)
+    _next(console, path, plan.folder)
+
+
+def as_text(path: Path, findings: Sequence[Finding], run: Run) -> str:
+    """The JSON of `--json`: plain values, and the names of the sites that findings speak of."""
+    from ..schema import verdict
+
+    sites = {str(s): run.sites[s].name for f in findings for s in f.sites if s < len(run.sites)}
+    page = {
+        "schema": 1,
+        "run": str(path),
+        "verdict": verdict(findings),
+        "findings": [_finite(f.as_dict()) for f in findings],
+        "sites": sites,
+    }
+    return json.dumps(page, indent=2, allow_nan=False, ensure_ascii=False)
+
+
+def stderr() -> Console:
+    """Where Evenflow speaks; plain and not folded at 80 columns when it is not a terminal."""
+    from rich.console import Console
+
+    console = Console(stderr=True)
+    return console if console.is_terminal else Console(stderr=True, width=100)
+
+
+def _judged(path: Path, select: Sequence[str], ignore: Sequence[str]) -> tuple[Run, list[Finding]]:
+    import evenflow
+
+    run = load_run(path)
+    return run, evenflow.diagnose(run, select=tuple(select), ignore=tuple(ignore))
+
+
+def _is_sick(findings: Sequence[Finding]) -> int:
+    from ..schema import verdict
+
+    return int(verdict(findings) == "sick")
+
+
+def _next(console: Console, path: Path, folder: Path) -> None:
+    """The command to type next, as it must be typed in `folder`."""
+    path = path.absolute()
+    near = path.relative_to(folder) if path.is_relative_to(folder) else path
+    command = f"Next: evenflow report {shlex.quote(str(near))}"
+    console.print(command, soft_wrap=True, highlight=False, markup=False)
+
+
+def _refuse(command: str, error: Exception) -> int:
+    print(f"evenflow {command}: {error}", file=sys.stderr)
+    return 3 if isinstance(error, CannotJudge) else 2
+
+
+def _write(path: Path, text: str, command: str) -> bool:
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        print(
+            f"evenflow {command}: cannot write {str(path)!r}: {error.strerror or error}.",
+            file=sys.stderr,
+        )
+        return False
+    return True
+
+
+def _finite(value: Any) -> Any:
+    """JSON has no NaN nor infinity: they become strings that `float` reads back."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    if isinstance(value, Mapping):
+        return {k: _finite(v) for k, v in value.items()}
+    if isinstance(value, list):
+        return [_finite(v) for v in value]
+    return value

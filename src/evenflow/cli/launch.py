@@ -1,0 +1,97 @@
+"""Run a script or a module as `python` does, watched.
+
+Only the standard library is imported before the script runs: numpy and torch size their thread
+pools by environment variables when they are imported, and a script may set those first.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import types
+
+from .plan import Plan
+from .target import NoTarget, find
+from .traces import without_us
+from .vigil import Vigil
+
+
+def launch(plan: Plan) -> int:
+    """The script's exit code.
+
+    Raises:
+        NoTarget: there is nothing to run.
+        KeyboardInterrupt: the script's own, already shown.
+    """
+    here = os.getpid()
+    vigil = Vigil(plan, ours=list(sys.path))
+    vigil.begin_with_torch()
+    error = _execute(plan)
+    if os.getpid() != here:  # a fork of the script came back through us: it is not ours to judge
+        if error is not None:
+            raise error
+        return 0
+    code = _tell(error)
+    _wait_for_threads_then(vigil)
+    if isinstance(error, KeyboardInterrupt):
+        # Raised again so that Python ends by SIGINT, as it would have: the shell sees 130 and
+        # stops its loop. The traceback has been shown.
+        sys.excepthook = lambda *_: None
+        raise error
+    return code
+
+
+def _execute(plan: Plan) -> BaseException | None:
+    """Run it as `__main__`; return what it raised, its traceback free of our frames."""
+    try:
+        target = find(plan)
+        module = types.ModuleType("__main__")
+        module.__dict__.update(target.names)
+        sys.modules["__main__"] = module
+        sys.argv[:] = target.argv
+        if target.folder is not None and not getattr(sys.flags, "safe_path", False):
+            sys.path[0] = target.folder
+        exec(target.code(), module.__dict__)
+    except NoTarget:
+        raise
+    except BaseException as error:
+        return without_us(error)
+    return None
+
+
+def _tell(error: BaseException | None) -> int:
+    """Show an error as Python would; the exit code."""
+    _flush()
+    if error is None:
+        return 0
+    if isinstance(error, SystemExit):
+        if error.code is None or isinstance(error.code, int):
+            return error.code or 0
+        print(error.code, file=sys.stderr)
+        return 1
+    sys.last_type, sys.last_value = type(error), error
+    sys.last_traceback = error.__traceback__
+    sys.excepthook(type(error), error, error.__traceback__)
+    _flush()
+    return 130 if isinstance(error, KeyboardInterrupt) else 1
+
+
+def _flush() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except Exception:  # closed by the script, or a broken pipe: Python says so at exit
+            pass
+
+
+def _wait_for_threads_then(vigil: Vigil) -> None:
+    """End the watch, after the script's own threads if it left any: one of them may train."""
+    others = [t for t in threading.enumerate() if not t.daemon and t is not threading.main_thread()]
+    if not others or threading.current_thread() is not threading.main_thread():
+        vigil.end()
+        return
+    import atexit
+
+    # Not joined here: a thread pool's idle workers end only when the interpreter does.
+    atexit.register(vigil.end)

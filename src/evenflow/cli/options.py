@@ -1,0 +1,111 @@
+"""Options that need reading: cadence, budget, codes, and `[tool.evenflow]` of pyproject.toml."""
+
+from __future__ import annotations
+
+import difflib
+import re
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NewType
+
+import typer
+
+Every = NewType("Every", object)  # "auto" or a whole number
+_CODE = re.compile(r"EF\d{0,3}", re.IGNORECASE)
+
+
+def parse_every(text: object) -> str | int:
+    """`auto`, or every how many steps."""
+    text = str(text).strip().lower()
+    if text == "auto":
+        return text
+    if not text.isdecimal():
+        raise typer.BadParameter(f"{text!r} is neither auto nor a whole number of steps.")
+    return int(text)
+
+
+def parse_budget(text: object) -> float:
+    """A share of the training time, above 0 and at most 1."""
+    try:
+        share = float(str(text))
+    except ValueError:
+        share = float("nan")
+    if not 0 < share <= 1:
+        raise typer.BadParameter(f"{text!r} is not a share between 0 and 1; 0.01 is one per cent.")
+    return share
+
+
+def codes(given: Sequence[str] | None, option: str) -> tuple[str, ...]:
+    """The codes of one option, else those of the nearest pyproject.toml; "EF1,EF203" is two."""
+    if not given:
+        return _configured(option.lstrip("-"))
+    return _split(given, option)
+
+
+def check_known(prefixes: Sequence[str]) -> None:
+    """Refuse codes that no rule has before a long training starts.
+
+    In a process of its own: the registry imports numpy, which is the script's to import first.
+    """
+    if not prefixes:
+        return
+    ask = (
+        "import sys; from evenflow.rules import REGISTRY\n"
+        "from evenflow.rules.select import select_codes\n"
+        "try: select_codes(tuple(REGISTRY), sys.argv[1:])\n"
+        "except ValueError as error: sys.exit(str(error))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", ask, *prefixes]
+        if sys.version_info >= (3, 11)
+        else [sys.executable, "-c", ask, *prefixes],
+        capture_output=True,
+        text=True,
+    )
+    if done.returncode and "Traceback" not in done.stderr:
+        raise typer.BadParameter(done.stderr.strip())
+
+
+def _split(given: Sequence[str], where: str) -> tuple[str, ...]:
+    found = [code for text in given for code in re.split(r"[,\s]+", text.strip()) if code]
+    for code in found:
+        if not _CODE.fullmatch(code):
+            raise typer.BadParameter(
+                f"{where}: {code!r} is not a code or the beginning of one, such as EF1 or EF203; "
+                "`evenflow rules` lists them."
+            )
+    return tuple(code.upper() for code in found)
+
+
+def _configured(key: str) -> tuple[str, ...]:
+    file = next(
+        (p for d in (Path.cwd(), *Path.cwd().parents) if (p := d / "pyproject.toml").is_file()),
+        None,
+    )
+    if file is None:
+        return ()
+    table = _table(file)
+    where = f"{file}: [tool.evenflow] {key}"
+    for unknown in table.keys() - {"select", "ignore"}:
+        close = difflib.get_close_matches(unknown, ["select", "ignore"], 1)
+        hint = f"did you mean {close[0]!r}?" if close else "it may hold select and ignore."
+        raise typer.BadParameter(f"{file}: [tool.evenflow] has an unknown key {unknown!r}: {hint}")
+    value = table.get(key, [])
+    if not isinstance(value, list) or not all(isinstance(v, str) for v in value):
+        raise typer.BadParameter(f"{where} is {value!r}; it must be a list such as ['EF1'].")
+    return _split(value, where)
+
+
+def _table(file: Path) -> dict[str, Any]:
+    if sys.version_info >= (3, 11):
+        import tomllib
+    else:
+        import tomli as tomllib
+    try:
+        tool = tomllib.loads(file.read_text(encoding="utf-8")).get("tool", {})
+    except (OSError, ValueError):
+        return {}  # a pyproject.toml that is broken is not ours to complain of
+    table = tool.get("evenflow", {}) if isinstance(tool, dict) else {}
+    return table if isinstance(table, dict) else {}

@@ -1,0 +1,128 @@
+"""What is to be run: its code, and the names `python` would have given its `__main__`."""
+
+from __future__ import annotations
+
+import builtins
+import difflib
+import importlib.machinery
+import importlib.util
+import io
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import CodeType
+from typing import Any
+
+from .plan import Plan
+
+
+class NoTarget(Exception):
+    """There is nothing to run; the message says what was asked for and what may be meant."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A thing to run. `code` compiles late, so that a SyntaxError is the script's own."""
+
+    argv: list[str]
+    folder: str | None  # sys.path[0]; None leaves it alone
+    names: dict[str, Any]
+    code: Callable[[], CodeType]
+
+
+def find(plan: Plan) -> Target:
+    """What the plan names. Raises NoTarget, or what a package's own `__init__` raises."""
+    if plan.module:
+        return _module(plan)
+    if os.path.isdir(plan.target) or plan.target.endswith((".zip", ".pyz")):
+        return _archive(plan)
+    return _script(plan)
+
+
+def _script(plan: Plan) -> Target:
+    path = os.path.abspath(plan.target)
+    if not os.path.isfile(path):
+        raise NoTarget(f"there is no file {plan.target!r}.{_hint(plan.target)}")
+
+    def code() -> CodeType:
+        with io.open_code(path) as file:
+            return compile(file.read(), path, "exec", dont_inherit=True)
+
+    loader = importlib.machinery.SourceFileLoader("__main__", path)
+    return Target(
+        argv=[plan.target, *plan.args],
+        folder=os.path.dirname(os.path.realpath(path)),
+        names=_names(path, None, loader, None),
+        code=code,
+    )
+
+
+def _module(plan: Plan) -> Target:
+    """As `python -m`: the module is looked for with the current folder first on the path."""
+    if not getattr(sys.flags, "safe_path", False):
+        sys.path[0] = os.getcwd()
+    sys.argv[:] = ["-m", *plan.args]  # what a package's __init__ sees meanwhile
+    name = plan.target
+    try:
+        spec = importlib.util.find_spec(name)
+        if spec is not None and spec.submodule_search_locations is not None:
+            name = f"{name}.__main__"
+            spec = importlib.util.find_spec(name)
+    except ModuleNotFoundError as error:
+        if error.name is None or not f"{name}.".startswith(f"{error.name}."):
+            raise  # the package was found; something that it imports was not
+        raise NoTarget(f"there is no module {name!r}: {error}.") from None
+    if spec is None or spec.loader is None:
+        what = "is a package with no __main__" if name != plan.target else "was not found"
+        hint = " Without -m, a file is run." if name.endswith(".py") else ""
+        raise NoTarget(f"the module {plan.target!r} {what}.{hint}")
+    return _from_spec(spec, plan, folder=None)
+
+
+def _archive(plan: Plan) -> Target:
+    """A folder or zip that holds a `__main__.py`."""
+    spec = importlib.machinery.PathFinder.find_spec("__main__", [plan.target])
+    if spec is None or spec.loader is None:
+        raise NoTarget(f"{plan.target!r} holds no __main__.py to run.")
+    return _from_spec(spec, plan, folder=plan.target)
+
+
+def _from_spec(spec: importlib.machinery.ModuleSpec, plan: Plan, folder: str | None) -> Target:
+    loader: Any = spec.loader
+
+    def code() -> CodeType:
+        found = loader.get_code(spec.name)
+        if found is None:
+            raise ImportError(f"no code object for {spec.name}", name=spec.name)
+        return found  # type: ignore[no-any-return]
+
+    return Target(
+        argv=[plan.target if folder else (spec.origin or plan.target), *plan.args],
+        folder=folder,
+        names=_names(spec.origin, spec, loader, spec.parent),
+        code=code,
+    )
+
+
+def _names(file: str | None, spec: Any, loader: Any, package: str | None) -> dict[str, Any]:
+    return {
+        "__file__": file,
+        "__spec__": spec,
+        "__loader__": loader,
+        "__package__": package,
+        "__cached__": spec.cached if spec else None,
+        "__annotations__": {},
+        "__builtins__": builtins,
+    }
+
+
+def _hint(name: str) -> str:
+    """What may have been meant: a file beside it, or a module."""
+    folder = os.path.dirname(name) or "."
+    if not os.path.isdir(folder):
+        return f" There is no folder {folder!r} either."
+    close = difflib.get_close_matches(os.path.basename(name), os.listdir(folder), 1)
+    if close:
+        return f" Did you mean {os.path.join(os.path.dirname(name), close[0])!r}?"
+    return "" if name.endswith(".py") else " To run a module, put -m before its name."

@@ -1,0 +1,77 @@
+"""The watch around a script: begun when torch arrives, ended with the findings on stderr."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from pathlib import Path
+from typing import Any
+
+from .arrival import when_imported
+from .plan import Plan
+
+
+class Vigil:
+    """Fails open: whatever goes wrong in here is one line on stderr, never the script's end."""
+
+    def __init__(self, plan: Plan, ours: list[str]) -> None:
+        self.plan = plan
+        self.ours = ours  # sys.path as it was: a script's folder must not shadow what we import
+        self.pid = os.getpid()
+        self.watch: Any = None
+        self.failed = False
+        self.disabled = os.environ.get("EVENFLOW_DISABLE", "") not in ("", "0")
+
+    def begin_with_torch(self) -> None:
+        """Torch is left for the script to import: it may set OMP_NUM_THREADS first."""
+        if not self.disabled:
+            when_imported("torch", self._begin)
+
+    def _begin(self) -> None:
+        if os.getpid() != self.pid:  # a forked child imported torch: it is not watched
+            return
+        try:
+            import evenflow
+
+            self.watch = evenflow.watch(
+                run=self.plan.out,
+                every=self.plan.every,
+                budget=self.plan.budget,
+                on_nonfinite=self.plan.on_nonfinite,
+            )
+        except Exception as error:
+            self._say_failed("could not watch", error)
+
+    def end(self) -> None:
+        """Close the run file and say what was found."""
+        if self.disabled or os.getpid() != self.pid:
+            return
+        if self.watch is None:
+            if not self.failed and not self.plan.quiet:
+                print("evenflow: the script never imported torch; no training seen.", file=_err())
+            return
+        path = sys.path
+        sys.path = list(self.ours)
+        try:
+            self.watch.close()
+            from .judging import tell_run
+
+            tell_run(Path(self.watch.path), self.plan)
+        except Exception as error:
+            self._say_failed("could not judge the run", error)
+        finally:
+            sys.path = path
+
+    def _say_failed(self, what: str, error: Exception) -> None:
+        self.failed = True
+        if os.environ.get("EVENFLOW_STRICT") == "1":
+            traceback.print_exception(error, file=_err())
+        print(
+            f"evenflow: {what} ({type(error).__name__}: {error}); the script itself is untouched.",
+            file=_err(),
+        )
+
+
+def _err() -> Any:
+    return sys.stderr or sys.__stderr__
