@@ -3,9 +3,36 @@
 from __future__ import annotations
 
 from .base import Rule as Rule
+from .ef101_vanishing_gradient import VanishingGradient
+from .ef102_exploding_gradient import ExplodingGradient
+from .ef103_non_finite import NonFinite
+from .ef104_zero_gradient import ZeroGradient
+from .ef105_low_precision_underflow import LowPrecisionUnderflow
+from .ef201_saturated_activation import SaturatedActivation
+from .ef202_dead_units import DeadUnits
+from .ef203_paralysed_network import ParalysedNetwork
+from .ef204_attention_collapse import AttentionCollapse
+from .ef205_signal_collapse import SignalCollapse
+from .ef206_activation_growth import ActivationGrowth
+from .ef301_stalled_layer import StalledLayer
+from .ef302_oversized_update import OversizedUpdate
 from .judge import judge as judge
 from .view import View as View
 
 #: Every code, in order. A code is never reused; one that is retired moves to `RETIRED`.
-REGISTRY: dict[str, type[Rule]] = {}
+REGISTRY: dict[str, type[Rule]] = {
+    "EF101": VanishingGradient,
+    "EF102": ExplodingGradient,
+    "EF103": NonFinite,
+    "EF104": ZeroGradient,
+    "EF105": LowPrecisionUnderflow,
+    "EF201": SaturatedActivation,
+    "EF202": DeadUnits,
+    "EF203": ParalysedNetwork,
+    "EF204": AttentionCollapse,
+    "EF205": SignalCollapse,
+    "EF206": ActivationGrowth,
+    "EF301": StalledLayer,
+    "EF302": OversizedUpdate,
+}
 RETIRED: dict[str, str] = {}

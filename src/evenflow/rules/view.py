@@ -218,6 +218,17 @@ class View:
                 todo.extend(self.parents(i))
         return frozenset(seen)
 
+    def descendants(self, id: int) -> frozenset[int]:
+        """The sites that depend on this one, itself included."""
+        seen: set[int] = set()
+        todo = [id]
+        while todo:
+            i = todo.pop()
+            if i not in seen:
+                seen.add(i)
+                todo.extend(self.consumers[i])
+        return frozenset(seen)
+
     @cached_property
     def losses(self) -> tuple[int, ...]:
         """Ids of loss sites."""
@@ -304,9 +315,7 @@ class View:
         for i in self.losses:
             op, parents = self.sites[i].op, self.parents(i)
             if op in ("cross_entropy", "nll_loss") and parents:
-                shape = self.sites[parents[0]].shape
-                # classes lie in dim 1, except for unbatched predictions
-                k = shape[1] if len(shape) > 1 else shape[0] if shape else 0
+                k = self._classes(i)
                 if k > 1:
                     return float(np.log(k)), True
             elif op.startswith("binary_cross_entropy"):
@@ -322,3 +331,59 @@ class View:
                 if stds and stds[0] > 0:
                     return stds[0] ** 2, False
         return float("nan"), False
+
+    def _classes(self, loss: int) -> int:
+        """Number of classes a cross entropy chooses from; views hide how it was flattened."""
+        parents = self.parents(loss)
+        shape = self.sites[parents[0]].shape
+        labels = next((self.sites[p].shape for p in parents if p in self.targets), ())
+        if len(shape) < 2:
+            return shape[0] if shape else 0
+        in_dim_1 = len(shape) == 2 or labels == (*shape[:1], *shape[2:])
+        return shape[1] if in_dim_1 else shape[-1]
+
+    @cached_property
+    def stuck(self) -> bool:
+        """The loss is no better than a constant guess's; never said of losses that compete."""
+        return not self.adversarial and self.loss.stuck
+
+    @cached_property
+    def converged(self) -> bool:
+        """Little loss is left to win, so that little gradient is a sign of success."""
+        return not self.adversarial and self.loss.converged
+
+    @cached_property
+    def ruined(self) -> bool:
+        """The run ends non-finite."""
+        return self.ruin < len(self.steps)
+
+    @cached_property
+    def unrolled(self) -> tuple[tuple[int, ...], ...]:
+        """Sites of one place called 5 times or more in a chain (a cell over time), by call."""
+        places: dict[tuple[str, str, str, int], list[int]] = {}
+        for s in self.sites:
+            if s.kind in ("affine", "activation", "custom", "recurrent"):
+                places.setdefault((s.root, s.path, s.op, s.index), []).append(s.id)
+        out = []
+        for ids in places.values():
+            if len(ids) >= 5:
+                ids.sort(key=lambda i: self.sites[i].call)
+                if set(ids) <= self.ancestors(ids[-1:]):
+                    out.append(tuple(ids))
+        return tuple(out)
+
+    @cached_property
+    def layer_delta(self) -> Floats:
+        """[T, L] 2-norm of delta at the output of each of `layers`."""
+        sizes = np.array([self.sites[i].size for i in self.layers], dtype=np.float64)
+        return np.asarray(self.site("delta")[:, list(self.layers)] * np.sqrt(sizes))
+
+    @cached_property
+    def too_small(self) -> float:
+        """Relative update below which a layer does not learn in this run.
+
+        Were all its updates to pull the same way for the whole run (a thousand steps at most),
+        the weights would still have moved by less than a thousandth.
+        """
+        last = int(self.steps[-1]) if len(self.steps) else 0
+        return float(1e-3 / np.clip(last, 30, 1000))

@@ -1,0 +1,145 @@
+"""EF102: the gradient grows by decades on its way to the data, through time, or all at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from ..schema import Finding, Link, Severity
+from .base import Rule
+from .profile import Profile, growth
+from .series import decades, first_of_last_spell, holds_at_end, largest, median, ratio
+from .view import View
+
+#: Decades by which the gradient relative to the weights tops that of the layers near the loss.
+GROWTH = 3.0
+#: Decades by which the whole gradient jumps over its running median.
+JUMP = 3.0
+
+
+class ExplodingGradient(Rule):
+    """Layers near the data get a gradient decades larger than those near the loss.
+
+    ## What it means
+    The factors that δ meets on its way back are above one, and depth, or time in a recurrent
+    net, multiplies them. Or one batch throws the gradient up by decades.
+
+    ## Why is this bad?
+    One step along such a gradient throws the weights far from where they were: units die, the
+    loss jumps, and the next step may already be NaN.
+
+    ## How it is measured
+    ‖gradient‖ / ‖weight‖ of each layer is compared with that of the layers nearest the loss
+    (weights and gradients scale against each other, so the raw error δ alone proves nothing:
+    many healthy tanh nets would be called exploding). For a cell unrolled over time, δ of the
+    first call is compared with δ of the last. A jump is the norm of the whole gradient against
+    the median of the readings before it. Each counts only where it does harm: the loss is stuck,
+    has risen, or is lost to NaN.
+
+    ## Threshold
+    3 decades each. AutoTrainer's ratio of 70 (1.8 decades) called 14 of 15 normal tanh nets
+    exploding. Calibrated on the calibration half of the zoo (`benchmarks/diagnosis.py`).
+
+    ## What to do
+    Clip the gradient's norm, start with smaller weights (gain near one), normalise, lower the
+    learning rate. A gradient that explodes by structure needs another start, not clipping.
+    """
+
+    code = "EF102"
+    name = "exploding-gradient"
+
+    def check(self, view: View) -> Iterable[Finding]:
+        if not view.layers or view.ruin == 0:
+            return
+        found = self._structural(view) or self._through_time(view) or self._jump(view)
+        if found is not None:
+            yield found
+
+    def _structural(self, view: View) -> Finding | None:
+        p = Profile(view)
+        if len(set(p.weights)) < 3 or not _harm(view):
+            return None
+        grown = np.fmin(growth(p.gradient), growth(p.delta))
+        known = ~np.isnan(grown)
+        with np.errstate(invalid="ignore"):
+            bad = grown >= GROWTH
+        if view.ruined:  # it may all be over after a step or two: what was seen must do
+            held = bad.any(axis=0) & (bad.sum(axis=0) * 2 >= known.sum(axis=0))
+        else:
+            held = holds_at_end(bad, known, 3)
+        if not held.any():
+            return None
+        ids = [i for i, h in zip(view.layers, held, strict=True) if h]
+        j = view.layers.index(ids[0])
+        row = first_of_last_spell(bad[:, j], known[:, j])
+        size = float(largest(median(np.where(bad[:, held], grown[:, held], np.nan))))
+        return self._say(view, ids, row, size, "EF602", {"layers_affected": len(ids)})
+
+    def _through_time(self, view: View) -> Finding | None:
+        for ids in view.unrolled:
+            delta = view.site("delta")[:, [ids[0], ids[-1]]]
+            grown = decades(ratio(delta[:, 0], delta[:, 1]))
+            grown[~view.sound] = np.nan
+            known = np.isfinite(grown)
+            with np.errstate(invalid="ignore"):
+                bad = grown >= GROWTH
+            often = known.any() and bad.sum() * 2 >= known.sum()
+            if often and (_harm(view) or holds_at_end(bad, known, 3)):
+                row = int(np.flatnonzero(bad)[0])
+                size = float(np.median(grown[bad]))
+                return self._say(view, ids[:1], row, size, "through-time", {"calls": len(ids)})
+        return None
+
+    def _jump(self, view: View) -> Finding | None:
+        norm = np.where(view.sound, view.step("grad_norm"), np.nan)
+        rows = np.flatnonzero(np.isfinite(norm) & (norm > 0))
+        if len(rows) < 4 or view.adversarial:
+            return None
+        sizes = np.log10(norm[rows])
+        before = np.array([np.median(sizes[: k + 1]) for k in range(min(len(sizes), 64))])
+        calm = np.concatenate([before[:1], before[:-1]])
+        rest = np.full(len(sizes) - len(calm), np.median(sizes))
+        jump = sizes - np.concatenate([calm, rest])
+        k = int(np.argmax(jump))
+        if k < 2 or jump[k] < JUMP:
+            return None
+        row = int(rows[k])
+        relative = view.by_layer(view.relative_gradient)[row]
+        order = [view.layers[j] for j in np.argsort(-np.nan_to_num(relative))[:3]]
+        severe = _harm(view)
+        return self._say(view, order, row, float(jump[k]), "", {}, severe=severe)
+
+    def _say(
+        self,
+        view: View,
+        ids: Iterable[int],
+        row: int,
+        size: float,
+        cause: str,
+        more: dict[str, float],
+        *,
+        severe: bool = True,
+    ) -> Finding:
+        ids = list(ids)
+        step, last = view.at(row), view.at(max(view.ruin - 1, 0))
+        norm = view.step("grad_norm")
+        return self.finding(
+            Severity.error if severe else Severity.warning,
+            sites=ids,
+            first=step,
+            last=last if severe else step,
+            evidence={"decades": size, "gradient_norm": float(norm[row]), **more}
+            | {"loss_left": view.loss.left},
+            threshold={"decades": GROWTH},
+            cause=cause,
+            chain=(
+                *((Link("cause", cause),) if cause else ()),
+                Link("event", self.code, step, ids[0] if ids else None),
+            ),
+        )
+
+
+def _harm(view: View) -> bool:
+    """The loss is lost, stuck, or higher than at the start."""
+    return bool(view.ruined or view.stuck or (not view.adversarial and view.loss.fallen < 0.05))

@@ -1,0 +1,101 @@
+"""EF104: the gradient of a layer is exactly zero."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from ..schema import Finding, Link, Severity
+from .base import Rule
+from .profile import Profile
+from .series import first_of_last_spell, holds_at_end, median
+from .view import View
+
+
+class ZeroGradient(Rule):
+    """A layer gets a gradient, and every element of it is exactly zero.
+
+    ## What it means
+    Something on the way cuts the gradient off rather than shrinking it: weights that all start
+    at zero, a softmax over a single unit (always one), an activation that is off for every
+    input, a rounding or comparison that has no slope.
+
+    ## Why is this bad?
+    No optimizer and no patience mends an exact zero: the layer cannot move.
+
+    ## How it is measured
+    The norm of each weight's gradient, and the share of exact zeros in the layer error. Layers
+    whose gradient fades over decades until it underflows belong to EF101; layers whose every
+    unit is dead to EF202; parameters without any gradient to EF704.
+
+    ## Threshold
+    Exactly zero in each of the last three readings, with loss still to win. No tolerance, so no
+    calibration.
+
+    ## What to do
+    Break the symmetry of a zero start (random weights; a zero last layer of a residual branch
+    is fine), use a sigmoid with one unit or a softmax with two, look for operations without a
+    slope (argmax, round, detach) between the layer and the loss.
+    """
+
+    code = "EF104"
+    name = "zero-gradient"
+
+    def check(self, view: View) -> Iterable[Finding]:
+        if view.converged and np.isfinite(view.loss.end) and view.loss.fallen > 0.5:
+            return
+        p = Profile(view)
+        grads = np.where(view.sound[:, None], view.by_layer(view.param("grad")), np.nan)
+        known = ~np.isnan(grads)
+        bad = (grads == 0) & ~p.underflowed
+        held = holds_at_end(bad, known, 3)
+        ids = [i for i, h in zip(view.layers, held, strict=True) if h]
+        if not ids:
+            return
+        j = view.layers.index(ids[0])
+        row = first_of_last_spell(bad[:, j], known[:, j])
+        cause, source = _cause(view, ids)
+        if source >= 0 and source in ids:
+            ids = [source, *(i for i in ids if i != source)]
+        last = view.at(view.ruin - 1)
+        yield self.finding(
+            Severity.error,
+            sites=ids,
+            first=view.at(row),
+            last=last,
+            evidence={
+                "gradient": 0.0,
+                "layers_affected": len(ids),
+                "layers": len(view.layers),
+                "readings": float(bad[:, j].sum()),
+                "loss_left": view.loss.left,
+            },
+            threshold={"gradient": 0.0},
+            cause=cause,
+            chain=(
+                *((Link("cause", cause, None, source if source >= 0 else None),) if cause else ()),
+                Link("event", self.code, view.at(row), ids[0]),
+                Link("end", "frozen", last, ids[0]),
+            ),
+        )
+
+
+def _cause(view: View, ids: list[int]) -> tuple[str, int]:
+    """Why it is zero, as far as the readings tell, and at which site."""
+    for i in view.predictions:
+        s = view.sites[i]
+        if s.kind == "softmax" and s.shape and s.shape[-1] == 1:
+            return "EF701", i
+    weight = view.param("weight")
+    for i in view.layers:
+        first = [weight[view.sound, w] for w in view.weights[i]]
+        if first and all(len(c) and c[~np.isnan(c)][:1].sum() == 0 for c in first):
+            return "zero-init", i
+    dead = view.recent("dead")
+    off = [s.id for s in view.sites if s.kind == "activation" and dead[s.id] >= 1]
+    if off:
+        zeros = median(view.site("zeros")[view.late])
+        blocked = [i for i in off if zeros[i] >= 1]
+        return "EF202", (blocked or off)[-1]
+    return "", -1

@@ -1,0 +1,132 @@
+"""EF105: gradients or updates are too small for the number format that carries them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from ..schema import Finding, Link, Severity
+from .base import Rule
+from .series import first_of_last_spell, holds_at_end, largest, median
+from .view import View
+
+#: Share of the layer error's non-zero elements below the smallest normal number.
+SUBNORMAL = 0.25
+#: Half the distance between neighbouring numbers, relative to their size.
+HALF_ULP = {"float16": 2.0**-11, "bfloat16": 2.0**-9}
+
+
+class LowPrecisionUnderflow(Rule):
+    """Numbers are too small for the format they are held in, and round to zero.
+
+    ## What it means
+    float16 has no normal number below 6.1e-5 and nothing below 6e-8: layer errors of that size
+    lose their digits, then vanish. And a weight held in bfloat16 or float16 swallows an update
+    smaller than half the distance to its neighbour (1/512 of it, 1/2048).
+
+    ## Why is this bad?
+    The gradient is there, and the format throws it away: layers stand still for no other reason
+    than their number format. On a CPU subnormal numbers are ten times slower as well.
+
+    ## How it is measured
+    The share of the layer error's non-zero elements below the smallest normal number of its
+    format, as they lie in memory; and for weights held in 16 bits, the share of gradients that
+    reach the weight while the applied update is (next to) nothing.
+
+    ## Threshold
+    A quarter of the elements at some site, in the last three readings: by then the smallest of
+    them have been lost for good. An error where half of all layers suffer or the loss is stuck.
+    Calibrated on the calibration half of the zoo (`benchmarks/diagnosis.py`).
+
+    ## What to do
+    float16: use a GradScaler, or bfloat16. 16-bit weights: keep a float32 copy for the
+    optimizer (autocast does), or round stochastically. float32: the gradient vanishes for
+    another reason, see EF101; `torch.set_flush_denormal(True)` restores the speed.
+    """
+
+    code = "EF105"
+    name = "low-precision-underflow"
+
+    def check(self, view: View) -> Iterable[Finding]:
+        if view.converged:
+            return
+        yield from self._errors(view)
+        yield from self._updates(view)
+
+    def _errors(self, view: View) -> Iterable[Finding]:
+        share = np.where(view.sound[:, None], view.site("delta_subnormal"), np.nan)
+        lost = np.where(view.sound[:, None], view.site("delta_zeros"), np.nan)
+        low = np.array([s.dtype in HALF_ULP for s in view.sites], dtype=np.bool_)
+        known = ~np.isnan(share)
+        with np.errstate(invalid="ignore"):
+            bad = share >= SUBNORMAL
+            # all that is left has underflowed as well: nothing but zeros where layers are live
+            bad |= low[None, :] & (lost >= 1) & (np.nan_to_num(share) == 0)
+        held = holds_at_end(bad, known, 3)
+        if low.any():
+            held &= low  # float32 behind a 16-bit site only passes on what is left
+        if not held.any() or (low.any() and not (bad & (share > 0)).any()):
+            return
+        ids = sorted((int(i) for i in np.flatnonzero(held)), key=lambda i: (view.depth[i], i))
+        late = median(share[view.late])
+        ids.sort(key=lambda i: -np.nan_to_num(late[i]))
+        row = first_of_last_spell(bad[:, ids[0]], known[:, ids[0]])
+        half = len(ids) * 2 >= len(view.of_kind("affine", "activation", "norm")) > 0
+        last = view.at(view.ruin - 1)
+        yield self.finding(
+            Severity.error if view.stuck or (half and low.any()) else Severity.warning,
+            sites=ids,
+            first=view.at(row),
+            last=last,
+            evidence={
+                "subnormal_share": float(late[ids[0]]),
+                "zero_share": float(median(lost[view.late])[ids[0]]),
+                "sites_affected": len(ids),
+                "bits": 16.0 if low[ids[0]] else 32.0,
+            },
+            threshold={"subnormal_share": SUBNORMAL},
+            cause="dtype" if low.any() else "EF101",
+            chain=(
+                Link("cause", "dtype" if low.any() else "EF101"),
+                Link("event", self.code, view.at(row), ids[0]),
+            ),
+        )
+
+    def _updates(self, view: View) -> Iterable[Finding]:
+        half_ulp = np.array([HALF_ULP.get(p.dtype, 0.0) for p in view.run.params])
+        low = np.array([len(p.shape) >= 2 for p in view.run.params]) & (half_ulp > 0)
+        if not low.any():
+            return
+        ratio = np.where(view.sound[:, None], view.relative_update, np.nan)
+        grad = view.param("grad")
+        known = ~np.isnan(ratio) & ~np.isnan(grad)
+        with np.errstate(invalid="ignore"):
+            # only rare elements still move when the norm is a tenth of half a step of all
+            bad = (ratio < half_ulp[None, :] / 10) & (grad > 0)
+        held = holds_at_end(bad, known, 3) & low
+        if not held.any():
+            return
+        params = [view.run.params[int(i)] for i in np.flatnonzero(held)]
+        sites = [i for i in view.layers if any(held[w] for w in view.weights[i])]
+        j = params[0].id
+        row, last = first_of_last_spell(bad[:, j], known[:, j]), view.at(view.ruin - 1)
+        all_of_them = int(held.sum()) * 2 >= int(low.sum())
+        yield self.finding(
+            Severity.error if view.stuck or all_of_them else Severity.warning,
+            sites=sites,
+            params=[p.name for p in params],
+            first=view.at(row),
+            last=last,
+            evidence={
+                "update_ratio": float(largest(median(ratio[view.late])[held])),
+                "parameters": len(params),
+                "bits": 16.0,
+            },
+            threshold={"update_ratio": float(half_ulp[j]) / 10},
+            cause="dtype",
+            chain=(
+                Link("cause", "dtype"),
+                Link("event", self.code, view.at(row), sites[0] if sites else None),
+            ),
+        )

@@ -1,0 +1,119 @@
+"""EF201: most of an activation's inputs lie where its slope is next to nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from ..schema import Finding, Link, Severity
+from .base import Rule
+from .series import first_of_last_spell, holds_at_end, median
+from .view import View
+
+#: Share of saturated elements. DeepDiagnosis (ICSE 2022) speaks at more than half.
+SHARE = 0.5
+#: Above this next to nothing gets through.
+MOST = 0.85
+
+
+class SaturatedActivation(Rule):
+    """Most of what enters an activation lies past one of its asymptotes.
+
+    ## What it means
+    A sigmoid or tanh answers large inputs, of either sign, with nearly the same value, and its
+    slope there is below 1 % of its best. (The off side of a rectifier does not count.)
+
+    ## Why is this bad?
+    The slope multiplies the layer error. All that lies before a saturated activation gets a
+    hundredth of its gradient or less, and the outputs carry a bit a unit where they could carry
+    a number.
+
+    ## How it is measured
+    Share of elements with |f'(z)| below 1 % of its maximum, at every sampled step. Gates that
+    feed the loss directly (a sigmoid before a cross entropy) saturate when they are right, and
+    are left out; so is every site once little loss is left to win.
+
+    ## Threshold
+    Half of the elements (DeepDiagnosis, ICSE 2022) in the last three readings: a warning; an
+    error from 85 % on (TheDeepChecker's ρ) where the loss is stuck. Calibrated on the
+    calibration half of the zoo (`benchmarks/diagnosis.py`).
+
+    ## What to do
+    Scale the inputs (mean 0, deviation 1), start with smaller weights, normalise before the
+    activation, lower the learning rate if the saturation came during the training.
+    """
+
+    code = "EF201"
+    name = "saturated-activation"
+
+    def check(self, view: View) -> Iterable[Finding]:
+        if view.converged:
+            return
+        share = np.where(view.sound[:, None], view.site("saturated"), np.nan)
+        known = ~np.isnan(share)
+        with np.errstate(invalid="ignore"):
+            bad = share >= SHARE
+        held = holds_at_end(bad, known, 3) & hidden(view)
+        if not held.any():
+            return
+        late = median(share[view.late])
+        ids = sorted((int(i) for i in np.flatnonzero(held)), key=lambda i: (view.depth[i], i))
+        ids.sort(key=lambda i: -round(float(late[i]), 1))
+        top = ids[0]
+        row = first_of_last_spell(bad[:, top], known[:, top])
+        cause = _cause(view, ids, row)
+        severe = view.stuck and float(late[top]) >= MOST
+        yield self.finding(
+            Severity.error if severe else Severity.warning,
+            sites=ids,
+            first=view.at(row),
+            last=view.at(view.ruin - 1),
+            evidence={
+                "saturated": float(late[top]),
+                "sites_affected": len(ids),
+                "rms": float(view.recent("rms")[view.parents(top)[0]])
+                if view.parents(top)
+                else float("nan"),
+                "loss_left": view.loss.left,
+            },
+            threshold={"saturated": SHARE},
+            cause=cause,
+            chain=(
+                *((Link("cause", cause, None, top),) if cause else ()),
+                Link("event", self.code, view.at(row), top),
+            ),
+        )
+
+
+def hidden(view: View) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+    """[S] activations with a layer between them and the loss, on a path to it."""
+    out = np.zeros(len(view.sites), dtype=np.bool_)
+    before: set[int] = set()
+    for i in view.layers:
+        before |= view.ancestors(view.parents(i))
+    for s in view.sites:
+        # a gate multiplies; what matters is that something with weights still follows
+        out[s.id] = s.kind == "activation" and (s.id in before or not view.layers)
+    return out
+
+
+def _cause(view: View, ids: list[int], row: int) -> str:
+    """Saturated from birth: by the weights or by the data; later: by the updates."""
+    if row > 2:
+        return "EF703" if _moved(view, row) else ""
+    # At birth: is it the input that is large, or the weights?
+    rms = view.site("rms")
+    first = min(ids, key=lambda i: (view.depth[i], i))
+    sources = [i for i in view.data if i in view.ancestors([first])]
+    start = rms[: max(row, 0) + 3]
+    size = [float(median(start)[i]) for i in sources]
+    if any(s > 3 for s in size if np.isfinite(s)) and view.depth[first] <= 1:
+        return "EF501"
+    return "EF602"
+
+
+def _moved(view: View, row: int) -> bool:
+    """Whether updates up to that row were a tenth of the weights or more."""
+    layers = view.by_layer(view.relative_update)[: row + 1]
+    return bool(layers.size) and bool(np.nanmax(np.nan_to_num(layers)) >= 0.1)

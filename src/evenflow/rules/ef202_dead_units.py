@@ -1,0 +1,121 @@
+"""EF202: units that no gradient has reached in any batch of the window."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from ..schema import Finding, Link, Severity
+from .base import Rule
+from .ef201_saturated_activation import hidden
+from .series import first_of_last_spell, holds_at_end, median
+from .view import View
+
+#: Share of a layer's units. Training itself kills up to a third of a wide ReLU layer unharmed.
+SHARE = 0.5
+#: Batches that the window must hold before a unit may be called dead.
+BATCHES = 8
+
+
+class DeadUnits(Rule):
+    """Units of a rectifier are off for every input, so they can never learn again.
+
+    ## What it means
+    A ReLU unit whose pre-activation is negative for every example gives zero and gets zero: no
+    gradient, no update, no way back. A unit that is merely often off is not dead.
+
+    ## Why is this bad?
+    Dead units are width that was paid for and lost. A layer that is wholly dead cuts everything
+    before it off from the loss.
+
+    ## How it is measured
+    Per unit: has any gradient reached it in any of the last batches (at most 64)? The share of
+    units for which the answer is no. Of several layers those come first whose own output is
+    zero: layers behind a dead one lose their gradient without being dead themselves.
+
+    ## Threshold
+    Half of a layer's units (BTTackler, KDD 2024, and SageMaker Debugger draw the line there)
+    over at least 8 observed batches, in the last three readings. An error where a layer has
+    lost 90 % and the loss is stuck, or has lost all. By unit and window, not by share of zeros:
+    DeepDiagnosis calls 68 of 188 normal models dead for their zeros. Calibrated on the
+    calibration half of the zoo.
+
+    ## What to do
+    Lower the learning rate, scale the inputs, start biases at zero or slightly above; LeakyReLU,
+    GELU or SiLU cannot die for good. Dead units can be revived (ReDo: new incoming weights,
+    zero outgoing ones).
+    """
+
+    code = "EF202"
+    name = "dead-units"
+
+    def check(self, view: View) -> Iterable[Finding]:
+        dead = np.where(view.sound[:, None], view.site("dead"), np.nan)
+        observed = view.site("observed")
+        with np.errstate(invalid="ignore"):
+            known = ~np.isnan(dead) & ~(observed < BATCHES)
+            bad = dead >= SHARE
+        needed = 3 if len(dead) >= 6 else 2
+        off = _off(view)
+        held = holds_at_end(bad, known, needed) & hidden(view)
+        late = median(np.where(known, dead, np.nan)[view.late])
+        ids = [int(i) for i in np.flatnonzero(held & off)]
+        if not ids:
+            return
+        ids.sort(key=lambda i: (-round(float(late[i]), 1), view.depth[i], i))
+        top = ids[0]
+        row = first_of_last_spell(bad[:, top], known[:, top])
+        share = float(np.nan_to_num(late[top], nan=float(dead[known[:, top], top][-1])))
+        cause = _cause(view, top, row)
+        severe = share >= 0.999 or (share >= 0.9 and view.stuck)
+        zeros = float(view.recent("zeros")[top])
+        yield self.finding(
+            Severity.error if severe else Severity.warning,
+            sites=ids,
+            first=view.at(row),
+            last=view.at(view.ruin - 1),
+            evidence={
+                "dead": share,
+                "batches": float(observed[known[:, top], top][-1]),
+                "zeros": zeros,
+                "sites_affected": len(ids),
+                "loss_left": view.loss.left,
+            },
+            threshold={"dead": SHARE},
+            cause=cause,
+            chain=(
+                *((Link("cause", cause, None, top),) if cause else ()),
+                Link("event", self.code, view.at(row), top),
+                *((Link("end", "dead", view.at(view.ruin - 1), top),) if severe else ()),
+            ),
+        )
+
+
+def _off(view: View) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+    """[S] sites whose own outputs are as often zero as their units are dead."""
+    zeros, dead = view.recent("zeros"), view.recent("dead")
+    with np.errstate(invalid="ignore"):
+        return np.asarray(np.isnan(zeros) | (zeros >= 0.9 * dead), dtype=np.bool_)
+
+
+def _cause(view: View, site: int, row: int) -> str:
+    """Dead from birth: by a bias below zero; later: by updates that went too far."""
+    before = [i for i in view.parents(site) if view.weights[i]]
+    mean, rms = view.site("mean"), view.site("rms")
+    for i in before:
+        early = slice(0, min(row, 3) + 1)
+        m, r = float(median(mean[early, i])), float(median(rms[early, i]))
+        if np.isfinite(m) and np.isfinite(r) and m < 0 and -m > 0.8 * r and _born_off(view, site):
+            return "negative-bias"
+    layers = view.by_layer(view.relative_update)[: row + 1]
+    if layers.size and np.nan_to_num(layers).max() >= 0.3:
+        return "EF703"
+    return ""
+
+
+def _born_off(view: View, site: int) -> bool:
+    """Nearly all outputs were zero at the first reading."""
+    zeros = view.site("zeros")[:, site]
+    first = zeros[~np.isnan(zeros)][:1]
+    return bool(len(first) and first[0] >= 0.9)

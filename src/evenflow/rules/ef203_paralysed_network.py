@@ -1,0 +1,103 @@
+"""EF203: saturated, with updates too small to leave."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from ..schema import Finding, Link, Severity
+from .base import Rule
+from .ef201_saturated_activation import SHARE, hidden
+from .profile import Profile
+from .series import first_of_last_spell, holds_at_end, median
+from .view import View
+
+
+class ParalysedNetwork(Rule):
+    """Activations are saturated and the updates before them are too small to bring them back.
+
+    ## What it means
+    Large weights drive the activations into their flat parts; the flat parts stop the gradient;
+    without gradient the weights stay large. The network holds itself fast.
+
+    ## Why is this bad?
+    Saturation that training can leave costs time. Paralysis does not end by itself.
+
+    ## How it is measured
+    A hidden activation with half of its elements saturated (as EF201), whose layer gets
+    relative updates ‖Δw‖ / ‖w‖, as the optimizer applied them, too small to move it in this run.
+
+    ## Threshold
+    Saturation as in EF201, updates as in EF101 (a thousand of them, all the same way, would
+    move the weights by less than 0.1 %), both in the last three readings, with loss still to
+    win. Calibrated on the calibration half of the zoo (`benchmarks/diagnosis.py`).
+
+    ## What to do
+    Start again with smaller weights or scaled inputs; L2 decay shrinks the weights that hold
+    the units fast; normalisation before the activation keeps it from happening.
+    """
+
+    code = "EF203"
+    name = "paralysed-network"
+
+    def check(self, view: View) -> Iterable[Finding]:
+        if view.converged or not view.layers:
+            return
+        share = np.where(view.sound[:, None], view.site("saturated"), np.nan)
+        p = Profile(view)
+        inside = hidden(view)
+        found: list[tuple[int, int, int, float, float]] = []
+        for column, layer in enumerate(view.layers):
+            for site in _activations_after(view, layer):
+                if not inside[site]:
+                    continue
+                known = ~np.isnan(share[:, site]) & ~np.isnan(p.update[:, column])
+                with np.errstate(invalid="ignore"):
+                    bad = (share[:, site] >= SHARE) & p.still[:, column]
+                if holds_at_end(bad, known, 3):
+                    late = view.late & known
+                    row = first_of_last_spell(bad, known)
+                    size = float(median(share[late, site]))
+                    update = float(median(p.update[late, column]))
+                    found.append((site, layer, row, size, update))
+        if not found:
+            return
+        site, layer, row, size, update = found[0]
+        last = view.at(view.ruin - 1)
+        yield self.finding(
+            Severity.error,
+            sites=[f[0] for f in found],
+            params=[view.run.params[w].name for w in view.weights[layer]],
+            first=view.at(row),
+            last=last,
+            evidence={
+                "saturated": size,
+                "update_ratio": update,
+                "sites_affected": len(found),
+                "loss_left": view.loss.left,
+            },
+            threshold={"saturated": SHARE, "update_ratio": view.too_small},
+            cause="EF201",
+            chain=(
+                Link("cause", "EF201", view.at(row), site),
+                Link("event", self.code, view.at(row), site),
+                Link("end", "frozen", last, layer),
+            ),
+        )
+
+
+def _activations_after(view: View, layer: int) -> list[int]:
+    """The activations a layer feeds, through norms, joins and dropout, before the next layer."""
+    out: list[int] = []
+    todo, seen = list(view.consumers[layer]), set[int]()
+    while todo:
+        i = todo.pop()
+        if i in seen or view.weights[i]:
+            continue
+        seen.add(i)
+        if view.sites[i].kind == "activation":
+            out.append(i)
+        else:
+            todo.extend(view.consumers[i])
+    return sorted(out)

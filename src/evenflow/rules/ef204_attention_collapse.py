@@ -1,0 +1,85 @@
+"""EF204: every query looks at one key."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from ..schema import Finding, Link, Severity
+from .base import Rule
+from .series import first_of_last_spell, holds_at_end, latest, median
+from .view import View
+
+#: Mean entropy of the attention, relative to even attention.
+ENTROPY = 0.1
+#: Scores that make a softmax one-hot in all but name.
+SCORE = 20.0
+
+
+class AttentionCollapse(Rule):
+    """Attention has become one-hot: its entropy is next to zero in every head.
+
+    ## What it means
+    The scores q·k/√d have grown so large that the softmax puts all weight on one key. Its slope
+    is then nearly zero, so queries and keys get no gradient to change their mind.
+
+    ## Why is this bad?
+    The layer copies one token and has stopped learning where to look. Training of transformers
+    that lose their attention entropy is known to diverge (Zhai et al. 2023, σReparam).
+
+    ## How it is measured
+    Entropy of each row of attention weights over log(number of keys), mean over heads and
+    queries, and the largest score. One sharp head among even ones is how attention should work,
+    and is not reported.
+
+    ## Threshold
+    Mean entropy below 0.1 and a largest score above 20, in the last two readings (these are
+    taken on fewer steps), with loss still to win. Calibrated on the calibration half of the zoo
+    (`benchmarks/diagnosis.py`).
+
+    ## What to do
+    Start queries and keys smaller, normalise them (QK-norm), use σReparam, warm the learning
+    rate up, scale scores by 1/√d.
+    """
+
+    code = "EF204"
+    name = "attention-collapse"
+
+    def check(self, view: View) -> Iterable[Finding]:
+        if view.converged:
+            return
+        entropy = np.where(view.sound[:, None], view.site("entropy"), np.nan)
+        score = np.where(view.sound[:, None], view.site("logit_max"), np.nan)
+        known = ~np.isnan(entropy)
+        with np.errstate(invalid="ignore"):
+            bad = (entropy < ENTROPY) & ~(score < SCORE)
+        held = holds_at_end(bad, known, 2)
+        if not held.any():
+            return
+        late = median(entropy[view.late])
+        late = np.where(np.isnan(late), latest(entropy), late)
+        ids = sorted((int(i) for i in np.flatnonzero(held)), key=lambda i: (late[i], i))
+        ids.sort(key=lambda i: view.depth[i])
+        top = ids[0]
+        row = first_of_last_spell(bad[:, top], known[:, top])
+        cause = "EF602" if row == int(np.flatnonzero(known[:, top])[0]) else ""
+        total = int((known.any(axis=0)).sum())
+        yield self.finding(
+            Severity.error if view.stuck and len(ids) * 2 >= total else Severity.warning,
+            sites=ids,
+            first=view.at(row),
+            last=view.at(view.ruin - 1),
+            evidence={
+                "entropy": float(late[top]),
+                "score": float(latest(score)[top]),
+                "sites_affected": len(ids),
+                "attentions": total,
+            },
+            threshold={"entropy": ENTROPY, "score": SCORE},
+            cause=cause,
+            chain=(
+                *((Link("cause", cause, None, top),) if cause else ()),
+                Link("event", self.code, view.at(row), top),
+            ),
+        )

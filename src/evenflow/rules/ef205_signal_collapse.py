@@ -1,0 +1,97 @@
+"""EF205: deep inside the network all inputs look alike."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from ..schema import Finding, Link, Severity
+from .base import Rule
+from .series import first_of_last_spell, holds_at_end, latest, median, smallest
+from .view import View
+
+#: What is left of the inputs' difference (1 - c), relative to the data's own.
+LEFT = 1e-2
+
+
+class SignalCollapse(Rule):
+    """The representations of different inputs are all but the same.
+
+    ## What it means
+    c is the mean cosine between the representations of two examples; 1 - c says how different
+    they still are. Without residual connections depth drives c towards one (in deep ReLU nets
+    always, in tanh and sigmoid nets with small weights), and the last layers see one and the
+    same vector whatever the input is.
+
+    ## Why is this bad?
+    What is the same for all inputs cannot tell them apart. Gradients may have a healthy size
+    and still teach nothing: nets with 1 - c below 1e-8 did not train at all, and one with 1e-2
+    trained badly (THEORY, He-initialised ReLU, 50 layers).
+
+    ## How it is measured
+    1 - c at each site over a batch, relative to 1 - c of the data.
+
+    ## Threshold
+    Less than 1 % of the data's own difference left, in the last two readings, with a loss no
+    better than guessing. Calibrated on the calibration half of the zoo.
+
+    ## What to do
+    Residual connections with a branch that starts at zero (ReZero), orthogonal weights with
+    tailored activations (TAT, DKS), centred LSUV for sigmoid and tanh, or fewer layers.
+    """
+
+    code = "EF205"
+    name = "signal-collapse"
+
+    def check(self, view: View) -> Iterable[Finding]:
+        if not view.stuck or view.ruined:
+            return
+        spread = np.where(view.sound[:, None], view.site("spread"), np.nan)
+        if not view.data or not np.isfinite(spread).any():
+            return
+        base = np.nanmax(np.append(latest(median_rows(spread[:, list(view.data)])), np.nan))
+        base = base if np.isfinite(base) and base > 0 else 1.0
+        relative = spread / base
+        known = ~np.isnan(relative)
+        with np.errstate(invalid="ignore"):
+            bad = relative < LEFT
+        held = holds_at_end(bad, known, 2)
+        inner = np.zeros(len(view.sites), dtype=np.bool_)
+        inner[[s.id for s in view.sites if s.kind in ("affine", "activation", "norm", "join")]] = 1
+        inner[[s.id for s in view.sites if s.id not in view.trunk]] = False
+        held &= inner & (view.recent("rms") > 0)
+        ids = sorted((int(i) for i in np.flatnonzero(held)), key=lambda i: (view.depth[i], i))
+        if not ids:
+            return
+        top = ids[0]
+        row = first_of_last_spell(bad[:, top], known[:, top])
+        worst = float(smallest(latest(spread)[ids]))
+        cause = "depth-times-activation" if view.depth[ids[-1]] >= 5 else ""
+        yield self.finding(
+            Severity.error,
+            sites=ids,
+            first=view.at(row),
+            last=view.at(view.ruin - 1),
+            evidence={
+                "spread_left": float(latest(relative)[top]),
+                "least_spread": worst,
+                "data_spread": float(base),
+                "depth": float(view.depth[top]),
+                "sites_affected": len(ids),
+                "loss_left": view.loss.left,
+            },
+            threshold={"spread_left": LEFT},
+            cause=cause,
+            chain=(
+                *((Link("cause", cause),) if cause else ()),
+                Link("event", self.code, view.at(row), top),
+            ),
+        )
+
+
+def median_rows(
+    m: np.ndarray[tuple[int, int], np.dtype[np.float64]],
+) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
+    """[1, n] medians over time."""
+    return median(m)[None]

@@ -1,0 +1,97 @@
+"""EF206: activations grow by decades, over depth or over time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from ..schema import Finding, Link, Severity
+from .base import Rule
+from .series import decades, first_of_last_spell, holds_at_end, median
+from .view import View
+
+#: Decades above the data (depth), or above the site's own size at birth (time).
+DEPTH = 2.5
+TIME = 2.5
+#: Largest finite number of a 16-bit float; activations within a factor of four may overflow.
+BRINK = 65504.0 / 4
+
+
+class ActivationGrowth(Rule):
+    """Activations become larger by decades from layer to layer or from step to step.
+
+    ## What it means
+    Each layer, or each residual block, multiplies the size of what passes through it; or the
+    weights grow as the training goes on and the activations with them.
+
+    ## Why is this bad?
+    Large activations make large gradients, saturate what follows, drown small but telling
+    differences, and at last overflow: in float16 at 65504.
+
+    ## How it is measured
+    Root mean square of each site against that of the data (depth), and against the site's own
+    at birth (time), in decades; for sites in float16 the largest magnitude as well.
+
+    ## Threshold
+    2.5 decades in the last three readings: healthy nets of the zoo, residual ones without
+    normalisation included, stay below 2. In float16, a quarter of the largest number. An error
+    where the loss is stuck, has risen or is lost. Calibrated on the calibration half of the zoo.
+
+    ## What to do
+    Smaller weights at the start (gain near one; in residual nets a branch scaled by 1/√depth or
+    starting at zero), normalisation, weight decay, a lower learning rate.
+    """
+
+    code = "EF206"
+    name = "activation-growth"
+
+    def check(self, view: View) -> Iterable[Finding]:
+        rms = np.where(view.sound[:, None], view.site("rms"), np.nan)
+        if not rms.size or not view.sound.any():
+            return
+        inner = np.zeros(len(view.sites), dtype=np.bool_)
+        kinds = ("affine", "activation", "norm", "join", "recurrent", "attention", "matmul")
+        inner[[s.id for s in view.sites if s.kind in kinds and s.id in view.trunk]] = True
+        sizes = median(rms[:, list(view.data)]) if view.data else np.empty(0)
+        sizes = sizes[np.isfinite(sizes) & (sizes > 0)]
+        base = max(float(sizes.max()) if len(sizes) else 1.0, 1.0)
+        birth = median(rms[:3])
+        size = decades(rms)
+        depth = size - np.log10(base)
+        with np.errstate(invalid="ignore"):
+            time = size - np.maximum(decades(birth), -1.0)[None, :]
+            low = np.array([s.dtype == "float16" for s in view.sites], dtype=np.bool_)
+            brink = (view.site("absmax") > BRINK) & low[None, :]
+            bad = (depth >= DEPTH) | ((time >= TIME) & (depth >= DEPTH - 1)) | brink
+        known = ~np.isnan(rms)
+        enough = 3 if not view.ruined else min(3, max(1, int(view.sound.sum())))
+        held = holds_at_end(bad[view.sound], known[view.sound], enough) & inner
+        if not held.any():
+            return
+        ids = sorted((int(i) for i in np.flatnonzero(held)), key=lambda i: (view.depth[i], i))
+        late = median(size[view.late])
+        top = max(ids, key=lambda i: float(late[i]))
+        row = first_of_last_spell(bad[:, ids[0]], known[:, ids[0]])
+        harm = view.ruined or view.stuck or (not view.adversarial and view.loss.fallen < 0.05)
+        last = view.at(view.ruin - 1)
+        cause = "EF602" if row == 0 else ("EF703" if float(late[top] - size[0, top]) > 1 else "")
+        yield self.finding(
+            Severity.error if harm else Severity.warning,
+            sites=ids,
+            first=view.at(row),
+            last=last,
+            evidence={
+                "decades": float(late[top] - np.log10(base)),
+                "rms": float(10.0 ** late[top]),
+                "data_rms": base,
+                "decades_over_time": float(late[top] - decades(birth)[top]),
+                "sites_affected": len(ids),
+            },
+            threshold={"decades": DEPTH},
+            cause=cause,
+            chain=(
+                *((Link("cause", cause),) if cause else ()),
+                Link("event", self.code, view.at(row), ids[0]),
+            ),
+        )

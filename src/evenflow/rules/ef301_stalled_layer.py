@@ -1,0 +1,104 @@
+"""EF301: a layer stands still while the others learn."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from ..schema import Finding, Link, Severity
+from .base import Rule
+from .profile import Profile
+from .series import decades, first_of_last_spell, holds_at_end, median, ratio
+from .view import View
+
+#: Decades below the median layer's relative update.
+BELOW = 3.0
+
+
+class StalledLayer(Rule):
+    """A layer gets a gradient, and its updates are decades smaller than those of its peers.
+
+    ## What it means
+    The optimizer holds the layer, a gradient reaches it, yet it hardly moves: a learning rate
+    of (nearly) zero in its parameter group, a weight so large that the update does not matter,
+    a gradient that something scales away.
+
+    ## Why is this bad?
+    The layer keeps what it started with. If that is random, the rest has to work around it.
+
+    ## How it is measured
+    Relative update ‖Δw‖ / ‖w‖ of each layer, as the optimizer applied it, against the median
+    over the layers. Frozen layers (`requires_grad=False`) are meant to stand still and are left
+    out; layers whose gradient is zero belong to EF104, fading gradients to EF101.
+
+    ## Threshold
+    3 decades below the median, and too small to move the layer in this run (as EF101), in the
+    last three readings, with loss still to win. Calibrated on the calibration half of the zoo.
+
+    ## What to do
+    Look at the parameter groups: rate, decay and clipping of the group that holds the layer.
+    """
+
+    code = "EF301"
+    name = "stalled-layer"
+
+    def check(self, view: View) -> Iterable[Finding]:
+        if view.converged or len(view.layers) < 2:
+            return
+        p = Profile(view)
+        columns = _first_columns(view)
+        if len(columns) < 2:
+            return
+        update = p.update[:, columns]
+        peers = median(update, axis=1)[:, None]
+        if len(columns) < 4:  # with few layers the median may be the stalled one itself
+            peers = np.nanmax(np.where(np.isnan(update), -1.0, update), axis=1)[:, None]
+        below = -decades(ratio(update, peers))
+        gradient = view.by_layer(view.param("grad"))[:, columns]
+        known = ~np.isnan(update) & ~np.isnan(below)
+        with np.errstate(invalid="ignore"):
+            bad = (below >= BELOW) & p.still[:, columns] & (gradient > 0)
+            bad &= ~(p.fall[:, columns] >= BELOW)  # the gradient itself faded: EF101
+            bad &= np.nanmax(np.where(np.isnan(update), 0, update), axis=1)[:, None] > (
+                view.too_small
+            )
+        held = holds_at_end(bad, known, 3)
+        if not held.any():
+            return
+        ids = [view.layers[c] for c, h in zip(columns, held, strict=True) if h]
+        j = int(np.flatnonzero(held)[0])
+        row, last = first_of_last_spell(bad[:, j], known[:, j]), view.at(view.ruin - 1)
+        late = median(below[view.late, j])
+        yield self.finding(
+            Severity.error if view.stuck else Severity.warning,
+            sites=ids,
+            params=[view.run.params[w].name for i in ids for w in view.weights[i]],
+            first=view.at(row),
+            last=last,
+            evidence={
+                "decades_below_peers": float(late),
+                "update_ratio": float(median(update[view.late, j])),
+                "peers_update_ratio": float(median(peers[view.late, 0])),
+                "layers_affected": len(ids),
+                "loss_left": view.loss.left,
+            },
+            threshold={"decades_below_peers": BELOW, "update_ratio": view.too_small},
+            cause="learning-rate-too-low",
+            chain=(
+                Link("cause", "learning-rate-too-low"),
+                Link("event", self.code, view.at(row), ids[0]),
+                Link("end", "frozen", last, ids[0]),
+            ),
+        )
+
+
+def _first_columns(view: View) -> list[int]:
+    """One column of `layers` for each weight: a cell called often is one layer."""
+    seen: set[tuple[int, ...]] = set()
+    out = []
+    for c, i in enumerate(view.layers):
+        if view.weights[i] not in seen:
+            seen.add(view.weights[i])
+            out.append(c)
+    return out
