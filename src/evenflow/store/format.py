@@ -12,7 +12,7 @@ MAX_BYTES = 200_000_000
 #: More events than these are counted but not kept: a guard may speak at every step.
 MAX_EVENTS = 20_000
 #: Most bytes one layout may unpack to: a foreign file could hold a zlib bomb.
-MAX_LAYOUT_BYTES = 256_000_000
+MAX_LAYOUT_BYTES = 64_000_000
 
 # A reading is one row, so that a kill loses whole steps only; the 4096-byte default page wastes
 # least on rows of a few kB (the rest of a row goes to overflow pages, the remainder stays inline).

@@ -22,23 +22,36 @@ def used_bytes(db: sqlite3.Connection) -> int:
 
 
 def thin_readings(db: sqlite3.Connection) -> int:
-    """Drop every other reading of the older half; the number dropped.
+    """Drop about half of the older half of the readings; the number dropped.
 
-    Counted layout by layout: where steps with and without the dear readings alternate, every
-    other row of all would drop one kind whole. Old steps lose resolution each time: the run stays
-    dense near its end, and its first steps stay.
+    What stays is evenly spaced in steps, so that a long run keeps its whole history at one
+    resolution, beside a dense birth and a dense recent past. Spaced layout by layout: where steps
+    with and without the dear readings alternate, one of the two kinds would go whole.
     """
-    rows = db.execute("SELECT seq, layout FROM reading ORDER BY seq").fetchall()
+    rows = db.execute("SELECT seq, step, layout FROM reading ORDER BY seq").fetchall()
     older = rows[BIRTH : max(BIRTH, len(rows) // 2)]
-    by_layout: dict[int, list[int]] = {}
-    for seq, layout in older:
-        by_layout.setdefault(layout, []).append(seq)
-    gone = [(seq,) for seqs in by_layout.values() for seq in seqs[1::2]]
-    if not gone and len(older) > 1:  # every reading has a layout of its own: nothing is alike
-        gone = [(seq,) for seq, _ in older[1::2]]
+    if len({layout for _, _, layout in older}) > len(older) // 4:
+        older = [(seq, step, 0) for seq, step, _ in older]  # layouts that hardly ever repeat
+    gone: list[tuple[int]] = []
+    gap = 1
+    while len(gone) < len(older) / 4 and gap < 2**62:
+        gap *= 2
+        gone = _closer_than(gap, older)
     db.executemany("DELETE FROM reading WHERE seq = ?", gone)
     db.execute("DELETE FROM layout WHERE id NOT IN (SELECT layout FROM reading)")
     return len(gone)
+
+
+def _closer_than(gap: int, rows: list[tuple[int, int, int]]) -> list[tuple[int]]:
+    """Rows whose step follows the last kept one of their layout by less than `gap`."""
+    kept: dict[int, int] = {}
+    gone = []
+    for seq, step, layout in rows:
+        if layout in kept and 0 <= step - kept[layout] < gap:
+            gone.append((seq,))
+        else:
+            kept[layout] = step
+    return gone
 
 
 def thin_curve(db: sqlite3.Connection) -> int:
@@ -73,7 +86,7 @@ def thin(db: sqlite3.Connection, max_bytes: int) -> dict[str, int]:
     dropped = {"readings": 0, "losses": 0}
     if curve_bytes(db) > CURVE_SHARE * max_bytes:
         dropped["losses"] += thin_curve(db)
-    while used_bytes(db) > 0.9 * max_bytes:
+    while used_bytes(db) > 0.9 * max_bytes:  # each turn frees an eighth
         count = thin_readings(db)
         if count == 0:
             break

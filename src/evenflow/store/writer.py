@@ -162,32 +162,37 @@ class Writer:
 
     def _transact(self) -> None:
         """One transaction of all that waits. Flush marks are set after it, not within."""
-        marks: list[threading.Event] = []
         if not self._queue:
             return
+        marks: list[threading.Event] = []
         self._sink.db.execute("BEGIN IMMEDIATE")
-        began = time.monotonic()
         try:
-            # Not longer than an interval: a training faster than the disk must not keep one
-            # transaction open for ever.
-            while self._queue and time.monotonic() - began < INTERVAL:
-                item = self._queue.popleft()
-                if isinstance(item, threading.Event):
-                    marks.append(item)
-                else:
-                    write, args = item
-                    write(*args)
-            if self._left_out:
-                count, self._left_out = self._left_out, 0
-                detail = {"unwritten": count, "why": "the disk is slower than the readings come"}
-                self._sink.event(Event("thinned", self._sink.last_step, detail))
+            self._drain(marks)
         finally:
-            self._sink.db.execute("COMMIT")  # also after an error: what came before it is good
+            # Also after an error: what came before it is good. SQLite itself may have rolled back.
+            if self._sink.db.in_transaction:
+                self._sink.db.execute("COMMIT")
         self._sink.make_room()
         for mark in marks:
             mark.set()
         if self._queue:
             self._wake.set()
+
+    def _drain(self, marks: list[threading.Event]) -> None:
+        began = time.monotonic()
+        # Not longer than an interval: a training faster than the disk must not keep one
+        # transaction open for ever.
+        while self._queue and time.monotonic() - began < INTERVAL:
+            item = self._queue.popleft()
+            if isinstance(item, threading.Event):
+                marks.append(item)
+            else:
+                write, args = item
+                write(*args)
+        if self._left_out:
+            count, self._left_out = self._left_out, 0
+            detail = {"unwritten": count, "why": "the disk is slower than the readings come"}
+            self._sink.event(Event("thinned", self._sink.last_step, detail))
 
     def _reading(self, reading: Reading) -> None:
         self._waiting -= reading.values.nbytes
