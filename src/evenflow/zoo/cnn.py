@@ -1,0 +1,357 @@
+"""Convolutional networks on digits (report half)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from .case import Case, healthy, sick
+from .data import Split, digits
+from .loop import Loss, accuracy, fit, seed_all
+
+
+class ConvNet(nn.Module):
+    """`depth` 3 x 3 convolutions at 8 x 8, pooled to 4 x 4 after the first half, then a head."""
+
+    def __init__(
+        self,
+        depth: int = 3,
+        channels: int = 8,
+        act: Callable[[], nn.Module] = nn.ReLU,
+        norm: bool = False,
+        dropout: float = 0.0,
+        classes: int = 10,
+    ) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        for i in range(depth):
+            layers.append(nn.Conv2d(channels if i else 1, channels, 3, padding=1))
+            if norm:
+                layers.append(nn.BatchNorm2d(channels))
+            layers.append(act())
+            if i == depth // 2:
+                layers.append(nn.MaxPool2d(2))
+        self.features = nn.Sequential(*layers)
+        self.drop = nn.Dropout(dropout)
+        self.head = nn.Linear(channels * 16, classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = self.features(x.view(-1, 1, 8, 8)).flatten(1)
+        out: Tensor = self.head(self.drop(h))
+        return out
+
+
+def convs(model: ConvNet) -> list[nn.Conv2d]:
+    """The convolutions in forward order."""
+    return [m for m in model.features if isinstance(m, nn.Conv2d)]
+
+
+def start_(model: ConvNet, kind: str, value: float) -> None:
+    """Overwrite the start of the convolutions."""
+    for m in convs(model):
+        if kind == "he":
+            nn.init.kaiming_normal_(m.weight, nonlinearity="relu")
+        elif kind == "orthogonal":
+            nn.init.orthogonal_(m.weight, value)
+        elif kind == "normal":
+            nn.init.normal_(m.weight, std=value)
+        elif kind == "zero":
+            nn.init.zeros_(m.weight)
+        if m.bias is not None:
+            nn.init.constant_(m.bias, value if kind == "bias" else 0.0)
+    if kind == "zero":
+        nn.init.zeros_(model.head.weight)
+        nn.init.zeros_(model.head.bias)
+
+
+def train(
+    seed: int,
+    *,
+    depth: int = 3,
+    act: Callable[[], nn.Module] = nn.ReLU,
+    norm: bool = False,
+    dropout: float = 0.0,
+    start: str = "",
+    value: float = 0.0,
+    optimizer: str = "Adam",
+    lr: float = 3e-3,
+    steps: int = 120,
+    size: int = 32,
+    scale: str = "standard",
+    loss: Loss = F.cross_entropy,
+    change: Callable[[Split], Split] | None = None,
+    clip: float | None = None,
+    **settings: float,
+) -> float:
+    """A convolutional network on digits; held-out accuracy."""
+    seed_all(seed)
+    data = digits(scale)
+    if change is not None:
+        data = change(data)
+    model = ConvNet(depth, 8, act, norm, dropout, int(data.y.max()) + 1)
+    if start:
+        start_(model, start, value)
+    opt = getattr(torch.optim, optimizer)(model.parameters(), lr, **settings)
+    fit(model, opt, data, steps=steps, size=size, loss=loss, clip=clip)
+    return accuracy(model, data.x_test, data.y_test)
+
+
+def train_groups(seed: int, *, lr: float) -> float:
+    """The first convolution, of two channels only, has a group of its own; held-out accuracy."""
+    seed_all(seed)
+    data = digits()
+    model = ConvNet(2, 2)
+    first, *rest = convs(model)
+    groups = [
+        {"params": first.parameters(), "lr": lr},
+        {"params": [*(p for m in rest for p in m.parameters()), *model.head.parameters()]},
+    ]
+    opt = torch.optim.SGD(groups, 0.05, momentum=0.9)
+    fit(model, opt, data, steps=200, size=32)
+    return accuracy(model, data.x_test, data.y_test)
+
+
+def train_head(seed: int, *, frozen: bool) -> float:
+    """Pretrain on 0..4, then go on with a new head on 0..9.
+
+    The features are frozen on purpose (`requires_grad_(False)`), or trained along.
+    """
+    seed_all(seed)
+    data = digits()
+    model = ConvNet(3, 8)
+    few = data.y < 5
+    low = data._replace(x=data.x[few], y=data.y[few])
+    fit(model, torch.optim.Adam(model.parameters(), 3e-3), low, steps=60, size=32)
+    model.head = nn.Linear(128, 10)
+    model.features.requires_grad_(not frozen)
+    params = [p for p in model.parameters() if p.requires_grad]
+    fit(model, torch.optim.Adam(params, 3e-3), data, steps=120, size=32)
+    return accuracy(model, data.x_test, data.y_test)
+
+
+def double_softmax(out: Tensor, y: Tensor) -> Tensor:
+    """The mistake: cross_entropy applies log-softmax itself."""
+    return F.cross_entropy(F.softmax(out, 1), y)
+
+
+def upper(d: Split) -> Split:
+    """Is the digit 5 or above?"""
+    return d._replace(y=(d.y >= 5).long(), y_test=(d.y_test >= 5).long())
+
+
+def rare(d: Split) -> Split:
+    """Is it a nine? One in ten."""
+    return d._replace(y=(d.y == 9).long(), y_test=(d.y_test == 9).long())
+
+
+def bytes_(d: Split) -> Split:
+    """Pixels as bytes, 0..255, the way an image file holds them."""
+    raw = digits("raw")
+    return d._replace(x=raw.x * 255 / 16, x_test=raw.x_test * 255 / 16)
+
+
+def hot_pixel(d: Split) -> Split:
+    """One image has a pixel of 1e6."""
+    x = d.x.clone()
+    x[11, 30] = 1e6
+    return d._replace(x=x)
+
+
+_FEATURES = r"ConvNet\.features"
+_EARLY = r"ConvNet\.features\.1?\d(\D|$)"
+_sick, _healthy = partial(sick, "cnn"), partial(healthy, "cnn")
+
+CASES: tuple[Case, ...] = (
+    _sick(
+        "sigmoid-16",
+        "16 sigmoid convolutions without normalisation",
+        partial(train, depth=16, act=nn.Sigmoid, steps=80),
+        0.5,
+        twin="batchnorm-16",
+        expect="101",
+        allow="104 201 205 401 404",
+        where=_EARLY,
+    ),
+    _healthy(
+        "batchnorm-16",
+        "16 sigmoid convolutions with BatchNorm",
+        partial(train, depth=16, act=nn.Sigmoid, norm=True, steps=80),
+        0.6,
+    ),
+    _sick(
+        "large-start",
+        "8 convolutions, weights N(0, 1)",
+        partial(train, depth=8, start="normal", value=1.0),
+        0.85,
+        twin="he",
+        expect="102",
+        allow="103 201 202 205 206 302 401 402 403 703",
+        where=_FEATURES,
+    ),
+    _healthy("he", "8 convolutions, He start", partial(train, depth=8, start="he"), 0.9),
+    _sick(
+        "zero-start",
+        "all weights start at 0",
+        partial(train, start="zero"),
+        0.5,
+        twin="relu",
+        expect="104",
+        allow="202 205 301 401 404 704",
+        where=_FEATURES,
+    ),
+    _healthy("relu", "3 convolutions, Adam", partial(train), 0.93),
+    _sick(
+        "large-tanh",
+        "tanh convolutions, weights N(0, 3)",
+        partial(train, act=nn.Tanh, start="normal", value=3.0),
+        0.9,
+        twin="tanh",
+        expect="201",
+        allow="101 102 203 205 206 301 401 404",
+        where=_FEATURES,
+    ),
+    _healthy("tanh", "tanh convolutions", partial(train, act=nn.Tanh), 0.93),
+    _sick(
+        "negative-bias",
+        "ReLU biases start at -5",
+        partial(train, start="bias", value=-5.0),
+        0.85,
+        twin="relu",
+        expect="202",
+        allow="101 104 205 301 401 404",
+        where=_FEATURES,
+    ),
+    _sick(
+        "dies",
+        "SGD with momentum and a rate of 2 kills the ReLUs",
+        partial(train, optimizer="SGD", lr=2.0, momentum=0.9),
+        0.5,
+        twin="momentum",
+        expect="202",
+        allow="101 102 103 104 205 206 302 401 402 403 703",
+        where=_FEATURES,
+    ),
+    _healthy(
+        "momentum",
+        "SGD with momentum",
+        partial(train, optimizer="SGD", lr=0.02, momentum=0.9),
+        0.93,
+    ),
+    _sick(
+        "paralysed",
+        "tanh convolutions, weights N(0, 30), plain SGD",
+        partial(train, act=nn.Tanh, start="normal", value=30.0, optimizer="SGD", lr=0.01),
+        0.9,
+        twin="tanh-sgd",
+        expect="203",
+        allow="101 102 104 201 205 206 301 401 403 404",
+        where=_FEATURES,
+    ),
+    _healthy(
+        "tanh-sgd",
+        "tanh convolutions, plain SGD",
+        partial(train, act=nn.Tanh, optimizer="SGD", lr=0.1),
+        0.9,
+    ),
+    _sick(
+        "relu-20",
+        "20 ReLU convolutions, default start, no normalisation",
+        partial(train, depth=20, steps=80, lr=1e-3),
+        0.5,
+        twin="orthogonal-20",
+        expect="205",
+        allow="101 104 202 401 404",
+        where=_FEATURES,
+    ),
+    _healthy(
+        "orthogonal-20",
+        "20 ReLU convolutions with BatchNorm",
+        partial(train, depth=20, steps=80, norm=True),
+        0.8,
+    ),
+    _sick(
+        "stalled",
+        "the first convolution's group has a rate of 1e-9",
+        partial(train_groups, lr=1e-9),
+        0.9,
+        twin="groups",
+        expect="301",
+        allow="401 404",
+        where=r"features\.0",
+    ),
+    _healthy("groups", "two groups, one rate", partial(train_groups, lr=0.05), 0.85),
+    _sick(
+        "rate",
+        "Adam with a rate of .5",
+        partial(train, lr=0.5),
+        0.8,
+        twin="relu",
+        expect="302 703",
+        allow="101 102 104 202 205 206 401 402 403",
+    ),
+    _sick(
+        "slow",
+        "SGD with a rate of 1e-6",
+        partial(train, optimizer="SGD", lr=1e-6),
+        0.5,
+        twin="momentum",
+        expect="404",
+        allow="301 401",
+    ),
+    _sick(
+        "bytes",
+        "pixels 0..255, not scaled, plain SGD",
+        partial(train, change=bytes_, optimizer="SGD", lr=0.05),
+        0.85,
+        twin="sgd",
+        expect="501",
+        allow="101 102 103 104 202 205 206 302 401 402 403 404 703",
+        where="input",
+    ),
+    _healthy("sgd", "plain SGD", partial(train, optimizer="SGD", lr=0.05), 0.85),
+    _sick(
+        "hot-pixel",
+        "one image has a pixel of 1e6",
+        partial(train, change=hot_pixel, optimizer="SGD", lr=0.05),
+        0.8,
+        twin="sgd",
+        expect="502",
+        allow="101 102 103 104 202 205 206 301 302 401 402 403 404 501 703",
+        where="input",
+    ),
+    _sick(
+        "softmax-twice",
+        "softmax before cross_entropy",
+        partial(train, loss=double_softmax),
+        0.93,
+        twin="relu",
+        expect="701",
+        allow="401 404",
+        where=r"softmax|head|cross_entropy",
+    ),
+    _sick(
+        "linear-stack",
+        "three convolutions, no activation between them",
+        partial(train, act=nn.Identity, change=upper, steps=250),
+        0.95,
+        twin="two-classes",
+        expect="702",
+        where="features|head",
+    ),
+    _healthy(
+        "two-classes", "is the digit 5 or above?", partial(train, change=upper, steps=250), 0.95
+    ),
+    _healthy("batchnorm", "BatchNorm and dropout", partial(train, norm=True, dropout=0.3), 0.93),
+    _healthy("unit-pixels", "pixels between 0 and 1", partial(train, scale="unit"), 0.85),
+    _healthy("imbalance", "one class in ten", partial(train, change=rare), 0.95),
+    _healthy(
+        "small-batch", "four images a step", partial(train, size=4, lr=1e-3, steps=300), 0.8
+    ),
+    _healthy("long", "trained far past convergence", partial(train, steps=1000), 0.95),
+    Case("cnn-frozen", "cnn", "a new head on features frozen on purpose", partial(train_head, frozen=True), 0.85),
+    Case("cnn-fine-tuned", "cnn", "a new head, the features trained along", partial(train_head, frozen=False), 0.9),
+)

@@ -1,0 +1,174 @@
+"""Plain recurrent networks, unrolled by hand and fused (calibration half)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from .case import Case, healthy, sick
+from .data import digits, text
+from .loop import accuracy, fit, fit_text, seed_all, text_score
+
+
+class Elman(nn.Module):
+    """h = f(W x + U h), written out step by step; the digit arrives in `pieces` pieces."""
+
+    def __init__(
+        self, pieces: int, act: Callable[[Tensor], Tensor], gain: float, hidden: int = 32
+    ) -> None:
+        super().__init__()
+        self.pieces = pieces
+        self.act = act
+        self.inp = nn.Linear(64 // pieces, hidden)
+        self.rec = nn.Linear(hidden, hidden, bias=False)
+        self.head = nn.Linear(hidden, 10)
+        nn.init.orthogonal_(self.rec.weight, gain)
+
+    def forward(self, x: Tensor) -> Tensor:
+        parts = x.view(len(x), self.pieces, -1)
+        h = torch.zeros(len(x), self.rec.in_features)
+        for t in range(self.pieces):
+            h = self.act(self.inp(parts[:, t]) + self.rec(h))
+        out: Tensor = self.head(h)
+        return out
+
+
+class CharRNN(nn.Module):
+    """Embedding, fused `nn.RNN`, head: next-character prediction."""
+
+    def __init__(self, size: int, hidden: int = 64) -> None:
+        super().__init__()
+        self.embed = nn.Embedding(size, 16)
+        self.rnn = nn.RNN(16, hidden, batch_first=True)
+        self.head = nn.Linear(hidden, size)
+
+    def forward(self, x: Tensor) -> Tensor:
+        h, _ = self.rnn(self.embed(x))
+        out: Tensor = self.head(h)
+        return out
+
+
+class RowRNN(nn.Module):
+    """Fused `nn.RNN` over the rows of the digit; the last state decides."""
+
+    def __init__(self, layers: int = 1) -> None:
+        super().__init__()
+        self.rnn = nn.RNN(8, 48, layers, batch_first=True)
+        self.head = nn.Linear(48, 10)
+
+    def forward(self, x: Tensor) -> Tensor:
+        h, _ = self.rnn(x.view(len(x), 8, 8))
+        out: Tensor = self.head(h[:, -1])
+        return out
+
+
+def train_elman(
+    seed: int,
+    *,
+    pieces: int = 32,
+    act: Callable[[Tensor], Tensor] = torch.tanh,
+    gain: float = 1.0,
+    lr: float = 2e-3,
+    steps: int = 250,
+    clip: float | None = 1.0,
+) -> float:
+    """Unrolled network on digits; held-out accuracy."""
+    seed_all(seed)
+    data = digits()
+    model = Elman(pieces, act, gain)
+    fit(model, torch.optim.Adam(model.parameters(), lr), data, steps=steps, clip=clip)
+    return accuracy(model, data.x_test, data.y_test)
+
+
+def train_text(
+    seed: int,
+    *,
+    lr: float = 3e-3,
+    optimizer: str = "Adam",
+    clip: float | None = 1.0,
+    steps: int = 200,
+    loss: Callable[[Tensor, Tensor], Tensor] = F.cross_entropy,
+) -> float:
+    """Character model of the licence; minus the held-out loss."""
+    seed_all(seed)
+    data = text()
+    model = CharRNN(data.size)
+    opt = getattr(torch.optim, optimizer)(model.parameters(), lr)
+    fit_text(model, opt, data, steps=steps, clip=clip, loss=loss)
+    return text_score(model, data)
+
+
+def train_rows(seed: int, *, layers: int = 1, lr: float = 2e-3, steps: int = 200) -> float:
+    """Fused network over rows; held-out accuracy."""
+    seed_all(seed)
+    data = digits("unit")
+    model = RowRNN(layers)
+    fit(model, torch.optim.Adam(model.parameters(), lr), data, steps=steps, clip=1.0)
+    return accuracy(model, data.x_test, data.y_test)
+
+
+_LOOP = r"Elman(\.inp|\.rec| tanh| relu| add)"
+_sick, _healthy = partial(sick, "rnn"), partial(healthy, "rnn")
+
+CASES: tuple[Case, ...] = (
+    _sick(
+        "forgets",
+        "32 steps of tanh, recurrent weights of gain .2, one loss at the end",
+        partial(train_elman, gain=0.2),
+        0.7,
+        twin="remembers",
+        expect="101",
+        allow="205 401 404",
+        where=_LOOP,
+    ),
+    _healthy(
+        "remembers", "32 steps of tanh, orthogonal recurrence", partial(train_elman, gain=1.0), 0.72
+    ),
+    _sick(
+        "explodes",
+        "32 steps of ReLU, recurrent weights of gain 2.5, no clipping",
+        partial(train_elman, act=torch.relu, gain=2.5, clip=None),
+        0.5,
+        twin="identity",
+        expect="102",
+        allow="206 302 402 403 703 202 205 401 103",
+        where=_LOOP,
+    ),
+    _healthy(
+        "identity",
+        "32 steps of ReLU, orthogonal recurrence",
+        partial(train_elman, act=torch.relu, gain=1.0),
+        0.5,
+    ),
+    _sick(
+        "text-rate",
+        "character model, Adam with a rate of .5",
+        partial(train_text, lr=0.5, clip=None),
+        -2.6,
+        twin="text",
+        expect="703",
+        allow="302 402 403 201 203 206 102 401 204 205 101 104",
+    ),
+    _healthy("text", "character model, fused RNN, clipping", partial(train_text), -2.5),
+    _sick(
+        "text-slow",
+        "character model, plain SGD with a rate of 1e-5",
+        partial(train_text, lr=1e-5, optimizer="SGD"),
+        -3.0,
+        twin="text-sgd",
+        expect="404",
+        allow="301 401",
+    ),
+    _healthy(
+        "text-sgd",
+        "character model, plain SGD, clipping",
+        partial(train_text, lr=1.0, optimizer="SGD"),
+        -2.9,
+    ),
+    _healthy("rows", "fused RNN over 8 rows", partial(train_rows), 0.8),
+    _healthy("rows-deep", "two fused RNN layers over 8 rows", partial(train_rows, layers=2), 0.8),
+)

@@ -1,0 +1,252 @@
+"""Small perceptrons that foretell the progress of diabetes (report half)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from .case import Case, healthy, sick
+from .data import Split, diabetes
+from .loop import Loss, fit, r2, seed_all
+
+
+class Regressor(nn.Module):
+    """Hidden layers of `width` units by functional activations, one output."""
+
+    def __init__(
+        self,
+        act: Callable[[Tensor], Tensor],
+        depth: int = 2,
+        width: int = 32,
+        end: Callable[[Tensor], Tensor] | None = None,
+    ) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(nn.Linear(10 if i == 0 else width, width) for i in range(depth))
+        self.last = nn.Linear(width, 1)
+        self.act = act
+        self.end = end
+
+    def forward(self, x: Tensor) -> Tensor:
+        for layer in self.layers:
+            x = self.act(layer(x))
+        out: Tensor = self.last(x)
+        return out if self.end is None else self.end(out)
+
+
+def start_(model: Regressor, std: float | None, bias: float | None) -> None:
+    """Weights of the hidden layers from N(0, std), the last bias at `bias`."""
+    for layer in model.layers:
+        if std is not None:
+            assert isinstance(layer, nn.Linear)
+            nn.init.normal_(layer.weight, std=std)
+            nn.init.zeros_(layer.bias)
+    if bias is not None:
+        nn.init.constant_(model.last.bias, bias)
+
+
+def train(
+    seed: int,
+    *,
+    data: Callable[[], Split] = diabetes,
+    act: Callable[[Tensor], Tensor] = torch.relu,
+    depth: int = 2,
+    end: Callable[[Tensor], Tensor] | None = None,
+    std: float | None = None,
+    bias: float | None = None,
+    optimizer: str = "Adam",
+    lr: float = 3e-3,
+    steps: int = 120,
+    size: int = 32,
+    loss: Loss = F.mse_loss,
+    clip: float | None = None,
+    **settings: float,
+) -> float:
+    """A regression by the mean square or another loss; held-out R2."""
+    seed_all(seed)
+    d = data()
+    model = Regressor(act, depth, end=end)
+    start_(model, std, bias)
+    opt = getattr(torch.optim, optimizer)(model.parameters(), lr, **settings)
+    fit(model, opt, d, steps=steps, size=size, loss=loss, clip=clip)
+    return r2(model, d.x_test, d.y_test)
+
+
+def distance(out: Tensor, y: Tensor) -> Tensor:
+    """Mean distance by hand; the root's slope at an exact hit is infinite, and inf * 0 is NaN."""
+    return torch.sqrt((F.relu(out) - F.relu(y)) ** 2).mean()
+
+
+def outlier() -> Split:
+    """One patient's reading was typed with six zeros too many."""
+    d = diabetes()
+    x = d.x.clone()
+    x[5, 3] = 1e6
+    return d._replace(x=x)
+
+
+def missing() -> Split:
+    """Gaps left as NaN."""
+    d = diabetes()
+    x = d.x.clone()
+    x[::25, 6] = torch.nan
+    return d._replace(x=x)
+
+
+def thousandfold() -> Split:
+    """The target in its smallest unit: around 150,000."""
+    d = diabetes(target="raw")
+    return d._replace(y=d.y * 1000, y_test=d.y_test * 1000)
+
+
+def positive() -> Split:
+    """The target as a share of its largest value: never negative."""
+    d = diabetes(target="raw")
+    top = d.y.max()
+    return d._replace(y=d.y / top, y_test=d.y_test / top)
+
+
+_raw = partial(diabetes, scaled=False)
+_sick, _healthy = partial(sick, "tabular-regression"), partial(healthy, "tabular-regression")
+
+CASES: tuple[Case, ...] = (
+    _sick(
+        "raw-input",
+        "ten features between 1 and 400, not scaled",
+        partial(train, data=_raw, optimizer="SGD", lr=0.02),
+        0.2,
+        twin="sgd",
+        expect="501",
+        allow="101 102 103 104 202 203 205 206 302 401 402 403 404 502 703",
+        where="input",
+    ),
+    _healthy("sgd", "standardised, plain SGD", partial(train, optimizer="SGD", lr=0.02), 0.2),
+    _sick(
+        "raw-tanh",
+        "ten features between 1 and 400, not scaled, into tanh units",
+        partial(train, data=_raw, act=torch.tanh),
+        0.2,
+        twin="tanh",
+        expect="501 201",
+        allow="203 101 102 104 205 302 401 402 403 404 502 703 301",
+        where={"EF501": "input", "EF201": r"tanh|layers"},
+    ),
+    _healthy("tanh", "standardised, tanh units", partial(train, act=torch.tanh), 0.25),
+    _sick(
+        "outlier",
+        "one reading of 1e6 among standardised ones",
+        partial(train, data=outlier, optimizer="SGD", lr=0.02),
+        0.2,
+        twin="sgd",
+        expect="502",
+        allow="501 101 102 103 104 202 205 206 301 302 401 402 403 404 703",
+        where="input",
+    ),
+    _sick(
+        "missing",
+        "gaps in the table are NaN",
+        partial(train, data=missing),
+        0.0,
+        twin="adam",
+        expect="503",
+        allow="103 401 402",
+        where="input",
+    ),
+    _healthy("adam", "standardised, Adam", partial(train), 0.25),
+    _sick(
+        "raw-target",
+        "target between 25 and 346, plain SGD",
+        partial(train, data=partial(diabetes, target="raw"), optimizer="SGD", lr=0.02),
+        0.2,
+        twin="sgd",
+        expect="504",
+        allow="101 102 103 104 202 205 206 301 302 401 402 403 404 703",
+    ),
+    _sick(
+        "thousandfold-target",
+        "target around 150,000, Adam",
+        partial(train, data=thousandfold),
+        0.2,
+        twin="adam",
+        expect="504",
+        allow="101 102 104 202 205 206 301 302 401 402 403 404 703",
+    ),
+    _sick(
+        "dead-output",
+        "ReLU on the output, whose bias starts at -3: always 0",
+        partial(train, data=positive, end=torch.relu, bias=-3.0),
+        0.2,
+        twin="positive",
+        expect="104",
+        allow="202 701 704 301 401 404 101 205",
+    ),
+    _healthy(
+        "positive",
+        "softplus on the output of a target that is never negative",
+        partial(train, data=positive, end=F.softplus),
+        0.2,
+    ),
+    _sick(
+        "root-of-zero",
+        "a distance by a hand-written square root: NaN at an exact hit",
+        partial(train, data=positive, loss=distance),
+        0.2,
+        twin="absolute",
+        expect="103",
+        allow="401 402",
+    ),
+    _healthy(
+        "absolute",
+        "mean absolute error",
+        partial(train, data=positive, loss=F.l1_loss),
+        0.2,
+    ),
+    _sick(
+        "small-start",
+        "8 tanh layers, weights N(0, .01)",
+        partial(train, act=torch.tanh, depth=8, std=0.01),
+        0.1,
+        twin="eight",
+        expect="101",
+        allow="104 205 401 404",
+        where=r"Regressor(\.layers| tanh)",
+    ),
+    _healthy(
+        "eight", "8 tanh layers, LeCun start", partial(train, act=torch.tanh, depth=8, std=0.17), 0.2
+    ),
+    _sick(
+        "full-batch",
+        "gradient descent on the whole table, a rate past 2 / curvature",
+        partial(train, optimizer="SGD", lr=0.4, size=0),
+        0.45,
+        twin="full-batch-calm",
+        expect="403",
+        allow="402 703 302 401 202",
+    ),
+    _healthy(
+        "full-batch-calm",
+        "gradient descent on the whole table",
+        partial(train, optimizer="SGD", lr=0.05, size=0),
+        0.3,
+    ),
+    _sick(
+        "diverges",
+        "SGD with a rate of 1",
+        partial(train, optimizer="SGD", lr=1.0),
+        0.2,
+        twin="sgd",
+        expect="402 703",
+        allow="101 102 103 104 202 205 206 301 302 401 403",
+    ),
+    _healthy(
+        "huber",
+        "smooth absolute error, momentum, clipping",
+        partial(train, loss=F.smooth_l1_loss, optimizer="SGD", lr=0.01, momentum=0.9, clip=1.0),
+        0.25,
+    ),
+    _healthy("weight-decay", "AdamW", partial(train, optimizer="AdamW", weight_decay=0.1), 0.25),
+    _healthy("gelu", "GELU, RMSprop", partial(train, act=F.gelu, optimizer="RMSprop"), 0.2),
+)
