@@ -39,7 +39,7 @@ def check_run(
 
         console = stderr()
         report.text(run, findings, console)
-        _next(console, path, Path.cwd())
+        next_command(console, "report", path, Path.cwd())
     return _is_sick(findings)
 
 
@@ -85,7 +85,7 @@ def tell_run(path: Path, plan: Plan) -> None:
 
     console = stderr()
     report.text(run, findings, console)
-    _next(console, path, plan.folder)
+    next_command(console, "report", path, plan.folder)
 
 
 def as_text(path: Path, findings: Sequence[Finding], run: Run) -> str:
@@ -104,11 +104,20 @@ def as_text(path: Path, findings: Sequence[Finding], run: Run) -> str:
 
 
 def stderr() -> Console:
-    """Where Evenflow speaks; plain and not folded at 80 columns when it is not a terminal."""
+    """Where Evenflow speaks; plain when it is not a terminal, and then 100 columns wide."""
+    return _console(to_stderr=True)
+
+
+def stdout() -> Console:
+    """For what was asked for by name."""
+    return _console(to_stderr=False)
+
+
+def _console(to_stderr: bool) -> Console:
     from rich.console import Console
 
-    console = Console(stderr=True)
-    return console if console.is_terminal else Console(stderr=True, width=100)
+    console = Console(stderr=to_stderr)
+    return console if console.is_terminal else Console(stderr=to_stderr, width=100)
 
 
 def _judged(path: Path, select: Sequence[str], ignore: Sequence[str]) -> tuple[Run, list[Finding]]:
@@ -124,12 +133,12 @@ def _is_sick(findings: Sequence[Finding]) -> int:
     return int(verdict(findings) == "sick")
 
 
-def _next(console: Console, path: Path, folder: Path) -> None:
+def next_command(console: Console, command: str, path: Path, folder: Path) -> None:
     """The command to type next, as it must be typed in `folder`."""
     path = path.absolute()
     near = path.relative_to(folder) if path.is_relative_to(folder) else path
-    command = f"Next: evenflow report {shlex.quote(str(near))}"
-    console.print(command, soft_wrap=True, highlight=False, markup=False)
+    line = f"Next: evenflow {command} {shlex.quote(str(near))}"
+    console.print(line, soft_wrap=True, highlight=False, markup=False)
 
 
 def _refuse(command: str, error: Exception) -> int:

@@ -1,0 +1,87 @@
+"""`evenflow demo`: train four networks, watch them, and show what Evenflow says of each."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from .judging import next_command, stdout
+
+_ZOO = (
+    "evenflow demo: it trains on scikit-learn's digits, and scikit-learn is not installed.\n"
+    "Install it with: pip install 'evenflow[zoo]'"
+)
+
+
+def show_demo(out: Path) -> int:
+    """Exit code 0 when all four could be trained and judged."""
+    try:
+        import sklearn  # noqa: F401
+    except ModuleNotFoundError:
+        print(_ZOO, file=sys.stderr)
+        return 2
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        print(f"evenflow demo: cannot use {str(out)!r}: {error.strerror}.", file=sys.stderr)
+        return 2
+    from .patients import PATIENTS
+
+    console = stdout()
+    began = time.perf_counter()
+    pages = [_visit(number, out, console) for number in range(len(PATIENTS))]
+    console.rule()
+    console.print(f"Four trainings watched in {time.perf_counter() - began:.0f} s. Reports:")
+    for page in pages:
+        console.print(f"  {page}", soft_wrap=True, highlight=False, markup=False)
+    next_command(console, "check", pages[0].with_suffix(".evenflow"), Path.cwd())
+    return 0
+
+
+def _visit(number: int, out: Path, console: Console) -> Path:
+    """Train one, print its diagnosis, write its report; where the report is."""
+    import torch
+
+    import evenflow
+
+    from .. import report
+    from .patients import PATIENTS, train
+
+    patient = PATIENTS[number]
+    console.rule(f"{number + 1} of {len(PATIENTS)}: {patient.name}")
+    console.print(f"{patient.ails}; {patient.steps} steps on real digits", highlight=False)
+    run = out / f"{patient.name}.evenflow"
+    for old in out.glob(f"{run.name}*"):  # the file of an earlier demo, and SQLite's beside it
+        old.unlink()
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # so small that more threads only wait for each other
+    torch.manual_seed(0)
+    try:
+        model, optimizer = patient.build()
+        with _progress() as progress, evenflow.watch(model, optimizer, run=run):
+            task = progress.add_task(patient.name, total=patient.steps)
+            loss, accuracy = train(patient, model, optimizer, lambda: progress.advance(task))
+    finally:
+        torch.set_num_threads(threads)
+    console.print(f"loss {loss:.4f}, accuracy on new digits {accuracy:.1%}", highlight=False)
+    stored = evenflow.load(run)
+    findings = evenflow.diagnose(stored)
+    report.text(stored, findings, console)
+    page = run.with_suffix(".html")
+    page.write_text(report.html(stored, findings), encoding="utf-8")
+    return page
+
+
+def _progress() -> Progress:
+    console = Console(stderr=True)
+    columns = (
+        TextColumn("training {task.description}"),
+        BarColumn(),
+        TextColumn("{task.completed:.0f}/{task.total:.0f} steps"),
+        TimeElapsedColumn(),
+    )
+    return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)

@@ -1,0 +1,172 @@
+"""The demo's four networks: three are sick in the classical ways, one is well."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+
+import torch
+from sklearn.datasets import load_digits
+from torch import Tensor, nn
+
+Batches = Iterator[tuple[Tensor, Tensor]]
+
+
+@dataclass(frozen=True, slots=True)
+class Patient:
+    """A network, its optimizer and its data; `ails` says what the demo did to it."""
+
+    name: str
+    ails: str
+    steps: int
+    build: Callable[[], tuple[nn.Module, torch.optim.Optimizer]]
+    prepare: Callable[[Tensor], Tensor]  # raw pixels 0..16 [N, 64] -> what the network is given
+    clip: float = math.inf  # largest norm of the gradient
+
+
+def digits(prepare: Callable[[Tensor], Tensor]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """1797 real handwritten digits, 8 x 8: inputs and labels to train on, then to test on."""
+    pixels, labels = load_digits(return_X_y=True)
+    x, y = prepare(torch.tensor(pixels, dtype=torch.float32)), torch.tensor(labels)
+    order = torch.randperm(len(x), generator=torch.Generator().manual_seed(0))
+    x, y = x[order], y[order]
+    return x[:1440], y[:1440], x[1440:], y[1440:]
+
+
+def batches(x: Tensor, y: Tensor, steps: int, size: int = 64) -> Batches:
+    """`steps` random batches."""
+    draw = torch.Generator().manual_seed(1)
+    for _ in range(steps):
+        rows = torch.randint(len(x), (size,), generator=draw)
+        yield x[rows], y[rows]
+
+
+class DeepSigmoid(nn.Module):
+    """Fifty sigmoid layers: each multiplies the layer error by at most a quarter."""
+
+    def __init__(self, depth: int = 50, width: int = 32) -> None:
+        super().__init__()
+        widths = [64] + [width] * depth
+        self.hidden = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(widths))
+        self.head = nn.Linear(width, 10)
+        for layer in (*self.hidden, self.head):
+            nn.init.xavier_uniform_(layer.weight)
+
+    def forward(self, x: Tensor) -> Tensor:
+        for layer in self.hidden:
+            x = torch.sigmoid(layer(x))
+        return self.head(x)  # type: ignore[no-any-return]
+
+
+class PixelByPixel(nn.Module):
+    """A plain recurrent network that reads a digit one pixel at a time."""
+
+    def __init__(self, width: int = 48, gain: float = 3.0) -> None:
+        super().__init__()
+        self.cell = nn.RNNCell(1, width)
+        self.head = nn.Linear(width, 10)
+        nn.init.normal_(self.cell.weight_hh, std=gain / width**0.5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        state = x.new_zeros(len(x), self.cell.hidden_size)
+        for pixel in x.unbind(1):
+            state = self.cell(pixel[:, None], state)
+        return self.head(state)  # type: ignore[no-any-return]
+
+
+class Block(nn.Module):
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(width)
+        self.inner = nn.Linear(width, width)
+        self.outer = nn.Linear(width, width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.outer(torch.relu(self.inner(self.norm(x))))  # type: ignore[no-any-return]
+
+
+class Residual(nn.Sequential):
+    """Ten residual blocks: every layer error has a straight way down."""
+
+    def __init__(self, depth: int = 10, width: int = 64) -> None:
+        super().__init__(
+            nn.Linear(64, width),
+            *[Block(width) for _ in range(depth)],
+            nn.LayerNorm(width),
+            nn.Linear(width, 10),
+        )
+
+
+def _deep_sigmoid() -> tuple[nn.Module, torch.optim.Optimizer]:
+    model = DeepSigmoid()
+    return model, torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
+
+
+def _hot_relu() -> tuple[nn.Module, torch.optim.Optimizer]:
+    layers: list[nn.Module] = []
+    for a in (64, 128, 128, 128):
+        layers += [nn.Linear(a, 128), nn.ReLU()]
+    model = nn.Sequential(*layers, nn.Linear(128, 10))
+    return model, torch.optim.Adam(model.parameters(), lr=0.1)
+
+
+def _pixel_rnn() -> tuple[nn.Module, torch.optim.Optimizer]:
+    model = PixelByPixel()
+    return model, torch.optim.SGD(model.parameters(), lr=0.01)
+
+
+def _residual() -> tuple[nn.Module, torch.optim.Optimizer]:
+    model = Residual()
+    return model, torch.optim.AdamW(model.parameters(), lr=1e-3)
+
+
+def _standard(x: Tensor) -> Tensor:
+    return (x - x.mean()) / x.std()
+
+
+PATIENTS = (
+    Patient(
+        "sigmoid",
+        "50 sigmoid layers with Xavier's initialisation",
+        300,
+        _deep_sigmoid,
+        _standard,
+    ),
+    Patient(
+        "relu",
+        "4 ReLU layers, Adam with learning rate 0.1, pixels fed in as 0 to 255",
+        300,
+        _hot_relu,
+        lambda x: x * (255 / 16),
+    ),
+    Patient(
+        "rnn",
+        "a plain RNN over 64 pixels, recurrent weights three times too large, gradient clipped",
+        150,
+        _pixel_rnn,
+        _standard,
+        clip=1.0,
+    ),
+    Patient("residual", "10 residual blocks with LayerNorm and AdamW", 400, _residual, _standard),
+)
+
+
+def train(
+    patient: Patient, model: nn.Module, optimizer: torch.optim.Optimizer, tick: Callable[[], object]
+) -> tuple[float, float]:
+    """The plainest training loop there is. Returns the last loss and the accuracy on new digits."""
+    x, y, new_x, new_y = digits(patient.prepare)
+    loss = torch.tensor(math.nan)
+    for inputs, labels in batches(x, y, patient.steps):
+        optimizer.zero_grad()
+        loss = nn.functional.cross_entropy(model(inputs), labels)
+        loss.backward()  # type: ignore[no-untyped-call]
+        if patient.clip < math.inf:
+            nn.utils.clip_grad_norm_(model.parameters(), patient.clip)
+        optimizer.step()
+        tick()
+    with torch.no_grad():
+        right = (model(new_x).argmax(1) == new_y).float().mean()
+    return loss.item(), right.item()

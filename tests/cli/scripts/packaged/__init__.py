@@ -1,0 +1,3 @@
+import sys
+
+print("in __init__:", sys.argv)
