@@ -1,0 +1,186 @@
+"""Mathematics of a loss curve: what is to be won, rises, spikes and swings. Pure functions."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from .series import Floats
+from .view import View
+
+#: The loss at the start is this many times the loss of guessing, if that was worked out rightly.
+CREDIBLE = (0.5, 3.0)
+
+
+class Goal(NamedTuple):
+    """What a loss is held against.
+
+    Attributes:
+        scale: loss of the best constant guess where that is known, else size of the start's loss.
+        known: whether `scale` is the loss of guessing.
+        left: typical loss of the run's last tenth over `scale` (1 = no better than guessing).
+    """
+
+    scale: float
+    known: bool
+    left: float
+
+
+def goal(view: View) -> Goal:
+    """What there was to win, and how much of it is left; NaN for an empty or NaN curve.
+
+    The loss of guessing is only believed where the start (a fresh network guesses) or the end (a
+    stuck one does too) lies near it: a summed, weighted or composed loss has another scale.
+    """
+    loss = view.loss
+    guess, start, end = loss.chance, loss.start, loss.end
+    if np.isfinite(guess) and guess > 0 and np.isfinite(end):
+        base = max(guess, _uncentred(view))
+        fits_start = CREDIBLE[0] <= start / base <= CREDIBLE[1]
+        if fits_start or 0.9 <= end / guess <= 1.1:
+            return Goal(guess, True, end / guess)
+    if not (np.isfinite(start) and np.isfinite(end)) or start == 0:
+        return Goal(float("nan"), False, float("nan"))
+    return Goal(abs(start), False, end / start if start > 0 else float("nan"))
+
+
+def _uncentred(view: View) -> float:
+    """Mean square of a squared error's target: what an untrained network near 0 loses; or 0."""
+    for i in view.losses:
+        if view.sites[i].op in ("mse_loss", "mse"):
+            for p in view.parents(i):
+                if p in view.targets:
+                    mean, std = view.recent("mean")[p], view.recent("std")[p]
+                    if np.isfinite(mean) and np.isfinite(std):
+                        return float(mean**2 + std**2)
+    return 0.0
+
+
+def recent_fall(y: Floats, part: float = 0.6) -> float:
+    """How far the loss fell over the last `part` of a curve: median of its first third less that
+    of its last third. NaN for fewer than 9 values."""
+    tail = y[int(len(y) * (1 - part)) :]
+    n = len(tail) // 3
+    return float(np.median(tail[:n]) - np.median(tail[-n:])) if n >= 3 else float("nan")
+
+
+def flat_since(smoothed: Floats, band: float) -> int:
+    """First position from which a curve stays within `band` of its end; -1 if it is empty."""
+    if len(smoothed) == 0:
+        return -1
+    away = np.flatnonzero(np.abs(smoothed - smoothed[-1]) > band)
+    return int(away[-1]) + 1 if len(away) else 0
+
+
+class Spike(NamedTuple):
+    """A rise and return: positions of its start, peak and end, its base and its height."""
+
+    start: int
+    peak: int
+    end: int
+    base: float
+    height: float
+    noise: float  # height in units of the usual noise, logarithmic
+
+
+def spikes(y: Floats, scale: float, before: int = 20) -> list[Spike]:
+    """Spikes of a curve: sudden, far above the usual noise, tall against what is to be won.
+
+    A value counts that is three times the median of the `before` values ahead of it, above it by
+    half of `scale`, and 8 robust deviations out on a log scale (losses below zero: on a plain
+    one). One value alone may be one odd batch: it must be five times `scale` high.
+    """
+    out: list[Spike] = []
+    t = 1
+    while t < len(y):
+        past = y[max(0, t - before) : t]
+        base = float(np.median(past))
+        height = y[t] - base
+        tall = height > 0.5 * scale and (base <= 0 or y[t] > 3 * base)
+        noise = _noise(past, float(y[t])) if tall else 0.0
+        if not tall or noise < 8:
+            t += 1
+            continue
+        end, peak = t, t
+        while end + 1 < len(y) and y[end + 1] > base + 0.2 * (y[peak] - base):
+            end += 1
+            peak = end if y[end] > y[peak] else peak
+        height = float(y[peak] - base)
+        if end > t or height > 5 * scale:
+            out.append(Spike(t, peak, end, base, height, noise))
+        t = end + 1
+    return out
+
+
+def _noise(past: Floats, value: float) -> float:
+    """How far `value` lies from the median of `past`, in robust deviations."""
+    if past.min() > 0 and value > 0:
+        past, value = np.log(past), float(np.log(value))
+    middle = float(np.median(past))
+    deviation = 1.4826 * float(np.median(np.abs(past - middle)))
+    # few values or none that differ tell little of the noise: 5 % of the size is assumed
+    return (value - middle) / (deviation + 0.05)
+
+
+def turns(y: Floats, amplitude: float, factor: float = 1.2) -> list[int]:
+    """Peaks of the swings of a curve: positions from which it fell again after a rise.
+
+    A rise counts from a trough when it is at least `amplitude` high and, for positive values, a
+    `factor`; a fall counts when it takes back half of the rise.
+    """
+    peaks: list[int] = []
+    trough, peak, rising = 0, 0, False
+    for t in range(1, len(y)):
+        if rising:
+            if y[t] > y[peak]:
+                peak = t
+            elif y[peak] - y[t] >= 0.5 * (y[peak] - y[trough]):
+                peaks.append(peak)
+                trough, rising = t, False
+        elif y[t] < y[trough]:
+            trough = t
+        elif y[t] - y[trough] >= amplitude and (y[trough] <= 0 or y[t] >= factor * y[trough]):
+            peak, rising = t, True
+    return peaks
+
+
+def autocorrelation(y: Floats) -> float:
+    """Correlation of one value with the next after the trend is taken away; NaN below 8 values.
+
+    The trend is a running median of 9 values. Noise gives about 0, turning back at each step
+    gives -1.
+    """
+    if len(y) < 8:
+        return float("nan")
+    rest = y - trend(y)
+    variance = float(np.mean(rest**2))
+    return float(np.mean(rest[1:] * rest[:-1])) / variance if variance > 0 else float("nan")
+
+
+def trend(y: Floats, width: int = 9) -> Floats:
+    """Centred running median, ends held."""
+    half = width // 2
+    padded = np.concatenate([np.full(half, y[0]), y, np.full(half, y[-1])])
+    windows = np.lib.stride_tricks.sliding_window_view(padded, width)
+    return np.asarray(np.median(windows, axis=1))
+
+
+def full_batch(view: View) -> bool:
+    """Whether every step saw the same data: input and target read alike at all (3 or more) rows.
+
+    Then the curve holds no noise of sampling, and every rise is the optimizer's.
+    """
+    ids = [*view.data, *view.targets]
+    told = False
+    for i in ids:
+        for metric in ("rms", "mean", "std"):
+            column = view.site(metric)[:, i]
+            seen = column[np.isfinite(column)]
+            if len(seen) < 3:
+                continue
+            spread = float(seen.max() - seen.min())
+            if spread > 1e-5 * float(np.abs(seen).max()):
+                return False
+            told = True
+    return told

@@ -1,0 +1,57 @@
+"""What the network is fed: who reads the data first, and whether training suffered. Pure."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .curve import goal
+from .series import earliest, median
+from .view import View
+
+#: Kinds that hand values on as they are.
+PASSING = ("dropout",)
+#: Ops that put tensors side by side without changing their values.
+SIDE_BY_SIDE = ("cat", "concat", "stack", "hstack", "concatenate")
+#: Kinds that mix features by weights: scale matters to them.
+MIXING = ("affine", "recurrent", "matmul", "attention")
+
+
+def readers(view: View, id: int) -> list[int]:
+    """Sites that mix a data tensor's values by weights, before anything has rescaled them.
+
+    A norm, an embedding, a division or an activation that comes first makes the scale its own
+    affair, so sites behind it are left out.
+    """
+    out: list[int] = []
+    todo, seen = [id], {id}
+    while todo:
+        for c in view.consumers[todo.pop()]:
+            site = view.sites[c]
+            if site.kind in MIXING:
+                out.append(c)
+            elif (site.kind in PASSING or site.op in SIDE_BY_SIDE) and c not in seen:
+                seen.add(c)
+                todo.append(c)
+    return sorted(set(out))
+
+
+def typical(view: View, id: int, metric: str) -> float:
+    """Median over all sound rows; over all rows where none is sound; NaN if never measured."""
+    column = view.site(metric)[:, id]
+    sound = float(median(column[view.sound])) if view.sound.any() else float("nan")
+    return (
+        sound if np.isfinite(sound) else float(median(np.where(np.isinf(column), np.nan, column)))
+    )
+
+
+def first(view: View, id: int, metric: str) -> float:
+    """First measured value of a site's metric; NaN if there is none."""
+    return float(earliest(view.site(metric)[:, id]))
+
+
+def harmed(view: View) -> bool:
+    """Whether the training came to grief: it ended in NaN, or hardly anything was won."""
+    if view.ruined:
+        return True
+    aim = goal(view)
+    return bool(not view.adversarial and (aim.left >= 0.9 or view.loss.fallen < 0.05))

@@ -1,0 +1,132 @@
+"""EF401: the loss stands still far from what there is to win."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from ..schema import Finding, Link, Severity
+from .base import Rule
+from .curve import Goal, flat_since, goal, recent_fall
+from .series import largest, median
+from .view import View
+
+#: Fewest finite values of the loss to speak of a plateau.
+SHORTEST = 40
+#: Share of the loss of guessing that is still there.
+LEFT = 0.9
+#: Change over the last three fifths of the run, as a share of what there is to win.
+FLAT = 0.02
+#: A learning rate is spent below this share of its largest, for a quarter of the run or more.
+SPENT = 1e-2
+#: Loss left that a spent learning rate must not leave behind.
+LEFT_SPENT = 0.3
+
+
+class Plateau(Rule):
+    """The loss has been flat for most of the run, and nearly all of it is still to be won.
+
+    ## What it means
+    The network does no better than a constant guess, and does not get better; or the learning
+    rate has decayed to nothing while the loss is still high.
+
+    ## Why is this bad?
+    Nothing is learnt: compute is spent, weights hardly change, or change to no purpose.
+
+    ## How it is measured
+    The loss of the last tenth of the steps is held against the loss of guessing: log K for K
+    classes, log 2 for a binary cross entropy, the target's variance for a squared error. That
+    figure is only believed where the loss at the start or at the end lies near it. Where it is
+    unknown, the loss at the start stands in for it, and the loss must not have fallen while some
+    layer is measurably without gradient. Flat: medians of the first and the last third of the
+    last three fifths of the curve differ by little. A fall that goes on slowly with tiny updates
+    is EF404; a run that ends in NaN, or whose loss climbs, is EF103 or EF402. Losses of competing
+    optimizers (GAN) are not judged, nor fewer than 40 steps.
+
+    ## Threshold
+    90 % of the loss of guessing left, and a change under 2 % of it. AutoTrainer (ICSE 2021)
+    calls a change of accuracy under .01 slow; DeepDiagnosis waits for 20 flat epochs. For a
+    spent learning rate: under 1 % of its largest for the last quarter of the run or more, 30 %
+    of the loss left, and gradients that have not faded. Calibrated on the calibration half of
+    the zoo.
+
+    ## What to do
+    Mend the cause if one is named. Else try learning rates ten times higher and lower, and see
+    whether the network can learn 20 samples by heart: if not, data or set-up are at fault.
+    """
+
+    code = "EF401"
+    name = "plateau"
+
+    def check(self, view: View) -> Iterable[Finding]:
+        loss = view.loss
+        if len(loss.finite) < SHORTEST or view.adversarial or not np.isfinite(loss.values[-1]):
+            return
+        aim = goal(view)
+        fall = recent_fall(loss.finite) / aim.scale
+        if not abs(fall) < FLAT:
+            return
+        spent = _spent(view)
+        if spent >= 0 and aim.left >= LEFT_SPENT and _still_pulling(view):
+            yield self._finding(view, aim, fall, LEFT_SPENT, spent)
+        elif aim.left >= LEFT and (aim.known or (loss.fallen < FLAT and _starved(view))):
+            yield self._finding(view, aim, fall, LEFT, -1)
+
+    def _finding(self, view: View, aim: Goal, fall: float, left: float, spent: int) -> Finding:
+        loss = view.loss
+        finite_steps = loss.steps[np.isfinite(loss.values)]
+        first = int(finite_steps[flat_since(loss.smoothed, 2 * FLAT * aim.scale)])
+        evidence = {
+            "loss_left": aim.left,
+            "recent_fall": fall,
+            "last_loss": loss.end,
+            "guessing_loss" if aim.known else "start_loss": aim.scale,
+            "flat_steps": float(finite_steps[-1] - first),
+        }
+        cause = ""
+        if spent >= 0:
+            rate = view.step("lr")
+            cause = "learning-rate-decayed"
+            evidence["rate_left"] = float(rate[~np.isnan(rate)][-1] / np.nanmax(rate))
+        return self.finding(
+            Severity.error,
+            sites=view.losses[:1],
+            first=first,
+            last=int(finite_steps[-1]),
+            evidence=evidence,
+            threshold={"loss_left": left, "recent_fall": FLAT},
+            cause=cause,
+            chain=(Link("cause", cause, spent), Link("end", self.code, first)) if cause else (),
+        )
+
+
+def _spent(view: View) -> int:
+    """Step from which the learning rate was spent, a quarter of the run or more; -1 if it was not.
+
+    A rate that is zero from start to end counts as spent from the first step.
+    """
+    rate = view.step("lr")
+    known = np.flatnonzero(~np.isnan(rate))
+    if len(known) < 3:
+        return -1
+    steps, rate = view.steps[known], rate[known]
+    alive = np.flatnonzero(rate >= SPENT * rate.max()) if rate.max() > 0 else np.zeros(0, int)
+    since = int(steps[alive[-1] + 1]) if len(alive) > 0 and alive[-1] + 1 < len(steps) else -1
+    since = int(steps[0]) if len(alive) == 0 else since
+    # sampled steps lie apart: the rate may have been spent well before the row that shows it
+    return since if 0 <= since <= 0.75 * steps[-1] and steps[-1] > 0 else -1
+
+
+def _still_pulling(view: View) -> bool:
+    """Whether the gradient is still a tenth or more of its largest: convergence would end it."""
+    norm = view.step("grad_norm")
+    late, top = median(norm[view.late]), largest(norm[view.sound])
+    return bool(late > 0.1 * top)
+
+
+def _starved(view: View) -> bool:
+    """Whether half of the layers move too little to learn in this run."""
+    update = median(view.by_layer(view.relative_update)[view.late])
+    known = ~np.isnan(update)
+    return bool(known.any() and (update[known] < view.too_small).mean() >= 0.5)

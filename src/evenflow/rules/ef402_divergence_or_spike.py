@@ -1,0 +1,133 @@
+"""EF402: the loss climbs away, or jumps and comes back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from ..schema import Finding, Severity
+from .base import Rule
+from .curve import goal, spikes
+from .view import View
+
+#: A loss this many times the start's, for good, has diverged.
+TIMES_START = 3.0
+#: A loss that rose this many times above the start and never came back below it, too.
+TIMES_PEAK = 10.0
+#: Share of what had been won that is lost again, for good.
+LOST = 0.5
+
+
+class DivergenceOrSpike(Rule):
+    """The loss rises far above what it had been, for good (error) or for a while (warning).
+
+    ## What it means
+    Steps overshoot so far that the loss climbs instead of falling, or one step throws the
+    network back and it needs many to recover.
+
+    ## Why is this bad?
+    After a divergence the weights are worse than at the start, often with dead or saturated
+    units; after a spike part of what was learnt is lost, and momentum estimates are spoilt.
+
+    ## How it is measured
+    Divergence: the median of the loss over the last tenth of the steps against the start and
+    against the best such median; a peak counts when three values running are that high. A run
+    that ends in NaN has diverged if the loss had climbed before. Spike: a value against the
+    median of the 20 before it, in robust deviations on a log scale (a plain one for losses
+    below zero), and against what there was to win. Losses of competing optimizers (GAN) are not
+    judged. Fewer than 10 values tell only of a climb into NaN.
+
+    ## Threshold
+    Divergence: 3 times the start's loss at the end; or a peak of 10 times the start's and an end
+    that is no better than the start; or half of what was won lost again at 3 times the best
+    loss. Spike: 3 times the base, half of what there is to win, 8 robust deviations, for two
+    steps (one step: five times what there is to win). Calibrated on the calibration half of the
+    zoo, where small batches and near-converged networks set the limits.
+
+    ## What to do
+    Lower the learning rate, clip the gradient, warm up. For single spikes look at the batch.
+    """
+
+    code = "EF402"
+    name = "divergence-or-spike"
+
+    def check(self, view: View) -> Iterable[Finding]:
+        loss = view.loss
+        y = loss.finite
+        if len(y) < 3 or view.adversarial:
+            return
+        steps = loss.steps[np.isfinite(loss.values)]
+        ends_well = bool(np.isfinite(loss.values[-1]))
+        diverged = list(self._diverged(view, steps, ends_well))
+        yield from diverged
+        if not diverged and len(y) >= 10:
+            yield from self._spiked(view, steps)
+
+    def _diverged(self, view: View, steps: np.ndarray, ends_well: bool) -> Iterable[Finding]:
+        loss = view.loss
+        y, start, best, end = loss.finite, loss.start, loss.best, loss.end
+        if len(y) < 10:
+            start, best, end = float(y[0]), float(y.min()), float(y[-1])
+        if not ends_well:  # the way into NaN is short: its last values are the end
+            end = max(end, float(np.median(y[-3:])))
+        won = max(start - best, 0.0)
+        limit = start + (TIMES_START - 1) * max(abs(start), won)
+        peak = _held_peak(y)
+        gave_up = best + LOST * won
+        if end > limit:
+            measured, threshold = end, limit
+        elif len(y) < 10:
+            return
+        elif peak > start + (TIMES_PEAK - 1) * max(abs(start), won) and end >= start - 0.1 * abs(
+            start
+        ):
+            measured, threshold = peak, TIMES_PEAK * start
+        elif won > 0.3 * goal(view).scale and end > gave_up and (best <= 0 or end > 3 * best):
+            measured, threshold = end, gave_up
+        else:
+            return
+        above = np.flatnonzero(y > threshold)
+        first = int(steps[above[0]]) if len(above) else int(steps[0])
+        yield self.finding(
+            Severity.error,
+            sites=view.losses[:1],
+            first=first,
+            last=int(loss.steps[-1]),
+            evidence={
+                "loss_reached": measured,
+                "start_loss": start,
+                "best_loss": best,
+                "peak_loss": float(y.max()),
+                "last_loss": end,
+            },
+            threshold={"loss_reached": threshold},
+        )
+
+    def _spiked(self, view: View, steps: np.ndarray) -> Iterable[Finding]:
+        y = view.loss.finite
+        aim = goal(view)
+        scale = max(aim.scale, abs(view.loss.start)) if aim.known else aim.scale
+        found = spikes(y, scale) if np.isfinite(scale) else []
+        if not found:
+            return
+        worst = max(found, key=lambda s: s.height)
+        yield self.finding(
+            Severity.warning,
+            sites=view.losses[:1],
+            first=int(steps[found[0].start]),
+            last=int(steps[found[-1].end]),
+            evidence={
+                "jump": worst.noise,
+                "peak_loss": float(y[worst.peak]),
+                "base_loss": worst.base,
+                "spikes": float(len(found)),
+                "steps_affected": float(sum(s.end - s.start + 1 for s in found)),
+            },
+            threshold={"jump": 8.0, "peak_loss": worst.base + 0.5 * scale},
+        )
+
+
+def _held_peak(y: np.ndarray) -> float:
+    """Largest median of three values running."""
+    return float(np.median(np.lib.stride_tricks.sliding_window_view(y, 3), axis=1).max())

@@ -1,0 +1,101 @@
+"""EF501: the input's features are decades away from unit size, and nothing scales them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from ..schema import Finding, Link, Severity
+from .base import Rule
+from .data import first, harmed, readers, typical
+from .ef502_outlier_input import FAR
+from .series import earliest, median
+from .view import View
+
+#: Root mean square of the largest feature; standardised data has 1, pixels of 0..1 less.
+LARGE = 20.0
+#: What the first layer then puts out; a start fit for the data gives about 1.
+OUTPUT = 3.0
+#: Root mean square of all values, below which the biases outweigh the data.
+SMALL = 0.01
+#: Largest over smallest feature (5th percentile), for data without exact zeros.
+APART = 1000.0
+
+
+class UnscaledInput(Rule):
+    """A layer with weights reads data whose features are far from unit size.
+
+    ## What it means
+    Weights start at a size that suits inputs of mean 0 and deviation 1. Features in the hundreds
+    drive the first layer's outputs as high; features far below 1 are not heard beside others.
+
+    ## Why is this bad?
+    Saturating activations saturate at once, rectifiers die at the first updates, the gradient of
+    the first weights is as large as the data, and one learning rate cannot suit all features.
+
+    ## How it is measured
+    Per feature (axis 1 of the data; channels of an image) the root mean square over the batch:
+    its largest, and its 5th percentile over features; with them the first output of the layer
+    that reads the data. Data that an embedding, a norm, a division or another function of the
+    network sees first is left out, integers for an embedding too. Batches with an extreme
+    outlier (EF502) are passed over. Nothing measured: nothing said.
+
+    ## Threshold
+    Largest feature above 20 while the first layer puts out more than 3; or all values together
+    below 0.01; or features a factor of 1000 apart, in data without exact zeros. Raw pixels of
+    0..16 and sums of a few units pass. Error where training came to grief, warning otherwise.
+    Calibrated on the calibration half of the zoo (raw wine 750, raw tumours 880; LeCun et al.,
+    Efficient BackProp, 1998, section 4.3 on why inputs are scaled).
+
+    ## What to do
+    Standardise each feature with figures of the training set; divide pixels by 255; take the
+    logarithm of positive features that span decades; or put a BatchNorm layer first.
+    """
+
+    code = "EF501"
+    name = "unscaled-input"
+
+    def check(self, view: View) -> Iterable[Finding]:
+        for i in view.data:
+            into = readers(view, i)
+            if not into:
+                continue
+            calm = ~(view.site("outlier")[:, i] > FAR)
+            high_T = np.where(calm, view.site("feature_high")[:, i], np.nan)
+            high = float(median(np.where(np.isinf(high_T), np.nan, high_T)))
+            if not np.isfinite(high):
+                continue
+            low, rms = typical(view, i, "feature_low"), typical(view, i, "rms")
+            out = max((first(view, r, "rms") for r in into), default=float("nan"))
+            affine = any(view.sites[r].kind == "affine" for r in into)
+            evidence = {"feature_high": high, "feature_low": low, "scale": rms, "first_output": out}
+            if high > LARGE and not (affine and out < OUTPUT):
+                limit = {"feature_high": LARGE, "first_output": OUTPUT}
+            elif 0 < high < 3 * SMALL and rms < SMALL:
+                limit = {"scale": SMALL}
+            elif low > 0 and high / low > APART and typical(view, i, "zeros") < 0.01:
+                evidence["feature_ratio"] = high / low
+                limit = {"feature_ratio": APART}
+            else:
+                continue
+            known = np.flatnonzero(~np.isnan(high_T))
+            yield self.finding(
+                Severity.error if harmed(view) else Severity.warning,
+                sites=(i, *into),
+                first=view.at(int(known[0])),
+                last=view.at(int(known[-1])),
+                evidence=evidence,
+                threshold=limit,
+                chain=(Link("cause", self.code, None, i), *_filled(view, into)),
+            )
+
+
+def _filled(view: View, into: list[int]) -> tuple[Link, ...]:
+    """The first activation behind, where the data drove it into saturation from the start."""
+    for r in into:
+        for c in view.consumers[r]:
+            saturated = float(earliest(view.site("saturated")[:, c]))
+            if view.sites[c].kind == "activation" and saturated > 0.5:
+                return (Link("event", "EF201", int(view.steps[0]), c),)
+    return ()

@@ -1,0 +1,76 @@
+"""EF503: the data hold NaN or infinity, and the network takes them in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from ..schema import Finding, Link, Severity
+from .base import Rule
+from .view import View
+
+
+class NonFiniteInput(Rule):
+    """NaN or infinity among the inputs or targets reaches the network's arithmetic.
+
+    ## What it means
+    Missing values came through as NaN, or preprocessing divided by zero.
+
+    ## Why is this bad?
+    One NaN in a batch makes the loss NaN, then every gradient, then every weight, for good.
+
+    ## How it is measured
+    Non-finite elements of the data and of targets at sampled steps, and whether they go on: a
+    site that reads them gives a non-finite output, or was not measured. Networks that replace
+    missing values first, and attention masks of minus infinity, are left alone.
+
+    ## Threshold
+    One element. Exact: no calibration is needed.
+
+    ## What to do
+    Impute or drop missing values; check for features of deviation zero in the preprocessing.
+    """
+
+    code = "EF503"
+    name = "non-finite-input"
+
+    def check(self, view: View) -> Iterable[Finding]:
+        count_TS = view.site("nonfinite")
+        for i in (*view.data, *view.targets):
+            bad = np.nan_to_num(count_TS[:, i]) > 0
+            onward = [
+                c for c in view.consumers[i] if _takes_in(view, c, bad) and not _is_mask(view, c)
+            ]
+            if not bad.any() or not onward:
+                continue
+            rows = np.flatnonzero(bad)
+            step = view.at(int(rows[0]))
+            yield self.finding(
+                Severity.error,
+                sites=(i, *onward),
+                first=step,
+                last=view.at(int(rows[-1])),
+                evidence={
+                    "nonfinite": float(np.nanmax(count_TS[rows, i])),
+                    "batches_affected": float(len(rows)),
+                    "batches": float((~np.isnan(count_TS[:, i])).sum()),
+                },
+                threshold={"nonfinite": 1.0},
+                chain=(Link("cause", self.code, step, i),),
+            )
+
+
+def _takes_in(view: View, id: int, rows: np.ndarray) -> bool:
+    """Whether a reader's output is non-finite in a row where its data was, or unknown in all."""
+    out = view.site("nonfinite")[rows, id]
+    known = ~np.isnan(out)
+    return bool(not known.any() or (out[known] > 0).any())
+
+
+def _is_mask(view: View, id: int) -> bool:
+    """Whether a reader uses it as an attention mask: added to scores, then a softmax."""
+    site = view.sites[id]
+    if site.kind in ("attention", "softmax"):
+        return True
+    return site.kind == "join" and any(view.sites[c].kind == "softmax" for c in view.consumers[id])

@@ -1,0 +1,86 @@
+"""EF504: a regression target is far from the size of what the network puts out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from ..schema import Finding, Link, Severity
+from .base import Rule
+from .data import first, harmed, typical
+from .view import View
+
+#: Losses of a difference between output and target.
+DIFFERENCES = ("mse_loss", "mse", "l1_loss", "smooth_l1_loss", "huber_loss")
+#: Root mean square of the target.
+LARGE = 5.0
+#: Target over first predictions.
+APART = 10.0
+
+
+class UnscaledTarget(Rule):
+    """The target is many times larger than what the network puts out at first.
+
+    ## What it means
+    A network with usual weights starts with outputs of about unit size or less. Where the target
+    has a mean of hundreds, most of the training goes into reaching that mean.
+
+    ## Why is this bad?
+    The first gradients are as large as the target, and those of a squared error larger still:
+    updates are oversized, units die, or the learning rate has to be so low that little else is
+    learnt.
+
+    ## How it is measured
+    Root mean square of the target of a squared, absolute or Huber error, and of the prediction
+    at the first reading. An output layer that starts at the target's mean is not flagged.
+
+    ## Threshold
+    A target above 5 and 10 times the first predictions. Error where training came to grief,
+    warning otherwise. Calibrated on the calibration half of the zoo (raw pixels of 0..16: 7.8).
+
+    ## What to do
+    Standardise the target and undo that on predictions; or start the last bias at the target's
+    mean and scale the output by its deviation; or predict the logarithm.
+    """
+
+    code = "EF504"
+    name = "unscaled-target"
+
+    def check(self, view: View) -> Iterable[Finding]:
+        told: set[int] = set()
+        for loss in view.losses:
+            parents = view.parents(loss)
+            targets = [p for p in parents if p in view.targets and p not in told]
+            if view.sites[loss].op not in DIFFERENCES or not targets or parents[0] in targets:
+                continue
+            target, prediction = targets[0], parents[0]
+            told.add(target)
+            size = _rms(view, target)
+            said = first(view, prediction, "rms")
+            if not (size > LARGE and np.isfinite(said) and size > APART * said):
+                continue
+            yield self.finding(
+                Severity.error if harmed(view) else Severity.warning,
+                sites=(target, prediction),
+                first=view.at(0),
+                last=view.at(0),
+                evidence={
+                    "target_rms": size,
+                    "target_ratio": size / said if said > 0 else float("inf"),
+                    "prediction_rms": said,
+                    "target_mean": typical(view, target, "mean"),
+                    "target_std": typical(view, target, "std"),
+                    "start_loss": view.loss.start,
+                },
+                threshold={"target_rms": LARGE, "target_ratio": APART},
+                chain=(Link("cause", self.code, view.at(0), target),),
+            )
+
+
+def _rms(view: View, id: int) -> float:
+    """Root mean square of a target, from its mean and deviation where it was not read itself."""
+    size = typical(view, id, "rms")
+    if np.isfinite(size):
+        return size
+    return float(np.hypot(typical(view, id, "mean"), typical(view, id, "std")))

@@ -1,0 +1,160 @@
+"""EF701: what the network puts out is not what the loss function takes in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from ..schema import Finding, Link, Severity
+from .base import Rule
+from .data import typical
+from .view import View
+
+#: Losses that take raw scores and normalise them themselves.
+RAW = ("cross_entropy", "binary_cross_entropy_with_logits")
+#: Losses that take the logarithms of probabilities.
+LOGS = ("nll_loss", "kl_div")
+DIFFERENCES = ("mse_loss", "mse", "l1_loss", "smooth_l1_loss", "huber_loss")
+#: What these activations can put out at most and at least.
+BOUNDS = {
+    "sigmoid": (0.0, 1.0),
+    "hardsigmoid": (0.0, 1.0),
+    "tanh": (-1.0, 1.0),
+    "relu": (0.0, np.inf),
+}
+#: Share of a target's root mean square that may lie out of reach.
+BEYOND = 1.2
+
+
+class Mismatch(NamedTuple):
+    """One thing that does not fit: which site is at fault, how bad, and the numbers."""
+
+    site: int
+    severity: Severity
+    evidence: dict[str, float]
+    threshold: dict[str, float]
+
+
+class DoubleSoftmax(Rule):
+    """The last function of the network and the loss function do not belong together.
+
+    ## What it means
+    `cross_entropy` applies log-softmax itself, `binary_cross_entropy_with_logits` a sigmoid: a
+    softmax or sigmoid before them squashes the scores twice. `nll_loss` wants logarithms of
+    probabilities. A softmax over a single unit is always 1. A ReLU or tanh on the scores keeps
+    them from saying "no", or from saying anything clearly. A sigmoid cannot reach a target of 3.
+
+    ## Why is this bad?
+    Squashed twice, scores of ten classes lie between 0 and 1: the loss cannot fall below 1.46,
+    and gradients are small where they should be large. With the wrong form the loss is
+    meaningless and can fall without limit while nothing is learnt.
+
+    ## How it is measured
+    Read off the tape: the site whose output the loss function got (dropout looked through), its
+    op, and for what was written by hand its values: rows that sum to 1 without a negative entry
+    are probabilities; a share of negative values below 90 % is not logarithms. Attention's
+    softmax in the middle of a network is not on that path. Log-softmax before `cross_entropy`
+    changes nothing and is told as info.
+
+    ## Threshold
+    Structure, so none but these: rows of probabilities sum to 1 within 1e-3; 90 % of negative
+    values for logarithms; a target more than 20 % beyond what the last activation can put out,
+    by its root mean square. Error where the loss is surely wrong; warning where an activation on
+    the scores, or before a squared error, limits what can be said.
+
+    ## What to do
+    Hand raw scores to `cross_entropy` and to `binary_cross_entropy_with_logits`; hand
+    `log_softmax` to `nll_loss`; take the activation off the last layer.
+    """
+
+    code = "EF701"
+    name = "double-softmax"
+
+    def check(self, view: View) -> Iterable[Finding]:
+        told: set[tuple[int, str]] = set()
+        for loss in view.losses:
+            parents = view.parents(loss)
+            if not parents or parents[0] in view.targets:
+                continue
+            prediction = _source(view, parents[0])
+            targets = [p for p in parents if p in view.targets]
+            op = view.sites[loss].op
+            if (prediction, op) in told:
+                continue
+            told.add((prediction, op))
+            for m in _judge(view, op, prediction, targets[0] if targets else -1):
+                yield self.finding(
+                    m.severity,
+                    sites=(m.site, loss),
+                    first=view.at(0) if len(view.steps) else 0,
+                    last=view.at(-1) if len(view.steps) else 0,
+                    evidence=m.evidence,
+                    threshold=m.threshold,
+                    chain=(Link("cause", self.code, None, m.site),),
+                )
+                break  # one fault of a pair is enough: the next is its shadow
+
+
+def _source(view: View, id: int) -> int:
+    """The site itself, dropout looked through."""
+    while view.sites[id].kind == "dropout" and view.parents(id):
+        id = view.parents(id)[0]
+    return id
+
+
+def _judge(view: View, op: str, id: int, target: int) -> Iterator[Mismatch]:
+    site = view.sites[id]
+    shape, kind = site.shape, site.kind
+    units = shape[1] if len(shape) > 1 else 0
+    sums, negative = typical(view, id, "row_sum"), typical(view, id, "negative")
+    values = {"row_sum": sums, "negative": negative}
+    before = [view.sites[_source(view, p)] for p in view.parents(id)]
+    if (kind == "softmax" and units == 1) or (op in ("cross_entropy", "nll_loss") and units == 1):
+        yield Mismatch(id, Severity.error, {"units": 1.0, **values}, {"units": 2.0})
+    if kind == "softmax" and any(b.kind == "softmax" for b in before):
+        yield Mismatch(id, Severity.error, values | {"softmaxes": 2.0}, {"softmaxes": 1.0})
+    probabilities = abs(sums - 1) < 1e-3 and negative == 0 and len(shape) == 2 and units > 1
+    if op in RAW:
+        if site.op == "log_softmax":
+            if op == "cross_entropy":
+                yield Mismatch(id, Severity.info, values, {})
+            else:
+                yield Mismatch(id, Severity.error, values, {"row_sum": 1.0})
+        elif kind == "softmax" or (op == "cross_entropy" and probabilities):
+            yield Mismatch(id, Severity.error, values, {"row_sum": 1.0})
+        elif site.op in ("sigmoid", "hardsigmoid", "logsigmoid"):
+            yield Mismatch(id, Severity.error, values, {"negative": 0.0})
+        elif site.op in ("relu", "tanh", "hardtanh", "relu6", "softsign"):
+            yield Mismatch(id, Severity.warning, values, {"negative": 0.0})
+    if op in LOGS and site.op not in ("log_softmax", "log", "logsigmoid"):
+        sure = kind in ("softmax", "affine") or site.op in ("relu", "sigmoid", "tanh")
+        if negative < 0.9 or (sure and not np.isfinite(negative)):
+            yield Mismatch(id, Severity.error, values, {"negative": 0.9})
+    if op.startswith("binary_cross_entropy") and target >= 0:
+        top = typical(view, target, "absmax")
+        if top > 1.0 + 1e-3:
+            yield Mismatch(target, Severity.error, {"target_absmax": top}, {"target_absmax": 1.0})
+    if op in DIFFERENCES and target >= 0:
+        yield from _out_of_reach(view, id, target)
+
+
+def _out_of_reach(view: View, id: int, target: int) -> Iterator[Mismatch]:
+    """A bounded output for a target beyond its bounds; a target of another shape."""
+    site, goal = view.sites[id], view.sites[target]
+    shapes = (site.shape, goal.shape)
+    if len(shapes[0]) == 2 and len(shapes[1]) == 1 and shapes[0] == (shapes[1][0], 1):
+        if shapes[1][0] > 1:  # broadcast: every prediction is compared with every target
+            evidence = {"prediction_dims": 2.0, "target_dims": 1.0}
+            yield Mismatch(id, Severity.error, evidence, {"target_dims": 2.0})
+        return
+    if site.op not in BOUNDS:
+        return
+    low, high = BOUNDS[site.op]
+    size = float(np.hypot(typical(view, target, "mean"), typical(view, target, "std")))
+    below = typical(view, target, "negative")
+    if low == 0 and below > 0.2:
+        yield Mismatch(id, Severity.warning, {"target_negative": below}, {"target_negative": 0.2})
+    elif size > BEYOND * high:
+        yield Mismatch(id, Severity.warning, {"target_rms": size}, {"target_rms": BEYOND * high})

@@ -1,0 +1,142 @@
+"""EF702: layers with weights follow one another with nothing non-linear between them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from ..schema import Finding, Link, Severity
+from .base import Rule
+from .view import View
+
+#: Ops that are linear in their input (or nearly: a batch norm in evaluation is).
+LINEAR_KINDS = ("dropout",)
+LINEAR_OPS = ("batch_norm", "instance_norm", "neg", "mean", "sum", "avg_pool1d", "avg_pool2d",
+              "avg_pool3d", "adaptive_avg_pool1d", "adaptive_avg_pool2d", "adaptive_avg_pool3d",
+              "identity")  # fmt: skip
+#: A norm over features bends the function a little; it is no activation.
+WEAK_OPS = ("layer_norm", "group_norm", "rms_norm")
+#: Kinds that make a network non-linear.
+BENDING = ("activation", "recurrent", "attention", "softmax", "custom", "other", "matmul")
+BENDING_POOLS = ("max_pool1d", "max_pool2d", "max_pool3d", "adaptive_max_pool1d",
+                 "adaptive_max_pool2d", "adaptive_max_pool3d")  # fmt: skip
+#: Pairs of layers without anything between them, in a network that has activations elsewhere.
+PAIRS = 2
+
+
+class MissingNonlinearity(Rule):
+    """Two layers in a row act as one: no activation stands between them.
+
+    ## What it means
+    The product of two matrices is a matrix. Layers with no activation between them compute
+    what a single one could.
+
+    ## Why is this bad?
+    Depth and parameters are paid for, and only a linear function is had: no plane separates
+    most real classes.
+
+    ## How it is measured
+    Read off the tape: from each layer with weights back through dropout, batch norm, means and
+    average pools to the next layer with weights. Where something else joins on the way (a
+    residual add, a gate, attention) the pair does not count. Nor do factorisations that are
+    meant: a middle narrower than both sides (bottleneck, low rank), a convolution in groups
+    beside a pointwise one, one along each axis. A layer norm between counts as nothing only
+    where the whole network has no activation.
+
+    ## Threshold
+    A warning for a network of two or more layers with no non-linearity at all on the way to the
+    loss, or with two or more such pairs. A single pair beside activations is told as info: an
+    embedding or projection may be meant. Structure, so nothing is calibrated.
+
+    ## What to do
+    Put ReLU, GELU or tanh between the layers, or merge them.
+    """
+
+    code = "EF702"
+    name = "missing-nonlinearity"
+
+    def check(self, view: View) -> Iterable[Finding]:
+        trunk = view.trunk
+        sites = [s for s in view.sites if s.id in trunk]
+        layers = [s.id for s in sites if s.kind == "affine" and view.weights[s.id]]
+        bends = any(
+            s.kind in BENDING or s.op in BENDING_POOLS or (s.kind == "join" and s.op == "mul")
+            for s in sites
+            if s.kind != "loss" and not _last(view, s.id)
+        )
+        pairs: dict[tuple[tuple[int, ...], tuple[int, ...]], tuple[int, int]] = {}
+        for b in layers:
+            a = _before(view, b, through_norms=not bends)
+            if a >= 0 and not _meant(view, a, b):
+                pairs.setdefault((view.weights[a], view.weights[b]), (a, b))
+        if not pairs:
+            return
+        ids = sorted({i for pair in pairs.values() for i in pair})
+        whole = not bends
+        yield self.finding(
+            Severity.warning if whole or len(pairs) >= PAIRS else Severity.info,
+            sites=ids,
+            first=view.at(0) if len(view.steps) else 0,
+            last=view.at(-1) if len(view.steps) else 0,
+            evidence={
+                "pairs": float(len(pairs)),
+                "layers": float(len(layers)),
+                "whole_network": float(whole),
+            },
+            threshold={"pairs": 1.0 if whole else float(PAIRS)},
+            chain=(Link("cause", self.code, None, ids[0]),),
+        )
+
+
+def _last(view: View, id: int) -> bool:
+    """Whether a site shapes the output alone: only losses, or other such sites, read it."""
+    readers = view.consumers[id]
+    if view.sites[id].kind not in ("softmax", "activation") or not readers:
+        return False
+    return all(view.sites[c].kind == "loss" for c in readers)
+
+
+def _before(view: View, id: int, *, through_norms: bool) -> int:
+    """The layer whose output reaches this one through linear sites alone; -1 if none does."""
+    parents = view.parents(id)
+    while len(parents) == 1:
+        p = view.sites[parents[0]]
+        if len(view.consumers[p.id]) != 1:
+            return -1  # something else reads it: the layer has another purpose as well
+        if p.kind == "affine":
+            return p.id if view.weights[p.id] else -1
+        linear = p.kind in LINEAR_KINDS or p.op in LINEAR_OPS
+        if not linear and not (through_norms and p.op in WEAK_OPS):
+            return -1
+        parents = view.parents(p.id)
+    return -1
+
+
+def _meant(view: View, a: int, b: int) -> bool:
+    """Whether two layers in a row are a factorisation that someone meant."""
+    wa, wb = (view.run.params[view.weights[i][0]].shape for i in (a, b))
+    if len(wa) < 2 or len(wb) < 2:
+        return True
+    middle = wa[0] if view.sites[a].op != "linear" else view.sites[a].shape[-1]
+    ka, kb = wa[2:], wb[2:]
+    if len(wa) > 2 and len(wb) > 2:
+        channels_in = _channels(view, a)
+        if (channels_in > wa[1] and ka) or middle > wb[1]:
+            return True  # in groups: each half mixes what the other does not
+        if ka != kb and all(x == 1 or y == 1 for x, y in zip(ka, kb, strict=False)):
+            return True  # along one axis, then along the other (1 x k, k x 1; pointwise)
+    into = wa[1] if len(wa) == 2 else wa[1] * _product(ka)
+    return bool(middle < into and middle < wb[0])
+
+
+def _channels(view: View, id: int) -> int:
+    """Channels a convolution reads, from what it reads."""
+    parents = view.parents(id)
+    shape = view.sites[parents[0]].shape if parents else ()
+    return shape[1] if len(shape) > 2 else 0
+
+
+def _product(sizes: tuple[int, ...]) -> int:
+    n = 1
+    for s in sizes:
+        n *= s
+    return n

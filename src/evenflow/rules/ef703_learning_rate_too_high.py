@@ -1,0 +1,168 @@
+"""EF703: updates are so large that they undo what they are meant to do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import numpy as np
+
+from ..schema import Finding, Link, Severity
+from .base import Rule
+from .curve import goal
+from .series import Floats, largest, median
+from .view import View
+
+#: Relative update of half of the layers in one step: the weights are thrown away, not adjusted.
+WILD = 0.5
+#: The same, step after step.
+LASTING = 0.1
+#: The loss climbs to this many times the start's.
+CLIMB = 2.0
+#: Share of the loss of guessing that is left where updates last too large.
+LEFT = 0.5
+
+
+class Harm(NamedTuple):
+    """What became of the loss, and from which step; kind "" where nothing did."""
+
+    kind: str
+    step: int
+    size: float
+
+
+class LearningRateTooHigh(Rule):
+    """Updates replace a good part of the weights, and the loss pays for it.
+
+    ## What it means
+    An update is right to first order only: past a certain size the loss it was to lower rises.
+    A learning rate that high throws weights away each step, all layers alike.
+
+    ## Why is this bad?
+    The loss climbs or swings; units die or saturate and do not come back; at worst NaN.
+
+    ## How it is measured
+    The relative update ‖Δw‖ / ‖w‖ as the optimizer applied it, median over the layers with
+    weights (those that start at zero are left out until they have grown), together with what
+    the loss did: a climb above the start, NaN, or no way down. Large updates that did no harm
+    are not flagged: Adam on narrow layers begins with a tenth. A first step that is too large
+    because gradients explode through depth is named EF102 as well, which then is the cause.
+
+    ## Threshold
+    Median layer above 0.5 in one step and the loss twice the start's afterwards, or stuck, or
+    NaN; or above 0.1 in three readings running (DeepDiagnosis, TheDeepChecker: 0.1) with a climb,
+    or with half of the loss left at the end. Error where little was won, warning otherwise.
+    Calibrated on the calibration half of the zoo.
+
+    ## What to do
+    Lower the learning rate by 10, then by 3; warm it up; clip the gradient by norm.
+    """
+
+    code = "EF703"
+    name = "learning-rate-too-high"
+
+    def check(self, view: View) -> Iterable[Finding]:
+        layers = _columns(view)
+        rows = np.flatnonzero(view.sound | (np.arange(len(view.steps)) <= view.ruin))
+        if not layers or len(rows) == 0 or len(view.loss.finite) < 2 or view.adversarial:
+            return
+        update = _grown(view.by_layer(view.relative_update)[:, layers])
+        typical = median(update, axis=1)
+        known = ~np.isnan(typical)
+        with np.errstate(invalid="ignore"):
+            wild = typical > WILD
+            large = typical > LASTING
+        lasting = _runs_of_three(large, known)
+        if not (wild.any() or lasting.any()):
+            return
+        bad = wild | lasting
+        row = int(np.flatnonzero(bad)[0])
+        harm = _harm(view, view.at(row))
+        if not harm.kind or (harm.kind == "left" and not lasting.any()):
+            return
+        top = largest(update[: row + 1])
+        order = np.argsort(-np.nan_to_num(top))
+        aim = goal(view)
+        poor = view.ruined or view.stuck or aim.left > LEFT or view.loss.fallen < LEFT
+        first, last = view.at(row), view.at(int(np.flatnonzero(bad)[-1]))
+        limit = WILD if wild.any() else LASTING
+        yield self.finding(
+            Severity.error if poor else Severity.warning,
+            sites=[view.layers[layers[int(c)]] for c in order[:8]],
+            first=first,
+            last=last,
+            evidence={
+                "update_ratio": float(np.nanmax(np.where(bad, typical, np.nan))),
+                "loss_climb": harm.size,
+                "learning_rate": float(view.step("lr")[row]),
+                "loss_left": aim.left,
+                "readings": float(bad.sum()),
+            },
+            threshold={"update_ratio": limit, "loss_climb": CLIMB}
+            if harm.kind == "climb"
+            else {"update_ratio": limit},
+            chain=(
+                Link("cause", self.code, first),
+                *((Link("event", "EF402", harm.step),) if harm.kind == "climb" else ()),
+                *((Link("end", "non-finite", harm.step),) if harm.kind == "ruin" else ()),
+                *((Link("end", "EF401", last),) if harm.kind == "stuck" else ()),
+            ),
+        )
+
+
+def _columns(view: View) -> list[int]:
+    """One column of `layers` for each set of weights."""
+    seen: set[tuple[int, ...]] = set()
+    out = []
+    for c, i in enumerate(view.layers):
+        if view.weights[i] not in seen:
+            seen.add(view.weights[i])
+            out.append(c)
+    return out
+
+
+def _grown(update: Floats) -> Floats:
+    """Relative updates without those of layers that began at (nearly) zero: ratio 1 is their
+    nature in the first steps."""
+    out = update.copy()
+    if len(out):
+        with np.errstate(invalid="ignore"):
+            # weights of zero have no ratio at the first reading, and about 1 at the next
+            born_zero = np.isnan(out[0]) & (np.abs(out[1:3] - 1) < 0.5).any(axis=0)
+        out[:, born_zero] = np.nan
+    return out
+
+
+def _runs_of_three(bad: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """[T] rows that belong to three or more bad known rows running."""
+    out = np.zeros(len(bad), dtype=np.bool_)
+    rows = np.flatnonzero(known)
+    for i in range(len(rows) - 2):
+        if bad[rows[i : i + 3]].all():
+            out[rows[i : i + 3]] = True
+    return out
+
+
+def _harm(view: View, since: int) -> Harm:
+    """The worst that the loss did after a step: "ruin", "climb", "stuck", "left", or ""."""
+    loss = view.loss
+    y, steps = loss.values, loss.steps
+    after = steps > since
+    start = float(y[np.isfinite(y)][0])
+    finite = np.where(np.isfinite(y) & after, y, -np.inf)
+    peak = int(np.argmax(finite)) if after.any() else -1
+    climb = float("nan")
+    if peak >= 0 and np.isfinite(finite[peak]):
+        climb = (finite[peak] - start) / max(abs(start), 1e-30) + 1
+    broken = np.flatnonzero(~np.isfinite(y))
+    if len(broken) and not np.isfinite(y[-1]):
+        return Harm("ruin", int(steps[broken[0]]), climb)
+    if climb > CLIMB:
+        above = np.flatnonzero(finite > start + (CLIMB - 1) * abs(start))
+        return Harm("climb", int(steps[above[0]]), climb)
+    aim = goal(view)
+    if aim.left > 0.9 or (not aim.known and loss.fallen < 0.05):
+        return Harm("stuck", int(steps[-1]), climb)
+    if aim.left > LEFT:
+        return Harm("left", int(steps[-1]), climb)
+    return Harm("", since, climb)

@@ -1,0 +1,128 @@
+"""EF704: a parameter takes part in the forward, yet nothing ever changes it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from ..schema import Finding, Link, Parameter, Severity
+from .base import Rule
+from .view import View
+
+#: Share of the weights in use that are left out, from which on it is an error.
+MOST = 0.5
+
+
+class ParameterNotTrained(Rule):
+    """A trainable parameter is in no optimizer, or is in one and never gets a gradient.
+
+    ## What it means
+    The layer was built after the optimizer, or lives in a plain Python list, or only a part of
+    the network was handed over; or its output is detached on the way to the loss.
+
+    ## Why is this bad?
+    It keeps its random start. The rest of the network works around it, or not at all.
+
+    ## How it is measured
+    Parameters with `requires_grad` that sites on the way to the loss read, and that no optimizer
+    holds while others are held, and whose weights did not change; and parameters an optimizer
+    holds for which no gradient was seen at any of its sampled steps (at least 3), while others
+    of the same optimizer had one. Frozen parameters (`requires_grad=False`) are meant to stand
+    still. Gradients that are there and exactly zero are EF104.
+
+    ## Threshold
+    One parameter. Error where half or more of the weights in use are left out, or a whole layer
+    in the optimizer gets no gradient; warning otherwise; info where a whole root module is left
+    out, as a network that only judges another's output should be.
+
+    ## What to do
+    Build all layers before the optimizer; keep them in ModuleList; hand over
+    `model.parameters()`; freeze with `requires_grad_(False)` what is meant to be frozen.
+    """
+
+    code = "EF704"
+    name = "parameter-not-trained"
+
+    def check(self, view: View) -> Iterable[Finding]:
+        params = view.run.params
+        if not any(p.trainable and p.optimizer >= 0 for p in params) or not len(view.steps):
+            return
+        yield from self._held_by_none(view)
+        yield from self._without_gradient(view)
+
+    def _held_by_none(self, view: View) -> Iterable[Finding]:
+        used = _used(view)
+        out = [
+            p
+            for p in view.run.params
+            if p.trainable and p.optimizer < 0 and p.name in used and not _moved(view, p)
+        ]
+        if not out:
+            return
+        held = {used[p.name] for p in view.run.params if p.optimizer >= 0 and p.name in used}
+        whole = {used[p.name] for p in out} - held
+        for apart in (False, True):
+            group = [p for p in out if (used[p.name] in whole) == apart]
+            if group:
+                yield self._finding(view, group, 1.0, Severity.info if apart else None)
+
+    def _without_gradient(self, view: View) -> Iterable[Finding]:
+        whose = view.step("optimizer")
+        grad = view.param("grad")
+        out = []
+        for p in view.run.params:
+            if not p.trainable or p.optimizer < 0:
+                continue
+            own = (whose == p.optimizer) | np.isnan(whose)
+            peers = [q.id for q in view.run.params if q.optimizer == p.optimizer and q.id != p.id]
+            others = (np.nan_to_num(grad[own][:, peers]) > 0).any(axis=1).sum() if peers else 0
+            if own.sum() >= 3 and others >= 3 and not (np.nan_to_num(grad[:, p.id]) != 0).any():
+                if np.isnan(grad[:, p.id]).all():
+                    out.append(p)
+        if out:
+            yield self._finding(view, out, 0.0, None)
+
+    def _finding(
+        self, view: View, group: list[Parameter], kind: float, severity: Severity | None
+    ) -> Finding:
+        names = {p.name for p in group}
+        sites = [s.id for s in view.sites if names & set(s.params)]
+        total = sum(p.size for p in view.run.params if p.trainable)
+        size = sum(p.size for p in group)
+        if severity is None:
+            severity = Severity.error if size >= MOST * total else Severity.warning
+        weights = [p for p in group if len(p.shape) > 1]
+        return self.finding(
+            severity,
+            sites=sites,
+            params=[p.name for p in (*weights, *(p for p in group if p not in weights))],
+            first=view.at(0),
+            last=view.at(-1),
+            evidence={
+                "parameters": float(len(group)),
+                "elements": float(size),
+                "share_of_weights": size / total,
+                "in_no_optimizer": kind,
+            },
+            threshold={"parameters": 1.0},
+            chain=(Link("cause", self.code, None, sites[0] if sites else None),),
+        )
+
+
+def _used(view: View) -> dict[str, str]:
+    """Name of each parameter that sites on the way to a loss read -> the root that reads it."""
+    out: dict[str, str] = {}
+    for s in view.sites:
+        if s.id in view.trunk:
+            for name in s.params:
+                out.setdefault(name, s.root)
+    return out
+
+
+def _moved(view: View, p: Parameter) -> bool:
+    """Whether it changed all the same (updated by hand)."""
+    update = view.param("update")[:, p.id]
+    weight = view.param("weight")[:, p.id]
+    weight = weight[~np.isnan(weight)]
+    return bool((np.nan_to_num(update) > 0).any() or (len(weight) > 1 and np.ptp(weight) > 0))
