@@ -129,7 +129,15 @@ def train_half(seed: int, *, scaler: bool) -> float:
     return rebuilt(model, data)
 
 
-def train_tumours(seed: int, *, missing: bool = False, raw: bool = False) -> float:
+def train_tumours(
+    seed: int,
+    *,
+    missing: bool = False,
+    raw: bool = False,
+    optimizer: str = "Adam",
+    lr: float = 3e-3,
+    size: int = 32,
+) -> float:
     """An autoencoder of 30 measurements; share of variance rebuilt.
 
     `missing` leaves gaps in one column as NaN, `raw` asks for the measurements in their own
@@ -142,8 +150,8 @@ def train_tumours(seed: int, *, missing: bool = False, raw: bool = False) -> flo
     if missing:
         data.x[::50, 3] = torch.nan
     model = Autoencoder(30, 4)
-    opt = torch.optim.Adam(model.parameters(), 3e-3)
-    fit(model, opt, data, steps=250, loss=F.mse_loss, size=32)
+    opt = getattr(torch.optim, optimizer)(model.parameters(), lr)
+    fit(model, opt, data, steps=250, loss=F.mse_loss, size=size)
     return rebuilt_evenly(model, data)
 
 
@@ -204,6 +212,21 @@ CASES: tuple[Case, ...] = (
         twin="tumours",
         expect="504",
         allow="102 302 402 403 404 703 202 206 401 101",
+    ),
+    _sick(
+        "full-batch",
+        "gradient descent on the whole table, a rate past 2 / curvature",
+        partial(train_tumours, optimizer="SGD", lr=1.5, size=0),
+        0.69,
+        twin="full-batch-calm",
+        expect="403",
+        allow="402 703 302 401 202",
+    ),
+    _healthy(
+        "full-batch-calm",
+        "gradient descent on the whole table",
+        partial(train_tumours, optimizer="SGD", lr=0.4, size=0),
+        0.7,
     ),
     _healthy("tumours", "30 standardised measurements", partial(train_tumours), 0.5),
     _sick(

@@ -178,8 +178,8 @@ CASES: tuple[Case, ...] = (
     _sick(
         "full-batch",
         "gradient descent on the whole table with a rate past 2 / curvature",
-        partial(train, optimizer="SGD", lr=4.0, size=0, act=nn.Tanh, depth=2),
-        0.99,
+        partial(train, data=iris, optimizer="SGD", lr=2.0, size=0, act=nn.Tanh, weight_decay=0.05),
+        1.01,
         twin="full-batch-calm",
         expect="403",
         allow="703 402 302 401 201 203",
@@ -187,8 +187,8 @@ CASES: tuple[Case, ...] = (
     _healthy(
         "full-batch-calm",
         "gradient descent on the whole table",
-        partial(train, optimizer="SGD", lr=0.3, size=0, act=nn.Tanh, depth=2),
-        0.9,
+        partial(train, data=iris, optimizer="SGD", lr=0.3, size=0, act=nn.Tanh, weight_decay=0.01),
+        0.85,
     ),
     _sick(
         "slow",
@@ -198,6 +198,21 @@ CASES: tuple[Case, ...] = (
         twin="wine-sgd",
         expect="404",
         allow="301 401",
+    ),
+    _sick(
+        "bounces",
+        "gradient descent on the whole table with a rate far past 2 / curvature",
+        partial(train, optimizer="SGD", lr=3.0, size=0, act=nn.Tanh, weight_decay=0.1),
+        1.01,
+        twin="wine-full",
+        expect="703",
+        allow="403 402 302 401 201 203",
+    ),
+    _healthy(
+        "wine-full",
+        "gradient descent on the whole table, weight decay",
+        partial(train, optimizer="SGD", lr=0.3, size=0, act=nn.Tanh, weight_decay=0.01),
+        0.9,
     ),
     _healthy("iris", "four features, GELU", partial(train, data=iris, act=nn.GELU), 0.9),
     _healthy(
