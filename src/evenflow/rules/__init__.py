@@ -16,6 +16,18 @@ from .ef205_signal_collapse import SignalCollapse
 from .ef206_activation_growth import ActivationGrowth
 from .ef301_stalled_layer import StalledLayer
 from .ef302_oversized_update import OversizedUpdate
+from .ef401_plateau import Plateau
+from .ef402_divergence_or_spike import DivergenceOrSpike
+from .ef403_oscillation import Oscillation
+from .ef404_slow_learning import SlowLearning
+from .ef501_unscaled_input import UnscaledInput
+from .ef502_outlier_input import OutlierInput
+from .ef503_non_finite_input import NonFiniteInput
+from .ef504_unscaled_target import UnscaledTarget
+from .ef701_double_softmax import DoubleSoftmax
+from .ef702_missing_nonlinearity import MissingNonlinearity
+from .ef703_learning_rate_too_high import LearningRateTooHigh
+from .ef704_parameter_not_trained import ParameterNotTrained
 from .judge import judge as judge
 from .view import View as View
 
@@ -34,5 +46,17 @@ REGISTRY: dict[str, type[Rule]] = {
     "EF206": ActivationGrowth,
     "EF301": StalledLayer,
     "EF302": OversizedUpdate,
+    "EF401": Plateau,
+    "EF402": DivergenceOrSpike,
+    "EF403": Oscillation,
+    "EF404": SlowLearning,
+    "EF501": UnscaledInput,
+    "EF502": OutlierInput,
+    "EF503": NonFiniteInput,
+    "EF504": UnscaledTarget,
+    "EF701": DoubleSoftmax,
+    "EF702": MissingNonlinearity,
+    "EF703": LearningRateTooHigh,
+    "EF704": ParameterNotTrained,
 }
 RETIRED: dict[str, str] = {}

@@ -95,7 +95,9 @@ class LowPrecisionUnderflow(Rule):
 
     def _updates(self, view: View) -> Iterable[Finding]:
         half_ulp = np.array([HALF_ULP.get(p.dtype, 0.0) for p in view.run.params])
-        low = np.array([len(p.shape) >= 2 for p in view.run.params]) & (half_ulp > 0)
+        low = np.array([len(p.shape) >= 2 for p in view.run.params], dtype=np.bool_) & (
+            half_ulp > 0
+        )
         if not low.any():
             return
         ratio = np.where(view.sound[:, None], view.relative_update, np.nan)
