@@ -1,0 +1,52 @@
+"""Evenflow: every layer learns.
+
+Watches a network's back-propagation while it trains, says which layer stopped learning and why.
+`import evenflow` is cheap and does not import torch; each public name is fetched at first use.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .diagnosis import diagnose as diagnose
+    from .schema import Finding as Finding
+    from .schema import Run as Run
+    from .schema import Severity as Severity
+    from .schema import Site as Site
+    from .schema import verdict as verdict
+    from .session import EvenflowWarning as EvenflowWarning
+    from .session import NonFiniteError as NonFiniteError
+    from .session import Watch as Watch
+    from .session import watch as watch
+    from .store import StoreError as StoreError
+    from .store import load as load
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "EvenflowWarning": "session",
+    "Finding": "schema",
+    "NonFiniteError": "session",
+    "Run": "schema",
+    "Severity": "schema",
+    "Site": "schema",
+    "StoreError": "store",
+    "Watch": "session",
+    "diagnose": "diagnosis",
+    "load": "store",
+    "verdict": "schema",
+    "watch": "session",
+}
+__all__ = ["__version__", *sorted(_HOME)]  # noqa: PLE0604 - plain strings
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'evenflow' has no attribute {name!r}")
+    value = getattr(import_module(f".{_HOME[name]}", __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOME})

@@ -31,6 +31,9 @@ SITE_METRICS: dict[str, str] = {
     "outlier": "dear, inputs and targets: largest |x - median| / (IQR/1.349) over features",
     "integer": "dear, inputs and targets: 1 if every element is a whole number",
     "std": "dear, inputs and targets: standard deviation over all elements",
+    "flow": "dear, fused recurrent layers: decades gradient gains from the last time step back to "
+    "the first, by a cotangent on the last step only, off the training step",
+    "flow_steps": "dear, with flow: number of time steps",
     # Backward, over delta = dL/d(output), gradients unscaled if a GradScaler is in use:
     "delta": "rms of delta at the site's output",
     "delta_zeros": "share of elements of delta exactly 0",

@@ -1,0 +1,35 @@
+"""From a run to findings in words."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Sequence
+
+from . import words
+from .rules import judge
+from .schema import Finding, Run
+from .store import load
+
+
+def diagnose(
+    run: Run | str | os.PathLike[str],
+    select: Sequence[str] = (),
+    ignore: Sequence[str] = (),
+) -> list[Finding]:
+    """Judge a run, or the file of one (also while it is being written).
+
+    Args:
+        run: a `Run` or the path of a run file.
+        select: codes or prefixes to judge by ("EF1", "EF202"); all when empty.
+        ignore: codes or prefixes to leave out.
+
+    Returns:
+        Findings with messages, worst first.
+
+    Raises:
+        ValueError: an unknown code; StoreError (a ValueError): the file cannot be judged.
+    """
+    loaded = run if isinstance(run, Run) else load(run)
+    found = judge(loaded, select=select, ignore=ignore)
+    return [dataclasses.replace(f, message=words.tell(f, loaded)) for f in found]

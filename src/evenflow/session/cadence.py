@@ -1,0 +1,89 @@
+"""Which steps are sampled: dense at birth, then as a budget allows, dense again in trouble."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from statistics import median
+
+#: Birth: 0, 1, 2, 3, 4, 6, 8, 11, 16, ... 256, that is powers of the square root of two.
+BIRTH = frozenset([0, 1, *(round(2 ** (k / 2)) for k in range(17))])
+#: Aim below the budget: costs are estimated from a few sampled steps.
+_SAFETY = 0.7
+#: In trouble this many samples may come this much denser than the budget says.
+_ALERT_SAMPLES, _ALERT_FACTOR = 24, 8
+
+
+class Cadence:
+    """Decides, step by step.
+
+    Args:
+        every: "auto"; N samples the steps divisible by N; 0 samples none.
+        budget: share of the training's wall time that sampling may add, after birth.
+    """
+
+    def __init__(self, every: str | int, budget: float) -> None:
+        if every != "auto" and (isinstance(every, (str, bool)) or every < 0):
+            raise ValueError(f"every must be 'auto' or a whole number >= 0, not {every!r}")
+        if not 0 < budget <= 1:
+            raise ValueError(f"budget must be a share above 0 and up to 1, not {budget!r}")
+        self.every = every
+        self.budget = budget
+        self._bare: deque[float] = deque(maxlen=31)
+        self._extra: deque[float] = deque(maxlen=8)
+        self._latest = 0
+        self._alert = 0
+        self._alerts_left = _ALERT_SAMPLES
+
+    @property
+    def bare(self) -> float:
+        """Seconds an unsampled step takes: median of the latest; NaN before there was one."""
+        return median(self._bare) if self._bare else math.nan
+
+    def wants(self, step: int) -> bool:
+        """Is this step to be sampled? (`step` updates have been completed.)"""
+        if self.every != "auto":
+            return bool(self.every) and step % int(self.every) == 0
+        if step in BIRTH:
+            return True
+        return step > max(BIRTH) and step - self._latest >= self.gap()
+
+    def gap(self) -> int:
+        """Steps between two samples that keep the budget."""
+        if not self._bare or not self._extra:
+            return 64
+        bare = max(self.bare, 1e-9)
+        extra = sum(self._extra) / len(self._extra)
+        gap = max(4, math.ceil(extra / (bare * self.budget * _SAFETY)))
+        return max(2, gap // _ALERT_FACTOR) if self._alert > 0 else gap
+
+    def dear(self, step: int, samples: int) -> bool:
+        """Are the dear readings to be taken too?"""
+        if self.every == "auto" and step in BIRTH:
+            return True
+        return samples % 8 == 0 or step == 0
+
+    def ran_bare(self, wall: float) -> None:
+        """An unsampled step took this many seconds."""
+        self._bare.append(wall)
+
+    def ran_sampled(self, step: int, wall: float, cost: float) -> None:
+        """A sampled step took `wall` seconds, of which our own clocks saw `cost`."""
+        self._latest = step
+        if self._alert > 0:
+            self._alert -= 1
+        if step > 1:  # the first steps carry the framework's own warm-up
+            beyond = wall - self.bare if self._bare else cost
+            # A stall of the machine is no cost of ours: believe the wall up to 4x our clocks
+            # (and a step's length, which a compiled step run eagerly may well take).
+            self._extra.append(max(cost, min(beyond, 4 * cost + self.bare_or(cost))))
+
+    def bare_or(self, other: float) -> float:
+        """`bare`, or another value before it is known."""
+        return self.bare if self._bare else other
+
+    def alert(self) -> None:
+        """Something looks wrong: sample more densely for a while, within a fixed allowance."""
+        if self._alert == 0 and self._alerts_left > 0:
+            self._alert = min(8, self._alerts_left)
+            self._alerts_left -= self._alert

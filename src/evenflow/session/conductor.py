@@ -1,0 +1,435 @@
+"""The conductor: counts steps, has some of them recorded, and sends what was read to the store.
+
+    step k:  forward (recorded if sampled) -> backward -> before_update -> after_update -> k + 1
+
+A step is one completed update of one optimizer. Micro-batches and several backward passes belong
+to the update that follows them; an update a GradScaler skips is none. In a script that updates by
+hand a step ends with its outermost backward, and the update is read when the next one begins.
+"""
+
+from __future__ import annotations
+
+import gc
+import math
+import sys
+import weakref
+from collections import deque
+from collections.abc import Callable
+from time import perf_counter
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ..schema import Channel, Event, Reading
+from ..store import Writer
+from ..tape import Pending, Recorder, Slab, Update, of_node, of_optimizer, settings
+from . import hooks
+from .cadence import Cadence
+from .guard import Guard
+
+
+class Conductor:
+    """Listens to torch (see `hooks.Listener`) for one watch.
+
+    `fail(error, where)` turns an error of ours into a warning and ends the watch; it is called
+    at most a few times and never raises unless EVENFLOW_STRICT is set.
+    """
+
+    def __init__(
+        self,
+        writer: Writer,
+        cadence: Cadence,
+        fail: Callable[[Exception, str], None],
+        model: nn.Module | None,
+        guard: Guard | None,
+    ) -> None:
+        self.writer, self.cadence, self.fail, self.guard = writer, cadence, fail, guard
+        self.recorder = Recorder(fail, model)
+        self.step = 0
+        self.samples = 0
+        self.backwards_total = 0
+        self.readings: Callable[[Reading], None] | None = None  # told of each new reading
+        self._by_hand: bool | None = None
+        self._optimizers: list[weakref.ref[torch.optim.Optimizer]] = []
+        self._recent: deque[int] = deque(maxlen=16)  # indices of the latest optimizers
+        self._update: tuple[Update, int] | None = None  # and the optimizer's id
+        self._hand: tuple[Slab, Update, int, float] | None = None
+        self._backwards = 0
+        self._busy = False
+        self._ended = perf_counter()
+        self._unsettled = False
+        self._pending: list[tuple[Pending, float, float]] = []
+        self._layouts: dict[tuple[Channel, ...], tuple[Channel, ...]] = {}
+        self._curve = Slab()
+        self._curves: list[Pending] = []
+        self._scaled: dict[int, tuple[weakref.ref[Tensor], Tensor, Any]] = {}
+        self._losses: deque[float] = deque(maxlen=32)
+        self._norms: deque[float] = deque(maxlen=32)
+        self._compiled_step = False
+        self._native = True
+        self._own = 0.0
+        self._noted: set[str] = set()
+        self.latest_loss: Tensor | None = None
+        self.latest_ops = "its op"
+        self._arm()
+
+    # -- hooks.Listener -----------------------------------------------------------------------
+    def backward(self, run: Callable[..., Any], outputs: Any, *args: Any, **kwargs: Any) -> Any:
+        """Around every run of the engine."""
+        if self._busy:
+            return run(outputs, *args, **kwargs)
+        outer = torch._C._current_graph_task_id() == -1
+        self._guarded(self._before_backward, outputs, args, outer)
+        result = run(outputs, *args, **kwargs)
+        if outer:
+            inputs = args[3] if len(args) > 3 else kwargs.get("inputs", ())
+            self._guarded(self._after_backward, outputs, inputs, result)
+        return result
+
+    def _before_backward(self, outputs: Any, args: tuple[Any, ...], outer: bool) -> None:
+        start = perf_counter()
+        tensors = [t for t in outputs if isinstance(t, Tensor)]
+        scale: Any = 1.0
+        if outer:
+            self._native = True
+            self._backwards += 1
+            self.backwards_total += 1
+            self._close_hand()
+            if tensors:
+                scale = self._loss(tensors[0], args)
+        elif self.recorder.recording:
+            scale = self.recorder.scale
+        if self.recorder.recording:
+            self.recorder.before_backward(tensors, scale)
+        self._own += perf_counter() - start
+
+    def _after_backward(self, outputs: Any, inputs: Any, result: Any) -> None:
+        start = perf_counter()
+        recorder = self.recorder
+        leaves = dict(recorder.backward.leaves)
+        if recorder.recording:
+            recorder.after_backward()
+        if self._by_hand is None:
+            self._by_hand = not self._optimizers and not any(
+                issubclass(type(o), torch.optim.Optimizer) for o in gc.get_objects()
+            )
+        if self._by_hand:
+            self._end_by_hand(leaves, inputs, result)
+        self._own += perf_counter() - start
+
+    def before_update(self, optimizer: torch.optim.Optimizer) -> None:
+        """Copy the parameters if this update is to be read; check them if guarded."""
+        self._guarded(self._before_update, optimizer)
+        if self.guard is not None:
+            self.guard.check(self, optimizer)  # may raise NonFiniteError: that is what "stop" asks
+
+    def _before_update(self, optimizer: torch.optim.Optimizer) -> None:
+        self._by_hand = False
+        self.recorder.settle()
+        if self._hand is not None:
+            self._close_hand()
+        if self.recorder.recording:
+            start = perf_counter()
+            self.know(optimizer)
+            self._update = (Update(self.recorder, of_optimizer(optimizer)), id(optimizer))
+            self._own += perf_counter() - start
+
+    def after_update(self, optimizer: torch.optim.Optimizer) -> None:
+        """A step is complete."""
+        self._guarded(self._after_update, optimizer)
+
+    def _after_update(self, optimizer: torch.optim.Optimizer) -> None:
+        start = perf_counter()
+        self._native = True
+        if self.guard is not None and self.guard.skipped:
+            self._skipped("a gradient was NaN or Inf; on_nonfinite is 'skip'")
+            return
+        index = self.know(optimizer)
+        self._recent.append(index)
+        update, self._update = self._update, None
+        if self.recorder.recording and update is not None and update[1] == id(optimizer):
+            self._note_compiled()
+            update[0].gradients()
+            update[0].applied()
+            slab = self.recorder.release()
+            for name, value in settings(optimizer).items():
+                slab.add(Channel("step", 0, name), value)
+            slab.add(Channel("step", 0, "optimizer"), float(index))
+            self._sampled(slab, self.step, start)
+        else:
+            self._unsampled()
+        self._next()
+
+    def scaled(self, scaler: Any, loss: Any, result: Any) -> None:
+        """Remember a scaled loss by its tensor, to tell its true value when it comes back."""
+        if isinstance(loss, Tensor) and isinstance(result, Tensor):
+            if len(self._scaled) > 64:
+                self._scaled.clear()
+            self._scaled[id(result)] = (weakref.ref(result), loss.detach(), scaler)
+
+    def scaler_stepped(self, step: Callable[[], Any]) -> Any:
+        """Run GradScaler.step; an update that did not happen is an event, not a step."""
+        before = self.step
+        result = step()
+        if self.step == before:
+            self._guarded(self._skipped, "GradScaler found a non-finite gradient")
+        return result
+
+    def _skipped(self, why: str) -> None:
+        self.writer.event(Event("skipped", self.step, {"why": why}))
+        self._backwards = 0
+        if self.recorder.recording:
+            self._arm()
+
+    def compiled_call(self) -> bool:
+        """Sampled training calls of compiled functions run eagerly, all others as they are."""
+        if self._busy or not torch.is_grad_enabled():
+            return False
+        self._guarded(self._compiled_call)
+        return self.recorder.recording
+
+    def _compiled_call(self) -> None:
+        if self._compiled_step and not self._native:
+            # The whole step, update included, ran inside the latest compiled call.
+            self._unsampled()
+            self._next()
+        self._close_hand()
+        self._native = False
+
+    # -- steps --------------------------------------------------------------------------------
+    def know(self, optimizer: torch.optim.Optimizer) -> int:
+        """Index of an optimizer; met first, its parameters and class are written down."""
+        for i, ref in enumerate(self._optimizers):
+            if ref() is optimizer:
+                return i
+        index = len(self._optimizers)
+        self._optimizers.append(weakref.ref(optimizer))
+        for g in optimizer.param_groups:
+            for p in g["params"]:
+                self.recorder.catalogue.add_param(p, optimizer=index)
+        described = [
+            {"class": type(o).__name__, "params": len(of_optimizer(o)), **settings(o)}
+            for ref in self._optimizers
+            if (o := ref()) is not None
+        ]
+        self.writer.meta(optimizers=described)
+        return index
+
+    def _end_by_hand(self, leaves: dict[int, Tensor], inputs: Any, result: Any) -> None:
+        if self.recorder.recording:
+            grads: dict[int, Tensor] | None = None
+            if inputs:
+                leaves = {id(p): p for p in inputs if isinstance(p, Tensor) and p.is_leaf}
+                grads = {
+                    id(p): g
+                    for p, g in zip(inputs, result or (), strict=False)
+                    if isinstance(g, Tensor)
+                }
+            self._note_compiled()
+            update = Update(self.recorder, leaves.values())
+            update.gradients(grads or None)
+            self._hand = (self.recorder.release(), update, self.step, perf_counter())
+        else:
+            self._unsampled()
+        self._next()
+
+    def _close_hand(self) -> None:
+        """The update made by hand after the latest sampled backward is done by now."""
+        if self._hand is None:
+            return
+        (slab, update, step, _), self._hand = self._hand, None
+        update.applied()
+        self._sampled(slab, step, perf_counter())
+
+    def _next(self) -> None:
+        self.step += 1
+        self._backwards = 0
+        if self.writer.error is not None:
+            raise RuntimeError(f"the run file cannot be written: {self.writer.error}")
+        round_ = len(set(self._recent)) or 1
+        if self.cadence.wants(self.step) or any(
+            # One round of updates is read whole: a GAN's two optimizers take turns.
+            self.cadence.wants(self.step - k)
+            for k in range(1, round_)
+            if self.cadence.every == "auto"
+        ):
+            self._arm()
+        elif self.recorder.recording:
+            self.recorder.disarm()
+        if self._pending and not self.recorder.recording:
+            self._collect()
+        self._ended = perf_counter()
+        self._own = 0.0
+
+    def _arm(self) -> None:
+        if self.cadence.every == 0:
+            return
+        hooks.watch_compiled()
+        self.recorder.arm(self.cadence.dear(self.step, self.samples))
+
+    def _unsampled(self) -> None:
+        self.cadence.ran_bare(perf_counter() - self._ended)
+        if len(self._curve) >= 512:
+            self._flush_curve()
+
+    def _sampled(self, slab: Slab, step: int, start: float) -> None:
+        """A sampled step is complete: send it off."""
+        slab.add(Channel("step", 0, "backwards"), float(self._backwards))
+        recorder = self.recorder
+        if recorder.probes.waiting:
+            self._busy = True
+            try:
+                recorder.slab, kept = slab, recorder.slab
+                recorder.probes.run()
+                recorder.slab = kept
+            finally:
+                self._busy = False
+        pending = slab.finish(step)
+        self._flush_curve()
+        now = perf_counter()
+        wall, cost = now - self._ended, recorder.cost + self._own + now - start
+        self.samples += 1
+        self._pending.append((pending, wall, cost))
+        if pending.ready:
+            self._collect()
+            cost += perf_counter() - now
+            wall += perf_counter() - now
+        self.cadence.ran_sampled(step, wall, cost)
+
+    def _collect(self) -> None:
+        """Write what has arrived on the host."""
+        waiting, self._pending = self._pending, []
+        catalogue = self.recorder.catalogue
+        if catalogue.dirty_sites:
+            self.writer.sites([catalogue.sites[i] for i in sorted(catalogue.dirty_sites)])
+            catalogue.dirty_sites.clear()
+        if catalogue.dirty_params:
+            self.writer.params([catalogue.params[i] for i in sorted(catalogue.dirty_params)])
+            catalogue.dirty_params.clear()
+        if catalogue.overflowed:
+            self._note_once(f"only the first {len(catalogue.sites)} sites are watched")
+        for pending, wall, cost in waiting:
+            extra = {"wall": wall, "cost": cost, "bare": self.cadence.bare}
+            reading = pending.reading(self._layouts, extra)
+            self.writer.reading(reading)
+            self._look(reading)
+            if self.readings is not None:
+                self.readings(reading)
+
+    def _look(self, reading: Reading) -> None:
+        """Does anything look wrong at a glance? Then the next samples come denser."""
+        norm = bad = 0.0
+        for c, v in zip(reading.channels, reading.values, strict=True):
+            if c.metric in ("nonfinite", "delta_nonfinite"):
+                bad += v
+            elif c.metric == "grad_norm":
+                norm = float(v)
+        known = sorted(self._norms)
+        usual = known[len(known) // 2] if len(known) > 4 else norm
+        if bad > 0 or not math.isfinite(norm) or norm > 10 * usual or norm < usual / 100:
+            self.cadence.alert()
+        if math.isfinite(norm):
+            self._norms.append(norm)
+
+    # -- loss ---------------------------------------------------------------------------------
+    def _loss(self, root: Tensor, args: tuple[Any, ...]) -> Any:
+        """Note the loss of this backward; return the factor it was scaled by."""
+        scale: Any = 1.0
+        entry = self._scaled.pop(id(root), None)
+        value = root.detach()
+        if entry is not None and entry[0]() is root:
+            value = entry[1]
+            factor = getattr(entry[2], "_scale", None)
+            if isinstance(factor, Tensor):
+                scale = factor.item() if factor.device.type == "cpu" else factor.double()
+                if self.recorder.recording:
+                    self.recorder.add("step", 0, "scale", scale)
+        seeds = args[0] if args else ()
+        given = (
+            [g for g in seeds if isinstance(g, Tensor)] if isinstance(seeds, (tuple, list)) else []
+        )
+        plain = value.numel() == 1 and all(g.numel() == 1 for g in given)
+        if plain and not value.is_complex():
+            value = value.reshape(())
+            if self.guard is not None:
+                self.latest_loss = value
+                self.latest_ops = " <- ".join(_ops(root))
+            self._curve.add(Channel("step", self.step, "loss"), value)
+            if self.recorder.recording:
+                self.recorder.add("step", 0, "loss", value)
+        return scale
+
+    def _flush_curve(self) -> None:
+        if len(self._curve):
+            self._curves.append(self._curve.finish(self.step))
+        while self._curves and (len(self._curves) > 1 or self._curves[0].ready):
+            self._write_curve(self._curves.pop(0))
+
+    def _write_curve(self, pending: Pending) -> None:
+        reading = pending.reading({})
+        self.writer.curve([c.id for c in reading.channels], reading.values.tolist())
+
+    # -- the rest -----------------------------------------------------------------------------
+    def _note_compiled(self) -> None:
+        """Is the update itself inside a compiled call? Only then do such calls count as steps."""
+        frame = sys._getframe()
+        found = False
+        at: Any = frame
+        while at is not None:
+            if at.f_code.co_name == "compile_wrapper":
+                found = True
+                break
+            at = at.f_back
+        self._compiled_step = found
+        if "torch._dynamo.eval_frame" in sys.modules and hooks.compiled_seen():
+            self._note_once(
+                "compiled training: sampled steps run eagerly; where the model draws random numbers "
+                "(dropout), sampling changes the random stream (every=0 restores equality)"
+            )
+
+    def _note_once(self, text: str) -> None:
+        if text not in self._noted:
+            self._noted.add(text)
+            self.writer.event(Event("note", self.step, {"text": text}))
+
+    def _guarded(self, call: Callable[..., None], *args: Any) -> None:
+        try:
+            call(*args)
+        except Exception as e:
+            self.fail(e, getattr(call, "__name__", "").strip("_").replace("_", " "))
+
+    def alone(self, call: Callable[..., Any], *args: Any) -> Any:
+        """Run something of ours that calls the model, unseen by this session."""
+        was, self.recorder.recording = self.recorder.recording, False
+        busy, self._busy = self._busy, True
+        try:
+            return call(*args)
+        finally:
+            self.recorder.recording, self._busy = was, busy
+
+    def abandon(self) -> None:
+        """After an error of ours: take everything off, read nothing more."""
+        self.recorder.disarm()
+        if self.guard is not None:
+            self.guard.close()
+
+    def close(self) -> None:
+        """Take everything off and send what is left."""
+        self.abandon()
+        self._close_hand()
+        self._flush_curve()
+        while self._curves:
+            self._write_curve(self._curves.pop(0))
+        self._collect()
+        self.writer.meta(steps=self.step, samples=self.samples)
+
+
+def _ops(root: Tensor) -> list[str]:
+    """The names of the ops that made a loss, nearest first, along the first inputs."""
+    names: list[str] = []
+    node: Any = root.grad_fn
+    while node is not None and len(names) < 4:
+        names.append(of_node(node.name()).name)
+        node = next((n for n, _ in node.next_functions if n is not None), None)
+    return names

@@ -1,0 +1,192 @@
+"""The guard: no non-finite gradient reaches the weights unnoticed, and its origin is named."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from ..schema import Event
+from ..tape import of_optimizer
+from .replay import Held, hold, replay
+
+if TYPE_CHECKING:
+    from .conductor import Conductor
+
+MODES = ("report", "skip", "stop")
+
+
+class NonFiniteError(FloatingPointError):
+    """Raised before an update that would have put NaN or Inf into the weights."""
+
+
+class Origin(NamedTuple):
+    """Where non-finite values arise: a site, or the loss or backward, and what is known of it."""
+
+    where: str  # "forward", "input", "loss", "backward", "unknown"
+    site: int | None
+    text: str
+
+
+class Guard:
+    """One grouped finite check before every update.
+
+    "report" writes an event with the origin; "skip" also leaves the update out, by taking the
+    gradients away, so that weights and optimizer state stay as they are; "stop" raises
+    `NonFiniteError` before the update. The check waits for the device once a step.
+
+    Args:
+        mode: "report", "skip" or "stop".
+        keep_batch: file to which the first offending root inputs are saved (torch.save); None
+            keeps nothing, since data may be private.
+    """
+
+    def __init__(self, mode: str, keep_batch: Path | None = None) -> None:
+        if mode not in MODES:
+            raise ValueError(
+                f"on_nonfinite must be one of {', '.join(MODES)} or None, not {mode!r}"
+            )
+        self.mode, self.keep_batch = mode, keep_batch
+        self.skipped = False
+        self._held: dict[int, Held] = {}
+        self._handles: list[Any] = []
+        self._hooked: set[int] = set()
+        self._told = 0
+
+    def check(self, conductor: Conductor, optimizer: torch.optim.Optimizer) -> None:
+        """Look at the gradients of one optimizer. Raises NonFiniteError in mode "stop"."""
+        self.skipped = False
+        message = ""
+        try:
+            self._follow(conductor)
+            params = of_optimizer(optimizer)
+            if _all_finite([p.grad for p in params if p.grad is not None]):
+                self._held.clear()
+                return
+            origin, bad = self._find(conductor, params)
+            message = self._tell(conductor, origin, bad)
+            if self.mode == "skip":
+                for p in params:
+                    p.grad = None
+                self.skipped = True
+            self._held.clear()
+        except Exception as e:
+            conductor.fail(e, "guarding against non-finite gradients")
+        if self.mode == "stop" and message:
+            raise NonFiniteError(message)
+
+    def close(self) -> None:
+        """Take the hooks off the root modules."""
+        for h in self._handles:
+            h.remove()
+        self._handles.clear()
+        self._held.clear()
+
+    def _follow(self, conductor: Conductor) -> None:
+        """Hold by reference what each root module is called with, from its next call on."""
+        for ref in conductor.recorder.catalogue.roots:
+            root = ref()
+            if root is None or id(root) in self._hooked or next(root.parameters(), None) is None:
+                continue
+            self._hooked.add(id(root))
+
+            def keep(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+                if torch.is_grad_enabled() and not torch.compiler.is_compiling():
+                    self._held[id(module)] = hold(module, args, kwargs)
+
+            self._handles.append(root.register_forward_pre_hook(keep, with_kwargs=True))
+
+    def _find(self, conductor: Conductor, params: list[Tensor]) -> tuple[Origin, list[str]]:
+        catalogue = conductor.recorder.catalogue
+        bad = [
+            catalogue.params[catalogue.add_param(p)].name
+            for p in params
+            if p.grad is not None and not bool(torch.isfinite(p.grad).all())
+        ]
+        if not self._held:
+            why = "the guard had not yet seen a call of the model, so nothing could be replayed"
+            return Origin("unknown", None, why), bad
+        for held in self._held.values():
+            site = conductor.alone(replay, held, catalogue)
+            if site is not None:
+                s = catalogue.sites[site]
+                if s.kind == "input":
+                    return Origin("input", site, f"the data given to {s.root} is not finite"), bad
+                return Origin("forward", site, f"finite inputs, non-finite output at {s.name}"), bad
+        loss = conductor.latest_loss
+        if loss is not None and not bool(torch.isfinite(loss).all()):
+            text = f"arises in the loss ({conductor.latest_ops}): the model's own forward is finite"
+            return Origin("loss", None, text), bad
+        site = _backward_site(conductor)
+        near = f" at {catalogue.sites[site].name}" if site is not None else _between(bad, catalogue)
+        return Origin(
+            "backward", site, f"arises in the backward{near}: loss and forward are finite"
+        ), bad
+
+    def _tell(self, conductor: Conductor, origin: Origin, bad: list[str]) -> str:
+        detail = {
+            "where": origin.where,
+            "site": origin.site,
+            "origin": origin.text,
+            "params": bad[:20],
+            "count": len(bad),
+            "did": self.mode,
+        }
+        conductor.writer.event(Event("nonfinite", conductor.step, detail))
+        conductor.cadence.alert()
+        message = (
+            f"step {conductor.step}: the gradient of {len(bad)} parameter(s) is NaN or Inf "
+            f"({', '.join(bad[:3])}{', ...' if len(bad) > 3 else ''}); {origin.text}"
+        )
+        if self.keep_batch is not None and self._held:
+            saved = [
+                {"args": h.args, "kwargs": h.kwargs, "rng": h.rng} for h in self._held.values()
+            ]
+            self.keep_batch.parent.mkdir(parents=True, exist_ok=True)
+            torch.save({"step": conductor.step, "calls": saved}, self.keep_batch)
+            message += f"; batch kept in {self.keep_batch}"
+            self.keep_batch = None
+        self._told += 1
+        if self._told <= 3 and self.mode != "stop":
+            end = "; the update is left out" if self.mode == "skip" else ""
+            print(f"evenflow: {message}{end}", file=sys.stderr)
+        return message
+
+
+def _all_finite(grads: list[Tensor]) -> bool:
+    """One grouped check. Norms first (a tenth of isfinite's cost), isfinite if one overflowed."""
+    dense = [g.detach() if not g.is_sparse else g.detach().coalesce().values() for g in grads]
+    dense = [d() if (d := getattr(g, "to_local", None)) is not None else g for g in dense]
+    dense = [g for g in dense if g.numel()]
+    if not dense:
+        return True
+    with torch.no_grad():
+        total = torch.stack(
+            [n.float().to(dense[0].device) for n in torch._foreach_norm(dense)]
+        ).sum()
+        if bool(torch.isfinite(total)):
+            return True
+        return all(bool(torch.isfinite(g).all()) for g in dense)
+
+
+def _backward_site(conductor: Conductor) -> int | None:
+    """On a sampled step the tape saw it: the first site, from the loss back, with a bad delta_in."""
+    bad = {
+        c.id
+        for c, v in conductor.recorder.slab.values()
+        if c.metric == "delta_nonfinite" and isinstance(v, float) and v > 0
+    }
+    sites = conductor.recorder.catalogue.sites
+    good_above = [s for s in bad if not any(s in t.inputs for t in sites if t.id in bad)]
+    makers = [t.id for t in sites if t.id not in bad and any(g in t.inputs for g in good_above)]
+    return max(makers) if makers else None
+
+
+def _between(bad: list[str], catalogue: Any) -> str:
+    """Off a sampled step: between the last layer with a finite gradient and the first without."""
+    order = [p for s in catalogue.sites for p in s.params]
+    wrong = [p for p in order if p in set(bad)]
+    return f" at or after {wrong[-1]}" if wrong else ""

@@ -1,0 +1,235 @@
+"""`evenflow.watch`: the public face of a session. It fails open: training never notices."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import sys
+import time
+import traceback
+import warnings
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import torch
+from torch import nn
+
+from ..diagnosis import diagnose
+from ..schema import Event, Finding, Run
+from ..store import SUFFIX, Writer, load
+from . import hooks
+from .cadence import Cadence
+from .conductor import Conductor
+from .guard import Guard
+
+FOLDER = "evenflow-runs"
+_current: Watch | None = None
+
+
+class EvenflowWarning(UserWarning):
+    """Evenflow stopped watching because of an error of its own; training goes on."""
+
+
+class Watch:
+    """One watched training. A context manager, or a plain object to be closed.
+
+    Attributes:
+        path: the run file; readable at any time, also by `evenflow check` elsewhere.
+        active: False once closed, stopped by an error, or switched off by EVENFLOW_DISABLE=1.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module | None,
+        optimizer: torch.optim.Optimizer | None,
+        run: str | os.PathLike[str] | None,
+        every: str | int,
+        budget: float,
+        on_nonfinite: str | None,
+        keep_batch: bool,
+    ) -> None:
+        global _current
+        if model is not None and not isinstance(model, nn.Module):
+            raise TypeError(f"model must be a torch.nn.Module or None, not {type(model).__name__}")
+        if optimizer is not None and not isinstance(optimizer, torch.optim.Optimizer):
+            raise TypeError(
+                f"optimizer must be a torch.optim.Optimizer or None, not {type(optimizer).__name__}"
+            )
+        cadence = Cadence(every, budget)
+        self.path = Path(run) if run is not None else default_path()
+        batch = self.path.with_suffix(".batch.pt") if keep_batch else None
+        guard = Guard(on_nonfinite, batch) if on_nonfinite is not None else None
+        self.active = False
+        self._conductor: Conductor | None = None
+        self._writer: Writer | None = None
+        self._failed = False
+        if os.environ.get("EVENFLOW_DISABLE", "") not in ("", "0"):
+            return
+        if _current is not None:
+            _current.close()  # a notebook cell run again, or a watch left open
+        self._pid = os.getpid()
+        self._writer = Writer(self.path, _meta(every, budget), overwrite=run is not None)
+        self._conductor = Conductor(self._writer, cadence, self._fail, model, guard)
+        if optimizer is not None:
+            self._conductor.know(optimizer)
+        hooks.listen(self._conductor)
+        self.active = True
+        _current = self
+
+    def findings(self, select: Sequence[str] = (), ignore: Sequence[str] = ()) -> list[Finding]:
+        """Judge what was seen so far, worst first; may be called at any time."""
+        return diagnose(self.run(), select, ignore)
+
+    def run(self) -> Run:
+        """What was seen so far.
+
+        Raises:
+            ValueError: Evenflow was switched off, so there is nothing.
+        """
+        if self._writer is None:
+            raise ValueError("EVENFLOW_DISABLE is set: nothing was watched, there is no run")
+        self._writer.flush()
+        return load(self.path)
+
+    def report(self, path: str | os.PathLike[str]) -> Path:
+        """Write the HTML report (one self-contained file) and return its path."""
+        from ..report import html  # only who asks for a page pays for its import
+
+        run = self.run()
+        target = Path(path)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(html(run, diagnose(run)), encoding="utf-8")
+        return target
+
+    def close(self) -> None:
+        """Stop watching, write what is left. May be called again."""
+        self._end("closed")
+
+    def __enter__(self) -> Watch:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, e: BaseException | None, tb: TracebackType | None
+    ) -> None:
+        self._end("closed" if kind is None else f"error: {kind.__name__}: {e}"[:500])
+
+    def _end(self, how: str) -> None:
+        global _current
+        if _current is self:
+            _current = None
+        if not self.active or os.getpid() != self._pid:
+            return
+        assert self._conductor is not None and self._writer is not None
+        self.active = False
+        hooks.remove()
+        try:
+            self._conductor.close()
+        except Exception as e:
+            self._fail(e, "closing")
+        self._writer.meta(ended=how)
+        self._writer.close()
+
+    def _fail(self, error: Exception, where: str) -> None:
+        """An error of ours: stop watching, say so once, never reach the user's loop."""
+        if os.environ.get("EVENFLOW_STRICT", "") not in ("", "0"):
+            raise error
+        if self._failed:
+            return
+        self._failed = True
+        self.active = False
+        hooks.remove()
+        text = f"{type(error).__name__}: {error}"
+        trace = "".join(traceback.format_exception(error))[-4000:]
+        step = self._conductor.step if self._conductor is not None else 0
+        try:
+            if self._conductor is not None:
+                self._conductor.abandon()
+            if self._writer is not None:
+                self._writer.event(
+                    Event("stopped", step, {"where": where, "error": text, "trace": trace})
+                )
+                self._writer.meta(ended=f"stopped: {text}"[:500])
+                self._writer.close()
+        except Exception:
+            pass  # the first error is the one to tell
+        said = (
+            f"Evenflow stopped watching at step {step} ({where}: {text}); training goes on. "
+            f"What was seen until then is in {self.path}."
+        )
+        try:
+            warnings.warn(said, EvenflowWarning, stacklevel=2)
+        except EvenflowWarning:  # the user's filter turns warnings into errors: not for ours
+            print(f"evenflow: {said}", file=sys.stderr)
+
+
+def watch(
+    model: nn.Module | None = None,
+    optimizer: torch.optim.Optimizer | None = None,
+    *,
+    run: str | os.PathLike[str] | None = None,
+    every: str | int = "auto",
+    budget: float = 0.01,
+    on_nonfinite: str | None = None,
+    keep_batch: bool = False,
+) -> Watch:
+    """Watch a training from here on.
+
+    Nothing about the training changes: on sampled steps autograd's graph is read, on all others
+    nothing is attached to the model. A watch that is open already is closed first.
+
+    Args:
+        model: watch this model only; None watches every root module that takes part in a backward.
+        optimizer: its parameters are known from the start; None learns them at its first step.
+        run: the run file to write (an older one is replaced); None makes one in evenflow-runs/.
+        every: "auto" samples densely at birth, then as `budget` allows; N samples every N-th
+            step; 0 samples none (the loss curve is kept all the same).
+        budget: share of wall time that sampling may add after birth.
+        on_nonfinite: what to do before an update with a NaN or Inf gradient: None (nothing),
+            "report", "skip" the update, or "stop" with `NonFiniteError`.
+        keep_batch: with `on_nonfinite`, save the first offending batch beside the run file.
+
+    Returns:
+        A `Watch`: a context manager with `.findings()`, `.report(path)`, `.close()`, `.path`.
+
+    Raises:
+        ValueError, TypeError: an argument makes no sense. OSError: the run file cannot be made.
+        Nothing is raised later on (but with EVENFLOW_STRICT=1, or on_nonfinite="stop").
+    """
+    return Watch(model, optimizer, run, every, budget, on_nonfinite, keep_batch)
+
+
+def current() -> Watch | None:
+    """The open watch, if there is one."""
+    return _current
+
+
+def default_path() -> Path:
+    """evenflow-runs/<script>-<time>.evenflow, numbered if it exists."""
+    script = Path(sys.argv[0] or "python").stem or "python"
+    name = re.sub(r"[^\w.-]+", "-", script).strip("-.") or "python"
+    base = Path(FOLDER) / f"{name}-{time.strftime('%Y%m%d-%H%M%S')}"
+    path, n = base.with_name(base.name + SUFFIX), 1
+    while path.exists():
+        n += 1
+        path = base.with_name(f"{base.name}-{n}{SUFFIX}")
+    return path
+
+
+def _meta(every: str | int, budget: float) -> dict[str, Any]:
+    get: Callable[[int], str] = torch.cuda.get_device_name
+    return {
+        "script": sys.argv[0] if sys.argv else "",
+        "argv": list(sys.argv[1:]),
+        "started": time.time(),
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+        "device": get(0) if torch.cuda.is_available() else "cpu",
+        "threads": torch.get_num_threads(),
+        "every": every,
+        "budget": budget,
+        "optimizers": [],
+        "ended": "",
+    }

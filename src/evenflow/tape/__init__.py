@@ -1,0 +1,9 @@
+"""The tape: tensors -> readings. Autograd's graph is read where it stands; nothing is changed."""
+
+from .ops import of_node as of_node
+from .parameters import Update as Update
+from .parameters import of_optimizer as of_optimizer
+from .parameters import settings as settings
+from .recorder import Recorder as Recorder
+from .slab import Pending as Pending
+from .slab import Slab as Slab

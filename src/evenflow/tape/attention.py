@@ -1,0 +1,104 @@
+"""How evenly attention attends: read inside multi-head attention, which is one op to the mode."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from . import numbers
+from .slab import Scalar
+
+_BATCH, _QUERIES = 4, 64  # as numbers.some_queries
+
+
+class Attention:
+    """Catches the q, k (or the weights) of the attention that runs while it is entered.
+
+    `F.multi_head_attention_forward` is seen as one function; what it calls inside comes by the
+    names `scaled_dot_product_attention` and `softmax` of its own module, which are replaced for
+    the length of that one call.
+    """
+
+    def __init__(self) -> None:
+        self._caught: tuple[Tensor, Tensor, dict[str, Any]] | None = None
+        self._weights: Tensor | None = None
+        self._old: tuple[Callable[..., Any], Callable[..., Any]] | None = None
+
+    def __enter__(self) -> None:
+        inner, softmax = F.scaled_dot_product_attention, F.softmax
+        self._old = (inner, softmax)
+
+        def attend(q: Tensor, k: Tensor, v: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+            self.see((q, k, v, *args), kwargs, "scaled_dot_product_attention")
+            return inner(q, k, v, *args, **kwargs)
+
+        def weigh(*args: Any, **kwargs: Any) -> Tensor:
+            out = softmax(*args, **kwargs)
+            self._weights = out.detach()
+            return out
+
+        F.scaled_dot_product_attention, F.softmax = attend, weigh
+
+    def __exit__(
+        self, kind: type[BaseException] | None, e: BaseException | None, tb: TracebackType | None
+    ) -> None:
+        if self._old is not None:
+            F.scaled_dot_product_attention, F.softmax = self._old
+
+    def see(self, args: tuple[Any, ...], kwargs: dict[str, Any], op: str) -> None:
+        """Note q, k and the mask of a scaled_dot_product_attention call."""
+        if op != "scaled_dot_product_attention" or self._caught is not None:
+            return
+        names = ("query", "key", "value", "attn_mask", "dropout_p", "is_causal")
+        named = {**dict(zip(names, args, strict=False)), **kwargs}
+        self._caught = (named["query"].detach(), named["key"].detach(), named)
+
+    def readings(self) -> list[tuple[str, Scalar]]:
+        """entropy, entropy_min and logit_max, of at most 4 samples and 64 queries."""
+        out: list[tuple[str, Scalar]] = []
+        if self._caught is not None:
+            q, k, named = self._caught
+            if k.shape[-2] < 2:
+                return out
+            scale = named.get("scale") or 1 / math.sqrt(q.shape[-1])
+            rows = range(0, q.shape[-2], max(1, math.ceil(q.shape[-2] / _QUERIES)))
+            index = torch.tensor(list(rows), device=q.device)
+            if q.dim() > 3:
+                q, k = q[:_BATCH], k[:_BATCH]
+            if k.dim() > 2 and q.shape[-3] != k.shape[-3]:  # grouped-query attention
+                k = k.repeat_interleave(q.shape[-3] // k.shape[-3], -3)
+            logits = (q.index_select(-2, index).float() @ k.float().transpose(-1, -2)) * scale
+            mask = torch.ones(logits.shape[-2:], dtype=torch.bool, device=q.device)
+            if named.get("is_causal"):
+                mask = torch.arange(k.shape[-2], device=q.device)[None] <= index[:, None]
+            given = named.get("attn_mask")
+            if given is not None:
+                if given.dim() > 3:
+                    given = given[:_BATCH]
+                if given.shape[-2] > 1:
+                    given = given.index_select(-2, index)
+                if given.dtype == torch.bool:
+                    mask = mask & given
+                else:
+                    logits = logits + given.float()
+                    mask = mask & (given > -1e9)
+            mask = mask.expand(logits.shape)
+            p = logits.masked_fill(~mask, -math.inf).softmax(-1).nan_to_num(0.0)
+            out.append(("logit_max", logits.masked_fill(~mask, 0.0).abs().max()))
+            mean, least = numbers.entropy(p, mask)
+        elif self._weights is not None and self._weights.shape[-1] > 1:
+            mean, least = numbers.entropy(numbers.some_queries(self._weights).float())
+        else:
+            return out
+        return [*out, ("entropy", mean), ("entropy_min", least)]
+
+
+def watch_inner_attention() -> Attention:
+    """An `Attention` to enter around one call."""
+    return Attention()

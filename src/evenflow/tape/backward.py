@@ -1,0 +1,249 @@
+"""Reading the backward: walk the graph, arm each site's node once, note delta and its forks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from ..schema import Channel
+from . import numbers
+from .labels import Label, label, read
+from .ops import of_node
+
+if TYPE_CHECKING:
+    from .recorder import Recorder
+
+_HALF = (torch.float16, torch.bfloat16)
+_LOW = 1e-32  # rms of float32 deltas below which some may be subnormal (< 1.2e-38)
+
+
+class _Branch(NamedTuple):
+    """One edge into a node: who sends delta along it."""
+
+    consumer: Any
+    index: int  # which grad_input of the consumer
+    site: int | None
+
+
+class Backward:
+    """Arms a graph's nodes before the engine runs. Hooks close over ids, never over nodes."""
+
+    def __init__(self, recorder: Recorder) -> None:
+        self.recorder = recorder
+        self.leaves: dict[int, Tensor] = {}  # parameters the latest graphs end in
+        self._held: dict[int, list[tuple[Channel, Tensor]]] = {}
+
+    def reset(self) -> None:
+        """A new sampled step begins."""
+        self.leaves.clear()
+        self._held.clear()
+
+    def arm(self, roots: Sequence[Any], thread: int) -> None:
+        """Walk from the roots' nodes to the leaves and hook what is met for the first time."""
+        rec = self.recorder
+        generation = rec.generation
+        branches: dict[Any, list[_Branch]] = {}
+        owner: dict[Any, int | None] = {}
+        seen: set[Any] = set()
+        todo: list[tuple[Any, int | None, int]] = [
+            (n, None, thread) for n in roots if n is not None
+        ]
+        seen.update(n for n, _, _ in todo)
+        opaque: list[Any] = []
+        while todo:
+            node, consumer, tid = todo.pop()
+            variable = getattr(node, "variable", None)
+            if variable is not None:
+                self._leaf(variable, consumer)
+                continue
+            known = read(node, generation)
+            if known is not None:
+                site, tid = known.site, known.thread
+                primary = known.primary and not known.armed
+                if known.primary:
+                    label(node, known._replace(armed=True))
+            else:
+                site, primary = self._unseen(node, tid)
+                if primary or site is not None:
+                    label(node, Label(generation, tid, site, primary, armed=True))
+            owner[node] = site
+            inner = site is not None and (known is None or known.primary)
+            if primary and site is not None:
+                self._hook(node, site)
+            if known is None and primary:
+                opaque.append(node)
+            if inner and consumer is not None and site is not None and site != consumer:
+                rec.catalogue.link(consumer, site)
+            sender = site if inner else consumer
+            for i, (child, _) in enumerate(node.next_functions):
+                if child is None:
+                    continue
+                branches.setdefault(child, []).append(_Branch(node, i, sender))
+                if child not in seen:
+                    seen.add(child)
+                    todo.append((child, sender, tid))
+                elif sender is not None:
+                    known_child = owner.get(child)
+                    if known_child is not None and known_child != sender:
+                        rec.catalogue.link(sender, known_child)
+        self._forks(branches, owner)
+
+    def _leaf(self, variable: Tensor, consumer: int | None) -> None:
+        self.leaves[id(variable)] = variable
+        if consumer is not None:
+            known = self.recorder.catalogue.param(variable)
+            if known is not None:
+                self.recorder.catalogue.uses(consumer, known)
+
+    def _unseen(self, node: Any, tid: int) -> tuple[int | None, bool]:
+        """(site, is it the node of the site's output) of a node the forward did not label."""
+        rec = self.recorder
+        seq = node._sequence_nr()
+        sealed = rec.sealed(tid, seq)
+        if sealed is not None:
+            return sealed, False
+        name = node.name()
+        op = of_node(name)
+        kind = op.kind
+        if isinstance(node, torch.autograd.function.BackwardCFunction):
+            kind = "custom"
+        if kind == "view":
+            return None, False
+        span = rec.span(tid, seq)
+        shape = _shape(node)
+        if (
+            kind == "join"
+            and sum(c is not None and not hasattr(c, "variable") for c, _ in node.next_functions)
+            < 2
+        ):
+            kind = "other"
+        n = span.counts.get(op.name, 0)
+        span.counts[op.name] = n + 1
+        site = rec.catalogue.site(span.place, op.name, kind, n, span.call, shape=shape)
+        return site, site is not None
+
+    # -- hooks --------------------------------------------------------------------------------
+    def _hook(self, node: Any, site: int) -> None:
+        rec = self.recorder
+        generation = rec.generation
+        if rec.catalogue.sites[site].kind == "activation":
+            axis = rec.forward.axis(site)
+
+            def post(
+                grad_inputs: Sequence[Tensor | None], grad_outputs: Sequence[Tensor | None]
+            ) -> None:
+                if rec.generation == generation and rec.recording:
+                    rec.timed(self._through, site, grad_inputs, grad_outputs, axis)
+
+            node.register_hook(post)
+        else:
+
+            def pre(grad_outputs: Sequence[Tensor | None]) -> None:
+                if rec.generation == generation and rec.recording:
+                    rec.timed(self._arrived, site, grad_outputs)
+
+            node.register_prehook(pre)
+
+    def _arrived(self, site: int, grad_outputs: Sequence[Tensor | None]) -> Tensor | None:
+        rec = self.recorder
+        g = next((g for g in grad_outputs if g is not None), None)
+        if g is None or g.is_sparse or g.numel() == 0:
+            return None
+        g = g.detach()
+        size = numbers.norm(g)
+        level = size / g.numel() ** 0.5
+        rec.add("site", site, "delta", level / rec.scale)
+        rec.add("site", site, "delta_nonfinite", numbers.nonfinite(g, size))
+        half = g.dtype in _HALF
+        if half or rec.dear:
+            few = numbers.sample(g)
+            rec.add("site", site, "delta_zeros", numbers.zeros(few))
+            if half or (isinstance(level, float) and level < _LOW):
+                rec.add("site", site, "delta_subnormal", numbers.subnormal(few))
+        for channel, part in self._held.pop(site, ()):
+            whole = numbers.sample(g).double()
+            if whole.shape == part.shape:
+                top = (part.double() * whole).sum()
+                rec.slab.add(channel, top / whole.square().sum().clamp(min=1e-300))
+        return g
+
+    def _through(
+        self,
+        site: int,
+        grad_inputs: Sequence[Tensor | None],
+        grad_outputs: Sequence[Tensor | None],
+        axis: int,
+    ) -> None:
+        """An activation: what came, what got through. f' = grad_in / grad_out, exactly."""
+        rec = self.recorder
+        after = self._arrived(site, grad_outputs)
+        before = grad_inputs[0] if grad_inputs else None
+        if after is None or before is None or before.shape != after.shape or before.is_sparse:
+            return
+        before = before.detach()
+        dead, observed = rec.units.observe(site, after, before, axis)
+        rec.add("site", site, "dead", dead)
+        rec.add("site", site, "observed", observed)
+        if rec.dear:
+            d_in, d_out = numbers.sample(before).float(), numbers.sample(after).float()
+            there = d_out != 0
+            slope = torch.where(there, d_in / torch.where(there, d_out, 1.0), 0.0)
+            mean = slope.square().sum() / there.sum().clamp(min=1)
+            rec.add("site", site, "slope", mean.sqrt())
+
+    # -- forks --------------------------------------------------------------------------------
+    def _forks(self, branches: dict[Any, list[_Branch]], owner: dict[Any, int | None]) -> None:
+        """Where several consumers send delta to one node, take each branch on its own."""
+        rec = self.recorder
+        done: set[int] = set()
+        forks = [(node, b) for node, b in branches.items() if len(b) > 1]
+        forks.sort(key=lambda f: not _is_primary(f[0], rec.generation))
+        for node, into in forks:
+            site = owner.get(node)
+            if site is None or site in done:
+                continue
+            senders = {b.site for b in into}
+            if None in senders or len(senders) < len(into) or site in senders:
+                continue
+            done.add(site)
+            for b in into:
+                assert b.site is not None
+                self._branch(b, Channel("edge", b.site, "delta_in", site), len(into) > 2)
+
+    def _branch(self, branch: _Branch, channel: Channel, hold: bool) -> None:
+        rec = self.recorder
+        generation, index = rec.generation, branch.index
+        share = channel._replace(metric="share")
+
+        def take(g: Tensor) -> None:
+            rec.slab.add(channel, numbers.rms(g) / rec.scale)
+            if hold and rec.dear:
+                self._held.setdefault(channel.edge, []).append((share, numbers.sample(g).clone()))
+
+        def post(
+            grad_inputs: Sequence[Tensor | None], grad_outputs: Sequence[Tensor | None]
+        ) -> None:
+            if rec.generation == generation and rec.recording:
+                g = grad_inputs[index]
+                if g is not None and not g.is_sparse and g.numel():
+                    rec.timed(take, g.detach())
+
+        branch.consumer.register_hook(post)
+
+
+def _is_primary(node: Any, generation: int) -> bool:
+    known = read(node, generation)
+    return known is not None and known.primary
+
+
+def _shape(node: Any) -> tuple[int, ...]:
+    metadata = getattr(node, "_input_metadata", None)
+    if metadata:
+        try:
+            return tuple(int(d) for d in metadata[0].shape)
+        except Exception:
+            return ()
+    return ()

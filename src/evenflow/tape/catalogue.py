@@ -1,0 +1,162 @@
+"""Who is who: roots, module paths, parameters and sites, the same at every step."""
+
+from __future__ import annotations
+
+import dataclasses
+import weakref
+from typing import Any, NamedTuple
+
+import torch
+from torch import nn
+
+from ..schema import Parameter, Site
+
+#: More sites than this are not kept (an RNN unrolled over thousands of steps); a note says so.
+MAX_SITES = 5000
+
+
+class Place(NamedTuple):
+    """A module's root and its path inside it."""
+
+    root: str
+    path: str
+
+
+def unwrap(module: nn.Module) -> nn.Module:
+    """The user's module inside torch.compile's, DataParallel's and DDP's wrappers."""
+    while True:
+        inner = getattr(module, "_orig_mod", None)
+        if not isinstance(inner, nn.Module) and type(module).__name__ in (
+            "DataParallel",
+            "DistributedDataParallel",
+        ):
+            inner = getattr(module, "module", None)
+        if not isinstance(inner, nn.Module):
+            return module
+        module = inner
+
+
+class Catalogue:
+    """Names for everything the tape meets. Holds modules and parameters weakly."""
+
+    def __init__(self) -> None:
+        self.sites: list[Site] = []
+        self.params: list[Parameter] = []
+        self.dirty_sites: set[int] = set()
+        self.dirty_params: set[int] = set()
+        self.overflowed = False
+        self.roots: list[weakref.ref[nn.Module]] = []  # as called, wrappers included
+        self._site_ids: dict[tuple[str, str, str, int, int], int] = {}
+        self._places: dict[int, tuple[weakref.ref[nn.Module], Place]] = {}
+        self._param_ids: dict[int, tuple[weakref.ref[torch.Tensor], int]] = {}
+        self._names: dict[str, int] = {}
+        self._edges: set[tuple[int, int]] = set()
+
+    # -- modules ------------------------------------------------------------------------------
+    def place(self, module: nn.Module) -> Place | None:
+        """Where a module is, if it belongs to a root met before."""
+        entry = self._places.get(id(module))
+        return entry[1] if entry is not None and entry[0]() is module else None
+
+    def add_root(self, module: nn.Module) -> Place:
+        """Name a root module (its class; "#2" for the second) and all that is inside it."""
+        inner = unwrap(module)
+        known = self.place(inner)
+        if known is None:
+            known = Place(self._unique(type(inner).__name__), "")
+            for path, sub in inner.named_modules():
+                if self.place(sub) is None:
+                    self._note(sub, Place(known.root, path))
+            self.roots.append(weakref.ref(module))
+            for name, p in inner.named_parameters():
+                self.add_param(p, f"{known.root}.{name}")
+        outer: nn.Module = module
+        while outer is not inner:
+            self._note(outer, known)
+            outer = getattr(outer, "_orig_mod", None) or outer.module  # type: ignore[assignment]
+        return known
+
+    def _note(self, module: nn.Module, place: Place) -> None:
+        self._places[id(module)] = (weakref.ref(module), place)
+
+    def _unique(self, name: str) -> str:
+        self._names[name] = self._names.get(name, 0) + 1
+        return name if self._names[name] == 1 else f"{name}#{self._names[name]}"
+
+    # -- parameters ---------------------------------------------------------------------------
+    def param(self, tensor: torch.Tensor) -> int | None:
+        """Index of a parameter met before."""
+        entry = self._param_ids.get(id(tensor))
+        return entry[1] if entry is not None and entry[0]() is tensor else None
+
+    def add_param(self, tensor: torch.Tensor, name: str = "", optimizer: int | None = None) -> int:
+        """Index of a parameter, named when met first; `optimizer` is noted when given."""
+        index = self.param(tensor)
+        if index is None:
+            index = len(self.params)
+            self._param_ids[id(tensor)] = (weakref.ref(tensor), index)
+            self.params.append(
+                Parameter(
+                    index,
+                    self._unique(name or "parameter"),
+                    tuple(tensor.shape),
+                    str(tensor.dtype).removeprefix("torch."),
+                    bool(tensor.requires_grad),
+                )
+            )
+            self.dirty_params.add(index)
+        old = self.params[index]
+        new = dataclasses.replace(
+            old,
+            trainable=bool(tensor.requires_grad),
+            optimizer=old.optimizer if optimizer is None else optimizer,
+        )
+        if new != old:
+            self.params[index] = new
+            self.dirty_params.add(index)
+        return index
+
+    def tensors(self) -> list[tuple[int, torch.Tensor]]:
+        """The parameters still alive."""
+        return [(i, t) for ref, i in self._param_ids.values() if (t := ref()) is not None]
+
+    # -- sites --------------------------------------------------------------------------------
+    def site(
+        self,
+        place: Place,
+        op: str,
+        kind: str,
+        index: int,
+        call: int,
+        **attributes: Any,
+    ) -> int | None:
+        """Id of the site with this key, made if new; None past `MAX_SITES`."""
+        key = (place.root, place.path, op, index, call)
+        found = self._site_ids.get(key)
+        if found is not None:
+            return found
+        if len(self.sites) >= MAX_SITES:
+            self.overflowed = True
+            return None
+        found = len(self.sites)
+        self._site_ids[key] = found
+        site = Site(found, place.root, place.path, op, kind, index, call, **attributes)
+        self.sites.append(site)
+        self.dirty_sites.add(found)
+        self._edges.update((found, i) for i in site.inputs)
+        return found
+
+    def link(self, site: int, producer: int) -> None:
+        """Note that `site` reads `producer`, where the forward could not tell."""
+        if site != producer and (site, producer) not in self._edges:
+            self._edges.add((site, producer))
+            old = self.sites[site]
+            self.sites[site] = dataclasses.replace(old, inputs=(*old.inputs, producer))
+            self.dirty_sites.add(site)
+
+    def uses(self, site: int, param: int) -> None:
+        """Note that `site` reads a parameter, where the forward could not tell."""
+        old, name = self.sites[site], self.params[param].name
+        if name not in old.params:
+            self.sites[site] = dataclasses.replace(old, params=(*old.params, name))
+            self.dirty_sites.add(site)

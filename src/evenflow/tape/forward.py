@@ -1,0 +1,253 @@
+"""Reading the forward: each op as it happens, its output and who made its inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from . import numbers
+from .attention import Attention, watch_inner_attention
+from .catalogue import Place
+from .frames import Frame, Thread
+from .labels import Label, label, read
+from .ops import CLOSED, SATURATED, Op
+
+if TYPE_CHECKING:
+    from .recorder import Recorder
+
+_LIGHT = frozenset({"other", "dropout", "loss"})
+_SPREAD = frozenset({"affine", "activation", "norm", "join", "attention", "recurrent", "embedding"})
+_CONVS = ("conv", "max_pool", "avg_pool", "adaptive", "batch_norm", "group_norm", "instance_norm")
+
+
+class Call:
+    """One torch function under way: what went in, known before in-place ops overwrite it."""
+
+    __slots__ = ("args", "inner", "inputs", "kwargs", "op", "params", "seq", "tensors")
+
+    def __init__(self, op: Op, args: tuple[Any, ...], kwargs: dict[str, Any], seq: int) -> None:
+        self.op, self.args, self.kwargs, self.seq = op, args, kwargs, seq
+        self.tensors = list(_tensors((*args, *kwargs.values())))
+        self.inputs: list[int] = []
+        self.params: list[int] = []
+        self.inner: Attention | None = None
+
+    def __enter__(self) -> None:
+        if self.inner is not None:
+            self.inner.__enter__()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, e: BaseException | None, tb: TracebackType | None
+    ) -> None:
+        if self.inner is not None:
+            self.inner.__exit__(kind, e, tb)
+
+
+class Forward:
+    """Turns ops into sites and readings. One per recorder, used from any thread."""
+
+    def __init__(self, recorder: Recorder) -> None:
+        self.recorder = recorder
+        self._axis: dict[int, int] = {}  # site -> axis of its units
+        self.inputs: dict[int, tuple[Tensor, int]] = {}  # id of a data tensor -> (itself, site)
+
+    def axis(self, site: int) -> int:
+        """The axis along which a site's units lie."""
+        return self._axis.get(site, -1)
+
+    def before(self, op: Op, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call | None:
+        """Note the inputs. None when the op is not to be recorded."""
+        rec = self.recorder
+        try:
+            thread = rec.thread
+            frame = thread.stack[-1] if thread.stack else thread.outside
+            if frame.ignored:
+                return None
+            call = Call(op, args, kwargs, torch._C._autograd._get_sequence_nr())
+            for t in call.tensors:
+                p = rec.catalogue.param(t)
+                if p is not None:
+                    call.params.append(p)
+                    continue
+                found = self._producer(t)
+                if found is not None and found not in call.inputs:
+                    call.inputs.append(found)
+            if op.kind == "attention" and rec.dear and not rec.recomputing:
+                call.inner = watch_inner_attention()
+            return call
+        except Exception as e:
+            rec.fail(e, "reading an op's inputs")
+            return None
+
+    def _producer(self, t: Tensor) -> int | None:
+        if t.grad_fn is not None:
+            known = read(t.grad_fn, self.recorder.generation)
+            return None if known is None else known.site
+        entry = self.inputs.get(id(t))
+        return entry[1] if entry is not None and entry[0] is t else None
+
+    def after(self, call: Call, out: Any) -> None:
+        """Make the site, label its node, take its readings."""
+        rec = self.recorder
+        try:
+            outs = [t for t in _tensors((out,)) if t.is_floating_point()]
+            if not outs:
+                return
+            made = [t for t in outs if t.grad_fn is not None]
+            if not made and torch.is_grad_enabled():
+                if call.inputs and not call.op.kind == "loss":
+                    for t in outs:  # what is done to data before the first layer is still data
+                        self.inputs.setdefault(id(t), (t, call.inputs[0]))
+                return
+            if call.op.kind == "view":
+                for t in made:
+                    if call.inputs:
+                        self._name(t, call, call.inputs[0], primary=False)
+                    elif call.params:
+                        label(t.grad_fn, Label(rec.generation, rec.thread.key, None, False))
+                return
+            site = self._site(call, (made or outs)[0])
+            if site is None:
+                return
+            for i, t in enumerate(made):
+                self._name(t, call, site, primary=i == 0)
+            if not rec.recomputing:
+                self._read(call, site, (made or outs)[0].detach())
+        except Exception as e:
+            rec.fail(e, f"reading the output of {call.op.name}")
+
+    def _name(self, t: Tensor, call: Call, site: int, primary: bool) -> None:
+        node = t.grad_fn
+        assert node is not None
+        thread = self.recorder.thread
+        label(node, Label(self.recorder.generation, thread.key, site, primary))
+        if primary:
+            # A composite function makes several nodes; the inner ones belong to it too.
+            for seq in range(call.seq, torch._C._autograd._get_sequence_nr()):
+                thread.sealed[seq] = site
+
+    def _site(self, call: Call, out: Tensor) -> int | None:
+        rec = self.recorder
+        thread: Thread = rec.thread
+        frame: Frame = thread.stack[-1] if thread.stack else thread.outside
+        op, kind = call.op
+        if kind == "join" and len(call.inputs) < 2:
+            kind = "other"
+        if kind == "matmul" and call.params:
+            kind = "affine"
+        site = rec.catalogue.site(
+            frame.place, op, kind, frame.index(op), frame.call,
+            shape=tuple(out.shape), dtype=str(out.dtype).removeprefix("torch."),
+            inputs=tuple(call.inputs), params=tuple(rec.catalogue.params[p].name for p in call.params),
+        )  # fmt: skip
+        if site is None:
+            return None
+        for i in call.inputs:
+            rec.catalogue.link(site, i)
+        if site not in self._axis:
+            if op.startswith(_CONVS) and out.dim() > 2:
+                self._axis[site] = 1
+            elif kind in ("activation", "dropout", "other", "join") and call.inputs:
+                self._axis[site] = self.axis(call.inputs[0])
+            else:
+                self._axis[site] = 1 if out.dim() > 3 and kind == "input" else -1
+        return site
+
+    # -- readings -----------------------------------------------------------------------------
+    def _read(self, call: Call, site: int, x: Tensor) -> None:
+        rec = self.recorder
+        kind = rec.catalogue.sites[site].kind
+        if kind == "loss":
+            self._read_loss(call, site, x)
+            return
+        self.measure(site, x, light=kind in _LIGHT)
+        op = call.op.name
+        light = kind in _LIGHT
+        few = None if light and not rec.dear else numbers.sample(x)
+        if kind in ("activation", "pool", "embedding"):
+            rec.add("site", site, "zeros", numbers.zeros(few))  # type: ignore[arg-type]
+        bounds = SATURATED.get(op)
+        if bounds is not None and few is not None:
+            low, high = bounds
+            past = (few <= low) | (few >= high) if op in CLOSED else (few < low) | (few > high)
+            rec.add("site", site, "saturated", numbers.share(past))
+        if not rec.dear or few is None:
+            return
+        if kind in _SPREAD or kind == "pool":
+            apart = numbers.spread(few)
+            if apart is not None:
+                rec.add("site", site, "spread", apart)
+        if kind == "softmax" and op != "log_softmax" and x.dim() > 1:
+            self._entropy(site, numbers.some_queries(x))
+        if call.inner is not None:
+            call.inner.see(call.args, call.kwargs, op)
+            for metric, value in call.inner.readings():
+                rec.add("site", site, metric, value)
+
+    def _entropy(self, site: int, p: Tensor) -> None:
+        if p.shape[-1] > 1:
+            mean, least = numbers.entropy(p.float())
+            self.recorder.add("site", site, "entropy", mean)
+            self.recorder.add("site", site, "entropy_min", least)
+
+    def measure(self, site: int, x: Tensor, light: bool = False) -> None:
+        """The core readings of a tensor: rms, mean, absmax, non-finite count."""
+        rec = self.recorder
+        if x.numel() == 0 or not x.is_floating_point() or x.is_sparse:
+            return
+        size = numbers.norm(x)
+        rec.add("site", site, "rms", size / max(1, x.numel()) ** 0.5)
+        rec.add("site", site, "nonfinite", numbers.nonfinite(x, size))
+        rec.add("site", site, "absmax", numbers.absmax(x))
+        if not light:
+            rec.add(
+                "site", site, "mean", x.mean(dtype=torch.float32 if x.element_size() < 4 else None)
+            )
+
+    def _read_loss(self, call: Call, site: int, x: Tensor) -> None:
+        """What the loss is told: its prediction's sign and row sums, its target's scale."""
+        rec = self.recorder
+        rec.add("site", site, "rms", numbers.rms(x))
+        if not rec.dear or not call.tensors:
+            return
+        made = call.tensors[0].detach()
+        if call.inputs and made.is_floating_point() and made.dim() > 0:
+            few = numbers.sample(made)
+            axis = 1 if few.dim() > 1 else 0
+            if few.dim() > 1 and few.shape[1] == made.shape[1]:
+                rec.add("site", call.inputs[0], "row_sum", few.sum(axis).float().mean())
+            rec.add("site", call.inputs[0], "negative", numbers.share(few < 0))
+        if len(call.tensors) > 1 and call.op.name != "ctc_loss":
+            target = call.tensors[1]
+            there = rec.catalogue.sites[site]
+            place = Place(there.root, there.path)
+            self.see_data(place, target, "target", there.index, there.call)
+
+    def see_data(self, place: Place, t: Tensor, op: str, index: int, call: int) -> int | None:
+        """Site and readings of data: an input of a root module, or a target."""
+        rec = self.recorder
+        site = rec.catalogue.site(
+            place, op, "input", index, call,
+            shape=tuple(t.shape), dtype=str(t.dtype).removeprefix("torch."),
+        )  # fmt: skip
+        if site is None or t.is_sparse or t.is_complex() or t.numel() == 0:
+            return site
+        x = t.detach()
+        if x.is_floating_point():
+            self.measure(site, x)
+        if rec.dear:
+            for metric, value in numbers.features(x).items():
+                rec.add("site", site, metric, value)
+        return site
+
+
+def _tensors(values: tuple[Any, ...]) -> Iterator[Tensor]:
+    for v in values:
+        if isinstance(v, Tensor):
+            yield v
+        elif isinstance(v, (tuple, list)):
+            yield from _tensors(tuple(v))

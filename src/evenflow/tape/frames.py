@@ -1,0 +1,76 @@
+"""Which module call is open, per thread, and how often a module was called in this step."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+
+from .catalogue import Place
+from .mode import Mode
+
+
+class Span:
+    """Sequence numbers [opened, closed) of the nodes made in one module call."""
+
+    __slots__ = ("call", "closed", "counts", "opened", "place")
+
+    def __init__(self, place: Place, call: int, opened: int) -> None:
+        self.place, self.call, self.opened, self.closed = place, call, opened, 1 << 62
+        self.counts: dict[str, int] = {}
+
+
+@dataclass(slots=True)
+class Frame:
+    """One open module call. `ignored`: evaluation, or not part of what is watched."""
+
+    place: Place
+    call: int
+    opened: int  # sequence number of the next autograd node when it opened
+    ignored: bool = False
+    training: bool = True
+    span: Span | None = None
+    counts: dict[str, int] = field(default_factory=dict)
+
+    def index(self, op: str) -> int:
+        """How many sites with this op came before in this call."""
+        n = self.counts.get(op, 0)
+        self.counts[op] = n + 1
+        return n
+
+
+class Thread(threading.local):
+    """What one thread has open. Sequence numbers count per thread, so spans are kept so too.
+
+    `nested`: the mode was put on inside a user's mode and must come off before that call ends.
+    """
+
+    def __init__(self) -> None:
+        self.key = threading.get_ident()
+        self.mode: Mode | None = None
+        self.nested = False
+        self.suspended: list[tuple[int, Mode]] = []
+        self.reset(-1)
+
+    def reset(self, generation: int) -> None:
+        """Forget open calls: a new sampled step began."""
+        self.generation = generation
+        self.stack: list[Frame] = []
+        self.outside = Frame(Place("", ""), 0, 0)
+        self.sealed: dict[int, int] = {}  # sequence number of an inner node -> its site
+
+
+class Calls:
+    """Numbers the calls of each module between two backward passes."""
+
+    def __init__(self) -> None:
+        self._counts: dict[Place, int] = {}
+
+    def next(self, place: Place) -> int:
+        """How many times this module was called before."""
+        n = self._counts.get(place, 0)
+        self._counts[place] = n + 1
+        return n
+
+    def reset(self) -> None:
+        """A backward pass ended."""
+        self._counts.clear()

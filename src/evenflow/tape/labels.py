@@ -1,0 +1,32 @@
+"""Labels on autograd nodes: which site a node belongs to.
+
+A label lives in the node's own metadata dict, so it dies with the graph, is found from any thread
+(sequence numbers count per thread and may collide), and needs no reference from us to the node.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+_KEY = "evenflow"
+
+
+class Label(NamedTuple):
+    """`site` is None for a view of a parameter; `primary` marks the node of the site's output."""
+
+    generation: int
+    thread: int
+    site: int | None
+    primary: bool
+    armed: bool = False
+
+
+def label(node: Any, what: Label) -> None:
+    """Write (or overwrite) a node's label."""
+    node.metadata[_KEY] = what
+
+
+def read(node: Any, generation: int) -> Label | None:
+    """A node's label, if it was written in this sampled step."""
+    found = node.metadata.get(_KEY)
+    return found if found is not None and found.generation == generation else None

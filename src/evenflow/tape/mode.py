@@ -1,0 +1,86 @@
+"""The TorchFunctionMode of a sampled forward, and how it is put on and taken off the stack."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch._C import _len_torch_function_stack
+from torch.overrides import TorchFunctionMode, _pop_mode, _push_mode
+from torch.utils._device import DeviceContext
+
+from .ops import of_function
+
+if TYPE_CHECKING:
+    from .forward import Forward
+
+
+class Mode(TorchFunctionMode):
+    """Shows every torch function of one thread to the forward reader; changes none of them."""
+
+    def __init__(self, forward: Forward) -> None:
+        super().__init__()
+        self._forward = forward
+        self.paused = False
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Sequence[type],
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:
+        kwargs = kwargs or {}
+        op = of_function(func)
+        forward = self._forward
+        if op is None or self.paused or not forward.recorder.recording:
+            return func(*args, **kwargs)
+        start = perf_counter()
+        call = forward.before(op, args, kwargs)
+        forward.recorder.cost += perf_counter() - start
+        if call is None:
+            return func(*args, **kwargs)
+        with call:
+            out = func(*args, **kwargs)
+        start = perf_counter()
+        forward.after(call, out)
+        forward.recorder.cost += perf_counter() - start
+        return out
+
+
+def put_on(mode: TorchFunctionMode) -> bool:
+    """Push the mode; True if it may also be taken off out of turn.
+
+    A mode's __exit__ pops whatever lies on top, so a user's mode that is open now must be closed
+    after ours is. Only with none open (torch.device contexts sort themselves in at the bottom)
+    can ours stay on beyond the call it was put on for.
+    """
+    alone = all(isinstance(m, DeviceContext) for m in _modes())
+    _push_mode(mode)
+    return alone
+
+
+def take_off(mode: TorchFunctionMode) -> bool:
+    """Remove the mode wherever it lies; the others keep their order.
+
+    False if it is not there to be removed: torch lifts a mode off the stack while it handles a
+    function and puts it back afterwards, `loss.backward()` included, in which the engine runs.
+    """
+    above: list[Any] = []
+    found = False
+    while _len_torch_function_stack() > 0:
+        top = _pop_mode()
+        if top is mode:
+            found = True
+            break
+        above.append(top)
+    for m in reversed(above):
+        _push_mode(m)
+    return found
+
+
+def _modes() -> list[Any]:
+    get = torch._C._get_function_stack_at
+    return [get(i) for i in range(_len_torch_function_stack())]

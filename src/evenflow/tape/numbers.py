@@ -1,0 +1,172 @@
+"""Numbers read off one tensor: pure functions, tensor in, 0-dim tensors or floats out.
+
+Cost decides how each is written (one thread, per element): sum .05 ns, 2-norm .1, aminmax .11,
+count_nonzero .45, a comparison with a sum .75, float64 norm .7, inf-norm 2.6. So norms and
+extremes see the whole tensor, counts a subsample of at most `LIMIT` elements.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from .slab import Scalar
+
+LIMIT = 1 << 15
+_TINY_NORM = 1e-15  # below it float32 squares lose bits (1e-38 is the smallest normal)
+
+
+def sample(x: Tensor, offset: int = 0, limit: int = LIMIT) -> Tensor:
+    """A view of at most about `limit` elements: whole samples first, then strided features."""
+    n = x.numel()
+    if n <= limit:
+        return x
+    if x.dim() > 1 and x.shape[0] > 8:
+        step = min(math.ceil(n / limit), x.shape[0] // 8)
+        x = x[offset % step :: step]
+        n = x.numel()
+    if n > limit:
+        # Strides on the last axes only: a flat view of a permuted tensor would copy it whole.
+        for d in range(x.dim() - 1, 0 if x.dim() > 1 else -1, -1):
+            step = min(math.ceil(n / limit), x.shape[d])
+            if step > 1:
+                x = x[(slice(None),) * d + (slice(None, None, step),)]
+                n = x.numel()
+            if n <= limit:
+                break
+    return x
+
+
+def sample_rows(x: Tensor, offset: int = 0) -> Tensor:
+    """A view of whole samples (axis 0), few enough for 8 `LIMIT` elements; all units stay."""
+    if x.dim() < 2 or x.numel() <= 8 * LIMIT or x.shape[0] <= 8:
+        return x
+    step = min(math.ceil(x.numel() / (8 * LIMIT)), x.shape[0] // 8)
+    return x[offset % step :: step]
+
+
+def some_queries(p: Tensor, batch: int = 4, queries: int = 64) -> Tensor:
+    """A view of attention weights p [..., Q, K]: few samples and queries, but every key."""
+    if p.dim() > 2:
+        p = p[:batch]
+    return p[..., :: max(1, math.ceil(p.shape[-2] / queries)), :]
+
+
+def norm(x: Tensor) -> Scalar:
+    """2-norm, right down to 1e-300 where float64 is to be had.
+
+    On the CPU float32 first (7x cheaper), float64 when the result says it was needed; elsewhere
+    always float64, since looking at the result would wait for the device.
+    """
+    if x.numel() == 0:
+        return 0.0
+    if x.device.type == "cpu":
+        if x.dtype in (torch.float16, torch.bfloat16):
+            return float(torch.linalg.vector_norm(x, dtype=torch.float32))
+        value = float(torch.linalg.vector_norm(x))
+        if value < _TINY_NORM or not math.isfinite(value):
+            value = float(torch.linalg.vector_norm(x, dtype=torch.float64))
+        return value
+    wide = torch.float32 if x.device.type == "mps" else torch.float64
+    return torch.linalg.vector_norm(x, dtype=wide)
+
+
+def rms(x: Tensor) -> Scalar:
+    """Root mean square; 0 for an empty tensor."""
+    return norm(x) / math.sqrt(max(1, x.numel()))
+
+
+def absmax(x: Tensor) -> Scalar:
+    """Largest magnitude; NaN if one is NaN."""
+    low, high = torch.aminmax(x)
+    return torch.maximum(-low, high)
+
+
+def share(mask: Tensor) -> Scalar:
+    """Share of true elements."""
+    return torch.count_nonzero(mask) / max(1, mask.numel())
+
+
+def zeros(x: Tensor) -> Scalar:
+    """Share of elements exactly 0."""
+    return 1 - torch.count_nonzero(x) / max(1, x.numel())
+
+
+def nonfinite(x: Tensor, size: Scalar) -> Scalar:
+    """Number of NaN and Inf elements; `size` is the norm, which tells the CPU when to look."""
+    if isinstance(size, float) and math.isfinite(size):
+        return 0.0
+    return (~torch.isfinite(x)).sum()
+
+
+def subnormal(x: Tensor) -> Scalar:
+    """Share of the non-zero elements below the smallest normal number of x's dtype."""
+    nonzero = torch.count_nonzero(x)
+    small = torch.count_nonzero((x.abs() < torch.finfo(x.dtype).tiny) & (x != 0))
+    return small / nonzero.clamp(min=1)
+
+
+def spread(x: Tensor) -> Scalar | None:
+    """1 - c between the samples (axis 0) of x: mean-field theory's distance of representations.
+
+    c = mean over pairs a != b of <x_a, x_b> / mean |x_a|^2 (uncentred). Written with centred
+    samples, since 1 - c down to 1e-12 would drown in the difference of two sums:
+    1 - c = B/(B-1) * mean |x_a - mean x|^2 / mean |x_a|^2. None for fewer than two samples.
+    """
+    if x.dim() < 2 or x.shape[0] < 2:
+        return None
+    x_BF = x.flatten(1)
+    if x_BF.dtype in (torch.float16, torch.bfloat16):
+        x_BF = x_BF.float()
+    b = x_BF.shape[0]
+    centred = torch.linalg.vector_norm(x_BF - x_BF.mean(0, keepdim=True))
+    whole = torch.linalg.vector_norm(x_BF)
+    return (centred / whole) ** 2 * (b / (b - 1))
+
+
+def entropy(p: Tensor, mask: Tensor | None = None) -> tuple[Scalar, Scalar]:
+    """Normalised entropy of attention weights p [..., heads, queries, keys]: mean, least head.
+
+    H / log(number of keys that can be attended to), so 1 is even and 0 is one key; rows with a
+    single key say nothing and are left out.
+    """
+    keys = (p > 0).sum(-1) if mask is None else mask.expand(p.shape).sum(-1)
+    h = -torch.special.xlogy(p, p).sum(-1)
+    told = keys > 1
+    even = torch.where(told, h / keys.clamp(min=2).to(h.dtype).log(), torch.zeros_like(h))
+    if even.dim() >= 3:
+        axes = tuple(d for d in range(even.dim()) if d != even.dim() - 2)
+        per_head = even.sum(axes) / told.sum(axes).clamp(min=1)
+    else:
+        per_head = (even.sum() / told.sum().clamp(min=1)).reshape(1)
+    return per_head.mean(), per_head.min()
+
+
+def features(x: Tensor) -> dict[str, Scalar]:
+    """Scale of data x [B, ...], feature by feature (axis 1; channels of an image).
+
+    feature_low, feature_high: 5th percentile and largest of the features' rms. outlier: largest
+    over features of |x - median| / max(rms of the feature without its largest element, median
+    feature rms): sparse features, quiet but for one sample, do not count as outliers.
+    """
+    x = x.detach()
+    out: dict[str, Scalar] = {"integer": float(not x.dtype.is_floating_point)}
+    x = sample(x, limit=1 << 18).to(torch.float32)
+    if x.dim() == 0 or x.numel() == 0:
+        return out
+    if out["integer"] == 0.0:
+        out["integer"] = (x == x.round()).all().float()
+    out["std"] = x.std(correction=0)
+    x_NF = x.reshape(-1, 1) if x.dim() == 1 else x.movedim(1, -1).reshape(-1, x.shape[1])
+    rms_F = x_NF.square().mean(0).sqrt()
+    out["feature_low"] = torch.quantile(rms_F[: 1 << 16], 0.05)
+    out["feature_high"] = rms_F.max()
+    if x_NF.shape[0] >= 8:
+        away_NF = (x_NF - x_NF.median(0, keepdim=True).values).abs()
+        top_F = away_NF.max(0).values
+        rest_F = ((away_NF.square().sum(0) - top_F.square()).clamp(min=0) / (len(x_NF) - 1)).sqrt()
+        floor = rest_F.median().clamp(min=1e-30)
+        out["outlier"] = (top_F / torch.maximum(rest_F, floor)).max()
+    return out

@@ -1,0 +1,96 @@
+"""Flow through time in fused RNN, LSTM and GRU: a cotangent on the last step only.
+
+With a loss on every step the plain gradient looks flat while the recurrence forgets, and a fused
+layer hides its steps. So the layer alone is run again on a few samples, off the training step,
+and d(last output)/d(input at step t) is taken for all t in one backward pass.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from .frames import Frame
+    from .recorder import Recorder
+
+_SAMPLES = 2
+_OPS = {"RNN_TANH": "rnn_tanh", "RNN_RELU": "rnn_relu", "LSTM": "lstm", "GRU": "gru"}
+
+
+class Probes:
+    """Remembers fused recurrent calls of a sampled forward, to probe them after the update."""
+
+    def __init__(self, recorder: Recorder) -> None:
+        self._recorder = recorder
+        self.waiting: dict[int, tuple[nn.RNNBase, Tensor]] = {}
+
+    def see(self, module: nn.Module, frame: Frame, args: Any) -> None:
+        """Note a recurrent layer's input, a few samples of it (a copy), if this step is a dear one."""
+        rec = self._recorder
+        if not isinstance(module, nn.RNNBase) or not rec.dear or rec.recomputing or not args:
+            return
+        x = args[0]
+        site = rec.catalogue.site(
+            frame.place, _OPS.get(module.mode, module.mode.lower()), "recurrent", 0, frame.call
+        )
+        if site is None or not isinstance(x, Tensor) or x.dim() != 3:
+            return
+        few = x.detach()[:_SAMPLES] if module.batch_first else x.detach()[:, :_SAMPLES]
+        self.waiting[site] = (module, few.clone())
+
+    def run(self) -> None:
+        """Take the probes; the caller has made sure that no reading of ours sees them."""
+        waiting, self.waiting = self.waiting, {}
+        for site, (module, x) in waiting.items():
+            flow = through_time(module, x)
+            if flow is not None:
+                self._recorder.add("site", site, "flow", flow)
+                steps = x.shape[1 if module.batch_first else 0]
+                self._recorder.add("site", site, "flow_steps", float(steps))
+
+
+def through_time(module: nn.RNNBase, x: Tensor) -> float | None:
+    """Decades that gradient gains from the last time step back to the first.
+
+    log10(|d y_T / d x_1| / |d y_T / d x_T|) for a random cotangent of +-1 on the last output of
+    the forward direction. x: [B, T, F] if batch_first, else [T, B, F]. None for fewer than two
+    steps; -inf when nothing arrives. Draws no random number and leaves the module as it was.
+    """
+    axis = 1 if module.batch_first else 0
+    if x.shape[axis] < 2:
+        return None
+    x = x.detach().float().requires_grad_()
+    dropout, module.dropout = module.dropout, 0.0
+    try:
+        with torch.enable_grad(), torch.autocast(x.device.type, enabled=False):
+            weights = [w.detach().float() for w in module._flat_weights]  # type: ignore[union-attr]
+            y = _call(module, x, weights)
+            last = y.select(axis, y.shape[axis] - 1)[..., : module.hidden_size]
+            sign = 1.0 - 2.0 * (torch.arange(last.numel(), device=x.device) % 2).view_as(last)
+            (grad,) = torch.autograd.grad(last, x, sign.to(last.dtype))
+    finally:
+        module.dropout = dropout
+    grad = grad.double()
+    first = float(grad.select(axis, 0).norm())
+    final = float(grad.select(axis, x.shape[axis] - 1).norm())
+    if not final > 0:
+        return None
+    return math.log10(first / final) if first > 0 else -math.inf
+
+
+def _call(module: nn.RNNBase, x: Tensor, weights: list[Tensor]) -> Tensor:
+    directions = 2 if module.bidirectional else 1
+    batch = x.shape[0 if module.batch_first else 1]
+    size = module.proj_size or module.hidden_size
+    h = x.new_zeros(module.num_layers * directions, batch, size)
+    state: Any = h
+    fixed = (module.bias, module.num_layers, 0.0, False, module.bidirectional, module.batch_first)
+    if module.mode == "LSTM":
+        state = (h, x.new_zeros(module.num_layers * directions, batch, module.hidden_size))
+    run = getattr(torch._VF, _OPS[module.mode])  # type: ignore[attr-defined]
+    out: Tensor = run(x, state, weights, *fixed)[0]
+    return out

@@ -1,0 +1,290 @@
+"""The recorder: one sampled step from its first training forward to its update.
+
+arm()                          hooks go on, nothing else yet
+  root module called           mode on: every op becomes a site with readings
+  engine about to run          mode off; the graph is walked and armed
+    nodes fire                 delta, forks, dead units
+  update                       gradient, weight, update norms
+release() -> Slab              hooks off; `Slab.finish` sends the numbers to the host
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from time import perf_counter
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.module import (
+    register_module_forward_hook,
+    register_module_forward_pre_hook,
+)
+
+from ..schema import Channel
+from .backward import Backward
+from .catalogue import Catalogue, Place, unwrap
+from .forward import Forward
+from .frames import Calls, Frame, Span, Thread
+from .mode import Mode, put_on, take_off
+from .probe import Probes
+from .slab import Scalar, Slab
+from .units import Units
+
+_FAST_PATH = (nn.TransformerEncoder, nn.TransformerEncoderLayer, nn.MultiheadAttention)
+
+
+class Recorder:
+    """Reads sampled steps. The session decides which steps those are.
+
+    `fail(error, where)` is called for every error of our own; the caller turns it into a warning
+    and stops watching. `model` limits the watch to modules of that model (losses are always seen).
+    `share` lets a second recorder (a replay) speak of the same sites.
+    """
+
+    def __init__(
+        self,
+        fail: Callable[[Exception, str], None],
+        model: nn.Module | None = None,
+        share: Catalogue | None = None,
+    ) -> None:
+        self.fail = fail
+        self.catalogue = share or Catalogue()
+        self.slab = Slab()
+        self.units = Units()
+        self.forward = Forward(self)
+        self.backward = Backward(self)
+        self.probes = Probes(self)
+        self.recording = False
+        self.dear = True
+        self.generation = 0
+        self.cost = 0.0
+        self.scale: Scalar = 1.0
+        self.modules_seen = False
+        self._model = model
+        self._thread = Thread()
+        self._calls, self._again = Calls(), Calls()
+        self._spans: dict[int, list[Span]] = {}
+        self._sealed: dict[int, dict[int, int]] = {}
+        self._open: list[Any] = []
+        self._modes: list[tuple[int, Mode]] = []
+        if model is not None:
+            self.catalogue.add_root(model)
+
+    # -- what the readers use -----------------------------------------------------------------
+    @property
+    def thread(self) -> Thread:
+        """The calling thread's open calls, cleared when a new sampled step began."""
+        t = self._thread
+        if t.generation != self.generation:
+            t.reset(self.generation)
+            self._sealed[t.key] = t.sealed
+        return t
+
+    @property
+    def recomputing(self) -> bool:
+        """Is this a checkpoint's forward, run again inside a backward?"""
+        return bool(torch._C._current_graph_task_id() != -1)
+
+    def add(self, of: str, id: int, metric: str, value: Scalar) -> None:
+        """One reading."""
+        self.slab.add(Channel(of, id, metric), value)
+
+    def sealed(self, thread: int, seq: int) -> int | None:
+        """The site whose composite op made the node with this sequence number."""
+        inner = self._sealed.get(thread)
+        return None if inner is None else inner.get(seq)
+
+    def span(self, thread: int, seq: int) -> Span:
+        """The innermost module call that was open when the node was made."""
+        for span in reversed(self._spans.get(thread, ())):
+            if span.opened <= seq < span.closed:
+                return span
+        return self._outside
+
+    def timed(self, call: Callable[..., Any], *args: Any) -> None:
+        """Run one of our own reads inside somebody else's code: its time counts, its errors stay."""
+        start = perf_counter()
+        try:
+            call(*args)
+        except Exception as e:
+            self.fail(e, f"reading a gradient ({getattr(call, '__name__', call)})")
+        self.cost += perf_counter() - start
+
+    # -- one sampled step ---------------------------------------------------------------------
+    def arm(self, dear: bool) -> None:
+        """The next training forward is to be read."""
+        self.generation += 1
+        self.recording, self.dear, self.cost = True, dear, 0.0
+        self.slab = Slab()
+        self.backward.reset()
+        self.forward.inputs.clear()
+        self._spans.clear()
+        self._sealed.clear()
+        self._calls.reset()
+        self._again.reset()
+        self._outside = Span(Place("", ""), 0, 0)
+        if not self._open:
+            self._open = [
+                register_module_forward_pre_hook(self._enter),
+                register_module_forward_hook(self._leave, always_call=True),
+            ]
+        if not self.modules_seen and self.generation > 1:
+            self._mode_on()  # a script without modules: nothing else will tell us when it starts
+
+    def release(self) -> Slab:
+        """The step's forward and backward are over; its slab, to which the update may add."""
+        slab, self.slab = self.slab, Slab()
+        self.disarm()
+        return slab
+
+    def disarm(self) -> None:
+        """Take everything off the model. Safe to call at any time."""
+        self.recording = False
+        self._mode_off()
+        if self._thread.mode is None:
+            self._unhook()
+        self.forward.inputs.clear()
+        self.backward.reset()
+
+    def _unhook(self) -> None:
+        for handle in self._open:
+            handle.remove()
+        self._open = []
+
+    def before_backward(self, outputs: Sequence[Tensor], scale: Scalar) -> None:
+        """The engine is about to run from these tensors."""
+        self.scale = scale
+        nested = self.recomputing
+        if not nested:
+            self._mode_off()
+        nodes = [t.grad_fn for t in outputs if isinstance(t, Tensor)]
+        self.backward.arm(nodes, self.thread.key)
+
+    def after_backward(self) -> None:
+        """An outermost backward has run: the next forward is a new micro-batch."""
+        self._calls.reset()
+        self._again.reset()
+        self.forward.inputs.clear()
+        self._outside.counts.clear()
+        self.thread.outside.counts.clear()
+
+    # -- module calls -------------------------------------------------------------------------
+    def _enter(self, module: nn.Module, args: tuple[Any, ...]) -> None:
+        if torch.compiler.is_compiling():
+            return
+        self.settle()
+        if not self.recording:  # left on only to settle
+            self._unhook()
+            return
+        start = perf_counter()
+        try:
+            self._enter_call(module, args)
+        except Exception as e:
+            self.fail(e, f"entering {type(module).__name__}")
+        self.cost += perf_counter() - start
+
+    def _enter_call(self, module: nn.Module, args: tuple[Any, ...]) -> None:
+        thread = self.thread
+        stack = thread.stack
+        opened = torch._C._autograd._get_sequence_nr()
+        if stack:
+            top = stack[-1]
+            place = self.catalogue.place(module) or top.place
+            frame = Frame(place, 0, opened, top.ignored, module.training)
+        else:
+            frame = Frame(Place("", ""), 0, opened, not self._wanted(module), module.training)
+            if not frame.ignored:
+                frame.place = self.catalogue.add_root(module)
+                self.modules_seen = True
+                self._mode_on()
+        if (
+            thread.mode is not None
+            and not thread.mode.paused
+            and not module.training
+            and isinstance(module, _FAST_PATH)
+        ):
+            take_off(thread.mode)
+            thread.suspended.append((len(stack), thread.mode))
+            thread.mode = None
+        if not frame.ignored:
+            calls = self._again if self.recomputing else self._calls
+            if not stack or frame.place != stack[-1].place:
+                frame.call = calls.next(frame.place)
+            else:  # a wrapper and what it wraps share a place: one call, one set of counts
+                frame.call, frame.counts = stack[-1].call, stack[-1].counts
+            self._spans.setdefault(thread.key, []).append(Span(frame.place, frame.call, opened))
+            frame.span = self._spans[thread.key][-1]
+            if not stack and not self.recomputing:
+                self._data(frame, args)
+        stack.append(frame)
+
+    def _wanted(self, module: nn.Module) -> bool:
+        if not torch.is_grad_enabled() or not module.training:
+            # A frozen-statistics model (eval mode, gradients on) trains all the same.
+            trains = torch.is_grad_enabled() and any(p.requires_grad for p in module.parameters())
+            if not trains:
+                return False
+        if self._model is None or self.catalogue.place(unwrap(module)) is not None:
+            return True
+        return next(module.parameters(), None) is None or any(
+            m is self._model for m in module.modules()
+        )
+
+    def _data(self, frame: Frame, args: tuple[Any, ...]) -> None:
+        tensors = [a for a in args if isinstance(a, Tensor)]
+        for t in tensors:
+            if t.grad_fn is None and self.catalogue.param(t) is None and self._has_params(frame):
+                site = self.forward.see_data(
+                    frame.place, t, "input", frame.index("input"), frame.call
+                )
+                if site is not None:
+                    self.forward.inputs[id(t)] = (t, site)
+
+    def _has_params(self, frame: Frame) -> bool:
+        prefix = frame.place.root + "."
+        return any(p.name.startswith(prefix) for p in self.catalogue.params)
+
+    def _leave(self, module: nn.Module, args: Any, out: Any) -> None:
+        if not self.recording or torch.compiler.is_compiling():
+            return
+        start = perf_counter()
+        try:
+            thread = self.thread
+            if thread.stack:
+                frame = thread.stack.pop()
+                if frame.span is not None:
+                    frame.span.closed = torch._C._autograd._get_sequence_nr()
+                    self.probes.see(module, frame, args)
+            if thread.suspended and thread.suspended[-1][0] == len(thread.stack):
+                thread.mode = thread.suspended.pop()[1]
+                put_on(thread.mode)
+            if not thread.stack and thread.nested:
+                self._mode_off()
+        except Exception as e:
+            self.fail(e, f"leaving {type(module).__name__}")
+        self.cost += perf_counter() - start
+
+    # -- the mode -----------------------------------------------------------------------------
+    def _mode_on(self) -> None:
+        thread = self.thread
+        if thread.mode is None:
+            thread.mode = Mode(self.forward)
+            alone = put_on(thread.mode)
+            thread.nested = not alone or self.recomputing
+        thread.mode.paused = False
+
+    def _mode_off(self) -> None:
+        """Take the mode off, or silence it until `settle` can (see `take_off`)."""
+        thread = self._thread
+        if thread.mode is None:
+            return
+        thread.mode.paused = True
+        if take_off(thread.mode):
+            thread.mode, thread.nested = None, False
+
+    def settle(self) -> None:
+        """Take off what had to stay during a backward."""
+        mode = self._thread.mode
+        if mode is not None and mode.paused:
+            self._mode_off()
