@@ -87,10 +87,12 @@ def init_(model: nn.Module, kind: str) -> None:
             raise ValueError(f"no such initialisation: {kind!r}")
 
 
-def optimizer_(model: nn.Module, name: str, lr: float) -> torch.optim.Optimizer:
+def optimizer_(
+    model: nn.Module, name: str, lr: float, decay: float = 0.0
+) -> torch.optim.Optimizer:
     """The usual optimizers with their usual settings."""
     if name == "sgd":
-        return torch.optim.SGD(model.parameters(), lr)
+        return torch.optim.SGD(model.parameters(), lr, weight_decay=decay)
     if name == "momentum":
         return torch.optim.SGD(model.parameters(), lr, momentum=0.9)
     if name == "adam":
@@ -113,6 +115,7 @@ def train(
     init: str = "",
     optimizer: str = "adam",
     lr: float = 1e-3,
+    decay: float = 0.0,
     steps: int = 150,
     size: int = 64,
     accumulate: int = 1,
@@ -130,7 +133,7 @@ def train(
     model = MLP(depth, width, act, norm, dropout, int(data.y.max()) + 1)
     if init:
         init_(model, init)
-    opt = optimizer_(model, optimizer, lr)
+    opt = optimizer_(model, optimizer, lr, decay)
     fit(
         model,
         opt,
@@ -283,6 +286,8 @@ CASES: tuple[Case, ...] = (
     _sick("rate-decay", "a decay of .8 an epoch, applied at every batch", "momentum-decay", "401", "404 301", 0.8, "", optimizer="momentum", lr=0.02, schedule=per_batch, steps=200),
     _healthy("momentum-decay", "one-cycle schedule", 0.9, optimizer="momentum", lr=0.02, schedule=warm_up, steps=200),
     _sick("slow", "SGD with a rate of 1e-6", "sgd", "404", "301 401", 0.5, "", optimizer="sgd", lr=1e-6, steps=200),
+    _sick("full-batch", "gradient descent on the whole set, a rate past 2 / curvature", "full-batch-calm", "403", "402 703 302 401", 0.945, "", act=nn.Tanh, width=32, optimizer="sgd", lr=1.4, decay=0.02, size=0),
+    _healthy("full-batch-calm", "gradient descent on the whole set", 0.945, act=nn.Tanh, width=32, optimizer="sgd", lr=0.4, decay=0.001, size=0),
     _sick("softmax-twice", "softmax before cross_entropy", "relu-momentum", "701", "401 404", 0.93, r"softmax|head|cross_entropy", optimizer="momentum", lr=0.05, loss=double_softmax),
     _sick("linear-stack", "three layers, no activation between them", "two-classes", "702", "", 0.92, "body|head", depth=3, act=nn.Identity, change=upper, steps=300),
     _healthy("two-classes", "is the digit 5 or above?", 0.94, depth=3, change=upper, steps=300),
