@@ -110,7 +110,7 @@ def test_a_finding_is_told_with_place_step_number_threshold_and_cause() -> None:
     )
     assert words.tell(f, run_of()) == (
         "The target is not scaled to what the network puts out at layers.0 to layers.62, "
-        "32 linear layers from the first step: size of the target over the first predictions "
+        "32 linear layers from the first step: target over first predictions "
         "1,520 (threshold 30). Cause: weights too small at the start."
     )
 

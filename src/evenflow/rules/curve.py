@@ -9,8 +9,9 @@ import numpy as np
 from .series import Floats
 from .view import View
 
-#: The loss at the start is this many times the loss of guessing, if that was worked out rightly.
-CREDIBLE = (0.5, 3.0)
+#: The loss at the start is at most this many times the loss of guessing, if that was worked out
+#: rightly (initial scores that are too large make it more than 1).
+CREDIBLE = 3.0
 
 
 class Goal(NamedTuple):
@@ -31,18 +32,37 @@ def goal(view: View) -> Goal:
     """What there was to win, and how much of it is left; NaN for an empty or NaN curve.
 
     The loss of guessing is only believed where the start (a fresh network guesses) or the end (a
-    stuck one does too) lies near it: a summed, weighted or composed loss has another scale.
+    stuck one does too) lies near it: a summed, weighted or composed loss has another scale. A
+    start below it is believed as well: training went on from a good state.
     """
     loss = view.loss
-    guess, start, end = loss.chance, loss.start, loss.end
+    guess, start, end = loss.chance, first_loss(view), loss.end
     if np.isfinite(guess) and guess > 0 and np.isfinite(end):
         base = max(guess, _uncentred(view))
-        fits_start = CREDIBLE[0] <= start / base <= CREDIBLE[1]
-        if fits_start or 0.9 <= end / guess <= 1.1:
+        if start <= CREDIBLE * base or 0.9 <= end / guess <= 1.1:
             return Goal(guess, True, end / guess)
     if not (np.isfinite(start) and np.isfinite(end)) or start == 0:
         return Goal(float("nan"), False, float("nan"))
     return Goal(abs(start), False, end / start if start > 0 else float("nan"))
+
+
+def first_loss(view: View) -> float:
+    """The loss before training: the first value, since a rate too high spoils the next ones.
+
+    With fewer than 8 samples a batch one value says little: then the median of the first 5.
+    """
+    y = view.loss.finite
+    if len(y) == 0:
+        return float("nan")
+    shapes = [view.sites[i].shape for i in view.predictions]
+    few = any(s and s[0] < 8 for s in shapes)
+    return float(np.median(y[:5])) if few else float(y[0])
+
+
+def before_training(view: View) -> float:
+    """`first_loss`, and no less than the loss of guessing where that is known."""
+    aim = goal(view)
+    return max(first_loss(view), aim.scale) if aim.known else first_loss(view)
 
 
 def _uncentred(view: View) -> float:
@@ -146,24 +166,36 @@ def turns(y: Floats, amplitude: float, factor: float = 1.2) -> list[int]:
 
 
 def autocorrelation(y: Floats) -> float:
-    """Correlation of one value with the next after the trend is taken away; NaN below 8 values.
+    """Correlation of one value with the next after the trend is taken away; NaN below 16 values.
 
-    The trend is a running median of 9 values. Noise gives about 0, turning back at each step
-    gives -1.
+    Noise gives about 0 (a little less, as the trend follows it), turning back at each step -1.
     """
-    if len(y) < 8:
+    if len(y) < 16:
         return float("nan")
-    rest = y - trend(y)
+    rest = (y - trend(y))[4:-4]  # the trend is not known well at the ends
     variance = float(np.mean(rest**2))
     return float(np.mean(rest[1:] * rest[:-1])) / variance if variance > 0 else float("nan")
 
 
-def trend(y: Floats, width: int = 9) -> Floats:
-    """Centred running median, ends held."""
-    half = width // 2
-    padded = np.concatenate([np.full(half, y[0]), y, np.full(half, y[-1])])
-    windows = np.lib.stride_tricks.sliding_window_view(padded, width)
-    return np.asarray(np.median(windows, axis=1))
+def turning(y: Floats) -> float:
+    """Share of steps at which a curve crosses its trend: 0.5 for noise, 1 if it turns each time.
+
+    Unlike the correlation it is not swayed by single large values. NaN below 16 values.
+    """
+    if len(y) < 16:
+        return float("nan")
+    above = ((y - trend(y)) > 0)[4:-4]
+    return float(np.mean(above[1:] != above[:-1]))
+
+
+def trend(y: Floats) -> Floats:
+    """Centred mean over 8 steps (9 values, the outer two by half), ends held.
+
+    An even period: a curve that turns back at each step has a level trend.
+    """
+    padded = np.concatenate([np.full(4, y[0]), y, np.full(4, y[-1])])
+    weights = np.array([0.5, 1, 1, 1, 1, 1, 1, 1, 0.5]) / 8
+    return np.asarray(np.convolve(padded, weights, mode="valid"))
 
 
 def full_batch(view: View) -> bool:

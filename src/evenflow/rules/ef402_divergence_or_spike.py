@@ -8,7 +8,7 @@ import numpy as np
 
 from ..schema import Finding, Severity
 from .base import Rule
-from .curve import goal, spikes
+from .curve import before_training, goal, spikes
 from .view import View
 
 #: A loss this many times the start's, for good, has diverged.
@@ -66,28 +66,28 @@ class DivergenceOrSpike(Rule):
 
     def _diverged(self, view: View, steps: np.ndarray, ends_well: bool) -> Iterable[Finding]:
         loss = view.loss
-        y, start, best, end = loss.finite, loss.start, loss.best, loss.end
+        y, start, best, end = loss.finite, before_training(view), loss.best, loss.end
         if len(y) < 10:
-            start, best, end = float(y[0]), float(y.min()), float(y[-1])
+            best, end = float(y.min()), float(y[-1])
         if not ends_well:  # the way into NaN is short: its last values are the end
             end = max(end, float(np.median(y[-3:])))
         won = max(start - best, 0.0)
-        limit = start + (TIMES_START - 1) * max(abs(start), won)
-        peak = _held_peak(y)
+        room = max(abs(start), won)
+        high, peak = start + (TIMES_START - 1) * room, start + (TIMES_PEAK - 1) * room
         gave_up = best + LOST * won
-        if end > limit:
-            measured, threshold = end, limit
+        since = 0
+        if end > high:
+            measured, threshold = end, high
         elif len(y) < 10:
             return
-        elif peak > start + (TIMES_PEAK - 1) * max(abs(start), won) and end >= start - 0.1 * abs(
-            start
-        ):
-            measured, threshold = peak, TIMES_PEAK * start
+        elif _held_peak(y) > peak and end >= start - 0.1 * abs(start):
+            measured, threshold = _held_peak(y), peak
         elif won > 0.3 * goal(view).scale and end > gave_up and (best <= 0 or end > 3 * best):
             measured, threshold = end, gave_up
+            since = int(np.argmin(y))
         else:
             return
-        above = np.flatnonzero(y > threshold)
+        above = since + np.flatnonzero(y[since:] > threshold)
         first = int(steps[above[0]]) if len(above) else int(steps[0])
         yield self.finding(
             Severity.error,
@@ -107,7 +107,7 @@ class DivergenceOrSpike(Rule):
     def _spiked(self, view: View, steps: np.ndarray) -> Iterable[Finding]:
         y = view.loss.finite
         aim = goal(view)
-        scale = max(aim.scale, abs(view.loss.start)) if aim.known else aim.scale
+        scale = max(aim.scale, abs(before_training(view)))
         found = spikes(y, scale) if np.isfinite(scale) else []
         if not found:
             return

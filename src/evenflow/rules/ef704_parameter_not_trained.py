@@ -77,9 +77,8 @@ class ParameterNotTrained(Rule):
             own = (whose == p.optimizer) | np.isnan(whose)
             peers = [q.id for q in view.run.params if q.optimizer == p.optimizer and q.id != p.id]
             others = (np.nan_to_num(grad[own][:, peers]) > 0).any(axis=1).sum() if peers else 0
-            if own.sum() >= 3 and others >= 3 and not (np.nan_to_num(grad[:, p.id]) != 0).any():
-                if np.isnan(grad[:, p.id]).all():
-                    out.append(p)
+            if own.sum() >= 3 and others >= 3 and np.isnan(grad[:, p.id]).all():
+                out.append(p)
         if out:
             yield self._finding(view, out, 0.0, None)
 

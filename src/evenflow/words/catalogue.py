@@ -80,6 +80,7 @@ CAUSES: dict[str, str] = {
     "weights-too-large": "weights too large at the start",
     "learning-rate-too-high": "learning rate too high",
     "learning-rate-too-low": "learning rate too low",
+    "learning-rate-decayed": "a schedule that took the learning rate to nothing",
     "learning-rate-zero": "learning rate of zero",
     "unscaled-input": "unscaled input",
     "outlier-input": "outliers in the input",

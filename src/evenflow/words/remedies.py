@@ -202,6 +202,8 @@ _BY_CAUSE: dict[str, str] = {
     "learning-rate-too-high": _LOWER_RATE,
     "EF703": _LOWER_RATE,
     "learning-rate-too-low": "Raise the learning rate: by 10 first, then by 3.",
+    "learning-rate-decayed": "Check the schedule: a decay meant for epochs may be applied at "
+    "every batch; let the rate fall over the whole run.",
     "learning-rate-zero": "Set a learning rate above zero, and check the scheduler.",
     "unscaled-input": _STANDARDISE,
     "EF501": _STANDARDISE,
