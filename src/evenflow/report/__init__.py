@@ -1,0 +1,5 @@
+"""Reports of a judged run: one HTML file, text for a terminal, JSON."""
+
+from .data import as_json as as_json
+from .page import html as html
+from .terminal import text as text

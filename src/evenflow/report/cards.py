@@ -1,0 +1,125 @@
+"""Findings as cards: what, where, evidence against threshold, the chain, what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..schema import Finding, Run
+from ..words import title
+from .markup import esc, tag
+from .telling import chain, evidence, names, remedies, when
+
+#: Sites named one by one; the rest are behind a click, and past the last only counted.
+_FEW, _MOST = 6, 60
+#: Findings that are open at first sight.
+_OPEN = 3
+#: Findings shown at most; a judge gives one per code, but a file may hold anything.
+_CARDS = 100
+
+
+def findings_section(run: Run, findings: Sequence[Finding]) -> str:
+    """All findings, worst first."""
+    if not findings:
+        said = "No rule found anything to report." if len(run.steps) else "Nothing to judge."
+        body = tag("p", said, class_="quiet")
+    else:
+        body = "".join(_card(run, f, number) for number, f in enumerate(findings[:_CARDS]))
+        if len(findings) > _CARDS:
+            body += tag("p", f"And {len(findings) - _CARDS:,} more.", class_="quiet")
+    return tag("section", tag("h2", "Findings", id="findings"), body, aria_labelledby="findings")
+
+
+def _card(run: Run, finding: Finding, number: int) -> str:
+    kind = finding.severity.name
+    head = tag(
+        "h3",
+        tag("span", esc(kind), class_="badge"),
+        esc(title(finding.code)),
+        " ",
+        tag("code", esc(finding.code)),
+        tag("span", esc(when(finding)), class_="when"),
+        id=f"finding-{number}-title",
+    )
+    inside = [_where(run, finding), _evidence(finding)]
+    advice = remedies(finding)
+    if advice:
+        items = "".join(tag("li", esc(text)) for text in advice)
+        inside.append(tag("div", tag("h4", "What to do"), tag("ol", items), class_="advice"))
+    details = tag(
+        "details",
+        tag("summary", "Where, evidence and what to do"),
+        tag("div", *inside, class_="inside"),
+        open=number < _OPEN,
+    )
+    return tag(
+        "article",
+        head,
+        tag("p", esc(_without_chain(finding)), class_="message"),
+        _chain(run, finding),
+        details,
+        class_=f"card finding {kind}",
+        id=f"finding-{number}",
+        aria_labelledby=f"finding-{number}-title",
+    )
+
+
+def _without_chain(finding: Finding) -> str:
+    """The message; its last sentence tells the chain, which the card draws."""
+    if len(finding.chain) > 1:
+        return finding.message.split(" Chain: ")[0]
+    return finding.message
+
+
+def _chain(run: Run, finding: Finding) -> str:
+    links = chain(finding, run)
+    if len(links) < 2:
+        return ""
+    items = []
+    for role, what, at, where in links:
+        place = " · ".join(part for part in (at, where) if part)
+        items.append(
+            tag(
+                "li",
+                tag("span", esc(role), class_="role"),
+                tag("strong", esc(what)),
+                tag("span", esc(place), class_="place") if place else "",
+            )
+        )
+    return tag("ol", *items, class_="chain", aria_label="How it came about")
+
+
+def _where(run: Run, finding: Finding) -> str:
+    sites = [run.sites[i] for i in finding.sites[:_MOST] if 0 <= i < len(run.sites)]
+    places = names(run, sites) or list(finding.params[:_MOST])
+    whole = len(finding.sites) if sites else len(finding.params)
+    if not places:
+        return ""
+    shown = "".join(tag("li", tag("code", esc(place[:120]))) for place in places[:_FEW])
+    rest = places[_FEW:]
+    more = ""
+    if rest:
+        listed = "".join(tag("li", tag("code", esc(place[:120]))) for place in rest)
+        if whole > _MOST:
+            listed += tag("li", f"and {whole - _MOST:,} more")
+        more = tag("details", tag("summary", f"{whole - _FEW:,} more"), tag("ul", listed))
+    return tag("div", tag("h4", "Where"), tag("ul", shown, class_="places"), more, class_="where")
+
+
+def _evidence(finding: Finding) -> str:
+    rows = evidence(finding)
+    if not rows:
+        return ""
+    head = "<thead><tr><th scope=col>Measured</th><th scope=col>Value</th>"
+    head += "<th scope=col>Threshold</th></tr></thead>"
+    body = "".join(
+        tag(
+            "tr",
+            tag("th", esc(label), scope="row"),
+            tag("td", esc(value)),
+            tag("td", esc(limit) if limit else '<span class="quiet">–</span>'),
+            class_="judged" if limit else None,
+        )
+        for label, value, limit in rows
+    )
+    table = tag("table", head, tag("tbody", body))
+    return tag("div", tag("h4", "Evidence"), table, class_="evidence")

@@ -1,0 +1,43 @@
+"""A judged run as JSON for other programs, with every number JSON can hold."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ..schema import Finding, Run, verdict
+from ..words import told
+
+
+def as_json(run: Run, findings: Sequence[Finding]) -> dict[str, Any]:
+    """`{"schema": 1, "run": name, "verdict": ..., "findings": [...], "sites": {id: name}}`.
+
+    NaN and infinities, which JSON lacks, are the strings "NaN", "Infinity" and "-Infinity":
+    `float()` and so `Finding.from_dict` read them back. Messages are filled in.
+    """
+    spoken = worded(findings, run)
+    named = sorted({site for finding in spoken for site in finding.sites})
+    return {
+        "schema": 1,
+        "run": run.name,
+        "verdict": verdict(spoken),
+        "findings": [finite(finding.as_dict()) for finding in spoken],
+        "sites": {str(site): run.sites[site].name for site in named if site < len(run.sites)},
+    }
+
+
+def worded(findings: Sequence[Finding], run: Run) -> list[Finding]:
+    """Findings with a message: their own, or the one `words` finds."""
+    return [f if f.message else told([f], run)[0] for f in findings]
+
+
+def finite(value: Any) -> Any:
+    """The same value with floats that JSON lacks turned into strings."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+    if isinstance(value, Mapping):
+        return {key: finite(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [finite(item) for item in value]
+    return value

@@ -1,0 +1,115 @@
+"""Figures of each layer that every view shows. T sampled steps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from ..schema import Finding, Parameter, Run, Site
+
+Floats = npt.NDArray[np.float64]
+
+
+def latest(column: Floats | None) -> float:
+    """The last value that was measured; NaN if none was."""
+    if column is None:
+        return float("nan")
+    known = np.flatnonzero(~np.isnan(column))
+    return float(column[known[-1]]) if len(known) else float("nan")
+
+
+def relative_updates(run: Run) -> dict[int, Floats]:
+    """[T] of |w_after - w| / |w| over all parameters of a site, for each site that has some.
+
+    Steps of an optimizer that does not hold a parameter (the other half of a GAN) are NaN, as are
+    steps at which all weights are zero.
+    """
+    by_name: dict[str, list[Parameter]] = {}
+    for param in run.params:
+        by_name.setdefault(param.name, []).append(param)
+    squares = {}
+    whose = run.step("optimizer")
+    for param in run.params:
+        update, weight = run.param(param.id, "update"), run.param(param.id, "weight")
+        if update is None or weight is None:
+            continue
+        if whose is not None and param.optimizer >= 0:
+            update = np.where(np.isnan(whose) | (whose == param.optimizer), update, np.nan)
+        with np.errstate(over="ignore"):
+            squares[param.id] = (update**2, weight**2)
+    out: dict[int, Floats] = {}
+    for site in run.sites:
+        parts = [squares[p.id] for n in site.params for p in by_name.get(n, ()) if p.id in squares]
+        if parts:
+            moved = np.sum([part[0] for part in parts], axis=0)
+            size = np.sum([part[1] for part in parts], axis=0)
+            with np.errstate(divide="ignore", invalid="ignore"):
+                out[site.id] = np.where(size > 0, np.sqrt(moved) / np.sqrt(size), np.nan)
+    return out
+
+
+def learning(run: Run) -> list[Site]:
+    """Sites an error reached at any sampled step, in forward order."""
+    return [s for s in run.sites if s.kind != "input" and _any(run.site(s.id, "delta"))]
+
+
+def _any(column: Floats | None) -> bool:
+    return column is not None and bool((~np.isnan(column)).any())
+
+
+def chosen(ids: Sequence[int], named: Iterable[int], most: int) -> list[int]:
+    """At most `most` of `ids`, in order: those findings name first, the rest evenly spaced."""
+    if len(ids) <= most:
+        return list(ids)
+    known = set(ids)
+    kept = set([i for i in dict.fromkeys(named) if i in known][: most // 2])
+    rest = [i for i in ids if i not in kept]
+    places = np.linspace(0, len(rest) - 1, most - len(kept)).round().astype(int)
+    return sorted(kept | {rest[place] for place in places})
+
+
+def named_sites(findings: Sequence[Finding]) -> list[int]:
+    """Sites that findings speak of, worst finding first."""
+    worst = sorted(findings, key=lambda f: -f.severity)
+    return list(dict.fromkeys(site for finding in worst for site in finding.sites))
+
+
+def untrained(run: Run) -> list[tuple[str, str, str]]:
+    """Parameters that do not learn: (name, shape, why)."""
+    out = []
+    for param in run.params:
+        gradient = run.param(param.id, "grad")
+        if not param.trainable:
+            why = "frozen (requires_grad is False)"
+        elif param.optimizer < 0 and run.meta.get("optimizers"):
+            why = "in no optimizer"
+        elif len(run.steps) and not _any(gradient):
+            why = "no gradient reached it at any sampled step"
+        else:
+            continue
+        out.append((param.name, " × ".join(map(str, param.shape)) or "scalar", why))
+    return out
+
+
+def cost(run: Run) -> float | None:
+    """Share of training time that watching took, as the run itself measured; None if unknown.
+
+    Time lost at sampled steps (own cost, or their length beyond a bare step's, whichever is more)
+    over the bare time of all steps that passed; scaled up where the run was thinned.
+    """
+    own, wall, bare = run.step("cost"), run.step("wall"), run.step("bare")
+    if own is None or wall is None or bare is None or not len(run.steps):
+        return None
+    usual = np.nanmedian(bare) if (~np.isnan(bare)).any() else np.nan
+    if not usual > 0:
+        return None
+    beyond = wall - np.where(np.isnan(bare), usual, bare)
+    lost = max(float(np.nansum(own)), float(np.nansum(beyond)))
+    last = max(int(run.steps[-1]), int(run.curve_steps[-1]) if len(run.curve_steps) else 0)
+    kept = 1.0
+    dropped = sum(int(e.detail.get("readings", 0)) for e in run.events if e.kind == "thinned")
+    if dropped:
+        kept = len(run.steps) / (len(run.steps) + dropped)
+    return lost / float(usual * (last + 1) * kept)

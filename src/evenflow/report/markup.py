@@ -1,0 +1,33 @@
+"""HTML from parts: everything a user named is escaped, nothing else is special."""
+
+from __future__ import annotations
+
+import html as _html
+import json
+from typing import Any
+
+
+def esc(value: object) -> str:
+    """Text for HTML, inside or outside attributes; lone surrogates become "?"."""
+    return _html.escape(str(value).encode("utf-8", "replace").decode(), quote=True)
+
+
+def data(value: Any) -> str:
+    """JSON for a `<script type="application/json">`: no "<" in it, so nothing ends it early."""
+    text = json.dumps(value, separators=(",", ":"), allow_nan=False)
+    for mark in "<>&":
+        text = text.replace(mark, f"\\u{ord(mark):04x}")
+    return text
+
+
+def tag(name: str, *parts: str, **attributes: object) -> str:
+    """`<name attributes>parts</name>`; parts are HTML already, attributes are escaped.
+
+    An attribute that is None or False is left out; `_` becomes `-`, a last `_` goes ("class_").
+    """
+    shown = "".join(
+        f' {key.rstrip("_").replace("_", "-")}="{esc("" if value is True else value)}"'
+        for key, value in attributes.items()
+        if value is not None and value is not False
+    )
+    return f"<{name}{shown}>{''.join(parts)}</{name}>"

@@ -1,0 +1,205 @@
+"""The HTML report: one file that needs nothing else, not even a network."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Sequence
+from importlib.resources import files
+from typing import Any
+
+import numpy as np
+
+from ..schema import Finding, Run
+from ..words import title
+from .cards import findings_section
+from .data import worded
+from .grids import grids
+from .layers import learning
+from .markup import data, esc, tag
+from .tables import events_section, layers_section, parameters_section, run_section
+from .telling import facts, headline, names
+
+_SCRIPTS = ("base.js", "curve.js", "heat.js", "start.js")
+#: Points of the loss curve at most; each pixel column keeps its least and largest loss.
+_POINTS = 1600
+
+
+def html(run: Run, findings: Sequence[Finding]) -> str:
+    """The report as one HTML file under 1 MB.
+
+    Everything is in it: no request leaves it, and its security policy forbids any. The script
+    only draws; verdict, findings and figures are plain HTML and can be read without it.
+    """
+    spoken = sorted(worded(findings, run), key=lambda f: -f.severity)
+    style = _asset("style.css")
+    script = "\n".join(_asset(name) for name in _SCRIPTS)
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    policy = f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}'"
+    word, _ = headline(run, spoken)
+    body = "".join(
+        (
+            '<a class="skip" href="#findings">Skip to the findings</a>',
+            _header(run),
+            "<main>",
+            _banner(run, spoken),
+            findings_section(run, spoken),
+            _charts(run),
+            layers_section(run, spoken),
+            parameters_section(run),
+            events_section(run),
+            run_section(run),
+            "</main>",
+            "<footer>Written by Evenflow. Every number here was measured in this run.</footer>",
+            f'<script type="application/json" id="data">{data(_data(run, spoken))}</script>',
+            f"<script>{script}</script>",
+        )
+    )
+    return (
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        '<meta name="color-scheme" content="light dark">'
+        f"<title>{esc(run.name)}: {esc(word.lower())} · Evenflow</title>"
+        f"<style>{style}</style></head><body>{body}</body></html>\n"
+    )
+
+
+def _asset(name: str) -> str:
+    return files(__package__).joinpath("assets", name).read_text(encoding="utf-8")
+
+
+def _header(run: Run) -> str:
+    mark = (
+        '<svg class="mark" viewBox="0 0 40 24" aria-hidden="true">'
+        '<path d="M2 6h10c5 0 6 3 10 3s6-3 16-3M2 12h36M2 18h10c5 0 6-3 10-3s6 3 16 3"/></svg>'
+    )
+    script = run.meta.get("script") or ""
+    known = tag("code", esc(script)) if script else ""
+    return tag(
+        "header",
+        tag("p", mark, "Evenflow", class_="brand"),
+        tag("h1", esc(run.name)),
+        tag("p", known, class_="sub") if known else "",
+    )
+
+
+def _banner(run: Run, findings: Sequence[Finding]) -> str:
+    word, said = headline(run, findings)
+    kind = {"Healthy": "ok", "Warning": "warning", "Sick": "error"}.get(word, "none")
+    worst = ""
+    if findings and kind in ("warning", "error"):
+        worst = tag(
+            "p",
+            "Look first at ",
+            tag("a", esc(title(findings[0].code)), href="#finding-0"),
+            f" ({esc(findings[0].code)}).",
+        )
+    figures = "".join(
+        tag("div", tag("dt", esc(key)), tag("dd", esc(value))) for key, value in facts(run)
+    )
+    return tag(
+        "section",
+        tag(
+            "div",
+            tag("h2", _icon(kind), esc(word), id="verdict"),
+            tag("p", esc(said), class_="said"),
+            worst,
+        ),
+        tag("dl", figures, class_="facts") if figures else "",
+        class_=f"banner {kind}",
+        aria_labelledby="verdict",
+    )
+
+
+def _icon(kind: str) -> str:
+    """A shape for each verdict, so that colour never speaks alone."""
+    path = {
+        "ok": "M12 2a10 10 0 1 0 0 20 10 10 0 0 0 0-20zM7 12.5l3.5 3.5L17 9",
+        "warning": "M12 3 1.8 21h20.4zM12 10v5M12 18v.4",
+        "error": "M8 2h8l6 6v8l-6 6H8l-6-6V8zM8.5 8.5l7 7M15.5 8.5l-7 7",
+        "none": "M12 2a10 10 0 1 0 0 20 10 10 0 0 0 0-20zM8 12h8",
+    }[kind]
+    return f'<svg class="icon" viewBox="0 0 24 24" aria-hidden="true"><path d="{path}"/></svg>'
+
+
+def _charts(run: Run) -> str:
+    parts = []
+    if np.isfinite(run.curve_loss).any():
+        parts.append(
+            tag(
+                "section",
+                tag("h2", "Loss", id="loss"),
+                tag("div", id="curve", class_="chart"),
+                class_="card",
+                aria_labelledby="loss",
+            )
+        )
+    if len(run.steps) and run.sites:
+        parts.append(
+            tag(
+                "section",
+                tag("h2", "Layers × steps", id="heat-title"),
+                tag(
+                    "p",
+                    "Each row is a layer, from the data (top) to the loss (bottom); each column "
+                    "is a step at which everything was measured.",
+                    class_="lead",
+                ),
+                tag("div", id="heat", class_="chart"),
+                class_="card",
+                aria_labelledby="heat-title",
+            )
+        )
+    if parts:
+        parts.append("<noscript><p>The charts are drawn by a script, which is off.</p></noscript>")
+    return "".join(parts)
+
+
+def _data(run: Run, findings: Sequence[Finding]) -> dict[str, Any]:
+    """All that the script draws."""
+    shown = grids(run, findings)
+    used = sorted({row for grid in shown["grids"] for row in grid["rows"]})
+    labels = names(run, [run.sites[i] for i in used])
+    worst: dict[int, str] = {}
+    for finding in findings:
+        for site in finding.sites:
+            worst.setdefault(site, finding.severity.name)
+    return {
+        **shown,
+        "names": {str(i): label[:80] for i, label in zip(used, labels, strict=True)},
+        "named": {str(i): worst[i] for i in used if i in worst},
+        "inner": [site.id for site in learning(run) if site.id in set(used)],
+        "curve": _curve(run),
+        "onsets": [
+            {
+                "code": f.code,
+                "title": title(f.code),
+                "step": f.first_step,
+                "severity": f.severity.name,
+                "at": f"#finding-{number}",
+            }
+            for number, f in enumerate(findings)
+        ],
+    }
+
+
+def _curve(run: Run) -> dict[str, Any]:
+    """The loss curve, thinned to what can be seen; non-finite losses by their step."""
+    good = np.isfinite(run.curve_loss)
+    steps, losses = run.curve_steps[good], run.curve_loss[good]
+    if len(steps) > _POINTS:
+        parts = np.array_split(np.arange(len(steps)), _POINTS // 2)
+        keep = {0, len(steps) - 1}
+        for part in parts:
+            keep |= {int(part[losses[part].argmin()]), int(part[losses[part].argmax()])}
+        at = np.array(sorted(keep))
+        steps, losses = steps[at], losses[at]
+    broken = run.curve_steps[~good]
+    if len(broken) > 200:
+        broken = broken[np.linspace(0, len(broken) - 1, 200).astype(int)]
+    return {
+        "steps": steps.tolist(),
+        "losses": [float(f"{loss:.5g}") for loss in losses],
+        "broken": broken.tolist(),
+    }

@@ -1,0 +1,177 @@
+"""Tables of the report: layers, parameters that are not trained, events, the run itself."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from ..schema import Finding, Run
+from ..words import number, share
+from .layers import chosen, latest, named_sites, relative_updates, untrained
+from .markup import esc, tag
+from .telling import names
+
+#: Rows of a table at most: the page stays small, and says what it leaves out.
+_LAYERS, _PARAMS, _EVENTS = 250, 100, 100
+
+#: Columns: (heading, explanation, metric or "" for the relative update, share or number).
+_COLUMNS = (
+    ("rms", "root mean square of the output", "rms", number),
+    ("spread", "1 − c: how far the outputs of two samples differ", "spread", number),
+    ("saturated", "elements past an asymptote", "saturated", share),
+    ("dead", "units no gradient reached in the window", "dead", share),
+    ("δ", "rms of the layer error dL/d(output)", "delta", number),
+    ("update", "|Δw| / |w| as applied by the optimizer", "", number),
+)
+
+
+def layers_section(run: Run, findings: Sequence[Finding]) -> str:
+    """Each site's latest figures, in forward order."""
+    ids = [site.id for site in run.sites if site.kind != "loss"]
+    if not ids or not len(run.steps):
+        return ""
+    named = named_sites(findings)
+    kept = chosen(ids, named, _LAYERS)
+    updates = relative_updates(run)
+    rows = []
+    for i, label in zip(kept, names(run, [run.sites[i] for i in kept]), strict=True):
+        site = run.sites[i]
+        cells = []
+        for _, _, metric, form in _COLUMNS:
+            value = latest(run.site(i, metric) if metric else updates.get(i))
+            text = "" if math.isnan(value) else form(value)
+            cells.append(tag("td", esc(text), data_v=None if not text else f"{value:.6g}"))
+        shape = "×".join(map(str, site.shape))
+        rows.append(
+            tag(
+                "tr",
+                tag("th", tag("code", esc(label[:80])), scope="row", data_v=str(i)),
+                tag("td", esc(shape[:40]), class_="shape", data_v=str(site.size)),
+                *cells,
+                class_="named" if i in named else None,
+            )
+        )
+    head = "".join(
+        tag("th", tag("button", esc(name), title=hint, type="button"), scope="col")
+        for name, hint in (
+            ("layer", "in forward order"),
+            ("shape", "of the output, batch first"),
+            *((name, hint) for name, hint, _, _ in _COLUMNS),
+        )
+    )
+    left_out = ""
+    if len(kept) < len(ids):
+        left_out = f" {len(kept):,} of {len(ids):,} are listed: those that findings name first."
+    return _section(
+        "Layers",
+        "layers",
+        tag("p", "Latest measured values; a click on a heading sorts." + left_out),
+        _scroll(
+            tag(
+                "table",
+                tag("thead", tag("tr", head)),
+                tag("tbody", *rows),
+                class_="sortable figures",
+            ),
+            "Layers and their latest values",
+        ),
+    )
+
+
+def parameters_section(run: Run) -> str:
+    """Parameters that do not learn, and why."""
+    found = untrained(run)
+    if not found:
+        return ""
+    rows = [
+        tag(
+            "tr",
+            tag("th", tag("code", esc(name[:120])), scope="row"),
+            tag("td", esc(shape)),
+            tag("td", esc(why)),
+        )
+        for name, shape, why in found[:_PARAMS]
+    ]
+    more = f" The first {_PARAMS} are listed." if len(found) > _PARAMS else ""
+    return _section(
+        "Parameters not trained",
+        "untrained",
+        tag("p", f"{len(found):,} of {len(run.params):,} parameter tensors.{more}"),
+        _scroll(_table(("parameter", "shape", "why"), rows), "Parameters not trained"),
+    )
+
+
+def events_section(run: Run) -> str:
+    """What happened once."""
+    if not run.events:
+        return ""
+    rows = [
+        tag(
+            "tr",
+            tag("td", f"{event.step:,}"),
+            tag("th", esc(event.kind[:40]), scope="row"),
+            tag("td", esc(_detail(event.detail))),
+        )
+        for event in run.events[:_EVENTS]
+    ]
+    more = len(run.events) - _EVENTS
+    note = tag("p", f"And {more:,} more.", class_="quiet") if more > 0 else ""
+    table = _scroll(_table(("step", "event", "particulars"), rows), "Events")
+    return _section("Events", "events", table, note)
+
+
+def run_section(run: Run) -> str:
+    """How the run was made."""
+    pairs = []
+    for key, value in list(run.meta.items())[:40]:
+        if value in ("", None, [], {}):
+            continue
+        if key == "optimizers" and isinstance(value, list):
+            value = "; ".join(_optimizer(item) for item in value[:8])
+        shown = value if isinstance(value, str) else _detail(value)
+        pairs.append((str(key)[:60], shown[:600]))
+    if run.source != "measured":
+        pairs.append(("source", run.source))
+    if not pairs:
+        return ""
+    body = "".join(tag("div", tag("dt", esc(k)), tag("dd", esc(v))) for k, v in pairs)
+    return _section("Run", "run", tag("dl", body, class_="pairs"))
+
+
+def _optimizer(item: Any) -> str:
+    if not isinstance(item, dict):
+        return str(item)
+    rest = ", ".join(f"{key} {_detail(value)}" for key, value in item.items() if key != "class")
+    return f"{item.get('class', '?')} ({rest})" if rest else str(item.get("class", "?"))
+
+
+def _detail(value: Any) -> str:
+    """Plain values as a person reads them."""
+    if isinstance(value, str):
+        text = value
+    elif isinstance(value, bool) or value is None:
+        text = {True: "yes", False: "no"}.get(value, "–") if value is not None else "–"
+    elif isinstance(value, (int, float)):
+        text = number(value)
+    elif isinstance(value, dict):
+        text = ", ".join(f"{key}: {_detail(item)}" for key, item in value.items())
+    elif isinstance(value, (list, tuple)):
+        text = " ".join(_detail(item) for item in value)
+    else:
+        text = json.dumps(value, default=str)
+    return text[:400]
+
+
+def _table(head: Sequence[str], rows: Sequence[str]) -> str:
+    cells = "".join(tag("th", esc(name), scope="col") for name in head)
+    return tag("table", tag("thead", tag("tr", cells)), tag("tbody", *rows))
+
+
+def _section(heading: str, id: str, *parts: str) -> str:
+    return tag("section", tag("h2", esc(heading), id=id), *parts, class_="card", aria_labelledby=id)
+
+
+def _scroll(table: str, label: str) -> str:
+    return tag("div", table, class_="scroll", tabindex=0, role="region", aria_label=label)

@@ -1,0 +1,113 @@
+"""The report for a terminal: verdict, findings, the gradient's profile, the cost."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..schema import Finding, Run, Severity
+from ..words import title
+from .data import worded
+from .layers import learning
+from .telling import evidence, facts, headline, names, profile, remedies, when
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+_STYLE = {Severity.error: "bold red", Severity.warning: "bold yellow", Severity.info: "bold blue"}
+_BARS = "▁▂▃▄▅▆▇█"
+_ASCII = "12345678"
+#: More findings are counted, not told: the page has them all.
+_MOST = 8
+
+
+def text(run: Run, findings: Sequence[Finding], console: Console) -> None:
+    """Print the report; plain where the console is not a terminal."""
+    from rich.padding import Padding
+    from rich.text import Text
+
+    def line(content: Text | str, indent: int = 0) -> None:
+        body = content if isinstance(content, Text) else Text(content)
+        console.print(Padding(body, (0, 0, 0, indent), expand=False), highlight=False)
+
+    spoken = sorted(worded(findings, run), key=lambda f: -f.severity)
+    word, said = headline(run, spoken)
+    worst = max((f.severity for f in spoken), default=Severity.info)
+    style = "bold green" if word == "Healthy" else _STYLE[worst]
+    line(Text.assemble(("evenflow  ", "dim"), (word.upper(), style), f"  {said}"))
+    figures = [f"{key.lower()} {value}" for key, value in facts(run)]
+    if figures:
+        line(Text(" · ".join(figures), "dim"))
+    advised: set[str] = set()
+    for finding in spoken[:_MOST]:
+        line("")
+        line(
+            Text.assemble(
+                (f"{finding.severity.name:<8}", _STYLE[finding.severity]),
+                (f"{finding.code} {title(finding.code)}", "bold"),
+                (f"  {when(finding)}", "dim"),
+            )
+        )
+        line(finding.message, 2)
+        more = [f"{label} {value}" for label, value, limit in evidence(finding) if not limit][:3]
+        if more:
+            line(Text("also measured: " + ", ".join(more), "dim"), 2)
+        new = [advice for advice in remedies(finding) if advice not in advised][:2]
+        advised.update(new)  # findings of one cause share their advice: say it once
+        for advice in new:
+            line(Text.assemble(("try: ", "green"), advice), 2)
+    if len(spoken) > _MOST:
+        line("")
+        line(f"and {len(spoken) - _MOST} more: the HTML report has them all.")
+    shown = strip(run, _unicode(console), max(20, min(console.width - 4, 72)))
+    if shown:
+        line("")
+        for row in shown:
+            console.print(Text(row), highlight=False, no_wrap=True, overflow="crop")
+
+
+def _unicode(console: Console) -> bool:
+    try:
+        _BARS.encode(console.encoding)
+    except (UnicodeEncodeError, LookupError):
+        return False
+    return True
+
+
+def strip(run: Run, unicode: bool, width: int) -> list[str]:
+    """The gradient by layer as one row of bars, the layer nearest the data first.
+
+    Each bar is one layer's latest log10 rms of δ (the least of several where the row is too
+    narrow); "0" is exactly zero, "!" is not finite. Empty where nothing was measured.
+    """
+    sites = learning(run)
+    sites = [s for s in sites if s.kind != "loss"] or sites
+    heights = profile(run, sites)
+    known = [h for h in heights if math.isfinite(h)]
+    if len(known) < 2:
+        return []
+    low, high = min(known), max(known)
+    bars = _BARS if unicode else _ASCII
+    marks = []
+    for part in np.array_split(np.array(heights), min(width, len(heights))):
+        part = part[~np.isnan(part)]
+        if not len(part):
+            marks.append(" ")
+        elif np.isposinf(part).any():
+            marks.append("!")
+        elif np.isneginf(part).any():
+            marks.append("0")
+        else:
+            place = (part.min() - low) / max(high - low, 1.0)
+            marks.append(bars[min(len(bars) - 1, int(place * len(bars)))])
+    first, last = (names(run, [site])[0] for site in (sites[0], sites[-1]))
+    rms = "rms of δ" if unicode else "rms of delta"
+    dash = "…" if unicode else ".."
+    return [
+        f"gradient by layer, {rms} from 1e{low:.1f} (low) to 1e{high:.1f} (high), latest step",
+        "  " + "".join(marks),
+        f"  {first} {dash} {last}",
+    ]
