@@ -8,10 +8,13 @@ import numpy as np
 
 from ..schema import Finding, Link, Severity
 from .base import Rule
-from .ef201_saturated_activation import SHARE, hidden
+from .ef201_saturated_activation import LEFT, SHARE, hidden
 from .profile import Profile
 from .series import first_of_last_spell, holds_at_end, median
 from .view import View
+
+#: To leave, weights must shrink by half or more; a tenth, all told, is out of its reach.
+REACH = 0.1
 
 
 class ParalysedNetwork(Rule):
@@ -29,9 +32,10 @@ class ParalysedNetwork(Rule):
     relative updates ‖Δw‖ / ‖w‖, as the optimizer applied them, too small to move it in this run.
 
     ## Threshold
-    Saturation as in EF201, updates as in EF101 (a thousand of them, all the same way, would
-    move the weights by less than 0.1 %), both in the last three readings, with loss still to
-    win. Calibrated on the calibration half of the zoo (`benchmarks/diagnosis.py`).
+    Saturation of half the elements (EF201), and updates so small that a thousand of them, or a
+    whole run's if shorter, all the same way, would change the weights by less than a tenth;
+    both in the last three readings and with 30 % of the loss left. To leave its flat part a
+    unit's weights must shrink by far more than that.
 
     ## What to do
     Start again with smaller weights or scaled inputs; L2 decay shrinks the weights that hold
@@ -42,8 +46,9 @@ class ParalysedNetwork(Rule):
     name = "paralysed-network"
 
     def check(self, view: View) -> Iterable[Finding]:
-        if view.converged or not view.layers:
+        if (view.loss.left < LEFT and not view.adversarial) or not view.layers:
             return
+        weak = REACH / float(np.clip(int(view.steps[-1]) if len(view.steps) else 0, 30, 1000))
         share = np.where(view.sound[:, None], view.site("saturated"), np.nan)
         p = Profile(view)
         inside = hidden(view)
@@ -54,7 +59,7 @@ class ParalysedNetwork(Rule):
                     continue
                 known = ~np.isnan(share[:, site]) & ~np.isnan(p.update[:, column])
                 with np.errstate(invalid="ignore"):
-                    bad = (share[:, site] >= SHARE) & p.still[:, column]
+                    bad = (share[:, site] >= SHARE) & (p.update[:, column] < weak)
                 if holds_at_end(bad, known, 3):
                     late = view.late & known
                     row = first_of_last_spell(bad, known)
@@ -77,7 +82,7 @@ class ParalysedNetwork(Rule):
                 "sites_affected": len(found),
                 "loss_left": view.loss.left,
             },
-            threshold={"saturated": SHARE, "update_ratio": view.too_small},
+            threshold={"saturated": SHARE, "update_ratio": weak},
             cause="EF201",
             chain=(
                 Link("cause", "EF201", view.at(row), site),

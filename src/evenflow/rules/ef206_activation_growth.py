@@ -12,8 +12,8 @@ from .series import decades, first_of_last_spell, holds_at_end, median
 from .view import View
 
 #: Decades above the data (depth), or above the site's own size at birth (time).
-DEPTH = 2.5
-TIME = 2.5
+DEPTH = 2.0
+TIME = 2.0
 #: Largest finite number of a 16-bit float; activations within a factor of four may overflow.
 BRINK = 65504.0 / 4
 
@@ -34,9 +34,10 @@ class ActivationGrowth(Rule):
     at birth (time), in decades; for sites in float16 the largest magnitude as well.
 
     ## Threshold
-    2.5 decades in the last three readings: healthy nets of the zoo, residual ones without
-    normalisation included, stay below 2. In float16, a quarter of the largest number. An error
-    where the loss is stuck, has risen or is lost. Calibrated on the calibration half of the zoo.
+    2 decades in the last three readings (healthy nets of the zoo's calibration half stay below
+    1, sick ones are above 4); in float16, a quarter of the largest number. The output itself is
+    left out, as it must be as large as its target. An error where the loss is stuck, has risen
+    or is lost.
 
     ## What to do
     Smaller weights at the start (gain near one; in residual nets a branch scaled by 1/√depth or
@@ -53,6 +54,8 @@ class ActivationGrowth(Rule):
         inner = np.zeros(len(view.sites), dtype=np.bool_)
         kinds = ("affine", "activation", "norm", "join", "recurrent", "attention", "matmul")
         inner[[s.id for s in view.sites if s.kind in kinds and s.id in view.trunk]] = True
+        # the answer must be as large as the target is
+        inner[[*view.predictions, *view.outputs]] = False
         sizes = median(rms[:, list(view.data)]) if view.data else np.empty(0)
         sizes = sizes[np.isfinite(sizes) & (sizes > 0)]
         base = max(float(sizes.max()) if len(sizes) else 1.0, 1.0)
@@ -73,11 +76,10 @@ class ActivationGrowth(Rule):
         late = median(size[view.late])
         top = max(ids, key=lambda i: float(late[i]))
         row = first_of_last_spell(bad[:, ids[0]], known[:, ids[0]])
-        harm = view.ruined or view.stuck or (not view.adversarial and view.loss.fallen < 0.05)
         last = view.at(view.ruin - 1)
         cause = "EF602" if row == 0 else ("EF703" if float(late[top] - size[0, top]) > 1 else "")
         yield self.finding(
-            Severity.error if harm else Severity.warning,
+            Severity.error if view.harmed else Severity.warning,
             sites=ids,
             first=view.at(row),
             last=last,

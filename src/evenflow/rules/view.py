@@ -358,6 +358,30 @@ class View:
         return self.ruin < len(self.steps)
 
     @cached_property
+    def harmed(self) -> bool:
+        """The loss is lost to NaN, stuck at a guess, or no lower than it began; not converged."""
+        if self.ruined:
+            return True
+        risen = not self.adversarial and self.loss.fallen < 0.05
+        return (self.stuck or risen) and not self.converged
+
+    @cached_property
+    def _lasted(self) -> Floats:
+        """[T] steps that each sound row stands for: up to the next one, or the run's end."""
+        end = int(self.steps[-1]) + 1 if len(self.steps) else 0
+        if len(self.run.curve_steps):
+            end = max(end, int(self.run.curve_steps[-1]) + 1)
+        if self.ruined:
+            end = int(self.steps[self.ruin])
+        lasted = np.diff(np.append(self.steps[: self.ruin], end)).astype(np.float64)
+        return np.pad(np.maximum(lasted, 0.0), (0, len(self.steps) - self.ruin))
+
+    def time_share(self, mask: Bools, known: Bools) -> Floats:
+        """Share of the training's steps for which `mask` [T, ...] held, where it was known."""
+        spent = self._lasted.reshape(-1, *(1 for _ in mask.shape[1:]))
+        return ratio((spent * (mask & known)).sum(axis=0), (spent * known).sum(axis=0))
+
+    @cached_property
     def unrolled(self) -> tuple[tuple[int, ...], ...]:
         """Sites of one place called 5 times or more in a chain (a cell over time), by call."""
         places: dict[tuple[str, str, str, int], list[int]] = {}
