@@ -70,6 +70,7 @@ class Conductor:
         self._native = True
         self._own = 0.0
         self._noted: set[str] = set()
+        self._latest = -2  # the latest sampled step
         self.latest_loss: Tensor | None = None
         self.latest_ops = "its op"
         self._arm()
@@ -80,14 +81,19 @@ class Conductor:
         if self._busy:
             return run(outputs, *args, **kwargs)
         outer = torch._C._current_graph_task_id() == -1
-        self._guarded(self._before_backward, outputs, args, outer)
+        self._guarded(self._before_backward, outputs, args, kwargs, outer)
         result = run(outputs, *args, **kwargs)
         if outer:
+            # (grad_tensors, retain_graph, create_graph, inputs, ...): a gradient that is itself
+            # to be differentiated is a term of a loss, not an update.
             inputs = args[3] if len(args) > 3 else kwargs.get("inputs", ())
-            self._guarded(self._after_backward, outputs, inputs, result)
+            whole = not (len(args) > 2 and args[2]) or kwargs.get("accumulate_grad", True)
+            self._guarded(self._after_backward, inputs, result, bool(whole))
         return result
 
-    def _before_backward(self, outputs: Any, args: tuple[Any, ...], outer: bool) -> None:
+    def _before_backward(
+        self, outputs: Any, args: tuple[Any, ...], kwargs: dict[str, Any], outer: bool
+    ) -> None:
         start = perf_counter()
         tensors = [t for t in outputs if isinstance(t, Tensor)]
         scale: Any = 1.0
@@ -97,24 +103,23 @@ class Conductor:
             self.backwards_total += 1
             self._close_hand()
             if tensors:
-                scale = self._loss(tensors[0], args)
+                counts = kwargs.get("accumulate_grad", True) or bool(self._by_hand)
+                scale = self._loss(tensors[0], args, counts)
         elif self.recorder.recording:
             scale = self.recorder.scale
         if self.recorder.recording:
             self.recorder.before_backward(tensors, scale)
         self._own += perf_counter() - start
 
-    def _after_backward(self, outputs: Any, inputs: Any, result: Any) -> None:
+    def _after_backward(self, inputs: Any, result: Any, whole: bool) -> None:
         start = perf_counter()
         recorder = self.recorder
         leaves = dict(recorder.backward.leaves)
         if recorder.recording:
             recorder.after_backward()
         if self._by_hand is None:
-            self._by_hand = not self._optimizers and not any(
-                issubclass(type(o), torch.optim.Optimizer) for o in gc.get_objects()
-            )
-        if self._by_hand:
+            self._by_hand = not self._optimizers and not _held_by_an_optimizer(leaves)
+        if self._by_hand and whole:
             self._end_by_hand(leaves, inputs, result)
         self._own += perf_counter() - start
 
@@ -254,7 +259,7 @@ class Conductor:
             for k in range(1, round_)
             if self.cadence.every == "auto"
         ):
-            self._arm()
+            self._arm(follows=self._latest == self.step - 1)
         elif self.recorder.recording:
             self.recorder.disarm()
         if self._pending and not self.recorder.recording:
@@ -262,11 +267,11 @@ class Conductor:
         self._ended = perf_counter()
         self._own = 0.0
 
-    def _arm(self) -> None:
+    def _arm(self, follows: bool = False) -> None:
         if self.cadence.every == 0:
             return
         hooks.watch_compiled()
-        self.recorder.arm(self.cadence.dear(self.step, self.samples))
+        self.recorder.arm(self.cadence.dear(self.step, self.samples), follows)
 
     def _unsampled(self) -> None:
         self.cadence.ran_bare(perf_counter() - self._ended)
@@ -290,6 +295,7 @@ class Conductor:
         now = perf_counter()
         wall, cost = now - self._ended, recorder.cost + self._own + now - start
         self.samples += 1
+        self._latest = step
         self._pending.append((pending, wall, cost))
         if pending.ready:
             self._collect()
@@ -333,7 +339,7 @@ class Conductor:
             self._norms.append(norm)
 
     # -- loss ---------------------------------------------------------------------------------
-    def _loss(self, root: Tensor, args: tuple[Any, ...]) -> Any:
+    def _loss(self, root: Tensor, args: tuple[Any, ...], counts: bool) -> Any:
         """Note the loss of this backward; return the factor it was scaled by."""
         scale: Any = 1.0
         entry = self._scaled.pop(id(root), None)
@@ -350,7 +356,7 @@ class Conductor:
             [g for g in seeds if isinstance(g, Tensor)] if isinstance(seeds, (tuple, list)) else []
         )
         plain = value.numel() == 1 and all(g.numel() == 1 for g in given)
-        if plain and not value.is_complex():
+        if counts and plain and not value.is_complex():
             value = value.reshape(())
             if self.guard is not None:
                 self.latest_loss = value
@@ -423,6 +429,16 @@ class Conductor:
             self._write_curve(self._curves.pop(0))
         self._collect()
         self.writer.meta(steps=self.step, samples=self.samples)
+
+
+def _held_by_an_optimizer(leaves: dict[int, Tensor]) -> bool:
+    """Does any living optimizer hold one of these parameters (any at all, if none are known)?"""
+    for o in gc.get_objects():
+        if issubclass(type(o), torch.optim.Optimizer) and (
+            not leaves or any(id(p) in leaves for p in of_optimizer(o))
+        ):
+            return True
+    return False
 
 
 def _ops(root: Tensor) -> list[str]:

@@ -52,29 +52,26 @@ class Backward:
             (n, None, thread) for n in roots if n is not None
         ]
         seen.update(n for n, _, _ in todo)
-        opaque: list[Any] = []
         while todo:
             node, consumer, tid = todo.pop()
             variable = getattr(node, "variable", None)
             if variable is not None:
                 self._leaf(variable, consumer)
                 continue
-            known = read(node, generation)
+            known = read(node, rec.oldest)
             if known is not None:
                 site, tid = known.site, known.thread
-                primary = known.primary and not known.armed
+                primary = known.primary and known.armed != generation
                 if known.primary:
-                    label(node, known._replace(armed=True))
+                    label(node, known._replace(armed=generation))
             else:
                 site, primary = self._unseen(node, tid)
                 if primary or site is not None:
-                    label(node, Label(generation, tid, site, primary, armed=True))
+                    label(node, Label(generation, tid, site, primary, generation))
             owner[node] = site
             inner = site is not None and (known is None or known.primary)
             if primary and site is not None:
                 self._hook(node, site)
-            if known is None and primary:
-                opaque.append(node)
             if inner and consumer is not None and site is not None and site != consumer:
                 rec.catalogue.link(consumer, site)
             sender = site if inner else consumer
@@ -200,7 +197,7 @@ class Backward:
         rec = self.recorder
         done: set[int] = set()
         forks = [(node, b) for node, b in branches.items() if len(b) > 1]
-        forks.sort(key=lambda f: not _is_primary(f[0], rec.generation))
+        forks.sort(key=lambda f: not _is_primary(f[0], rec.oldest))
         for node, into in forks:
             site = owner.get(node)
             if site is None or site in done:
@@ -234,8 +231,8 @@ class Backward:
         branch.consumer.register_hook(post)
 
 
-def _is_primary(node: Any, generation: int) -> bool:
-    known = read(node, generation)
+def _is_primary(node: Any, oldest: int) -> bool:
+    known = read(node, oldest)
     return known is not None and known.primary
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import weakref
 from typing import Any, NamedTuple
 
@@ -13,6 +14,9 @@ from ..schema import Parameter, Site
 
 #: More sites than this are not kept (an RNN unrolled over thousands of steps); a note says so.
 MAX_SITES = 5000
+
+
+_UNNAMED = re.compile(r"parameter(#\d+)?")
 
 
 class Place(NamedTuple):
@@ -106,12 +110,14 @@ class Catalogue:
             )
             self.dirty_params.add(index)
         old = self.params[index]
+        if name and _UNNAMED.fullmatch(old.name):  # its optimizer came before its module
+            old = dataclasses.replace(old, name=self._unique(name))
         new = dataclasses.replace(
             old,
             trainable=bool(tensor.requires_grad),
             optimizer=old.optimizer if optimizer is None else optimizer,
         )
-        if new != old:
+        if new != self.params[index]:
             self.params[index] = new
             self.dirty_params.add(index)
         return index

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -53,7 +54,8 @@ class Forward:
     def __init__(self, recorder: Recorder) -> None:
         self.recorder = recorder
         self._axis: dict[int, int] = {}  # site -> axis of its units
-        self.inputs: dict[int, tuple[Tensor, int]] = {}  # id of a data tensor -> (itself, site)
+        # Tensors without a node: data, and what runs without gradients inside a training forward.
+        self.inputs: dict[int, tuple[weakref.ref[Tensor], int]] = {}
 
     def axis(self, site: int) -> int:
         """The axis along which a site's units lie."""
@@ -85,10 +87,10 @@ class Forward:
 
     def _producer(self, t: Tensor) -> int | None:
         if t.grad_fn is not None:
-            known = read(t.grad_fn, self.recorder.generation)
+            known = read(t.grad_fn, self.recorder.oldest)
             return None if known is None else known.site
         entry = self.inputs.get(id(t))
-        return entry[1] if entry is not None and entry[0] is t else None
+        return entry[1] if entry is not None and entry[0]() is t else None
 
     def after(self, call: Call, out: Any) -> None:
         """Make the site, label its node, take its readings."""
@@ -98,12 +100,16 @@ class Forward:
             if not outs:
                 return
             made = [t for t in outs if t.grad_fn is not None]
-            if not made and torch.is_grad_enabled():
-                if call.inputs and not call.op.kind == "loss":
+            if not made and (torch.is_grad_enabled() or not self.recorder.thread.stack):
+                if call.inputs and call.op.kind != "loss":
                     for t in outs:  # what is done to data before the first layer is still data
-                        self.inputs.setdefault(id(t), (t, call.inputs[0]))
+                        self.note_data(t, call.inputs[0])
+                return
+            if not made and call.op.kind in _LIGHT:
                 return
             if call.op.kind == "view":
+                if not made and call.inputs:
+                    self.note_data(outs[0], call.inputs[0])
                 for t in made:
                     if call.inputs:
                         self._name(t, call, call.inputs[0], primary=False)
@@ -115,10 +121,16 @@ class Forward:
                 return
             for i, t in enumerate(made):
                 self._name(t, call, site, primary=i == 0)
+            if not made:
+                self.note_data(outs[0], site)
             if not rec.recomputing:
                 self._read(call, site, (made or outs)[0].detach())
         except Exception as e:
             rec.fail(e, f"reading the output of {call.op.name}")
+
+    def note_data(self, t: Tensor, site: int) -> None:
+        """Note which site a tensor without a node comes from."""
+        self.inputs.setdefault(id(t), (weakref.ref(t), site))
 
     def _name(self, t: Tensor, call: Call, site: int, primary: bool) -> None:
         node = t.grad_fn
@@ -137,7 +149,7 @@ class Forward:
         op, kind = call.op
         if kind == "join" and len(call.inputs) < 2:
             kind = "other"
-        if kind == "matmul" and call.params:
+        if kind == "matmul" and any(t.is_leaf and t.requires_grad for t in call.tensors):
             kind = "affine"
         site = rec.catalogue.site(
             frame.place, op, kind, frame.index(op), frame.call,
@@ -167,6 +179,8 @@ class Forward:
         self.measure(site, x, light=kind in _LIGHT)
         op = call.op.name
         light = kind in _LIGHT
+        if op == "multi_head_attention_forward" and x.dim() == 3:
+            x = x.transpose(0, 1)  # the function works time first; samples are to lie on axis 0
         few = None if light and not rec.dear else numbers.sample(x)
         if kind in ("activation", "pool", "embedding"):
             rec.add("site", site, "zeros", numbers.zeros(few))  # type: ignore[arg-type]

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 from dataclasses import dataclass, field
 
 from .catalogue import Place
 from .mode import Mode
+
+_keys = itertools.count()  # a thread's own ident is used again once it has ended
 
 
 class Span:
@@ -29,6 +32,7 @@ class Frame:
     ignored: bool = False
     training: bool = True
     span: Span | None = None
+    mode: Mode | None = None  # put on for this call alone (a checkpoint's second forward)
     counts: dict[str, int] = field(default_factory=dict)
 
     def index(self, op: str) -> int:
@@ -45,7 +49,8 @@ class Thread(threading.local):
     """
 
     def __init__(self) -> None:
-        self.key = threading.get_ident()
+        super().__init__()
+        self.key = next(_keys)
         self.mode: Mode | None = None
         self.nested = False
         self.suspended: list[tuple[int, Mode]] = []

@@ -12,13 +12,16 @@ _KEY = "evenflow"
 
 
 class Label(NamedTuple):
-    """`site` is None for a view of a parameter; `primary` marks the node of the site's output."""
+    """`site` is None for a view of a parameter; `primary` marks the node of the site's output.
+
+    `generation` is the sampled step the node was made in, `armed` the one that hooked it.
+    """
 
     generation: int
     thread: int
     site: int | None
     primary: bool
-    armed: bool = False
+    armed: int = -1
 
 
 def label(node: Any, what: Label) -> None:
@@ -26,7 +29,7 @@ def label(node: Any, what: Label) -> None:
     node.metadata[_KEY] = what
 
 
-def read(node: Any, generation: int) -> Label | None:
-    """A node's label, if it was written in this sampled step."""
+def read(node: Any, oldest: int) -> Label | None:
+    """A node's label, if it was written in sampled step `oldest` or later."""
     found = node.metadata.get(_KEY)
-    return found if found is not None and found.generation == generation else None
+    return found if found is not None and found.generation >= oldest else None

@@ -34,6 +34,15 @@ from .units import Units
 _FAST_PATH = (nn.TransformerEncoder, nn.TransformerEncoderLayer, nn.MultiheadAttention)
 
 
+class _Made:
+    """What is needed to place the nodes of one sampled step that carry no label."""
+
+    def __init__(self) -> None:
+        self.sealed: dict[int, dict[int, int]] = {}  # thread -> sequence number -> site
+        self.spans: dict[int, list[Span]] = {}
+        self.outside = Span(Place("", ""), 0, 0)
+
+
 class Recorder:
     """Reads sampled steps. The session decides which steps those are.
 
@@ -57,15 +66,16 @@ class Recorder:
         self.probes = Probes(self)
         self.recording = False
         self.dear = True
-        self.generation = 0
+        self.generation = 0  # counts sampled steps
+        self.oldest = 0  # the oldest generation whose nodes are still known
         self.cost = 0.0
         self.scale: Scalar = 1.0
         self.modules_seen = False
         self._model = model
         self._thread = Thread()
         self._calls, self._again = Calls(), Calls()
-        self._spans: dict[int, list[Span]] = {}
-        self._sealed: dict[int, dict[int, int]] = {}
+        self._made = [_Made()]  # of this sampled step, and of the one right before
+        self._home = -1
         self._open: list[Any] = []
         self._modes: list[tuple[int, Mode]] = []
         if model is not None:
@@ -78,7 +88,7 @@ class Recorder:
         t = self._thread
         if t.generation != self.generation:
             t.reset(self.generation)
-            self._sealed[t.key] = t.sealed
+            self._made[0].sealed[t.key] = t.sealed
         return t
 
     @property
@@ -92,15 +102,19 @@ class Recorder:
 
     def sealed(self, thread: int, seq: int) -> int | None:
         """The site whose composite op made the node with this sequence number."""
-        inner = self._sealed.get(thread)
-        return None if inner is None else inner.get(seq)
+        for made in self._made:
+            site = made.sealed.get(thread, {}).get(seq)
+            if site is not None:
+                return site
+        return None
 
     def span(self, thread: int, seq: int) -> Span:
         """The innermost module call that was open when the node was made."""
-        for span in reversed(self._spans.get(thread, ())):
-            if span.opened <= seq < span.closed:
-                return span
-        return self._outside
+        for made in self._made:
+            for span in reversed(made.spans.get(thread, ())):
+                if span.opened <= seq < span.closed:
+                    return span
+        return self._made[0].outside
 
     def timed(self, call: Callable[..., Any], *args: Any) -> None:
         """Run one of our own reads inside somebody else's code: its time counts, its errors stay."""
@@ -112,25 +126,29 @@ class Recorder:
         self.cost += perf_counter() - start
 
     # -- one sampled step ---------------------------------------------------------------------
-    def arm(self, dear: bool) -> None:
-        """The next training forward is to be read."""
+    def arm(self, dear: bool, follows: bool = False) -> None:
+        """The next training forward is to be read.
+
+        `follows`: the step before was sampled too, so what was computed then and is used now (a
+        GAN's fakes, made before the discriminator's update) keeps its names.
+        """
         self.generation += 1
         self.recording, self.dear, self.cost = True, dear, 0.0
         self.slab = Slab()
         self.backward.reset()
         self.forward.inputs.clear()
-        self._spans.clear()
-        self._sealed.clear()
+        self._made = [_Made(), self._made[0]] if follows else [_Made()]
+        self.oldest = self.generation - follows
+        self._home = self.thread.key
         self._calls.reset()
         self._again.reset()
-        self._outside = Span(Place("", ""), 0, 0)
         if not self._open:
             self._open = [
                 register_module_forward_pre_hook(self._enter),
                 register_module_forward_hook(self._leave, always_call=True),
             ]
-        if not self.modules_seen and self.generation > 1:
-            self._mode_on()  # a script without modules: nothing else will tell us when it starts
+        if not self.modules_seen:
+            self._mode_on()  # perhaps a script without modules: nothing else tells when it starts
 
     def release(self) -> Slab:
         """The step's forward and backward are over; its slab, to which the update may add."""
@@ -166,7 +184,7 @@ class Recorder:
         self._calls.reset()
         self._again.reset()
         self.forward.inputs.clear()
-        self._outside.counts.clear()
+        self._made[0].outside.counts.clear()
         self.thread.outside.counts.clear()
 
     # -- module calls -------------------------------------------------------------------------
@@ -196,8 +214,12 @@ class Recorder:
             frame = Frame(Place("", ""), 0, opened, not self._wanted(module), module.training)
             if not frame.ignored:
                 frame.place = self.catalogue.add_root(module)
-                self.modules_seen = True
-                self._mode_on()
+                self.modules_seen |= thread.key == self._home
+                if self.recomputing:
+                    frame.mode = Mode(self.forward)
+                    put_on(frame.mode)
+                else:
+                    self._mode_on()
         if (
             thread.mode is not None
             and not thread.mode.paused
@@ -213,8 +235,8 @@ class Recorder:
                 frame.call = calls.next(frame.place)
             else:  # a wrapper and what it wraps share a place: one call, one set of counts
                 frame.call, frame.counts = stack[-1].call, stack[-1].counts
-            self._spans.setdefault(thread.key, []).append(Span(frame.place, frame.call, opened))
-            frame.span = self._spans[thread.key][-1]
+            frame.span = Span(frame.place, frame.call, opened)
+            self._made[0].spans.setdefault(thread.key, []).append(frame.span)
             if not stack and not self.recomputing:
                 self._data(frame, args)
         stack.append(frame)
@@ -239,7 +261,7 @@ class Recorder:
                     frame.place, t, "input", frame.index("input"), frame.call
                 )
                 if site is not None:
-                    self.forward.inputs[id(t)] = (t, site)
+                    self.forward.note_data(t, site)
 
     def _has_params(self, frame: Frame) -> bool:
         prefix = frame.place.root + "."
@@ -253,6 +275,8 @@ class Recorder:
             thread = self.thread
             if thread.stack:
                 frame = thread.stack.pop()
+                if frame.mode is not None:
+                    take_off(frame.mode)
                 if frame.span is not None:
                     frame.span.closed = torch._C._autograd._get_sequence_nr()
                     self.probes.see(module, frame, args)
@@ -271,7 +295,7 @@ class Recorder:
         if thread.mode is None:
             thread.mode = Mode(self.forward)
             alone = put_on(thread.mode)
-            thread.nested = not alone or self.recomputing
+            thread.nested = not alone
         thread.mode.paused = False
 
     def _mode_off(self) -> None:
