@@ -66,25 +66,25 @@ class VanishingGradient(Rule):
         yield from self._through_time(view)
 
     def _through_depth(self, view: View) -> Iterable[Finding]:
-        p = Profile(view)
-        if len(set(p.weights)) < 3:
+        p = Profile.of(view)
+        if len(p.layers) < 3:
             return
         known = ~np.isnan(p.fall) & (view.sound[:, None])
         with np.errstate(invalid="ignore"):
             bad = p.fall >= FALL
         # exact zeros are EF104's unless they lie behind gradients about to underflow
-        bad &= ~((p.gradient == 0) & ~p.underflowed)
+        bad &= ~(p.zero & ~p.underflowed)
         lasting = (view.time_share(bad, known) > 0.5) & (bad.sum(axis=0) >= 3)
-        ids = [i for i, h in zip(view.layers, lasting, strict=True) if h]
+        ids = [i for i, h in zip(p.layers, lasting, strict=True) if h]
         if not ids:
             return
-        j = view.layers.index(ids[0])
+        j = p.layers.index(ids[0])
         sizes = median(np.where(bad & np.isfinite(p.fall), p.fall, np.nan))[lasting]
-        still = holds_at_end(bad & (p.still | (p.gradient == 0)), p.known, 3) & lasting
+        still = holds_at_end(bad & (p.still | p.zero), p.known, 3) & lasting
         rows = np.flatnonzero(bad[:, j])
         first, last = view.at(int(rows[0])), view.at(int(rows[-1]))
         cause = losses_by_kind(view, ids[0])
-        severe = view.stuck or int(still.sum()) * 3 >= len(view.layers)
+        severe = view.stuck or int(still.sum()) * 3 >= len(p.layers)
         yield self.finding(
             Severity.error if severe else Severity.warning,
             sites=ids,
@@ -95,7 +95,7 @@ class VanishingGradient(Rule):
                 "update_ratio": float(median(p.update[view.late, j])),
                 "layers_affected": len(ids),
                 "layers_still": int(still.sum()),
-                "layers": len(view.layers),
+                "layers": len(p.layers),
                 "loss_left": view.loss.left,
             },
             threshold={"decades": FALL},

@@ -60,8 +60,8 @@ class ExplodingGradient(Rule):
             yield found
 
     def _structural(self, view: View) -> Finding | None:
-        p = Profile(view)
-        if len(set(p.weights)) < 3 or not view.harmed:
+        p = Profile.of(view)
+        if len(p.layers) < 3 or not view.harmed:
             return None
         grown = growth(p.delta)
         known = ~np.isnan(grown)
@@ -74,8 +74,8 @@ class ExplodingGradient(Rule):
             held = holds_at_end(bad, known, 3)
         if not held.any():
             return None
-        ids = [i for i, h in zip(view.layers, held, strict=True) if h]
-        j = view.layers.index(ids[0])
+        ids = [i for i, h in zip(p.layers, held, strict=True) if h]
+        j = p.layers.index(ids[0])
         row = first_of_last_spell(bad[:, j], known[:, j])
         size = float(largest(median(np.where(bad[:, held], grown[:, held], np.nan))))
         return self._say(view, ids, row, size, "EF602", {"layers_affected": len(ids)})

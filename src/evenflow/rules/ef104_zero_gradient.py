@@ -45,15 +45,14 @@ class ZeroGradient(Rule):
     def check(self, view: View) -> Iterable[Finding]:
         if view.converged and np.isfinite(view.loss.end) and view.loss.fallen > 0.5:
             return
-        p = Profile(view)
-        grads = np.where(view.sound[:, None], view.by_layer(view.param("grad")), np.nan)
-        known = ~np.isnan(grads)
-        bad = (grads == 0) & ~p.underflowed
+        p = Profile.of(view)
+        known = ~np.isnan(p.raw)
+        bad = p.zero & ~p.underflowed
         held = holds_at_end(bad, known, 3)
-        ids = [i for i, h in zip(view.layers, held, strict=True) if h]
+        ids = [i for i, h in zip(p.layers, held, strict=True) if h]
         if not ids:
             return
-        j = view.layers.index(ids[0])
+        j = p.layers.index(ids[0])
         row = first_of_last_spell(bad[:, j], known[:, j])
         cause, source = _cause(view, ids)
         if source >= 0 and source in ids:
@@ -67,7 +66,7 @@ class ZeroGradient(Rule):
             evidence={
                 "gradient": 0.0,
                 "layers_affected": len(ids),
-                "layers": len(view.layers),
+                "layers": len(p.layers),
                 "readings": float(bad[:, j].sum()),
                 "loss_left": view.loss.left,
             },

@@ -50,10 +50,10 @@ class ParalysedNetwork(Rule):
             return
         weak = REACH / float(np.clip(int(view.steps[-1]) if len(view.steps) else 0, 30, 1000))
         share = np.where(view.sound[:, None], view.site("saturated"), np.nan)
-        p = Profile(view)
+        p = Profile.of(view)
         inside = hidden(view)
         found: list[tuple[int, int, int, float, float]] = []
-        for column, layer in enumerate(view.layers):
+        for column, layer in enumerate(p.layers):
             for site in _activations_after(view, layer):
                 if not inside[site]:
                     continue

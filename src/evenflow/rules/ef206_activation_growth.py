@@ -56,6 +56,12 @@ class ActivationGrowth(Rule):
         inner[[s.id for s in view.sites if s.kind in kinds and s.id in view.trunk]] = True
         # the answer must be as large as the target is
         inner[[*view.predictions, *view.outputs]] = False
+        # what a saturated activation reads is EF201's: it cannot pass its size on
+        with np.errstate(invalid="ignore"):
+            full = view.recent("saturated") >= 0.5
+        for s in view.sites:
+            readers = view.consumers[s.id]
+            inner[s.id] &= not readers or not all(full[r] for r in readers)
         sizes = median(rms[:, list(view.data)]) if view.data else np.empty(0)
         sizes = sizes[np.isfinite(sizes) & (sizes > 0)]
         base = max(float(sizes.max()) if len(sizes) else 1.0, 1.0)

@@ -46,27 +46,25 @@ class StalledLayer(Rule):
     def check(self, view: View) -> Iterable[Finding]:
         if view.converged or len(view.layers) < 2:
             return
-        p = Profile(view)
-        columns = _first_columns(view)
-        if len(columns) < 2:
+        p = Profile.of(view)
+        if len(p.layers) < 2:
             return
-        update = p.update[:, columns]
+        update = p.update
         peers = median(update, axis=1)[:, None]
-        if len(columns) < 4:  # with few layers the median may be the stalled one itself
+        if len(p.layers) < 4:  # with few layers the median may be the stalled one itself
             peers = np.nanmax(np.where(np.isnan(update), -1.0, update), axis=1)[:, None]
         below = -decades(ratio(update, peers))
-        gradient = view.by_layer(view.param("grad"))[:, columns]
         known = ~np.isnan(update) & ~np.isnan(below)
         with np.errstate(invalid="ignore"):
-            bad = (below >= BELOW) & p.still[:, columns] & (gradient > 0)
-            bad &= ~(p.fall[:, columns] >= BELOW)  # the gradient itself faded: EF101
+            bad = (below >= BELOW) & p.still & (p.raw > 0)
+            bad &= ~(p.fall >= BELOW)  # the gradient itself faded: EF101
             bad &= np.nanmax(np.where(np.isnan(update), 0, update), axis=1)[:, None] > (
                 view.too_small
             )
         held = holds_at_end(bad, known, 3)
         if not held.any():
             return
-        ids = [view.layers[c] for c, h in zip(columns, held, strict=True) if h]
+        ids = [i for i, h in zip(p.layers, held, strict=True) if h]
         j = int(np.flatnonzero(held)[0])
         row, last = first_of_last_spell(bad[:, j], known[:, j]), view.at(view.ruin - 1)
         late = median(below[view.late, j])
@@ -91,14 +89,3 @@ class StalledLayer(Rule):
                 Link("end", "frozen", last, ids[0]),
             ),
         )
-
-
-def _first_columns(view: View) -> list[int]:
-    """One column of `layers` for each weight: a cell called often is one layer."""
-    seen: set[tuple[int, ...]] = set()
-    out = []
-    for c, i in enumerate(view.layers):
-        if view.weights[i] not in seen:
-            seen.add(view.weights[i])
-            out.append(c)
-    return out

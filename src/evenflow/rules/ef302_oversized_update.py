@@ -8,7 +8,7 @@ import numpy as np
 
 from ..schema import Finding, Link, Severity
 from .base import Rule
-from .ef301_stalled_layer import _first_columns
+from .profile import Profile
 from .series import Bools, earliest, largest, longest, median
 from .view import View
 
@@ -51,11 +51,10 @@ class OversizedUpdate(Rule):
     name = "oversized-update"
 
     def check(self, view: View) -> Iterable[Finding]:
-        columns = _first_columns(view)
-        if not columns or not view.sound.any():
+        if not view.sound.any():
             return
-        update = view.by_layer(view.relative_update)[:, columns]
-        update = np.where((view.sound[:, None]) & _grown_up(view)[None, columns], update, np.nan)
+        p = Profile.of(view)
+        update = np.where(_grown_up(view, p.layers)[None, :], p.update, np.nan)
         known = ~np.isnan(update)
         with np.errstate(invalid="ignore"):
             bad = update >= LARGE
@@ -66,7 +65,7 @@ class OversizedUpdate(Rule):
             return
         size = largest(update)
         order = sorted(np.flatnonzero(lasting), key=lambda c: -float(size[c]))
-        ids = [view.layers[columns[c]] for c in order]
+        ids = [p.layers[c] for c in order]
         c = int(order[0])
         worst = np.where(bad[:, c], update[:, c], np.nan)
         row = int(np.flatnonzero(bad[:, c])[0])
@@ -94,11 +93,11 @@ class OversizedUpdate(Rule):
         )
 
 
-def _grown_up(view: View) -> Bools:
+def _grown_up(view: View, layers: list[int]) -> Bools:
     """[L] layers whose weights did not start near zero."""
-    out = np.zeros(len(view.layers), dtype=np.bool_)
+    out = np.zeros(len(layers), dtype=np.bool_)
     first = earliest(view.param("weight"))
-    for c, i in enumerate(view.layers):
+    for c, i in enumerate(layers):
         shapes = [(view.run.params[w], float(first[w])) for w in view.weights[i]]
         # rms of the weight times sqrt(fan_in): norm / sqrt(fan_out)
         out[c] = all(norm / np.sqrt(max(p.shape[0], 1)) >= 0.1 for p, norm in shapes)

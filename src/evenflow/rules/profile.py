@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .series import Floats, decades, median, ratio
+from .series import Floats, decades, largest, median, ratio
 from .view import View
 
 #: Below this a float32 gradient is on the brink of underflow; zeros behind it are vanished.
@@ -14,31 +14,50 @@ BRINK = 1e-30
 class Profile:
     """Gradient, update and fall by layer.
 
+    A layer called often (a cell over time, tied weights) is one layer: its largest delta counts.
+
     Attributes:
-        weights: for each layer the ids of its weights.
+        layers: ids of the sites, the first call of each.
         update: [T, L] relative update of the layer's weights.
         gradient: [T, L] relative gradient.
+        raw: [T, L] norm of the gradient.
         delta: [T, L] 2-norm of the layer error.
         fall: [T, L] decades lost against the largest value of any layer nearer the loss; the
             larger of the gradient's and the error's. Inf where it is exactly zero.
-        known, still, underflowed: [T, L] was measured; updates too small; exactly zero next to
-            a layer on the brink of underflow.
+        known, still, zero, underflowed: [T, L] was measured; updates too small; the gradient is
+            exactly zero; and so next to a layer on the brink of underflow.
     """
+
+    @classmethod
+    def of(cls, view: View) -> Profile:
+        """The view's profile, worked out once."""
+        known = view.memo.get("profile")
+        if not isinstance(known, cls):
+            known = view.memo["profile"] = cls(view)
+        return known
 
     def __init__(self, view: View) -> None:
         sound = view.sound[:, None]
-        self.weights = [view.weights[i] for i in view.layers]
-        self.update = np.where(sound, view.by_layer(view.relative_update), np.nan)
-        self.gradient = np.where(sound, view.by_layer(view.relative_gradient), np.nan)
-        self.delta = np.where(sound, view.layer_delta, np.nan)
+        columns: dict[tuple[int, ...], list[int]] = {}
+        for c, i in enumerate(view.layers):
+            columns.setdefault(view.weights[i], []).append(c)
+        self.layers = [view.layers[cs[0]] for cs in columns.values()]
+        firsts = [cs[0] for cs in columns.values()]
+        self.update = np.where(sound, view.by_layer(view.relative_update)[:, firsts], np.nan)
+        self.gradient = np.where(sound, view.by_layer(view.relative_gradient)[:, firsts], np.nan)
+        self.raw = np.where(sound, view.by_layer(view.param("grad"))[:, firsts], np.nan)
+        delta = np.where(sound, view.layer_delta, np.nan)
+        called = [largest(delta[:, cs], axis=1) for cs in columns.values()]
+        self.delta = np.stack(called, axis=1) if called else np.empty_like(delta)
         fall_g, fall_d = fall(self.gradient), fall(self.delta)
         self.fall = np.fmax(fall_g, fall_d)
         self.known = ~np.isnan(self.update) & ~np.isnan(self.fall)
         with np.errstate(invalid="ignore"):
             self.still = self.update < view.too_small
             brink = (self.delta < BRINK) | (self.gradient < BRINK)
-            zero = (self.gradient == 0) & brink
-            nearly = brink & ~((self.gradient == 0) & (self.delta == 0))
+            self.zero = self.raw == 0
+            zero = self.zero & brink
+            nearly = brink & ~self.zero & (self.delta != 0)
         self.underflowed = zero & nearly.any(axis=1, keepdims=True)
 
 

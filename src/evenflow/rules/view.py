@@ -37,6 +37,7 @@ class View:
     def __init__(self, run: Run) -> None:
         self.run = run
         self.steps = np.asarray(run.steps, dtype=np.int64)
+        self.memo: dict[str, object] = {}  # analyses that several rules share
         self._matrices: dict[tuple[str, str], Floats] = {}
 
     # --- readings -------------------------------------------------------------------------------
