@@ -6,13 +6,13 @@ from collections.abc import Sequence
 
 from ..schema import Finding, Run
 from ..words import title
-from .markup import esc, tag
+from .markup import esc, prose, tag
 from .telling import chain, evidence, names, remedies, when
 
 #: Sites named one by one; the rest are behind a click, and past the last only counted.
 _FEW, _MOST = 6, 60
 #: Findings that are open at first sight.
-_OPEN = 3
+_OPEN = 1
 #: Findings shown at most; a judge gives one per code, but a file may hold anything.
 _CARDS = 100
 
@@ -43,7 +43,7 @@ def _card(run: Run, finding: Finding, number: int) -> str:
     inside = [_where(run, finding), _evidence(finding)]
     advice = remedies(finding)
     if advice:
-        items = "".join(tag("li", esc(text)) for text in advice)
+        items = "".join(tag("li", prose(text)) for text in advice)
         inside.append(tag("div", tag("h4", "What to do"), tag("ol", items), class_="advice"))
     details = tag(
         "details",
@@ -54,7 +54,7 @@ def _card(run: Run, finding: Finding, number: int) -> str:
     return tag(
         "article",
         head,
-        tag("p", esc(_without_chain(finding)), class_="message"),
+        tag("p", prose(_without_chain(finding)), class_="message"),
         _chain(run, finding),
         details,
         class_=f"card finding {kind}",

@@ -20,6 +20,14 @@ def latest(column: Floats | None) -> float:
     return float(column[known[-1]]) if len(known) else float("nan")
 
 
+def now(run: Run, site: int, metric: str) -> float:
+    """A site's last measured value; NaN if none was, infinite if it last held NaN or infinity."""
+    counts = {"rms": "nonfinite", "delta": "delta_nonfinite"}
+    if metric in counts and latest(run.site(site, counts[metric])) > 0:
+        return float("inf")
+    return latest(run.site(site, metric))
+
+
 def relative_updates(run: Run) -> dict[int, Floats]:
     """[T] of |w_after - w| / |w| over all parameters of a site, for each site that has some.
 

@@ -12,6 +12,11 @@ def esc(value: object) -> str:
     return _html.escape(str(value).encode("utf-8", "replace").decode(), quote=True)
 
 
+def prose(text: str) -> str:
+    """Escaped text whose numbers keep their unit on the same line."""
+    return esc(text).replace(" %", "&nbsp;%")
+
+
 def data(value: Any) -> str:
     """JSON for a `<script type="application/json">`: no "<" in it, so nothing ends it early."""
     text = json.dumps(value, separators=(",", ":"), allow_nan=False)

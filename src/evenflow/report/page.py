@@ -9,6 +9,7 @@ from importlib.resources import files
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from ..schema import Finding, Run
 from ..words import title
@@ -195,11 +196,15 @@ def _curve(run: Run) -> dict[str, Any]:
             keep |= {int(part[losses[part].argmin()]), int(part[losses[part].argmax()])}
         at = np.array(sorted(keep))
         steps, losses = steps[at], losses[at]
-    broken = run.curve_steps[~good]
-    if len(broken) > 200:
-        broken = broken[np.linspace(0, len(broken) - 1, 200).astype(int)]
     return {
         "steps": steps.tolist(),
         "losses": [float(f"{loss:.5g}") for loss in losses],
-        "broken": broken.tolist(),
+        "broken": _stretches(run.curve_steps, ~good),
     }
+
+
+def _stretches(steps: npt.NDArray[np.int64], bad: npt.NDArray[np.bool_]) -> list[list[int]]:
+    """First and last step of each stretch of losses that are not finite; the first 200."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], bad, [False]]).astype(np.int8)))
+    pairs = zip(edges[::2], edges[1::2] - 1, strict=True)
+    return [[int(steps[a]), int(steps[b])] for a, b in list(pairs)[:200]]

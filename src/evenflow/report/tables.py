@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
+from datetime import datetime, timezone
 from typing import Any
 
 from ..schema import Finding, Run
 from ..words import number, share
-from .layers import chosen, latest, named_sites, relative_updates, untrained
+from .layers import chosen, latest, named_sites, now, relative_updates, untrained
 from .markup import esc, tag
 from .telling import names
 
@@ -40,8 +41,8 @@ def layers_section(run: Run, findings: Sequence[Finding]) -> str:
         site = run.sites[i]
         cells = []
         for _, _, metric, form in _COLUMNS:
-            value = latest(run.site(i, metric) if metric else updates.get(i))
-            text = "" if math.isnan(value) else form(value)
+            value = now(run, i, metric) if metric else latest(updates.get(i))
+            text = "" if math.isnan(value) else "not finite" if math.isinf(value) else form(value)
             cells.append(tag("td", esc(text), data_v=None if not text else f"{value:.6g}"))
         shape = "×".join(map(str, site.shape))
         rows.append(
@@ -130,6 +131,8 @@ def run_section(run: Run) -> str:
             continue
         if key == "optimizers" and isinstance(value, list):
             value = "; ".join(_optimizer(item) for item in value[:8])
+        if key == "started" and isinstance(value, (int, float)) and 0 < value < 1e11:
+            value = f"{datetime.fromtimestamp(value, timezone.utc):%Y-%m-%d %H:%M:%S} UTC"
         shown = value if isinstance(value, str) else _detail(value)
         pairs.append((str(key)[:60], shown[:600]))
     if run.source != "measured":

@@ -9,9 +9,9 @@ import numpy as np
 from ..schema import Finding, Run, Severity, Site, verdict
 from ..words import advice, cause, decades, number, share, title
 from ..words.evidence import LABELS
-from .layers import cost, latest
+from .layers import cost, now
 
-#: The states a chain may end in, in words; codes and causes `words` knows by itself.
+#: Roles of a chain's links as its timeline heads them.
 _ROLES = {"cause": "cause", "event": "then", "end": "end"}
 
 
@@ -57,7 +57,7 @@ def facts(run: Run) -> list[tuple[str, str]]:
         out.append(("Weights", f"{sum(p.size for p in run.params):,}"))
     spent = cost(run)
     if spent is not None:
-        out.append(("Cost of watching", f"{share(spent)} of training time"))
+        out.append(("Cost of watching", f"{share(spent)} of time"))
     return out
 
 
@@ -117,9 +117,9 @@ def names(run: Run, sites: Sequence[Site]) -> list[str]:
 
 
 def profile(run: Run, sites: Sequence[Site]) -> list[float]:
-    """log10 of the latest rms of δ by site; -inf where it is exactly 0, NaN where unknown."""
+    """log10 of the latest rms of δ by site; -inf where it is 0, inf where it is not finite."""
     out = []
     for site in sites:
-        value = latest(run.site(site.id, "delta"))
+        value = now(run, site.id, "delta")
         out.append(float("-inf") if value == 0 else float(np.log10(value)))
     return out

@@ -47,7 +47,7 @@ function ticks(low, high, count) {
   const raw = (high - low) / Math.max(1, count);
   if (!(raw > 0)) return [low];
   const base = 10 ** Math.floor(Math.log10(raw));
-  const step = [1, 2, 5, 10].map((m) => m * base).find((s) => s >= raw * 0.999);
+  const step = [1, 2, 5, 10].map((m) => m * base).find((s) => s >= raw * 0.75);
   const out = [];
   for (let x = Math.ceil(low / step - 1e-9) * step; x <= high + step * 1e-9; x += step) {
     out.push(Math.abs(x) < step * 1e-9 ? 0 : x);
@@ -90,6 +90,8 @@ function fitted(node, redraw) {
   let last = 0;
   new ResizeObserver(() => {
     const width = Math.floor(node.clientWidth);
-    if (width && width !== last) redraw((last = width));
+    if (!width || width === last) return;
+    last = width;
+    requestAnimationFrame(() => redraw(width));
   }).observe(node);
 }

@@ -22,8 +22,8 @@ function curveChart(root) {
   root.append(bar, plot, live);
   const tip = tooltip(plot);
   const height = 250, left = 62, right = 14, above = 34, below = 28;
-  const last = Math.max(steps[steps.length - 1], broken.length ? broken[broken.length - 1] : 0);
-  const first = Math.min(steps[0], broken.length ? broken[0] : Infinity);
+  const last = Math.max(steps[steps.length - 1], broken.length ? broken[broken.length - 1][1] : 0);
+  const first = Math.min(steps[0], broken.length ? broken[0][0] : Infinity);
   const x = (step) => left + ((step - first) / Math.max(1, last - first)) * (width - left - right);
   const scale = (loss) => (log ? Math.log10(loss) : loss);
   let low = 0, high = 1;
@@ -55,19 +55,21 @@ function curveChart(root) {
       draw(svg, "text", { x: x(step), y: height - 8, "text-anchor": "middle" }, whole(step));
     }
     draw(svg, "text", { x: left, y: 12 }, "loss by step");
-    broken.forEach((step) => draw(svg, "rect", { class: "broken", x: x(step) - 1, y: above,
-      width: 2, height: height - above - below, opacity: 0.25 }));
+    for (const [from, to] of broken) {
+      draw(svg, "rect", { class: "broken", x: x(from) - 1, y: above, width: x(to) - x(from) + 2,
+        height: height - above - below, opacity: 0.16 });
+    }
     flags();
     let path = "", next = 0;
     steps.forEach((step, i) => {
-      while (next < broken.length && broken[next] < step) next += 1;
-      const cut = i === 0 || (next > 0 && broken[next - 1] > steps[i - 1]);
+      while (next < broken.length && broken[next][0] < step) next += 1;
+      const cut = i === 0 || (next > 0 && broken[next - 1][0] > steps[i - 1]);
       path += `${cut ? "M" : "L"}${x(step).toFixed(1)} ${y(losses[i]).toFixed(1)}`;
     });
     draw(svg, "path", { class: "line", d: path });
     cross = draw(svg, "circle", { class: "dot", r: 4, visibility: "hidden" });
     if (broken.length) {
-      draw(svg, "text", { x: x(broken[0]) + 5, y: height - below - 6 }, "NaN or infinity");
+      draw(svg, "text", { x: x(broken[0][0]) + 6, y: height - below - 6 }, "NaN or infinity");
     }
   }
 
@@ -78,13 +80,13 @@ function curveChart(root) {
     for (const onset of [...DATA.onsets].sort((a, b) => a.step - b.step)) {
       const spot = x(clamp(onset.step, first, last));
       const group = groups[groups.length - 1];
-      if (group && spot - group.spot < 74) group.all.push(onset);
+      if (group && spot - group.spot < 80) group.all.push(onset);
       else groups.push({ spot, all: [onset] });
     }
     for (const { spot, all } of groups) {
       const worst = all.reduce((a, b) => (rank[b.severity] > rank[a.severity] ? b : a));
       const text = all.length > 1 ? `${worst.code} +${all.length - 1}` : worst.code;
-      const wide = 12 + 6.6 * text.length;
+      const wide = 12 + 7.3 * text.length;
       const from = clamp(spot, left, width - wide - 2);
       const told = all.map((o) => `${o.code} ${o.title} from step ${whole(o.step)}`).join("; ");
       const link = draw(svg, "a", { class: `onset ${worst.severity}`, href: worst.at,

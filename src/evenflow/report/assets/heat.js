@@ -38,6 +38,15 @@ function decode(grid, columns) {
   };
 }
 
+/* The last column with a number in at least half its rows: where a profile still says something. */
+function lastSound(grid, columns) {
+  for (let k = columns - 1; k > 0; k -= 1) {
+    const sound = grid.rows.filter((_, r) => grid.at(r, k) <= ZERO).length;
+    if (2 * sound >= grid.rows.length) return k;
+  }
+  return columns - 1;
+}
+
 function heatChart(root) {
   const steps = DATA.steps;
   const grids = DATA.grids.map((grid) => decode(grid, steps.length));
@@ -45,7 +54,7 @@ function heatChart(root) {
     root.append(el("p", { class: "quiet" }, "No layer was measured."));
     return;
   }
-  let grid = grids[0], width = 0, step = steps.length - 1, row = -1, parts;
+  let grid = grids[0], width = 0, step = lastSound(grids[0], steps.length), row = -1, parts;
   const bar = el("div", { class: "bar" });
   const legend = el("div", { class: "legend" });
   bar.append(choice("heat-kind", "What the map shows",
@@ -57,7 +66,8 @@ function heatChart(root) {
     id: "heat-step", "aria-label": "Step whose profile is drawn" });
   const output = el("output", { for: "heat-step" });
   const note = el("p", { class: "quiet" });
-  root.append(bar, plot, el("div", { class: "slide" }, output, range), note, live);
+  const slide = el("div", { class: "slide" }, output, range);
+  root.append(bar, plot, slide, note, live);
   const tip = tooltip(plot);
   const canvas = el("canvas", { "aria-hidden": "true" });
 
@@ -66,7 +76,8 @@ function heatChart(root) {
   function measure() {
     const rows = grid.rows.length;
     const wide = width > 700;
-    const left = Math.round(clamp(width * 0.24, 84, 190));
+    const longest = Math.max(...grid.rows.map((_, r) => label(r).length));
+    const left = Math.round(clamp(14 + 6.35 * longest, 60, clamp(width * 0.24, 84, 190)));
     const side = wide ? Math.round(clamp(width * 0.22, 160, 240)) : Math.round(width * 0.24);
     const high = clamp(rows * 14, 120, 520);
     return { rows, left, side, high, above: 22, wide: width - left - side - 26, each: high / rows };
@@ -92,6 +103,7 @@ function heatChart(root) {
       }
     }
     brush.putImageData(image, 0, 0);
+    slide.style.gridTemplateColumns = `${m.left - 8}px ${m.wide + 8}px 1fr`;
     const svg = draw(plot, "svg", { width, height: m.above + m.high + 40 });
     plot.prepend(canvas);
     axes(svg, m);
@@ -169,6 +181,9 @@ function heatChart(root) {
         grid.log ? `1e${mark}` : `${Math.round(100 * mark)} %`);
     }
     draw(g, "text", { class: "head", x: left, y: 12 }, `at step ${whole(steps[step])}`);
+    if (step !== 0 && m.side > 150) {
+      draw(g, "text", { x: right, y: 12, "text-anchor": "end" }, `dashed: step ${steps[0]}`);
+    }
     const trace = (k) => {
       let path = "", pen = "M";
       for (let r = 0; r < m.rows; r += 1) {
