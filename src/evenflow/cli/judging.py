@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import math
 import shlex
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from .plan import Plan
 from .runs import CannotJudge, find_run, load_run
@@ -33,7 +32,7 @@ def check_run(
     except (CannotJudge, ValueError) as error:
         return _refuse("check", error)
     if as_json:
-        print(as_text(path, findings, run))
+        print(as_text(run, findings))
     else:
         from .. import report
 
@@ -65,21 +64,18 @@ def report_run(
     return 0
 
 
-def tell_run(path: Path, plan: Plan) -> None:
-    """What `evenflow run` says when the script has ended."""
-    if not path.exists():
-        if not plan.quiet:
-            print(f"evenflow: {NO_READINGS}.", file=sys.stderr)
-        return
+def tell_run(path: Path, plan: Plan, whole: bool = True) -> None:
+    """What `evenflow run` says when the script has ended; `whole` if it was watched to its end."""
     run, findings = _judged(path, plan.select, plan.ignore)
     if plan.json == "-":
-        print(as_text(path, findings, run))
+        print(as_text(run, findings))
     elif plan.json:
-        _write(Path(plan.json), as_text(path, findings, run) + "\n", "run --json")
+        _write(Path(plan.json), as_text(run, findings) + "\n", "run --json")
     if plan.quiet:
         return
     if not len(run.steps):
-        print(f"evenflow: {NO_READINGS}.", file=sys.stderr)
+        own = "" if whole else "; if the script opened a watch of its own, judge that run's file"
+        print(f"evenflow: {NO_READINGS}{own}.", file=sys.stderr)
         return
     from .. import report
 
@@ -88,19 +84,11 @@ def tell_run(path: Path, plan: Plan) -> None:
     next_command(console, "report", path, plan.folder)
 
 
-def as_text(path: Path, findings: Sequence[Finding], run: Run) -> str:
-    """The JSON of `--json`: plain values, and the names of the sites that findings speak of."""
-    from ..schema import verdict
+def as_text(run: Run, findings: Sequence[Finding]) -> str:
+    """What `--json` prints."""
+    from .. import report
 
-    sites = {str(s): run.sites[s].name for f in findings for s in f.sites if s < len(run.sites)}
-    page = {
-        "schema": 1,
-        "run": str(path),
-        "verdict": verdict(findings),
-        "findings": [_finite(f.as_dict()) for f in findings],
-        "sites": sites,
-    }
-    return json.dumps(page, indent=2, allow_nan=False, ensure_ascii=False)
+    return json.dumps(report.as_json(run, findings), indent=2, allow_nan=False, ensure_ascii=False)
 
 
 def stderr() -> Console:
@@ -156,14 +144,3 @@ def _write(path: Path, text: str, command: str) -> bool:
         )
         return False
     return True
-
-
-def _finite(value: Any) -> Any:
-    """JSON has no NaN nor infinity: they become strings that `float` reads back."""
-    if isinstance(value, float) and not math.isfinite(value):
-        return str(value)
-    if isinstance(value, Mapping):
-        return {k: _finite(v) for k, v in value.items()}
-    if isinstance(value, list):
-        return [_finite(v) for v in value]
-    return value

@@ -33,7 +33,7 @@ def launch(plan: Plan) -> int:
             raise error
         return 0
     code = _tell(error)
-    _wait_for_threads_then(vigil)
+    _end(vigil, error)
     if isinstance(error, KeyboardInterrupt):
         # Raised again so that Python ends by SIGINT, as it would have: the shell sees 130 and
         # stops its loop. The traceback has been shown.
@@ -85,13 +85,13 @@ def _flush() -> None:
             pass
 
 
-def _wait_for_threads_then(vigil: Vigil) -> None:
+def _end(vigil: Vigil, error: BaseException | None) -> None:
     """End the watch, after the script's own threads if it left any: one of them may train."""
     others = [t for t in threading.enumerate() if not t.daemon and t is not threading.main_thread()]
-    if not others or threading.current_thread() is not threading.main_thread():
-        vigil.end()
+    if not others:
+        vigil.end(error)
         return
     import atexit
 
     # Not joined here: a thread pool's idle workers end only when the interpreter does.
-    atexit.register(vigil.end)
+    atexit.register(vigil.end, error)

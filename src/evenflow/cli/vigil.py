@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import traceback
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,7 @@ class Vigil:
             import evenflow
 
             self.watch = evenflow.watch(
-                run=self.plan.out,
+                run=self.plan.out or self._module_file(),
                 every=self.plan.every,
                 budget=self.plan.budget,
                 on_nonfinite=self.plan.on_nonfinite,
@@ -43,8 +44,20 @@ class Vigil:
         except Exception as error:
             self._say_failed("could not watch", error)
 
-    def end(self) -> None:
-        """Close the run file and say what was found."""
+    def _module_file(self) -> Path | None:
+        """A run file named after the module: its script's name is __main__ for every package."""
+        if not self.plan.module:
+            return None
+        from ..session.watching import default_path
+
+        sys.argv[0], name = f"{self.plan.target}.py", sys.argv[0]
+        try:
+            return default_path()
+        finally:
+            sys.argv[0] = name
+
+    def end(self, error: BaseException | None = None) -> None:
+        """Close the run file, with what ended the script, and say what was found."""
         if self.disabled or os.getpid() != self.pid:
             return
         if self.watch is None:
@@ -54,23 +67,37 @@ class Vigil:
         path = sys.path
         sys.path = list(self.ours)
         try:
-            self.watch.close()
-            from .judging import tell_run
-
-            tell_run(Path(self.watch.path), self.plan)
-        except Exception as error:
-            self._say_failed("could not judge the run", error)
+            with warnings.catch_warnings():
+                if not _strict():
+                    warnings.simplefilter("ignore")  # ours, not the script's
+                self._tell(error)
+        except Exception as e:
+            self._say_failed("could not judge the run", e)
         finally:
             sys.path = path
 
+    def _tell(self, error: BaseException | None) -> None:
+        from .judging import tell_run
+
+        mine = self.watch.active
+        if error is None or isinstance(error, SystemExit):
+            self.watch.close()
+        else:
+            self.watch.__exit__(type(error), error, None)
+        tell_run(Path(self.watch.path), self.plan, whole=mine)
+
     def _say_failed(self, what: str, error: Exception) -> None:
         self.failed = True
-        if os.environ.get("EVENFLOW_STRICT") == "1":
+        if _strict():
             traceback.print_exception(error, file=_err())
         print(
             f"evenflow: {what} ({type(error).__name__}: {error}); the script itself is untouched.",
             file=_err(),
         )
+
+
+def _strict() -> bool:
+    return os.environ.get("EVENFLOW_STRICT", "") not in ("", "0")
 
 
 def _err() -> Any:
