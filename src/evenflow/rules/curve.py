@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .data import target_of, typical
 from .series import Floats
 from .view import View
 
@@ -35,8 +36,7 @@ def goal(view: View) -> Goal:
     stuck one does too) lies near it: a summed, weighted or composed loss has another scale. A
     start below it is believed as well: training went on from a good state.
     """
-    loss = view.loss
-    guess, start, end = loss.chance, first_loss(view), loss.end
+    guess, start, end = guessing(view), first_loss(view), view.loss.end
     if np.isfinite(guess) and guess > 0 and np.isfinite(end):
         base = max(guess, _uncentred(view))
         if start <= CREDIBLE * base or 0.9 <= end / guess <= 1.1:
@@ -65,16 +65,48 @@ def before_training(view: View) -> float:
     return max(first_loss(view), aim.scale) if aim.known else first_loss(view)
 
 
+def guessing(view: View) -> float:
+    """Loss of the best constant guess; NaN where it cannot be told from the loss function.
+
+    log K for classes and the target's variance for a squared error (as `View` has them); for
+    an absolute error sqrt(2 / pi) of the target's deviation, for a Huber error the lesser of
+    half the variance and that (both exact for a normal target).
+    """
+    known = view.loss.chance
+    if np.isfinite(known):
+        return known
+    for i in view.losses:
+        op, t = view.sites[i].op, target_of(view, i)
+        if t < 0:
+            continue
+        std = typical(view, t, "std")
+        far = np.sqrt(2 / np.pi) * std
+        if op in ("mse_loss", "mse"):
+            return float(std**2)
+        if op == "l1_loss":
+            return float(far)
+        if op in ("smooth_l1_loss", "huber_loss"):
+            return float(min(far, std**2 / 2))
+    return float("nan")
+
+
 def _uncentred(view: View) -> float:
     """Mean square of a squared error's target: what an untrained network near 0 loses; or 0."""
     for i in view.losses:
-        if view.sites[i].op in ("mse_loss", "mse"):
-            for p in view.parents(i):
-                if p in view.targets:
-                    mean, std = view.recent("mean")[p], view.recent("std")[p]
-                    if np.isfinite(mean) and np.isfinite(std):
-                        return float(mean**2 + std**2)
+        t = target_of(view, i)
+        if view.sites[i].op in ("mse_loss", "mse") and t >= 0:
+            mean, std = typical(view, t, "mean"), typical(view, t, "std")
+            if np.isfinite(mean) and np.isfinite(std):
+                return float(mean**2 + std**2)
     return 0.0
+
+
+def harmed(view: View) -> bool:
+    """Whether the training came to grief: it ended in NaN, or hardly anything was won."""
+    if view.ruined:
+        return True
+    aim = goal(view)
+    return bool(not view.adversarial and (aim.left >= 0.9 or view.loss.fallen < 0.05))
 
 
 def recent_fall(y: Floats, part: float = 0.6) -> float:
@@ -203,16 +235,16 @@ def full_batch(view: View) -> bool:
 
     Then the curve holds no noise of sampling, and every rise is the optimizer's.
     """
-    ids = [*view.data, *view.targets]
     told = False
-    for i in ids:
+    for i in (*view.data, *view.targets):
+        sizes = [view.site(m)[:, i] for m in ("rms", "std", "absmax")]
+        size = max((float(s[np.isfinite(s)].max(initial=0.0)) for s in sizes), default=0.0)
         for metric in ("rms", "mean", "std"):
             column = view.site(metric)[:, i]
             seen = column[np.isfinite(column)]
             if len(seen) < 3:
                 continue
-            spread = float(seen.max() - seen.min())
-            if spread > 1e-5 * float(np.abs(seen).max()):
+            if float(seen.max() - seen.min()) > 1e-5 * size:
                 return False
             told = True
     return told

@@ -1,10 +1,9 @@
-"""What the network is fed: who reads the data first, and whether training suffered. Pure."""
+"""What the network is fed, who reads it first, and what it is held against. Pure functions."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from .curve import goal
 from .series import earliest, median
 from .view import View
 
@@ -49,9 +48,26 @@ def first(view: View, id: int, metric: str) -> float:
     return float(earliest(view.site(metric)[:, id]))
 
 
-def harmed(view: View) -> bool:
-    """Whether the training came to grief: it ended in NaN, or hardly anything was won."""
-    if view.ruined:
-        return True
-    aim = goal(view)
-    return bool(not view.adversarial and (aim.left >= 0.9 or view.loss.fallen < 0.05))
+def target_of(view: View, loss: int) -> int:
+    """The target a loss function was given: one of its inputs, or the one seen beside it; or -1.
+
+    A target that is found beside several loss functions belongs to none of them for sure.
+    """
+    direct = [p for p in view.parents(loss) if p in view.targets]
+    if direct:
+        return direct[0]
+    place = _place(view, loss)
+    beside = [t for t in view.targets if _place(view, t) == place]
+    rivals = [i for i in view.losses if _place(view, i) == place]
+    return beside[0] if len(beside) == 1 and len(rivals) == 1 else -1
+
+
+def prediction_of(view: View, loss: int) -> int:
+    """The site whose output a loss function was given; -1 if it is not a computed one."""
+    parents = [p for p in view.parents(loss)[:1] if p not in view.targets]
+    return parents[0] if parents else -1
+
+
+def _place(view: View, id: int) -> tuple[str, str, int, int]:
+    s = view.sites[id]
+    return s.root, s.path, s.index, s.call

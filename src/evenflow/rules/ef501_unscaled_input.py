@@ -8,7 +8,8 @@ import numpy as np
 
 from ..schema import Finding, Link, Severity
 from .base import Rule
-from .data import first, harmed, readers, typical
+from .curve import harmed
+from .data import first, readers, typical
 from .ef502_outlier_input import FAR
 from .series import earliest, median
 from .view import View
@@ -17,6 +18,9 @@ from .view import View
 LARGE = 20.0
 #: What the first layer then puts out; a start fit for the data gives about 1.
 OUTPUT = 3.0
+#: The same for the state of a recurrent layer, which lies between -1 and 1; data of unit size
+#: give 0.1 to 0.3 at the start.
+STATE = 0.5
 #: Root mean square of all values, below which the biases outweigh the data.
 SMALL = 0.01
 #: Largest over smallest feature (5th percentile), for data without exact zeros.
@@ -42,7 +46,8 @@ class UnscaledInput(Rule):
     outlier (EF502) are passed over. Nothing measured: nothing said.
 
     ## Threshold
-    Largest feature above 20 while the first layer puts out more than 3; or all values together
+    Largest feature above 20 while the first layer puts out more than 3 (a recurrent one: has
+    a state above 0.5); or all values together
     below 0.01; or features a factor of 1000 apart, in data without exact zeros. Raw pixels of
     0..16 and sums of a few units pass. Error where training came to grief, warning otherwise.
     Calibrated on the calibration half of the zoo (raw wine 750, raw tumours 880; LeCun et al.,
@@ -68,10 +73,10 @@ class UnscaledInput(Rule):
                 continue
             low, rms = typical(view, i, "feature_low"), typical(view, i, "rms")
             out = max((first(view, r, "rms") for r in into), default=float("nan"))
-            affine = any(view.sites[r].kind == "affine" for r in into)
+            needed = min(OUTPUT if view.sites[r].kind != "recurrent" else STATE for r in into)
             evidence = {"feature_high": high, "feature_low": low, "scale": rms, "first_output": out}
-            if high > LARGE and not (affine and out < OUTPUT):
-                limit = {"feature_high": LARGE, "first_output": OUTPUT}
+            if high > LARGE and out > needed:
+                limit = {"feature_high": LARGE, "first_output": needed}
             elif 0 < high < 3 * SMALL and rms < SMALL:
                 limit = {"scale": SMALL}
             elif low > 0 and high / low > APART and typical(view, i, "zeros") < 0.01:

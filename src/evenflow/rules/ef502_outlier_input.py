@@ -8,7 +8,8 @@ import numpy as np
 
 from ..schema import Finding, Link, Severity
 from .base import Rule
-from .data import harmed, readers, typical
+from .curve import harmed
+from .data import readers, typical
 from .view import View
 
 #: Distance from the feature's median over its size without that value. Standardised digits with

@@ -8,7 +8,8 @@ import numpy as np
 
 from ..schema import Finding, Link, Severity
 from .base import Rule
-from .data import first, harmed, typical
+from .curve import harmed
+from .data import first, prediction_of, target_of, typical
 from .view import View
 
 #: Losses of a difference between output and target.
@@ -50,11 +51,11 @@ class UnscaledTarget(Rule):
     def check(self, view: View) -> Iterable[Finding]:
         told: set[int] = set()
         for loss in view.losses:
-            parents = view.parents(loss)
-            targets = [p for p in parents if p in view.targets and p not in told]
-            if view.sites[loss].op not in DIFFERENCES or not targets or parents[0] in targets:
+            target, prediction = target_of(view, loss), prediction_of(view, loss)
+            if view.sites[loss].op not in DIFFERENCES or min(target, prediction) < 0:
                 continue
-            target, prediction = targets[0], parents[0]
+            if target in told:
+                continue
             told.add(target)
             size = _rms(view, target)
             said = first(view, prediction, "rms")

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..schema import Finding, Link, Severity
 from .base import Rule
-from .data import typical
+from .data import prediction_of, target_of, typical
 from .view import View
 
 #: Losses that take raw scores and normalise them themselves.
@@ -75,16 +75,14 @@ class DoubleSoftmax(Rule):
     def check(self, view: View) -> Iterable[Finding]:
         told: set[tuple[int, str]] = set()
         for loss in view.losses:
-            parents = view.parents(loss)
-            if not parents or parents[0] in view.targets:
+            prediction, op = prediction_of(view, loss), view.sites[loss].op
+            if prediction < 0:
                 continue
-            prediction = _source(view, parents[0])
-            targets = [p for p in parents if p in view.targets]
-            op = view.sites[loss].op
+            prediction = _source(view, prediction)
             if (prediction, op) in told:
                 continue
             told.add((prediction, op))
-            for m in _judge(view, op, prediction, targets[0] if targets else -1):
+            for m in _judge(view, op, prediction, target_of(view, loss)):
                 yield self.finding(
                     m.severity,
                     sites=(m.site, loss),

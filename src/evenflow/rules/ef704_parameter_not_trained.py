@@ -28,7 +28,8 @@ class ParameterNotTrained(Rule):
     Parameters with `requires_grad` that sites on the way to the loss read, and that no optimizer
     holds while others are held, and whose weights did not change; and parameters an optimizer
     holds for which no gradient was seen at any of its sampled steps (at least 3), while others
-    of the same optimizer had one. Frozen parameters (`requires_grad=False`) are meant to stand
+    of the same optimizer had one; and linear layers whose weights no module and no optimizer
+    knows. Frozen parameters (`requires_grad=False`) are meant to stand
     still. Gradients that are there and exactly zero are EF104.
 
     ## Threshold
@@ -49,6 +50,7 @@ class ParameterNotTrained(Rule):
         if not any(p.trainable and p.optimizer >= 0 for p in params) or not len(view.steps):
             return
         yield from self._held_by_none(view)
+        yield from self._unknown(view)
         yield from self._without_gradient(view)
 
     def _held_by_none(self, view: View) -> Iterable[Finding]:
@@ -66,6 +68,30 @@ class ParameterNotTrained(Rule):
             group = [p for p in out if (used[p.name] in whole) == apart]
             if group:
                 yield self._finding(view, group, 1.0, Severity.info if apart else None)
+
+    def _unknown(self, view: View) -> Iterable[Finding]:
+        """Layers whose weights no module has: `nn.Linear` objects in a plain list."""
+        sites = [
+            s.id
+            for s in view.sites
+            if s.id in view.trunk
+            and s.op in ("linear", "matmul")
+            and s.kind == "affine"
+            and not s.params
+            and len(s.inputs) == 1  # weights that were computed come in as a second input
+        ]
+        if not sites:
+            return
+        layers = sum(s.kind == "affine" and s.id in view.trunk for s in view.sites)
+        yield self.finding(
+            Severity.error if len(sites) >= MOST * layers else Severity.warning,
+            sites=sites,
+            first=view.at(0),
+            last=view.at(-1),
+            evidence={"layers_unknown": float(len(sites)), "layers": float(layers)},
+            threshold={"layers_unknown": 1.0},
+            chain=(Link("cause", self.code, None, sites[0]),),
+        )
 
     def _without_gradient(self, view: View) -> Iterable[Finding]:
         whose = view.step("optimizer")
