@@ -20,18 +20,22 @@ if TYPE_CHECKING:
 _STYLE = {Severity.error: "bold red", Severity.warning: "bold yellow", Severity.info: "bold blue"}
 _BARS = "▁▂▃▄▅▆▇█"
 _ASCII = "12345678"
+_PLAIN = str.maketrans("→·×…–−δΔ", ">,x.--dD")
 #: More findings are counted, not told: the page has them all.
 _MOST = 8
 
 
 def text(run: Run, findings: Sequence[Finding], console: Console) -> None:
     """Print the report; plain where the console is not a terminal."""
-    from rich.padding import Padding
     from rich.text import Text
 
     def line(content: Text | str, indent: int = 0) -> None:
         body = content if isinstance(content, Text) else Text(content)
-        console.print(Padding(body, (0, 0, 0, indent), expand=False), highlight=False)
+        body.plain = writable(body.plain, console.encoding)
+        for row in body.wrap(console, console.width - indent) or [Text()]:
+            row.rstrip()
+            row.pad_left(indent)
+            console.print(row, highlight=False, soft_wrap=True)
 
     spoken = sorted(worded(findings, run), key=lambda f: -f.severity)
     word, said = headline(run, spoken)
@@ -66,15 +70,21 @@ def text(run: Run, findings: Sequence[Finding], console: Console) -> None:
     if shown:
         line("")
         for row in shown:
+            row = writable(row, console.encoding)
             console.print(Text(row), highlight=False, no_wrap=True, overflow="crop")
 
 
-def _unicode(console: Console) -> bool:
+def writable(text: str, encoding: str) -> str:
+    """The same text, as long as before, in characters the terminal can take."""
     try:
-        _BARS.encode(console.encoding)
-    except (UnicodeEncodeError, LookupError):
-        return False
-    return True
+        text.encode(encoding)
+    except UnicodeEncodeError:
+        return text.translate(_PLAIN).encode(encoding, "replace").decode(encoding)
+    return text
+
+
+def _unicode(console: Console) -> bool:
+    return writable(_BARS, console.encoding) == _BARS
 
 
 def strip(run: Run, unicode: bool, width: int) -> list[str]:

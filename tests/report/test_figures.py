@@ -1,0 +1,108 @@
+"""The figures both reports share."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from evenflow.report.grids import BROKEN, MISSING, TOP, ZERO, encode, pick_steps
+from evenflow.report.layers import chosen, cost, latest, now, relative_updates
+from evenflow.schema import Channel, Event, Parameter, Site
+
+from .runs import chain, empty, finding
+
+
+def test_latest_skips_what_was_not_measured() -> None:
+    assert latest(np.array([1.0, 2.0, np.nan])) == 2.0
+    assert np.isnan(latest(np.array([np.nan])))
+    assert np.isnan(latest(None))
+
+
+def test_now_does_not_show_an_old_value_for_a_layer_that_went_to_nan() -> None:
+    columns = {
+        Channel("site", 0, "rms"): np.array([1.0, np.nan]),
+        Channel("site", 0, "nonfinite"): np.array([0.0, 3.0]),
+    }
+    run = empty(steps=np.arange(2), columns=columns)
+    assert now(run, 0, "rms") == np.inf
+
+
+def test_relative_update_joins_a_layers_parameters_and_minds_whose_step_it_was() -> None:
+    sites = (Site(0, "G", "", "linear", "affine", params=("w", "b")),)
+    params = (Parameter(0, "w", (2,), optimizer=1), Parameter(1, "b", (2,), optimizer=1))
+    columns = {
+        Channel("param", 0, "weight"): np.array([3.0, 3.0, 0.0]),
+        Channel("param", 1, "weight"): np.array([4.0, 4.0, 0.0]),
+        Channel("param", 0, "update"): np.array([0.3, 0.0, 1.0]),
+        Channel("param", 1, "update"): np.array([0.4, 0.0, 1.0]),
+        Channel("step", 0, "optimizer"): np.array([1.0, 0.0, 1.0]),
+    }
+    run = empty(sites=sites, params=params, steps=np.arange(3), columns=columns)
+    np.testing.assert_allclose(relative_updates(run)[0], [0.1, np.nan, np.nan])
+    assert relative_updates(empty(sites=sites)) == {}
+
+
+def test_cost_is_time_lost_over_time_that_training_took() -> None:
+    columns = {
+        Channel("step", 0, "cost"): np.array([0.5, 0.5]),
+        Channel("step", 0, "wall"): np.array([2.0, 2.5]),
+        Channel("step", 0, "bare"): np.array([1.0, 1.0]),
+    }
+    run = empty(steps=np.array([0, 50]), columns=columns, curve_steps=np.arange(100))
+    assert cost(run) == pytest.approx(2.5 / 100)
+    thinned = empty(
+        steps=np.array([0, 50]),
+        columns=columns,
+        curve_steps=np.arange(100),
+        events=(Event("thinned", 9, {"readings": 2}),),
+    )
+    assert cost(thinned) == pytest.approx(2 * 2.5 / 100)
+    assert cost(empty()) is None
+
+
+@given(
+    st.integers(0, 300),
+    st.lists(st.integers(0, 400), max_size=50),
+    st.integers(1, 60),
+)
+def test_chosen_rows_are_in_order_few_and_prefer_what_findings_name(
+    count: int, named: list[int], most: int
+) -> None:
+    ids = list(range(0, 2 * count, 2))
+    kept = chosen(ids, named, most)
+    assert kept == sorted(set(kept))
+    assert set(kept) <= set(ids)
+    assert len(kept) == min(count, most)
+    first = [i for i in dict.fromkeys(named) if i in set(ids)][: most // 2]
+    assert set(first) <= set(kept)
+
+
+@given(st.lists(st.floats(0, 1e300), min_size=1, max_size=30), st.booleans())
+def test_codes_tell_values_apart_from_zero_broken_and_missing(
+    values: list[float], log: bool
+) -> None:
+    values = values if log else [min(value, 1.0) for value in values]
+    row = np.array([[*values, np.nan, np.inf]])
+    broken = np.isinf(row)
+    codes, low, high = encode(row, broken, log)
+    assert codes[0, -2:].tolist() == [MISSING, BROKEN]
+    span = max(high - low, 1e-9)
+    for value, code in zip(values, codes[0, :-2].tolist(), strict=True):
+        if log and value == 0:
+            assert code == ZERO
+        else:
+            got = low + code / TOP * span
+            want = np.log10(value) if log else value
+            assert got == pytest.approx(want, abs=span / TOP)
+
+
+def test_columns_of_a_long_run_are_real_steps_and_hold_the_onsets() -> None:
+    run = chain(2, 10)
+    long = empty(steps=np.arange(0, 50_000, 5), sites=run.sites)
+    at = pick_steps(long, [finding(first_step=12_345), finding(first_step=10**9)], 160)
+    assert len(at) <= 150
+    assert 12_345 // 5 in at
+    assert at[0] == 0 and at[-1] == 9999
+    assert (np.diff(at) > 0).all()
