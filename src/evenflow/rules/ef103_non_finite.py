@@ -6,10 +6,18 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from ..schema import Finding, Link, Severity
+from ..schema import Event, Finding, Link, Severity
 from .base import Rule
-from .series import Bools
+from .series import Bools, latest
 from .view import View
+
+#: Operations that make infinity or NaN of finite numbers that are not even large.
+FRAGILE = frozenset(
+    {
+        *("log", "log2", "log10", "log1p", "sqrt", "rsqrt", "div", "truediv", "reciprocal"),
+        *("exp", "pow", "acos", "asin", "atanh", "norm", "std", "var", "cdist"),
+    }
+)
 
 
 class NonFinite(Rule):
@@ -27,9 +35,11 @@ class NonFinite(Rule):
     NaN and infinite elements are counted at every site, forward and backward, and the loss is
     looked at on every step. The site named first is the first in forward order whose inputs
     were finite while its output was not; where the forward was finite, the site nearest the
-    loss at which the layer error was not. An infinite value that neither the loss nor a
-    gradient ever sees (a mask of -inf before a softmax) is no fault, nor is an update that a
-    GradScaler skipped while it sought its scale.
+    loss at which the layer error was not. Where the reading came too late for that (the weights
+    are NaN already), the operations are named that could have made it, and the evidence says
+    `origin_seen` 0: `on_nonfinite="report"` finds the true origin by replay. An infinite value
+    that neither the loss nor a gradient ever sees (a mask of -inf before a softmax) is no fault,
+    nor is an update that a GradScaler skipped while it sought its scale.
 
     ## Threshold
     One element. An error if the run ends in it, a warning if it passed. No calibration needed.
@@ -51,7 +61,8 @@ class NonFinite(Rule):
         if not steps:
             return
         first, last = min(steps), max(steps)
-        site, forward = _origin(view, bad_rows, guard, first)
+        sites, forward, seen = _origin(view, bad_rows, guard, first)
+        site = sites[0] if sites else -1
         count = view.site("nonfinite")
         row = int(np.flatnonzero(bad_rows)[0]) if bad_rows.any() else -1
         curve = view.loss.values
@@ -60,6 +71,7 @@ class NonFinite(Rule):
             "nonfinite": float(np.nan_to_num(count[row, site])) if site >= 0 and row >= 0 else 1.0,
             "steps_affected": float(len(set(steps))),
             "forward": float(forward),
+            "origin_seen": float(seen),
         }
         if evidence["nonfinite"] == 0:  # it arose in the backward: count there
             evidence["nonfinite"] = float(np.nan_to_num(view.site("delta_nonfinite")[row, site]))
@@ -68,7 +80,7 @@ class NonFinite(Rule):
         place = site if site >= 0 else None
         yield self.finding(
             Severity.error if ends else Severity.warning,
-            sites=(site,) if site >= 0 else (),
+            sites=sites,
             first=first,
             last=last,
             evidence=evidence,
@@ -102,25 +114,45 @@ def _bad(view: View) -> tuple[Bools, list[int]]:
     ) else []
 
 
-def _origin(view: View, bad: Bools, guard: list, first: int) -> tuple[int, bool]:  # type: ignore[type-arg]
-    """Site where it arose (-1 if unknown), and whether in the forward."""
+def _origin(
+    view: View, bad: Bools, guard: list[Event], first: int
+) -> tuple[tuple[int, ...], bool, bool]:
+    """Sites where it arose, whether in the forward, and whether it was seen to arise there.
+
+    A reading that comes late finds NaN in the weights and so everywhere. Then those are named
+    that could have made it: operations that turn finite numbers into infinite ones.
+    """
     for event in guard:
         site = event.detail.get("site")
         if isinstance(site, int) and 0 <= site < len(view.sites):
-            return site, not event.detail.get("backward", False)
+            return (site,), not event.detail.get("backward", False), True
     rows = np.flatnonzero(bad)
     if len(rows) == 0:
-        return -1, False
+        return (), False, False
     row = int(rows[0])
     count = np.nan_to_num(view.site("nonfinite")[row])
+    weights = [i for i in view.layers if count[i] > 0]
+    spoilt = row > 0 and view.layers and weights[:1] == list(view.layers[:1])
+    if spoilt and not any(count[i] > 0 for i in view.data):
+        return _fragile(view, row), False, False
     for s in view.sites:
         if count[s.id] > 0 and not any(count[i] > 0 for i in view.parents(s.id)):
             # a mask of -inf is followed by a finite softmax; an origin has lost all that follows
             follows = view.consumers[s.id]
             if not follows or any(count[i] > 0 for i in follows):
-                return s.id, True
+                return (s.id,), True, True
     delta = np.nan_to_num(view.site("delta_nonfinite")[row])
     for s in reversed(view.sites):
         if delta[s.id] > 0 and not any(delta[i] > 0 for i in view.consumers[s.id]):
-            return s.id, False
-    return -1, False
+            return (s.id,), False, True
+    return (), False, False
+
+
+def _fragile(view: View, row: int) -> tuple[int, ...]:
+    """Operations that can make infinity of finite numbers, the nearest to it first."""
+    before = latest(view.site("absmax")[:row])
+    ids = [s.id for s in view.sites if s.op in FRAGILE and s.id in view.trunk]
+    if not ids:  # none: whatever was largest overflowed
+        grown = [i for i in view.trunk if np.isfinite(before[i])]
+        ids = sorted(grown, key=lambda i: -before[i])[:1]
+    return tuple(sorted(ids, key=lambda i: -np.nan_to_num(before[i], nan=np.inf)))
