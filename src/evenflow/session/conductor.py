@@ -29,6 +29,10 @@ from .cadence import Cadence
 from .guard import Guard
 
 
+#: So many backward passes without any optimizer's update, and a script is taken to update by hand.
+_PATIENCE = 256
+
+
 class Conductor:
     """Listens to torch (see `hooks.Listener`) for one watch.
 
@@ -71,25 +75,27 @@ class Conductor:
         self._own = 0.0
         self._noted: set[str] = set()
         self._latest = -2  # the latest sampled step
+        self._due, self._left = False, 0  # a sample is due; steps left of the round being sampled
         self.latest_loss: Tensor | None = None
         self.latest_ops = "its op"
         self._arm()
 
     # -- hooks.Listener -----------------------------------------------------------------------
-    def backward(self, run: Callable[..., Any], outputs: Any, *args: Any, **kwargs: Any) -> Any:
+    def before_backward(
+        self, outputs: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Callable[[Any], None] | None:
         """Around every run of the engine."""
         if self._busy:
-            return run(outputs, *args, **kwargs)
+            return None
         outer = torch._C._current_graph_task_id() == -1
         self._guarded(self._before_backward, outputs, args, kwargs, outer)
-        result = run(outputs, *args, **kwargs)
-        if outer:
-            # (grad_tensors, retain_graph, create_graph, inputs, ...): a gradient that is itself
-            # to be differentiated is a term of a loss, not an update.
-            inputs = args[3] if len(args) > 3 else kwargs.get("inputs", ())
-            whole = not (len(args) > 2 and args[2]) or kwargs.get("accumulate_grad", True)
-            self._guarded(self._after_backward, inputs, result, bool(whole))
-        return result
+        if not outer:
+            return None
+        # (grad_tensors, retain_graph, create_graph, inputs, ...): a gradient that is itself to be
+        # differentiated is a term of a loss, not an update.
+        inputs = args[3] if len(args) > 3 else kwargs.get("inputs", ())
+        whole = not (len(args) > 2 and args[2]) or kwargs.get("accumulate_grad", True)
+        return lambda result: self._guarded(self._after_backward, inputs, result, bool(whole))
 
     def _before_backward(
         self, outputs: Any, args: tuple[Any, ...], kwargs: dict[str, Any], outer: bool
@@ -119,6 +125,8 @@ class Conductor:
             recorder.after_backward()
         if self._by_hand is None:
             self._by_hand = not self._optimizers and not _held_by_an_optimizer(leaves)
+        elif self._backwards >= _PATIENCE and not self._optimizers:
+            self._by_hand = True  # the optimizer there is serves something else
         if self._by_hand and whole:
             self._end_by_hand(leaves, inputs, result)
         self._own += perf_counter() - start
@@ -173,13 +181,15 @@ class Conductor:
                 self._scaled.clear()
             self._scaled[id(result)] = (weakref.ref(result), loss.detach(), scaler)
 
-    def scaler_stepped(self, step: Callable[[], Any]) -> Any:
-        """Run GradScaler.step; an update that did not happen is an event, not a step."""
+    def scaler_stepping(self) -> Callable[[], None]:
+        """Around GradScaler.step; an update that did not happen is an event, not a step."""
         before = self.step
-        result = step()
-        if self.step == before:
-            self._guarded(self._skipped, "GradScaler found a non-finite gradient")
-        return result
+
+        def after() -> None:
+            if self.step == before:
+                self._guarded(self._skipped, "GradScaler found a non-finite gradient")
+
+        return after
 
     def _skipped(self, why: str) -> None:
         self.writer.event(Event("skipped", self.step, {"why": why}))
@@ -190,8 +200,11 @@ class Conductor:
     def compiled_call(self) -> bool:
         """Sampled training calls of compiled functions run eagerly, all others as they are."""
         if self._busy or not torch.is_grad_enabled():
+            # Compiled evaluation between forward and backward: our mode would be traced into it.
+            self._guarded(self.recorder.step_aside)
             return False
         self._guarded(self._compiled_call)
+        self._guarded(self.recorder.step_back)
         return self.recorder.recording
 
     def _compiled_call(self) -> None:
@@ -252,13 +265,7 @@ class Conductor:
         self._backwards = 0
         if self.writer.error is not None:
             raise RuntimeError(f"the run file cannot be written: {self.writer.error}")
-        round_ = len(set(self._recent)) or 1
-        if self.cadence.wants(self.step) or any(
-            # One round of updates is read whole: a GAN's two optimizers take turns.
-            self.cadence.wants(self.step - k)
-            for k in range(1, round_)
-            if self.cadence.every == "auto"
-        ):
+        if self._sample_next():
             self._arm(follows=self._latest == self.step - 1)
         elif self.recorder.recording:
             self.recorder.disarm()
@@ -266,6 +273,26 @@ class Conductor:
             self._collect()
         self._ended = perf_counter()
         self._own = 0.0
+
+    def _sample_next(self) -> bool:
+        """Is the coming step to be sampled? Optimizers that take turns are read a round at a time.
+
+        A GAN's fakes are made before the discriminator's update and used in the generator's, so a
+        round begins with the first optimizer's first turn.
+        """
+        if self.cadence.wants(self.step):
+            self._due = True
+        turns = list(self._recent)
+        period = next(
+            (p for p in range(1, 9) if len(turns) > p and turns[p:] == turns[:-p]), len({*turns}) or 1
+        )
+        if self._left > 0:
+            self._left -= 1
+            return True
+        if not self._due or (period > 1 and not (turns[-period] == 0 != turns[-1])):
+            return False
+        self._due, self._left = False, period - 1
+        return True
 
     def _arm(self, follows: bool = False) -> None:
         if self.cadence.every == 0:

@@ -17,12 +17,16 @@ from torch.optim.optimizer import (
     register_optimizer_step_pre_hook,
 )
 
+from ..tape import skip_frame, untraced
+
 
 class Listener(Protocol):
-    """What a session hears."""
+    """What a session hears. No method raises but where the user asked for it (`Guard`)."""
 
-    def backward(self, run: Callable[..., Any], outputs: Any, *args: Any, **kwargs: Any) -> Any:
-        """Run the engine; `run` is the original."""
+    def before_backward(
+        self, outputs: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Callable[[Any], None] | None:
+        """The engine is about to run; what is returned is called with its result."""
 
     def before_update(self, optimizer: torch.optim.Optimizer) -> None:
         """An optimizer is about to step."""
@@ -33,8 +37,8 @@ class Listener(Protocol):
     def scaled(self, scaler: Any, loss: Any, result: Any) -> None:
         """GradScaler.scale was called."""
 
-    def scaler_stepped(self, step: Callable[[], Any]) -> Any:
-        """Run GradScaler.step and see whether it skipped the update."""
+    def scaler_stepping(self) -> Callable[[], None]:
+        """GradScaler.step is about to run; what is returned is called afterwards."""
 
     def compiled_call(self) -> bool:
         """A compiled function is entered; True to run it eagerly this time."""
@@ -91,35 +95,29 @@ def _replace(owner: Any, name: str, new: Any) -> None:
     _undo.append(back)
 
 
-def _hide(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Keep torch.compile from tracing a function of ours, without importing its machinery.
-
-    The attribute is what `torch.compiler.disable` sets: a traced call breaks the graph. The code
-    is marked too, since a frame that dynamo meets natively would be compiled on its own.
-    """
+def _disable(function: Callable[..., Any]) -> Callable[..., Any]:
+    """What `torch.compiler.disable` does, without importing torch's compiler for it."""
     function._torchdynamo_disable = True  # type: ignore[attr-defined]
-    frames: Any = torch._C._dynamo.eval_frame
-    try:
-        strategy = frames._FrameExecStrategy(frames._FrameAction.SKIP, frames._FrameAction.DEFAULT)
-        frames.set_code_exec_strategy(function.__code__, strategy)
-    except AttributeError:
-        skip = getattr(frames, "skip_code", None)
-        if skip is not None:
-            skip(function.__code__)
-    return function
+    return skip_frame(function)
 
 
 def _engine() -> None:
     run = torch.autograd.graph._engine_run_backward
 
     def engine(outputs: Any, *args: Any, **kwargs: Any) -> Any:
-        # Traced as part of a compiled step there is nothing to read: dynamo folds this away.
+        # Traced as part of a compiled step there is nothing to read: dynamo folds this away. The
+        # engine itself runs outside `untraced`: a user's own backward is compiled as ever.
         if torch.compiler.is_compiling() or _listener is None:
             return run(outputs, *args, **kwargs)
-        return _listener.backward(run, outputs, *args, **kwargs)
+        with untraced():
+            after = _listener.before_backward(outputs, args, kwargs)
+        result = run(outputs, *args, **kwargs)
+        if after is not None:
+            with untraced():
+                after(result)
+        return result
 
-    _hide(engine)
-    del engine._torchdynamo_disable  # type: ignore[attr-defined]  # must not break a full graph
+    skip_frame(engine)
     _replace(torch.autograd, "_engine_run_backward", engine)
     _replace(torch.autograd.graph, "_engine_run_backward", engine)
 
@@ -127,14 +125,16 @@ def _engine() -> None:
 def _optimizers() -> None:
     def before(optimizer: Any, args: Any, kwargs: Any) -> None:
         if _listener is not None:
-            _listener.before_update(optimizer)
+            with untraced():
+                _listener.before_update(optimizer)
 
     def after(optimizer: Any, args: Any, kwargs: Any) -> None:
         if _listener is not None:
-            _listener.after_update(optimizer)
+            with untraced():
+                _listener.after_update(optimizer)
 
-    _undo.append(register_optimizer_step_pre_hook(_hide(before)).remove)
-    _undo.append(register_optimizer_step_post_hook(_hide(after)).remove)
+    _undo.append(register_optimizer_step_pre_hook(_disable(before)).remove)
+    _undo.append(register_optimizer_step_post_hook(_disable(after)).remove)
 
 
 def _scaler() -> None:
@@ -143,41 +143,61 @@ def _scaler() -> None:
     def scaled(self: Any, outputs: Any) -> Any:
         result = scale(self, outputs)
         if _listener is not None:
-            _listener.scaled(self, outputs, result)
+            with untraced():
+                _listener.scaled(self, outputs, result)
         return result
 
     def stepped(self: Any, optimizer: Any, *args: Any, **kwargs: Any) -> Any:
         if _listener is None:
             return step(self, optimizer, *args, **kwargs)
-        return _listener.scaler_stepped(lambda: step(self, optimizer, *args, **kwargs))
+        after = _listener.scaler_stepping()
+        result = step(self, optimizer, *args, **kwargs)
+        with untraced():
+            after()
+        return result
 
-    _replace(torch.amp.GradScaler, "scale", _hide(scaled))
-    _replace(torch.amp.GradScaler, "step", _hide(stepped))
+    _replace(torch.amp.GradScaler, "scale", _disable(scaled))
+    _replace(torch.amp.GradScaler, "step", _disable(stepped))
 
 
 def watch_compiled() -> None:
     """Hear of calls of compiled functions, once torch's compiler has been imported at all.
 
-    Every call of a compiled function asks `_callback_from_stance` what to do. That is the same
-    question `torch.compiler.set_stance("force_eager")` answers, put for this one call: hooks and
-    modes then see the call, and nothing is recompiled.
+    Every call of a compiled function asks `_callback_from_stance` what to do. That is where we
+    set the stance "force_eager" for sampled training calls, and set it back for all others: a
+    public switch, at the last moment before it is read, so that evaluation between two training
+    steps stays compiled, nothing is recompiled and a full graph is no error.
     """
     global _dynamo_patched
     frames = sys.modules.get("torch._dynamo.eval_frame")
-    if _dynamo_patched or frames is None:
+    if _dynamo_patched or frames is None or not hasattr(frames, "_callback_from_stance"):
         return
-    choose = getattr(frames, "_callback_from_stance", None)
-    if choose is None:
-        return
+    choose = frames._callback_from_stance
     _dynamo_patched = True
 
     def chosen(callback: Any) -> Any:
-        real = callback is not None and callback is not False
-        if real and _listener is not None:
+        if callback is not None and callback is not False and _listener is not None:
             global _compiled_seen
             _compiled_seen = True
-            if _listener.compiled_call():
-                return None
+            _stance(frames, _listener.compiled_call())
         return choose(callback)
 
     _replace(frames, "_callback_from_stance", chosen)
+    _undo.append(lambda: _stance(frames, False))
+
+
+_ours: Any = None  # the stance object we set
+_theirs: Any = None  # the one that stood there
+
+
+def _stance(frames: Any, eager: bool) -> None:
+    """Set "force_eager", or put back what stood there, unless the user has set one since."""
+    global _ours, _theirs
+    standing = frames._stance is _ours and _ours is not None
+    if eager and not standing:
+        _theirs = frames._stance
+        torch.compiler.set_stance("force_eager")
+        _ours = frames._stance
+    elif not eager and standing:
+        frames._set_stance(_theirs)
+        _ours = _theirs = None

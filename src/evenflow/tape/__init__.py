@@ -1,5 +1,7 @@
 """The tape: tensors -> readings. Autograd's graph is read where it stands; nothing is changed."""
 
+from .calling import skip_frame as skip_frame
+from .calling import untraced as untraced
 from .ops import of_node as of_node
 from .parameters import Update as Update
 from .parameters import of_optimizer as of_optimizer

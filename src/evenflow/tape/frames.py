@@ -22,7 +22,7 @@ class Span:
         self.counts: dict[str, int] = {}
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Frame:
     """One open module call. `ignored`: evaluation, or not part of what is watched."""
 

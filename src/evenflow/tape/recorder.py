@@ -16,13 +16,10 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.module import (
-    register_module_forward_hook,
-    register_module_forward_pre_hook,
-)
 
 from ..schema import Channel
 from .backward import Backward
+from .calling import watch_calls
 from .catalogue import Catalogue, Place, unwrap
 from .forward import Forward
 from .frames import Calls, Frame, Span, Thread
@@ -76,7 +73,7 @@ class Recorder:
         self._calls, self._again = Calls(), Calls()
         self._made = [_Made()]  # of this sampled step, and of the one right before
         self._home = -1
-        self._open: list[Any] = []
+        self._unwatch: Callable[[], None] | None = None
         self._modes: list[tuple[int, Mode]] = []
         if model is not None:
             self.catalogue.add_root(model)
@@ -142,11 +139,8 @@ class Recorder:
         self._home = self.thread.key
         self._calls.reset()
         self._again.reset()
-        if not self._open:
-            self._open = [
-                register_module_forward_pre_hook(self._enter),
-                register_module_forward_hook(self._leave, always_call=True),
-            ]
+        if self._unwatch is None:
+            self._unwatch = watch_calls(self)
         if not self.modules_seen:
             self._mode_on()  # perhaps a script without modules: nothing else tells when it starts
 
@@ -166,9 +160,9 @@ class Recorder:
         self.backward.reset()
 
     def _unhook(self) -> None:
-        for handle in self._open:
-            handle.remove()
-        self._open = []
+        if self._unwatch is not None:
+            self._unwatch()
+            self._unwatch = None
 
     def before_backward(self, outputs: Sequence[Tensor], scale: Scalar) -> None:
         """The engine is about to run from these tensors."""
@@ -188,21 +182,23 @@ class Recorder:
         self.thread.outside.counts.clear()
 
     # -- module calls -------------------------------------------------------------------------
-    def _enter(self, module: nn.Module, args: tuple[Any, ...]) -> None:
-        if torch.compiler.is_compiling():
-            return
-        self.settle()
-        if not self.recording:  # left on only to settle
-            self._unhook()
-            return
+    def enter(
+        self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Frame | None:
+        """A module call begins (`calling.Door`)."""
         start = perf_counter()
+        frame = None
+        self.settle()
+        if not self.recording:
+            return None
         try:
-            self._enter_call(module, args)
+            frame = self._enter_call(module, args)
         except Exception as e:
             self.fail(e, f"entering {type(module).__name__}")
         self.cost += perf_counter() - start
+        return frame
 
-    def _enter_call(self, module: nn.Module, args: tuple[Any, ...]) -> None:
+    def _enter_call(self, module: nn.Module, args: tuple[Any, ...]) -> Frame:
         thread = self.thread
         stack = thread.stack
         opened = torch._C._autograd._get_sequence_nr()
@@ -240,6 +236,7 @@ class Recorder:
             if not stack and not self.recomputing:
                 self._data(frame, args)
         stack.append(frame)
+        return frame
 
     def _wanted(self, module: nn.Module) -> bool:
         if not torch.is_grad_enabled() or not module.training:
@@ -267,27 +264,32 @@ class Recorder:
         prefix = frame.place.root + "."
         return any(p.name.startswith(prefix) for p in self.catalogue.params)
 
-    def _leave(self, module: nn.Module, args: Any, out: Any) -> None:
-        if not self.recording or torch.compiler.is_compiling():
+    def leave(self, module: nn.Module, args: tuple[Any, ...], token: Frame | None) -> None:
+        """A module call ended (`calling.Door`)."""
+        if token is None:
             return
         start = perf_counter()
         try:
-            thread = self.thread
-            if thread.stack:
-                frame = thread.stack.pop()
-                if frame.mode is not None:
-                    take_off(frame.mode)
-                if frame.span is not None:
-                    frame.span.closed = torch._C._autograd._get_sequence_nr()
-                    self.probes.see(module, frame, args)
-            if thread.suspended and thread.suspended[-1][0] == len(thread.stack):
-                thread.mode = thread.suspended.pop()[1]
-                put_on(thread.mode)
-            if not thread.stack and thread.nested:
-                self._mode_off()
+            self._leave_call(module, args, token)
         except Exception as e:
             self.fail(e, f"leaving {type(module).__name__}")
         self.cost += perf_counter() - start
+
+    def _leave_call(self, module: nn.Module, args: tuple[Any, ...], frame: Frame) -> None:
+        thread = self.thread
+        stack = thread.stack
+        if frame in stack:  # not if the step ended inside this call
+            del stack[stack.index(frame) :]
+            if frame.span is not None:
+                frame.span.closed = torch._C._autograd._get_sequence_nr()
+                self.probes.see(module, frame, args)
+        if frame.mode is not None:
+            take_off(frame.mode)
+        if thread.suspended and thread.suspended[-1][0] == len(stack):
+            thread.mode = thread.suspended.pop()[1]
+            put_on(thread.mode)
+        if not stack and thread.nested:
+            self._mode_off()
 
     # -- the mode -----------------------------------------------------------------------------
     def _mode_on(self) -> None:
@@ -307,8 +309,21 @@ class Recorder:
         if take_off(thread.mode):
             thread.mode, thread.nested = None, False
 
+    def step_aside(self) -> None:
+        """Nothing of ours may be seen while something is compiled: take all off for now."""
+        self._mode_off()
+        self._unhook()
+
+    def step_back(self) -> None:
+        """Be there again for the rest of a sampled step."""
+        self.settle()
+        if self.recording and self._unwatch is None:
+            self._unwatch = watch_calls(self)
+
     def settle(self) -> None:
         """Take off what had to stay during a backward."""
         mode = self._thread.mode
         if mode is not None and mode.paused:
             self._mode_off()
+        if not self.recording and self._thread.mode is None:
+            self._unhook()
