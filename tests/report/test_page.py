@@ -16,7 +16,7 @@ import pytest
 
 from evenflow.report import html
 from evenflow.report.grids import BROKEN, MISSING, TOP, ZERO
-from evenflow.schema import Channel, Event, Finding, Parameter, Run, Severity, Site
+from evenflow.schema import Channel, Event, Finding, Link, Parameter, Run, Severity, Site
 
 from .runs import EVIL, chain, empty, evil, finding
 
@@ -223,9 +223,14 @@ def huge(sites: int, steps: int) -> tuple[Run, list[Finding]]:
     )
     found = [
         finding(
-            f"EF{100 + i}", sites=tuple(range(sites)), evidence={f"e{k}": 1.0 for k in range(9)}
+            f"EF{100 + i}",
+            sites=tuple(range(sites)),
+            evidence={f"e{k}": 1.0 for k in range(99)},
+            message="m" * 9999,
+            treatments=tuple(f"{k}" + "t" * 9999 for k in range(99)),
+            chain=tuple(Link("event", "w" * 999, k, k) for k in range(99)),
         )
-        for i in range(40)
+        for i in range(400)
     ]
     return run, found
 
@@ -235,6 +240,9 @@ def test_a_huge_run_makes_a_small_page() -> None:
     text = html(run, found)
     assert len(text.encode()) < 1_000_000
     page = Page(text)
+    assert "And 360 more." in page.text
+    ids = {a.get("id") for _, a in page.tags}
+    assert all(onset["at"][1:] in ids for onset in page.data["onsets"])
     grid = page.data["grids"][0]
     assert grid["whole"] == 1000
     assert len(grid["rows"]) == 160

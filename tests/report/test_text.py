@@ -57,7 +57,7 @@ def test_an_ascii_terminal_gets_ascii_bars() -> None:
 
 def test_the_strip_rises_with_the_gradient() -> None:
     head, bars, ends = strip(chain(8), True, 60)
-    assert head.endswith("from 1e-9.7 (low) to 1e-2.7 (high), latest step")
+    assert head.endswith("at the latest step, from 1e-9.7 (low) to 1e-2.7 (high)")
     assert bars.strip() == "▁▂▃▄▅▆▇█"
     assert ends.strip() == "layers.1 linear … layers.8 linear"
     assert len(strip(chain(300, 2), True, 60)[1]) == 62
@@ -69,7 +69,12 @@ def test_the_strip_tells_zero_and_not_finite() -> None:
     columns[Channel("site", 1, "delta")] = np.zeros(2)
     columns[Channel("site", 2, "delta_nonfinite")] = np.ones(2)
     run = empty(sites=run.sites, steps=run.steps, columns=columns)
-    assert strip(run, True, 60)[1].strip() == "0!▁█"
+    head, bars, _ = strip(run, True, 60)
+    assert bars.strip() == "0!▁█"
+    assert head.endswith("(high), 0 exactly zero, ! not finite")
+    broken = {Channel("site", i, "delta"): np.full(2, np.inf) for i in (1, 2)}
+    run = empty(sites=run.sites, steps=run.steps, columns=broken)
+    assert strip(run, True, 60)[1].strip() == "!!"
     assert strip(empty(), True, 60) == []
 
 

@@ -10,11 +10,13 @@ from .markup import esc, prose, tag
 from .telling import chain, evidence, names, remedies, when
 
 #: Sites named one by one; the rest are behind a click, and past the last only counted.
-_FEW, _MOST = 6, 60
+_FEW, _MOST = 6, 30
 #: Findings that are open at first sight.
 _OPEN = 1
 #: Findings shown at most; a judge gives one per code, but a file may hold anything.
-_CARDS = 100
+CARDS = 40
+#: Limits within a card, for the same reason: rows of evidence, links, advice, characters a text.
+_ROWS, _LINKS, _ADVICE, _LETTERS = 16, 8, 8, 600
 
 
 def findings_section(run: Run, findings: Sequence[Finding]) -> str:
@@ -23,9 +25,9 @@ def findings_section(run: Run, findings: Sequence[Finding]) -> str:
         said = "No rule found anything to report." if len(run.steps) else "Nothing to judge."
         body = tag("p", said, class_="quiet")
     else:
-        body = "".join(_card(run, f, number) for number, f in enumerate(findings[:_CARDS]))
-        if len(findings) > _CARDS:
-            body += tag("p", f"And {len(findings) - _CARDS:,} more.", class_="quiet")
+        body = "".join(_card(run, f, number) for number, f in enumerate(findings[:CARDS]))
+        if len(findings) > CARDS:
+            body += tag("p", f"And {len(findings) - CARDS:,} more.", class_="quiet")
     return tag("section", tag("h2", "Findings", id="findings"), body, aria_labelledby="findings")
 
 
@@ -43,7 +45,7 @@ def _card(run: Run, finding: Finding, number: int) -> str:
     inside = [_where(run, finding), _evidence(finding)]
     advice = remedies(finding)
     if advice:
-        items = "".join(tag("li", prose(text)) for text in advice)
+        items = "".join(tag("li", prose(text[:_LETTERS])) for text in advice[:_ADVICE])
         inside.append(tag("div", tag("h4", "What to do"), tag("ol", items), class_="advice"))
     details = tag(
         "details",
@@ -54,7 +56,7 @@ def _card(run: Run, finding: Finding, number: int) -> str:
     return tag(
         "article",
         head,
-        tag("p", prose(_without_chain(finding)), class_="message"),
+        tag("p", prose(_without_chain(finding)[:_LETTERS]), class_="message"),
         _chain(run, finding),
         details,
         class_=f"card finding {kind}",
@@ -75,13 +77,13 @@ def _chain(run: Run, finding: Finding) -> str:
     if len(links) < 2:
         return ""
     items = []
-    for role, what, at, where in links:
-        place = " · ".join(part for part in (at, where) if part)
+    for role, what, at, where in links[:_LINKS]:
+        place = " · ".join(part[:80] for part in (at, where) if part)
         items.append(
             tag(
                 "li",
                 tag("span", esc(role), class_="role"),
-                tag("strong", esc(what)),
+                tag("strong", esc(what[:120])),
                 tag("span", esc(place), class_="place") if place else "",
             )
         )
@@ -114,12 +116,12 @@ def _evidence(finding: Finding) -> str:
     body = "".join(
         tag(
             "tr",
-            tag("th", esc(label), scope="row"),
+            tag("th", esc(label[:80]), scope="row"),
             tag("td", esc(value)),
             tag("td", esc(limit) if limit else '<span class="quiet">–</span>'),
             class_="judged" if limit else None,
         )
-        for label, value, limit in rows
+        for label, value, limit in rows[:_ROWS]
     )
     table = tag("table", head, tag("tbody", body))
     return tag("div", tag("h4", "Evidence"), table, class_="evidence")

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from ..schema import Finding, Run
 from ..words import title
-from .cards import findings_section
+from .cards import CARDS, findings_section
 from .data import worded
 from .grids import grids
 from .layers import learning
@@ -180,7 +180,7 @@ def _data(run: Run, findings: Sequence[Finding]) -> dict[str, Any]:
                 "severity": f.severity.name,
                 "at": f"#finding-{number}",
             }
-            for number, f in enumerate(findings)
+            for number, f in enumerate(findings[:CARDS])
         ],
     }
 

@@ -96,10 +96,10 @@ def strip(run: Run, unicode: bool, width: int) -> list[str]:
     sites = learning(run)
     sites = [s for s in sites if s.kind != "loss"] or sites
     heights = profile(run, sites)
-    known = [h for h in heights if math.isfinite(h)]
-    if len(known) < 2:
+    if sum(not math.isnan(h) for h in heights) < 2:
         return []
-    low, high = min(known), max(known)
+    known = [h for h in heights if math.isfinite(h)]
+    low, high = min(known, default=0.0), max(known, default=0.0)
     bars = _BARS if unicode else _ASCII
     marks = []
     for part in np.array_split(np.array(heights), min(width, len(heights))):
@@ -115,9 +115,11 @@ def strip(run: Run, unicode: bool, width: int) -> list[str]:
             marks.append(bars[min(len(bars) - 1, int(place * len(bars)))])
     first, last = (names(run, [site])[0] for site in (sites[0], sites[-1]))
     rms = "rms of δ" if unicode else "rms of delta"
+    head = f"gradient by layer, {rms} at the latest step"
+    if known:
+        head += f", from 1e{low:.1f} (low) to 1e{high:.1f} (high)"
+    for mark, meaning in (("0", "exactly zero"), ("!", "not finite")):
+        if mark in marks:
+            head += f", {mark} {meaning}"
     dash = "…" if unicode else ".."
-    return [
-        f"gradient by layer, {rms} from 1e{low:.1f} (low) to 1e{high:.1f} (high), latest step",
-        "  " + "".join(marks),
-        f"  {first} {dash} {last}",
-    ]
+    return [head, "  " + "".join(marks), f"  {first} {dash} {last}"]

@@ -85,13 +85,14 @@ function tooltip(parent) {
   };
 }
 
-/* Calls back with the width now and whenever it changes. */
+/* Calls back with the width now and whenever it changes. What is watched is a bar of no height
+   beside the chart: drawing changes the chart's own height, which would call back again. */
 function fitted(node, redraw) {
+  const ruler = el("div");
+  node.before(ruler);
   let last = 0;
   new ResizeObserver(() => {
-    const width = Math.floor(node.clientWidth);
-    if (!width || width === last) return;
-    last = width;
-    requestAnimationFrame(() => redraw(width));
-  }).observe(node);
+    const width = Math.floor(ruler.clientWidth);
+    if (width && width !== last) redraw((last = width));
+  }).observe(ruler);
 }
