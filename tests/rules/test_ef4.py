@@ -230,6 +230,16 @@ def test_a_slow_rise_within_what_was_won_is_left_alone() -> None:
     assert found(DivergenceOrSpike, perceptron().loss(y)) == []
 
 
+def test_noise_around_zero_is_no_divergence_and_a_climb_out_of_it_is() -> None:
+    """A policy gradient's loss: near zero, of either sign, without a floor."""
+    for seed in range(5):
+        b = batches(perceptron(loss="none")).loss(-0.1 + 0.2 * noise(seed))
+        assert found(DivergenceOrSpike, b) == []
+    b = batches(perceptron(loss="none")).loss(-0.1 + 0.2 * noise() + np.maximum(STEPS - 100, 0))
+    (f,) = found(DivergenceOrSpike, b)
+    assert f.severity == Severity.error
+
+
 # --- EF403 --------------------------------------------------------------------------------------
 
 

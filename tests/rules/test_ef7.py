@@ -375,6 +375,14 @@ def test_a_parameter_without_any_gradient() -> None:
     assert found(ParameterNotTrained, zero) == []  # that is EF104
 
 
+def test_a_spare_head_is_info_and_a_forgotten_layer_a_warning() -> None:
+    for width, severity in ((5, Severity.info), (64, Severity.warning)):
+        b = perceptron(4)
+        b.set_param(b.param("spare.weight", (width, 64)), "grad", np.nan)
+        (f,) = found(ParameterNotTrained, b)
+        assert f.params == ("Net.spare.weight",) and f.severity == severity
+
+
 def test_an_optimizer_whose_steps_were_not_sampled_is_not_judged() -> None:
     b = perceptron(4)
     b.params = [replace(p, optimizer=1) if "layers" in p.name else p for p in b.params]

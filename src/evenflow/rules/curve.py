@@ -165,6 +165,13 @@ def spikes(y: Floats, scale: float, before: int = 20) -> list[Spike]:
     return out
 
 
+def noise(y: Floats) -> float:
+    """Robust deviation of a curve's noise, from the differences of neighbours; 0 if too short."""
+    if len(y) < 3:
+        return 0.0
+    return 1.4826 * float(np.median(np.abs(np.diff(y)))) / np.sqrt(2)
+
+
 def _noise(past: Floats, value: float) -> float:
     """How far `value` lies from the median of `past`, in robust deviations."""
     if past.min() > 0 and value > 0:

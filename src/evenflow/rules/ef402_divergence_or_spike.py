@@ -8,7 +8,7 @@ import numpy as np
 
 from ..schema import Finding, Severity
 from .base import Rule
-from .curve import before_training, goal, spikes
+from .curve import before_training, goal, noise, spikes
 from .view import View
 
 #: A loss this many times the start's, for good, has diverged.
@@ -17,6 +17,8 @@ TIMES_START = 3.0
 TIMES_PEAK = 10.0
 #: Share of what had been won that is lost again, for good.
 LOST = 0.5
+#: A loss that reaches zero or less must rise by this many robust deviations of its noise.
+CLEAR = 6.0
 
 
 class DivergenceOrSpike(Rule):
@@ -41,9 +43,10 @@ class DivergenceOrSpike(Rule):
     ## Threshold
     Divergence: 3 times the start's loss at the end; or a peak of 10 times the start's and an end
     that is no better than the start; or half of what was won lost again at 3 times the best
-    loss. Spike: 3 times the base, half of what there is to win, 8 robust deviations, for two
-    steps (one step: five times what there is to win). Calibrated on the calibration half of the
-    zoo, where small batches and near-converged networks set the limits.
+    loss (losses that reach zero or less: by 6 deviations of their noise). Spike: 3 times the
+    base, half of what there is to win, 8 robust deviations, for two steps (one step: five times
+    what there is to win). Calibrated on the calibration half of the zoo, where small batches
+    and near-converged networks set the limits.
 
     ## What to do
     Lower the learning rate, clip the gradient, warm up. For single spikes look at the batch.
@@ -76,13 +79,15 @@ class DivergenceOrSpike(Rule):
         high, peak = start + (TIMES_START - 1) * room, start + (TIMES_PEAK - 1) * room
         gave_up = best + LOST * won
         since = 0
-        if end > high:
+        # around zero a factor says nothing: there the noise is the yardstick
+        clear = 0.0 if y.min() > 0 else CLEAR * noise(y)
+        if end > max(high, start + clear):
             measured, threshold = end, high
         elif len(y) < 10:
             return
         elif _held_peak(y) > peak and end >= start - 0.1 * abs(start):
             measured, threshold = _held_peak(y), peak
-        elif won > 0.3 * goal(view).scale and end > gave_up and (best <= 0 or end > 3 * best):
+        elif won > 0.3 * goal(view).scale and end > max(gave_up, best + clear, 3 * best):
             measured, threshold = end, gave_up
             since = int(np.argmin(y))
         else:
@@ -108,6 +113,8 @@ class DivergenceOrSpike(Rule):
         y = view.loss.finite
         aim = goal(view)
         scale = max(aim.scale, abs(before_training(view)))
+        if y.min() <= 0:
+            scale = max(scale, float(np.ptp(view.loss.smoothed)))
         found = spikes(y, scale) if np.isfinite(scale) else []
         if not found:
             return

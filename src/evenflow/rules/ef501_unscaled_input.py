@@ -16,8 +16,9 @@ from .view import View
 
 #: Root mean square of the largest feature; standardised data has 1, pixels of 0..1 less.
 LARGE = 20.0
-#: What the first layer then puts out; a start fit for the data gives about 1.
-OUTPUT = 3.0
+#: What the first layer then puts out; a start fit for the data gives about 1, and past 6 a
+#: sigmoid is flat (slope below 1 % of its largest).
+OUTPUT = 6.0
 #: The same for the state of a recurrent layer, which lies between -1 and 1; data of unit size
 #: give 0.1 to 0.3 at the start.
 STATE = 0.5
@@ -46,7 +47,7 @@ class UnscaledInput(Rule):
     outlier (EF502) are passed over. Nothing measured: nothing said.
 
     ## Threshold
-    Largest feature above 20 while the first layer puts out more than 3 (a recurrent one: has
+    Largest feature above 20 while the first layer puts out more than 6 (a recurrent one: has
     a state above 0.5); or all values together
     below 0.01; or features a factor of 1000 apart, in data without exact zeros. Raw pixels of
     0..16 and sums of a few units pass. Error where training came to grief, warning otherwise.

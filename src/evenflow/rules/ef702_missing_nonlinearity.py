@@ -66,7 +66,8 @@ class MissingNonlinearity(Rule):
         pairs: dict[tuple[tuple[int, ...], tuple[int, ...]], tuple[int, int]] = {}
         for b in layers:
             a = _before(view, b, through_norms=not bends)
-            if a >= 0 and not _meant(view, a, b):
+            same_root = a >= 0 and view.sites[a].root == view.sites[b].root
+            if same_root and not _meant(view, a, b):
                 pairs.setdefault((view.weights[a], view.weights[b]), (a, b))
         if not pairs:
             return

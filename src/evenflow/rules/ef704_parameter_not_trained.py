@@ -12,6 +12,8 @@ from .view import View
 
 #: Share of the weights in use that are left out, from which on it is an error.
 MOST = 0.5
+#: Parameters that nothing reads at all are spare parts of a borrowed network up to this share.
+SPARE = 0.1
 
 
 class ParameterNotTrained(Rule):
@@ -33,9 +35,10 @@ class ParameterNotTrained(Rule):
     still. Gradients that are there and exactly zero are EF104.
 
     ## Threshold
-    One parameter. Error where half or more of the weights in use are left out, or a whole layer
-    in the optimizer gets no gradient; warning otherwise; info where a whole root module is left
-    out, as a network that only judges another's output should be.
+    One parameter. Error where half or more of the weights are left out; warning otherwise; info
+    where a whole root module is left out, as a network that only judges another's output should
+    be, and where nothing reads the parameters and they are under a tenth of all weights (a spare
+    head of a borrowed network).
 
     ## What to do
     Build all layers before the optimizer; keep them in ModuleList; hand over
@@ -105,8 +108,12 @@ class ParameterNotTrained(Rule):
             others = (np.nan_to_num(grad[own][:, peers]) > 0).any(axis=1).sum() if peers else 0
             if own.sum() >= 3 and others >= 3 and np.isnan(grad[:, p.id]).all():
                 out.append(p)
-        if out:
-            yield self._finding(view, out, 0.0, None)
+        read = {name for s in view.sites for name in s.params}
+        total = sum(p.size for p in view.run.params if p.trainable)
+        for group in ([p for p in out if p.name in read], [p for p in out if p.name not in read]):
+            if group:
+                spare = group[0].name not in read and _size(group) < SPARE * total
+                yield self._finding(view, group, 0.0, Severity.info if spare else None)
 
     def _finding(
         self, view: View, group: list[Parameter], kind: float, severity: Severity | None
@@ -114,7 +121,7 @@ class ParameterNotTrained(Rule):
         names = {p.name for p in group}
         sites = [s.id for s in view.sites if names & set(s.params)]
         total = sum(p.size for p in view.run.params if p.trainable)
-        size = sum(p.size for p in group)
+        size = _size(group)
         if severity is None:
             severity = Severity.error if size >= MOST * total else Severity.warning
         weights = [p for p in group if len(p.shape) > 1]
@@ -133,6 +140,10 @@ class ParameterNotTrained(Rule):
             threshold={"parameters": 1.0},
             chain=(Link("cause", self.code, None, sites[0] if sites else None),),
         )
+
+
+def _size(group: list[Parameter]) -> int:
+    return sum(p.size for p in group)
 
 
 def _used(view: View) -> dict[str, str]:
