@@ -64,6 +64,8 @@ def _module(plan: Plan) -> Target:
         sys.path[0] = os.getcwd()
     sys.argv[:] = ["-m", *plan.args]  # what a package's __init__ sees meanwhile
     name = plan.target
+    if name.endswith(".py") and os.path.isfile(name):  # finding it would run it as a package
+        raise NoTarget(f"the module {name!r} was not found. Without -m, a file is run.")
     try:
         spec = importlib.util.find_spec(name)
         if spec is not None and spec.submodule_search_locations is not None:
@@ -75,8 +77,7 @@ def _module(plan: Plan) -> Target:
         raise NoTarget(f"there is no module {name!r}: {error}.") from None
     if spec is None or spec.loader is None:
         what = "is a package with no __main__" if name != plan.target else "was not found"
-        hint = " Without -m, a file is run." if name.endswith(".py") else ""
-        raise NoTarget(f"the module {plan.target!r} {what}.{hint}")
+        raise NoTarget(f"the module {plan.target!r} {what}.")
     return _from_spec(spec, plan, folder=None)
 
 

@@ -1,0 +1,75 @@
+"""Ctrl-C and kill -9: the diagnosis is still printed, the file can still be judged."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from programs import EVENFLOW, copies, evenflow
+
+import evenflow as library
+
+
+def started(folder: Path, *command: str) -> subprocess.Popen[str]:
+    """A script in mid-training."""
+    process = subprocess.Popen(
+        command,
+        cwd=folder,
+        text=True,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "trained\n"
+    return process
+
+
+def interrupted(folder: Path, *command: str) -> tuple[int, str]:
+    process = started(folder, *command)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    return process.returncode, said
+
+
+def test_ctrl_c_ends_as_under_python_with_the_diagnosis(tmp_path: Path) -> None:
+    where = copies(tmp_path)
+    bare, trace = interrupted(where, sys.executable, "waits.py")
+    code, said = interrupted(where, *EVENFLOW, "run", "--out", "r.evenflow", "waits.py")
+    assert code == bare == -signal.SIGINT  # a shell calls it 130
+    assert trace.splitlines()[-1] == "KeyboardInterrupt"
+    script = [line for line in trace.splitlines() if "waits.py" in line]
+    assert [line for line in said.splitlines() if "waits.py" in line] == script
+    assert said.count("KeyboardInterrupt") == 1
+    assert f"{os.sep}evenflow{os.sep}" not in said
+    assert "Next: evenflow report r.evenflow" in said
+    assert library.load(where / "r.evenflow").meta["ended"].startswith("error: KeyboardInterrupt")
+
+
+def test_a_shell_sees_130(tmp_path: Path) -> None:
+    where = copies(tmp_path)
+    (where / "ctrl_c.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGINT)\n")
+    line = f"{sys.executable} -m evenflow run ctrl_c.py; echo $?"
+    done = subprocess.run(["bash", "-c", line], cwd=where, capture_output=True, text=True)
+    assert done.stdout == "130\n"
+
+
+@pytest.mark.parametrize("wait", [0.0, 1.5])
+def test_kill_9_leaves_a_run_that_can_be_judged(wait: float, tmp_path: Path) -> None:
+    where = copies(tmp_path)
+    process = started(where, *EVENFLOW, "run", "--every", "1", "--out", "r.evenflow", "waits.py")
+    time.sleep(1.2 + wait)  # the last unflushed second may be lost
+    process.kill()
+    process.communicate(timeout=60)
+    done = evenflow(where, "check", "r.evenflow")
+    assert done.returncode in (0, 1), done.stderr
+    assert "Next: evenflow report r.evenflow" in done.stderr
+    run = library.load(where / "r.evenflow")
+    assert len(run.steps) >= 20
+    assert run.meta["ended"] == ""

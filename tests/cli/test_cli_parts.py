@@ -1,0 +1,98 @@
+"""The parts that no script shows: import hook, traces, finding what to run."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from pathlib import Path
+
+import pytest
+
+from evenflow.cli import traces
+from evenflow.cli.arrival import when_imported
+from evenflow.cli.plan import Plan
+from evenflow.cli.target import NoTarget, find
+
+
+def test_calls_back_once_after_the_import(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "late_arrival.py").write_text("VALUE = 7\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    finders = list(sys.meta_path)
+    seen: list[int] = []
+    when_imported("late_arrival", lambda: seen.append(sys.modules["late_arrival"].VALUE))
+    import json  # noqa: F401 - others come and go
+
+    assert seen == []
+    import late_arrival  # type: ignore[import-not-found]
+
+    assert seen == [7]
+    assert sys.meta_path == finders
+    assert "exec_module" not in vars(late_arrival.__loader__)
+    when_imported("late_arrival", lambda: seen.append(0))
+    assert seen == [7, 0]
+
+
+def test_a_missing_module_is_still_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    finders = list(sys.meta_path)
+    when_imported("never_to_be_found", lambda: None)
+    with pytest.raises(ModuleNotFoundError):
+        import never_to_be_found  # type: ignore[import-not-found]  # noqa: F401
+    assert sys.meta_path == finders
+
+
+def _raised(*files: str) -> BaseException:
+    """An error whose frames are in `files`, the last one raising."""
+    inner = "raise ValueError('x')"
+    scope: dict[str, object] = {}
+    for file in reversed(files):
+        exec(compile(f"def call():\n    {inner}\n", file, "exec"), scope)
+        scope = {"inner": scope["call"]}
+        inner = "inner()"
+    try:
+        scope["inner"]()  # type: ignore[operator]
+    except ValueError as error:
+        error.__traceback__ = error.__traceback__.tb_next  # type: ignore[union-attr]
+        return error
+    raise AssertionError
+
+
+def _files(error: BaseException) -> list[str]:
+    return [f.filename for f in traceback.extract_tb(error.__traceback__)]
+
+
+def test_our_frames_leave_a_traceback() -> None:
+    tape = traces._HERE + "/tape/x.py"
+    launch = traces._HERE + "/cli/launch.py"
+    error = traces.without_us(_raised(launch, "train.py", tape, "torch.py"))
+    assert _files(error) == ["train.py", "torch.py"]
+
+
+def test_an_error_of_ours_keeps_the_frames_that_say_where() -> None:
+    session = traces._HERE + "/session/x.py"
+    error = traces.without_us(_raised("train.py", session, session))
+    assert _files(error) == ["train.py", session, session]
+    zoo = traces._HERE + "/zoo/x.py"
+    assert _files(traces.without_us(_raised(zoo, "torch.py"))) == [zoo, "torch.py"]
+
+
+def test_causes_are_cleaned_too() -> None:
+    tape = traces._HERE + "/tape/x.py"
+    error, cause = _raised("a.py"), _raised("b.py", tape, "c.py")
+    error.__cause__, cause.__context__ = cause, error  # a ring must not hang
+    traces.without_us(error)
+    assert _files(cause) == ["b.py", "c.py"]
+
+
+def test_a_module_that_fails_to_import_is_the_scripts_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only a module that is not there is wrong usage."""
+    (tmp_path / "half").mkdir()
+    (tmp_path / "half/__init__.py").write_text("import what_it_lacks\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", ["", *sys.path])
+    monkeypatch.setattr(sys, "argv", ["evenflow"])
+    with pytest.raises(ModuleNotFoundError, match="what_it_lacks"):
+        find(Plan("half.train", module=True))
+    with pytest.raises(NoTarget, match="holfe"):
+        find(Plan("holfe.train", module=True))
