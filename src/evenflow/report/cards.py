@@ -10,7 +10,7 @@ from .markup import esc, prose, tag
 from .telling import chain, evidence, names, remedies, when
 
 #: Sites named one by one; the rest are behind a click, and past the last only counted.
-_FEW, _MOST = 6, 30
+_FEW, _MOST = 6, 24
 #: Findings that are open at first sight.
 _OPEN = 1
 #: Findings shown at most; a judge gives one per code, but a file may hold anything.

@@ -14,7 +14,7 @@ from ..schema import Finding, Run
 from .layers import Floats, chosen, named_sites, relative_updates
 
 #: Cells of one grid at most: 2.7 bytes each in the page.
-CELLS = 24_000
+CELLS = 20_000
 ROWS = 160
 COLUMNS = 400
 #: Codes of a cell: 0 to `TOP` run from the grid's low to its high end.

@@ -16,7 +16,6 @@ from ..words import title
 from .cards import CARDS, findings_section
 from .data import worded
 from .grids import grids
-from .layers import learning
 from .markup import data, esc, tag
 from .tables import events_section, layers_section, parameters_section, run_section
 from .telling import facts, headline, names
@@ -170,7 +169,6 @@ def _data(run: Run, findings: Sequence[Finding]) -> dict[str, Any]:
         **shown,
         "names": {str(i): label[:80] for i, label in zip(used, labels, strict=True)},
         "named": {str(i): worst[i] for i in used if i in worst},
-        "inner": [site.id for site in learning(run) if site.id in set(used)],
         "curve": _curve(run),
         "onsets": [
             {

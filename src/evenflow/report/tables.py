@@ -15,7 +15,7 @@ from .markup import esc, tag
 from .telling import names
 
 #: Rows of a table at most: the page stays small, and says what it leaves out.
-_LAYERS, _PARAMS, _EVENTS = 250, 100, 100
+_LAYERS, _PARAMS, _EVENTS = 200, 80, 80
 
 #: Columns: (heading, explanation, metric or "" for the relative update, share or number).
 _COLUMNS = (
