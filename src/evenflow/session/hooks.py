@@ -6,6 +6,7 @@ does nothing in a forked child, and every one passes the user's own result and e
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
 from collections.abc import Callable
@@ -63,6 +64,7 @@ def listen(listener: Listener) -> None:
     _engine()
     _optimizers()
     _scaler()
+    _compiler()
     watch_compiled()
 
 
@@ -158,6 +160,21 @@ def _scaler() -> None:
 
     _replace(torch.amp.GradScaler, "scale", _disable(scaled))
     _replace(torch.amp.GradScaler, "step", _disable(stepped))
+
+
+def _compiler() -> None:
+    """Importing torch's compiler takes a second, so it is left to the script that wants it."""
+    make: Any = torch.compile
+
+    @functools.wraps(make)
+    def compile(*args: Any, **kwargs: Any) -> Any:
+        if _listener is not None:
+            import torch._dynamo.eval_frame  # what torch.compile does itself
+
+            watch_compiled()
+        return make(*args, **kwargs)
+
+    _replace(torch, "compile", compile)
 
 
 def watch_compiled() -> None:
