@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from ..schema import Finding, Run
 from ..words import title
-from .markup import esc, prose, tag
+from .markup import esc, prose, short, tag
 from .telling import chain, evidence, names, remedies, when
 
 #: Sites named one by one; the rest are behind a click, and past the last only counted.
@@ -78,7 +78,7 @@ def _chain(run: Run, finding: Finding) -> str:
         return ""
     items = []
     for role, what, at, where in links[:_LINKS]:
-        place = " · ".join(part[:80] for part in (at, where) if part)
+        place = " · ".join(short(part, 80) for part in (at, where) if part)
         items.append(
             tag(
                 "li",
@@ -96,11 +96,11 @@ def _where(run: Run, finding: Finding) -> str:
     whole = len(finding.sites) if sites else len(finding.params)
     if not places:
         return ""
-    shown = "".join(tag("li", tag("code", esc(place[:120]))) for place in places[:_FEW])
+    shown = "".join(tag("li", tag("code", esc(short(place, 100)))) for place in places[:_FEW])
     rest = places[_FEW:]
     more = ""
     if rest:
-        listed = "".join(tag("li", tag("code", esc(place[:120]))) for place in rest)
+        listed = "".join(tag("li", tag("code", esc(short(place, 100)))) for place in rest)
         if whole > _MOST:
             listed += tag("li", f"and {whole - _MOST:,} more")
         more = tag("details", tag("summary", f"{whole - _FEW:,} more"), tag("ul", listed))

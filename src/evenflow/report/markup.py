@@ -12,6 +12,11 @@ def esc(value: object) -> str:
     return _html.escape(str(value).encode("utf-8", "replace").decode(), quote=True)
 
 
+def short(name: str, most: int) -> str:
+    """A name of at most `most` characters: its end is kept, which tells layers apart."""
+    return name if len(name) <= most else "…" + name[1 - most :]
+
+
 def prose(text: str) -> str:
     """Escaped text whose numbers keep their unit on the same line."""
     return esc(text).replace(" %", "&nbsp;%")

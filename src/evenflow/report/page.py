@@ -16,7 +16,7 @@ from ..words import title
 from .cards import CARDS, findings_section
 from .data import worded
 from .grids import grids
-from .markup import data, esc, tag
+from .markup import data, esc, short, tag
 from .tables import events_section, layers_section, parameters_section, run_section
 from .telling import facts, headline, names
 
@@ -167,7 +167,7 @@ def _data(run: Run, findings: Sequence[Finding]) -> dict[str, Any]:
             worst.setdefault(site, finding.severity.name)
     return {
         **shown,
-        "names": {str(i): label[:80] for i, label in zip(used, labels, strict=True)},
+        "names": {str(i): short(label, 80) for i, label in zip(used, labels, strict=True)},
         "named": {str(i): worst[i] for i in used if i in worst},
         "curve": _curve(run),
         "onsets": [

@@ -11,7 +11,7 @@ from typing import Any
 from ..schema import Finding, Run
 from ..words import number, share
 from .layers import chosen, latest, named_sites, now, relative_updates, untrained
-from .markup import esc, tag
+from .markup import esc, short, tag
 from .telling import names
 
 #: Rows of a table at most: the page stays small, and says what it leaves out.
@@ -48,7 +48,7 @@ def layers_section(run: Run, findings: Sequence[Finding]) -> str:
         rows.append(
             tag(
                 "tr",
-                tag("th", tag("code", esc(label[:80])), scope="row", data_v=str(i)),
+                tag("th", tag("code", esc(short(label, 56))), scope="row", data_v=str(i)),
                 tag("td", esc(shape[:40]), class_="shape", data_v=str(site.size)),
                 *cells,
                 class_="named" if i in named else None,
@@ -89,7 +89,7 @@ def parameters_section(run: Run) -> str:
     rows = [
         tag(
             "tr",
-            tag("th", tag("code", esc(name[:120])), scope="row"),
+            tag("th", tag("code", esc(short(name, 100))), scope="row"),
             tag("td", esc(shape)),
             tag("td", esc(why)),
         )
