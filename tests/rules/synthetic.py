@@ -103,7 +103,7 @@ class Builder:
         if kind == "input":
             readings = {m: v for m, v in readings.items() if not m.startswith("delta")} | DATA
         if kind == "loss":
-            readings = {"rms": 1.0, "nonfinite": 0.0, "absmax": 1.0}
+            readings = {"nonfinite": 0.0}
         for metric, value in readings.items():
             self.set(id, metric, value)
         for i in inputs:
@@ -208,7 +208,11 @@ class Builder:
         return self
 
     def run(self) -> Run:
-        """The run as built so far."""
+        """The run as built so far; a loss function's value is the step's loss unless set."""
+        for s in self.sites:
+            for metric in ("rms", "absmax") if s.kind == "loss" else ():
+                channel = Channel("site", s.id, metric)
+                self.columns.setdefault(channel, self.columns[Channel("step", 0, "loss")])
         return Run(
             name="synthetic",
             meta=self.meta,

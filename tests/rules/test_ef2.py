@@ -108,9 +108,16 @@ def test_negative_bias_is_told_apart_from_the_rate() -> None:
     assert (f.cause, f.first_step) == ("EF703", 32)
 
 
+def test_a_layer_that_is_off_as_a_whole_needs_no_window() -> None:
+    b = perceptron(3).loss(2.3)  # alive at first, so the window still remembers it
+    b.set("layers.1 relu", "zeros", np.where(STEPS >= 64, 1.0, 0.5))
+    (f,) = found("EF202", b)
+    assert (paths(b, f), f.first_step, f.evidence["dead"]) == (["layers.1"], 64, 1)
+
+
 def test_zeros_and_short_windows_are_not_death() -> None:
     assert found("EF202", perceptron(3).set_all("activation", "zeros", 0.9)) == []
-    few = dead(perceptron(3), "layers.1", 1.0).set_all("activation", "observed", 3.0)
+    few = dead(perceptron(3), "layers.1", 1.0, zeros=0.9).set_all("activation", "observed", 3.0)
     assert found("EF202", few) == []
     assert found("EF202", dead(perceptron(3), "layers.1", 0.3)) == []
 

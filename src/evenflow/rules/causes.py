@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from ..schema import Finding, Link
+from ..schema import Finding, Link, Severity
 from .view import View
 
 #: What a fault can bring about. Read as: the key may explain each of the values.
@@ -104,7 +104,11 @@ def _direct(i: int, findings: list[Finding]) -> int | None:
     able = [
         j
         for j, g in enumerate(findings)
-        if f.code in EXPLAINS.get(g.code, ()) and _rank(g) < _rank(f) and _before(g, f)
+        if f.code in EXPLAINS.get(g.code, ())
+        and _rank(g) < _rank(f)
+        and _before(g, f)
+        # only a layer that is wholly dead keeps gradient or signal from passing
+        and (g.code != "EF202" or g.severity is Severity.error)
     ]
     named = [j for j in able if findings[j].code == f.cause]
     return max(named or able, key=lambda j: _rank(findings[j]), default=None)

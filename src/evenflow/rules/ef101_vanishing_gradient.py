@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,7 @@ import numpy as np
 from ..schema import Finding, Link, Severity
 from .base import Rule
 from .profile import Profile, losses_by_kind
-from .series import decades, holds_at_end, largest, median, ratio
+from .series import Floats, decades, holds_at_end, largest, median, ratio
 from .view import View
 
 #: Decades a gradient must have lost. AutoTrainer (ICSE 2021) draws the line at a ratio of 1e-3.
@@ -39,7 +39,8 @@ class VanishingGradient(Rule):
     be loss still to win. Whether the layer stands still is told by the update the optimizer
     really applied: Adam scales small gradients up until they are lost in its epsilon, and what
     it scales up is then mostly noise. For a cell unrolled over time, δ of the first call is
-    compared with δ of the last.
+    compared with δ of the last; for a fused recurrent layer whose last step alone feeds the
+    loss, a probe measures the same off the training step.
 
     ## Threshold
     A fall of 3 decades (AutoTrainer, ICSE 2021) for more than half of the training, or 4
@@ -108,11 +109,9 @@ class VanishingGradient(Rule):
         )
 
     def _through_time(self, view: View) -> Iterable[Finding]:
-        worst: tuple[float, tuple[int, ...], np.ndarray[Any, Any]] | None = None
-        for ids in view.unrolled:
-            delta = view.site("delta")[:, [ids[0], ids[-1]]]
-            fall = -decades(ratio(delta[:, 0], delta[:, 1]))
-            fall[~view.sound] = np.nan
+        worst: tuple[float, tuple[int, ...], float, np.ndarray[Any, Any]] | None = None
+        for ids, calls, gain in _through_time(view):
+            fall = np.where(view.sound, -gain, np.nan)
             known = ~np.isnan(fall)
             with np.errstate(invalid="ignore"):
                 bad = fall >= TIME_FALL
@@ -121,17 +120,17 @@ class VanishingGradient(Rule):
             shown = fall[bad & np.isfinite(fall)]
             size = float(np.median(shown)) if len(shown) else TIME_FALL
             if worst is None or size > worst[0]:
-                worst = (size, ids, np.flatnonzero(bad))
+                worst = (size, ids, calls, np.flatnonzero(bad))
         if worst is None:
             return
-        size, ids, rows = worst
+        size, ids, calls, rows = worst
         first, last = view.at(int(rows[0])), view.at(int(rows[-1]))
         yield self.finding(
             Severity.error if view.stuck else Severity.warning,
             sites=ids[:1],
             first=first,
             last=last,
-            evidence={"decades": size, "calls": len(ids), "loss_left": view.loss.left},
+            evidence={"decades": size, "calls": calls, "loss_left": view.loss.left},
             threshold={"decades": TIME_FALL},
             cause="through-time",
             chain=(
@@ -139,3 +138,19 @@ class VanishingGradient(Rule):
                 Link("event", self.code, first, ids[0]),
             ),
         )
+
+
+def _through_time(view: View) -> Iterator[tuple[tuple[int, ...], float, Floats]]:
+    """Sites, number of time steps, and [T] decades delta gains from the last step to the first.
+
+    Fused layers count only where the loss reads the last step alone: with a loss at every step
+    each step has its own gradient, and forgetting may be what the data ask for.
+    """
+    for ids in view.unrolled:
+        delta = view.site("delta")[:, [ids[0], ids[-1]]]
+        yield ids[:1], float(len(ids)), decades(ratio(delta[:, 0], delta[:, 1]))
+    for i in view.of_kind("recurrent"):
+        steps = float(median(view.site("flow_steps")[:, i]))
+        zeros = float(median(view.site("delta_zeros")[:, i]))
+        if steps >= 5 and not zeros < 1 - 1.5 / steps:
+            yield (i,), steps, view.site("flow")[:, i]

@@ -55,7 +55,12 @@ class ExplodingGradient(Rule):
     def check(self, view: View) -> Iterable[Finding]:
         if not view.layers or view.ruin == 0:
             return
-        found = self._structural(view) or self._through_time(view) or self._jump(view)
+        found = (
+            self._structural(view)
+            or self._through_time(view)
+            or self._fused(view)
+            or self._jump(view)
+        )
         if found is not None:
             yield found
 
@@ -94,6 +99,23 @@ class ExplodingGradient(Rule):
                 size = float(np.median(grown[bad]))
                 return self._say(view, ids[:1], row, size, "through-time", {"calls": len(ids)})
         return None
+
+    def _fused(self, view: View) -> Finding | None:
+        """A fused recurrent layer hides its time steps; its own gradient tells."""
+        p = Profile.of(view)
+        fused = np.array([view.sites[i].kind == "recurrent" for i in p.layers], dtype=np.bool_)
+        if not fused.any() or fused.all():
+            return None
+        grown = growth(p.gradient)
+        with np.errstate(invalid="ignore"):
+            bad = (grown >= GROWTH) & (p.gradient >= VAST) & fused
+        if not bad.any():
+            return None
+        j = int(np.flatnonzero(bad.any(axis=0))[0])
+        row = int(np.flatnonzero(bad[:, j])[0])
+        size = float(largest(grown[bad[:, j], j]))
+        ids = [p.layers[j]]
+        return self._say(view, ids, row, size, "through-time", {}, severe=view.harmed)
 
     def _jump(self, view: View) -> Finding | None:
         norm = np.where(view.sound, view.step("grad_norm"), np.nan)

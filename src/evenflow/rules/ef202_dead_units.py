@@ -14,6 +14,8 @@ from .view import View
 
 #: Share of a layer's units. Training itself kills up to a third of a wide ReLU layer unharmed.
 SHARE = 0.5
+#: Share of zeros at which a whole layer is off.
+ALL = 0.999
 #: Batches that the window must hold before a unit may be called dead.
 BATCHES = 8
 
@@ -31,7 +33,8 @@ class DeadUnits(Rule):
 
     ## How it is measured
     Per unit: has any gradient reached it in any of the last batches (at most 64)? The share of
-    units for which the answer is no. Of several layers those come first whose own output is
+    units for which the answer is no; all of them where every output of the layer is zero for
+    the whole batch, reading after reading. Of several layers those come first whose own output is
     zero: layers behind a dead one lose their gradient without being dead themselves.
 
     ## Threshold
@@ -52,9 +55,11 @@ class DeadUnits(Rule):
 
     def check(self, view: View) -> Iterable[Finding]:
         dead = np.where(view.sound[:, None], view.site("dead"), np.nan)
-        observed = view.site("observed")
+        observed, zeros = view.site("observed"), view.site("zeros")
         with np.errstate(invalid="ignore"):
-            known = ~np.isnan(dead) & ~(observed < BATCHES)
+            # the window reaches back to when they were alive; a layer that is all zeros is not
+            dead = np.where(~np.isnan(dead) & (zeros >= ALL), np.fmax(dead, zeros), dead)
+            known = ~np.isnan(dead) & ~((observed < BATCHES) & ~(zeros >= ALL))
             bad = dead >= SHARE
         needed = 3 if len(dead) >= 6 else 2
         off = _off(view)
@@ -69,7 +74,6 @@ class DeadUnits(Rule):
         share = float(np.nan_to_num(late[top], nan=float(dead[known[:, top], top][-1])))
         cause = _cause(view, top, row)
         severe = share >= 0.999 or (share >= 0.9 and view.stuck)
-        zeros = float(view.recent("zeros")[top])
         yield self.finding(
             Severity.error if severe else Severity.warning,
             sites=ids,
@@ -78,7 +82,7 @@ class DeadUnits(Rule):
             evidence={
                 "dead": share,
                 "batches": float(observed[known[:, top], top][-1]),
-                "zeros": zeros,
+                "zeros": float(view.recent("zeros")[top]),
                 "sites_affected": len(ids),
                 "loss_left": view.loss.left,
             },

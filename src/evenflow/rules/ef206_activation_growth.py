@@ -48,9 +48,12 @@ class ActivationGrowth(Rule):
     name = "activation-growth"
 
     def check(self, view: View) -> Iterable[Finding]:
-        rms = np.where(view.sound[:, None], view.site("rms"), np.nan)
-        if not rms.size or not view.sound.any():
+        # a forward that has just gone non-finite still shows how it grew
+        rows = np.arange(len(view.steps)) < max(view.ruin, 1)
+        rms = np.where(rows[:, None] & np.isfinite(view.site("rms")), view.site("rms"), np.nan)
+        if not rms.size or not rows.any():
             return
+        late = view.late if view.late.any() else rows
         inner = np.zeros(len(view.sites), dtype=np.bool_)
         kinds = ("affine", "activation", "norm", "join", "recurrent", "attention", "matmul")
         inner[[s.id for s in view.sites if s.kind in kinds and s.id in view.trunk]] = True
@@ -74,26 +77,26 @@ class ActivationGrowth(Rule):
             brink = (view.site("absmax") > BRINK) & low[None, :]
             bad = (depth >= DEPTH) | ((time >= TIME) & (depth >= DEPTH - 1)) | brink
         known = ~np.isnan(rms)
-        enough = 3 if not view.ruined else min(3, max(1, int(view.sound.sum())))
-        held = holds_at_end(bad[view.sound], known[view.sound], enough) & inner
+        enough = 3 if not view.ruined else min(3, max(1, int(rows.sum())))
+        held = holds_at_end(bad[rows], known[rows], enough) & inner
         if not held.any():
             return
         ids = sorted((int(i) for i in np.flatnonzero(held)), key=lambda i: (view.depth[i], i))
-        late = median(size[view.late])
-        top = max(ids, key=lambda i: float(late[i]))
+        recent = median(size[late])
+        top = max(ids, key=lambda i: float(recent[i]))
         row = first_of_last_spell(bad[:, ids[0]], known[:, ids[0]])
-        last = view.at(view.ruin - 1)
-        cause = "EF602" if row == 0 else ("EF703" if float(late[top] - size[0, top]) > 1 else "")
+        last = view.at(max(view.ruin, 1) - 1)
+        cause = "EF602" if row == 0 else ("EF703" if float(recent[top] - size[0, top]) > 1 else "")
         yield self.finding(
             Severity.error if view.harmed else Severity.warning,
             sites=ids,
             first=view.at(row),
             last=last,
             evidence={
-                "decades": float(late[top] - np.log10(base)),
-                "rms": float(10.0 ** late[top]),
+                "decades": float(recent[top] - np.log10(base)),
+                "rms": float(10.0 ** recent[top]),
                 "data_rms": base,
-                "decades_over_time": float(late[top] - decades(birth)[top]),
+                "decades_over_time": float(recent[top] - decades(birth)[top]),
                 "sites_affected": len(ids),
             },
             threshold={"decades": DEPTH},

@@ -84,5 +84,6 @@ class Loss:
     def stuck(self) -> bool:
         """No better than a constant guess, or hardly better than at the start."""
         if np.isfinite(self.chance) and self.chance > 0:
-            return bool(self.left > 0.9)
+            # noise may leave little to win of a regression, never of a class
+            return bool(self.left > (0.9 if self.classifies else 0.95))
         return bool(self.fallen < 0.05)

@@ -78,8 +78,9 @@ def growth(size: Floats) -> Floats:
 def losses_by_kind(view: View, id: int) -> str:
     """What took the gradient between the loss and a site: saturation, slopes, or weights.
 
-    The gain of a site is |delta sent back| / |delta received|, both 2-norms, in decades. A code
-    or cause in kebab case; "" where the edges say nothing.
+    The gain of a site is |delta sent back| / |delta received|, both 2-norms, in decades; a site
+    whose input feeds nothing else has sent back that input's delta. A code or cause in kebab
+    case; "" where the readings say nothing.
     """
     lost = {"activation": 0.0, "affine": 0.0}
     steps = 0
@@ -87,18 +88,21 @@ def losses_by_kind(view: View, id: int) -> str:
     seen_saturated = []
     deltas = view.recent("delta")
     below = view.descendants(id)
-    for (s, i), column in view.edges.items():
-        kind = view.sites[s].kind
-        if i not in below or s not in below or kind not in lost:
-            continue
-        sent = median(column[view.late]) * np.sqrt(view.sites[i].size)
-        received = deltas[s] * np.sqrt(view.sites[s].size)
-        gain = decades(sent / received) if received > 0 else np.nan
-        if np.isfinite(gain):
-            lost[kind] += float(gain)
-            steps += 1
-        if kind == "activation" and np.isfinite(saturated[s]):
-            seen_saturated.append(float(saturated[s]))
+    for s in below:
+        site = view.sites[s]
+        for i in view.parents(s):
+            if i not in below or site.kind not in lost:
+                continue
+            sent = median(view.edges[s, i][view.late]) if (s, i) in view.edges else deltas[i]
+            if (s, i) not in view.edges and len(view.consumers[i]) > 1:
+                continue
+            received = deltas[s] * np.sqrt(site.size)
+            gain = ratio(sent * np.sqrt(view.sites[i].size), received)
+            if gain > 0 and np.isfinite(gain):
+                lost[site.kind] += float(decades(gain))
+                steps += 1
+            if site.kind == "activation" and np.isfinite(saturated[s]):
+                seen_saturated.append(float(saturated[s]))
     total = lost["activation"] + lost["affine"]
     if steps == 0 or total > -1:
         return ""

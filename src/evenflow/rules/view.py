@@ -90,15 +90,14 @@ class View:
 
     @cached_property
     def ruin(self) -> int:
-        """Row from which the run is non-finite (loss, outputs or deltas) for good; T if never."""
+        """Row from which the run is non-finite (the loss or most outputs) for good; T if never."""
         bad = np.isinf(self.step("loss"))
         # in a column NaN also means "not measured"; the curve has a value for each of its steps
         broken = self.run.curve_steps[~np.isfinite(self.run.curve_loss)]
         bad |= np.isin(self.steps, broken)
-        for metric in ("nonfinite", "delta_nonfinite"):
-            m = self.site(metric)
-            if m.size:
-                bad |= (np.nan_to_num(m) > 0).sum(axis=1) * 2 > (~np.isnan(m)).sum(axis=1)
+        m = self.site("nonfinite")
+        if m.size:
+            bad |= (np.nan_to_num(m) > 0).sum(axis=1) * 2 > (~np.isnan(m)).sum(axis=1)
         rows = np.flatnonzero(~bad)
         return len(bad) if not bad.any() else (int(rows[-1]) + 1 if len(rows) else 0)
 
@@ -312,32 +311,56 @@ class View:
 
     @cached_property
     def _chance(self) -> tuple[float, bool]:
-        """Loss of the best constant guess (NaN if unknown), and whether 0 can be reached."""
-        for i in self.losses:
-            op, parents = self.sites[i].op, self.parents(i)
-            if op in ("cross_entropy", "nll_loss") and parents:
-                k = self._classes(i)
-                if k > 1:
-                    return float(np.log(k)), True
-            elif op.startswith("binary_cross_entropy"):
-                return float(np.log(2.0)), True
-            elif op in ("mse_loss", "mse"):
-                stds = [
-                    float(np.nanmedian(c))
-                    for p in parents
-                    if p in self.targets
-                    and (c := self.run.site(p, "std")) is not None
-                    and not np.isnan(c).all()
-                ]
-                if stds and stds[0] > 0:
-                    return stds[0] ** 2, False
+        """Loss of the best constant guess (NaN if unknown), and whether 0 can be reached.
+
+        Unknown too where the loss function's own value is not what was minimised: several
+        losses, a weight on it, a sum instead of a mean.
+        """
+        if len(self.losses) != 1 or not self._plain(self.losses[0]):
+            return float("nan"), False
+        (i,) = self.losses
+        op = self.sites[i].op
+        if op in ("cross_entropy", "nll_loss") and self.parents(i):
+            k = self._classes(i)
+            return (float(np.log(k)) if k > 1 else float("nan")), True
+        if op.startswith("binary_cross_entropy"):
+            return float(np.log(2.0)), True
+        if op in ("mse_loss", "mse"):
+            target = self.target_of(i)
+            std = float(median(self.site("std")[:, target])) if target >= 0 else float("nan")
+            if std > 0:
+                return std**2, False
         return float("nan"), False
+
+    def target_of(self, loss: int) -> int:
+        """Id of a loss function's target: one it reads, or the one first seen beside it; or -1."""
+        read = [p for p in self.parents(loss) if p in self.targets]
+        return (read or sorted(self.targets, key=lambda t: (abs(t - loss), t)) or [-1])[0]
+
+    def _plain(self, loss: int) -> bool:
+        """Whether the step's loss is this function's value, and a mean, as far as can be told."""
+        value, whole = self.site("rms")[:, loss], self.step("loss")
+        both = np.isfinite(value) & np.isfinite(whole) & (value > 0)
+        if both.any() and not 0.8 < median(whole[both] / value[both]) < 1.25:
+            return False
+        # no element of a mean moves the loss by more than 1 / batch: larger deltas are a sum's
+        for p in self.parents(loss)[:1]:
+            shape, delta = self.sites[p].shape, self.site("delta")[:, p]
+            known = delta[np.isfinite(delta)]
+            squared = self.sites[loss].op in ("mse_loss", "mse")
+            if squared or len(shape) < 2 or shape[0] < 4 or not len(known):
+                continue
+            size = self.sites[p].size
+            if known.max() * np.sqrt(size) > 4 / np.sqrt(shape[0]):
+                return False
+        return True
 
     def _classes(self, loss: int) -> int:
         """Number of classes a cross entropy chooses from; views hide how it was flattened."""
         parents = self.parents(loss)
         shape = self.sites[parents[0]].shape
-        labels = next((self.sites[p].shape for p in parents if p in self.targets), ())
+        target = self.target_of(loss)
+        labels = self.sites[target].shape if target >= 0 else ()
         if len(shape) < 2:
             return shape[0] if shape else 0
         in_dim_1 = len(shape) == 2 or labels == (*shape[:1], *shape[2:])
