@@ -116,6 +116,12 @@ def test_heavy_tails_and_rare_pixels_are_fine() -> None:
     assert found(OutlierInput, b) == []
 
 
+def test_one_feature_alone_is_judged_too() -> None:
+    """An image of one channel: its outlier is part of its own size."""
+    b = perceptron().set("input", "outlier", 2e3).set("input", "absmax", 5e3)
+    assert len(found(OutlierInput, b.set("input", "feature_low", 110.0))) == 1
+
+
 def test_sparse_counts_are_no_outliers() -> None:
     """One-hot rows: most features are zero in the batch, so any one stands out."""
     b = perceptron().set("input", "outlier", 1e30).set("input", "absmax", 1.0)
@@ -160,9 +166,9 @@ def test_missing_values_that_are_replaced_are_fine() -> None:
 
 def test_missing_targets_count_where_the_loss_takes_them_in() -> None:
     b = gaps(perceptron(out=1, loss="mse_loss"), "target")
-    assert found(NonFiniteInput, b) == []
-    (f,) = found(NonFiniteInput, b.set("mse_loss", "nonfinite", 1.0))
-    assert b.sites[f.sites[0]].op == "target"
+    assert found(NonFiniteInput, b) == []  # the loss is finite: they were masked
+    (f,) = found(NonFiniteInput, b.loss(np.where(np.arange(289) >= 4, np.nan, 1.0)))
+    assert [b.sites[i].op for i in f.sites] == ["target", "mse_loss"]
 
 
 def test_a_mask_of_minus_infinity_is_fine() -> None:
@@ -199,6 +205,20 @@ def test_targets_near_unit_size_are_fine() -> None:
 
 def test_an_output_that_starts_at_the_target_is_fine() -> None:
     assert found(UnscaledTarget, regression(152.0, 140.0)) == []
+
+
+def test_a_squared_error_by_hand_is_read_off_its_difference() -> None:
+    def by_hand(size: float, last: str = "mean") -> Builder:
+        b = Builder()
+        x = b.linear("head", b.act("a", b.linear("layers.0", b.input())), 1)
+        minus = b.site("", "sub", "other", (x,), shape=(32, 1))
+        b.site("", last, "other", (b.site("", "pow", "other", (minus,)),), shape=())
+        return b.set("head linear", "rms", 0.3).set(minus, "rms", size)
+
+    (f,) = found(UnscaledTarget, by_hand(150.0))
+    assert f.evidence["target_ratio"] == pytest.approx(500)
+    assert found(UnscaledTarget, by_hand(1.1)) == []
+    assert found(UnscaledTarget, by_hand(150.0, "linear")) == []  # a feature, not a loss
 
 
 def test_class_labels_are_no_targets_of_that_kind() -> None:

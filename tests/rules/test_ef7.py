@@ -124,6 +124,9 @@ def test_targets_out_of_reach_of_the_last_activation() -> None:
     far.set("target", "mean", 3.0).set("target", "negative", 0.0)
     (f,) = found(DoubleSoftmax, far)
     assert f.severity == Severity.warning
+    high = ending("sigmoid", "activation", "mse_loss").set("target", "absmax", 3.0)
+    (f,) = found(DoubleSoftmax, high.set("target", "negative", 0.0))
+    assert f.threshold == {"target_absmax": 1.0}
     below = ending("sigmoid", "activation", "mse_loss").set("target", "negative", 0.6)
     assert len(found(DoubleSoftmax, below)) == 1
     unit = ending("sigmoid", "activation", "mse_loss").set("target", "negative", 0.0)
@@ -399,6 +402,17 @@ def test_layers_in_a_plain_list() -> None:
     b.loss_on(b.linear("head", x, 10))
     (f,) = found(ParameterNotTrained, b)
     assert f.evidence["layers_unknown"] == 1
+    filters = Builder()
+    x = filters.linear("embed", filters.input((32, 1, 8, 8)))
+    x = filters.site("", "conv2d", "affine", (x,))  # may be a fixed filter
+    filters.loss_on(filters.linear("head", filters.act("", x), 10))
+    assert found(ParameterNotTrained, filters) == []
+    first = Builder()  # with fixed weights this would carry no gradient
+    x = first.site("", "conv2d", "affine", (first.input((32, 1, 8, 8)),))
+    x = first.site("", "conv2d", "affine", (first.act("", x),), index=1)
+    first.loss_on(first.linear("head", first.act("b", x), 10))
+    (f,) = found(ParameterNotTrained, first)
+    assert f.evidence["layers_unknown"] == 2
     made = Builder()  # weights that another layer computes are no parameters
     x, w = made.linear("embed", made.input()), made.linear("hyper", made.input())
     x = made.site("", "linear", "affine", (x, w))

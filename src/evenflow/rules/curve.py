@@ -169,7 +169,7 @@ def noise(y: Floats) -> float:
     """Robust deviation of a curve's noise, from the differences of neighbours; 0 if too short."""
     if len(y) < 3:
         return 0.0
-    return 1.4826 * float(np.median(np.abs(np.diff(y)))) / np.sqrt(2)
+    return float(1.4826 * np.median(np.abs(np.diff(y))) / np.sqrt(2))
 
 
 def _noise(past: Floats, value: float) -> float:

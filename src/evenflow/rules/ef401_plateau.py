@@ -8,7 +8,7 @@ import numpy as np
 
 from ..schema import Finding, Link, Severity
 from .base import Rule
-from .curve import Goal, flat_since, goal, recent_fall
+from .curve import Goal, flat_since, goal, noise, recent_fall
 from .series import largest, median
 from .view import View
 
@@ -17,7 +17,9 @@ SHORTEST = 40
 #: Share of the loss of guessing that is still there.
 LEFT = 0.9
 #: Change over the last three fifths of the run, as a share of what there is to win.
-FLAT = 0.02
+FLAT = 0.04
+#: What the noise of batches may add to that.
+NOISE = 0.06
 #: A learning rate is spent below this share of its largest, for a quarter of the run or more.
 SPENT = 1e-2
 #: Loss left that a spent learning rate must not leave behind.
@@ -45,7 +47,8 @@ class Plateau(Rule):
     optimizers (GAN) are not judged, nor fewer than 40 steps.
 
     ## Threshold
-    90 % of the loss of guessing left, and a change under 2 % of it. AutoTrainer (ICSE 2021)
+    90 % of the loss of guessing left, and a change under 4 % of it (and what the noise of
+    batches explains, at most 6 % more). AutoTrainer (ICSE 2021)
     calls a change of accuracy under .01 slow; DeepDiagnosis waits for 20 flat epochs. For a
     spent learning rate: under 1 % of its largest for the last quarter of the run or more, 30 %
     of the loss left, and gradients that have not faded. Calibrated on the calibration half of
@@ -65,7 +68,9 @@ class Plateau(Rule):
             return
         aim = goal(view)
         fall = recent_fall(loss.finite) / aim.scale
-        if not abs(fall) < FLAT:
+        # a third of three fifths of the run: how far two medians of that many values may differ
+        doubt = 2 * 1.25 * noise(loss.finite) * np.sqrt(2 / (0.2 * len(loss.finite)))
+        if not abs(fall) < FLAT + min(doubt / aim.scale, NOISE):
             return
         spent = _spent(view)
         if spent >= 0 and aim.left >= LEFT_SPENT and _still_pulling(view):
@@ -76,7 +81,7 @@ class Plateau(Rule):
     def _finding(self, view: View, aim: Goal, fall: float, left: float, spent: int) -> Finding:
         loss = view.loss
         finite_steps = loss.steps[np.isfinite(loss.values)]
-        first = int(finite_steps[flat_since(loss.smoothed, 2 * FLAT * aim.scale)])
+        first = int(finite_steps[flat_since(loss.smoothed, FLAT * aim.scale)])
         evidence = {
             "loss_left": aim.left,
             "recent_fall": fall,

@@ -19,9 +19,9 @@ LARGE = 20.0
 #: What the first layer then puts out; a start fit for the data gives about 1, and past 6 a
 #: sigmoid is flat (slope below 1 % of its largest).
 OUTPUT = 6.0
-#: The same for the state of a recurrent layer, which lies between -1 and 1; data of unit size
-#: give 0.1 to 0.3 at the start.
-STATE = 0.5
+#: The same for the state of a recurrent layer, which lies between -1 and 1; an LSTM fed
+#: with pixels of 0..255 starts at 0.4.
+STATE = 0.3
 #: Root mean square of all values, below which the biases outweigh the data.
 SMALL = 0.01
 #: Largest over smallest feature (5th percentile), for data without exact zeros.
@@ -48,7 +48,7 @@ class UnscaledInput(Rule):
 
     ## Threshold
     Largest feature above 20 while the first layer puts out more than 6 (a recurrent one: has
-    a state above 0.5); or all values together
+    a state above 0.3); or all values together
     below 0.01; or features a factor of 1000 apart, in data without exact zeros. Raw pixels of
     0..16 and sums of a few units pass. Error where training came to grief, warning otherwise.
     Calibrated on the calibration half of the zoo (raw wine 750, raw tumours 880; LeCun et al.,

@@ -58,8 +58,8 @@ class OutlierInput(Rule):
             top = view.site("absmax")[:, i]
             low = view.site("feature_low")[:, i]
             with np.errstate(invalid="ignore"):
-                dense = np.nan_to_num(low) > 0
-                bad = (far > FAR) & np.where(dense, top > 0.5 * FAR * low, top > FAR)
+                sparse = np.nan_to_num(low) == 0
+                bad = (far > FAR) & (~sparse | (top > FAR))
             bad &= np.isfinite(far)
             rows = np.flatnonzero(bad)
             if len(rows) == 0:

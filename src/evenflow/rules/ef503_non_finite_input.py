@@ -8,6 +8,7 @@ import numpy as np
 
 from ..schema import Finding, Link, Severity
 from .base import Rule
+from .data import target_of
 from .view import View
 
 
@@ -22,8 +23,9 @@ class NonFiniteInput(Rule):
 
     ## How it is measured
     Non-finite elements of the data and of targets at sampled steps, and whether they go on: a
-    site that reads them gives a non-finite output, or was not measured. Networks that replace
-    missing values first, and attention masks of minus infinity, are left alone.
+    site that reads them gives a non-finite output, or was not measured; a target counts where
+    the loss of that step is not finite. Networks that replace or mask missing values, and
+    attention masks of minus infinity, are left alone.
 
     ## Threshold
     One element. Exact: no calibration is needed.
@@ -39,9 +41,13 @@ class NonFiniteInput(Rule):
         count_TS = view.site("nonfinite")
         for i in (*view.data, *view.targets):
             bad = np.nan_to_num(count_TS[:, i]) > 0
-            onward = [
-                c for c in view.consumers[i] if _takes_in(view, c, bad) and not _is_mask(view, c)
-            ]
+            if i in view.targets:
+                onward = [j for j in view.losses if target_of(view, j) == i]
+                # what a network masks after the loss function leaves the loss finite
+                onward = onward if _spoils_loss(view, bad) else []
+            else:
+                readers = view.consumers[i]
+                onward = [c for c in readers if _takes_in(view, c, bad) and not _is_mask(view, c)]
             if not bad.any() or not onward:
                 continue
             rows = np.flatnonzero(bad)
@@ -59,6 +65,12 @@ class NonFiniteInput(Rule):
                 threshold={"nonfinite": 1.0},
                 chain=(Link("cause", self.code, step, i),),
             )
+
+
+def _spoils_loss(view: View, rows: np.ndarray) -> bool:
+    """Whether the loss was not finite at one of these rows (or is not known there)."""
+    at = np.isin(view.loss.steps, view.steps[rows])
+    return bool(not at.any() or (~np.isfinite(view.loss.values[at])).any())
 
 
 def _takes_in(view: View, id: int, rows: np.ndarray) -> bool:

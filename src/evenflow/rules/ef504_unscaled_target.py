@@ -34,7 +34,8 @@ class UnscaledTarget(Rule):
 
     ## How it is measured
     Root mean square of the target of a squared, absolute or Huber error, and of the prediction
-    at the first reading. An output layer that starts at the target's mean is not flagged.
+    at the first reading. Where the loss is written by hand, the first difference of the two
+    stands in for the target. An output layer that starts at the target's mean is not flagged.
 
     ## Threshold
     A target above 5 and 10 times the first predictions. Error where training came to grief,
@@ -54,29 +55,56 @@ class UnscaledTarget(Rule):
             target, prediction = target_of(view, loss), prediction_of(view, loss)
             if view.sites[loss].op not in DIFFERENCES or min(target, prediction) < 0:
                 continue
-            if target in told:
-                continue
-            told.add(target)
-            size = _rms(view, target)
-            said = first(view, prediction, "rms")
-            if not (size > LARGE and np.isfinite(said) and size > APART * said):
-                continue
-            yield self.finding(
-                Severity.error if harmed(view) else Severity.warning,
-                sites=(target, prediction),
-                first=view.at(0),
-                last=view.at(0),
-                evidence={
-                    "target_rms": size,
-                    "target_ratio": size / said if said > 0 else float("inf"),
-                    "prediction_rms": said,
+            if target not in told:
+                told.add(target)
+                more = {
                     "target_mean": typical(view, target, "mean"),
                     "target_std": typical(view, target, "std"),
-                    "start_loss": view.loss.start,
-                },
-                threshold={"target_rms": LARGE, "target_ratio": APART},
-                chain=(Link("cause", self.code, view.at(0), target),),
-            )
+                }
+                yield from self._compare(view, target, prediction, _rms(view, target), more)
+        for minus, prediction in _by_hand(view):
+            yield from self._compare(view, minus, prediction, first(view, minus, "rms"), {})
+
+    def _compare(
+        self, view: View, site: int, prediction: int, size: float, more: dict[str, float]
+    ) -> Iterable[Finding]:
+        said = first(view, prediction, "rms")
+        if not (size > LARGE and np.isfinite(said) and size > APART * said):
+            return
+        yield self.finding(
+            Severity.error if harmed(view) else Severity.warning,
+            sites=(site, prediction),
+            first=view.at(0),
+            last=view.at(0),
+            evidence={
+                "target_rms": size,
+                "target_ratio": size / said if said > 0 else float("inf"),
+                "prediction_rms": said,
+                "start_loss": view.loss.start,
+                **more,
+            },
+            threshold={"target_rms": LARGE, "target_ratio": APART},
+            chain=(Link("cause", self.code, view.at(0), site),),
+        )
+
+
+def _by_hand(view: View) -> Iterable[tuple[int, int]]:
+    """Differences of an output and a tensor from outside, squared or made absolute for the loss.
+
+    `((model(x) - y) ** 2).mean()`: the first difference is as large as the target is, where the
+    target is much larger than the output.
+    """
+    if view.losses:
+        return
+    for s in view.sites:
+        parents = view.parents(s.id)
+        if s.op not in ("sub", "rsub") or len(parents) != 1 or len(s.inputs) != 1:
+            continue
+        after = [view.sites[c] for c in view.consumers[s.id]]
+        if after and all(c.op in ("pow", "square", "abs", "mul", "norm") for c in after):
+            ends = {e.op for c in after for e in map(view.sites.__getitem__, view.consumers[c.id])}
+            if ends <= {"mean", "sum"}:
+                yield s.id, parents[0]
 
 
 def _rms(view: View, id: int) -> float:

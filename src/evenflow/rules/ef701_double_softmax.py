@@ -24,7 +24,8 @@ BOUNDS = {
     "tanh": (-1.0, 1.0),
     "relu": (0.0, np.inf),
 }
-#: Share of a target's root mean square that may lie out of reach.
+#: How far beyond its bounds a target may lie: its largest value for a sigmoid, its root mean
+#: square for a tanh (whose bounds standardised data pass at the tails).
 BEYOND = 1.2
 
 
@@ -60,9 +61,10 @@ class DoubleSoftmax(Rule):
 
     ## Threshold
     Structure, so none but these: rows of probabilities sum to 1 within 1e-3; 90 % of negative
-    values for logarithms; a target more than 20 % beyond what the last activation can put out,
-    by its root mean square. Error where the loss is surely wrong; warning where an activation on
-    the scores, or before a squared error, limits what can be said.
+    values for logarithms; a target more than 20 % beyond what the last activation can put out
+    (its largest value for a sigmoid, its root mean square for a tanh). Error where the loss is
+    surely wrong; warning where an activation on the scores, or before a squared error, limits
+    what can be said.
 
     ## What to do
     Hand raw scores to `cross_entropy` and to `binary_cross_entropy_with_logits`; hand
@@ -150,9 +152,11 @@ def _out_of_reach(view: View, id: int, target: int) -> Iterator[Mismatch]:
     if site.op not in BOUNDS:
         return
     low, high = BOUNDS[site.op]
+    top, below = typical(view, target, "absmax"), typical(view, target, "negative")
     size = float(np.hypot(typical(view, target, "mean"), typical(view, target, "std")))
-    below = typical(view, target, "negative")
     if low == 0 and below > 0.2:
         yield Mismatch(id, Severity.warning, {"target_negative": below}, {"target_negative": 0.2})
+    elif low == 0 and top > BEYOND * high:
+        yield Mismatch(id, Severity.warning, {"target_absmax": top}, {"target_absmax": high})
     elif size > BEYOND * high:
-        yield Mismatch(id, Severity.warning, {"target_rms": size}, {"target_rms": BEYOND * high})
+        yield Mismatch(id, Severity.warning, {"target_rms": size}, {"target_rms": high})

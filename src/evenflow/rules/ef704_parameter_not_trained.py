@@ -74,15 +74,17 @@ class ParameterNotTrained(Rule):
 
     def _unknown(self, view: View) -> Iterable[Finding]:
         """Layers whose weights no module has: `nn.Linear` objects in a plain list."""
-        sites = [
-            s.id
+        bare = [
+            s
             for s in view.sites
-            if s.id in view.trunk
-            and s.op in ("linear", "matmul")
-            and s.kind == "affine"
-            and not s.params
-            and len(s.inputs) == 1  # weights that were computed come in as a second input
+            # weights that were computed come in as a second input
+            if s.id in view.trunk and s.kind == "affine" and not s.params and len(s.inputs) == 1
         ]
+        # What fixed weights make of data carries no gradient and is no site: a layer that reads
+        # data alone has trainable weights. Further on, a convolution may be a fixed filter.
+        sure = {(s.root, s.path) for s in bare if set(s.inputs) <= set(view.data)}
+        known = ("linear", "matmul")
+        sites = [s.id for s in bare if s.op in known or (s.root, s.path) in sure]
         if not sites:
             return
         layers = sum(s.kind == "affine" and s.id in view.trunk for s in view.sites)
