@@ -5,8 +5,10 @@ from __future__ import annotations
 import sys
 import traceback
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
 
 from evenflow.cli import traces
 from evenflow.cli.arrival import when_imported
@@ -96,3 +98,28 @@ def test_a_module_that_fails_to_import_is_the_scripts_error(
         find(Plan("half.train", module=True))
     with pytest.raises(NoTarget, match="holfe"):
         find(Plan("holfe.train", module=True))
+
+
+def test_torch_calling_itself_through_our_mode_shows_once() -> None:
+    """An active mode adds two frames of torch's to every traceback that goes through it."""
+    source = (
+        "from torch.overrides import TorchFunctionMode\n"
+        "class Through(TorchFunctionMode):\n"
+        "    def __torch_function__(self, func, types, args=(), kwargs=None):\n"
+        "        return func(*args, **(kwargs or {}))\n"
+    )
+    scope: dict[str, Any] = {"__name__": "mode"}
+    exec(compile(source, traces._HERE + "/tape/mode.py", "exec"), scope)
+
+    def trouble() -> BaseException:
+        try:
+            torch.nn.functional.softmax(torch.ones(2), "no axis")  # type: ignore[arg-type]
+        except Exception as error:
+            return error
+        raise AssertionError
+
+    bare = trouble()
+    with scope["Through"]():
+        through = trouble()
+    assert len(_files(through)) > len(_files(bare))
+    assert _files(traces.without_us(through)) == _files(bare)

@@ -16,7 +16,6 @@ CASES = {
     "a package": ("-m", "packaged", "6"),
     "two models": ("gan.py",),
     "sys.exit with a number": ("exits.py", "3"),
-    "sys.exit with nothing": ("exits.py", "None"),
     "a fork and a thread": ("forks.py",),
     "what it sees": ("surroundings.py", "--help", "-x", "--", "a b"),
 }
@@ -46,6 +45,7 @@ def test_workers_stdin_and_files_beside_it(tmp_path: Path) -> None:
     assert [p.name.split("-")[0] for p in runs(tmp_path)] == ["loader"]  # no worker wrote one
 
 
+@pytest.mark.slow
 def test_compiled_with_accumulation(tmp_path: Path) -> None:
     """Promise 1: compiled without random ops, within 1e-4; sampled steps run eager."""
     bare, watched = both(tmp_path, "compiled.py", options=("--every", "4"))
@@ -57,7 +57,7 @@ def test_compiled_with_accumulation(tmp_path: Path) -> None:
     assert set(stored.step("backwards")) == {4.0}  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("how", ["own", "backward", "shape", "chain"])
+@pytest.mark.parametrize("how", ["backward", "chain"])
 def test_an_error_is_the_scripts_own(how: str, tmp_path: Path) -> None:
     bare, watched = both(tmp_path, "raises.py", how)
     assert watched.stdout == bare.stdout
@@ -134,7 +134,6 @@ def test_options_by_environment(tmp_path: Path) -> None:
         EVENFLOW_OUT="kept.evenflow",
         EVENFLOW_JSON="kept.json",
         EVENFLOW_QUIET="1",
-        EVENFLOW_ON_NONFINITE="report",
     )
     assert done.returncode == 0
     assert done.stderr == ""
@@ -154,6 +153,13 @@ def test_a_script_that_changes_folder(tmp_path: Path) -> None:
     assert done.stderr.splitlines()[-1] == "Next: evenflow report 'a b.evenflow'"
 
 
+def test_a_model_can_be_saved_under_the_guard(tmp_path: Path) -> None:
+    """The script pickles its model: nothing of ours may hang on it."""
+    bare, watched = both(tmp_path, "classic.py", options=("--on-nonfinite", "report"))
+    assert watched.stdout == bare.stdout, watched.stderr
+    assert watched.returncode == 0
+
+
 def test_stop_on_nonfinite_ends_the_script(tmp_path: Path) -> None:
     (tmp_path / "nan.py").write_text(
         "import torch\nm = torch.nn.Linear(2, 1)\no = torch.optim.SGD(m.parameters(), 0.1)\n"
@@ -171,7 +177,7 @@ PLANTS = {
     "in a rule": ("evenflow.rules.ef101_vanishing_gradient", "VanishingGradient.check", None),
     "in the tape": ("evenflow.tape.recorder", "Recorder.settle", "Evenflow stopped watching"),
     "in the forward": ("evenflow.tape.recorder", "Recorder._enter_call", "stopped watching"),
-    "in the writer": ("evenflow.store.sink", "Sink.reading", "evenflow"),
+    "in the writer": ("evenflow.store.sink", "Sink.reading", "evenflow: watching stopped"),
     "in watch": ("evenflow", "watch", "evenflow: could not watch (ZeroDivisionError: planted)"),
     "in the report": ("evenflow.report", "text", "evenflow: could not judge the run"),
 }
@@ -182,7 +188,7 @@ def test_fails_open(module: str, name: str, said: str | None, tmp_path: Path) ->
     """An error planted anywhere in Evenflow: the script ends as without it, with one warning."""
     where = copies(tmp_path)
     owner, _, attribute = name.rpartition(".")
-    (where / "planted.py").write_text(
+    (where / "spoilt.py").write_text(
         "import sys\nfrom evenflow.cli import main\n"
         f"import evenflow, {module} as owner\n"
         + (f"owner = owner.{owner}\n" if owner else "")
@@ -192,7 +198,7 @@ def test_fails_open(module: str, name: str, said: str | None, tmp_path: Path) ->
         "sys.exit(main(['run', '--every', '1', 'classic.py', '--epochs', '2']))\n"
     )
     bare = run((sys.executable, "classic.py", "--epochs", "2"), where)
-    done = run((sys.executable, "planted.py"), where, strict=False)
+    done = run((sys.executable, "spoilt.py"), where, strict=False)
     assert done.stdout == bare.stdout, done.stderr
     assert done.returncode == 0, done.stderr
     assert "Traceback" not in done.stderr

@@ -48,7 +48,7 @@ def test_the_surface_is_as_promised() -> None:
     group = typer.main.get_command(app)
     assert [o for p in group.params for o in p.opts] == ["--version"]
     found = {
-        name: {" ".join(sorted(p.opts)): str(p.envvar or "") for p in command.params}
+        name: {" ".join(sorted(p.opts, key=len)): str(p.envvar or "") for p in command.params}
         for name, command in group.commands.items()  # type: ignore[attr-defined]
     }
     assert found == SURFACE

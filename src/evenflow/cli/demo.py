@@ -53,7 +53,10 @@ def _visit(number: int, out: Path, console: Console) -> Path:
 
     patient = PATIENTS[number]
     console.rule(f"{number + 1} of {len(PATIENTS)}: {patient.name}")
-    console.print(f"{patient.ails}; {patient.steps} steps on real digits", highlight=False)
+    console.print(
+        f"{patient.ails}; {patient.steps} steps on real digits, every second one measured",
+        highlight=False,
+    )
     run = out / f"{patient.name}.evenflow"
     for old in out.glob(f"{run.name}*"):  # the file of an earlier demo, and SQLite's beside it
         old.unlink()
@@ -62,7 +65,7 @@ def _visit(number: int, out: Path, console: Console) -> Path:
     torch.manual_seed(0)
     try:
         model, optimizer = patient.build()
-        with _progress() as progress, evenflow.watch(model, optimizer, run=run):
+        with _progress() as progress, evenflow.watch(model, optimizer, run=run, every=2):
             task = progress.add_task(patient.name, total=patient.steps)
             loss, accuracy = train(patient, model, optimizer, lambda: progress.advance(task))
     finally:

@@ -73,9 +73,15 @@ def tell_run(path: Path, plan: Plan, whole: bool = True) -> None:
         _write(Path(plan.json), as_text(run, findings) + "\n", "run --json")
     if plan.quiet:
         return
+    stopped = [event.detail for event in run.events if event.kind == "stopped"]
+    for detail in stopped:
+        if "where" not in detail:  # the writer's; of all others the watch has warned
+            what = f"watching stopped ({detail.get('error')}); the script itself is untouched"
+            print(f"evenflow: {what}.", file=sys.stderr)
     if not len(run.steps):
         own = "" if whole else "; if the script opened a watch of its own, judge that run's file"
-        print(f"evenflow: {NO_READINGS}{own}.", file=sys.stderr)
+        if not stopped:
+            print(f"evenflow: {NO_READINGS}{own}.", file=sys.stderr)
         return
     from .. import report
 

@@ -86,7 +86,7 @@ def _archive(plan: Plan) -> Target:
     spec = importlib.machinery.PathFinder.find_spec("__main__", [plan.target])
     if spec is None or spec.loader is None:
         raise NoTarget(f"{plan.target!r} holds no __main__.py to run.")
-    return _from_spec(spec, plan, folder=plan.target)
+    return _from_spec(spec, plan, folder=os.path.abspath(plan.target))
 
 
 def _from_spec(spec: importlib.machinery.ModuleSpec, plan: Plan, folder: str | None) -> Target:

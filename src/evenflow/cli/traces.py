@@ -35,8 +35,9 @@ def _stripped(trace: TracebackType | None) -> TracebackType | None:
     last = len(frames)
     while last and _is_ours(frames[last - 1]):
         last -= 1
-    kept = [f for f in frames[:last] if not _is_ours(f)]
-    if kept:  # with no frame of the script's (a SyntaxError) ours would only confuse
+    kept = _without_detours(frames[:last])
+    if kept and not _is_passage(frames[-1]):
+        # Raised by us. With no frame of the script's (a SyntaxError) ours would only confuse.
         kept += frames[last:]
     head: TracebackType | None = None
     for frame in reversed(kept):
@@ -44,7 +45,33 @@ def _stripped(trace: TracebackType | None) -> TracebackType | None:
     return head
 
 
+def _without_detours(frames: list[TracebackType]) -> list[TracebackType]:
+    """Drop our frames, and torch's where a mode of ours made torch call itself a second time."""
+    kept: list[TracebackType] = []
+    for frame in frames:
+        if _is_ours(frame):
+            while kept and kept[-1].tb_frame.f_code.co_name == "handle_torch_function":
+                kept.pop()
+        elif kept and _again(kept[-1], frame):
+            kept[-1] = frame
+        else:
+            kept.append(frame)
+    return kept
+
+
+def _again(before: TracebackType, after: TracebackType) -> bool:
+    """`after` is the call that `before` made of itself by way of our mode (not a recursion)."""
+    code = before.tb_frame.f_code
+    if code is not after.tb_frame.f_code or f"{os.sep}torch{os.sep}" not in code.co_filename:
+        return False
+    between = before.tb_next
+    return between is not None and between.tb_frame.f_code.co_name == "handle_torch_function"
+
+
+def _is_passage(trace: TracebackType) -> bool:
+    """A frame of ours that only hands a call on: what it raises was raised in C, by the call."""
+    return _is_ours(trace) and trace.tb_frame.f_code.co_name == "__torch_function__"
+
+
 def _is_ours(trace: TracebackType) -> bool:
-    name = trace.tb_frame.f_code.co_filename
-    # importlib's frames between ours and a module that was not found are ours as well.
-    return name.startswith(_OURS)
+    return trace.tb_frame.f_code.co_filename.startswith(_OURS)
