@@ -146,5 +146,7 @@ def peer_table(results: list[dict[str, Any]], healthy: list[dict[str, Any]]) -> 
             )
     accused = len(alarms(results, LOUD))
     if healthy:
-        t.add_row("Evenflow", "", "", "", "", f"{accused}/{len(healthy)} ({accused / len(healthy):.0%})")
+        t.add_row(
+            "Evenflow", "", "", "", "", f"{accused}/{len(healthy)} ({accused / len(healthy):.0%})"
+        )
     return t

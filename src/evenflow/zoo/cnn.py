@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -101,14 +102,13 @@ def train(
 
 
 def train_groups(seed: int, *, lr: float) -> float:
-    """The first convolution, of two channels only, has a group of its own; held-out accuracy."""
+    """The convolutions, of two channels, have a group of their own; held-out accuracy."""
     seed_all(seed)
     data = digits()
     model = ConvNet(2, 2)
-    first, *rest = convs(model)
-    groups = [
-        {"params": first.parameters(), "lr": lr},
-        {"params": [*(p for m in rest for p in m.parameters()), *model.head.parameters()]},
+    groups: list[dict[str, Any]] = [
+        {"params": model.features.parameters(), "lr": lr},
+        {"params": model.head.parameters()},
     ]
     opt = torch.optim.SGD(groups, 0.05, momentum=0.9)
     fit(model, opt, data, steps=200, size=32)
@@ -203,11 +203,11 @@ CASES: tuple[Case, ...] = (
         allow="202 205 301 401 404 704",
         where=_FEATURES,
     ),
-    _healthy("relu", "3 convolutions, Adam", partial(train), 0.93),
+    _healthy("relu", "3 convolutions, Adam", partial(train), 0.9),
     _sick(
         "large-tanh",
-        "tanh convolutions, weights N(0, 3)",
-        partial(train, act=nn.Tanh, start="normal", value=3.0),
+        "tanh convolutions, weights N(0, 10)",
+        partial(train, act=nn.Tanh, start="normal", value=10.0),
         0.9,
         twin="tanh",
         expect="201",
@@ -271,17 +271,17 @@ CASES: tuple[Case, ...] = (
         "batchnorm-20",
         "20 ReLU convolutions with BatchNorm",
         partial(train, depth=20, steps=150, norm=True),
-        0.8,
+        0.7,
     ),
     _sick(
         "stalled",
-        "the first convolution's group has a rate of 1e-9",
+        "the group of the convolutions has a rate of 1e-9",
         partial(train_groups, lr=1e-9),
         0.9,
         twin="groups",
         expect="301",
         allow="401 404",
-        where=r"features\.0",
+        where=r"features\.",
     ),
     _healthy("groups", "two groups, one rate", partial(train_groups, lr=0.05), 0.85),
     _sick(
@@ -305,18 +305,18 @@ CASES: tuple[Case, ...] = (
     _sick(
         "bytes",
         "pixels 0..255, not scaled, plain SGD",
-        partial(train, change=bytes_, optimizer="SGD", lr=0.1),
+        partial(train, change=bytes_, optimizer="SGD", lr=0.2),
         0.85,
         twin="sgd",
         expect="501",
         allow="101 102 103 104 202 205 206 302 401 402 403 404 703",
         where="input",
     ),
-    _healthy("sgd", "plain SGD", partial(train, optimizer="SGD", lr=0.1), 0.85),
+    _healthy("sgd", "plain SGD", partial(train, optimizer="SGD", lr=0.2), 0.85),
     _sick(
         "hot-pixel",
         "one image has a pixel of 1e6",
-        partial(train, change=hot_pixel, optimizer="SGD", lr=0.1),
+        partial(train, change=hot_pixel, optimizer="SGD", lr=0.2),
         0.8,
         twin="sgd",
         expect="502",
@@ -326,9 +326,9 @@ CASES: tuple[Case, ...] = (
     _sick(
         "softmax-twice",
         "softmax before cross_entropy",
-        partial(train, loss=double_softmax),
-        0.93,
-        twin="relu",
+        partial(train, loss=double_softmax, optimizer="SGD", lr=0.05, momentum=0.9),
+        0.9,
+        twin="momentum",
         expect="701",
         allow="401 404",
         where=r"softmax|head|cross_entropy",
@@ -337,21 +337,31 @@ CASES: tuple[Case, ...] = (
         "linear-stack",
         "three convolutions, no activation between them",
         partial(train, act=nn.Identity, change=upper, steps=250),
-        0.95,
+        0.9,
         twin="two-classes",
         expect="702",
         where="features|head",
     ),
     _healthy(
-        "two-classes", "is the digit 5 or above?", partial(train, change=upper, steps=250), 0.95
+        "two-classes", "is the digit 5 or above?", partial(train, change=upper, steps=250), 0.93
     ),
     _healthy("batchnorm", "BatchNorm and dropout", partial(train, norm=True, dropout=0.3), 0.93),
     _healthy("unit-pixels", "pixels between 0 and 1", partial(train, scale="unit"), 0.85),
-    _healthy("imbalance", "one class in ten", partial(train, change=rare), 0.95),
-    _healthy(
-        "small-batch", "four images a step", partial(train, size=4, lr=1e-3, steps=300), 0.8
-    ),
+    _healthy("imbalance", "one class in ten", partial(train, change=rare), 0.94),
+    _healthy("small-batch", "four images a step", partial(train, size=4, lr=1e-3, steps=300), 0.7),
     _healthy("long", "trained far past convergence", partial(train, steps=1000), 0.95),
-    Case("cnn-frozen", "cnn", "a new head on features frozen on purpose", partial(train_head, frozen=True), 0.85),
-    Case("cnn-fine-tuned", "cnn", "a new head, the features trained along", partial(train_head, frozen=False), 0.9),
+    Case(
+        "cnn-frozen",
+        "cnn",
+        "a new head on features frozen on purpose",
+        partial(train_head, frozen=True),
+        0.8,
+    ),
+    Case(
+        "cnn-fine-tuned",
+        "cnn",
+        "a new head, the features trained along",
+        partial(train_head, frozen=False),
+        0.9,
+    ),
 )

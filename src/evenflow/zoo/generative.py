@@ -112,11 +112,11 @@ def train_gan(
         opt_d.zero_grad()
         loss_d = F.binary_cross_entropy_with_logits(d(real[b]), ones)
         loss_d = loss_d + F.binary_cross_entropy_with_logits(d(fake.detach()), zeros)
-        loss_d.backward()
+        loss_d.backward()  # type: ignore[no-untyped-call]
         opt_d.step()
         opt_g.zero_grad()
         seen = fake.detach() if detached else fake
-        F.binary_cross_entropy_with_logits(d(seen), torch.ones(64, 1)).backward()
+        F.binary_cross_entropy_with_logits(d(seen), torch.ones(64, 1)).backward()  # type: ignore[no-untyped-call]
         opt_g.step()
     with torch.no_grad():
         made = g(torch.randn(500, 16))

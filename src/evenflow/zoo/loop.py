@@ -69,7 +69,7 @@ def fit(
     n = len(data.x)
     optimizer.zero_grad()
     for i, b in enumerate(batches(n, size or n, steps * accumulate)):
-        (loss(model(data.x[b]), data.y[b]) / accumulate).backward()
+        (loss(model(data.x[b]), data.y[b]) / accumulate).backward()  # type: ignore[no-untyped-call]
         if (i + 1) % accumulate:
             continue
         if clip is not None:
@@ -109,7 +109,7 @@ def fit_text(
     for chars in windows(text, length, size, steps):
         optimizer.zero_grad()
         out = model(chars[:, :-1])
-        loss(out.flatten(0, 1), chars[:, 1:].flatten()).backward()
+        loss(out.flatten(0, 1), chars[:, 1:].flatten()).backward()  # type: ignore[no-untyped-call]
         if clip is not None:
             nn.utils.clip_grad_norm_(model.parameters(), clip)
         optimizer.step()

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .case import Case, codes
 from .data import Split, digits
 from .loop import accuracy, fit, seed_all
 
@@ -87,9 +86,7 @@ def init_(model: nn.Module, kind: str) -> None:
             raise ValueError(f"no such initialisation: {kind!r}")
 
 
-def optimizer_(
-    model: nn.Module, name: str, lr: float, decay: float = 0.0
-) -> torch.optim.Optimizer:
+def optimizer_(model: nn.Module, name: str, lr: float, decay: float = 0.0) -> torch.optim.Optimizer:
     """The usual optimizers with their usual settings."""
     if name == "sgd":
         return torch.optim.SGD(model.parameters(), lr, weight_decay=decay)
@@ -162,7 +159,7 @@ def train_stalled(seed: int, *, lr: float) -> float:
     seed_all(seed)
     data = digits()
     model = ListMLP(registered=True)
-    groups = [
+    groups: list[dict[str, Any]] = [
         {"params": model.layers[0].parameters(), "lr": lr},
         {"params": model.layers[1].parameters()},
         {"params": model.head.parameters()},
@@ -233,77 +230,3 @@ def warm_up(opt: torch.optim.Optimizer, steps: int = 200) -> object:
     return torch.optim.lr_scheduler.OneCycleLR(
         opt, opt.param_groups[0]["lr"], total_steps=steps + 1, pct_start=0.1
     )
-
-
-_EARLY = r"MLP\.body\.1?\d(\D|$)"  # the first third of 30 layers with an activation each
-_BODY = r"MLP\.body\."
-
-
-def _sick(
-    name: str, about: str, twin: str, expect: str, allow: str, bound: float, sites: str, **options: object
-) -> Case:
-    return Case(
-        f"perceptron-{name}",
-        "perceptron",
-        about,
-        partial(train, **options),  # type: ignore[arg-type]
-        bound,
-        codes(expect),
-        codes(allow),
-        {c: sites for c in codes(expect)} if sites else {},
-        f"perceptron-{twin}",
-    )
-
-
-def _healthy(name: str, about: str, bound: float, **options: object) -> Case:
-    return Case(
-        f"perceptron-{name}", "perceptron", about, partial(train, **options), bound  # type: ignore[arg-type]
-    )
-
-
-_DEEP = {"depth": 30, "steps": 150}
-
-CASES: tuple[Case, ...] = (
-    _sick("sigmoid-30", "30 sigmoid layers, default start", "tanh-30", "101", "205 401 404 104 201", 0.5, _EARLY, act=nn.Sigmoid, **_DEEP),
-    _healthy("tanh-30", "30 tanh layers, orthogonal start", 0.85, act=nn.Tanh, init="orthogonal:1.05", lr=3e-4, **_DEEP),
-    _sick("small-start", "8 tanh layers, weights N(0, .01)", "xavier", "101", "205 401 404 104", 0.5, _BODY, depth=8, act=nn.Tanh, init="normal:0.01"),
-    _healthy("xavier", "8 tanh layers, Xavier start", 0.9, depth=8, act=nn.Tanh, init="xavier"),
-    _sick("large-start", "10 ReLU layers, weights N(0, .6)", "he", "102", "206 302 402 703 201 202 205 401 403", 0.8, _BODY, depth=10, init="normal:0.6", optimizer="sgd", lr=5e-2),
-    _healthy("he", "10 ReLU layers, He start", 0.85, depth=10, init="he", optimizer="sgd", lr=5e-2),
-    _sick("zero-start", "all weights start at 0", "relu", "104", "301 401 404 205 202 704 601 605", 0.5, _BODY, init="zero"),
-    _healthy("relu", "2 ReLU layers, default start, Adam", 0.93),
-    _sick("large-tanh", "3 tanh layers, weights N(0, 2)", "tanh", "201", "203 101 102 205 206 301 401 404", 0.85, _BODY, depth=3, act=nn.Tanh, init="normal:2"),
-    _healthy("tanh", "3 tanh layers, default start, Adam", 0.9, depth=3, act=nn.Tanh),
-    _sick("negative-bias", "ReLU biases start at -4", "relu", "202", "104 205 401 404 101 301", 0.85, _BODY, init="bias:-4"),
-    _sick("paralysed", "sigmoid, weights N(0, 20), plain SGD", "sigmoid", "203", "201 101 102 104 205 301 401 403 404 701", 0.8, _BODY, act=nn.Sigmoid, init="normal:20", optimizer="sgd", lr=1e-2),
-    _healthy("sigmoid", "one hidden sigmoid layer", 0.85, depth=1, act=nn.Sigmoid, lr=5e-3),
-    _sick("relu-30", "30 ReLU layers, default start", "tanh-30", "205", "101 104 202 401 404", 0.5, _BODY, lr=3e-4, **_DEEP),
-    _sick("adam-rate", "Adam with a rate of 1", "relu", "302 703", "102 202 205 206 402 403 401 201 104", 0.85, "", lr=1.0),
-    _sick("sgd-rate", "SGD with momentum and a rate of 5", "relu-momentum", "402 703", "102 104 202 205 206 302 401 403 103", 0.5, "", optimizer="momentum", lr=5.0),
-    _healthy("relu-momentum", "2 ReLU layers, SGD with momentum", 0.93, optimizer="momentum", lr=0.05),
-    _sick("shuffled-labels", "inputs and labels shuffled apart", "sgd", "401", "404", 0.5, "", optimizer="sgd", lr=0.1, change=shuffled, steps=200),
-    _healthy("sgd", "2 ReLU layers, plain SGD", 0.85, optimizer="sgd", lr=0.1, steps=200),
-    _sick("rate-decay", "a decay of .8 an epoch, applied at every batch", "momentum-decay", "401", "404 301", 0.8, "", optimizer="momentum", lr=0.02, schedule=per_batch, steps=200),
-    _healthy("momentum-decay", "one-cycle schedule", 0.9, optimizer="momentum", lr=0.02, schedule=warm_up, steps=200),
-    _sick("slow", "SGD with a rate of 1e-6", "sgd", "404", "301 401", 0.5, "", optimizer="sgd", lr=1e-6, steps=200),
-    _sick("full-batch", "gradient descent on the whole set, a rate past 2 / curvature", "full-batch-calm", "403", "402 703 302 401", 0.945, "", act=nn.Tanh, width=32, optimizer="sgd", lr=1.4, decay=0.02, size=0),
-    _healthy("full-batch-calm", "gradient descent on the whole set", 0.945, act=nn.Tanh, width=32, optimizer="sgd", lr=0.4, decay=0.001, size=0),
-    _sick("softmax-twice", "softmax before cross_entropy", "relu-momentum", "701", "401 404", 0.93, r"softmax|head|cross_entropy", optimizer="momentum", lr=0.05, loss=double_softmax),
-    _sick("linear-stack", "three layers, no activation between them", "two-classes", "702", "", 0.92, "body|head", depth=3, act=nn.Identity, change=upper, steps=300),
-    _healthy("two-classes", "is the digit 5 or above?", 0.94, depth=3, change=upper, steps=300),
-    Case("perceptron-list", "perceptron", "hidden layers kept in a Python list", partial(train_list, registered=False), 0.6, codes("704"), codes("301 401 404"), {"EF704": "ListMLP"}, "perceptron-module-list"),
-    Case("perceptron-module-list", "perceptron", "hidden layers in a ModuleList, a narrow one too", partial(train_list, registered=True), 0.6),
-    Case("perceptron-stalled", "perceptron", "a typing error gives the narrow layer a rate of 1e-9", partial(train_stalled, lr=1e-9), 0.6, codes("301"), codes("401 404"), {"EF301": r"layers\.0"}, "perceptron-narrow"),
-    Case("perceptron-narrow", "perceptron", "parameter groups with one rate", partial(train_stalled, lr=0.1), 0.6),
-    _healthy("gelu", "GELU and LayerNorm, AdamW", 0.93, act=nn.GELU, norm=nn.LayerNorm, optimizer="adamw", depth=3),
-    _healthy("batchnorm", "BatchNorm, ReLU and dropout", 0.93, norm=nn.BatchNorm1d, dropout=0.2, depth=3),
-    _healthy("rmsprop", "RMSprop", 0.93, optimizer="rmsprop"),
-    _healthy("small-batch", "four examples a step", 0.8, optimizer="sgd", lr=0.02, size=4, steps=300),
-    _healthy("accumulate", "four micro-batches a step", 0.9, size=16, accumulate=4),
-    _healthy("clipped", "gradients clipped to norm 1", 0.93, clip=1.0, optimizer="momentum", lr=0.05),
-    _healthy("label-noise", "one label in ten is wrong", 0.88, change=noisy),
-    _healthy("imbalance", "one class in ten", 0.95, change=rare),
-    _healthy("unit-pixels", "pixels between 0 and 1", 0.9, scale="unit", steps=200),
-    _healthy("long", "trained far past convergence", 0.94, depth=1, width=32, steps=1500),
-    Case("perceptron-imported", "perceptron", "starts from a converged state", train_imported, 0.94),
-)

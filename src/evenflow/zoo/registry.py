@@ -9,7 +9,7 @@ from . import (
     encoder,
     gated,
     generative,
-    perceptron,
+    perceptron_cases,
     residual,
     rnn,
     tabular_classification,
@@ -18,7 +18,7 @@ from . import (
 from .case import Case
 
 _ALL: tuple[Case, ...] = (
-    *perceptron.CASES,
+    *perceptron_cases.CASES,
     *rnn.CASES,
     *encoder.CASES,
     *autoencoder.CASES,

@@ -226,7 +226,10 @@ CASES: tuple[Case, ...] = (
         where=r"Regressor(\.layers| tanh)",
     ),
     _healthy(
-        "eight", "8 tanh layers, LeCun start", partial(train, act=torch.tanh, depth=8, std=0.17, optimizer="SGD", lr=0.1), 0.2
+        "eight",
+        "8 tanh layers, LeCun start",
+        partial(train, act=torch.tanh, depth=8, std=0.17, optimizer="SGD", lr=0.1),
+        0.2,
     ),
     _sick(
         "full-batch",
