@@ -1,4 +1,4 @@
-"""What every test needs: one thread a process, Evenflow's own errors raised, a clean environment."""
+"""What every test needs: one thread a process, our own errors raised, a clean environment."""
 
 from __future__ import annotations
 
