@@ -116,6 +116,8 @@ class Forward:
                     elif call.params:
                         label(t.grad_fn, Label(rec.generation, rec.thread.key, None, False))
                 return
+            if made and torch._C._autograd._get_sequence_nr() == call.seq:
+                return  # no node was made: a dropout of nothing gives its input back
             site = self._site(call, (made or outs)[0])
             if site is None:
                 return

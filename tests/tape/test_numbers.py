@@ -1,0 +1,101 @@
+"""Numbers against slow, obvious ones in float64."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from evenflow.tape import numbers
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e-12, 1e-25, 1e-42, 1e30])
+def test_norm_holds_where_float32_squares_do_not(scale: float) -> None:
+    x = torch.randn(4000, generator=torch.Generator().manual_seed(0)) * scale
+    expected = math.sqrt(math.fsum(float(v) ** 2 for v in x.tolist()))
+    assert numbers.norm(x) == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+def test_norm_of_other_dtypes(dtype: torch.dtype) -> None:
+    x = torch.full((300,), 300.0, dtype=dtype)  # 300^2 * 300 overflows float16
+    assert numbers.norm(x) == pytest.approx(float(x[0]) * math.sqrt(300), rel=1e-3)
+
+
+def test_norm_of_nothing_and_of_infinity() -> None:
+    assert numbers.norm(torch.empty(0)) == 0
+    assert math.isinf(float(numbers.norm(torch.tensor([1.0, math.inf]))))
+    assert math.isnan(float(numbers.norm(torch.tensor([1.0, math.nan]))))
+
+
+@given(st.lists(st.integers(1, 40), min_size=1, max_size=4), st.integers(0, 7), st.integers(64, 300))
+def test_a_sample_is_a_view_of_about_the_limit(shape: list[int], offset: int, limit: int) -> None:
+    x = torch.arange(math.prod(shape)).view(shape)
+    few = numbers.sample(x, offset, limit)
+    assert 0 < few.numel() <= 2 * limit
+    assert few.untyped_storage().data_ptr() == x.untyped_storage().data_ptr()
+    assert len(set(few.flatten().tolist())) == few.numel()
+
+
+def test_rows_keep_every_unit() -> None:
+    x = torch.randn(4096, 512)
+    few = numbers.sample_rows(x, 3)
+    assert few.shape[1] == 512 and few.numel() <= 8 * numbers.LIMIT
+    assert torch.equal(few[0], x[3 % (4096 // few.shape[0])])
+
+
+def test_spread_is_one_minus_the_mean_similarity_of_pairs() -> None:
+    x = torch.randn(6, 5, generator=torch.Generator().manual_seed(1), dtype=torch.float64) + 1
+    pairs = [float(x[a] @ x[b]) for a in range(6) for b in range(6) if a != b]
+    c = (sum(pairs) / len(pairs)) / float((x * x).sum(1).mean())
+    assert float(numbers.spread(x) or 0) == pytest.approx(1 - c, rel=1e-12)
+
+
+def test_spread_sees_one_part_in_a_million_million() -> None:
+    base = torch.randn(1, 64, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
+    x = base + 1e-6 * torch.randn(32, 64, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
+    assert float(numbers.spread(x) or 0) == pytest.approx(1e-12, rel=0.5)
+    assert numbers.spread(torch.randn(1, 4)) is None
+
+
+def test_entropy_is_one_when_even_and_zero_on_one_key() -> None:
+    even = torch.full((2, 3, 4, 8), 1 / 8)
+    assert [float(v) for v in numbers.entropy(even)] == pytest.approx([1, 1])
+    even[:, 1] = 0
+    even[:, 1, :, 2] = 1  # one head looks at one key only
+    mask = torch.ones(8, dtype=torch.bool)
+    mean, least = numbers.entropy(even, mask)
+    assert float(mean) == pytest.approx(2 / 3) and float(least) == 0
+
+
+def test_entropy_counts_only_keys_that_may_be_attended_to() -> None:
+    mask = torch.ones(4, 4).tril().bool()
+    p = (mask / mask.sum(-1, keepdim=True)).view(1, 1, 4, 4)
+    mean, _ = numbers.entropy(p, mask.expand(1, 1, 4, 4))
+    assert float(mean) == pytest.approx(1)
+
+
+def test_features_tell_scales_and_one_outlier() -> None:
+    x = torch.randn(64, 4, generator=torch.Generator().manual_seed(4))
+    x[:, 2] *= 1000
+    told = {k: float(v) for k, v in numbers.features(x).items()}
+    assert told["feature_high"] == pytest.approx(float(x[:, 2].square().mean().sqrt()), rel=1e-5)
+    assert told["feature_low"] < 2 and told["outlier"] < 10 and told["integer"] == 0
+    x[5, 0] = 1e6
+    assert float(numbers.features(x)["outlier"]) > 100
+
+
+def test_a_sparse_feature_is_no_outlier() -> None:
+    x = torch.randn(64, 10, generator=torch.Generator().manual_seed(5))
+    x[:, 3] = 0
+    x[7, 3] = 8.0  # a pixel lit in one sample of 64, standardised
+    assert float(numbers.features(x)["outlier"]) < 12
+
+
+def test_subnormal_share() -> None:
+    x = torch.tensor([0.0, 1.0, 1e-40, -1e-41])
+    assert float(numbers.subnormal(x)) == pytest.approx(2 / 3)
+    assert float(numbers.subnormal(torch.zeros(3))) == 0
