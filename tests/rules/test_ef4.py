@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from evenflow.rules.curve import (
     autocorrelation,
+    doubt,
     flat_since,
     full_batch,
     goal,
@@ -318,6 +319,12 @@ def test_goal_believes_chance_only_where_it_fits() -> None:
     raw = perceptron(out=1, loss="mse_loss").set("target", "std", 77.0).set("target", "mean", 152.0)
     aim = goal(View(raw.loss(29000 - 80 * STEPS).run()))
     assert aim.known and aim.scale == pytest.approx(77.0**2)
+
+
+def test_doubt_is_what_noise_alone_makes_of_a_fall() -> None:
+    falls = [recent_fall(noise(s)) for s in range(200)]
+    assert 0.9 < np.mean(np.abs(falls) < doubt(noise(0))) < 1
+    assert doubt(np.ones(50)) == 0
 
 
 def test_recent_fall_and_flat_since() -> None:

@@ -117,6 +117,12 @@ def recent_fall(y: Floats, part: float = 0.6) -> float:
     return float(np.median(tail[:n]) - np.median(tail[-n:])) if n >= 3 else float("nan")
 
 
+def doubt(y: Floats, part: float = 0.6) -> float:
+    """How far `recent_fall` may be off by noise alone: two standard errors of two medians."""
+    n = max(1.0, len(y) * part / 3)
+    return float(2 * 1.25 * noise(y) * np.sqrt(2 / n))
+
+
 def flat_since(smoothed: Floats, band: float) -> int:
     """First position from which a curve stays within `band` of its end; -1 if it is empty."""
     if len(smoothed) == 0:

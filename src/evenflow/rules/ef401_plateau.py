@@ -8,7 +8,7 @@ import numpy as np
 
 from ..schema import Finding, Link, Severity
 from .base import Rule
-from .curve import Goal, flat_since, goal, noise, recent_fall
+from .curve import Goal, doubt, flat_since, goal, recent_fall
 from .series import largest, median
 from .view import View
 
@@ -48,11 +48,10 @@ class Plateau(Rule):
 
     ## Threshold
     90 % of the loss of guessing left, and a change under 4 % of it (and what the noise of
-    batches explains, at most 6 % more). AutoTrainer (ICSE 2021)
-    calls a change of accuracy under .01 slow; DeepDiagnosis waits for 20 flat epochs. For a
-    spent learning rate: under 1 % of its largest for the last quarter of the run or more, 30 %
-    of the loss left, and gradients that have not faded. Calibrated on the calibration half of
-    the zoo.
+    batches explains, at most 6 % more). AutoTrainer (ICSE 2021) calls a change of accuracy
+    under .01 slow; DeepDiagnosis waits for 20 flat epochs. For a spent learning rate: under 1 %
+    of its largest for the last quarter of the run or more, 30 % of the loss left, and gradients
+    that have not faded. Calibrated on the calibration half of the zoo.
 
     ## What to do
     Mend the cause if one is named. Else try learning rates ten times higher and lower, and see
@@ -68,9 +67,7 @@ class Plateau(Rule):
             return
         aim = goal(view)
         fall = recent_fall(loss.finite) / aim.scale
-        # a third of three fifths of the run: how far two medians of that many values may differ
-        doubt = 2 * 1.25 * noise(loss.finite) * np.sqrt(2 / (0.2 * len(loss.finite)))
-        if not abs(fall) < FLAT + min(doubt / aim.scale, NOISE):
+        if not abs(fall) < FLAT + min(doubt(loss.finite) / aim.scale, NOISE):
             return
         spent = _spent(view)
         if spent >= 0 and aim.left >= LEFT_SPENT and _still_pulling(view):

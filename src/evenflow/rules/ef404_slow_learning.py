@@ -8,7 +8,7 @@ import numpy as np
 
 from ..schema import Finding, Link, Severity
 from .base import Rule
-from .curve import goal, recent_fall
+from .curve import doubt, goal, recent_fall
 from .series import largest, median, ratio
 from .view import View
 
@@ -42,7 +42,8 @@ class SlowLearning(Rule):
 
     ## Threshold
     85 % of the loss left and no layer that moves by more than 1e-4 of itself a step
-    (TheDeepChecker's lower limit; DeepDiagnosis has 1e-5), the loss not rising. Error if 97 %
+    (TheDeepChecker's lower limit; DeepDiagnosis has 1e-5), the loss not rising by
+    more than noise explains. Error if 97 %
     is left, warning otherwise. Calibrated on the calibration half of the zoo.
 
     ## What to do
@@ -72,7 +73,7 @@ class SlowLearning(Rule):
         ):
             return  # the schedule has ended: EF401
         fall = recent_fall(loss.finite)
-        if fall < -0.05 * aim.scale:
+        if fall < -0.05 * aim.scale - doubt(loss.finite):
             return
         evidence = {
             "update_ratio": most,
