@@ -69,7 +69,10 @@ def fit(
     n = len(data.x)
     optimizer.zero_grad()
     for i, b in enumerate(batches(n, size or n, steps * accumulate)):
-        (loss(model(data.x[b]), data.y[b]) / accumulate).backward()  # type: ignore[no-untyped-call]
+        error = loss(model(data.x[b]), data.y[b])
+        if accumulate > 1:
+            error = error / accumulate
+        error.backward()  # type: ignore[no-untyped-call]
         if (i + 1) % accumulate:
             continue
         if clip is not None:

@@ -72,8 +72,8 @@ def train_elman(
     pieces: int = 32,
     act: Callable[[Tensor], Tensor] = torch.tanh,
     gain: float = 1.0,
-    lr: float = 4e-3,
-    steps: int = 250,
+    lr: float = 1e-3,
+    steps: int = 300,
     clip: float | None = 1.0,
 ) -> float:
     """Unrolled network on digits; held-out accuracy."""
@@ -117,16 +117,16 @@ _sick, _healthy = partial(sick, "rnn"), partial(healthy, "rnn")
 CASES: tuple[Case, ...] = (
     _sick(
         "forgets",
-        "32 steps of tanh, recurrent weights of gain .2, one loss at the end",
-        partial(train_elman, gain=0.2),
-        0.72,
+        "32 steps of tanh, recurrent weights of gain .05, one loss at the end",
+        partial(train_elman, gain=0.05),
+        0.62,
         twin="remembers",
         expect="101",
         allow="205 401 404",
         where=_LOOP,
     ),
     _healthy(
-        "remembers", "32 steps of tanh, orthogonal recurrence", partial(train_elman, gain=1.0), 0.72
+        "remembers", "32 steps of tanh, orthogonal recurrence", partial(train_elman, gain=1.0), 0.64
     ),
     _sick(
         "explodes",
