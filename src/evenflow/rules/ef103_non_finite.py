@@ -130,7 +130,8 @@ def _origin(
     if len(rows) == 0:
         return (), False, False
     row = int(rows[0])
-    count = np.nan_to_num(view.site("nonfinite")[row])
+    known = view.site("nonfinite")[row]
+    count = np.nan_to_num(known)
     weights = [i for i in view.layers if count[i] > 0]
     spoilt = row > 0 and view.layers and weights[:1] == list(view.layers[:1])
     if spoilt and not any(count[i] > 0 for i in view.data):
@@ -139,7 +140,7 @@ def _origin(
         if count[s.id] > 0 and not any(count[i] > 0 for i in view.parents(s.id)):
             # a mask of -inf is followed by a finite softmax; an origin has lost all that follows
             follows = view.consumers[s.id]
-            if not follows or any(count[i] > 0 for i in follows):
+            if not follows or not all(known[i] == 0 for i in follows):
                 return (s.id,), True, True
     delta = np.nan_to_num(view.site("delta_nonfinite")[row])
     for s in reversed(view.sites):
@@ -151,7 +152,12 @@ def _origin(
 def _fragile(view: View, row: int) -> tuple[int, ...]:
     """Operations that can make infinity of finite numbers, the nearest to it first."""
     before = latest(view.site("absmax")[:row])
-    ids = [s.id for s in view.sites if s.op in FRAGILE and s.id in view.trunk]
+    ids = [
+        s.id
+        for s in view.sites
+        # a division by a constant is safe
+        if s.op in FRAGILE and s.id in view.trunk and ("div" not in s.op or len(s.inputs) > 1)
+    ]
     if not ids:  # none: whatever was largest overflowed
         grown = [i for i in view.trunk if np.isfinite(before[i])]
         ids = sorted(grown, key=lambda i: -before[i])[:1]
