@@ -95,7 +95,8 @@ def train(
     with torch.no_grad():
         for block in model.blocks:
             assert isinstance(block, Block)
-            block.attn.in_proj_weight[: 2 * WIDTH] *= sharpness
+            query_and_key = torch.tensor([sharpness, sharpness, 1.0]).repeat_interleave(WIDTH)
+            block.attn.in_proj_weight.mul_(query_and_key[:, None])
     params = [p for n, p in model.named_parameters() if not held or not n.startswith(held)]
     opt = torch.optim.Adam(params, lr)
     schedule = torch.optim.lr_scheduler.ExponentialLR(opt, decay)
