@@ -18,6 +18,7 @@ from evenflow.rules.series import (
     first_of_last_spell,
     holds_at_end,
     largest,
+    last_few,
     latest,
     longest,
     median,
@@ -224,6 +225,20 @@ def test_spells(text: str, at_end: bool, spell: int, first: int) -> None:
     assert bool(holds_at_end(mask, known, 3)) is at_end
     assert int(longest(mask, known)) == spell
     assert first_of_last_spell(mask, known) == first
+
+
+@pytest.mark.parametrize("gap", [1, 7, 400])
+def test_long_columns_are_judged_by_their_tail_as_by_the_whole(gap: int) -> None:
+    known = np.zeros((5000, 2), dtype=np.bool_)
+    known[::gap, 0] = True
+    known[::3, 1] = True
+    mask = np.zeros_like(known)
+    mask[-3 * gap :, 0] = True
+    mask[4000:4990, 1] = True  # over before the end
+    assert holds_at_end(mask, known, 3).tolist() == [True, False]
+    values = np.where(known, np.arange(5000.0)[:, None], NAN)
+    rows = np.flatnonzero(known[:, 0])
+    assert last_few(values).tolist() == [rows[-2], np.flatnonzero(known[:, 1])[-2]]
 
 
 def test_smooth_is_a_running_median() -> None:

@@ -77,10 +77,25 @@ def holds_at_end(mask: Bools, known: Bools, k: int = 3) -> Bools:
     mask, known = np.asarray(mask), np.asarray(known)
     if len(mask) == 0:
         return np.zeros(mask.shape[1:], dtype=np.bool_)
+    if len(mask) > 64 * k:  # a long run: its tail says it all, unless readings are rare
+        tail = known[-32 * k :]
+        if ((tail.sum(axis=0) >= k) | ~known.any(axis=0)).all():
+            mask, known = mask[-32 * k :], tail
     after = np.cumsum(known[::-1], axis=0)[::-1]  # known readings from here to the end
     last = known & (after <= k)
     enough = known.sum(axis=0) >= k
     return np.asarray(enough & ~(last & ~mask).any(axis=0), dtype=np.bool_)
+
+
+def last_few(a: Floats, k: int = 3) -> Floats:
+    """Median of the last `k` known values along axis 0 (fewer if there are no more)."""
+    rows = len(a)
+    tail = a[-32 * k :]
+    if rows > len(tail) and ((~np.isnan(tail)).sum(axis=0) < k).any():
+        tail = a
+    known = ~np.isnan(tail)
+    after = np.cumsum(known[::-1], axis=0)[::-1]
+    return median(np.where(known & (after <= k), tail, np.nan))
 
 
 def longest(mask: Bools, known: Bools) -> npt.NDArray[np.int64]:

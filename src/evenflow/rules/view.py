@@ -10,7 +10,7 @@ import numpy as np
 
 from ..schema import Channel, Run, Site
 from .loss import Loss
-from .series import Bools, Floats, median, ratio
+from .series import Bools, Floats, last_few, median, ratio
 
 #: Optimizers that divide by the gradient's size: small gradients do not mean small steps.
 ADAPTIVE = (
@@ -127,10 +127,9 @@ class View:
         m = self.param(metric) if of == "param" else self.site(metric)
         out = median(m[self.late])
         if np.isnan(out).any() and len(m):
-            sound = m[self.sound]
-            known = ~np.isnan(sound)
-            last3 = known & (np.cumsum(known[::-1], axis=0)[::-1] <= 3)
-            out = np.where(np.isnan(out), median(np.where(last3, sound, np.nan)), out)
+            gaps = np.isnan(out)
+            out = out.copy()
+            out[gaps] = last_few(m[: self.ruin, gaps])
         return out
 
     def at(self, row: int) -> int:
