@@ -288,6 +288,13 @@ def test_tiny_updates_and_no_progress_is_slow_learning() -> None:
     assert f.evidence["loss_left"] == pytest.approx(1.0, abs=0.02)
 
 
+def test_a_plateau_of_tiny_updates_names_the_rate() -> None:
+    (f,) = found(Plateau, slow(batches(perceptron())))
+    assert f.cause == "learning-rate-too-low"
+    (f,) = found(Plateau, perceptron().loss(2.3))
+    assert f.cause == ""
+
+
 def test_a_head_that_moves_is_no_low_rate() -> None:
     """Only the first layers stand still: their gradient vanishes, the rate is not too low."""
     b = slow(perceptron()).set_param("Net.head.weight", "update", 5e-3)

@@ -9,6 +9,7 @@ import numpy as np
 from ..schema import Finding, Link, Severity
 from .base import Rule
 from .curve import Goal, doubt, flat_since, goal, recent_fall
+from .ef404_slow_learning import SlowLearning
 from .series import largest, median
 from .view import View
 
@@ -42,9 +43,10 @@ class Plateau(Rule):
     figure is only believed where the loss at the start or at the end lies near it. Where it is
     unknown, the loss at the start stands in for it, and the loss must not have fallen while some
     layer is measurably without gradient. Flat: medians of the first and the last third of the
-    last three fifths of the curve differ by little. A fall that goes on slowly with tiny updates
-    is EF404; a run that ends in NaN, or whose loss climbs, is EF103 or EF402. Losses of competing
-    optimizers (GAN) are not judged, nor fewer than 40 steps.
+    last three fifths of the curve differ by little. Where the updates are too small to get
+    anywhere (EF404), that is named as the cause. A run that ends in NaN, or whose loss climbs,
+    is EF103 or EF402. Losses of competing optimizers (GAN) are not judged, nor fewer than 40
+    steps.
 
     ## Threshold
     90 % of the loss of guessing left, and a change under 4 % of it (and what the noise of
@@ -86,11 +88,13 @@ class Plateau(Rule):
             "guessing_loss" if aim.known else "start_loss": aim.scale,
             "flat_steps": float(finite_steps[-1] - first),
         }
-        cause = ""
+        cause, since = "", 0
         if spent >= 0:
             rate = view.step("lr")
-            cause = "learning-rate-decayed"
+            cause, since = "learning-rate-decayed", spent
             evidence["rate_left"] = float(rate[~np.isnan(rate)][-1] / np.nanmax(rate))
+        elif any(SlowLearning().check(view)):
+            cause = "learning-rate-too-low"
         return self.finding(
             Severity.error,
             sites=view.losses[:1],
@@ -99,7 +103,7 @@ class Plateau(Rule):
             evidence=evidence,
             threshold={"loss_left": left, "recent_fall": FLAT},
             cause=cause,
-            chain=(Link("cause", cause, spent), Link("end", self.code, first)) if cause else (),
+            chain=(Link("cause", cause, since), Link("end", self.code, first)) if cause else (),
         )
 
 
