@@ -64,6 +64,9 @@ def test_shares_are_whole_only_when_they_are() -> None:
     assert words.share(1e-9) == "below 0.1 %"
     assert words.share(0.347) == "35 %"
     assert words.share(math.nan) == "NaN"
+    assert words.share(-0.083) == "-8 %"
+    assert words.share(-0.004) == "-0.4 %"
+    assert words.share(-1e-6) == "0 %"
 
 
 def test_decades_say_the_direction() -> None:
@@ -110,7 +113,7 @@ def test_a_finding_is_told_with_place_step_number_threshold_and_cause() -> None:
     )
     assert words.tell(f, run_of()) == (
         "The target is not scaled to what the network puts out at layers.0 to layers.62, "
-        "32 linear layers from the first step: target over first predictions "
+        "32 linear layers: target over first predictions "
         "1,520 (threshold 30). Cause: weights too small at the start."
     )
 
@@ -143,7 +146,7 @@ def test_a_fault_that_passed_has_an_end() -> None:
     run = run_of()
     assert "at step 40" in words.tell(finding("EF302", first_step=40, last_step=40), run)
     assert "from step 40 to 90" in words.tell(finding("EF302", first_step=40, last_step=90), run)
-    assert "since step 40" in words.tell(finding("EF302", first_step=40, last_step=199), run)
+    assert "since step 40" in words.tell(finding("EF302", first_step=40, last_step=200), run)
 
 
 def test_a_spike_is_not_called_divergence() -> None:
@@ -157,6 +160,38 @@ def test_parameters_stand_for_places() -> None:
     assert "at MLP.a.weight and MLP.a.bias" in words.tell(two, run_of())
     many = finding("EF704", params=tuple(f"p{i}" for i in range(12)))
     assert "at p0 and 11 more parameters" in words.tell(many, run_of())
+
+
+def test_a_chain_does_not_repeat_itself_and_says_what_lasts() -> None:
+    dead = (
+        Link("cause", "negative-bias", 0, 1),
+        Link("event", "EF202", 4, 1),
+        Link("end", "dead", 200, 1),
+    )
+    assert words.tell(finding("EF202", chain=dead), run_of()).endswith(
+        "Chain: strongly negative biases at layers.1 sigmoid -> "
+        "units dead at layers.1 sigmoid since step 4."
+    )
+    frozen = (Link("cause", "EF501", 0, 1), Link("end", "frozen", 200, 3))
+    assert words.tell(finding("EF101", chain=frozen), run_of()).endswith(
+        "Chain: unscaled input -> frozen at layers.3 sigmoid, still so at step 200."
+    )
+    rate = (Link("cause", "EF703", 0, 1), Link("end", "EF401", 0))
+    assert words.tell(finding("EF401", chain=rate), run_of()).endswith(
+        "Chain: learning rate too high -> loss stuck from the first step."
+    )
+
+
+def test_numbers_are_told_as_the_code_means_them() -> None:
+    def numbers(code: str, **evidence: float) -> str:
+        f = finding(code, evidence=evidence, threshold=dict.fromkeys(evidence, 3.0))
+        return words.tell(f, run_of())
+
+    assert "gradient lost on the way 11.6 decades (threshold 3.0" in numbers("EF101", decades=11.6)
+    assert "gradient gained on the way 4.9 decades" in numbers("EF102", decades=4.9)
+    assert numbers("EF104", gradient=0.0) == "The gradient is exactly zero from the first step."
+    assert numbers("EF503", nonfinite=7.0).endswith(": values that are NaN or infinite 7.")
+    assert "other layers' by 5.9 decades" in numbers("EF301", decades_below_peers=5.9)
 
 
 def test_a_code_as_cause_is_told_in_words_with_its_code() -> None:

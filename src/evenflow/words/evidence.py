@@ -6,10 +6,12 @@ from collections.abc import Mapping
 
 from .figures import decades, number, share
 
-#: How a number of evidence is called and written: (words, "number" | "share" | "decades").
+#: How a number of evidence is called and written: (words, form), where the form is
+#: "number", "share", "decades" (up or down) or "span" (decades without a direction).
 LABELS: dict[str, tuple[str, str]] = {
     # gradient
-    "decades": ("change over the layers", "decades"),
+    "decades": ("change over the layers", "span"),
+    "underflow_share": ("share of values too small for the format", "share"),
     "gradient": ("gradient", "number"),
     "gradient_norm": ("gradient norm", "number"),
     "gradient_ratio": ("gradient relative to the weights", "number"),
@@ -24,7 +26,7 @@ LABELS: dict[str, tuple[str, str]] = {
     # update
     "update_ratio": ("update relative to the weights", "number"),
     "largest_update_ratio": ("largest update relative to the weights", "number"),
-    "decades_below_peers": ("distance to the other layers' updates", "decades"),
+    "decades_below_peers": ("updates smaller than the other layers' by", "span"),
     # loss
     "loss_left": ("loss against guessing", "share"),
     "recent_fall": ("latest fall", "share"),
@@ -61,27 +63,49 @@ LABELS: dict[str, tuple[str, str]] = {
     "target_dims": ("dimensions of the target", "number"),
     "pairs": ("pairs of layers with no non-linearity between them", "number"),
     "parameters": ("parameters", "number"),
+    "layers_unknown": ("layers that no module knows", "number"),
 }
+
+#: The same key says different things under different codes.
+BY_CODE: dict[tuple[str, str], tuple[str, str]] = {
+    ("EF101", "decades"): ("gradient lost on the way", "span"),
+    ("EF102", "decades"): ("gradient gained on the way", "span"),
+    ("EF206", "decades"): ("growth", "span"),
+}
+#: Facts that are told without their threshold, as it is none, one or obvious.
+FACTS = frozenset(
+    {
+        *("nonfinite", "parameters", "pairs", "units", "softmaxes", "row_sum", "layers_unknown"),
+        *("target_dims", "layers_affected"),
+    }
+)
+#: Nothing to tell: the sentence has said it.
+SILENT = frozenset({"gradient", "target_dims"})
 
 _SHARES = ("share", "dead", "saturated", "zeros", "fraction")
 
 
-def phrase(key: str, value: float, threshold: float | None = None) -> str:
+def phrase(key: str, value: float, threshold: float | None = None, code: str = "") -> str:
     """One number in words: "size of the target 152 (threshold 10)"."""
-    label, form = LABELS.get(key) or _guess(key)
+    label, form = BY_CODE.get((code, key)) or LABELS.get(key) or _guess(key)
     text = f"{label} {_write(value, form)}"
-    return text if threshold is None else f"{text} (threshold {_write(threshold, form)})"
+    if threshold is None or key in FACTS:
+        return text
+    return f"{text} (threshold {_write(threshold, form)})"
 
 
-def decisive(evidence: Mapping[str, float], threshold: Mapping[str, float], most: int = 2) -> str:
+def decisive(
+    evidence: Mapping[str, float], threshold: Mapping[str, float], code: str = "", most: int = 2
+) -> str:
     """The numbers that were held against a threshold, at most `most`, in the rule's order.
 
     Evidence without any threshold gives its first number; none at all gives "".
     """
-    judged = [k for k in threshold if k in evidence][:most]
+    judged = [k for k in threshold if k in evidence]
+    told = [k for k in judged if k not in SILENT][:most]
     if judged:
-        return ", ".join(phrase(k, evidence[k], threshold[k]) for k in judged)
-    return "".join(phrase(k, evidence[k]) for k in list(evidence)[:1])
+        return ", ".join(phrase(k, evidence[k], threshold[k], code) for k in told)
+    return "".join(phrase(k, evidence[k], None, code) for k in list(evidence)[:1])
 
 
 def _guess(key: str) -> tuple[str, str]:
@@ -97,4 +121,6 @@ def _write(value: float, form: str) -> str:
         return share(value)
     if form == "decades":
         return decades(value)
+    if form == "span":
+        return decades(value).removesuffix(" up").removesuffix(" down")
     return number(value)

@@ -35,6 +35,8 @@ def share(x: float) -> str:
     x = float(x)
     if not math.isfinite(x):
         return number(x)
+    if x < 0:
+        return f"-{share(-x)}" if share(-x)[0].isdigit() else "0 %"
     percent = 100.0 * x
     if 0 < percent < 1 or 99 < percent < 100:
         shown = f"{percent:.1f}"

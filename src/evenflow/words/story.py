@@ -19,7 +19,7 @@ _WHAT: dict[str, str] = {
     "EF105": "The gradient is too small for its number format{at}",
     "EF201": "The activation is saturated{at}",
     "EF202": "Units are dead{at}",
-    "EF203": "The network is paralysed, saturated with updates too small to leave{at}",
+    "EF203": "The network is paralysed{at}, saturated and unable to leave",
     "EF204": "Attention has collapsed{at}",
     "EF205": "All inputs look alike{at}",
     "EF206": "Activations grow{at}",
@@ -70,6 +70,11 @@ _LINKS: dict[str, str] = {
     "stuck": "loss stuck",
 }
 
+#: States at the end of a chain: their step is the last one seen, not the first.
+_STATES = ("frozen", "dead")
+#: Faults of the data and the set-up are there or not: no step needs telling if it is the first.
+_TIMELESS = ("EF5", "EF7")
+
 
 def tell(finding: Finding, run: Run) -> str:
     """One or two plain sentences about a finding of this run.
@@ -79,7 +84,7 @@ def tell(finding: Finding, run: Run) -> str:
     that is not known is told by its name and numbers.
     """
     first = _what(finding, run) + _since(finding, run)
-    numbers = decisive(finding.evidence, finding.threshold)
+    numbers = decisive(finding.evidence, finding.threshold, finding.code)
     sentences = [f"{first}: {numbers}." if numbers else f"{first}."]
     why = _why(finding, run)
     if why:
@@ -104,11 +109,12 @@ def _what(finding: Finding, run: Run) -> str:
 
 def _since(finding: Finding, run: Run) -> str:
     first, last = finding.first_step, finding.last_step
-    end = int(run.steps[-1]) if len(run.steps) else last
-    if len(run.curve_steps):
-        end = max(end, int(run.curve_steps[-1]))
-    # The last rows of a run may lie apart: a fault seen in its last tenth is taken as lasting.
-    lasting = last >= end - max(1, (end - first) // 10)
+    if finding.code[:3] in _TIMELESS and first <= 0:
+        return ""
+    # Sampled rows lie apart: what the last of them shows is taken as lasting.
+    lasting = last >= min(
+        (int(s[-1]) for s in (run.steps, run.curve_steps) if len(s)), default=last
+    )
     if lasting:
         return " from the first step" if first <= 0 else f" since step {first:,}"
     if first == last:
@@ -117,7 +123,7 @@ def _since(finding: Finding, run: Run) -> str:
 
 
 def _why(finding: Finding, run: Run) -> str:
-    links = [link for link in finding.chain if link.what]
+    links = _merged([link for link in finding.chain if link.what], run)
     if len(links) > 1:
         return "Chain: " + " -> ".join(_link(link, run) for link in links) + "."
     reason = finding.cause or (links[0].what if links and links[0].role == "cause" else "")
@@ -127,13 +133,38 @@ def _why(finding: Finding, run: Run) -> str:
     return f"Cause: {cause(reason)}{code}."
 
 
+def _merged(links: list[Link], run: Run) -> list[Link]:
+    """Links without those that only repeat the one before ("units dead", then "dead")."""
+    out: list[Link] = []
+    for link in links:
+        if out and _event(out[-1]) == _event(link) and _at(out[-1], run) == _at(link, run):
+            out[-1] = out[-1]._replace(role="end" if out[-1].role == "event" else out[-1].role)
+        else:
+            out.append(link)
+    return out
+
+
+def _event(link: Link) -> str:
+    return cause(link.what) if link.role == "cause" else _LINKS.get(link.what) or cause(link.what)
+
+
+def _at(link: Link, run: Run) -> str:
+    """The place, unless the words hold it already (the data, the optimizer's rate)."""
+    if link.site is None or (link.role == "cause" and link.what[:3] == "EF5"):
+        return ""
+    if link.what == "EF703":
+        return ""
+    return sites((link.site,), run)
+
+
 def _link(link: Link, run: Run) -> str:
-    words = cause(link.what) if link.role == "cause" else _LINKS.get(link.what) or cause(link.what)
-    place = sites((link.site,), run) if link.site is not None else ""
+    words, place = _event(link), _at(link, run)
     if place:
         words += f" at {place}"
     if link.step is None or (link.role == "cause" and link.step <= 0):
         return words
-    return (
-        f"{words} since step {link.step:,}" if link.role == "end" else f"step {link.step:,} {words}"
-    )
+    if link.role != "end":
+        return f"step {link.step:,} {words}"
+    if link.what in _STATES:
+        return f"{words}, still so at step {link.step:,}"
+    return f"{words} since step {link.step:,}" if link.step > 0 else f"{words} from the first step"
