@@ -99,17 +99,15 @@ class ParameterNotTrained(Rule):
         )
 
     def _without_gradient(self, view: View) -> Iterable[Finding]:
-        whose = view.step("optimizer")
         grad = view.param("grad")
-        out = []
-        for p in view.run.params:
-            if not p.trainable or p.optimizer < 0:
-                continue
-            own = (whose == p.optimizer) | np.isnan(whose)
-            peers = [q.id for q in view.run.params if q.optimizer == p.optimizer and q.id != p.id]
-            others = (np.nan_to_num(grad[own][:, peers]) > 0).any(axis=1).sum() if peers else 0
-            if own.sum() >= 3 and others >= 3 and np.isnan(grad[:, p.id]).all():
-                out.append(p)
+        silent = np.isnan(grad).all(axis=0)
+        held = [p for p in view.run.params if p.trainable and p.optimizer >= 0]
+        out: list[Parameter] = []
+        for optimizer in {p.optimizer for p in held if silent[p.id]}:
+            group = [p for p in held if p.optimizer == optimizer]
+            # rows of other optimizers' steps are NaN here: at least 3 of its own tell
+            if (grad[:, [p.id for p in group]] > 0).any(axis=1).sum() >= 3:
+                out += [p for p in group if silent[p.id]]
         read = {name for s in view.sites for name in s.params}
         total = sum(p.size for p in view.run.params if p.trainable)
         for group in ([p for p in out if p.name in read], [p for p in out if p.name not in read]):
