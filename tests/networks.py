@@ -1,4 +1,4 @@
-"""Trainings of many kinds, written as users write them. Each is `kind(steps) -> tensors to compare`.
+"""Trainings of many kinds, as users write them: `kind(steps) -> tensors to compare`.
 
 They know nothing of Evenflow: the tests run them bare and watched and compare to the bit.
 """
@@ -74,7 +74,9 @@ def convolution(steps: int) -> list[Tensor]:
         nn.Conv2d(4, 8, 3, padding=1), nn.GroupNorm(2, 8), nn.SiLU(), nn.AdaptiveAvgPool2d(1),
         nn.Flatten(), nn.Linear(8, 3),
     )  # fmt: skip
-    return fit(model, lambda: (torch.randn(4, 1, 8, 8), torch.randint(0, 3, (4,))), F.cross_entropy, steps)
+    return fit(
+        model, lambda: (torch.randn(4, 1, 8, 8), torch.randint(0, 3, (4,))), F.cross_entropy, steps
+    )
 
 
 @kind
@@ -127,7 +129,10 @@ def two_losses(steps: int) -> list[Tensor]:
 def gan(steps: int) -> list[Tensor]:
     make = nn.Sequential(nn.Linear(4, 16), nn.ReLU(), nn.Linear(16, 8))
     tell = nn.Sequential(nn.Linear(8, 16), nn.LeakyReLU(0.2), nn.Linear(16, 1))
-    opt_g, opt_d = torch.optim.Adam(make.parameters(), 1e-3), torch.optim.Adam(tell.parameters(), 1e-3)
+    opt_g, opt_d = (
+        torch.optim.Adam(make.parameters(), 1e-3),
+        torch.optim.Adam(tell.parameters(), 1e-3),
+    )
     loss = nn.BCEWithLogitsLoss()
     for _ in range(steps // 2):
         real, fake = torch.randn(16, 8), make(torch.randn(16, 4))
@@ -169,7 +174,9 @@ def unrolled_cell(steps: int) -> list[Tensor]:
                 h = self.cell(x[:, t], h)
             return self.out(h)
 
-    return fit(Net(), lambda: (torch.randn(8, 6, 4), torch.randint(0, 3, (8,))), F.cross_entropy, steps)
+    return fit(
+        Net(), lambda: (torch.randn(8, 6, 4), torch.randint(0, 3, (8,))), F.cross_entropy, steps
+    )
 
 
 def _recurrent(layer: nn.Module, steps: int) -> list[Tensor]:
@@ -181,7 +188,9 @@ def _recurrent(layer: nn.Module, steps: int) -> list[Tensor]:
         def forward(self, x: Tensor) -> Tensor:
             return self.out(self.layer(x)[0][:, -1])
 
-    return fit(Net(), lambda: (torch.randn(8, 6, 4), torch.randint(0, 3, (8,))), F.cross_entropy, steps)
+    return fit(
+        Net(), lambda: (torch.randn(8, 6, 4), torch.randint(0, 3, (8,))), F.cross_entropy, steps
+    )
 
 
 @kind
@@ -238,7 +247,9 @@ def decoder_attention(steps: int) -> list[Tensor]:
 
         def forward(self, x: Tensor) -> Tensor:
             h = self.embed(x)
-            q, k, v = self.qkv(self.norm(h)).view(*x.shape, 3, 2, 4).permute(2, 0, 3, 1, 4).unbind(0)
+            q, k, v = (
+                self.qkv(self.norm(h)).view(*x.shape, 3, 2, 4).permute(2, 0, 3, 1, 4).unbind(0)
+            )
             a = F.scaled_dot_product_attention(q, k, v, is_causal=True)
             return self.out(h + self.back(a.transpose(1, 2).flatten(2)))
 
@@ -302,7 +313,9 @@ def _checkpointed(reentrant: bool, steps: int) -> list[Tensor]:
         def __init__(self) -> None:
             super().__init__()
             self.a, self.out = nn.Linear(8, 16), nn.Linear(16, 3)
-            self.body = nn.Sequential(nn.Linear(16, 16), nn.ReLU(), nn.Dropout(0.2), nn.Linear(16, 16))
+            self.body = nn.Sequential(
+                nn.Linear(16, 16), nn.ReLU(), nn.Dropout(0.2), nn.Linear(16, 16)
+            )
 
         def forward(self, x: Tensor) -> Tensor:
             h: Any = checkpoint(self.body, torch.tanh(self.a(x)), use_reentrant=reentrant)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import warnings
 from collections.abc import Sequence
 
 from . import words
@@ -31,5 +32,14 @@ def diagnose(
         ValueError: an unknown code; StoreError (a ValueError): the file cannot be judged.
     """
     loaded = run if isinstance(run, Run) else load(run)
-    found = judge(loaded, select=select, ignore=ignore)
+    found = judge(loaded, select=select, ignore=ignore, on_error=_tell)
     return [dataclasses.replace(f, message=words.tell(f, loaded)) for f in found]
+
+
+def _tell(code: str, error: Exception) -> None:
+    warnings.warn(
+        f"Evenflow's rule {code} failed ({type(error).__name__}: {error}) and was left out; the "
+        "other rules were judged.",
+        RuntimeWarning,
+        stacklevel=4,
+    )

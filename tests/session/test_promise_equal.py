@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from networks import KINDS
 
 import evenflow
+from networks import KINDS
 
 STEPS = 200
 

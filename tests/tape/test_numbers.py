@@ -31,7 +31,9 @@ def test_norm_of_nothing_and_of_infinity() -> None:
     assert math.isnan(float(numbers.norm(torch.tensor([1.0, math.nan]))))
 
 
-@given(st.lists(st.integers(1, 40), min_size=1, max_size=4), st.integers(0, 7), st.integers(64, 300))
+@given(
+    st.lists(st.integers(1, 40), min_size=1, max_size=4), st.integers(0, 7), st.integers(64, 300)
+)
 def test_a_sample_is_a_view_of_about_the_limit(shape: list[int], offset: int, limit: int) -> None:
     x = torch.arange(math.prod(shape)).view(shape)
     few = numbers.sample(x, offset, limit)
@@ -56,7 +58,9 @@ def test_spread_is_one_minus_the_mean_similarity_of_pairs() -> None:
 
 def test_spread_sees_one_part_in_a_million_million() -> None:
     base = torch.randn(1, 64, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
-    x = base + 1e-6 * torch.randn(32, 64, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
+    x = base + 1e-6 * torch.randn(
+        32, 64, generator=torch.Generator().manual_seed(3), dtype=torch.float64
+    )
     assert float(numbers.spread(x) or 0) == pytest.approx(1e-12, rel=0.5)
     assert numbers.spread(torch.randn(1, 4)) is None
 

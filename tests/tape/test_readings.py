@@ -32,12 +32,32 @@ def value(run: Run, site: int, metric: str) -> float:
     return float(column[0])
 
 
+def perceptron() -> nn.Module:
+    return nn.Sequential(nn.Linear(6, 8), nn.Tanh(), nn.Linear(8, 8), nn.Sigmoid(), nn.Linear(8, 3))
+
+
+def cnn() -> nn.Module:
+    return nn.Sequential(
+        nn.Conv2d(2, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.AvgPool2d(2), nn.Flatten(),
+        nn.Linear(36, 3),
+    )  # fmt: skip
+
+
+def sequence() -> nn.Module:
+    return nn.Sequential(nn.Linear(6, 8), nn.GELU(), nn.LayerNorm(8), nn.Linear(8, 3))
+
+
+def transformer() -> nn.Module:
+    layer = nn.TransformerEncoderLayer(6, 2, 8, 0.0, batch_first=True)
+    return nn.Sequential(layer, nn.Linear(6, 3))
+
+
 MODELS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
-    "perceptron": (lambda: nn.Sequential(nn.Linear(6, 8), nn.Tanh(), nn.Linear(8, 8), nn.Sigmoid(), nn.Linear(8, 3)), (12, 6)),
-    "cnn": (lambda: nn.Sequential(nn.Conv2d(2, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.AvgPool2d(2), nn.Flatten(), nn.Linear(36, 3)), (5, 2, 8, 8)),
-    "sequence": (lambda: nn.Sequential(nn.Linear(6, 8), nn.GELU(), nn.LayerNorm(8), nn.Linear(8, 3)), (4, 7, 6)),
-    "transformer": (lambda: nn.Sequential(nn.TransformerEncoderLayer(6, 2, 8, 0.0, batch_first=True), nn.Linear(6, 3)), (4, 7, 6)),
-}  # fmt: skip
+    "perceptron": (perceptron, (12, 6)),
+    "cnn": (cnn, (5, 2, 8, 8)),
+    "sequence": (sequence, (4, 7, 6)),
+    "transformer": (transformer, (4, 7, 6)),
+}
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -74,9 +94,15 @@ def test_rms_and_delta_are_those_of_the_modules_outputs(name: str, tmp_path: Pat
             continue
         seen += 1
         site = sites[path]
-        assert value(run, site, "rms") == pytest.approx(float(out.detach().square().mean().sqrt()), rel=1e-5)
-        assert value(run, site, "delta") == pytest.approx(float(out.grad.square().mean().sqrt()), rel=1e-4)
-        assert value(run, site, "absmax") == pytest.approx(float(out.detach().abs().max()), rel=1e-5)
+        assert value(run, site, "rms") == pytest.approx(
+            float(out.detach().square().mean().sqrt()), rel=1e-5
+        )
+        assert value(run, site, "delta") == pytest.approx(
+            float(out.grad.square().mean().sqrt()), rel=1e-4
+        )
+        assert value(run, site, "absmax") == pytest.approx(
+            float(out.detach().abs().max()), rel=1e-5
+        )
         assert run.sites[site].shape == tuple(out.shape)
     assert seen >= 4
 
@@ -185,7 +211,9 @@ def test_slope_and_saturation_of_a_sigmoid(tmp_path: Path) -> None:
     run = watch_one(tmp_path, train)
     site = next(s.id for s in run.sites if s.op == "sigmoid")
     s = torch.sigmoid(z)
-    assert value(run, site, "slope") == pytest.approx(float((s * (1 - s)).square().mean().sqrt()), rel=1e-4)
+    assert value(run, site, "slope") == pytest.approx(
+        float((s * (1 - s)).square().mean().sqrt()), rel=1e-4
+    )
     assert value(run, site, "saturated") == 0.5
 
 
@@ -208,11 +236,15 @@ def test_deltas_are_unscaled_under_a_scaler(tmp_path: Path) -> None:
     loss.backward()
     site = next(s.id for s in run.sites if s.op == "linear")
     assert out.grad is not None and net.weight.grad is not None
-    assert value(run, site, "delta") == pytest.approx(float(out.grad.square().mean().sqrt()), rel=1e-4)
+    assert value(run, site, "delta") == pytest.approx(
+        float(out.grad.square().mean().sqrt()), rel=1e-4
+    )
     assert float(run.step("loss")[0]) == pytest.approx(float(loss.detach()))  # type: ignore[index]
     assert float(run.step("scale")[0]) == 1024  # type: ignore[index]
     weight = next(p.id for p in run.params if p.name == "Linear.weight")
-    assert float(run.param(weight, "grad")[0]) == pytest.approx(float(net.weight.grad.norm()), rel=1e-4)  # type: ignore[index]
+    assert float(run.param(weight, "grad")[0]) == pytest.approx(
+        float(net.weight.grad.norm()), rel=1e-4
+    )  # type: ignore[index]
     assert run.curve_loss[0] == pytest.approx(float(loss.detach()))
 
 

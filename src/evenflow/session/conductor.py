@@ -28,7 +28,6 @@ from . import hooks
 from .cadence import Cadence
 from .guard import Guard
 
-
 #: So many backward passes without any optimizer's update, and a script is taken to update by hand.
 _PATIENCE = 256
 
@@ -61,6 +60,7 @@ class Conductor:
         self._hand: tuple[Slab, Update, int, float] | None = None
         self._backwards = 0
         self._busy = False
+        self._over = False
         self._ended = perf_counter()
         self._unsettled = False
         self._pending: list[tuple[Pending, float, float]] = []
@@ -134,7 +134,7 @@ class Conductor:
     def before_update(self, optimizer: torch.optim.Optimizer) -> None:
         """Copy the parameters if this update is to be read; check them if guarded."""
         self._guarded(self._before_update, optimizer)
-        if self.guard is not None:
+        if self.guard is not None and not self._over:
             self.guard.check(self, optimizer)  # may raise NonFiniteError: that is what "stop" asks
 
     def _before_update(self, optimizer: torch.optim.Optimizer) -> None:
@@ -284,7 +284,8 @@ class Conductor:
             self._due = True
         turns = list(self._recent)
         period = next(
-            (p for p in range(1, 9) if len(turns) > p and turns[p:] == turns[:-p]), len({*turns}) or 1
+            (p for p in range(1, 9) if len(turns) > p and turns[p:] == turns[:-p]),
+            len({*turns}) or 1,
         )
         if self._left > 0:
             self._left -= 1
@@ -417,8 +418,8 @@ class Conductor:
         self._compiled_step = found
         if "torch._dynamo.eval_frame" in sys.modules and hooks.compiled_seen():
             self._note_once(
-                "compiled training: sampled steps run eagerly; where the model draws random numbers "
-                "(dropout), sampling changes the random stream (every=0 restores equality)"
+                "compiled training: sampled steps run eagerly; where the model draws random "
+                "numbers (dropout), sampling changes the random stream (every=0 restores equality)"
             )
 
     def _note_once(self, text: str) -> None:
@@ -427,6 +428,8 @@ class Conductor:
             self.writer.event(Event("note", self.step, {"text": text}))
 
     def _guarded(self, call: Callable[..., None], *args: Any) -> None:
+        if self._over:
+            return
         try:
             call(*args)
         except Exception as e:
@@ -442,7 +445,8 @@ class Conductor:
             self.recorder.recording, self._busy = was, busy
 
     def abandon(self) -> None:
-        """After an error of ours: take everything off, read nothing more."""
+        """Take everything off, read nothing more (also after an error of ours)."""
+        self._over = True
         self.recorder.disarm()
         if self.guard is not None:
             self.guard.close()

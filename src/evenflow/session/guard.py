@@ -173,11 +173,11 @@ def _all_finite(grads: list[Tensor]) -> bool:
 
 
 def _backward_site(conductor: Conductor) -> int | None:
-    """On a sampled step the tape saw it: the first site, from the loss back, with a bad delta_in."""
+    """On a sampled step the tape saw it: the site nearest the loss that sends back a bad delta."""
     bad = {
         c.id
         for c, v in conductor.recorder.slab.values()
-        if c.metric == "delta_nonfinite" and isinstance(v, float) and v > 0
+        if c.metric == "delta_nonfinite" and float(v) > 0
     }
     sites = conductor.recorder.catalogue.sites
     good_above = [s for s in bad if not any(s in t.inputs for t in sites if t.id in bad)]

@@ -7,6 +7,7 @@ does nothing in a forked child, and every one passes the user's own result and e
 from __future__ import annotations
 
 import functools
+import importlib
 import os
 import sys
 from collections.abc import Callable
@@ -169,7 +170,7 @@ def _compiler() -> None:
     @functools.wraps(make)
     def compile(*args: Any, **kwargs: Any) -> Any:
         if _listener is not None:
-            import torch._dynamo.eval_frame  # what torch.compile does itself
+            importlib.import_module("torch._dynamo.eval_frame")  # as torch.compile itself does
 
             watch_compiled()
         return make(*args, **kwargs)

@@ -131,6 +131,8 @@ class Watch:
             self._fail(e, "closing")
         self._writer.meta(ended=how)
         self._writer.close()
+        if isinstance(self._writer.error, Exception):
+            self._fail(self._writer.error, "writing the run file")
 
     def _fail(self, error: Exception, where: str) -> None:
         """An error of ours: stop watching, say so once, never reach the user's loop."""

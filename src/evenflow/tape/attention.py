@@ -43,13 +43,15 @@ class Attention:
             self._weights = out.detach()
             return out
 
-        F.scaled_dot_product_attention, F.softmax = attend, weigh
+        functional: Any = F
+        functional.scaled_dot_product_attention, functional.softmax = attend, weigh
 
     def __exit__(
         self, kind: type[BaseException] | None, e: BaseException | None, tb: TracebackType | None
     ) -> None:
         if self._old is not None:
-            F.scaled_dot_product_attention, F.softmax = self._old
+            functional: Any = F
+            functional.scaled_dot_product_attention, functional.softmax = self._old
 
     def see(self, args: tuple[Any, ...], kwargs: dict[str, Any], op: str) -> None:
         """Note q, k and the mask of a scaled_dot_product_attention call."""

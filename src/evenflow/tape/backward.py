@@ -24,7 +24,7 @@ class _Branch(NamedTuple):
     """One edge into a node: who sends delta along it."""
 
     consumer: Any
-    index: int  # which grad_input of the consumer
+    edge: int  # which grad_input of the consumer
     site: int | None
 
 
@@ -212,7 +212,7 @@ class Backward:
 
     def _branch(self, branch: _Branch, channel: Channel, hold: bool) -> None:
         rec = self.recorder
-        generation, index = rec.generation, branch.index
+        generation, index = rec.generation, branch.edge
         share = channel._replace(metric="share")
 
         def take(g: Tensor) -> None:

@@ -35,7 +35,7 @@ def skip_frame(function: Callable[..., Any]) -> Callable[..., Any]:
     return function
 
 
-class untraced:  # noqa: N801 - reads as the context manager it is
+class untraced:
     """Frames run in here are not taken for the user's by torch.compile, which may be listening."""
 
     __slots__ = ("_prior",)
@@ -71,7 +71,7 @@ def watch_calls(door: Door) -> Callable[[], None]:
                 door.leave(self, args, token)
 
     skip_frame(called)
-    nn.Module.__call__ = called  # type: ignore[assignment]
+    nn.Module.__call__ = called  # type: ignore[method-assign]
 
     def undo() -> None:
         if nn.Module.__call__ is called:

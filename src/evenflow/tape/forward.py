@@ -64,26 +64,22 @@ class Forward:
     def before(self, op: Op, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call | None:
         """Note the inputs. None when the op is not to be recorded."""
         rec = self.recorder
-        try:
-            thread = rec.thread
-            frame = thread.stack[-1] if thread.stack else thread.outside
-            if frame.ignored:
-                return None
-            call = Call(op, args, kwargs, torch._C._autograd._get_sequence_nr())
-            for t in call.tensors:
-                p = rec.catalogue.param(t)
-                if p is not None:
-                    call.params.append(p)
-                    continue
-                found = self._producer(t)
-                if found is not None and found not in call.inputs:
-                    call.inputs.append(found)
-            if op.kind == "attention" and rec.dear and not rec.recomputing:
-                call.inner = watch_inner_attention()
-            return call
-        except Exception as e:
-            rec.fail(e, "reading an op's inputs")
+        thread = rec.thread
+        frame = thread.stack[-1] if thread.stack else thread.outside
+        if frame.ignored:
             return None
+        call = Call(op, args, kwargs, torch._C._autograd._get_sequence_nr())
+        for t in call.tensors:
+            p = rec.catalogue.param(t)
+            if p is not None:
+                call.params.append(p)
+                continue
+            found = self._producer(t)
+            if found is not None and found not in call.inputs:
+                call.inputs.append(found)
+        if op.kind == "attention" and rec.dear and not rec.recomputing:
+            call.inner = watch_inner_attention()
+        return call
 
     def _producer(self, t: Tensor) -> int | None:
         if t.grad_fn is not None:
@@ -95,40 +91,37 @@ class Forward:
     def after(self, call: Call, out: Any) -> None:
         """Make the site, label its node, take its readings."""
         rec = self.recorder
-        try:
-            outs = [t for t in _tensors((out,)) if t.is_floating_point()]
-            if not outs:
-                return
-            made = [t for t in outs if t.grad_fn is not None]
-            if not made and (torch.is_grad_enabled() or not self.recorder.thread.stack):
-                if call.inputs and call.op.kind != "loss":
-                    for t in outs:  # what is done to data before the first layer is still data
-                        self.note_data(t, call.inputs[0])
-                return
-            if not made and call.op.kind in _LIGHT:
-                return
-            if call.op.kind == "view":
-                if not made and call.inputs:
-                    self.note_data(outs[0], call.inputs[0])
-                for t in made:
-                    if call.inputs:
-                        self._name(t, call, call.inputs[0], primary=False)
-                    elif call.params:
-                        label(t.grad_fn, Label(rec.generation, rec.thread.key, None, False))
-                return
-            if made and torch._C._autograd._get_sequence_nr() == call.seq:
-                return  # no node was made: a dropout of nothing gives its input back
-            site = self._site(call, (made or outs)[0])
-            if site is None:
-                return
-            for i, t in enumerate(made):
-                self._name(t, call, site, primary=i == 0)
-            if not made:
-                self.note_data(outs[0], site)
-            if not rec.recomputing:
-                self._read(call, site, (made or outs)[0].detach())
-        except Exception as e:
-            rec.fail(e, f"reading the output of {call.op.name}")
+        outs = [t for t in _tensors((out,)) if t.is_floating_point()]
+        if not outs:
+            return
+        made = [t for t in outs if t.grad_fn is not None]
+        if not made and (torch.is_grad_enabled() or not self.recorder.thread.stack):
+            if call.inputs and call.op.kind != "loss":
+                for t in outs:  # what is done to data before the first layer is still data
+                    self.note_data(t, call.inputs[0])
+            return
+        if not made and call.op.kind in _LIGHT:
+            return
+        if call.op.kind == "view":
+            if not made and call.inputs:
+                self.note_data(outs[0], call.inputs[0])
+            for t in made:
+                if call.inputs:
+                    self._name(t, call, call.inputs[0], primary=False)
+                elif call.params:
+                    label(t.grad_fn, Label(rec.generation, rec.thread.key, None, False))
+            return
+        if made and torch._C._autograd._get_sequence_nr() == call.seq:
+            return  # no node was made: a dropout of nothing gives its input back
+        site = self._site(call, (made or outs)[0])
+        if site is None:
+            return
+        for i, t in enumerate(made):
+            self._name(t, call, site, primary=i == 0)
+        if not made:
+            self.note_data(outs[0], site)
+        if not rec.recomputing:
+            self._read(call, site, (made or outs)[0].detach())
 
     def note_data(self, t: Tensor, site: int) -> None:
         """Note which site a tensor without a node comes from."""
@@ -156,7 +149,8 @@ class Forward:
         site = rec.catalogue.site(
             frame.place, op, kind, frame.index(op), frame.call,
             shape=tuple(out.shape), dtype=str(out.dtype).removeprefix("torch."),
-            inputs=tuple(call.inputs), params=tuple(rec.catalogue.params[p].name for p in call.params),
+            inputs=tuple(call.inputs),
+            params=tuple(rec.catalogue.params[p].name for p in call.params),
         )  # fmt: skip
         if site is None:
             return None

@@ -38,15 +38,23 @@ class Mode(TorchFunctionMode):
         if op is None or self.paused or not forward.recorder.recording:
             return func(*args, **kwargs)
         start = perf_counter()
-        call = forward.before(op, args, kwargs)
-        forward.recorder.cost += perf_counter() - start
+        recorder = forward.recorder
+        try:
+            call = forward.before(op, args, kwargs)
+        except Exception as e:
+            recorder.fail(e, f"reading the inputs of {op.name}")
+            call = None
+        recorder.cost += perf_counter() - start
         if call is None:
             return func(*args, **kwargs)
         with call:
             out = func(*args, **kwargs)
         start = perf_counter()
-        forward.after(call, out)
-        forward.recorder.cost += perf_counter() - start
+        try:
+            forward.after(call, out)
+        except Exception as e:
+            recorder.fail(e, f"reading the output of {op.name}")
+        recorder.cost += perf_counter() - start
         return out
 
 
@@ -58,7 +66,7 @@ def put_on(mode: TorchFunctionMode) -> bool:
     can ours stay on beyond the call it was put on for.
     """
     alone = all(isinstance(m, DeviceContext) for m in _modes())
-    _push_mode(mode)
+    _push_mode(mode)  # type: ignore[no-untyped-call]
     return alone
 
 
@@ -71,13 +79,13 @@ def take_off(mode: TorchFunctionMode) -> bool:
     above: list[Any] = []
     found = False
     while _len_torch_function_stack() > 0:
-        top = _pop_mode()
+        top = _pop_mode()  # type: ignore[no-untyped-call]
         if top is mode:
             found = True
             break
         above.append(top)
     for m in reversed(above):
-        _push_mode(m)
+        _push_mode(m)  # type: ignore[no-untyped-call]
     return found
 
 

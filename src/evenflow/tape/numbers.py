@@ -70,7 +70,8 @@ def norm(x: Tensor) -> Scalar:
             value = float(torch.linalg.vector_norm(x, dtype=torch.float64))
         return value
     wide = torch.float32 if x.device.type == "mps" else torch.float64
-    return torch.linalg.vector_norm(x, dtype=wide)
+    size: Tensor = torch.linalg.vector_norm(x, dtype=wide)
+    return size
 
 
 def rms(x: Tensor) -> Scalar:
@@ -123,7 +124,8 @@ def spread(x: Tensor) -> Scalar | None:
     b = x_BF.shape[0]
     centred = torch.linalg.vector_norm(x_BF - x_BF.mean(0, keepdim=True))
     whole = torch.linalg.vector_norm(x_BF)
-    return (centred / whole) ** 2 * (b / (b - 1))
+    apart: Tensor = (centred / whole) ** 2 * (b / (b - 1))
+    return apart
 
 
 def entropy(p: Tensor, mask: Tensor | None = None) -> tuple[Scalar, Scalar]:

@@ -50,7 +50,46 @@ _KIND_OF = {name: kind for kind, names in _KINDS.items() for name in names.split
 
 #: Attribute reads, predicates and book-keeping: they compute nothing a gradient flows through.
 _IGNORED = frozenset(
-    ["size", "dim", "ndimension", "numel", "stride", "storage_offset", "is_contiguous", "is_floating_point", "is_complex", "backward", "register_hook", "retain_grad", "detach", "item", "tolist", "numpy", "has_names", "element_size", "data_ptr", "len", "repr", "str", "format", "hash", "bool", "set", "delete", "is_same_size", "zero", "fill", "copy", "requires_grad_", "isfinite", "isnan", "isinf", "setitem", "deepcopy", "reduce_ex"]
+    [
+        "size",
+        "dim",
+        "ndimension",
+        "numel",
+        "stride",
+        "storage_offset",
+        "is_contiguous",
+        "is_floating_point",
+        "is_complex",
+        "backward",
+        "register_hook",
+        "retain_grad",
+        "detach",
+        "item",
+        "tolist",
+        "numpy",
+        "has_names",
+        "element_size",
+        "data_ptr",
+        "len",
+        "repr",
+        "str",
+        "format",
+        "hash",
+        "bool",
+        "set",
+        "delete",
+        "is_same_size",
+        "zero",
+        "fill",
+        "copy",
+        "requires_grad_",
+        "isfinite",
+        "isnan",
+        "isinf",
+        "setitem",
+        "deepcopy",
+        "reduce_ex",
+    ]
 )
 _RENAMED = {"radd": "add", "iadd": "add", "rmul": "mul", "imul": "mul", "isub": "sub",
             "truediv": "div", "itruediv": "div", "rtruediv": "div", "rmatmul": "matmul",
@@ -88,7 +127,43 @@ _NODES = {
 }  # fmt: skip
 _CONV = re.compile(r"(cudnn_|mkldnn_|slow_|thnn_)?(conv|convolution)")
 _VIEWS = frozenset(
-    ["view", "unsafe_view", "reshape_alias", "transpose", "t", "permute", "squeeze", "unsqueeze", "expand", "slice", "select", "split", "chunk", "unbind", "clone", "to_copy", "alias", "as_strided", "index_select", "gather", "index", "repeat", "constant_pad_nd", "narrow", "copy_slices", "as_strided_scatter", "split_with_sizes", "flip", "roll", "movedim", "detach", "unsafe_split", "diagonal", "unfold", "squeeze_dim"]
+    [
+        "view",
+        "unsafe_view",
+        "reshape_alias",
+        "transpose",
+        "t",
+        "permute",
+        "squeeze",
+        "unsqueeze",
+        "expand",
+        "slice",
+        "select",
+        "split",
+        "chunk",
+        "unbind",
+        "clone",
+        "to_copy",
+        "alias",
+        "as_strided",
+        "index_select",
+        "gather",
+        "index",
+        "repeat",
+        "constant_pad_nd",
+        "narrow",
+        "copy_slices",
+        "as_strided_scatter",
+        "split_with_sizes",
+        "flip",
+        "roll",
+        "movedim",
+        "detach",
+        "unsafe_split",
+        "diagonal",
+        "unfold",
+        "squeeze_dim",
+    ]
 )
 
 

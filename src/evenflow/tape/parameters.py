@@ -78,7 +78,8 @@ def _hypot(norms: list[Scalar]) -> Scalar:
         return math.hypot(*floats)
     on = tensors[0].device
     rest = torch.tensor(floats, dtype=torch.float64)
-    return torch.cat([torch.stack([t.to(on) for t in tensors]), rest.to(on)]).norm()
+    whole: Tensor = torch.cat([torch.stack([t.to(on) for t in tensors]), rest.to(on)])
+    return torch.linalg.vector_norm(whole)  # type: ignore[no-any-return]
 
 
 def settings(optimizer: torch.optim.Optimizer) -> dict[str, float]:

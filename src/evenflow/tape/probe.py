@@ -29,7 +29,7 @@ class Probes:
         self.waiting: dict[int, tuple[nn.RNNBase, Tensor]] = {}
 
     def see(self, module: nn.Module, frame: Frame, args: Any) -> None:
-        """Note a recurrent layer's input, a few samples of it (a copy), if this step is a dear one."""
+        """On a dear step: keep a copy of a few samples of a recurrent layer's input."""
         rec = self._recorder
         if not isinstance(module, nn.RNNBase) or not rec.dear or rec.recomputing or not args:
             return
@@ -91,6 +91,6 @@ def _call(module: nn.RNNBase, x: Tensor, weights: list[Tensor]) -> Tensor:
     fixed = (module.bias, module.num_layers, 0.0, False, module.bidirectional, module.batch_first)
     if module.mode == "LSTM":
         state = (h, x.new_zeros(module.num_layers * directions, batch, module.hidden_size))
-    run = getattr(torch._VF, _OPS[module.mode])  # type: ignore[attr-defined]
+    run = getattr(torch._VF, _OPS[module.mode])
     out: Tensor = run(x, state, weights, *fixed)[0]
     return out

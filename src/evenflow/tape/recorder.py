@@ -10,6 +10,7 @@ release() -> Slab              hooks off; `Slab.finish` sends the numbers to the
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from time import perf_counter
 from typing import Any
@@ -29,6 +30,10 @@ from .slab import Scalar, Slab
 from .units import Units
 
 _FAST_PATH = (nn.TransformerEncoder, nn.TransformerEncoderLayer, nn.MultiheadAttention)
+
+
+#: Numbers sampled steps, of all recorders: a label may outlive the recorder that wrote it.
+_generations = itertools.count(1)
 
 
 class _Made:
@@ -63,7 +68,7 @@ class Recorder:
         self.probes = Probes(self)
         self.recording = False
         self.dear = True
-        self.generation = 0  # counts sampled steps
+        self.generation = 0  # of the sampled step
         self.oldest = 0  # the oldest generation whose nodes are still known
         self.cost = 0.0
         self.scale: Scalar = 1.0
@@ -114,7 +119,7 @@ class Recorder:
         return self._made[0].outside
 
     def timed(self, call: Callable[..., Any], *args: Any) -> None:
-        """Run one of our own reads inside somebody else's code: its time counts, its errors stay."""
+        """Run a read of ours inside somebody else's code: its time counts, its errors stay."""
         start = perf_counter()
         try:
             call(*args)
@@ -129,13 +134,13 @@ class Recorder:
         `follows`: the step before was sampled too, so what was computed then and is used now (a
         GAN's fakes, made before the discriminator's update) keeps its names.
         """
-        self.generation += 1
+        previous, self.generation = self.generation, next(_generations)
         self.recording, self.dear, self.cost = True, dear, 0.0
         self.slab = Slab()
         self.backward.reset()
         self.forward.inputs.clear()
         self._made = [_Made(), self._made[0]] if follows else [_Made()]
-        self.oldest = self.generation - follows
+        self.oldest = previous if follows else self.generation
         self._home = self.thread.key
         self._calls.reset()
         self._again.reset()

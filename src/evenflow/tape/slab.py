@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 import torch
@@ -61,7 +62,7 @@ class Slab:
             if device.type == "cuda":
                 host = torch.empty(len(index), dtype=wide, pin_memory=True)
                 host.copy_(stacked, non_blocking=True)
-                event = torch.cuda.Event()
+                event: Any = torch.cuda.Event()  # type: ignore[no-untyped-call]
                 event.record(torch.cuda.current_stream(device))
                 done = _both(done, event.synchronize)
                 copies.append((index, host))

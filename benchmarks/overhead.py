@@ -1,0 +1,299 @@
+"""What watching costs: ratios against the bare loop, interleaved in one run, medians.
+
+    python benchmarks/overhead.py                 all workloads, eager, about 12 minutes
+    python benchmarks/overhead.py --compiled      the same under torch.compile
+    python benchmarks/overhead.py --quick         fewer and shorter blocks, to see that it runs
+
+Two tables. *Total*: blocks of steps with the watch on (every="auto", sampled steps included,
+after step 256) against blocks without it, taking turns; the ratio of each pair, their median, and
+the upper end of its 95 % bootstrap interval. *One step*: single steps taking turns: bare, sampled
+with core readings, sampled with all readings, and a histogram hook as wandb.watch has it (one
+host sync a parameter). Peak memory is the process's (CPU) or the allocator's (CUDA), in a process
+of its own per variant.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+import evenflow
+from evenflow.session import hooks
+
+Step = Callable[[], None]
+DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
+
+
+class Perceptron(nn.Sequential):
+    """Eight layers of 1024, batch 128."""
+
+    def __init__(self) -> None:
+        layers: list[nn.Module] = []
+        for _ in range(8):
+            layers += [nn.Linear(1024, 1024), nn.ReLU()]
+        super().__init__(*layers, nn.Linear(1024, 10))
+
+
+class Residual(nn.Module):
+    """Six residual blocks of 32 channels on 16 x 16, with BatchNorm."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(3, 32, 3, padding=1)
+        self.blocks = nn.ModuleList(
+            nn.Sequential(
+                nn.Conv2d(32, 32, 3, padding=1), nn.BatchNorm2d(32), nn.ReLU(),
+                nn.Conv2d(32, 32, 3, padding=1), nn.BatchNorm2d(32),
+            )
+            for _ in range(6)
+        )  # fmt: skip
+        self.head = nn.Linear(32, 10)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.stem(x)
+        for block in self.blocks:
+            x = F.relu(x + block(x))
+        return self.head(x.mean((2, 3)))
+
+
+class Transformer(nn.Module):
+    """Four encoder layers of 128, four heads, sequences of 64."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embed = nn.Embedding(64, 128)
+        layer = nn.TransformerEncoderLayer(
+            128, 4, 512, dropout=0.0, batch_first=True, norm_first=True
+        )
+        self.body = nn.TransformerEncoder(layer, 4, enable_nested_tensor=False)
+        self.head = nn.Linear(128, 64)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.body(self.embed(x)))
+
+
+class Recurrent(nn.Module):
+    """A two-layer LSTM of 128 over 64 steps."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer, self.head = nn.LSTM(32, 128, 2, batch_first=True), nn.Linear(128, 10)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.layer(x)[0][:, -1])
+
+
+def workload(name: str, compiled: bool) -> tuple[nn.Module, Step]:
+    """A model and one training step of it."""
+    torch.manual_seed(0)
+    scale = 1 if DEVICE == "cpu" else 8
+    model: nn.Module
+    if name == "perceptron":
+        model, x = Perceptron(), torch.randn(128 * scale, 1024)
+    elif name == "cnn":
+        model, x = Residual(), torch.randn(32 * scale, 3, 16, 16)
+    elif name == "transformer":
+        model, x = Transformer(), torch.randint(0, 64, (16 * scale, 64))
+    else:
+        model, x = Recurrent(), torch.randn(32 * scale, 64, 32)
+    model, x = model.to(DEVICE), x.to(DEVICE)
+    y = x if name == "transformer" else torch.randint(0, 10, (len(x),), device=DEVICE)
+    optimizer = torch.optim.SGD(model.parameters(), lr=1e-3, momentum=0.9)
+    call: Any = torch.compile(model) if compiled else model
+
+    def step() -> None:
+        optimizer.zero_grad()
+        out = call(x)
+        F.cross_entropy(out.flatten(0, -2), y.flatten()).backward()
+        optimizer.step()
+
+    return model, step
+
+
+WORKLOADS = ("perceptron", "cnn", "transformer", "lstm")
+
+
+def timed(step: Step, n: int) -> float:
+    """Seconds for n steps."""
+    if DEVICE == "cuda":
+        torch.cuda.synchronize()
+    start = perf_counter()
+    for _ in range(n):
+        step()
+    if DEVICE == "cuda":
+        torch.cuda.synchronize()
+    return perf_counter() - start
+
+
+class Switch:
+    """A watch whose hooks can be taken off for the bare blocks between."""
+
+    def __init__(self, folder: str, every: str | int) -> None:
+        self.watch = evenflow.watch(run=Path(folder) / "run.evenflow", every=every)
+        self.conductor: Any = self.watch._conductor
+        self.on = True
+
+    def turn(self, on: bool) -> None:
+        if on == self.on:
+            return
+        self.on = on
+        if on:
+            self.conductor._ended = perf_counter()
+            hooks.listen(self.conductor)
+        else:
+            self.conductor.recorder.settle()
+            hooks.remove()
+
+
+def total(name: str, compiled: bool, pairs: int, block: int) -> dict[str, float]:
+    """Median ratio of watched to bare blocks and the upper end of its 95 % interval."""
+    _, step = workload(name, compiled)
+    timed(step, 5)
+    with tempfile.TemporaryDirectory() as folder:
+        switch = Switch(folder, "auto")
+        timed(step, 300)  # past birth
+        ratios, walls = [], []
+        for i in range(pairs):
+            took = {}
+            for on in (True, False) if i % 2 else (False, True):
+                switch.turn(on)
+                timed(step, 3)
+                took[on] = timed(step, block)
+            ratios.append(took[True] / took[False])
+            walls.append(took[False] / block)
+            print(f"    {name}: block {i + 1} of {pairs}: {ratios[-1]:.4f}", file=sys.stderr)
+        switch.turn(True)
+        samples, steps = switch.conductor.samples, switch.conductor.step
+        switch.watch.close()
+    return {
+        "ms": 1000 * statistics.median(walls),
+        "ratio": statistics.median(ratios),
+        "upper": upper(ratios),
+        "samples_per_1000": 1000 * (samples - 17) / max(1, steps - 257),
+    }
+
+
+def upper(values: list[float], draws: int = 4000) -> float:
+    """Upper end of the 95 % bootstrap interval of the median."""
+    rng = random.Random(0)
+    medians = sorted(statistics.median(rng.choices(values, k=len(values))) for _ in range(draws))
+    return medians[int(0.975 * draws)]
+
+
+def one_step(name: str, compiled: bool, rounds: int) -> dict[str, float]:
+    """Median step time, as a ratio of the bare step, of each way to look at a step."""
+    model, step = workload(name, compiled)
+    timed(step, 10)
+    took: dict[str, list[float]] = {"bare": [], "core": [], "all": [], "histograms": []}
+    with tempfile.TemporaryDirectory() as folder:
+        switch = Switch(folder, 1)
+        dear: dict[str, bool] = {"core": False, "all": True}
+        for all_readings in dear.values():  # the first of each meets every site
+            switch.turn(True)
+            switch.conductor.cadence.dear = lambda step, samples, d=all_readings: d
+            switch.conductor._arm()
+            timed(step, 3)
+        for _ in range(rounds):
+            for way in took:
+                switch.turn(way in dear)
+                handles: list[Any] = []
+                if way in dear:
+                    switch.conductor.cadence.dear = lambda step, samples, d=dear[way]: d
+                    switch.conductor._arm()
+                elif way == "histograms":
+                    handles = [p.register_hook(_histogram) for p in model.parameters()]
+                took[way].append(timed(step, 1))
+                for h in handles:
+                    h.remove()
+                switch.turn(False)
+                timed(step, 1)
+        switch.turn(True)
+        switch.watch.close()
+    bare = statistics.median(took["bare"])
+    return {way: statistics.median(t) / bare for way, t in took.items() if way != "bare"}
+
+
+def _histogram(grad: Tensor) -> None:
+    """As wandb.watch: a histogram of 64 bins on the host, per gradient."""
+    flat = grad.detach().float().flatten()
+    low, high = flat.min().item(), flat.max().item()
+    torch.histc(flat.cpu(), 64, low, max(high, low + 1e-12)).tolist()
+
+
+def peak(name: str, compiled: bool, watched: bool) -> float:
+    """Peak MB of a short training in a process of its own."""
+    command = [sys.executable, __file__, "--peak", name, *(["--watched"] if watched else [])]
+    out = subprocess.run(
+        command + (["--compiled"] if compiled else []), capture_output=True, text=True, check=True
+    )
+    return float(out.stdout.split()[-1])
+
+
+def _peak_here(name: str, compiled: bool, watched: bool) -> None:
+    _, step = workload(name, compiled)
+    with tempfile.TemporaryDirectory() as folder:
+        watch = evenflow.watch(run=Path(folder) / "p.evenflow") if watched else None
+        timed(step, 40)
+        if watch is not None:
+            watch.close()
+    if DEVICE == "cuda":
+        print(torch.cuda.max_memory_allocated() / 2**20)
+    else:
+        print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--compiled", action="store_true")
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--only", choices=WORKLOADS)
+    parser.add_argument("--pairs", type=int, default=7)
+    parser.add_argument("--block", type=int, default=500)
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--out", help="write the figures as JSON")
+    parser.add_argument("--peak", choices=WORKLOADS, help=argparse.SUPPRESS)
+    parser.add_argument("--watched", action="store_true", help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    if args.peak:
+        _peak_here(args.peak, args.compiled, args.watched)
+        return 0
+    pairs, block, rounds = (3, 60, 6) if args.quick else (args.pairs, args.block, 25)
+    kind = "compiled" if args.compiled else "eager"
+    print(f"{DEVICE}, {args.threads} threads, {kind}, torch {torch.__version__}")
+    print(f"{'':12} {'step':>8} {'total':>7} {'upper':>7} {'samples':>8} {'core':>6} {'all':>6} "
+          f"{'histog.':>7} {'memory':>8} {'params':>7}")  # fmt: skip
+    figures, good = {}, True
+    for name in [args.only] if args.only else WORKLOADS:
+        steps = one_step(name, args.compiled, rounds)
+        whole = total(name, args.compiled, pairs, block)
+        more = peak(name, args.compiled, True) - peak(name, args.compiled, False)
+        model = workload(name, False)[0]
+        params = sum(p.numel() * p.element_size() for p in model.parameters()) / 2**20
+        figures[name] = {**whole, **steps, "extra_mb": more, "params_mb": params}
+        good &= whole["ratio"] <= 1.01 and whole["upper"] <= 1.03
+        good &= args.compiled or (steps["core"] <= 1.35 and steps["all"] <= 2)
+        print(f"{name:12} {whole['ms']:6.1f}ms {whole['ratio']:7.4f} {whole['upper']:7.4f} "
+              f"{whole['samples_per_1000']:6.1f}/k {steps['core']:6.2f} {steps['all']:6.2f} "
+              f"{steps['histograms']:7.2f} {more:+6.0f}MB {params:5.1f}MB", flush=True)  # fmt: skip
+    if args.out:
+        Path(args.out).write_text(json.dumps(figures, indent=1))
+    return 0 if good else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
