@@ -15,6 +15,8 @@ TOLD = {"sigmoid": {"EF101"}, "relu": {"EF202", "EF501", "EF703"}, "rnn": {"EF10
 
 
 def test_four_networks_three_sick(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "d").mkdir()
+    (tmp_path / "d" / "sigmoid.evenflow").write_text("of an earlier demo")
     began = time.perf_counter()
     assert main(["demo", "--out", str(tmp_path / "d")]) == 0
     assert time.perf_counter() - began < 120
@@ -29,4 +31,3 @@ def test_four_networks_three_sick(tmp_path: Path, capsys: pytest.CaptureFixture[
             assert evenflow.verdict(findings) == "sick"
         else:
             assert evenflow.verdict(findings) == "healthy", codes
-    assert main(["demo", "--out", str(tmp_path / "d")]) == 0  # again: files are replaced

@@ -37,7 +37,7 @@ def test_prints_and_exits_as_under_python(args: tuple[str, ...], tmp_path: Path)
 
 
 def test_workers_stdin_and_files_beside_it(tmp_path: Path) -> None:
-    settings = '{"seed": 4, "start": ["fork", "spawn"]}'
+    settings = '{"seed": 4, "start": ["fork", "spawn"]}'  # how workers are started
     bare, watched = both(tmp_path, "loader.py", stdin=settings)
     assert bare.returncode == 0, bare.stderr
     assert watched.stdout == bare.stdout, watched.stderr

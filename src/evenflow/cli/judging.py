@@ -6,6 +6,7 @@ import json
 import shlex
 import sys
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,7 +27,8 @@ def check_run(
     """`evenflow check`: 0, 1 (an error was found), 2 (usage) or 3 (could not judge)."""
     try:
         path = find_run(named)
-        run, findings = _judged(path, select, ignore)
+        with _busy(path):
+            run, findings = _judged(path, select, ignore)
         if not len(run.steps):
             raise CannotJudge(f"{str(path)!r}: {NO_READINGS}.")
     except (CannotJudge, ValueError) as error:
@@ -50,7 +52,8 @@ def report_run(
 
     try:
         path = find_run(named)
-        run, findings = _judged(path, select, ignore)
+        with _busy(path):
+            run, findings = _judged(path, select, ignore)
     except (CannotJudge, ValueError) as error:
         return _refuse("report", error)
     page = report.html(run, findings)
@@ -105,6 +108,14 @@ def stderr() -> Console:
 def stdout() -> Console:
     """For what was asked for by name."""
     return _console(to_stderr=False)
+
+
+def _busy(path: Path) -> AbstractContextManager[object]:
+    """A long run takes seconds to judge: say so, on a terminal only."""
+    console = stderr()
+    if not console.is_terminal:
+        return nullcontext()
+    return console.status(f"judging {path.name} ...")
 
 
 def _console(to_stderr: bool) -> Console:

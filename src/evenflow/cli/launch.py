@@ -25,7 +25,8 @@ def launch(plan: Plan) -> int:
         KeyboardInterrupt: the script's own, already shown.
     """
     here = os.getpid()
-    vigil = Vigil(plan, ours=list(sys.path))
+    # The first entry is a folder of the user's, whose html.py or queue.py we would import.
+    vigil = Vigil(plan, ours=sys.path[0 if getattr(sys.flags, "safe_path", False) else 1 :])
     vigil.begin_with_torch()
     error = _execute(plan)
     if os.getpid() != here:  # a fork of the script came back through us: it is not ours to judge

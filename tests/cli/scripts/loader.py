@@ -37,15 +37,18 @@ def main():
     optimizer = torch.optim.SGD(model.parameters(), lr=0.05)
     for how in settings["start"]:
         loader = DataLoader(
-            Rows(rows), batch_size=4, shuffle=True, num_workers=2, multiprocessing_context=how
+            Rows(rows),
+            batch_size=4,
+            shuffle=True,
+            num_workers=2 if how == "fork" else 1,
+            multiprocessing_context=how,
         )
-        for _ in range(2):
-            for batch, workers in loader:
-                optimizer.zero_grad()
-                loss = (model(batch[:, :3]) - batch[:, 3:]).square().mean()
-                loss.backward()
-                optimizer.step()
-                print(how, loss.item(), workers.tolist())
+        for batch, workers in loader:
+            optimizer.zero_grad()
+            loss = (model(batch[:, :3]) - batch[:, 3:]).square().mean()
+            loss.backward()
+            optimizer.step()
+            print(how, loss.item(), workers.tolist())
 
 
 if __name__ == "__main__":
