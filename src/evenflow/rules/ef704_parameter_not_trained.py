@@ -100,7 +100,7 @@ class ParameterNotTrained(Rule):
 
     def _without_gradient(self, view: View) -> Iterable[Finding]:
         grad = view.param("grad")
-        silent = np.isnan(grad).all(axis=0)
+        silent = np.asarray(np.isnan(grad).all(axis=0))
         held = [p for p in view.run.params if p.trainable and p.optimizer >= 0]
         out: list[Parameter] = []
         for optimizer in {p.optimizer for p in held if silent[p.id]}:
