@@ -239,7 +239,8 @@ class Recorder:
             frame.span = Span(frame.place, frame.call, opened)
             self._made[0].spans.setdefault(thread.key, []).append(frame.span)
             if not stack and not self.recomputing:
-                self._data(frame, args)
+                with torch._C.DisableTorchFunction():  # our own arithmetic is none of the script's
+                    self._data(frame, args)
         stack.append(frame)
         return frame
 
