@@ -117,6 +117,15 @@ def test_vanishing_through_time() -> None:
     assert found("EF101", cell(20, -0.5)) == []  # nothing left to win
 
 
+def test_a_young_run_is_given_time() -> None:
+    deep = perceptron(5, "sigmoid", steps=[0, 1, 2, 4, 8, 16])
+    moving = decay(deep, -1).optimizer("Adam").set_params("update", 5e-3).loss(2.3)
+    assert found("EF101", moving) == []
+    still = decay(perceptron(5, "sigmoid", steps=[0, 1, 2, 4, 8, 16]), -3).loss(2.3)
+    (f,) = found("EF101", still)
+    assert f.evidence["layers_still"] >= 3
+
+
 # --- EF102 ------------------------------------------------------------------------------------
 
 

@@ -10,11 +10,13 @@ import numpy as np
 from ..schema import Finding, Link, Severity
 from .base import Rule
 from .profile import Profile, losses_by_kind
-from .series import Floats, decades, holds_at_end, largest, median, ratio
+from .series import Bools, Floats, decades, holds_at_end, largest, median, ratio
 from .view import View
 
 #: Decades a gradient must have lost. AutoTrainer (ICSE 2021) draws the line at a ratio of 1e-3.
 FALL = 3.0
+#: Steps after which "more than half of the training" speaks for itself.
+ENOUGH = 150
 #: Share of the loss that must be left to win.
 LEFT = 0.3
 #: Decades lost through time (first against last call of an unrolled cell).
@@ -46,7 +48,8 @@ class VanishingGradient(Rule):
     A fall of 3 decades (AutoTrainer, ICSE 2021) for more than half of the training, or 4
     decades through time, while over 30 % of the loss is left. Healthy nets of the zoo's
     calibration half stay below 1.5 decades, sick ones above 5; recurrent ones may fall by 5 at
-    birth, and recover within a tenth of the training. An error where the loss is stuck or the
+    birth, and recover within a tenth of the training (so a run of fewer than 48 steps is only
+    judged where layers stand still, one of fewer than 150 by its last reading too). An error where the loss is stuck or the
     last updates are so small that a thousand of them, all the same way, or a whole run if
     shorter, move the weights by less than 0.1 % (1e-6 a step in runs of 1000 steps).
 
@@ -77,7 +80,7 @@ class VanishingGradient(Rule):
         bad &= ~(p.zero & ~p.underflowed)
         lasting = (view.time_share(bad, known) > 0.5) & (bad.sum(axis=0) >= 3)
         ids = [i for i, h in zip(p.layers, lasting, strict=True) if h]
-        if not ids:
+        if not ids or not _settled(view, np.asarray(bad[:, lasting].any(axis=1))):
             return
         j = p.layers.index(ids[0])
         sizes = median(np.where(bad & np.isfinite(p.fall), p.fall, np.nan))[lasting]
@@ -85,6 +88,8 @@ class VanishingGradient(Rule):
         rows = np.flatnonzero(bad[:, j])
         first, last = view.at(int(rows[0])), view.at(int(rows[-1]))
         cause = losses_by_kind(view, ids[0])
+        if view.loss.young and not still.any():
+            return  # at birth a gradient may be small and yet find its way
         severe = view.stuck or int(still.sum()) * 3 >= len(p.layers)
         yield self.finding(
             Severity.error if severe else Severity.warning,
@@ -119,6 +124,8 @@ class VanishingGradient(Rule):
                 continue
             shown = fall[bad & np.isfinite(fall)]
             size = float(np.median(shown)) if len(shown) else TIME_FALL
+            if view.loss.young or not _settled(view, bad):
+                continue
             if worst is None or size > worst[0]:
                 worst = (size, ids, calls, np.flatnonzero(bad))
         if worst is None:
@@ -138,6 +145,11 @@ class VanishingGradient(Rule):
                 Link("event", self.code, first, ids[0]),
             ),
         )
+
+
+def _settled(view: View, bad: Bools) -> bool:
+    """Whether it holds at the last sound reading, or held for most of a run of some length."""
+    return bool(bad[view.sound][-1:].any()) or len(view.loss.finite) >= ENOUGH
 
 
 def _through_time(view: View) -> Iterator[tuple[tuple[int, ...], float, Floats]]:

@@ -50,7 +50,9 @@ class SignalCollapse(Rule):
     name = "signal-collapse"
 
     def check(self, view: View) -> Iterable[Finding]:
-        if view.ruined or view.adversarial or not (view.stuck or view.loss.left > 0.5):
+        if view.ruined or view.adversarial or view.loss.young:
+            return
+        if not (view.stuck or view.loss.left > 0.5):
             return
         spread = np.where(view.sound[:, None], view.site("spread"), np.nan)
         measured = largest(median(spread[:, list(view.data)])) if view.data else np.float64("nan")

@@ -9,6 +9,9 @@ import numpy as np
 from ..schema import Run
 from .series import Floats, smooth
 
+#: Steps in which healthy nets of the zoo have come off the loss of guessing.
+YOUNG = 48
+
 
 class Loss:
     """The loss of a run over its steps.
@@ -81,8 +84,15 @@ class Loss:
         return bool(self.left < 0.1)
 
     @cached_property
+    def young(self) -> bool:
+        """Too few steps to call a loss stuck: healthy deep nets may need some dozens to set off."""
+        return len(self.finite) < YOUNG
+
+    @cached_property
     def stuck(self) -> bool:
-        """No better than a constant guess, or hardly better than at the start."""
+        """No better than a constant guess, or hardly better than at the start; not while young."""
+        if self.young:
+            return False
         if np.isfinite(self.chance) and self.chance > 0:
             # noise may leave little to win of a regression, never of a class
             return bool(self.left > (0.9 if self.classifies else 0.95))
