@@ -71,6 +71,8 @@ class Forward:
         call = Call(op, args, kwargs, torch._C._autograd._get_sequence_nr())
         for t in call.tensors:
             p = rec.catalogue.param(t)
+            if p is None and isinstance(t, torch.nn.Parameter):
+                p = rec.catalogue.add_param(t)  # in no module: a list of layers, a script's own
             if p is not None:
                 call.params.append(p)
                 continue
@@ -235,7 +237,9 @@ class Forward:
             target = call.tensors[1]
             there = rec.catalogue.sites[site]
             place = Place(there.root, there.path)
-            self.see_data(place, target, "target", there.index, there.call)
+            data = self.see_data(place, target, "target", there.index, there.call)
+            if data is not None:
+                rec.catalogue.link(site, data)
 
     def see_data(self, place: Place, t: Tensor, op: str, index: int, call: int) -> int | None:
         """Site and readings of data: an input of a root module, or a target."""

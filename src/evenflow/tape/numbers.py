@@ -150,8 +150,9 @@ def features(x: Tensor) -> dict[str, Scalar]:
     """Scale of data x [B, ...], feature by feature (axis 1; channels of an image).
 
     feature_low, feature_high: 5th percentile and largest of the features' rms. outlier: largest
-    over features of |x - median| / max(rms of the feature without its largest element, median
-    feature rms): sparse features, quiet but for one sample, do not count as outliers.
+    over features of |x - median| / max(rms of the feature without its largest 2 %, median feature
+    rms): a few outliers do not hide each other, and sparse features, quiet but for one sample,
+    do not count as outliers.
     """
     x = x.detach()
     out: dict[str, Scalar] = {"integer": float(not x.dtype.is_floating_point)}
@@ -167,8 +168,9 @@ def features(x: Tensor) -> dict[str, Scalar]:
     out["feature_high"] = rms_F.max()
     if x_NF.shape[0] >= 8:
         away_NF = (x_NF - x_NF.median(0, keepdim=True).values).abs()
-        top_F = away_NF.max(0).values
-        rest_F = ((away_NF.square().sum(0) - top_F.square()).clamp(min=0) / (len(x_NF) - 1)).sqrt()
+        drop = math.ceil(0.02 * len(away_NF))
+        away_NF = away_NF.sort(0, descending=True).values
+        top_F, rest_F = away_NF[0], away_NF[drop:].square().mean(0).sqrt()
         floor = rest_F.median().clamp(min=1e-30)
         out["outlier"] = (top_F / torch.maximum(rest_F, floor)).max()
     return out
