@@ -79,11 +79,13 @@ def test_a_single_update_that_replaces_the_weights() -> None:
 
 
 def test_large_updates_that_are_no_fault() -> None:
-    birth = perceptron(3).set_params("update", np.where(STEPS < 4, 2.5, 5e-3))
+    won = perceptron(3).set_params("update", 2.0)
+    assert found("EF302", won) == []
+    birth = perceptron(3).loss(1.5).set_params("update", np.where(STEPS < 4, 2.5, 5e-3))
     assert found("EF302", birth) == []
-    spike = perceptron(3).set_params("update", np.where(STEPS == 64, 2.5, 5e-3))
+    spike = perceptron(3).loss(1.5).set_params("update", np.where(STEPS == 64, 2.5, 5e-3))
     assert found("EF302", spike) == []
-    grown = perceptron(3)  # a layer that starts at zero must grow first
+    grown = perceptron(3).loss(1.5)  # a layer that starts at zero must grow first
     grown.set_param("Net.head.weight", "weight", np.where(STEPS == 0, 0.0, 0.01 * (1 + STEPS)))
     grown.set_param("Net.head.weight", "update", 0.05)
     assert found("EF302", grown) == []

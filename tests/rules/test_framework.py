@@ -319,6 +319,16 @@ def test_chance_of_a_language_model_whose_view_hides_the_flattening() -> None:
     assert View(b.run()).loss.chance == pytest.approx(np.log(33))
 
 
+def test_chance_is_unknown_where_something_else_was_minimised() -> None:
+    summed = perceptron(1).set("head linear", "delta", 0.3)  # at most 1/32 an element of a mean
+    assert np.isnan(View(summed.run()).loss.chance)
+    weighted = perceptron(1).set("cross_entropy", "rms", 100.0)
+    assert np.isnan(View(weighted.run()).loss.chance)
+    two = perceptron(1)
+    two.loss_on(two.id("head linear"), "mse_loss", (32, 10))
+    assert np.isnan(View(two.run()).loss.chance)
+
+
 def test_loss_without_a_known_chance_is_held_against_its_start() -> None:
     b = perceptron(1)
     for value, stuck, left in ((2.0, True, 1.0), (np.linspace(2, 1, 289), False, 0.53)):

@@ -49,9 +49,10 @@ class VanishingGradient(Rule):
     decades through time, while over 30 % of the loss is left. Healthy nets of the zoo's
     calibration half stay below 1.5 decades, sick ones above 5; recurrent ones may fall by 5 at
     birth, and recover within a tenth of the training (so a run of fewer than 48 steps is only
-    judged where layers stand still, one of fewer than 150 by its last reading too). An error where the loss is stuck or the
-    last updates are so small that a thousand of them, all the same way, or a whole run if
-    shorter, move the weights by less than 0.1 % (1e-6 a step in runs of 1000 steps).
+    judged where layers stand still, one of fewer than 150 by its last reading too). An error
+    where the loss is stuck or the last updates are so small that a thousand of them, all the
+    same way, or a whole run if shorter, move the weights by less than 0.1 % (1e-6 a step in
+    runs of 1000 steps).
 
     ## What to do
     Start with weights fit for the depth (orthogonal or He), use an activation of slope one

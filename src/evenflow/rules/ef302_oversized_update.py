@@ -41,7 +41,8 @@ class OversizedUpdate(Rule):
     0.2 in three readings running after step 4, or 1 in any single one. DeepDiagnosis and
     TheDeepChecker warn above 0.1, which healthy nets reach: on the zoo's calibration half they
     go up to 0.5 at birth and 0.1 later; nets with a ruinous rate are between 1.5 and 2000 at
-    birth. An error where the loss is stuck, has risen or is lost.
+    birth. An error where the loss is stuck, has risen or is lost; nothing where it has been won
+    (full-batch L-BFGS takes such steps).
 
     ## What to do
     Lower the learning rate, warm it up, clip the gradient by norm.
@@ -51,7 +52,7 @@ class OversizedUpdate(Rule):
     name = "oversized-update"
 
     def check(self, view: View) -> Iterable[Finding]:
-        if not view.sound.any():
+        if not view.sound.any() or (view.converged and not view.ruined):
             return
         p = Profile.of(view)
         update = np.where(_grown_up(view, p.layers)[None, :], p.update, np.nan)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..schema import Channel, Run, Site
+from .chance import chance
 from .loss import Loss
 from .series import Bools, Floats, last_few, median, ratio
 
@@ -305,65 +306,12 @@ class View:
     @cached_property
     def loss(self) -> Loss:
         """The loss curve and what is still to win."""
-        chance, floor_known = self._chance
-        return Loss(self.run, self.step("loss"), chance, floor_known)
-
-    @cached_property
-    def _chance(self) -> tuple[float, bool]:
-        """Loss of the best constant guess (NaN if unknown), and whether 0 can be reached.
-
-        Unknown too where the loss function's own value is not what was minimised: several
-        losses, a weight on it, a sum instead of a mean.
-        """
-        if len(self.losses) != 1 or not self._plain(self.losses[0]):
-            return float("nan"), False
-        (i,) = self.losses
-        op = self.sites[i].op
-        if op in ("cross_entropy", "nll_loss") and self.parents(i):
-            k = self._classes(i)
-            return (float(np.log(k)) if k > 1 else float("nan")), True
-        if op.startswith("binary_cross_entropy"):
-            return float(np.log(2.0)), True
-        if op in ("mse_loss", "mse"):
-            target = self.target_of(i)
-            std = float(median(self.site("std")[:, target])) if target >= 0 else float("nan")
-            if std > 0:
-                return std**2, False
-        return float("nan"), False
+        return Loss(self.run, self.step("loss"), *chance(self))
 
     def target_of(self, loss: int) -> int:
         """Id of a loss function's target: one it reads, or the one first seen beside it; or -1."""
         read = [p for p in self.parents(loss) if p in self.targets]
         return (read or sorted(self.targets, key=lambda t: (abs(t - loss), t)) or [-1])[0]
-
-    def _plain(self, loss: int) -> bool:
-        """Whether the step's loss is this function's value, and a mean, as far as can be told."""
-        value, whole = self.site("rms")[:, loss], self.step("loss")
-        both = np.isfinite(value) & np.isfinite(whole) & (value > 0)
-        if both.any() and not 0.8 < median(whole[both] / value[both]) < 1.25:
-            return False
-        # no element of a mean moves the loss by more than 1 / batch: larger deltas are a sum's
-        for p in self.parents(loss)[:1]:
-            shape, delta = self.sites[p].shape, self.site("delta")[:, p]
-            known = delta[np.isfinite(delta)]
-            squared = self.sites[loss].op in ("mse_loss", "mse")
-            if squared or len(shape) < 2 or shape[0] < 4 or not len(known):
-                continue
-            size = self.sites[p].size
-            if known.max() * np.sqrt(size) > 4 / np.sqrt(shape[0]):
-                return False
-        return True
-
-    def _classes(self, loss: int) -> int:
-        """Number of classes a cross entropy chooses from; views hide how it was flattened."""
-        parents = self.parents(loss)
-        shape = self.sites[parents[0]].shape
-        target = self.target_of(loss)
-        labels = self.sites[target].shape if target >= 0 else ()
-        if len(shape) < 2:
-            return shape[0] if shape else 0
-        in_dim_1 = len(shape) == 2 or labels == (*shape[:1], *shape[2:])
-        return shape[1] if in_dim_1 else shape[-1]
 
     @cached_property
     def stuck(self) -> bool:

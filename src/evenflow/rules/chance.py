@@ -1,0 +1,66 @@
+"""What a constant guess would cost: the yardstick for what is still to win."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from .series import median
+
+if TYPE_CHECKING:
+    from .view import View
+
+
+def chance(view: View) -> tuple[float, bool]:
+    """Loss of the best constant guess (NaN if unknown), and whether 0 can be reached.
+
+    Unknown too where the loss function's own value is not what was minimised: several
+    losses, a weight on it, a sum instead of a mean.
+    """
+    if len(view.losses) != 1 or not _plain(view, view.losses[0]):
+        return float("nan"), False
+    (i,) = view.losses
+    op = view.sites[i].op
+    if op in ("cross_entropy", "nll_loss") and view.parents(i):
+        k = _classes(view, i)
+        return (float(np.log(k)) if k > 1 else float("nan")), True
+    if op.startswith("binary_cross_entropy"):
+        return float(np.log(2.0)), True
+    if op in ("mse_loss", "mse"):
+        target = view.target_of(i)
+        std = float(median(view.site("std")[:, target])) if target >= 0 else float("nan")
+        if std > 0:
+            return std**2, False
+    return float("nan"), False
+
+
+def _plain(view: View, loss: int) -> bool:
+    """Whether the step's loss is this function's value, and a mean, as far as can be told."""
+    value, whole = view.site("rms")[:, loss], view.step("loss")
+    both = np.isfinite(value) & np.isfinite(whole) & (value > 0)
+    if both.any() and not 0.8 < median(whole[both] / value[both]) < 1.25:
+        return False
+    # no element of a mean moves the loss by more than 1 / batch: larger deltas are a sum's
+    for p in view.parents(loss)[:1]:
+        shape, delta = view.sites[p].shape, view.site("delta")[:, p]
+        known = delta[np.isfinite(delta)]
+        squared = view.sites[loss].op in ("mse_loss", "mse")
+        if squared or len(shape) < 2 or shape[0] < 4 or not len(known):
+            continue
+        size = view.sites[p].size
+        if known.max() * np.sqrt(size) > 4 / np.sqrt(shape[0]):
+            return False
+    return True
+
+
+def _classes(view: View, loss: int) -> int:
+    """Number of classes a cross entropy chooses from; views hide how it was flattened."""
+    parents = view.parents(loss)
+    shape = view.sites[parents[0]].shape
+    target = view.target_of(loss)
+    labels = view.sites[target].shape if target >= 0 else ()
+    if len(shape) < 2:
+        return shape[0] if shape else 0
+    in_dim_1 = len(shape) == 2 or labels == (*shape[:1], *shape[2:])
+    return shape[1] if in_dim_1 else shape[-1]
