@@ -39,17 +39,17 @@ DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 
 
 class Perceptron(nn.Sequential):
-    """Eight layers of 1024, batch 128."""
+    """Eight layers of 640, batch 128."""
 
     def __init__(self) -> None:
         layers: list[nn.Module] = []
         for _ in range(8):
-            layers += [nn.Linear(1024, 1024), nn.ReLU()]
-        super().__init__(*layers, nn.Linear(1024, 10))
+            layers += [nn.Linear(640, 640), nn.ReLU()]
+        super().__init__(*layers, nn.Linear(640, 10))
 
 
 class Residual(nn.Module):
-    """Six residual blocks of 32 channels on 16 x 16, with BatchNorm."""
+    """Four residual blocks of 32 channels on 16 x 16, with BatchNorm."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -59,7 +59,7 @@ class Residual(nn.Module):
                 nn.Conv2d(32, 32, 3, padding=1), nn.BatchNorm2d(32), nn.ReLU(),
                 nn.Conv2d(32, 32, 3, padding=1), nn.BatchNorm2d(32),
             )
-            for _ in range(6)
+            for _ in range(4)
         )  # fmt: skip
         self.head = nn.Linear(32, 10)
 
@@ -71,7 +71,7 @@ class Residual(nn.Module):
 
 
 class Transformer(nn.Module):
-    """Four encoder layers of 128, four heads, sequences of 64."""
+    """Three encoder layers of 128, four heads, sequences of 64."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -79,7 +79,7 @@ class Transformer(nn.Module):
         layer = nn.TransformerEncoderLayer(
             128, 4, 512, dropout=0.0, batch_first=True, norm_first=True
         )
-        self.body = nn.TransformerEncoder(layer, 4, enable_nested_tensor=False)
+        self.body = nn.TransformerEncoder(layer, 3, enable_nested_tensor=False)
         self.head = nn.Linear(128, 64)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -87,7 +87,7 @@ class Transformer(nn.Module):
 
 
 class Recurrent(nn.Module):
-    """A two-layer LSTM of 128 over 64 steps."""
+    """A two-layer LSTM of 128 over 48 steps."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -103,13 +103,13 @@ def workload(name: str, compiled: bool) -> tuple[nn.Module, Step]:
     scale = 1 if DEVICE == "cpu" else 8
     model: nn.Module
     if name == "perceptron":
-        model, x = Perceptron(), torch.randn(128 * scale, 1024)
+        model, x = Perceptron(), torch.randn(128 * scale, 640)
     elif name == "cnn":
-        model, x = Residual(), torch.randn(32 * scale, 3, 16, 16)
+        model, x = Residual(), torch.randn(16 * scale, 3, 16, 16)
     elif name == "transformer":
-        model, x = Transformer(), torch.randint(0, 64, (16 * scale, 64))
+        model, x = Transformer(), torch.randint(0, 64, (8 * scale, 64))
     else:
-        model, x = Recurrent(), torch.randn(32 * scale, 64, 32)
+        model, x = Recurrent(), torch.randn(32 * scale, 48, 32)
     model, x = model.to(DEVICE), x.to(DEVICE)
     y = x if name == "transformer" else torch.randint(0, 10, (len(x),), device=DEVICE)
     optimizer = torch.optim.SGD(model.parameters(), lr=1e-3, momentum=0.9)
