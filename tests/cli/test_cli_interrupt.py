@@ -10,7 +10,7 @@ import sys
 import time
 from pathlib import Path
 
-from programs import EVENFLOW, copies, evenflow
+from programs import EVENFLOW, copies, evenflow, run
 
 import evenflow as library
 
@@ -63,6 +63,19 @@ def test_a_shell_sees_130(tmp_path: Path) -> None:
     line = f"{sys.executable} -m evenflow run ctrl_c.py; echo $?"
     done = subprocess.run(["bash", "-c", line], cwd=where, capture_output=True, text=True)
     assert done.stdout == "130\n"
+
+
+def test_ctrl_c_while_we_judge_is_no_traceback_of_ours(tmp_path: Path) -> None:
+    (tmp_path / "impatient.py").write_text(
+        "import sys, evenflow.cli.judging as owner\nfrom evenflow.cli import main\n"
+        "def tell_run(*args, **options):\n    raise KeyboardInterrupt\n"
+        "owner.tell_run = tell_run\nsys.exit(main(['run', 'no_training.py']))\n"
+    )
+    (tmp_path / "no_training.py").write_text("import torch\n")
+    done = run((sys.executable, "impatient.py"), tmp_path)
+    assert done.returncode == -signal.SIGINT
+    assert done.stderr.startswith("evenflow: interrupted before the diagnosis")
+    assert "Traceback" not in done.stderr
 
 
 def test_kill_9_leaves_a_run_that_can_be_judged(tmp_path: Path) -> None:

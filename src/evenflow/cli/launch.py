@@ -34,7 +34,12 @@ def launch(plan: Plan) -> int:
             raise error
         return 0
     code = _tell(error)
-    _end(vigil, error)
+    try:
+        _end(vigil, error)
+    except KeyboardInterrupt as again:
+        said = "evenflow: interrupted before the diagnosis; `evenflow check` gives it later."
+        print(said, file=sys.stderr)
+        error = again
     if isinstance(error, KeyboardInterrupt):
         # Raised again so that Python ends by SIGINT, as it would have: the shell sees 130 and
         # stops its loop. The traceback has been shown.
