@@ -84,6 +84,19 @@ def bars(results: list[dict[str, Any]]) -> list[str]:
     return missed
 
 
+def out_of_bounds(results: list[dict[str, Any]]) -> list[str]:
+    """Pairs whose held-out score belies what the zoo says of them."""
+    out = []
+    for r in results:
+        case = REGISTRY[r["case"]]
+        if "score" in r and (r["score"] >= case.bound) is not case.healthy:
+            said = "healthy" if case.healthy else "sick"
+            out.append(
+                f"{said} {r['case']}/{r['seed']} scores {r['score']:.3f}, bound {case.bound}"
+            )
+    return out
+
+
 def print_tables(results: list[dict[str, Any]], half: str) -> None:
     """Recall per code, false alarms, the peers on the same runs, and what went wrong."""
     console = Console()
@@ -119,6 +132,8 @@ def print_tables(results: list[dict[str, Any]], half: str) -> None:
     for name, codes in extra.items():
         if codes:
             console.print(f"also said of {name}: {' '.join(sorted(codes))}", style="dim")
+    for line in out_of_bounds(results):
+        console.print(f"zoo: {line}", style="dim")
     for r in results:
         if "error" in r:
             console.print(f"{r['case']}/{r['seed']}: {r['error']}")

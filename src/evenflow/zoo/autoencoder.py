@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from .case import Case, healthy, sick
 from .data import Split, breast_cancer, digits
-from .loop import Loss, fit, seed_all
+from .loop import Loss, batches, fit, seed_all
 
 
 class Autoencoder(nn.Module):
@@ -141,10 +141,32 @@ def train_half(seed: int, *, scaler: bool) -> float:
     return rebuilt(model, data)
 
 
+def train_apart(seed: int, *, wrong: bool = False, cut: bool = False) -> float:
+    """Encoder and decoder have an optimizer each; share of variance rebuilt.
+
+    `wrong` gives both optimizers the decoder's parameters, `cut` detaches the code.
+    """
+    seed_all(seed)
+    data = itself(digits())
+    model = Autoencoder(64, 3)
+    first = torch.optim.Adam((model.decoder if wrong else model.encoder).parameters(), 3e-3)
+    second = torch.optim.Adam(model.decoder.parameters(), 3e-3)
+    for b in batches(len(data.x), 64, 250):
+        code = model.encoder(data.x[b])
+        out = model.decoder(code.detach() if cut else code)
+        first.zero_grad()
+        second.zero_grad()
+        F.mse_loss(out, data.x[b]).backward()  # type: ignore[no-untyped-call]
+        first.step()
+        second.step()
+    return rebuilt(model, data)
+
+
 def train_tumours(
     seed: int,
     *,
     missing: bool = False,
+    outlier: bool = False,
     raw: bool = False,
     optimizer: str = "Adam",
     lr: float = 3e-3,
@@ -152,8 +174,8 @@ def train_tumours(
 ) -> float:
     """An autoencoder of 30 measurements; share of variance rebuilt.
 
-    `missing` leaves gaps in one column as NaN, `raw` asks for the measurements in their own
-    units while the input is standardised.
+    `missing` leaves gaps in one column as NaN, `outlier` is one reading of 1e6, `raw`
+    asks for the measurements in their own units while the input is standardised.
     """
     seed_all(seed)
     data = itself(breast_cancer())
@@ -161,6 +183,9 @@ def train_tumours(
         data = data._replace(y=breast_cancer(False).x, y_test=breast_cancer(False).x_test)
     if missing:
         data.x[::50, 3] = torch.nan
+    if outlier:
+        data = itself(data._replace(x=data.x.clone()))
+        data.x[9, 4] = 1e6
     model = Autoencoder(30, 4)
     opt = getattr(torch.optim, optimizer)(model.parameters(), lr)
     fit(model, opt, data, steps=250, loss=F.mse_loss, size=size)
@@ -238,6 +263,12 @@ CASES: tuple[Case, ...] = (
         partial(train_tumours, optimizer="SGD", lr=0.4, size=0),
         0.7,
     ),
+    _healthy(
+        "tumours-sgd",
+        "30 measurements, plain SGD",
+        partial(train_tumours, optimizer="SGD", lr=0.3),
+        0.5,
+    ),
     _healthy("tumours", "30 standardised measurements", partial(train_tumours), 0.5),
     _sick(
         "missing",
@@ -249,6 +280,37 @@ CASES: tuple[Case, ...] = (
         allow="103 401 402",
         where="input",
     ),
+    _sick(
+        "outlier",
+        "one reading of 1e6 among standardised ones",
+        partial(train_tumours, outlier=True, optimizer="SGD", lr=0.3),
+        0.4,
+        twin="tumours-sgd",
+        expect="502",
+        allow="501 504 101 102 103 104 202 205 206 301 302 401 402 403 404 703",
+        where="input|target",
+    ),
+    _sick(
+        "wrong-optimizer",
+        "the encoder's own optimizer was given the decoder's parameters",
+        partial(train_apart, wrong=True),
+        0.3,
+        twin="apart",
+        expect="704",
+        allow="301 401 404",
+        where="encoder",
+    ),
+    _sick(
+        "cut-off",
+        "the code is detached before it reaches the decoder",
+        partial(train_apart, cut=True),
+        0.3,
+        twin="apart",
+        expect="704",
+        allow="104 301 401 404",
+        where="encoder",
+    ),
+    _healthy("apart", "encoder and decoder with an optimizer each", partial(train_apart), 0.3),
     _sick(
         "stalled-output",
         "the output layer's group has a rate of 1e-9",

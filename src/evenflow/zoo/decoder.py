@@ -113,7 +113,8 @@ def train(
     with torch.no_grad():
         for b in model.blocks:
             assert isinstance(b, CausalBlock)
-            b.qkv.weight[: 2 * WIDTH] *= sharpness
+            query_and_key = torch.tensor([sharpness, sharpness, 1.0]).repeat_interleave(WIDTH)
+            b.qkv.weight.mul_(query_and_key[:, None])
     params = [p for n, p in model.named_parameters() if not (forgotten and n.startswith(forgotten))]
     opt = getattr(torch.optim, optimizer)(params, lr)
     schedule = torch.optim.lr_scheduler.LambdaLR(

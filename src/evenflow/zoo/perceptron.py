@@ -110,6 +110,7 @@ def train(
     norm: Callable[[int], nn.Module] | None = None,
     dropout: float = 0.0,
     init: str = "",
+    hidden: str = "",
     optimizer: str = "adam",
     lr: float = 1e-3,
     decay: float = 0.0,
@@ -122,7 +123,10 @@ def train(
     change: Callable[[Split], Split] | None = None,
     schedule: Callable[[torch.optim.Optimizer], object] | None = None,
 ) -> float:
-    """A perceptron on digits; held-out accuracy."""
+    """A perceptron on digits; held-out accuracy.
+
+    `init` is the start of all layers, `hidden` of all but the head.
+    """
     seed_all(seed)
     data = digits(scale)
     if change is not None:
@@ -130,6 +134,8 @@ def train(
     model = MLP(depth, width, act, norm, dropout, int(data.y.max()) + 1)
     if init:
         init_(model, init)
+    if hidden:
+        init_(model.body, hidden)
     opt = optimizer_(model, optimizer, lr, decay)
     fit(
         model,
@@ -200,6 +206,13 @@ def shuffled(d: Split) -> Split:
     """The mistake: inputs and labels shuffled apart."""
     order = torch.randperm(len(d.y), generator=torch.Generator().manual_seed(1))
     return d._replace(y=d.y[order])
+
+
+def hot_pixel(d: Split) -> Split:
+    """One image has a pixel of 1e6."""
+    x = d.x.clone()
+    x[17, 20] = 1e6
+    return d._replace(x=x)
 
 
 def noisy(d: Split) -> Split:

@@ -1,4 +1,4 @@
-"""The perceptrons: what is wrong with each, or what is right (calibration half)."""
+"""Sick perceptrons, and the healthy twin of each (calibration half)."""
 
 from __future__ import annotations
 
@@ -10,12 +10,10 @@ from torch import nn
 from .case import Case, healthy, sick
 from .perceptron import (
     double_softmax,
-    noisy,
+    hot_pixel,
     per_batch,
-    rare,
     shuffled,
     train,
-    train_imported,
     train_list,
     train_stalled,
     upper,
@@ -55,7 +53,7 @@ def _healthy(name: str, about: str, bound: float, **options: Any) -> Case:
 
 _DEEP: dict[str, Any] = {"depth": 30, "steps": 150}
 
-CASES: tuple[Case, ...] = (
+SICK_AND_TWINS: tuple[Case, ...] = (
     _sick(
         "sigmoid-30",
         "30 sigmoid layers, default start",
@@ -65,6 +63,7 @@ CASES: tuple[Case, ...] = (
         0.5,
         _EARLY,
         act=nn.Sigmoid,
+        lr=3e-4,
         **_DEEP,
     ),
     _healthy(
@@ -125,6 +124,59 @@ CASES: tuple[Case, ...] = (
         depth=3,
         act=nn.Tanh,
         init="normal:2",
+    ),
+    _sick(
+        "random-features",
+        "one tanh layer, its weights N(0, 2): the head learns alone",
+        "tanh-one",
+        "201",
+        "203 301 401 404",
+        0.945,
+        _BODY,
+        depth=1,
+        act=nn.Tanh,
+        hidden="normal:2",
+        lr=3e-3,
+        steps=250,
+    ),
+    _healthy(
+        "tanh-one", "one tanh layer, default start", 0.95, depth=1, act=nn.Tanh, lr=3e-3, steps=250
+    ),
+    _sick(
+        "random-deep",
+        "three tanh layers, their weights N(0, 2), a default head",
+        "tanh-three",
+        "201",
+        "203 101 102 205 301 401 404",
+        0.88,
+        _BODY,
+        depth=3,
+        act=nn.Tanh,
+        hidden="normal:2",
+        lr=3e-3,
+        steps=300,
+    ),
+    _healthy(
+        "tanh-three",
+        "three tanh layers, default start, longer",
+        0.95,
+        depth=3,
+        act=nn.Tanh,
+        lr=3e-3,
+        steps=300,
+    ),
+    _sick(
+        "hot-pixel",
+        "one image has a pixel of 1e6",
+        "sgd",
+        "502",
+        "501 101 102 103 104 202 205 206 301 302 401 402 403 404 703",
+        0.8,
+        "input",
+        optimizer="sgd",
+        lr=0.1,
+        change=hot_pixel,
+        steps=200,
     ),
     _healthy("tanh", "3 tanh layers, default start, Adam", 0.9, depth=3, act=nn.Tanh),
     _sick(
@@ -322,29 +374,4 @@ CASES: tuple[Case, ...] = (
         partial(train_stalled, lr=0.1),
         0.6,
     ),
-    _healthy(
-        "gelu",
-        "GELU and LayerNorm, AdamW",
-        0.93,
-        act=nn.GELU,
-        norm=nn.LayerNorm,
-        optimizer="adamw",
-        depth=3,
-    ),
-    _healthy(
-        "batchnorm", "BatchNorm, ReLU and dropout", 0.93, norm=nn.BatchNorm1d, dropout=0.2, depth=3
-    ),
-    _healthy("rmsprop", "RMSprop", 0.93, optimizer="rmsprop"),
-    _healthy(
-        "small-batch", "four examples a step", 0.7, optimizer="sgd", lr=0.02, size=4, steps=300
-    ),
-    _healthy("accumulate", "four micro-batches a step", 0.9, size=16, accumulate=4),
-    _healthy(
-        "clipped", "gradients clipped to norm 1", 0.93, clip=1.0, optimizer="momentum", lr=0.05
-    ),
-    _healthy("label-noise", "one label in ten is wrong", 0.88, change=noisy),
-    _healthy("imbalance", "one class in ten", 0.95, change=rare),
-    _healthy("unit-pixels", "pixels between 0 and 1", 0.9, scale="unit", steps=200),
-    _healthy("long", "trained far past convergence", 0.94, depth=1, width=32, steps=1500),
-    healthy("perceptron", "imported", "starts from a converged state", train_imported, 0.94),
 )

@@ -10,6 +10,7 @@ from . import (
     gated,
     generative,
     perceptron_cases,
+    perceptron_healthy,
     residual,
     rnn,
     tabular_classification,
@@ -18,7 +19,8 @@ from . import (
 from .case import Case
 
 _ALL: tuple[Case, ...] = (
-    *perceptron_cases.CASES,
+    *perceptron_cases.SICK_AND_TWINS,
+    *perceptron_healthy.HEALTHY,
     *rnn.CASES,
     *encoder.CASES,
     *autoencoder.CASES,

@@ -14,6 +14,11 @@ from .data import digits, text
 from .loop import accuracy, fit, fit_text, seed_all, text_score
 
 
+def softmax_then_nll(out: Tensor, y: Tensor) -> Tensor:
+    """The mistake: nll_loss wants log-probabilities, and gets probabilities."""
+    return F.nll_loss(out.softmax(-1), y)
+
+
 class Elman(nn.Module):
     """h = f(W x + U h), written out step by step; the digit arrives in `pieces` pieces."""
 
@@ -152,6 +157,26 @@ CASES: tuple[Case, ...] = (
         twin="text",
         expect="703",
         allow="302 402 403 201 203 206 102 401 204 205 101 104",
+    ),
+    _sick(
+        "text-probabilities",
+        "character model, softmax before nll_loss",
+        partial(train_text, loss=softmax_then_nll),
+        -2.6,
+        twin="text",
+        expect="701",
+        allow="401 404 102 206 201",
+        where=r"nll_loss|softmax|head",
+    ),
+    _sick(
+        "text-logits",
+        "character model, logits into nll_loss",
+        partial(train_text, loss=F.nll_loss),
+        -2.6,
+        twin="text",
+        expect="701",
+        allow="102 201 203 206 302 402 703",
+        where=r"nll_loss|head",
     ),
     _healthy("text", "character model, fused RNN, clipping", partial(train_text), -2.5),
     _sick(
