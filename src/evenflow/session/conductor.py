@@ -78,6 +78,8 @@ class Conductor:
         self._due, self._left = False, 0  # a sample is due; steps left of the round being sampled
         self.latest_loss: Tensor | None = None
         self.latest_ops = "its op"
+        if guard is not None:
+            guard.open(self.recorder.catalogue)
         self._arm()
 
     # -- hooks.Listener -----------------------------------------------------------------------
@@ -299,7 +301,7 @@ class Conductor:
         if self.cadence.every == 0:
             return
         hooks.watch_compiled()
-        self.recorder.arm(self.cadence.dear(self.step, self.samples), follows)
+        self.recorder.arm(self.cadence.dear(self.step, self.samples), self.step, follows)
 
     def _unsampled(self) -> None:
         self.cadence.ran_bare(perf_counter() - self._ended)
@@ -321,7 +323,9 @@ class Conductor:
         pending = slab.finish(step)
         self._flush_curve()
         now = perf_counter()
-        wall, cost = now - self._ended, recorder.cost + self._own + now - start
+        # Before the first step a script builds and loads: that is none of the step's.
+        began = self._ended if step else max(self._ended, recorder.started)
+        wall, cost = now - began, recorder.cost + self._own + now - start
         self.samples += 1
         self._latest = step
         self._pending.append((pending, wall, cost))

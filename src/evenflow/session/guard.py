@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -10,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from ..schema import Event
-from ..tape import of_optimizer
+from ..tape import Catalogue, of_optimizer, watch_calls
 from .replay import Held, hold, replay
 
 if TYPE_CHECKING:
@@ -52,8 +53,7 @@ class Guard:
         self.mode, self.keep_batch = mode, keep_batch
         self.skipped = False
         self._held: dict[int, Held] = {}
-        self._handles: list[Any] = []
-        self._hooked: set[int] = set()
+        self._undo: Callable[[], None] | None = None
         self._told = 0
 
     def check(self, conductor: Conductor, optimizer: torch.optim.Optimizer) -> None:
@@ -61,7 +61,6 @@ class Guard:
         self.skipped = False
         message = ""
         try:
-            self._follow(conductor)
             params = of_optimizer(optimizer)
             if _all_finite([p.grad for p in params if p.grad is not None]):
                 self._held.clear()
@@ -78,26 +77,28 @@ class Guard:
         if self.mode == "stop" and message:
             raise NonFiniteError(message)
 
+    def open(self, catalogue: Catalogue) -> None:
+        """Hold by reference what each root module is called with, from its next call on.
+
+        By the process-wide door: a hook of ours on the user's module would be pickled with it.
+        """
+        self._catalogue = catalogue
+        self._undo = watch_calls(self)
+
     def close(self) -> None:
-        """Take the hooks off the root modules."""
-        for h in self._handles:
-            h.remove()
-        self._handles.clear()
+        """Hold nothing more."""
+        if self._undo is not None:
+            self._undo()
+            self._undo = None
         self._held.clear()
 
-    def _follow(self, conductor: Conductor) -> None:
-        """Hold by reference what each root module is called with, from its next call on."""
-        for ref in conductor.recorder.catalogue.roots:
-            root = ref()
-            if root is None or id(root) in self._hooked or next(root.parameters(), None) is None:
-                continue
-            self._hooked.add(id(root))
+    def enter(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """A module is called (`calling.Door`): keep a root's arguments if it is a training call."""
+        if torch.is_grad_enabled() and any(r() is module for r in self._catalogue.roots):
+            self._held[id(module)] = hold(module, args, kwargs)
 
-            def keep(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-                if torch.is_grad_enabled() and not torch.compiler.is_compiling():
-                    self._held[id(module)] = hold(module, args, kwargs)
-
-            self._handles.append(root.register_forward_pre_hook(keep, with_kwargs=True))
+    def leave(self, module: nn.Module, args: tuple[Any, ...], token: None) -> None:
+        """The call ended."""
 
     def _find(self, conductor: Conductor, params: list[Tensor]) -> tuple[Origin, list[str]]:
         catalogue = conductor.recorder.catalogue

@@ -2,6 +2,8 @@
 
 from .calling import skip_frame as skip_frame
 from .calling import untraced as untraced
+from .calling import watch_calls as watch_calls
+from .catalogue import Catalogue as Catalogue
 from .ops import of_node as of_node
 from .parameters import Update as Update
 from .parameters import of_optimizer as of_optimizer

@@ -49,7 +49,7 @@ class Catalogue:
         self.dirty_sites: set[int] = set()
         self.dirty_params: set[int] = set()
         self.overflowed = False
-        self.roots: list[weakref.ref[nn.Module]] = []  # as called, wrappers included
+        self.roots: list[weakref.ref[nn.Module]] = []  # with parameters, as called
         self._site_ids: dict[tuple[str, str, str, int, int], int] = {}
         self._places: dict[int, tuple[weakref.ref[nn.Module], Place]] = {}
         self._param_ids: dict[int, tuple[weakref.ref[torch.Tensor], int]] = {}
@@ -71,7 +71,8 @@ class Catalogue:
             for path, sub in inner.named_modules():
                 if self.place(sub) is None:
                     self._note(sub, Place(known.root, path))
-            self.roots.append(weakref.ref(module))
+            if next(inner.parameters(), None) is not None:
+                self.roots.append(weakref.ref(module))
             for name, p in inner.named_parameters():
                 self.add_param(p, f"{known.root}.{name}")
         outer: nn.Module = module

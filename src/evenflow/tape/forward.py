@@ -14,7 +14,7 @@ from . import numbers
 from .attention import Attention, watch_inner_attention
 from .catalogue import Place
 from .frames import Frame, Thread
-from .labels import Label, label, read
+from .labels import Label, label, node_of, read
 from .ops import CLOSED, SATURATED, Op
 
 if TYPE_CHECKING:
@@ -84,8 +84,9 @@ class Forward:
         return call
 
     def _producer(self, t: Tensor) -> int | None:
-        if t.grad_fn is not None:
-            known = read(t.grad_fn, self.recorder.oldest)
+        node = node_of(t)
+        if node is not None:
+            known = read(node, self.recorder.oldest)
             return None if known is None else known.site
         entry = self.inputs.get(id(t))
         return entry[1] if entry is not None and entry[0]() is t else None
@@ -96,7 +97,7 @@ class Forward:
         outs = [t for t in _tensors((out,)) if t.is_floating_point()]
         if not outs:
             return
-        made = [t for t in outs if t.grad_fn is not None]
+        made = [t for t in outs if node_of(t) is not None]
         if not made and (torch.is_grad_enabled() or not self.recorder.thread.stack):
             if call.inputs and call.op.kind != "loss":
                 for t in outs:  # what is done to data before the first layer is still data

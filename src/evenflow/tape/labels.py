@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from torch import Tensor
+
 _KEY = "evenflow"
 
 
@@ -22,6 +24,18 @@ class Label(NamedTuple):
     site: int | None
     primary: bool
     armed: int = -1
+
+
+def node_of(t: Tensor) -> Any:
+    """A tensor's autograd node, or None.
+
+    A view made without gradients whose base was then changed in place has none to give: asking
+    for it raises (an initialiser that scales one chunk of a weight does this).
+    """
+    try:
+        return t.grad_fn
+    except RuntimeError:
+        return None
 
 
 def label(node: Any, what: Label) -> None:

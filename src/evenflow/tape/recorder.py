@@ -71,6 +71,7 @@ class Recorder:
         self.generation = 0  # of the sampled step
         self.oldest = 0  # the oldest generation whose nodes are still known
         self.cost = 0.0
+        self.started = 0.0  # when the sampled step's first module was called, if one was
         self.scale: Scalar = 1.0
         self.modules_seen = False
         self._model = model
@@ -128,8 +129,8 @@ class Recorder:
         self.cost += perf_counter() - start
 
     # -- one sampled step ---------------------------------------------------------------------
-    def arm(self, dear: bool, follows: bool = False) -> None:
-        """The next training forward is to be read.
+    def arm(self, dear: bool, step: int = 0, follows: bool = False) -> None:
+        """The next training forward, that of `step`, is to be read.
 
         `follows`: the step before was sampled too, so what was computed then and is used now (a
         GAN's fakes, made before the discriminator's update) keeps its names.
@@ -137,6 +138,8 @@ class Recorder:
         previous, self.generation = self.generation, next(_generations)
         self.recording, self.dear, self.cost = True, dear, 0.0
         self.slab = Slab()
+        self.started = 0.0
+        self.units.begin(step)
         self.backward.reset()
         self.forward.inputs.clear()
         self._made = [_Made(), self._made[0]] if follows else [_Made()]
@@ -192,11 +195,12 @@ class Recorder:
     ) -> Frame | None:
         """A module call begins (`calling.Door`)."""
         start = perf_counter()
+        self.started = self.started or start
         frame = None
-        self.settle()
-        if not self.recording:
-            return None
         try:
+            self.settle()
+            if not self.recording:
+                return None
             frame = self._enter_call(module, args)
         except Exception as e:
             self.fail(e, f"entering {type(module).__name__}")
