@@ -100,6 +100,6 @@ class Finding:
 
 
 def verdict(findings: Iterable[Finding]) -> str:
-    """"healthy" (none, or info only), "warning" or "sick": the worst severity among findings."""
+    """The worst severity in a word: "healthy" (none, or info only), "warning" or "sick"."""
     worst = max((f.severity for f in findings), default=Severity.info)
     return {Severity.info: "healthy", Severity.warning: "warning", Severity.error: "sick"}[worst]
