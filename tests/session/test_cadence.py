@@ -37,14 +37,15 @@ def test_trouble_makes_samples_denser_within_a_fixed_allowance() -> None:
     calm, alarmed = Cadence("auto", 0.01), Cadence("auto", 0.01)
     run(calm, 1000, 0.01, 0.005)
     run(alarmed, 1000, 0.01, 0.005)
-    usual = alarmed.gap()
     alarmed.alert()
-    assert alarmed.gap() * 4 < usual == calm.gap()
+    assert run(alarmed, 10, 0.01, 0.005) == list(range(10))
+    sampled = 10
     for _ in range(100):
         alarmed.alert()
+        sampled += alarmed.wants(257)
         alarmed.ran_sampled(1000, 0.015, 0.005)
-    alarmed.alert()
-    assert alarmed.gap() == calm.gap(), "the allowance is spent"
+    assert sampled == 64, "the allowance is spent"
+    assert alarmed.gap() == calm.gap()
 
 
 def test_a_stall_of_the_machine_is_not_taken_for_our_cost() -> None:

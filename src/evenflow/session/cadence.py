@@ -10,8 +10,9 @@ from statistics import median
 BIRTH = frozenset([0, 1, *(round(2 ** (k / 2)) for k in range(17))])
 #: Aim below the budget: costs are estimated from a few sampled steps.
 _SAFETY = 0.7
-#: In trouble this many samples may come this much denser than the budget says.
-_ALERT_SAMPLES, _ALERT_FACTOR = 24, 8
+#: In trouble so many steps in a row are sampled (an outlier comes again within an epoch: what
+#: brought the loss to jump is to be seen when it does), and so many in a whole run.
+_ALERT, _ALERTS = 32, 64
 
 
 class Cadence:
@@ -33,7 +34,7 @@ class Cadence:
         self._extra: deque[float] = deque(maxlen=8)
         self._latest = 0
         self._alert = 0
-        self._alerts_left = _ALERT_SAMPLES
+        self._alerts_left = _ALERTS
 
     @property
     def bare(self) -> float:
@@ -44,7 +45,7 @@ class Cadence:
         """Is this step to be sampled? (`step` updates have been completed.)"""
         if self.every != "auto":
             return bool(self.every) and step % int(self.every) == 0
-        if step in BIRTH:
+        if step in BIRTH or self._alert > 0:
             return True
         return step > max(BIRTH) and step - self._latest >= self.gap()
 
@@ -54,12 +55,11 @@ class Cadence:
             return 64
         bare = max(self.bare, 1e-9)
         extra = sum(self._extra) / len(self._extra)
-        gap = max(4, math.ceil(extra / (bare * self.budget * _SAFETY)))
-        return max(2, gap // _ALERT_FACTOR) if self._alert > 0 else gap
+        return max(4, math.ceil(extra / (bare * self.budget * _SAFETY)))
 
     def dear(self, step: int, samples: int) -> bool:
         """Are the dear readings to be taken too?"""
-        if self.every == "auto" and step in BIRTH:
+        if self.every == "auto" and (step in BIRTH or self._alert > 0):
             return True
         return samples % 8 == 0 or step == 0
 
@@ -83,7 +83,7 @@ class Cadence:
         return self.bare if self._bare else other
 
     def alert(self) -> None:
-        """Something looks wrong: sample more densely for a while, within a fixed allowance."""
-        if self._alert == 0 and self._alerts_left > 0:
-            self._alert = min(8, self._alerts_left)
+        """Something looks wrong: sample every step for a while, within a fixed allowance."""
+        if self._alert == 0:
+            self._alert = min(_ALERT, self._alerts_left)
             self._alerts_left -= self._alert

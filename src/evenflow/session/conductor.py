@@ -394,9 +394,20 @@ class Conductor:
                 self.latest_loss = value
                 self.latest_ops = " <- ".join(_ops(root))
             self._curve.add(Channel("step", self.step, "loss"), value)
+            if value.device.type == "cpu":
+                self._look_at_loss(value.item())
             if self.recorder.recording:
                 self.recorder.add("step", 0, "loss", value)
         return scale
+
+    def _look_at_loss(self, loss: float) -> None:
+        """A loss that jumps or is not finite brings denser samples (CPU: elsewhere it would wait)."""
+        known = sorted(self._losses)
+        jumped = len(known) > 7 and loss > 3 * abs(known[len(known) // 2]) + known[-1] - known[0]
+        if jumped or not math.isfinite(loss):
+            self.cadence.alert()
+        if math.isfinite(loss):
+            self._losses.append(loss)
 
     def _flush_curve(self) -> None:
         if len(self._curve):
