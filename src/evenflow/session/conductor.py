@@ -365,7 +365,7 @@ class Conductor:
                 norm = float(v)
         known = sorted(self._norms)
         usual = known[len(known) // 2] if len(known) > 4 else norm
-        if bad > 0 or not math.isfinite(norm) or norm > 10 * usual or norm < usual / 100:
+        if bad > 0 or not math.isfinite(norm) or norm > 10 * usual:
             self.cadence.alert()
         if math.isfinite(norm):
             self._norms.append(norm)
