@@ -68,6 +68,25 @@ def test_saturation_that_is_no_fault() -> None:
     assert found("EF201", blip) == []
 
 
+def test_a_head_that_learns_alone_on_saturated_features() -> None:
+    def net(share: float | np.ndarray, update: float) -> Builder:
+        b = perceptron(2, "tanh").set("layers.0 tanh", "saturated", share)
+        return b.set_param("Net.layers.0.weight", "update", update)
+
+    assert View(net(0.9, 1e-4).run()).loss.left < 0.3  # the loss falls all the same
+    (f,) = found("EF201", net(0.9, 1e-4))
+    assert f.severity is Severity.warning
+    assert f.threshold == {"saturated": 0.8}
+    assert found("EF201", net(0.9, 0.0)), "100 % saturated: nothing gets through at all"
+    assert found("EF201", net(0.7, 1e-4)) == []  # partly
+    assert found("EF201", net(0.9, 4e-3)) == []  # it moves as the others do
+    late = np.where(STEPS >= 64, 0.95, 0.1)
+    assert found("EF201", net(late, 1e-4)) == []  # confident once it had learned
+    meant = net(0.9, 0.0)
+    meant.params = [replace(p, trainable="head" in p.name) for p in meant.params]
+    assert found("EF201", meant) == []
+
+
 # --- EF202 ------------------------------------------------------------------------------------
 
 

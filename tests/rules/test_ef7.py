@@ -367,6 +367,45 @@ def test_a_whole_network_left_out_may_be_a_judge() -> None:
     assert f.severity == Severity.info
 
 
+def apart() -> Builder:
+    """An encoder and a decoder, each a root with an optimizer of its own, that take turns."""
+    b = Builder(root="Encoder")
+    code = b.linear("code", b.act("", b.linear("in", b.input())), 8)
+    b.root = "Decoder"
+    b.loss_on(b.linear("out", code), "mse_loss", (32, 64))
+    b.params = [replace(p, optimizer=int("Decoder" in p.name)) for p in b.params]
+    b.meta["optimizers"] = [{"class": "Adam", "lr": 1e-3, "params": 2} for _ in range(2)]
+    b.set_step("optimizer", np.arange(len(b.steps)) % 2)
+    assert found(ParameterNotTrained, b) == []
+    return b
+
+
+def test_a_whole_encoder_left_out_is_no_judge() -> None:
+    names = [p.name for p in apart().params if "Encoder" in p.name]
+    given_twice = leave_out(apart(), *names)  # both optimizers hold the decoder
+    (f,) = found(ParameterNotTrained, given_twice)
+    assert f.severity == Severity.error and f.params[0] == "Encoder.in.weight"
+    backbone = leave_out(apart(), *names)  # one optimizer alone: perhaps borrowed features
+    backbone.meta["optimizers"] = [{"class": "Adam"}, {"class": "Adam", "params": 2}]
+    (f,) = found(ParameterNotTrained, backbone)
+    assert f.severity == Severity.warning and f.evidence["share_of_weights"] > 0.5
+
+
+def test_an_optimizer_whose_parameters_are_cut_off() -> None:
+    b = apart()
+    names = [p.name for p in b.params if p.optimizer == 0]
+    for name in names:
+        b.set_param(name, "grad", np.nan)
+    assert found(ParameterNotTrained, b) == []  # they moved: their gradients were not measured
+    for name in names:
+        b.set_param(name, "update", 0.0)
+    (f,) = found(ParameterNotTrained, b)
+    assert sorted(f.params) == sorted(names) and f.severity == Severity.error
+    assert f.evidence["in_no_optimizer"] == 0
+    b.set_params("grad", np.nan)  # no gradients were measured at all
+    assert found(ParameterNotTrained, b) == []
+
+
 def test_a_parameter_without_any_gradient() -> None:
     b = perceptron(4)
     for name in ("Net.layers.0.weight", "Net.layers.0.bias"):

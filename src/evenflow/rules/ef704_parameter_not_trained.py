@@ -30,15 +30,20 @@ class ParameterNotTrained(Rule):
     Parameters with `requires_grad` that sites on the way to the loss read, and that no optimizer
     holds while others are held, and whose weights did not change; and parameters an optimizer
     holds for which no gradient was seen at any of its sampled steps (at least 3), while others
-    of the same optimizer had one; and linear layers whose weights no module and no optimizer
-    knows. Frozen parameters (`requires_grad=False`) are meant to stand
+    of the same optimizer had one, or while none of them had one, their updates were all exactly
+    0, and the parameters of another optimizer had gradients; and linear layers whose weights no
+    module and no optimizer knows. Frozen parameters (`requires_grad=False`) are meant to stand
     still. Gradients that are there and exactly zero are EF104.
 
     ## Threshold
     One parameter. Error where half or more of the weights are left out; warning otherwise; info
-    where a whole root module is left out, as a network that only judges another's output should
-    be, and where nothing reads the parameters and they are under a tenth of all weights (a spare
-    head of a borrowed network).
+    where a whole root module is left out that no trained layer reads, as a network that only
+    judges another's output should be, and where nothing reads the parameters and they are under
+    a tenth of all weights (a spare head of a borrowed network). A whole root that trained layers
+    read (an encoder of its own, a borrowed backbone) is a warning at most, unless an optimizer
+    holds nothing that another one does not: then it was given the wrong parameters. In the
+    zoo's calibration half such encoders are 49 % of the weights; no healthy net there has any
+    parameter left out.
 
     ## What to do
     Build all layers before the optimizer; keep them in ModuleList; hand over
@@ -70,7 +75,8 @@ class ParameterNotTrained(Rule):
         for apart in (False, True):
             group = [p for p in out if (used[p.name] in whole) == apart]
             if group:
-                yield self._finding(view, group, 1.0, Severity.info if apart else None)
+                severity = _apart(view, group) if apart else None
+                yield self._finding(view, group, 1.0, severity)
 
     def _unknown(self, view: View) -> Iterable[Finding]:
         """Layers whose weights no module has: `nn.Linear` objects in a plain list."""
@@ -102,12 +108,19 @@ class ParameterNotTrained(Rule):
         grad = view.param("grad")
         silent = np.asarray(np.isnan(grad).all(axis=0))
         held = [p for p in view.run.params if p.trainable and p.optimizer >= 0]
+        update = view.param("update")
+        learns = bool((grad > 0).any(axis=1).sum() >= 3)
         out: list[Parameter] = []
         for optimizer in {p.optimizer for p in held if silent[p.id]}:
             group = [p for p in held if p.optimizer == optimizer]
             # rows of other optimizers' steps are NaN here: at least 3 of its own tell
             if (grad[:, [p.id for p in group]] > 0).any(axis=1).sum() >= 3:
                 out += [p for p in group if silent[p.id]]
+            elif learns and all(silent[p.id] for p in group):
+                # cut off as a whole: its steps were seen, and they did nothing
+                own = update[:, [p.id for p in group]]
+                idle = (own == 0).all(axis=1).sum() >= 3 and not (np.nan_to_num(own) > 0).any()
+                out += group if idle else []
         read = {name for s in view.sites for name in s.params}
         total = sum(p.size for p in view.run.params if p.trainable)
         for group in ([p for p in out if p.name in read], [p for p in out if p.name not in read]):
@@ -144,6 +157,19 @@ class ParameterNotTrained(Rule):
 
 def _size(group: list[Parameter]) -> int:
     return sum(p.size for p in group)
+
+
+def _apart(view: View, group: list[Parameter]) -> Severity | None:
+    """How bad it is that a whole root is in no optimizer."""
+    names = {p.name for p in group}
+    held = {p.name for p in view.run.params if p.optimizer >= 0}
+    trained = [s.id for s in view.sites if s.id in view.trunk and held & set(s.params)]
+    if not any(names & set(view.sites[i].params) for i in view.ancestors(trained)):
+        return Severity.info
+    holders = {p.optimizer for p in view.run.params}
+    given = [i for i, o in enumerate(view.optimizers) if o.get("params")]
+    # an optimizer with nothing of its own was given what another one has
+    return Severity.warning if holders.issuperset(given) else None
 
 
 def _used(view: View) -> dict[str, str]:
