@@ -9,7 +9,6 @@ hand a step ends with its outermost backward, and the update is read when the ne
 
 from __future__ import annotations
 
-import gc
 import math
 import sys
 import weakref
@@ -23,10 +22,20 @@ from torch import Tensor, nn
 
 from ..schema import Channel, Event, Reading
 from ..store import Writer
-from ..tape import Pending, Recorder, Slab, Update, of_node, of_optimizer, settings
+from ..tape import (
+    Pending,
+    Recorder,
+    Slab,
+    Update,
+    held_by_an_optimizer,
+    of_optimizer,
+    settings,
+)
 from . import hooks
 from .cadence import Cadence
 from .guard import Guard
+from .losses import Losses
+from .turns import Turns
 
 #: So many backward passes without any optimizer's update, and a script is taken to update by hand.
 _PATIENCE = 256
@@ -55,7 +64,8 @@ class Conductor:
         self.readings: Callable[[Reading], None] | None = None  # told of each new reading
         self._by_hand: bool | None = None
         self._optimizers: list[weakref.ref[torch.optim.Optimizer]] = []
-        self._recent: deque[int] = deque(maxlen=16)  # indices of the latest optimizers
+        self.losses = Losses(writer, cadence.alert, name_ops=guard is not None)
+        self._turns = Turns()
         self._update: tuple[Update, int] | None = None  # and the optimizer's id
         self._hand: tuple[Slab, Update, int, float] | None = None
         self._backwards = 0
@@ -65,19 +75,12 @@ class Conductor:
         self._unsettled = False
         self._pending: list[tuple[Pending, float, float]] = []
         self._layouts: dict[tuple[Channel, ...], tuple[Channel, ...]] = {}
-        self._curve = Slab()
-        self._curves: list[Pending] = []
-        self._scaled: dict[int, tuple[weakref.ref[Tensor], Tensor, Any]] = {}
-        self._losses: deque[float] = deque(maxlen=32)
         self._norms: deque[float] = deque(maxlen=32)
         self._compiled_step = False
         self._native = True
         self._own = 0.0
         self._noted: set[str] = set()
         self._latest = -2  # the latest sampled step
-        self._due, self._left = False, 0  # a sample is due; steps left of the round being sampled
-        self.latest_loss: Tensor | None = None
-        self.latest_ops = "its op"
         if guard is not None:
             guard.open(self.recorder.catalogue)
         self._arm()
@@ -112,7 +115,14 @@ class Conductor:
             self._close_hand()
             if tensors:
                 counts = kwargs.get("accumulate_grad", True) or bool(self._by_hand)
-                scale = self._loss(tensors[0], args, counts)
+                loss, scale = self.losses.take(
+                    tensors[0], args[0] if args else (), self.step, counts
+                )
+                if self.recorder.recording:
+                    if loss is not None:
+                        self.recorder.add("step", 0, "loss", loss)
+                    if scale != 1.0:
+                        self.recorder.add("step", 0, "scale", scale)
         elif self.recorder.recording:
             scale = self.recorder.scale
         if self.recorder.recording:
@@ -126,7 +136,7 @@ class Conductor:
         if recorder.recording:
             recorder.after_backward()
         if self._by_hand is None:
-            self._by_hand = not self._optimizers and not _held_by_an_optimizer(leaves)
+            self._by_hand = not self._optimizers and not held_by_an_optimizer(leaves)
         elif self._backwards >= _PATIENCE and not self._optimizers:
             self._by_hand = True  # the optimizer there is serves something else
         if self._by_hand and whole:
@@ -161,7 +171,7 @@ class Conductor:
             self._skipped("a gradient was NaN or Inf; on_nonfinite is 'skip'")
             return
         index = self.know(optimizer)
-        self._recent.append(index)
+        self._turns.took(index)
         update, self._update = self._update, None
         if self.recorder.recording and update is not None and update[1] == id(optimizer):
             self._note_compiled()
@@ -177,11 +187,8 @@ class Conductor:
         self._next()
 
     def scaled(self, scaler: Any, loss: Any, result: Any) -> None:
-        """Remember a scaled loss by its tensor, to tell its true value when it comes back."""
-        if isinstance(loss, Tensor) and isinstance(result, Tensor):
-            if len(self._scaled) > 64:
-                self._scaled.clear()
-            self._scaled[id(result)] = (weakref.ref(result), loss.detach(), scaler)
+        """GradScaler.scale was called."""
+        self._guarded(self.losses.scaled, scaler, loss, result)
 
     def scaler_stepping(self) -> Callable[[], None]:
         """Around GradScaler.step; an update that did not happen is an event, not a step."""
@@ -267,7 +274,7 @@ class Conductor:
         self._backwards = 0
         if self.writer.error is not None:
             raise RuntimeError(f"the run file cannot be written: {self.writer.error}")
-        if self._sample_next():
+        if self._turns.samples(self.cadence.wants(self.step)):
             self._arm(follows=self._latest == self.step - 1)
         elif self.recorder.recording:
             self.recorder.disarm()
@@ -275,27 +282,6 @@ class Conductor:
             self._collect()
         self._ended = perf_counter()
         self._own = 0.0
-
-    def _sample_next(self) -> bool:
-        """Is the coming step to be sampled? Optimizers that take turns are read a round at a time.
-
-        A GAN's fakes are made before the discriminator's update and used in the generator's, so a
-        round begins with the first optimizer's first turn.
-        """
-        if self.cadence.wants(self.step):
-            self._due = True
-        turns = list(self._recent)
-        period = next(
-            (p for p in range(1, 9) if len(turns) > p and turns[p:] == turns[:-p]),
-            len({*turns}) or 1,
-        )
-        if self._left > 0:
-            self._left -= 1
-            return True
-        if not self._due or (period > 1 and not (turns[-period] == 0 != turns[-1])):
-            return False
-        self._due, self._left = False, period - 1
-        return True
 
     def _arm(self, follows: bool = False) -> None:
         if self.cadence.every == 0:
@@ -305,8 +291,7 @@ class Conductor:
 
     def _unsampled(self) -> None:
         self.cadence.ran_bare(perf_counter() - self._ended)
-        if len(self._curve) >= 512:
-            self._flush_curve()
+        self.losses.unsampled(self.step)
 
     def _sampled(self, slab: Slab, step: int, start: float) -> None:
         """A sampled step is complete: send it off."""
@@ -321,7 +306,7 @@ class Conductor:
             finally:
                 self._busy = False
         pending = slab.finish(step)
-        self._flush_curve()
+        self.losses.flush(step)
         now = perf_counter()
         # Before the first step a script builds and loads: that is none of the step's.
         began = self._ended if step else max(self._ended, recorder.started)
@@ -369,55 +354,6 @@ class Conductor:
             self.cadence.alert()
         if math.isfinite(norm):
             self._norms.append(norm)
-
-    # -- loss ---------------------------------------------------------------------------------
-    def _loss(self, root: Tensor, args: tuple[Any, ...], counts: bool) -> Any:
-        """Note the loss of this backward; return the factor it was scaled by."""
-        scale: Any = 1.0
-        entry = self._scaled.pop(id(root), None)
-        value = root.detach()
-        if entry is not None and entry[0]() is root:
-            value = entry[1]
-            factor = getattr(entry[2], "_scale", None)
-            if isinstance(factor, Tensor):
-                scale = factor.item() if factor.device.type == "cpu" else factor.double()
-                if self.recorder.recording:
-                    self.recorder.add("step", 0, "scale", scale)
-        seeds = args[0] if args else ()
-        given = (
-            [g for g in seeds if isinstance(g, Tensor)] if isinstance(seeds, (tuple, list)) else []
-        )
-        plain = value.numel() == 1 and all(g.numel() == 1 for g in given)
-        if counts and plain and not value.is_complex():
-            value = value.reshape(())
-            if self.guard is not None:
-                self.latest_loss = value
-                self.latest_ops = " <- ".join(_ops(root))
-            self._curve.add(Channel("step", self.step, "loss"), value)
-            if value.device.type == "cpu":
-                self._look_at_loss(value.item())
-            if self.recorder.recording:
-                self.recorder.add("step", 0, "loss", value)
-        return scale
-
-    def _look_at_loss(self, loss: float) -> None:
-        """A loss that jumps or is not finite brings denser samples (CPU: elsewhere it would wait)."""
-        known = sorted(self._losses)
-        jumped = len(known) > 7 and loss > 3 * abs(known[len(known) // 2]) + known[-1] - known[0]
-        if jumped or not math.isfinite(loss):
-            self.cadence.alert()
-        if math.isfinite(loss):
-            self._losses.append(loss)
-
-    def _flush_curve(self) -> None:
-        if len(self._curve):
-            self._curves.append(self._curve.finish(self.step))
-        while self._curves and (len(self._curves) > 1 or self._curves[0].ready):
-            self._write_curve(self._curves.pop(0))
-
-    def _write_curve(self, pending: Pending) -> None:
-        reading = pending.reading({})
-        self.writer.curve([c.id for c in reading.channels], reading.values.tolist())
 
     # -- the rest -----------------------------------------------------------------------------
     def _note_compiled(self) -> None:
@@ -470,28 +406,6 @@ class Conductor:
         """Take everything off and send what is left."""
         self.abandon()
         self._close_hand()
-        self._flush_curve()
-        while self._curves:
-            self._write_curve(self._curves.pop(0))
+        self.losses.close(self.step)
         self._collect()
         self.writer.meta(steps=self.step, samples=self.samples)
-
-
-def _held_by_an_optimizer(leaves: dict[int, Tensor]) -> bool:
-    """Does any living optimizer hold one of these parameters (any at all, if none are known)?"""
-    for o in gc.get_objects():
-        if issubclass(type(o), torch.optim.Optimizer) and (
-            not leaves or any(id(p) in leaves for p in of_optimizer(o))
-        ):
-            return True
-    return False
-
-
-def _ops(root: Tensor) -> list[str]:
-    """The names of the ops that made a loss, nearest first, along the first inputs."""
-    names: list[str] = []
-    node: Any = root.grad_fn
-    while node is not None and len(names) < 4:
-        names.append(of_node(node.name()).name)
-        node = next((n for n, _ in node.next_functions if n is not None), None)
-    return names

@@ -117,9 +117,9 @@ class Guard:
                 if s.kind == "input":
                     return Origin("input", site, f"the data given to {s.root} is not finite"), bad
                 return Origin("forward", site, f"finite inputs, non-finite output at {s.name}"), bad
-        loss = conductor.latest_loss
+        loss = conductor.losses.latest
         if loss is not None and not bool(torch.isfinite(loss).all()):
-            text = f"arises in the loss ({conductor.latest_ops}): the model's own forward is finite"
+            text = f"arises in the loss ({conductor.losses.ops}): the model's own forward is finite"
             return Origin("loss", None, text), bad
         site = _backward_site(conductor)
         near = f" at {catalogue.sites[site].name}" if site is not None else _between(bad, catalogue)

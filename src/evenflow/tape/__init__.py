@@ -6,8 +6,10 @@ from .calling import watch_calls as watch_calls
 from .catalogue import Catalogue as Catalogue
 from .ops import of_node as of_node
 from .parameters import Update as Update
+from .parameters import held_by_an_optimizer as held_by_an_optimizer
 from .parameters import of_optimizer as of_optimizer
 from .parameters import settings as settings
 from .recorder import Recorder as Recorder
 from .slab import Pending as Pending
+from .slab import Scalar as Scalar
 from .slab import Slab as Slab

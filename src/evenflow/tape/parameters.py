@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import math
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
@@ -98,3 +99,13 @@ def settings(optimizer: torch.optim.Optimizer) -> dict[str, float]:
         if isinstance(value, (int, float)):
             out[name] = float(value)
     return out
+
+
+def held_by_an_optimizer(leaves: dict[int, Tensor]) -> bool:
+    """Does any living optimizer hold one of these parameters (any at all, if none are known)?"""
+    for o in gc.get_objects():
+        if issubclass(type(o), torch.optim.Optimizer) and (
+            not leaves or any(id(p) in leaves for p in of_optimizer(o))
+        ):
+            return True
+    return False

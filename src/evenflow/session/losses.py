@@ -1,0 +1,109 @@
+"""The loss of every step, sampled or not, at its true scale."""
+
+from __future__ import annotations
+
+import math
+import weakref
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from torch import Tensor
+
+from ..schema import Channel
+from ..store import Writer
+from ..tape import Pending, Scalar, Slab, of_node
+
+#: Losses kept on their device before they are sent to the host together.
+_TOGETHER = 512
+
+
+class Losses:
+    """Collects what backward is called on. Never waits for a device.
+
+    `alarm` is called when a loss jumps or is not finite; on the CPU at once, elsewhere not at all
+    (a sampled step tells it there). `name_ops` keeps the names of the ops that made a loss.
+    """
+
+    def __init__(self, writer: Writer, alarm: Callable[[], None], name_ops: bool) -> None:
+        self._writer, self._alarm, self._name_ops = writer, alarm, name_ops
+        self._curve = Slab()
+        self._sent: list[Pending] = []
+        self._scaled: dict[int, tuple[weakref.ref[Tensor], Tensor, Any]] = {}
+        self._recent: deque[float] = deque(maxlen=32)
+        self.latest: Tensor | None = None
+        self.ops = ""  # what made the latest loss, nearest op first: "log <- mul <- sum"
+
+    def scaled(self, scaler: Any, loss: Any, result: Any) -> None:
+        """Remember a scaled loss by its tensor, to tell its true value when it comes back."""
+        if isinstance(loss, Tensor) and isinstance(result, Tensor):
+            if len(self._scaled) > 64:
+                self._scaled.clear()
+            self._scaled[id(result)] = (weakref.ref(result), loss.detach(), scaler)
+
+    def take(
+        self, root: Tensor, seeds: Any, step: int, counts: bool
+    ) -> tuple[Tensor | None, Scalar]:
+        """(the loss unscaled, or None if this is no loss; the factor it was scaled by).
+
+        `seeds` are the gradients backward was given; a loss is a scalar with scalar seeds.
+        """
+        value, scale = root.detach(), 1.0
+        entry = self._scaled.pop(id(root), None)
+        factor: Scalar = scale
+        if entry is not None and entry[0]() is root:
+            value = entry[1]
+            held = getattr(entry[2], "_scale", None)
+            if isinstance(held, Tensor):
+                factor = held.item() if held.device.type == "cpu" else held.double()
+        given = [g for g in seeds if isinstance(g, Tensor)] if isinstance(seeds, tuple) else []
+        plain = value.numel() == 1 and all(g.numel() == 1 for g in given)
+        if not counts or not plain or value.is_complex():
+            return None, factor
+        value = value.reshape(())
+        self.latest = value
+        if self._name_ops:
+            self.ops = _ops(root)
+        self._curve.add(Channel("step", step, "loss"), value)
+        if value.device.type == "cpu":
+            self._look(value.item())
+        return value, factor
+
+    def _look(self, loss: float) -> None:
+        known = sorted(self._recent)
+        jumped = len(known) > 7 and loss > 3 * abs(known[len(known) // 2]) + known[-1] - known[0]
+        if jumped or not math.isfinite(loss):
+            self._alarm()
+        if math.isfinite(loss):
+            self._recent.append(loss)
+
+    def flush(self, step: int, at_least: int = 1) -> None:
+        """Send what was collected, if it is so much; write what has arrived."""
+        if len(self._curve) >= at_least:
+            self._sent.append(self._curve.finish(step))
+        while self._sent and (len(self._sent) > 1 or self._sent[0].ready):
+            self._write(self._sent.pop(0))
+
+    def unsampled(self, step: int) -> None:
+        """An unsampled step is over."""
+        if len(self._curve) >= _TOGETHER:
+            self.flush(step)
+
+    def close(self, step: int) -> None:
+        """Write all."""
+        self.flush(step)
+        while self._sent:
+            self._write(self._sent.pop(0))
+
+    def _write(self, pending: Pending) -> None:
+        reading = pending.reading({})
+        self._writer.curve([c.id for c in reading.channels], reading.values.tolist())
+
+
+def _ops(root: Tensor) -> str:
+    names: list[str] = []
+    node: Any = root.grad_fn
+    while node is not None and len(names) < 4:
+        names.append(of_node(node.name()).name)
+        node = next((n for n, _ in node.next_functions if n is not None), None)
+    return " <- ".join(names)
