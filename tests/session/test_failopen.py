@@ -146,3 +146,46 @@ def test_a_forked_child_is_left_alone(tmp_path: Path) -> None:
         assert os.read(read, 1) == b"1"
         KINDS["perceptron"](3)
     assert evenflow.load(watch.path).meta["steps"] == 6
+
+
+def test_nothing_of_ours_is_traced_or_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """jit.trace, functorch and dispatch modes see the user's operations only."""
+    from torch.utils.flop_counter import FlopCounterMode
+
+    monkeypatch.setenv("EVENFLOW_STRICT", "1")
+    net = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.Tanh(), torch.nn.Linear(4, 2))
+    x = torch.randn(5, 3)
+
+    def look() -> tuple[str, int, torch.Tensor]:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            warnings.filterwarnings("ignore", category=DeprecationWarning)
+            graph = str(torch.jit.trace(net, x, check_trace=False).inlined_graph)
+        with FlopCounterMode(display=False) as counter:
+            net(x).sum().backward()
+        slope = torch.func.grad(lambda v: net(v).sum())(x)
+        return graph, counter.get_total_flops(), slope
+
+    bare_graph, bare_flops, bare_slope = look()
+    with evenflow.watch(run=tmp_path / "r.evenflow", every=1) as watch:
+        graph, flops, slope = look()
+        assert watch.active
+    assert (len(graph.splitlines()), flops) == (len(bare_graph.splitlines()), bare_flops)
+    assert torch.equal(slope, bare_slope)
+
+
+def test_unusual_tensors_are_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EVENFLOW_STRICT", "1")
+    table = torch.nn.Embedding(10, 3, sparse=True)
+    w = torch.randn(3, 3, dtype=torch.complex64, requires_grad=True)
+    optimizer = torch.optim.SGD([*table.parameters(), w], 0.1)
+    with evenflow.watch(run=tmp_path / "r.evenflow", every=1) as watch:
+        for _ in range(3):
+            h = table(torch.tensor([1, 2, 3]))
+            z = (h.to(torch.complex64) @ w).abs().sum()
+            (z + h[:0].sum() + torch.relu(h).sum()).backward()
+            optimizer.step()
+        assert watch.active
+    assert list(evenflow.load(watch.path).steps) == [0, 1, 2]

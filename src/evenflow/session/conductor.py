@@ -30,6 +30,7 @@ from ..tape import (
     held_by_an_optimizer,
     of_optimizer,
     settings,
+    traced,
 )
 from . import hooks
 from .cadence import Cadence
@@ -90,7 +91,7 @@ class Conductor:
         self, outputs: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Callable[[Any], None] | None:
         """Around every run of the engine."""
-        if self._busy:
+        if self._busy or traced():
             return None
         outer = torch._C._current_graph_task_id() == -1
         self._guarded(self._before_backward, outputs, args, kwargs, outer)

@@ -42,6 +42,9 @@ class Listener(Protocol):
     def scaler_stepping(self) -> Callable[[], None]:
         """GradScaler.step is about to run; what is returned is called afterwards."""
 
+    def abandon(self) -> None:
+        """Take everything off (in a forked child: its copy of everything)."""
+
     def compiled_call(self) -> bool:
         """A compiled function is entered; True to run it eagerly this time."""
 
@@ -80,6 +83,8 @@ def remove() -> None:
 
 def _in_child() -> None:
     # The child keeps the user's torch as it would be without us; files belong to the parent.
+    if _listener is not None:
+        _listener.abandon()
     remove()
 
 

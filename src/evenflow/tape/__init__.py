@@ -1,6 +1,7 @@
 """The tape: tensors -> readings. Autograd's graph is read where it stands; nothing is changed."""
 
 from .calling import skip_frame as skip_frame
+from .calling import traced as traced
 from .calling import untraced as untraced
 from .calling import watch_calls as watch_calls
 from .catalogue import Catalogue as Catalogue

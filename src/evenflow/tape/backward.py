@@ -147,9 +147,9 @@ class Backward:
     def _arrived(self, site: int, grad_outputs: Sequence[Tensor | None]) -> Tensor | None:
         rec = self.recorder
         g = next((g for g in grad_outputs if g is not None), None)
-        if g is None or g.is_sparse or g.numel() == 0:
+        g = None if g is None else numbers.plain(g)
+        if g is None:
             return None
-        g = g.detach()
         size = numbers.norm(g)
         level = size / g.numel() ** 0.5
         rec.add("site", site, "delta", level / rec.scale)
@@ -178,9 +178,9 @@ class Backward:
         rec = self.recorder
         after = self._arrived(site, grad_outputs)
         before = grad_inputs[0] if grad_inputs else None
-        if after is None or before is None or before.shape != after.shape or before.is_sparse:
+        before = None if before is None else numbers.plain(before)
+        if after is None or before is None or before.shape != after.shape:
             return
-        before = before.detach()
         dead, observed = rec.units.observe(site, after, before, axis)
         rec.add("site", site, "dead", dead)
         rec.add("site", site, "observed", observed)
@@ -225,8 +225,9 @@ class Backward:
         ) -> None:
             if rec.generation == generation and rec.recording:
                 g = grad_inputs[index]
-                if g is not None and not g.is_sparse and g.numel():
-                    rec.timed(take, g.detach())
+                g = None if g is None else numbers.plain(g)
+                if g is not None:
+                    rec.timed(take, g)
 
         branch.consumer.register_hook(post)
 

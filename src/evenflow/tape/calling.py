@@ -21,6 +21,15 @@ class Door(Protocol):
         """The call ended, with a result or an error."""
 
 
+def traced() -> bool:
+    """Is somebody tracing, transforming or counting? Our arithmetic must not be in it."""
+    return (
+        torch._C._get_tracing_state() is not None
+        or torch._C._len_torch_dispatch_stack() > 0
+        or torch._C._functorch.peek_interpreter_stack() is not None
+    )
+
+
 def skip_frame(function: Callable[..., Any]) -> Callable[..., Any]:
     """Keep dynamo from compiling this function's own frame; callers may still trace through it."""
     try:

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from . import numbers
 from .attention import Attention, watch_inner_attention
+from .calling import traced
 from .catalogue import Place
 from .frames import Frame, Thread
 from .labels import Label, label, node_of, read
@@ -66,7 +67,7 @@ class Forward:
         rec = self.recorder
         thread = rec.thread
         frame = thread.stack[-1] if thread.stack else thread.outside
-        if frame.ignored:
+        if frame.ignored or traced():
             return None
         call = Call(op, args, kwargs, torch._C._autograd._get_sequence_nr())
         for t in call.tensors:
@@ -123,8 +124,9 @@ class Forward:
             self._name(t, call, site, primary=i == 0)
         if not made:
             self.note_data(outs[0], site)
-        if not rec.recomputing:
-            self._read(call, site, (made or outs)[0].detach())
+        x = None if rec.recomputing else numbers.plain((made or outs)[0])
+        if x is not None:
+            self._read(call, site, x)
 
     def note_data(self, t: Tensor, site: int) -> None:
         """Note which site a tensor without a node comes from."""
@@ -210,8 +212,6 @@ class Forward:
     def measure(self, site: int, x: Tensor, light: bool = False) -> None:
         """The core readings of a tensor: rms, mean, absmax, non-finite count."""
         rec = self.recorder
-        if x.numel() == 0 or not x.is_floating_point() or x.is_sparse:
-            return
         size = numbers.norm(x)
         rec.add("site", site, "rms", size / max(1, x.numel()) ** 0.5)
         rec.add("site", site, "nonfinite", numbers.nonfinite(x, size))
@@ -249,13 +249,13 @@ class Forward:
             place, op, "input", index, call,
             shape=tuple(t.shape), dtype=str(t.dtype).removeprefix("torch."),
         )  # fmt: skip
-        if site is None or t.is_sparse or t.is_complex() or t.numel() == 0:
+        if site is None or t.layout != torch.strided or t.is_nested or not t.numel():
             return site
-        x = t.detach()
-        if x.is_floating_point():
+        x = numbers.plain(t)
+        if x is not None:
             self.measure(site, x)
-        if rec.dear:
-            for metric, value in numbers.features(x).items():
+        if rec.dear and not t.is_complex():
+            for metric, value in numbers.features(t if x is None else x).items():
                 rec.add("site", site, metric, value)
         return site
 

@@ -18,6 +18,16 @@ LIMIT = 1 << 15
 _TINY_NORM = 1e-15  # below it float32 squares lose bits (1e-38 is the smallest normal)
 
 
+def plain(x: Tensor) -> Tensor | None:
+    """The tensor to read numbers off: detached, a DTensor's own shard; None if it has no readable
+    elements (sparse, nested, complex, integer, empty)."""
+    shard = getattr(x, "to_local", None)
+    x = (shard() if shard is not None else x).detach()
+    if x.layout != torch.strided or x.is_nested or not x.is_floating_point() or not x.numel():
+        return None
+    return x
+
+
 def sample(x: Tensor, offset: int = 0, limit: int = LIMIT) -> Tensor:
     """A view of at most about `limit` elements: whole samples first, then strided features."""
     n = x.numel()

@@ -52,7 +52,7 @@ class Update:
             size = numbers.norm(g)
             squares.append(size)
             self._note(p, "grad", size)
-            if self._dear and g.numel():
+            if self._dear and numbers.plain(g) is not None:
                 self._note(p, "grad_zeros", numbers.zeros(numbers.sample(g)))
                 self._note(p, "grad_absmax", numbers.absmax(g))
         if squares:

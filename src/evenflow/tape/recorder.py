@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from ..schema import Channel
 from .backward import Backward
-from .calling import watch_calls
+from .calling import traced, watch_calls
 from .catalogue import Catalogue, Place, unwrap
 from .forward import Forward
 from .frames import Calls, Frame, Span, Thread
@@ -216,7 +216,8 @@ class Recorder:
             place = self.catalogue.place(module) or top.place
             frame = Frame(place, 0, opened, top.ignored, module.training)
         else:
-            frame = Frame(Place("", ""), 0, opened, not self._wanted(module), module.training)
+            wanted = not traced() and self._wanted(module)
+            frame = Frame(Place("", ""), 0, opened, not wanted, module.training)
             if not frame.ignored:
                 frame.place = self.catalogue.add_root(module)
                 self.modules_seen |= thread.key == self._home
