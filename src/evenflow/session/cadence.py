@@ -32,7 +32,7 @@ class Cadence:
         self.budget = budget
         self._bare: deque[float] = deque(maxlen=31)
         self._extra: deque[float] = deque(maxlen=8)
-        self._latest = 0
+        self._next = max(BIRTH) + 1
         self._alert = 0
         self._alerts_left = _ALERTS
 
@@ -47,7 +47,7 @@ class Cadence:
             return bool(self.every) and step % int(self.every) == 0
         if step in BIRTH or self._alert > 0:
             return True
-        return step > max(BIRTH) and step - self._latest >= self.gap()
+        return step >= self._next
 
     def gap(self) -> int:
         """Steps between two samples that keep the budget."""
@@ -69,7 +69,6 @@ class Cadence:
 
     def ran_sampled(self, step: int, wall: float, cost: float) -> None:
         """A sampled step took `wall` seconds, of which our own clocks saw `cost`."""
-        self._latest = step
         if self._alert > 0:
             self._alert -= 1
         if step > 1:  # the first steps carry the framework's own warm-up
@@ -77,6 +76,8 @@ class Cadence:
             # A stall of the machine is no cost of ours: believe the wall up to 4x our clocks
             # (and a step's length, which a compiled step run eagerly may well take).
             self._extra.append(max(cost, min(beyond, 4 * cost + self.bare_or(cost))))
+        # Worked out here, not at each step: a step that is not sampled is to cost next to nothing.
+        self._next = max(step + self.gap(), max(BIRTH) + 1)
 
     def bare_or(self, other: float) -> float:
         """`bare`, or another value before it is known."""

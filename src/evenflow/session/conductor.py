@@ -146,7 +146,10 @@ class Conductor:
 
     def before_update(self, optimizer: torch.optim.Optimizer) -> None:
         """Copy the parameters if this update is to be read; check them if guarded."""
-        self._guarded(self._before_update, optimizer)
+        if self.recorder.recording or self._hand is not None or self._by_hand is not False:
+            self._guarded(self._before_update, optimizer)
+        else:
+            self._guarded(self.recorder.settle)
         if self.guard is not None and not self._over:
             self.guard.check(self, optimizer)  # may raise NonFiniteError: that is what "stop" asks
 

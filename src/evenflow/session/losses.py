@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import weakref
-from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -30,7 +29,7 @@ class Losses:
         self._curve = Slab()
         self._sent: list[Pending] = []
         self._scaled: dict[int, tuple[weakref.ref[Tensor], Tensor, Any]] = {}
-        self._recent: deque[float] = deque(maxlen=32)
+        self._usual, self._swing, self._seen = 0.0, 0.0, 0  # running mean, mean distance from it
         self.latest: Tensor | None = None
         self.ops = ""  # what made the latest loss, nearest op first: "log <- mul <- sum"
 
@@ -70,12 +69,17 @@ class Losses:
         return value, factor
 
     def _look(self, loss: float) -> None:
-        known = sorted(self._recent)
-        jumped = len(known) > 7 and loss > 3 * abs(known[len(known) // 2]) + known[-1] - known[0]
-        if jumped or not math.isfinite(loss):
+        if not math.isfinite(loss):
             self._alarm()
-        if math.isfinite(loss):
-            self._recent.append(loss)
+            return
+        away = loss - self._usual
+        if self._seen < 8:
+            self._seen += 1
+        elif away > 2 * abs(self._usual) + 4 * self._swing:
+            self._alarm()
+        rate = 1 / min(self._seen, 16) if self._seen < 8 else 0.0625
+        self._usual += rate * away
+        self._swing += rate * (abs(away) - self._swing)
 
     def flush(self, step: int, at_least: int = 1) -> None:
         """Send what was collected, if it is so much; write what has arrived."""

@@ -25,6 +25,8 @@ class Turns:
     def samples(self, due: bool) -> bool:
         """Is the coming step to be sampled? `due`: the cadence asks for one."""
         self._due |= due
+        if not self._due and not self._left:
+            return False
         if self._left > 0:
             self._left -= 1
             return True
