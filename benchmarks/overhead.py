@@ -147,7 +147,7 @@ class Switch:
     def __init__(self, folder: str, every: str | int) -> None:
         self.watch = evenflow.watch(run=Path(folder) / "run.evenflow", every=every)
         self.conductor: Any = self.watch._conductor
-        self.on = True
+        self.on, self.armed = True, False
 
     def turn(self, on: bool) -> None:
         if on == self.on:
@@ -156,8 +156,12 @@ class Switch:
         if on:
             self.conductor._ended = perf_counter()
             hooks.listen(self.conductor)
+            if self.armed:
+                self.conductor._arm()
         else:
-            self.conductor.recorder.settle()
+            # A sample that is due waits for the next turn: a bare step must be bare.
+            self.armed = self.conductor.recorder.recording
+            self.conductor.recorder.disarm()
             hooks.remove()
 
 
