@@ -61,8 +61,6 @@ class Conductor:
         self.recorder = Recorder(fail, model)
         self.step = 0
         self.samples = 0
-        self.backwards_total = 0
-        self.readings: Callable[[Reading], None] | None = None  # told of each new reading
         self._by_hand: bool | None = None
         self._optimizers: list[weakref.ref[torch.optim.Optimizer]] = []
         self.losses = Losses(writer, cadence.alert, name_ops=guard is not None)
@@ -73,7 +71,6 @@ class Conductor:
         self._busy = False
         self._over = False
         self._ended = perf_counter()
-        self._unsettled = False
         self._pending: list[tuple[Pending, float, float]] = []
         self._layouts: dict[tuple[Channel, ...], tuple[Channel, ...]] = {}
         self._norms: deque[float] = deque(maxlen=32)
@@ -112,7 +109,6 @@ class Conductor:
         if outer:
             self._native = True
             self._backwards += 1
-            self.backwards_total += 1
             self._close_hand()
             if tensors:
                 counts = kwargs.get("accumulate_grad", True) or bool(self._by_hand)
@@ -341,8 +337,6 @@ class Conductor:
             reading = pending.reading(self._layouts, extra)
             self.writer.reading(reading)
             self._look(reading)
-            if self.readings is not None:
-                self.readings(reading)
 
     def _look(self, reading: Reading) -> None:
         """Does anything look wrong at a glance? Then the next samples come denser."""
@@ -362,16 +356,11 @@ class Conductor:
     # -- the rest -----------------------------------------------------------------------------
     def _note_compiled(self) -> None:
         """Is the update itself inside a compiled call? Only then do such calls count as steps."""
-        frame = sys._getframe()
-        found = False
-        at: Any = frame
-        while at is not None:
-            if at.f_code.co_name == "compile_wrapper":
-                found = True
-                break
+        at: Any = sys._getframe()
+        while at is not None and at.f_code.co_name != "compile_wrapper":
             at = at.f_back
-        self._compiled_step = found
-        if "torch._dynamo.eval_frame" in sys.modules and hooks.compiled_seen():
+        self._compiled_step = at is not None
+        if hooks.compiled_seen():
             self._note_once(
                 "compiled training: sampled steps run eagerly; where the model draws random "
                 "numbers (dropout), sampling changes the random stream (every=0 restores equality)"
