@@ -1,0 +1,119 @@
+"""From predicted readings to a forecast: one place for both methods. No torch."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..diagnosis import diagnose
+from ..rules import View
+from ..rules.birth import Birth
+from ..schema import Channel, Parameter, Reading, Run, Site
+from .record import Advice, Forecast, Outlook
+
+#: δ of a run stays within float64; what lies beyond is kept as a logarithm, beside it.
+_LOWEST, _HIGHEST = -300.0, 300.0
+
+
+def assemble(
+    name: str,
+    method: str,
+    sites: Sequence[Site],
+    params: Sequence[Parameter],
+    readings: Mapping[Channel, float],
+    log10_delta: Sequence[float],
+    error_bar: Sequence[float],
+    *,
+    meta: Mapping[str, Any] | None = None,
+    advice: Sequence[Advice] = (),
+) -> Forecast:
+    """Judge predicted readings and put them into a forecast.
+
+    Args:
+        name: of the model. method: "one-pass" or "static".
+        sites: [S] in forward order, ids 0 to S-1, with `inputs` and `params`, as the tape's.
+        params: [P] ids 0 to P-1; weights have two dimensions or more.
+        readings: metrics of `SITE_METRICS` and `PARAM_METRICS` by channel; at least "rms" and
+            "spread" of each site, and "saturated", "dead", "zeros" of activations where known.
+            What is not foreseen is left out. "delta" is made here from `log10_delta`.
+        log10_delta: [S] log10 of rms δ, on any common scale; NaN where unknown, -inf where
+            exactly zero. It is moved so that the last known site has 0.
+        error_bar: [S] decades, one standard deviation; NaN where unknown.
+        meta: more keys for `Run.meta`.
+        advice: changes that were tried.
+
+    Raises:
+        ValueError: lengths that do not fit together, or ids that are not places.
+    """
+    if not len(sites) == len(log10_delta) == len(error_bar):
+        raise ValueError(
+            f"{len(sites)} sites, {len(log10_delta)} log10_delta and {len(error_bar)} error_bar: "
+            "give one of each for every site"
+        )
+    for records in (sites, params):
+        if [r.id for r in records] != list(range(len(records))):
+            raise ValueError("ids must be 0, 1, 2, ... in order, for sites and for params")
+    levels = anchored(np.asarray(log10_delta, dtype=np.float64))
+    values = {c: float(v) for c, v in readings.items() if not math.isnan(v)}
+    for site, level in zip(sites, levels, strict=True):
+        if not math.isnan(level):
+            rms = 0.0 if np.isneginf(level) else 10.0 ** float(np.clip(level, _LOWEST, _HIGHEST))
+            values[Channel("site", site.id, "delta")] = rms
+    reading = Reading(0, tuple(values), np.array(list(values.values())), source="predicted")
+    run = Run(
+        name=name,
+        meta={
+            "method": method,
+            "log10_delta": levels.tolist(),
+            "error_bar": [float(e) for e in error_bar],
+            **(meta or {}),
+        },
+        sites=tuple(sites),
+        params=tuple(params),
+        steps=np.zeros(1, dtype=np.int64),
+        columns={c: np.array([v]) for c, v in values.items()},
+        curve_steps=np.empty(0, dtype=np.int64),
+        curve_loss=np.empty(0),
+        source="predicted",
+    )
+    birth = Birth.of(View(run))
+    return Forecast(
+        name=name,
+        method=method,
+        run=run,
+        reading=reading,
+        outlooks=tuple(_outlook(run, s, levels, error_bar) for s in sites),
+        findings=tuple(diagnose(run)),
+        depth=birth.depth,
+        trainable_depth=birth.trainable_depth,
+        chance=birth.chance,
+        advice=tuple(advice),
+    )
+
+
+def anchored(levels: np.ndarray[Any, np.dtype[np.float64]]) -> np.ndarray[Any, Any]:
+    """The same levels, moved so that the last finite one (nearest the loss) is 0."""
+    known = np.flatnonzero(np.isfinite(levels))
+    return levels - levels[known[-1]] if len(known) else levels
+
+
+def _outlook(run: Run, site: Site, levels: Sequence[float], bars: Sequence[float]) -> Outlook:
+    def read(metric: str) -> float:
+        column = run.site(site.id, metric)
+        return float(column[0]) if column is not None else math.nan
+
+    rms = read("rms")
+    with np.errstate(divide="ignore"):
+        log10_q = 2.0 * float(np.log10(rms))
+    return Outlook(
+        site=site,
+        log10_delta=float(levels[site.id]),
+        log10_q=log10_q,
+        one_minus_c=read("spread"),
+        saturated=read("saturated"),
+        dead=read("dead"),
+        error_bar=float(bars[site.id]),
+    )
