@@ -1,0 +1,321 @@
+"""Mean-field theory of deep random networks: the maps of q and c, their fixed points, χ1, ξ.
+
+A plain network z_l = W_l a_{l-1} + b_l, a_l = φ(z_l), weights N(0, σw²/n), biases N(0, σb²), width
+n → ∞. q is the second moment of z, c the correlation of two inputs' z, Dz the standard Gaussian
+measure. Poole et al. 2016, arXiv:1606.05340; Schoenholz et al. 2017, arXiv:1611.01232.
+
+Throughout: `f` and `df` are φ and φ' as functions of a float64 array, `kinks` the places where
+either jumps, `sw2` = σw², `sb2` = σb². Depths are counted in layers. No torch in here.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.optimize import brentq  # type: ignore[import-untyped, unused-ignore]
+
+from .quadrature import Array, Function
+from .quadrature import expect as expect
+from .quadrature import expect_pair as expect_pair
+
+#: Slopes this near 1 are called exactly 1: quadrature and root finding are good to about 1e-10.
+TOLERANCE = 1e-8
+#: A q that leaves this range is called 0 or infinite.
+Q_RANGE = (1e-12, 1e12)
+
+
+def second_moment(f: Function, q: float, kinks: Sequence[float] = ()) -> float:
+    """Eφ(√q z)²; with `df` for `f`, Eφ'(√q z)²."""
+    return expect(lambda x: f(x) ** 2, q, kinks=kinks)
+
+
+def q_map(f: Function, q: float, sw2: float, sb2: float, kinks: Sequence[float] = ()) -> float:
+    """The next layer's q: q' = σw² ∫Dz φ(√q z)² + σb² (Poole 2016, eq. 3)."""
+    return sw2 * second_moment(f, q, kinks) + sb2
+
+
+def q_slope(f: Function, df: Function, q: float, sw2: float, kinks: Sequence[float] = ()) -> float:
+    """dq'/dq = σw² E[φ(x) φ'(x) x] / q, x = √q z. Below 1 at a fixed point: q is attracted."""
+    if q == 0:
+        return chi(df, 0.0, sw2, kinks)
+    return sw2 * expect(lambda x: f(x) * df(x) * x, q, kinks=kinks) / q
+
+
+def chi(df: Function, q: float, sw2: float, kinks: Sequence[float] = ()) -> float:
+    """χ = σw² ∫Dz φ'(√q z)²: what one layer does to E δ² on its way back, at equal widths
+    (Schoenholz 2017, eq. 5). At q* it is χ1."""
+    return sw2 * second_moment(df, q, kinks)
+
+
+def c_map(
+    f: Function, q: float, c: float, sw2: float, sb2: float, kinks: Sequence[float] = ()
+) -> float:
+    """The next layer's c: c' = (σw² ∫∫ φ(u1) φ(u2) + σb²) / q' (Poole 2016, eq. 5), both inputs
+    having second moment q."""
+    ahead = q_map(f, q, sw2, sb2, kinks)
+    return (sw2 * expect_pair(f, q, c, kinks=kinks) + sb2) / ahead
+
+
+def c_slope(
+    f: Function,
+    df: Function,
+    q: float,
+    c: float,
+    sw2: float,
+    sb2: float,
+    kinks: Sequence[float] = (),
+) -> float:
+    """dc'/dc = (q/q') σw² ∫∫ φ'(u1) φ'(u2); q/q' = 1 at a fixed point of q."""
+    ahead = q_map(f, q, sw2, sb2, kinks)
+    return q / ahead * sw2 * expect_pair(df, q, c, kinks=kinks)
+
+
+def fixed_q(
+    f: Function, sw2: float, sb2: float, kinks: Sequence[float] = (), start: float | None = None
+) -> float:
+    """q* that the q map leads to from `start` (default σw² + σb²: the first layer's q for inputs
+    with unit second moment). 0.0 and inf where q dies or grows without end; `start` itself where
+    every q is fixed (ReLU at σw² = 2).
+
+    The q map of these functions increases, so iteration moves one way until the first fixed
+    point: the walk looks for it in steps of a factor 1.5, then Brent's method takes over. Direct
+    iteration would never end where the slope at q* is 1 (tanh at σw² = 1).
+    """
+    check_variances(sw2, sb2)
+    q = sw2 + sb2 if start is None else start
+    if sw2 == 0:
+        return sb2
+    if not 0 < q < math.inf:
+        raise ValueError(f"start = {start!r}: q must be above 0 and finite.")
+
+    def drift(log_q: float) -> float:
+        return math.log(q_map(f, math.exp(log_q), sw2, sb2, kinks)) - log_q
+
+    here = math.log(q)
+    now = drift(here)
+    if abs(now) < 1e-12:
+        return q
+    step = math.copysign(math.log(1.5), now)
+    while Q_RANGE[0] < math.exp(here) < Q_RANGE[1]:
+        there = here + step
+        ahead = drift(there)
+        if ahead * now <= 0:
+            return math.exp(float(brentq(drift, *sorted((here, there)), xtol=1e-13)))
+        here, now = there, ahead
+    return math.inf if step > 0 else 0.0
+
+
+def fixed_c(
+    f: Function, df: Function, q: float, sw2: float, sb2: float, kinks: Sequence[float] = ()
+) -> float:
+    """c* that every c in [0, 1) is led to, at second moment q.
+
+    The c map is a power series with coefficients ≥ 0 (Daniely et al. 2016, arXiv:1602.05897), so
+    it is convex on [0, 1] with C(1) = 1: if its slope there is at most 1, c* = 1; otherwise there
+    is exactly one c* in [0, 1), to which Newton's method from 0 climbs without overshooting.
+    """
+    if c_slope(f, df, q, 1.0, sw2, sb2, kinks) <= 1 + TOLERANCE:
+        return 1.0
+    c = 0.0
+    for _ in range(60):
+        gap = c_map(f, q, c, sw2, sb2, kinks) - c
+        slope = c_slope(f, df, q, c, sw2, sb2, kinks) - 1
+        if gap < 1e-13 or slope >= 0:
+            break
+        c = min(c - gap / slope, 1.0)
+        if gap / -slope < 1e-13:
+            break
+    return c
+
+
+def depth_scale(slope: float) -> float:
+    """ξ = -1/ln slope: the number of layers in which a quantity that is multiplied by `slope`
+    falls by e. inf at slope 1, 0 at slope 0; negative where it grows (by e in -ξ layers)."""
+    if abs(slope - 1) <= TOLERANCE:
+        return math.inf
+    return 0.0 if slope <= 0 else -1 / math.log(slope)
+
+
+@dataclass(frozen=True)
+class FixedPoint:
+    """Where a deep network of given (σw², σb²) settles.
+
+    `q` may be 0 or inf; the rest is then its limit (taken at the end of `Q_RANGE`).
+    """
+
+    sw2: float
+    sb2: float
+    #: Second moment q* of pre-activations, and dq'/dq there (below 1: attracting).
+    q: float
+    q_slope: float
+    #: χ1 = σw² E φ'(√q* z)²: factor on E δ² per layer. Above 1 gradients explode.
+    chi1: float
+    #: Correlation c* of any two inputs, and dc'/dc there.
+    c: float
+    c_slope: float
+
+    @property
+    def xi_grad(self) -> float:
+        """ξ∇ = -1/ln χ1: layers in which E δ² falls by e (negative: grows); inf at χ1 = 1."""
+        return depth_scale(self.chi1)
+
+    @property
+    def xi_c(self) -> float:
+        """ξc = -1/ln(dc'/dc at c*): layers in which c - c* falls by e. Trainable depth ≲ 6 ξc."""
+        return depth_scale(self.c_slope)
+
+    @property
+    def decades(self) -> float:
+        """log10 of ‖δ‖'s gain per layer on the way back: ½ log10 χ1. Negative: vanishes."""
+        if abs(self.chi1 - 1) <= TOLERANCE:
+            return 0.0
+        return 0.5 * math.log10(self.chi1) if self.chi1 > 0 else -math.inf
+
+    def depth(self, decades: float = 3.0) -> float:
+        """Layers after which ‖δ‖ has changed by so many decades, either way; inf at χ1 = 1."""
+        return decades / abs(self.decades) if self.decades else math.inf
+
+
+def fixed_point(
+    f: Function,
+    df: Function,
+    sw2: float,
+    sb2: float,
+    kinks: Sequence[float] = (),
+    start: float | None = None,
+) -> FixedPoint:
+    """q*, c*, χ1 and the slopes there; `start` as in `fixed_q`."""
+    q = fixed_q(f, sw2, sb2, kinks, start)
+    at = min(max(q, Q_RANGE[0]), Q_RANGE[1])
+    c = fixed_c(f, df, at, sw2, sb2, kinks)
+    return FixedPoint(
+        sw2=sw2,
+        sb2=sb2,
+        q=q,
+        q_slope=q_slope(f, df, at, sw2, kinks),
+        chi1=chi(df, at, sw2, kinks),
+        c=c,
+        c_slope=c_slope(f, df, at, c, sw2, sb2, kinks),
+    )
+
+
+@dataclass(frozen=True)
+class Critical:
+    """An initialisation (σw², σb²) with χ1 = 1 at its fixed point q. `q_slope` above 1 says that
+    q is not attracted to it; q = 0 is a limit that deep layers approach."""
+
+    sw2: float
+    sb2: float
+    q: float
+    q_slope: float
+
+
+def critical_at(
+    f: Function, df: Function, q: float, kinks: Sequence[float] = ()
+) -> Critical | None:
+    """The one critical initialisation whose fixed point is q: σw² = 1/Eφ'², σb² = q - σw² Eφ².
+
+    None where that asks for a negative σb², or where φ' = 0 almost everywhere.
+    """
+    slope = second_moment(df, q, kinks)
+    if slope <= 0:
+        return None
+    sw2 = 1 / slope
+    sb2 = q - sw2 * second_moment(f, q, kinks)
+    if sb2 < -TOLERANCE * max(q, 1e-300):
+        return None
+    return Critical(sw2, max(sb2, 0.0), q, q_slope(f, df, q, sw2, kinks))
+
+
+def critical_without_bias(
+    f: Function, df: Function, kinks: Sequence[float] = ()
+) -> tuple[Critical, ...]:
+    """All critical initialisations with σb² = 0: the q in `Q_RANGE` with q Eφ'² = Eφ², and q → 0.
+
+    A function for which that holds at every q (ReLU, any x·const by sign) gives one, at q = 1.
+    """
+    grid = np.logspace(math.log10(Q_RANGE[0]), math.log10(Q_RANGE[1]), 97)
+
+    def excess(log_q: float) -> float:
+        q = math.exp(log_q)
+        return second_moment(df, q, kinks) - second_moment(f, q, kinks) / q
+
+    def at(q: float) -> Critical:
+        sw2 = 1 / second_moment(df, q, kinks)
+        return Critical(sw2, 0.0, q, q_slope(f, df, q, sw2, kinks))
+
+    logs = np.log(grid)
+    values = np.array([excess(float(x)) for x in logs])
+    sizes = np.array([second_moment(df, float(q), kinks) for q in grid])
+    if not np.any(sizes > 0):
+        return ()
+    if np.all(np.abs(values) <= TOLERANCE * sizes):
+        return (at(1.0),)
+    found = []
+    if abs(values[0]) <= TOLERANCE * sizes[0]:
+        found.append(at(0.0))
+    for i in range(len(grid) - 1):
+        # both ends well away from 0: a tail that only rounds to nothing holds no root
+        clear = np.abs(values[i : i + 2]) > TOLERANCE * sizes[i : i + 2]
+        if clear.all() and values[i] * values[i + 1] < 0:
+            found.append(at(math.exp(float(brentq(excess, logs[i], logs[i + 1], xtol=1e-13)))))
+    return tuple(found)
+
+
+@dataclass(frozen=True)
+class Profile:
+    """What happens layer by layer, arrays of shape (depth,); layer 0 is the first."""
+
+    #: q of each layer's z, c of two inputs' z (NaN if not asked for), χ at that q.
+    q: Array
+    c: Array
+    chi: Array
+
+    @property
+    def log10_delta(self) -> Array:
+        """log10 ‖δ_l‖/‖δ_last‖, δ_l = dL/dz_l, at equal widths: ½ Σ_{k=l}^{last-1} log10 χ_k."""
+        with np.errstate(divide="ignore"):
+            half = 0.5 * np.log10(self.chi[:-1])
+        return np.concatenate([np.cumsum(half[::-1])[::-1], [0.0]])
+
+
+def propagate(
+    f: Function,
+    df: Function,
+    depth: int,
+    sw2: float,
+    sb2: float,
+    kinks: Sequence[float] = (),
+    q0: float = 1.0,
+    c0: float | None = None,
+) -> Profile:
+    """Follow q, c and χ through `depth` layers from inputs with second moment q0 and mutual
+    correlation c0 (None: c is not followed, which is much cheaper). q that overflows is inf, and
+    what follows NaN."""
+    check_variances(sw2, sb2)
+    if depth < 1:
+        raise ValueError(f"depth = {depth!r}; a network has at least one layer.")
+    qs, cs, chis = np.full((3, depth), math.nan)
+    q = sw2 * q0 + sb2
+    c = math.nan if c0 is None else (sw2 * q0 * c0 + sb2) / q
+    for layer in range(depth):
+        if not math.isfinite(q):
+            qs[layer] = q
+            break
+        qs[layer], cs[layer], chis[layer] = q, c, chi(df, q, sw2, kinks)
+        if layer + 1 < depth:
+            c = c_map(f, q, max(-1.0, min(c, 1.0)), sw2, sb2, kinks) if c0 is not None else c
+            q = q_map(f, q, sw2, sb2, kinks)
+    return Profile(qs, cs, chis)
+
+
+def check_variances(sw2: float, sb2: float) -> None:
+    """ValueError unless both are finite and at least 0."""
+    for name, value in (("sw2", sw2), ("sb2", sb2)):
+        if not (math.isfinite(value) and value >= 0):
+            raise ValueError(
+                f"{name} = {value!r} is no variance; it must be finite and at least 0."
+            )
