@@ -1,0 +1,436 @@
+"""A weight that is not stored: it has a shape and a law, and shows only what it does to a signal.
+
+To the network it is an ordinary parameter on the CPU; autograd's products with it and with its
+transpose go to a `RandomMatrix`. While the model is built, initialisation code works on the law.
+An op that needs the elements themselves (a convolution, a fused LSTM) gets them: the weight is
+drawn and stored then, up to `STORE_LIMIT` elements.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils._pytree import tree_map
+
+from . import law
+from .matrix import RandomMatrix
+
+aten = torch.ops.aten
+
+#: A weight with more elements (1 GiB in float32) is not stored: the error names the op instead.
+STORE_LIMIT = 1 << 28
+
+
+class Source:
+    """What all views of one unseen weight share.
+
+    Attributes:
+        shape: of the weight. values: its law (see `law`).
+        orthogonal: drawn by `nn.init.orthogonal_`: its elements are not independent.
+        frozen: the model is built; views now mean the weight, no longer its law.
+    """
+
+    def __init__(self, shape: tuple[int, ...], values: Tensor, random: Random) -> None:
+        self.shape, self.values, self.random = shape, values, random
+        self.orthogonal = False
+        self.frozen = False
+        self._matrix: RandomMatrix | None = None
+        self._stored: Tensor | None = None
+        self._parts: dict[int, Source] = {}
+
+    def forget(self) -> None:
+        """Be a fresh draw of the same law."""
+        self._matrix = self._stored = None
+        self._parts = {}
+
+    def part(self, index: int) -> Source:
+        """The weight at `index` of the first axis (one expert of many), drawn independently."""
+        if index not in self._parts:
+            part = Source(self.shape[1:], self.values, self.random)
+            part.frozen = True
+            self._parts[index] = part
+        return self._parts[index]
+
+    def times(self, x_NT: Tensor) -> Tensor:
+        """W X [P, T]."""
+        if self._must_store():
+            return self.stored().to(x_NT.dtype) @ x_NT
+        return self.matrix().times(x_NT)
+
+    def transposed_times(self, d_PT: Tensor) -> Tensor:
+        """Wᵀ D [N, T]."""
+        if self._must_store():
+            return self.stored().to(d_PT.dtype).T @ d_PT
+        return self.matrix().transposed_times(d_PT)
+
+    def matrix(self) -> RandomMatrix:
+        """What was revealed of a weight [P, N]."""
+        if self._matrix is None:
+            rows, columns = self.shape
+            mean, std = law.moments(self.values)
+            self._matrix = RandomMatrix(
+                rows, columns, mean, std, self.random.weights, self.random.dtype
+            )
+        return self._matrix
+
+    def stored(self, why: str = "an operation") -> Tensor:
+        """The elements, drawn now if they were not. ValueError above `STORE_LIMIT` elements."""
+        if self._stored is None:
+            numel = torch.Size(self.shape).numel()
+            if numel > STORE_LIMIT:
+                raise ValueError(
+                    f"{why} needs all elements of a weight of shape {self.shape}: {numel:,} are "
+                    f"too many to store (at most {STORE_LIMIT:,})."
+                )
+            dtype = self.random.dtype
+            if self._matrix is not None:
+                self._stored = self._matrix.stored()
+            elif self.orthogonal:
+                mean_square = float(self.values.square().mean())
+                self._stored = torch.empty(self.shape, dtype=dtype)
+                torch.nn.init.orthogonal_(self._stored, generator=self.random.weights)
+                rms = self._stored.square().mean().sqrt()
+                self._stored *= mean_square**0.5 / rms
+            else:
+                self._stored = law.draw(self.values, self.shape, self.random.weights, dtype)
+        return self._stored
+
+    def _must_store(self) -> bool:
+        small = torch.Size(self.shape).numel() <= STORE_LIMIT
+        return self._stored is not None or (self.orthogonal and small)
+
+
+class Random:
+    """The random numbers of one unseen model: apart from torch's own, which stay untouched.
+
+    Attributes:
+        laws: for the order of a law's values. weights: for what weights reveal.
+        dtype: in which products with unseen weights are computed.
+    """
+
+    def __init__(self, seed: int, dtype: torch.dtype = torch.float32) -> None:
+        self.laws = torch.Generator().manual_seed(seed)
+        self.weights = torch.Generator().manual_seed(seed)
+        self.dtype = dtype
+
+
+class Unseen(Tensor):
+    """A view of a `Source`: the weight, or its transpose. Made by `build`, not by hand."""
+
+    source: Source
+    transposed: bool
+
+    __torch_function__ = torch._C._disabled_torch_function_impl  # type: ignore[assignment]
+
+    @staticmethod
+    def __new__(
+        cls: type[Unseen],
+        source: Source,
+        shape: tuple[int, ...],
+        dtype: torch.dtype,
+        transposed: bool = False,
+    ) -> Unseen:
+        cpu = torch.device("cpu")
+        self: Unseen = Tensor._make_wrapper_subclass(cls, shape, dtype=dtype, device=cpu)
+        self.source, self.transposed = source, transposed
+        return self
+
+    def __repr__(self, *, tensor_contents: Any = None) -> str:  # type: ignore[override]
+        return f"Unseen(shape={tuple(self.shape)}, dtype={self.dtype})"
+
+    @classmethod
+    def __torch_dispatch__(  # type: ignore[override]
+        cls,
+        func: Any,
+        types: Any,
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:
+        kwargs = kwargs or {}
+        one = next(a for a in _flat((*args, *kwargs.values())) if isinstance(a, Unseen))
+        handler = _VIEWS.get(func)
+        if handler is None:
+            handler = _RUNNING.get(func) if one.source.frozen else _BUILDING.get(func)
+        result = NotImplemented
+        if handler is not None:
+            result = handler(*args, **kwargs)
+        if result is NotImplemented and not one.source.frozen:
+            result = _on_law(one, func, args, kwargs)
+        if result is NotImplemented:
+            result = _on_elements(func, args, kwargs)
+        return result
+
+    def like(self, shape: tuple[int, ...] | None = None, flip: bool = False) -> Unseen:
+        """Another view of the same source."""
+        shape = tuple(self.shape) if shape is None else shape
+        return Unseen(self.source, shape, self.dtype, self.transposed != flip)
+
+
+def _flat(args: Any) -> list[Any]:
+    return list(torch.utils._pytree.tree_leaves(args))
+
+
+def _elements(w: Unseen, why: str) -> Tensor:
+    x = w.source.stored(why).to(w.dtype)
+    return x.mT if w.transposed else x.view(w.shape)
+
+
+def _on_elements(func: Any, args: Any, kwargs: Any) -> Any:
+    """The op itself, with stored weights in place of unseen ones."""
+
+    def seen(a: Any) -> Any:
+        return _elements(a, func.__name__) if isinstance(a, Unseen) else a
+
+    return func(*tree_map(seen, args), **tree_map(seen, kwargs))
+
+
+def _on_law(one: Unseen, func: Any, args: Any, kwargs: Any) -> Any:
+    """An op of initialisation code, done to the values of the law; elementwise ops only."""
+    if torch.Tag.pointwise not in func.tags and func not in _SUMMARIES:
+        return NotImplemented
+    source = one.source
+
+    def values(a: Any) -> Any:
+        if isinstance(a, Unseen):
+            return a.source.values
+        if isinstance(a, Tensor) and a.dim():  # a vector that scales rows: some of its elements
+            pick = torch.randint(a.numel(), (len(source.values),), generator=source.random.laws)
+            return a.detach().flatten()[pick].to(a.dtype)
+        return a
+
+    result = func(*tree_map(values, args), **tree_map(values, kwargs))
+    if func in _SUMMARIES:
+        return result
+    if func._schema.is_mutable:
+        return args[0]
+    made = Source(tuple(one.shape), result, source.random)
+    made.orthogonal = source.orthogonal
+    return Unseen(made, tuple(one.shape), result.dtype if result.dtype == torch.bool else one.dtype)
+
+
+# -- views, at any time --------------------------------------------------------------------------
+def _detach(w: Unseen, *_: Any, **__: Any) -> Unseen:
+    return w.like()
+
+
+def _view(w: Unseen, shape: Any) -> Any:
+    sizes = list(shape)
+    if -1 in sizes:
+        known = -torch.Size(sizes).numel()
+        sizes[sizes.index(-1)] = w.numel() // known
+    return w.like() if tuple(sizes) == tuple(w.shape) else NotImplemented
+
+
+def _transpose(w: Unseen, *axes: Any) -> Any:
+    if w.dim() != 2 or (axes and sorted(a % 2 for a in axes) != [0, 1]):
+        return NotImplemented
+    return w.like((w.shape[1], w.shape[0]), flip=True)
+
+
+def _permute(w: Unseen, axes: Any) -> Any:
+    axes = [a % w.dim() for a in axes]
+    if axes == list(range(w.dim())):
+        return w.like()
+    return _transpose(w) if axes == [1, 0] else NotImplemented
+
+
+def _copy_to(w: Unseen, *_: Any, dtype: torch.dtype | None = None, **__: Any) -> Unseen:
+    return Unseen(w.source, tuple(w.shape), dtype or w.dtype, w.transposed)
+
+
+# -- while the model is built --------------------------------------------------------------------
+def _normal_(w: Unseen, mean: float = 0.0, std: float = 1.0, **_: Any) -> Unseen:
+    return _refill(w, law.normal(mean, std, w.source.random.laws))
+
+
+def _uniform_(w: Unseen, low: float = 0.0, high: float = 1.0, **_: Any) -> Unseen:
+    return _refill(w, law.uniform(low, high, w.source.random.laws))
+
+
+def _fill_(w: Unseen, value: Any = 0.0) -> Unseen:
+    return _refill(w, law.constant(float(value)))
+
+
+def _copy_(w: Any, other: Any, *_: Any) -> Any:
+    if not isinstance(w, Unseen):
+        return NotImplemented
+    if isinstance(other, Unseen):
+        _refill(w, other.source.values)
+        w.source.orthogonal = other.source.orthogonal
+        return w
+    return _refill(w, _some(other, w.source.random))
+
+
+def _refill(w: Unseen, values: Tensor) -> Unseen:
+    # In place and resampled: a slice of a weight holds its share of the weight's values.
+    own = w.source.values
+    own.copy_(values[: len(own)])
+    w.source.orthogonal = False
+    return w
+
+
+def _some(x: Tensor, random: Random) -> Tensor:
+    pick = torch.randint(x.numel(), (law.COUNT,), generator=random.laws)
+    return x.detach().flatten()[pick].to(torch.float64)
+
+
+def _like(make: Callable[[Random], Tensor]) -> Callable[..., Unseen]:
+    def made(w: Unseen, *args: Any, **kwargs: Any) -> Unseen:
+        shape = args[0] if args and isinstance(args[0], (list, tuple)) else w.shape
+        random = w.source.random
+        return Unseen(Source(tuple(shape), make(random), random), tuple(shape), w.dtype)
+
+    return made
+
+
+def _clone(w: Unseen, **_: Any) -> Unseen:
+    made = Source(tuple(w.shape), w.source.values.clone(), w.source.random)
+    made.orthogonal = w.source.orthogonal
+    return Unseen(made, made.shape, w.dtype)
+
+
+def _share_of(w: Unseen, axis: int, start: int, stop: int, shape: tuple[int, ...]) -> Unseen:
+    """A slice of a weight under initialisation: changes to it change as large a share of the
+    values; a padding row of a vocabulary is too small to be seen."""
+    own, n = w.source.values, w.shape[axis]
+    source = Source(shape, own[len(own) * start // n : len(own) * stop // n], w.source.random)
+    return Unseen(source, shape, w.dtype)
+
+
+def _select_law(w: Unseen, axis: int, index: int) -> Unseen:
+    axis, index = axis % w.dim(), index % w.shape[axis]
+    return _share_of(w, axis, index, index + 1, (*w.shape[:axis], *w.shape[axis + 1 :]))
+
+
+def _slice_law(
+    w: Unseen, axis: int = 0, start: int | None = None, stop: int | None = None, step: int = 1
+) -> Any:
+    axis = axis % w.dim()
+    first, last, _ = slice(start, stop, step).indices(w.shape[axis])
+    count = len(range(first, last, step))
+    shape = (*w.shape[:axis], count, *w.shape[axis + 1 :])
+    return _share_of(w, axis, first, last, shape)
+
+
+def _split_law(w: Unseen, size: Any, axis: int = 0) -> list[Unseen]:
+    n = w.shape[axis]
+    sizes = size if isinstance(size, (list, tuple)) else [size] * (n // size)
+    if sum(sizes) < n:
+        sizes = [*sizes, n - sum(sizes)]
+    ends = [sum(sizes[: i + 1]) for i in range(len(sizes))]
+    return [_slice_law(w, axis, e - s, e) for s, e in zip(sizes, ends, strict=True)]
+
+
+def _qr_law(w: Unseen, *_: Any) -> tuple[Unseen, Unseen]:
+    """Q of a Gaussian matrix, for `nn.init.orthogonal_`: it transposes a wide matrix first (which
+    is not done here), so E Q² = 1/max(rows, columns); of R it uses the signs of the diagonal."""
+    rows, columns = w.shape
+    random = w.source.random
+    q = Source((rows, columns), law.normal(0.0, max(rows, columns) ** -0.5, random.laws), random)
+    q.orthogonal = True
+    r = Source((min(rows, columns),) * 2, law.constant(1.0), random)
+    return Unseen(q, q.shape, w.dtype), Unseen(r, r.shape, w.dtype)
+
+
+def _diagonal_law(w: Unseen, *_: Any) -> Tensor:
+    return law.draw(w.source.values, (min(w.shape),), w.source.random.laws, w.dtype)
+
+
+def _same(w: Unseen, *_: Any) -> Unseen:
+    return w
+
+
+# -- while it runs -------------------------------------------------------------------------------
+def _product(w: Unseen, x: Tensor) -> Tensor:
+    """View times X [N, T]."""
+    return w.source.transposed_times(x) if w.transposed else w.source.times(x)
+
+
+def _mm(a: Any, b: Any) -> Any:
+    if isinstance(a, Unseen) and isinstance(b, Unseen):
+        return NotImplemented
+    if isinstance(a, Unseen):
+        return _product(a, b)
+    return _product(b.like((b.shape[1], b.shape[0]), flip=True), a.mT).mT
+
+
+def _bmm(a: Any, b: Any) -> Any:
+    if isinstance(a, Unseen) or b.dim() != 3 or b.transposed:
+        return NotImplemented
+    parts = [Unseen(b.source.part(e), tuple(b.shape[1:]), b.dtype) for e in range(len(b))]
+    return torch.stack([_mm(x, w) for x, w in zip(a, parts, strict=True)])
+
+
+def _mv(a: Any, b: Any) -> Any:
+    return _product(a, b[:, None])[:, 0] if isinstance(a, Unseen) else NotImplemented
+
+
+def _addmm(bias: Any, a: Any, b: Any, *, beta: float = 1, alpha: float = 1) -> Any:
+    if isinstance(bias, Unseen):
+        return NotImplemented
+    product = _mm(a, b)
+    return product if product is NotImplemented else beta * bias + alpha * product
+
+
+def _linear(x: Any, w: Any, bias: Tensor | None = None) -> Any:
+    if isinstance(x, Unseen):
+        return NotImplemented
+    y = _mm(x.flatten(0, -2), _transpose(w)).unflatten(0, x.shape[:-1])
+    return y if bias is None else y + bias
+
+
+def _embedding(w: Unseen, ids: Tensor, *_: Any) -> Any:
+    """Rows are Wᵀ times unit vectors: so a tied output layer knows them again."""
+    if w.transposed:
+        return NotImplemented
+    rows, places = torch.unique(ids, return_inverse=True)
+    unit = torch.zeros(w.shape[0], len(rows), dtype=w.dtype)
+    unit[rows, torch.arange(len(rows))] = 1.0
+    return w.source.transposed_times(unit).T[places].to(w.dtype)
+
+
+def _select(w: Unseen, axis: int, index: int) -> Any:
+    if axis % w.dim() != 0 or w.dim() != 3 or w.transposed:
+        return NotImplemented
+    part = w.source.part(index % w.shape[0])
+    return Unseen(part, tuple(w.shape[1:]), w.dtype)
+
+
+def _norm(w: Unseen, order: float = 2, axis: Any = None, *_: Any, **__: Any) -> Any:
+    if order != 2 or axis:
+        return NotImplemented
+    return (w.numel() * w.source.values.square().mean()).sqrt().to(w.dtype)
+
+
+_VIEWS: dict[Any, Callable[..., Any]] = {
+    aten.detach.default: _detach, aten.alias.default: _detach, aten.view.default: _view,
+    aten._unsafe_view.default: _view, aten.t.default: _transpose,
+    aten.transpose.int: _transpose, aten.permute.default: _permute,
+    aten._to_copy.default: _copy_to, aten.linalg_vector_norm.default: _norm,
+}  # fmt: skip
+_BUILDING: dict[Any, Callable[..., Any]] = {
+    aten.normal_.default: _normal_, aten.uniform_.default: _uniform_,
+    aten.fill_.Scalar: _fill_, aten.fill_.Tensor: _fill_, aten.zero_.default: _fill_,
+    aten.copy_.default: _copy_, aten.select.int: _select_law, aten.slice.Tensor: _slice_law,
+    aten.split.Tensor: _split_law, aten.split_with_sizes.default: _split_law,
+    aten.clone.default: _clone,
+    aten.empty_like.default: _like(lambda r: law.constant(0.0)),
+    aten.new_empty.default: _like(lambda r: law.constant(0.0)),
+    aten.zeros_like.default: _like(lambda r: law.constant(0.0)),
+    aten.ones_like.default: _like(lambda r: law.constant(1.0)),
+    aten.randn_like.default: _like(lambda r: law.normal(0.0, 1.0, r.laws)),
+    aten.rand_like.default: _like(lambda r: law.uniform(0.0, 1.0, r.laws)),
+    aten.linalg_qr.default: _qr_law, aten.diagonal_copy.default: _diagonal_law,
+    aten.diagonal.default: _diagonal_law, aten.t_.default: _same,
+}  # fmt: skip
+_RUNNING: dict[Any, Callable[..., Any]] = {
+    aten.mm.default: _mm, aten.addmm.default: _addmm, aten.mv.default: _mv, aten.bmm.default: _bmm,
+    aten.linear.default: _linear, aten.embedding.default: _embedding,
+    aten.select.int: _select,
+}  # fmt: skip
+#: Questions initialisation code asks of all elements at once.
+_SUMMARIES = frozenset({aten.any.default, aten.all.default, aten.max.default, aten.min.default,
+                        aten.mean.default, aten.std.correction})  # fmt: skip
