@@ -16,8 +16,7 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from . import law
-from .unseen import Random, Unseen
-from .unseen import Source
+from .unseen import Random, Source, Unseen
 
 aten = torch.ops.aten
 

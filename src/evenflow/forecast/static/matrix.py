@@ -2,7 +2,8 @@
 
 What W with independent N(m, s²) entries does to few vectors is itself Gaussian: for orthonormal U,
 W U has independent N(0, s²) entries, whatever U is. And what was revealed so far (W Q = F and
-Wᵀ P = G) says nothing about the rest: W = F Qᵀ + P Gᵀ (I - Q Qᵀ) + (I - P Pᵀ) W̃ (I - Q Qᵀ), W̃ a fresh copy.
+Wᵀ P = G) says nothing about the rest: W = F Qᵀ + P Gᵀ (I - Q Qᵀ) + (I - P Pᵀ) W̃ (I - Q Qᵀ), with
+W̃ a fresh copy.
 This is the conditioning step of Bolthausen (2014) and Bayati & Montanari (2011); Lu (2021,
 "Householder dice", arXiv:2007.10091) simulates dynamics with it. Exact in law, also for the
 backward pass through weights that the forward pass has used, and for weights used twice.
