@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .diagnosis import diagnose as diagnose
+    from .ledger import Ledger as Ledger
+    from .ledger.live import explain as explain
     from .schema import Finding as Finding
     from .schema import Run as Run
     from .schema import Severity as Severity
@@ -26,6 +28,7 @@ __version__ = "0.1.0"
 _HOME = {
     "EvenflowWarning": "session",
     "Finding": "schema",
+    "Ledger": "ledger",
     "NonFiniteError": "session",
     "Run": "schema",
     "Severity": "schema",
@@ -33,6 +36,7 @@ _HOME = {
     "StoreError": "store",
     "Watch": "session",
     "diagnose": "diagnosis",
+    "explain": "ledger.live",
     "load": "store",
     "verdict": "schema",
     "watch": "session",

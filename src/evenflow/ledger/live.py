@@ -1,0 +1,280 @@
+"""`evenflow.explain`: the ledger of a loss, read off its graph before `loss.backward()`."""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from .chain import write_out
+from .graph import Meeting, aside, backward, hooked, kept_grads, norm, slope
+from .naming import Named, children, name_nodes, reachable, variable
+from .paths import Edge, Vertex, between, links
+from .record import Ledger, decades
+from .weight import WeightChain
+
+_LAYERS = ("affine", "recurrent", "embedding", "norm")
+
+
+def explain(
+    loss: Tensor, model: nn.Module | None = None, site: str | Tensor | None = None
+) -> Ledger:
+    """Which factor of the chain rule made a layer's error what it is.
+
+    Call it after the forward and before `loss.backward()`: it runs the backward once by itself,
+    takes ‖δ‖ (float64) at each op between the loss and the site, and leaves everything as it was:
+    `.grad`, random state, hooks, the graph. It costs a backward and the memory of one.
+
+    Args:
+        loss: the scalar that `backward()` is to be called on.
+        model: names the parameters, and says which of them are meant if `site` is None.
+        site: where the way ends: an op's name as the ledger tells it ("layers.3 → sigmoid"), a
+            module's path ("layers.3"), a parameter's name (its gradient), or a tensor of the
+            graph. By default the layer nearest the data.
+
+    Returns:
+        The ledger. On a chain its gains add up to log10 of the whole ratio; where ways part there
+        are blocks, exact as a whole, with shares inside (THEORY.md section 3).
+
+    Raises:
+        ValueError: no scalar, no graph, a graph that was freed, an unknown or unreachable site.
+    """
+    root = _root(loss)
+    with aside():
+        known = {id(p): n for n, p in model.named_parameters()} if model is not None else {}
+        nodes = reachable(root)
+        named = name_nodes(nodes, known)
+        target = _target(site, nodes, named, model)
+        vertices, edges = _read(loss, root, target, nodes, named)
+
+    def unroll(name: str, index: tuple[int, ...], sample: int | None) -> WeightChain:
+        with aside():
+            return write_out(loss, nodes, named, known, name, index, sample)
+
+    return Ledger(
+        site=named[target].name,
+        received=vertices[root].received,
+        sent=vertices[target].received,
+        links=links(vertices, edges, root, target),
+        notes=_notes(vertices, edges),
+        unroll=unroll,
+    )
+
+
+def _root(loss: Any) -> Any:
+    if not isinstance(loss, Tensor):
+        found = f"a {type(loss).__name__}"
+        hint = ""
+        if isinstance(loss, Mapping):
+            found += f" with keys {list(loss)[:6]}"
+            hint = "; pass the loss in it, such as out['loss']"
+        elif isinstance(getattr(loss, "loss", None), Tensor):
+            hint = "; pass its .loss"
+        elif isinstance(loss, (tuple, list)):
+            hint = "; pass its element that backward() is called on"
+        raise ValueError(f"explain() wants the loss, a scalar tensor; this is {found}{hint}.")
+    if loss.numel() != 1:
+        raise ValueError(
+            f"explain() wants a scalar loss; this one has shape {tuple(loss.shape)}. Reduce it as "
+            "the training does, with .mean() or .sum()."
+        )
+    if loss.grad_fn is None:
+        why = (
+            "it is itself a leaf"
+            if loss.requires_grad
+            else "it was computed under torch.no_grad() or inference_mode(), detached, or from "
+            "parameters that do not require a gradient"
+        )
+        raise ValueError(f"this loss has no graph: {why}. Compute it with gradients on.")
+    return loss.grad_fn
+
+
+def _target(
+    site: str | Tensor | None, nodes: list[Any], named: dict[Any, Named], model: nn.Module | None
+) -> Any:
+    if isinstance(site, Tensor):
+        if site.grad_fn is not None and site.grad_fn in named:
+            return site.grad_fn
+        for node in nodes:
+            if variable(node) is site:
+                return node
+        raise ValueError(
+            f"the tensor given as site, of shape {tuple(site.shape)}, is no part of this loss's "
+            "graph; pass one that the loss was computed from, with gradients on."
+        )
+    ops = sorted((named[n] for n in nodes if named[n].rank >= 0), key=lambda n: n.rank)
+    if site is None:
+        return _first_layer(ops, nodes, model)
+    wanted = site.strip()
+    for node in nodes:
+        if variable(node) is not None and named[node].name == wanted:
+            return node
+    exact = [n for n in ops if n.name == wanted]
+    inside = [n for n in ops if n.place == wanted and n.call == 0]
+    layers = [n for n in inside if n.params and n.kind in _LAYERS] or inside[-1:]
+    for found in (exact, layers):
+        if found:
+            return found[0].node
+    names = [n.name for n in ops if n.kind != "view"]
+    names += [n.name for n in named.values() if n.kind == "parameter"]
+    close = difflib.get_close_matches(wanted, dict.fromkeys(names), 3)
+    hint = f"did you mean {' or '.join(map(repr, close))}?" if close else (
+        f"there are {', '.join(map(repr, names[:6]))}{' ...' if len(names) > 6 else ''}")  # fmt: skip
+    raise ValueError(f"no op or parameter of this loss is called {site!r}: {hint}")
+
+
+def _first_layer(ops: list[Named], nodes: list[Any], model: nn.Module | None) -> Any:
+    own = None if model is None else {id(p) for p in model.parameters()}
+    reading = [n for n in ops if any(own is None or id(p) in own for p in n.params)]
+    if not reading:
+        whose = "the model's parameters are no part of" if own else "no parameter is part of"
+        raise ValueError(
+            f"{whose} this loss's graph, so there is no layer to explain by default; name a site "
+            "or pass a tensor of the graph as site."
+        )
+    layers = [n for n in reading if n.kind in _LAYERS]
+    return (layers or reading)[0].node
+
+
+def _read(
+    loss: Tensor, root: Any, target: Any, nodes: list[Any], named: dict[Any, Named]
+) -> tuple[dict[Any, Vertex], list[Edge[Any]]]:
+    """One backward: ‖δ‖ at each op on the way and along each edge, shares at the forks."""
+    way = between(children, root, target)
+    edges_of: dict[Any, list[tuple[int, Any, int]]] = {}
+    arriving: dict[Any, int] = dict.fromkeys(way, 0)
+    for node in way:
+        if node is target:
+            continue
+        below = enumerate(node.next_functions)
+        edges_of[node] = [(i, child, slot) for i, (child, slot) in below if child in way]
+        for _, child, _ in edges_of[node]:
+            arriving[child] += 1
+    meetings = {v: Meeting(count) for v, count in arriving.items() if count > 1}
+    received: dict[Any, float] = {}
+    sent: dict[tuple[Any, int], float] = {}
+    parts: dict[Any, dict[str, float]] = {}
+
+    def read(node: Any, grad_inputs: Sequence[Any], grad_outputs: Sequence[Any]) -> None:
+        with aside():
+            received[node] = math.hypot(*(norm(g) for g in grad_outputs))
+            for i, child, slot in edges_of.get(node, ()):
+                sent[node, i] = norm(grad_inputs[i])
+                if child in meetings:
+                    meetings[child].add((node, i), slot, grad_inputs[i])
+                if named[node].kind == "activation" and i == 0:
+                    parts[node] = _slope(grad_inputs[0], grad_outputs[0])
+
+    leaves = _leaves(way, nodes, named, target)
+    off = hooked([n for n in way if variable(n) is None], read)
+    try:
+        with kept_grads():
+            grads = backward([loss], leaves, [torch.ones_like(loss)])
+    finally:
+        off()
+    sizes = {id(leaf): norm(g) for leaf, g in zip(leaves, grads, strict=True)}
+    if variable(target) is not None:
+        received[target] = sizes[id(variable(target))]
+    vertices = {v: _vertex(named[v], received.get(v, 0.0), sizes) for v in way}
+    edges = []
+    for node, out in edges_of.items():
+        for i, child, _ in out:
+            size = sent.get((node, i), 0.0)
+            share = meetings[child].shares.get((node, i), math.nan) if child in meetings else 1.0
+            taken = _parts(named[node], i, received.get(node, 0.0), size, parts.get(node, {}))
+            edges.append(Edge(node, child, size, share, taken))
+    return vertices, edges
+
+
+def _leaves(
+    way: set[Any], nodes: list[Any], named: dict[Any, Named], target: Any
+) -> list[Tensor]:
+    """Leaves whose gradients make the engine run every op on the way and down to the target."""
+    below, todo = {target}, [target]
+    while todo:
+        for child in children(todo.pop()):
+            if child not in below:
+                below.add(child)
+                todo.append(child)
+    near = {id(p) for node in way for p in named[node].params}
+    found = [(n, variable(n)) for n in nodes]
+    leaves = [leaf for n, leaf in found if leaf is not None and (n in below or id(leaf) in near)]
+    if not leaves:
+        raise ValueError("no leaf of this loss's graph lies behind the site; it cannot be run.")
+    return leaves
+
+
+def _vertex(n: Named, received: float, gradients: dict[int, float]) -> Vertex:
+    known = [(norm(p), gradients[id(p)]) for p in n.params if id(p) in gradients]
+    elastic = math.hypot(*(w * g for w, g in known)) if known else None
+    return Vertex(n.name, n.op, n.kind, received, n.rank, n.call, None, elastic)
+
+
+def _slope(sent: Tensor | None, received: Tensor | None) -> dict[str, float]:
+    if sent is None or received is None or sent.shape != received.shape:
+        return {}
+    size = slope(sent, received)
+    return {"slope": math.log10(size)} if size > 0 else {}
+
+
+def _parts(
+    n: Named, edge: int, received: float, sent: float, slopes: dict[str, float]
+) -> dict[str, float]:
+    """The gain taken apart (THEORY.md section 3)."""
+    gain = decades(sent, received)
+    if not math.isfinite(gain):
+        return {}
+    if slopes:
+        return {**slopes, "rest": gain - slopes["slope"]}
+    scale = _scale(n, edge) if n.kind == "affine" else None
+    return {} if scale is None else {"scale": scale, "alignment": gain - scale}
+
+
+def _scale(n: Named, edge: int) -> float | None:
+    """log10 of ‖W‖_F/√n_out: the gain of an error that is the same in all directions.
+
+    E‖Wᵀδ‖² = σ²‖W‖_F² and E‖δ‖² = σ² n_out for each row, or each pixel of a convolution (borders
+    aside); a transposed one sends each pixel of δ to S_in/S_out of its window.
+    """
+    weights = [(i, w) for i, w in n.weights if w.dim() > 1]
+    if len(weights) != 1 or weights[0][0] == edge:
+        return None
+    place, weight = weights[0]
+    shape, behind = _shape(n.node), _shape(n.node.next_functions[edge][0])
+    if len(shape) < 1:
+        return None
+    size = norm(weight)
+    if not size > 0:
+        return None
+    if n.node.name().startswith(("Addmm", "Mm", "Linear", "Addmv", "Mv")):
+        left = place < edge  # W @ x: the units lie on the rows
+        units = shape[-2] if left and len(shape) > 1 else shape[-1]
+        return math.log10(size) - 0.5 * math.log10(units)
+    if "onvolution" in n.node.name() and len(shape) > 2:
+        scale = math.log10(size) - 0.5 * math.log10(shape[1])
+        if len(behind) == len(shape):
+            spread = math.prod(behind[2:]) / math.prod(shape[2:])
+            scale += 0.5 * math.log10(min(1.0, spread))
+        return scale
+    return None
+
+
+def _shape(node: Any) -> tuple[int, ...]:
+    metadata = getattr(node, "_input_metadata", None)
+    return tuple(int(d) for d in metadata[0].shape) if metadata else ()
+
+
+def _notes(vertices: Mapping[Any, Vertex], edges: Sequence[Edge[Any]]) -> tuple[str, ...]:
+    notes = []
+    opaque = sorted({v.name for v in vertices.values() if v.kind in ("recurrent", "custom")})
+    if opaque:
+        notes.append(
+            f"{', '.join(opaque[:3])}: one factor each, opaque inside; a watched run measures the "
+            "flow through its time steps (evenflow explain RUN)"
+        )
+    return tuple(notes)
+

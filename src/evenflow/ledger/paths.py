@@ -1,0 +1,201 @@
+"""From a graph of ops to the links of a ledger: cut vertices, factors, blocks, forks.
+
+Edges lead the way δ goes, from the loss (`root`) back to the site (`target`). What is no part of
+any path between the two is left out: every δ on a path is a sum over edges of paths only, since
+an edge that δ comes along begins, in the end, at the loss.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+from .record import CANCELLED, Block, Branch, Factor, Fork
+
+V = TypeVar("V", bound=Hashable)
+
+#: An edge brought this share more or less than arrived, or less: a tensor hook changed it.
+_CHANGED = 1e-6
+#: A view that keeps δ's norm to this share is looked through.
+_KEPT = 1e-9
+
+
+@dataclass(frozen=True, slots=True)
+class Vertex:
+    """An op: its words, and ‖δ‖ at its output. `rank` grows in forward order."""
+
+    name: str
+    op: str
+    kind: str
+    received: float
+    rank: float = 0.0
+    call: int = 0
+    size: float | None = None
+    weight_elasticity: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Edge(Generic[V]):
+    """δ sent from one op back to another: its norm, and its share where it meets others."""
+
+    sender: V
+    receiver: V
+    sent: float
+    share: float = 1.0
+    parts: Mapping[str, float] = field(default_factory=dict)
+
+
+def between(children: Callable[[V], Iterable[V]], root: V, target: V) -> set[V]:
+    """All vertices on a path from root to target; empty if there is none."""
+    seen, order, todo = {root}, [root], [root]
+    parents: dict[V, list[V]] = {}
+    while todo:
+        v = todo.pop()
+        for child in children(v):
+            parents.setdefault(child, []).append(v)
+            if child not in seen:
+                seen.add(child)
+                order.append(child)
+                if child != target:
+                    todo.append(child)
+    if target not in seen:
+        return set()
+    kept, back = {target}, [target]
+    while back:
+        for parent in parents.get(back.pop(), ()):
+            if parent not in kept:
+                kept.add(parent)
+                back.append(parent)
+    return kept
+
+
+def backward_order(edges: Sequence[Edge[V]], root: V) -> list[V]:
+    """The vertices, each after all that send to it."""
+    waiting: dict[V, int] = {}
+    out: dict[V, list[V]] = {}
+    for e in edges:
+        waiting[e.receiver] = waiting.get(e.receiver, 0) + 1
+        out.setdefault(e.sender, []).append(e.receiver)
+    order, todo = [], [root]
+    while todo:
+        v = todo.pop()
+        order.append(v)
+        for child in out.get(v, ()):
+            waiting[child] -= 1
+            if not waiting[child]:
+                todo.append(child)
+    return order
+
+
+def without_views(
+    vertices: Mapping[V, Vertex], edges: Sequence[Edge[V]], root: V, target: V
+) -> list[Edge[V]]:
+    """The same graph without the views that only pass δ on, its norm unchanged."""
+    into: dict[V, list[Edge[V]]] = {}
+    out: dict[V, list[Edge[V]]] = {}
+    for e in edges:
+        into.setdefault(e.receiver, []).append(e)
+        out.setdefault(e.sender, []).append(e)
+    for v in backward_order(edges, root):
+        here = vertices[v]
+        if here.kind != "view" or v in (root, target) or len(out.get(v, ())) != 1:
+            continue
+        (below,) = out[v]
+        if not abs(below.sent - here.received) <= _KEPT * here.received:
+            continue
+        child = below.receiver
+        if len(into[v]) == 1:
+            (above,) = into[v]
+            if abs(above.sent - here.received) > _CHANGED * here.received:
+                continue
+            new = [Edge(above.sender, child, above.sent, below.share, above.parts)]
+        elif len(into[child]) == 1:  # a fork right above a view is a fork above what it views
+            new = [Edge(e.sender, child, e.sent, e.share, e.parts) for e in into[v]]
+        else:
+            continue
+        for e, old in zip(new, into[v], strict=True):
+            out[e.sender][out[e.sender].index(old)] = e
+        place = into[child].index(below)
+        into[child][place : place + 1] = new
+        del into[v], out[v]
+    return [e for es in out.values() for e in es]
+
+
+def links(
+    vertices: Mapping[V, Vertex], edges: Sequence[Edge[V]], root: V, target: V
+) -> tuple[Factor | Block, ...]:
+    """The ledger's links from the root to the target.
+
+    A cut vertex is one that every path crosses: when it is reached in backward order, all edges
+    still open lead to it.
+    """
+    edges = without_views(vertices, edges, root, target)
+    order = backward_order(edges, root)
+    out: dict[V, list[Edge[V]]] = {}
+    into: dict[V, list[Edge[V]]] = {}
+    for e in edges:
+        out.setdefault(e.sender, []).append(e)
+        into.setdefault(e.receiver, []).append(e)
+    found: list[Factor | Block] = []
+    start, inside, still_open = root, [root], len(out.get(root, ()))
+    for v in order[1:]:
+        still_open -= len(into[v])
+        if still_open:
+            inside.append(v)
+        else:
+            if len(into[v]) == 1 and into[v][0].sender == start:
+                found += _chain(vertices, into[v][0])
+            else:
+                found.append(_block(vertices, start, v, inside, out, into))
+            start, inside = v, [v]
+        still_open += len(out.get(v, ()))
+    return tuple(found)
+
+
+def _factor(vertices: Mapping[V, Vertex], e: Edge[V]) -> Factor:
+    v = vertices[e.sender]
+    return Factor(
+        v.name, v.op, v.kind, v.received, e.sent, e.parts, v.size, v.weight_elasticity, v.call,
+        vertices[e.receiver].name,
+    )  # fmt: skip
+
+
+def _chain(vertices: Mapping[V, Vertex], e: Edge[V]) -> list[Factor]:
+    arrived = vertices[e.receiver]
+    factors = [_factor(vertices, e)]
+    if abs(arrived.received - e.sent) > _CHANGED * max(arrived.received, e.sent):
+        # The exact sum is the promise, so what a user's tensor hook did is a factor of its own.
+        factors.append(
+            Factor(arrived.name, "hook", "other", e.sent, arrived.received, call=arrived.call)
+        )
+    return factors
+
+
+def _block(
+    vertices: Mapping[V, Vertex],
+    start: V,
+    end: V,
+    inside: Sequence[V],
+    out: Mapping[V, Sequence[Edge[V]]],
+    into: Mapping[V, Sequence[Edge[V]]],
+) -> Block:
+    first, last = vertices[start], vertices[end]
+    ops = tuple(_factor(vertices, e) for v in inside for e in out.get(v, ()))
+    forks = tuple(
+        _fork(vertices, v, into[v])
+        for v in (*inside, end)
+        if v != start and len(into.get(v, ())) > 1
+    )
+    return Block(
+        first.name, first.received, last.received, ops, forks, last.name, first.call,
+        size=first.size, weight_elasticity=first.weight_elasticity,
+    )  # fmt: skip
+
+
+def _fork(vertices: Mapping[V, Vertex], v: V, into: Sequence[Edge[V]]) -> Fork:
+    ranked = sorted(into, key=lambda e: vertices[e.sender].rank)
+    branches = tuple(Branch(vertices[e.sender].name, e.sent, e.share) for e in ranked)
+    whole = vertices[v].received
+    sure = whole > CANCELLED * sum(b.size for b in branches)
+    return Fork(vertices[v].name, whole, branches, sure)

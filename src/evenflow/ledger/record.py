@@ -1,0 +1,245 @@
+"""What a ledger holds: the way from the loss back to one site, factor by factor.
+
+Every ‖δ‖ is a 2-norm over all elements of dL/d(output), so it scales with the loss: with a mean
+over the batch it falls like 1/√B, with a sum it grows like √B. Gains are ratios and do neither.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from .weight import WeightChain
+
+#: Branches that cancel down to this share of their sizes have no reliable shares
+#: (‖Σδ_k‖ <= 1e-3 Σ‖δ_k‖: rounding of float32 inputs is then of the order of 1e-4 of the shares).
+CANCELLED = 1e-3
+
+
+def decades(sent: float, received: float) -> float:
+    """log10(sent / received); -inf when nothing is left, NaN when nothing came."""
+    if math.isnan(sent) or math.isnan(received) or received == 0:
+        return math.nan
+    if sent == 0:
+        return -math.inf
+    if math.isinf(sent) or math.isinf(received):
+        return math.nan
+    return math.log10(sent) - math.log10(received)  # not of the ratio: that may underflow
+
+
+@dataclass(frozen=True, slots=True)
+class Factor:
+    """One op on the way, and what it made of the error that reached it.
+
+    Attributes:
+        name: of the op's place ("layers.3", "layers.3 → sigmoid", "cell @5").
+        op, kind: as in `Site`.
+        received: ‖δ‖ at the op's output.
+        sent: ‖δ‖ of what it sent back towards the site.
+        parts: decades that add up to the gain, where it can be taken apart. Affine: "scale"
+            (‖W‖_F/√n_out, what an isotropic error would gain) and "alignment"; activation:
+            "slope" (√Eφ'²) and "rest"; a fused recurrent layer's "flow" over its "flow_steps"
+            time steps stands beside the gain and is no part of it.
+        size: ‖x‖ of the op's output; None where it is not known.
+        weight_elasticity: ‖∂L/∂W‖·‖W‖ of the op's parameters together; None if it has none, or
+            they are not known.
+        call: how many times the same weights were used before (time step of an unrolled cell).
+        towards: the next op on the way.
+    """
+
+    name: str
+    op: str
+    kind: str
+    received: float
+    sent: float
+    parts: Mapping[str, float] = field(default_factory=dict)
+    size: float | None = None
+    weight_elasticity: float | None = None
+    call: int = 0
+    towards: str = ""
+
+    @property
+    def gain(self) -> float:
+        """Decades: log10(sent / received)."""
+        return decades(self.sent, self.received)
+
+    @property
+    def elasticity(self) -> float | None:
+        """‖δ‖·‖x‖: unlike the gain, not changed by rescaling x and unscaling it behind."""
+        return None if self.size is None else self.received * self.size
+
+
+@dataclass(frozen=True, slots=True)
+class Branch:
+    """One of several parts that add up to a δ: who sent it, ‖δ_k‖, ⟨δ_k, δ⟩/‖δ‖²."""
+
+    name: str
+    size: float
+    share: float
+
+
+@dataclass(frozen=True, slots=True)
+class Fork:
+    """A place whose output several ops read, so that its δ is a sum.
+
+    Attributes:
+        name: of the place.
+        received: ‖Σδ_k‖.
+        branches: in forward order of their senders.
+        sure: are the shares well conditioned (‖Σδ_k‖ > 1e-3 Σ‖δ_k‖)?
+    """
+
+    name: str
+    received: float
+    branches: tuple[Branch, ...]
+    sure: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """What lies between two neighbouring places that every path crosses.
+
+    Its gain is exact. Gains of the ops inside do not add up to it; the shares at the forks
+    inside say which way mattered.
+
+    Attributes:
+        name: of the op where it begins, nearest the loss.
+        received, sent: ‖δ‖ there and at the next place that every path crosses.
+        ops: a factor for each edge inside, in backward order.
+        forks: in backward order; the last is the block's end.
+        towards: the place where it ends.
+    """
+
+    name: str
+    received: float
+    sent: float
+    ops: tuple[Factor, ...]
+    forks: tuple[Fork, ...]
+    towards: str = ""
+    call: int = 0
+    op: str = "block"
+    kind: str = "block"
+    parts: Mapping[str, float] = field(default_factory=dict)
+    size: float | None = None
+    weight_elasticity: float | None = None
+
+    @property
+    def gain(self) -> float:
+        """Decades: log10(sent / received)."""
+        return decades(self.sent, self.received)
+
+    @property
+    def elasticity(self) -> float | None:
+        """‖δ‖·‖x‖ where the block begins."""
+        return None if self.size is None else self.received * self.size
+
+
+class Contribution(NamedTuple):
+    """What all factors of one op did together."""
+
+    op: str
+    kind: str
+    count: int
+    decades: float
+    parts: Mapping[str, float]  # sums, of those parts that every factor has
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """The gains from the loss back to one site; they add up exactly.
+
+    Attributes:
+        site: where the way ends.
+        received: ‖δ‖ at the loss; 1 for a loss that backward was called on.
+        sent: ‖δ‖ at the site.
+        links: factors, and blocks where the ways part, from the loss back to the site.
+        source: "live" (read off the graph) or "stored" (from a run's readings).
+        run, step: of a stored one.
+        notes: what a reader must know, in sentences.
+    """
+
+    site: str
+    received: float
+    sent: float
+    links: tuple[Factor | Block, ...]
+    source: str = "live"
+    run: str = ""
+    step: int | None = None
+    notes: tuple[str, ...] = ()
+    unroll: Callable[[str, tuple[int, ...], int | None], WeightChain] | None = field(
+        default=None, repr=False, compare=False
+    )
+
+    @property
+    def gain(self) -> float:
+        """Decades from the loss to the site: log10 of the whole ratio."""
+        return decades(self.sent, self.received)
+
+    @property
+    def contributions(self) -> tuple[Contribution, ...]:
+        """The links by op, those first that did most of what happened in total."""
+        groups: dict[tuple[str, str], list[Factor | Block]] = {}
+        for link in self.links:
+            groups.setdefault((link.op, link.kind), []).append(link)
+        found = []
+        for (op, kind), links in groups.items():
+            shared = set.intersection(*(set(link.parts) for link in links))
+            parts = {
+                part: math.fsum(link.parts[part] for link in links)
+                for part in ("scale", "alignment", "slope", "rest")
+                if part in shared
+            }
+            gains = [link.gain for link in links]
+            total = math.fsum(gains) if all(map(math.isfinite, gains)) else sum(gains)
+            found.append(Contribution(op, kind, len(links), total, parts))
+        sign = -1 if self.gain < 0 else 1
+        return tuple(
+            sorted(
+                found, key=lambda c: -math.inf if math.isnan(c.decades) else sign * c.decades,
+                reverse=True,
+            )
+        )  # fmt: skip
+
+    @property
+    def over_time(self) -> dict[int, float]:
+        """Decades by call of an unrolled cell, latest first; {} without at least three calls."""
+        steps: dict[int, float] = {}
+        for link in self.links:
+            steps[link.call] = steps.get(link.call, 0.0) + link.gain
+        return steps if len(steps) > 2 else {}
+
+    def parameter(
+        self, name: str, index: int | tuple[int, ...] = (), sample: int | None = None
+    ) -> WeightChain:
+        """The derivative for one weight, written out as a product of layer Jacobians.
+
+        Call it before `loss.backward()`, which frees what it reads.
+
+        Args:
+            name: of the parameter, as in `model.named_parameters()`.
+            index: of the weight in it: (i, j) for W[i, j].
+            sample: position in the batch; None for the whole batch, summed.
+
+        Raises:
+            ValueError: a stored ledger; no such parameter, weight or sample; the graph was freed;
+                or more than one way leads to the parameter (the message says where they part).
+        """
+        if self.unroll is None:
+            raise ValueError(
+                "a stored run has norms, not the numbers of one weight: call "
+                "evenflow.explain(loss, model) before loss.backward() and ask that ledger."
+            )
+        return self.unroll(name, (index,) if isinstance(index, int) else tuple(index), sample)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain types for JSON, `{"schema": 1, ...}`; floats may be NaN or infinite."""
+        from .telling import as_dict
+
+        return as_dict(self)
+
+    def __str__(self) -> str:
+        from .telling import text
+
+        return text(self)
