@@ -8,9 +8,9 @@ arithmetic of our own and must end in the number autograd computes, or nothing i
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,6 +20,7 @@ from torch.autograd.graph import GradientEdge
 
 from .graph import backward, flat
 from .naming import Named, children, variable
+from .nearby import hint
 from .paths import between
 from .weight import ChainFactor, Floats, WeightChain
 
@@ -29,8 +30,11 @@ _MOST = 1 << 24
 _MODEL = ("affine", "activation", "norm", "recurrent", "attention", "pool", "embedding", "matmul",
           "dropout", "custom")  # fmt: skip
 _ELEMENTWISE = frozenset(
-    "mul div neg pow exp log log1p expm1 sqrt rsqrt sin cos tan abs reciprocal add sub rsub erf "
-    "native_dropout dropout sigmoid tanh square clamp".split()
+    (
+        *("mul", "div", "neg", "pow", "exp", "log", "log1p", "expm1", "sqrt", "rsqrt", "square"),
+        *("sin", "cos", "tan", "abs", "reciprocal", "add", "sub", "rsub", "erf", "clamp"),
+        *("sigmoid", "tanh", "dropout", "native_dropout"),
+    )
 )
 #: Relative difference from autograd's number that rounding explains, by the model's dtype; of the
 #: sum of the absolute terms of the last inner product.
@@ -83,9 +87,7 @@ def write_out(
     return WeightChain(name, index, sample, tuple(factors), value, auto)
 
 
-def _leaf(
-    nodes: list[Any], named: Mapping[Any, Named], known: Mapping[int, str], name: str
-) -> Any:
+def _leaf(nodes: list[Any], named: Mapping[Any, Named], known: Mapping[int, str], name: str) -> Any:
     leaves = {known.get(id(variable(n)), ""): n for n in nodes if variable(n) is not None}
     if name in leaves and name:
         return leaves[name]
@@ -100,10 +102,7 @@ def _leaf(
             f"no parameter is called {name!r}: this ledger knows no names. Pass the model: "
             "evenflow.explain(loss, model)."
         )
-    close = difflib.get_close_matches(name, names, 3)
-    hint = f"did you mean {' or '.join(map(repr, close))}?" if close else (
-        f"there are {', '.join(map(repr, names[:6]))}{' ...' if len(names) > 6 else ''}")  # fmt: skip
-    raise ValueError(f"no parameter of this loss is called {name!r}: {hint}")
+    raise ValueError(f"no parameter of this loss is called {name!r}: {hint(name, names)}")
 
 
 def _index(name: str, weight: Tensor, index: tuple[int, ...]) -> tuple[int, ...]:
@@ -222,7 +221,7 @@ def _between_layers(
     kept = [s for i, s in enumerate(stages) if named[s.node].kind != "view" or i == 0]
     if kept[-1] is not stages[-1]:
         kept.append(stages[-1])
-    return list(zip(kept, kept[1:], strict=False))
+    return list(pairwise(kept))
 
 
 class _Jacobian:
@@ -339,9 +338,7 @@ class _Jacobian:
         """As a record."""
         per_sample = self.form in ("diagonal", "blocks")
         values = _of(self.values, sample) if per_sample else self.values
-        return ChainFactor(
-            self.symbol, self.named.name, self.named.op, self.form, values, error
-        )
+        return ChainFactor(self.symbol, self.named.name, self.named.op, self.form, values, error)
 
 
 def _input_of(stage: _Stage) -> Tensor:

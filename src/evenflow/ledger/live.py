@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -12,8 +11,9 @@ from torch import Tensor, nn
 
 from .chain import write_out
 from .graph import Meeting, aside, backward, hooked, kept_grads, norm, slope
-from .naming import Named, children, name_nodes, reachable, variable
-from .paths import Edge, Vertex, between, links
+from .naming import Named, children, name_nodes, reachable, shape_of, variable
+from .nearby import hint
+from .paths import Edge, Vertex, between, crossings, links
 from .record import Ledger, decades
 from .weight import WeightChain
 
@@ -60,6 +60,7 @@ def explain(
         received=vertices[root].received,
         sent=vertices[target].received,
         links=links(vertices, edges, root, target),
+        time=crossings(vertices, edges),
         notes=_notes(vertices, edges),
         unroll=unroll,
     )
@@ -121,10 +122,7 @@ def _target(
             return found[0].node
     names = [n.name for n in ops if n.kind != "view"]
     names += [n.name for n in named.values() if n.kind == "parameter"]
-    close = difflib.get_close_matches(wanted, dict.fromkeys(names), 3)
-    hint = f"did you mean {' or '.join(map(repr, close))}?" if close else (
-        f"there are {', '.join(map(repr, names[:6]))}{' ...' if len(names) > 6 else ''}")  # fmt: skip
-    raise ValueError(f"no op or parameter of this loss is called {site!r}: {hint}")
+    raise ValueError(f"no op or parameter of this loss is called {site!r}: {hint(wanted, names)}")
 
 
 def _first_layer(ops: list[Named], nodes: list[Any], model: nn.Module | None) -> Any:
@@ -190,9 +188,7 @@ def _read(
     return vertices, edges
 
 
-def _leaves(
-    way: set[Any], nodes: list[Any], named: dict[Any, Named], target: Any
-) -> list[Tensor]:
+def _leaves(way: set[Any], nodes: list[Any], named: dict[Any, Named], target: Any) -> list[Tensor]:
     """Leaves whose gradients make the engine run every op on the way and down to the target."""
     below, todo = {target}, [target]
     while todo:
@@ -211,7 +207,7 @@ def _leaves(
 def _vertex(n: Named, received: float, gradients: dict[int, float]) -> Vertex:
     known = [(norm(p), gradients[id(p)]) for p in n.params if id(p) in gradients]
     elastic = math.hypot(*(w * g for w, g in known)) if known else None
-    return Vertex(n.name, n.op, n.kind, received, n.rank, n.call, None, elastic)
+    return Vertex(n.name, n.op, n.kind, received, n.rank, n.call, None, elastic, n.place)
 
 
 def _slope(sent: Tensor | None, received: Tensor | None) -> dict[str, float]:
@@ -244,8 +240,8 @@ def _scale(n: Named, edge: int) -> float | None:
     if len(weights) != 1 or weights[0][0] == edge:
         return None
     place, weight = weights[0]
-    shape, behind = _shape(n.node), _shape(n.node.next_functions[edge][0])
-    if len(shape) < 1:
+    shape, behind = shape_of(n.node), shape_of(n.node.next_functions[edge][0])
+    if not shape:
         return None
     size = norm(weight)
     if not size > 0:
@@ -256,16 +252,11 @@ def _scale(n: Named, edge: int) -> float | None:
         return math.log10(size) - 0.5 * math.log10(units)
     if "onvolution" in n.node.name() and len(shape) > 2:
         scale = math.log10(size) - 0.5 * math.log10(shape[1])
-        if len(behind) == len(shape):
+        if behind and len(behind) == len(shape):
             spread = math.prod(behind[2:]) / math.prod(shape[2:])
             scale += 0.5 * math.log10(min(1.0, spread))
         return scale
     return None
-
-
-def _shape(node: Any) -> tuple[int, ...]:
-    metadata = getattr(node, "_input_metadata", None)
-    return tuple(int(d) for d in metadata[0].shape) if metadata else ()
 
 
 def _notes(vertices: Mapping[Any, Vertex], edges: Sequence[Edge[Any]]) -> tuple[str, ...]:
@@ -277,4 +268,3 @@ def _notes(vertices: Mapping[Any, Vertex], edges: Sequence[Edge[Any]]) -> tuple[
             "flow through its time steps (evenflow explain RUN)"
         )
     return tuple(notes)
-

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from ..tape import of_node
@@ -46,6 +47,12 @@ class Named:
 def children(node: Any) -> list[Any]:
     """The nodes δ is sent to."""
     return [child for child, _ in node.next_functions if child is not None]
+
+
+def shape_of(node: Any) -> tuple[int, ...] | None:
+    """Shape of a node's (first) output; None where torch does not tell."""
+    metadata = getattr(node, "_input_metadata", None)
+    return tuple(int(d) for d in metadata[0].shape) if metadata else None
 
 
 def variable(node: Any) -> Tensor | None:
@@ -102,6 +109,8 @@ def name_nodes(nodes: list[Any], known: Mapping[int, str]) -> dict[Any, Named]:
     anonymous: dict[int, str] = {}
     for rank, node in enumerate(ordered):
         op, kind = of_node(node.name())
+        if isinstance(node, torch.autograd.function.BackwardCFunction):
+            kind = "custom"
         here = Named(node, rank, op, kind)
         below = children(node)
         edges = enumerate(node.next_functions)
@@ -146,6 +155,9 @@ def _place(
     elif below:
         latest = max(below, key=lambda n: n.rank)
         here.place, here.call = latest.place, latest.call
+    if here.kind == "loss" or (not here.weights and shape_of(here.node) == ()):
+        here.name = f"loss → {here.op}"
+        return
     alone = here.kind in _LAYERS and here.weights
     here.name = here.place if alone else f"{here.place or 'data'} → {here.op}"
 
@@ -167,4 +179,3 @@ def _number(named: Iterable[Named]) -> None:
         count = counts.get((n.name, n.call), 0)
         counts[n.name, n.call] = count + 1
         n.name += (f" #{count}" if count else "") + (f" @{n.call}" if n.call else "")
-

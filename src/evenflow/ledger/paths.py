@@ -7,6 +7,7 @@ an edge that δ comes along begins, in the end, at the loss.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
@@ -23,7 +24,10 @@ _KEPT = 1e-9
 
 @dataclass(frozen=True, slots=True)
 class Vertex:
-    """An op: its words, and ‖δ‖ at its output. `rank` grows in forward order."""
+    """An op: its words, and ‖δ‖ at its output.
+
+    `rank` grows in forward order; `place` is the module whose calls are counted by `call`.
+    """
 
     name: str
     op: str
@@ -33,6 +37,7 @@ class Vertex:
     call: int = 0
     size: float | None = None
     weight_elasticity: float | None = None
+    place: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +156,38 @@ def links(
             start, inside = v, [v]
         still_open += len(out.get(v, ()))
     return tuple(found)
+
+
+def crossings(
+    vertices: Mapping[V, Vertex], edges: Sequence[Edge[V]]
+) -> tuple[tuple[int, float], ...]:
+    """(t, ‖δ‖ that goes from later calls of the same weights back to call t and earlier ones).
+
+    For an unrolled cell: the error of its state, by time step, latest first. Several branches
+    that meet in one state are taken together where nothing else meets there, else as a root of
+    squares. Empty with fewer than three calls.
+    """
+    calls: dict[str, int] = {}
+    for v in vertices.values():
+        calls[v.place] = max(calls.get(v.place, 0), v.call)
+    repeated = {place for place, most in calls.items() if most > 1}
+    inner = [e for e in edges if {vertices[e.sender].place, vertices[e.receiver].place} <= repeated]
+    arriving: dict[V, int] = {}
+    for e in edges:
+        arriving[e.receiver] = arriving.get(e.receiver, 0) + 1
+    found = []
+    for t in range(max(calls.values(), default=0) - 1, -1, -1):
+        into: dict[V, list[float]] = {}
+        for e in inner:
+            if vertices[e.sender].call > t >= vertices[e.receiver].call:
+                into.setdefault(e.receiver, []).append(e.sent)
+        states = [
+            vertices[v].received if len(sizes) == arriving[v] else math.hypot(*sizes)
+            for v, sizes in into.items()
+        ]
+        if states:
+            found.append((t, math.hypot(*states)))
+    return tuple(found) if len(found) > 1 else ()
 
 
 def _factor(vertices: Mapping[V, Vertex], e: Edge[V]) -> Factor:

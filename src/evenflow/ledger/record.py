@@ -141,7 +141,7 @@ class Contribution(NamedTuple):
 
     op: str
     kind: str
-    count: int
+    links: int
     decades: float
     parts: Mapping[str, float]  # sums, of those parts that every factor has
 
@@ -155,6 +155,8 @@ class Ledger:
         received: ‖δ‖ at the loss; 1 for a loss that backward was called on.
         sent: ‖δ‖ at the site.
         links: factors, and blocks where the ways part, from the loss back to the site.
+        time: for weights used over and over (an unrolled cell), (t, ‖δ‖ that later calls send
+            back to call t), latest first; () otherwise.
         source: "live" (read off the graph) or "stored" (from a run's readings).
         run, step: of a stored one.
         notes: what a reader must know, in sentences.
@@ -164,6 +166,7 @@ class Ledger:
     received: float
     sent: float
     links: tuple[Factor | Block, ...]
+    time: tuple[tuple[int, float], ...] = ()
     source: str = "live"
     run: str = ""
     step: int | None = None
@@ -185,8 +188,8 @@ class Ledger:
             groups.setdefault((link.op, link.kind), []).append(link)
         found = []
         for (op, kind), links in groups.items():
-            shared = set.intersection(*(set(link.parts) for link in links))
-            parts = {
+            shared: set[str] = set.intersection(*(set(link.parts) for link in links))
+            parts: dict[str, float] = {
                 part: math.fsum(link.parts[part] for link in links)
                 for part in ("scale", "alignment", "slope", "rest")
                 if part in shared
@@ -201,14 +204,6 @@ class Ledger:
                 reverse=True,
             )
         )  # fmt: skip
-
-    @property
-    def over_time(self) -> dict[int, float]:
-        """Decades by call of an unrolled cell, latest first; {} without at least three calls."""
-        steps: dict[int, float] = {}
-        for link in self.links:
-            steps[link.call] = steps.get(link.call, 0.0) + link.gain
-        return steps if len(steps) > 2 else {}
 
     def parameter(
         self, name: str, index: int | tuple[int, ...] = (), sample: int | None = None

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import difflib
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import numpy as np
+import numpy.typing as npt
 
 from ..schema import Run, Site
-from .paths import Edge, Vertex, between, links
+from .nearby import hint
+from .paths import Edge, Vertex, between, crossings, links
 from .record import Ledger, decades
 
 #: A vertex above several losses; sites have ids from 0.
@@ -39,8 +40,8 @@ def from_run(run: Run, site: str | None = None, step: int | None = None) -> Ledg
     target = _default(run, at) if site is None else _find(run, site)
     if at is None:
         at = _latest(run, target)
-    received = {s.id: _norm(run, s, "delta", at) for s in run.sites}
-    received = {i: size for i, size in received.items() if size is not None}
+    sizes = {s.id: _norm(run, s, "delta", at) for s in run.sites}
+    received = {i: size for i, size in sizes.items() if size is not None}
     label = _names(run)
     if target.id not in received:
         when = run.steps[_measured(run, target)]
@@ -73,6 +74,7 @@ def from_run(run: Run, site: str | None = None, step: int | None = None) -> Ledg
         received=received[root],
         sent=received[target.id],
         links=links(vertices, edges, root, target.id),
+        time=crossings(vertices, edges),
         source="stored",
         run=run.name,
         step=int(run.steps[at]),
@@ -92,7 +94,7 @@ def _position(run: Run, step: int) -> int:
     )
 
 
-def _names(run: Run):  # type: ignore[no-untyped-def]
+def _names(run: Run) -> Callable[[Site], str]:
     several = len({s.root for s in run.sites if s.root}) > 1
     return lambda s: s.name if several or not s.root else s.name[len(s.root) :].lstrip(". ")
 
@@ -100,27 +102,25 @@ def _names(run: Run):  # type: ignore[no-untyped-def]
 def _find(run: Run, wanted: str) -> Site:
     wanted = wanted.strip()
     learnable = [s for s in run.sites if s.kind != "input"]
-    for match in (
+    matches: tuple[Callable[[Site], bool], ...] = (
         lambda s: wanted in (s.name, _bare(s)),
         lambda s: wanted in s.params or f"{s.root}.{wanted}" in s.params,
         lambda s: wanted in (s.path, f"{s.root}.{s.path}") and s.kind in _LAYERS,
         lambda s: wanted in (s.path, f"{s.root}.{s.path}") and bool(wanted),
-    ):
+    )
+    for match in matches:
         found = [s for s in learnable if match(s)]
         if found:
             return min(found, key=lambda s: s.call)
     names = list(dict.fromkeys([*(_bare(s) for s in learnable), *(s.name for s in learnable)]))
-    close = difflib.get_close_matches(wanted, names, 3) or [n for n in names if wanted in n][:3]
-    hint = f"did you mean {' or '.join(map(repr, close))}?" if close else (
-        f"there are {', '.join(map(repr, names[:6]))}{' ...' if len(names) > 6 else ''}")  # fmt: skip
-    raise ValueError(f"the run has no site {wanted!r}: {hint}")
+    raise ValueError(f"the run has no site {wanted!r}: {hint(wanted, names)}")
 
 
 def _bare(site: Site) -> str:
     return site.name[len(site.root) :].lstrip(". ") if site.root else site.name
 
 
-def _measured(run: Run, site: Site) -> np.ndarray:  # type: ignore[type-arg]
+def _measured(run: Run, site: Site) -> npt.NDArray[np.int64]:
     column = run.site(site.id, "delta")
     return np.flatnonzero(~np.isnan(column)) if column is not None else np.empty(0, np.int64)
 
@@ -149,7 +149,7 @@ def _default(run: Run, at: int | None) -> Site:
 
 
 # -- the graph of one step --------------------------------------------------------------------
-def _value(run: Run, column: np.ndarray | None, at: int) -> float | None:  # type: ignore[type-arg]
+def _value(run: Run, column: npt.NDArray[np.float64] | None, at: int) -> float | None:
     if column is None or np.isnan(column[at]):
         return None
     return float(column[at])
@@ -180,13 +180,13 @@ def _sources(below: dict[int, list[int]], measured: Iterable[int]) -> list[int]:
     return [i for i in measured if i not in read]
 
 
-def _vertex(run: Run, v: int, received: float, at: int, label) -> Vertex:  # type: ignore[no-untyped-def]
+def _vertex(run: Run, v: int, received: float, at: int, label: Callable[[Site], str]) -> Vertex:
     if v == _LOSSES:
         return Vertex("the losses", "losses", "loss", received, rank=math.inf)
     site = run.sites[v]
     return Vertex(
         label(site), site.op, site.kind, received, site.id, site.call,
-        _norm(run, site, "rms", at), _weight_elasticity(run, site, at),
+        _norm(run, site, "rms", at), _weight_elasticity(run, site, at), f"{site.root}.{site.path}",
     )  # fmt: skip
 
 

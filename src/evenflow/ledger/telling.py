@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from statistics import median
 from typing import Any
 
 from ..words import number
 from ..words.figures import decades as said_decades
-from .record import Block, Contribution, Factor, Fork, Ledger
+from .record import Block, Contribution, Factor, Fork, Ledger, decades
 
 _ROWS = 36  # rows of the table; of more, the ends and the largest gains between them
 _FORKS = 12  # forks told one by one
 _FEW = 5  # contributions and branches told
+_ODD = 0.3  # decades from the median of its kind: a row that stands out
 _LITTLE = 0.05  # decades: said as none
 
 
@@ -60,33 +62,33 @@ def sentences(ledger: Ledger) -> list[str]:
     if not math.isfinite(total):
         return []
     out: list[str] = []
+    of_all = False
     moved = sum(abs(c.decades) for c in ledger.contributions)
     for c in ledger.contributions:
         if abs(c.decades) < max(_LITTLE, 0.02 * moved) or len(out) == _FEW:
             continue
-        out.append(_sentence(c, total, first=not out))
+        if not out:
+            # "47 of the 51": only where the largest part is no more than the whole.
+            of_all = 0 < c.decades / total <= 1 + _LITTLE if abs(total) >= _LITTLE else False
+        out.append(_sentence(c, total, of_all, first=not out))
     return out
 
 
-def _sentence(c: Contribution, total: float, first: bool) -> str:
-    who = plural(c.op, c.kind, c.count)
-    are = "are" if c.count > 1 else "is"
-    each = f", {abs(c.decades) / c.count:.2g} each" if c.count > 1 else ""
-    along = c.decades * total > 0
-    if abs(total) < _LITTLE or not along:
-        verb = ("take" if c.decades < 0 else "give back") if total <= 0 else (
-            "take back" if c.decades < 0 else "add")  # fmt: skip
-        said = f"{who} {verb}{'s' * (c.count == 1)} {abs(c.decades):.1f}{each}"
-    elif first:
+def _sentence(c: Contribution, total: float, of_all: bool, first: bool) -> str:
+    who = plural(c.op, c.kind, c.links)
+    each = f", {abs(c.decades) / c.links:.2g} each" if c.links > 1 else ""
+    size = f"{abs(c.decades):.1f}"
+    if of_all and c.decades * total > 0:
         word = "lost" if total < 0 else "gained"
-        said = f"{abs(c.decades):.1f} of the {abs(total):.1f} {word} decades {are} {who}{each}"
+        which = f" of the {abs(total):.1f} {word} decades" if first else ""
+        said = f"{size}{which} are {who}{each}"
     else:
-        said = f"{abs(c.decades):.1f} {are} {who}{each}"
+        said = f"{size} decades are {'lost' if c.decades < 0 else 'gained'} at {who}{each}"
     if not c.parts:
         return said
     names = {"scale": "scale", "alignment": "alignment", "slope": "√Eφ'²", "rest": "the rest"}
-    parts = ", ".join(f"{names[k]} {signed(v / c.count)}" for k, v in c.parts.items())
-    return f"{said} ({parts}{' each' if c.count > 1 else ''})"
+    parts = ", ".join(f"{names[k]} {signed(v / c.links)}" for k, v in c.parts.items())
+    return f"{said} ({parts}{' each' if c.links > 1 else ''})"
 
 
 def signed(value: float) -> str:
@@ -105,13 +107,13 @@ def text(ledger: Ledger) -> str:
     """What `print(ledger)` and `evenflow explain` show."""
     lines = [headline(ledger)]
     lines += [f"  {line}" for line in sentences(ledger)]
-    time = ledger.over_time
-    if time:
-        total = sum(time.values())
-        steps = len(time)
+    if ledger.time:
+        (last, begin), (first, end) = ledger.time[0], ledger.time[-1]
+        fall = decades(end, begin)
         lines.append(
-            f"  over {steps} calls of the same weights (time steps): {signed(total)} in all, "
-            f"{signed(total / steps)} each"
+            f"  through time, from call {last} of the same weights back to call {first}: ‖δ‖ "
+            f"{number(begin)} → {number(end)}, {signed(fall)} decades, "
+            f"{signed(fall / (len(ledger.time) - 1))} a step"
         )
     lines += [f"  note: {note}" for note in ledger.notes]
     lines += ["", *table(ledger)]
@@ -152,7 +154,7 @@ def table(ledger: Ledger) -> list[str]:
     for i in kept:
         if i != last + 1:
             skipped = links[last + 1 : i]
-            out.append(f"{signed(_sum(skipped)):>8}  {'':>9}  ... {len(skipped)} more")
+            out.append(f"{signed(_sum(skipped)):>8}  {'':>9}  ... {_skipped(skipped)}")
         link = links[i]
         name = _name(link)
         name = name if len(name) <= wide else "…" + name[1 - wide :]
@@ -168,13 +170,31 @@ def table(ledger: Ledger) -> list[str]:
 
 
 def _rows(links: Sequence[Factor | Block]) -> list[int]:
+    """All of them, or both ends and what stands out from others of its kind between them."""
     if len(links) <= _ROWS:
         return list(range(len(links)))
     third = _ROWS // 3
-    middle = range(third, len(links) - third)
-    size = {i: abs(links[i].gain) for i in middle}
-    large = sorted(middle, key=lambda i: -size[i] if size[i] == size[i] else 0.0)[:third]
+    kinds: dict[str, list[float]] = {}
+    for link in links:
+        kinds.setdefault(link.op, []).append(link.gain)
+    usual = {op: median(gains) for op, gains in kinds.items()}
+    odd = {i: abs(links[i].gain - usual[links[i].op]) for i in range(third, len(links) - third)}
+    known = {i: size if size == size else math.inf for i, size in odd.items()}
+    large = sorted((i for i in known if known[i] > _ODD), key=lambda i: -known[i])[:third]
     return sorted({*range(third), *large, *range(len(links) - third, len(links))})
+
+
+def _skipped(links: Sequence[Factor | Block]) -> str:
+    """ "78 more: 39 sigmoids −0.61 each, 39 linear layers −0.24 each"."""
+    kinds: dict[tuple[str, str], list[float]] = {}
+    for link in links:
+        kinds.setdefault((link.op, link.kind), []).append(link.gain)
+    told = [
+        f"{plural(op, kind, len(gains)).removeprefix('the ')} {signed(sum(gains) / len(gains))}"
+        + (" each" if len(gains) > 1 else "")
+        for (op, kind), gains in sorted(kinds.items(), key=lambda k: -abs(sum(k[1])))
+    ]
+    return f"{len(links)} more: {', '.join(told[:3])}"
 
 
 def _sum(links: Sequence[Factor | Block]) -> float:
@@ -213,11 +233,11 @@ def as_dict(ledger: Ledger) -> dict[str, Any]:
         "sent": ledger.sent,
         "headline": headline(ledger),
         "contributions": [
-            {"op": c.op, "kind": c.kind, "count": c.count, "decades": c.decades,
+            {"op": c.op, "kind": c.kind, "count": c.links, "decades": c.decades,
              "parts": dict(c.parts)}
             for c in ledger.contributions
         ],
-        "over_time": {str(call): gain for call, gain in ledger.over_time.items()},
+        "time": [{"call": call, "delta": size} for call, size in ledger.time],
         "links": [_link(link) for link in ledger.links],
         "notes": list(ledger.notes),
     }  # fmt: skip
