@@ -39,6 +39,7 @@ SURFACE = {
         "--ignore": "EVENFLOW_IGNORE",
     },
     "rules": {"code": ""},
+    "activations": {"name": "", "-o --output": "", "--json": ""},
     "demo": {"--out": ""},
 }
 

@@ -10,6 +10,7 @@ either jumps, `sw2` = σw², `sb2` = σb². Depths are counted in layers. No tor
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,8 +24,10 @@ from .quadrature import expect_pair as expect_pair
 
 #: Slopes this near 1 are called exactly 1: quadrature and root finding are good to about 1e-10.
 TOLERANCE = 1e-8
-#: A q that leaves this range is called 0 or infinite.
-Q_RANGE = (1e-12, 1e12)
+#: A q that leaves this range is called 0 or infinite; limits are taken at its ends.
+Q_RANGE = (1e-24, 1e24)
+#: A q map that moves log q by less than this is lost in rounding.
+_FADED = 1e-12
 
 
 def second_moment(f: Function, q: float, kinks: Sequence[float] = ()) -> float:
@@ -82,7 +85,8 @@ def fixed_q(
 
     The q map of these functions increases, so iteration moves one way until the first fixed
     point: the walk looks for it in steps of a factor 1.5, then Brent's method takes over. Direct
-    iteration would never end where the slope at q* is 1 (tanh at σw² = 1).
+    iteration would never end where the slope at q* is 1 (tanh at σw² = 1). A drift that fades into
+    rounding on the way is taken to lead on to 0 or inf.
     """
     check_variances(sw2, sb2)
     q = sw2 + sb2 if start is None else start
@@ -96,13 +100,15 @@ def fixed_q(
 
     here = math.log(q)
     now = drift(here)
-    if abs(now) < 1e-12:
+    if abs(now) < _FADED:
         return q
     step = math.copysign(math.log(1.5), now)
     while Q_RANGE[0] < math.exp(here) < Q_RANGE[1]:
         there = here + step
         ahead = drift(there)
-        if ahead * now <= 0:
+        if abs(ahead) < _FADED:
+            break
+        if ahead * now < 0:
             return math.exp(float(brentq(drift, *sorted((here, there)), xtol=1e-13)))
         here, now = there, ahead
     return math.inf if step > 0 else 0.0
@@ -204,13 +210,27 @@ def fixed_point(
 
 @dataclass(frozen=True)
 class Critical:
-    """An initialisation (σw², σb²) with χ1 = 1 at its fixed point q. `q_slope` above 1 says that
-    q is not attracted to it; q = 0 is a limit that deep layers approach."""
+    """An initialisation (σw², σb²) with χ1 = 1 at its fixed point q (0: in the limit q → 0)."""
 
     sw2: float
     sb2: float
     q: float
+    #: dq'/dq there.
     q_slope: float
+    #: "attracting": layers lead q there; "repelling": a q beside it runs away, and χ with it;
+    #: "neutral": a q beside it stays or moves slower than geometrically.
+    stability: str
+
+
+def _critical(
+    f: Function, df: Function, q: float, sw2: float, sb2: float, kinks: Sequence[float]
+) -> Critical:
+    slope = q_slope(f, df, q, sw2, kinks)
+    excess = slope - 1
+    if q == 0 and abs(excess) <= TOLERANCE:  # the slope says nothing: look at q beside it
+        excess = q_map(f, 1e-4, sw2, sb2, kinks) / 1e-4 - 1
+    kind = "neutral" if abs(excess) <= TOLERANCE else "repelling" if excess > 0 else "attracting"
+    return Critical(sw2, sb2, q, slope, kind)
 
 
 def critical_at(
@@ -225,9 +245,9 @@ def critical_at(
         return None
     sw2 = 1 / slope
     sb2 = q - sw2 * second_moment(f, q, kinks)
-    if sb2 < -TOLERANCE * max(q, 1e-300):
+    if sb2 < -TOLERANCE * q:
         return None
-    return Critical(sw2, max(sb2, 0.0), q, q_slope(f, df, q, sw2, kinks))
+    return _critical(f, df, q, sw2, sb2 if sb2 > _FADED * q else 0.0, kinks)
 
 
 def critical_without_bias(
@@ -245,7 +265,7 @@ def critical_without_bias(
 
     def at(q: float) -> Critical:
         sw2 = 1 / second_moment(df, q, kinks)
-        return Critical(sw2, 0.0, q, q_slope(f, df, q, sw2, kinks))
+        return _critical(f, df, q, sw2, 0.0, kinks)
 
     logs = np.log(grid)
     values = np.array([excess(float(x)) for x in logs])
@@ -257,12 +277,31 @@ def critical_without_bias(
     found = []
     if abs(values[0]) <= TOLERANCE * sizes[0]:
         found.append(at(0.0))
-    for i in range(len(grid) - 1):
-        # both ends well away from 0: a tail that only rounds to nothing holds no root
-        clear = np.abs(values[i : i + 2]) > TOLERANCE * sizes[i : i + 2]
-        if clear.all() and values[i] * values[i + 1] < 0:
-            found.append(at(math.exp(float(brentq(excess, logs[i], logs[i + 1], xtol=1e-13)))))
+    # values that round to nothing are no roots by themselves: only what lies between clear ones
+    clear = np.flatnonzero(np.abs(values) > TOLERANCE * sizes)
+    for i, j in itertools.pairwise(clear):
+        if values[i] * values[j] < 0:
+            found.append(at(math.exp(float(brentq(excess, logs[i], logs[j], xtol=1e-13)))))
     return tuple(found)
+
+
+def critical_steady(f: Function, df: Function, kinks: Sequence[float] = ()) -> Critical | None:
+    """The critical initialisation with dq'/dq = 1 as well, where the line of critical points turns
+    from repelling to attracting (Roberts, Yaida & Hanin 2022, section 5.3: "half-stable", GELU and
+    Swish); None if there is none with q in [1e-3, 1e6]."""
+
+    def excess(log_q: float) -> float:
+        q = math.exp(log_q)
+        ratio = q_slope(f, df, q, 1.0, kinks) / second_moment(df, q, kinks)
+        return ratio - 1
+
+    logs = np.log(np.logspace(-3, 6, 55))
+    values = np.array([excess(float(x)) for x in logs])
+    for i in range(len(logs) - 1):
+        if values[i] > TOLERANCE and values[i + 1] < -TOLERANCE:
+            q = math.exp(float(brentq(excess, logs[i], logs[i + 1], xtol=1e-13)))
+            return critical_at(f, df, q, kinks)
+    return None
 
 
 @dataclass(frozen=True)
@@ -310,6 +349,41 @@ def propagate(
             c = c_map(f, q, max(-1.0, min(c, 1.0)), sw2, sb2, kinks) if c0 is not None else c
             q = q_map(f, q, sw2, sb2, kinks)
     return Profile(qs, cs, chis)
+
+
+def layers_to(
+    f: Function,
+    df: Function,
+    sw2: float,
+    sb2: float,
+    kinks: Sequence[float] = (),
+    decades: float = 3.0,
+    q0: float = 1.0,
+    most: int = 1000,
+) -> float:
+    """Layers after which ‖δ‖ of the first has changed by so many decades against the last: above 0
+    where it has fallen, below 0 where it has grown, inf where neither happens within `most`.
+
+    Unlike `FixedPoint.depth` this follows q from the inputs' q0, which matters where q* is
+    approached slowly (tanh at σw² = 1) or not at all. Once χ no longer changes, it is extrapolated.
+    """
+    check_variances(sw2, sb2)
+    q, total, before = sw2 * q0 + sb2, 0.0, math.nan
+    for layer in range(1, most + 1):
+        now = chi(df, q, sw2, kinks) if q < math.inf else before
+        if now <= 0:
+            return float(layer)
+        gain = 0.5 * math.log10(now) if abs(now - 1) > TOLERANCE else 0.0
+        if abs(now - before) <= _FADED * now:
+            if not gain:
+                return math.inf
+            side = math.copysign(decades, gain)
+            return math.copysign(layer - 1 + math.ceil((side - total) / gain), -gain)
+        total, before = total + gain, now
+        if abs(total) >= decades:
+            return math.copysign(layer, -total)
+        q = q_map(f, q, sw2, sb2, kinks)
+    return math.inf
 
 
 def check_variances(sw2: float, sb2: float) -> None:

@@ -203,6 +203,33 @@ def rules(
     return show_rules(code)
 
 
+@app.command("activations")
+def activations(
+    name: Annotated[
+        str | None,
+        typer.Argument(metavar="NAME", show_default=False, help="One activation; its card."),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "-o",
+            "--output",
+            metavar="FILE",
+            show_default=False,
+            help="Write the card with its picture: FILE.html or FILE.png.",
+        ),
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="All figures as JSON on stdout.")] = False,
+) -> int:
+    """List the activations, or show one's card.
+
+    Bounds, saturation, critical initialisation and trainable depth, computed.
+    """
+    from .atlas import show_activations
+
+    return show_activations(name, output, json)
+
+
 @app.command("demo")
 def demo(
     out: Annotated[

@@ -1,0 +1,215 @@
+"""A card as a picture: PNG or SVG by matplotlib, and one self-contained HTML page around it."""
+
+from __future__ import annotations
+
+import html
+import io
+import itertools
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from . import meanfield
+from .atlas import Card
+from .registry import curve
+from .telling import OVERVIEW, OVERVIEW_NOTE, Section, number, overview_row, sections
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+_BLUE, _AMBER, _RED, _GREEN, _GREY = "#2256c9", "#b87200", "#b42318", "#18794e", "#57606a"
+_DEPTH = 50
+
+
+class NoPictures(RuntimeError):
+    """matplotlib is not installed; the message names the extra."""
+
+
+def png(card: Card) -> bytes:
+    """The card's curves as a PNG of about 1400 x 600 pixels. `NoPictures` without matplotlib,
+    ValueError for a card without curves."""
+    out = io.BytesIO()
+    _figure(card).savefig(out, format="png", dpi=140, metadata={"Software": None})
+    return out.getvalue()
+
+
+def svg(card: Card) -> str:
+    """The same as one `<svg>` element, text as outlines; the same card gives the same bytes."""
+    import matplotlib
+
+    out = io.StringIO()
+    with matplotlib.rc_context({"svg.hashsalt": card.name}):
+        nothing = {"Date": None, "Creator": None, "Format": None, "Type": None}
+        _figure(card).savefig(out, format="svg", metadata=nothing)
+    text = out.getvalue()
+    text = text[text.index("<svg") :].replace(
+        "<svg ", f'<svg role="img" aria-label="{html.escape(_caption(card))}" ', 1
+    )
+    return "\n".join(line.rstrip() for line in text.splitlines()) + "\n"
+
+
+def page(card: Card) -> str:
+    """One HTML file with the picture inside; nothing is fetched. A card without curves gets the
+    page without the picture."""
+    figure = ""
+    if card.shape is not None:
+        figure = f"<figure>{svg(card)}<figcaption>{_esc(_caption(card))}</figcaption></figure>"
+    parts = [_section(section) for section in sections(card)]
+    return _document(card.title, f"<h1>{_esc(card.title)}</h1>\n{figure}\n" + "\n".join(parts))
+
+
+def overview_page(cards: tuple[Card, ...]) -> str:
+    """All activations as one HTML table, needing no matplotlib."""
+    rows = tuple(overview_row(card) for card in cards)
+    table = _section(Section("", rows, OVERVIEW, OVERVIEW_NOTE))
+    return _document("Activations", f"<h1>Activations</h1>\n{table}")
+
+
+def _figure(card: Card) -> Figure:
+    try:
+        from matplotlib.figure import Figure
+    except ModuleNotFoundError as error:
+        raise NoPictures(
+            "matplotlib is not installed; pictures need it: pip install 'evenflow[pictures]'"
+        ) from error
+    if card.shape is None:
+        raise ValueError(f"{card.name} has no curves to draw: {card.missing}")
+    figure = Figure(figsize=(10, 4.6), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    _curves(left, card)
+    _depth(right, card)
+    return figure
+
+
+def _curves(ax: Axes, card: Card) -> None:
+    """f and f' with the regions where nothing is learnt."""
+    assert card.shape is not None
+    this = curve(card.name, **dict(card.parameters))
+    x = np.array(card.x)
+    ax.plot(x, card.f, color=_BLUE, lw=2, label="f(x)")
+    # piece by piece, so that a jump at a kink is not drawn as a slope
+    cuts = [float(x[0]), *sorted(k for k in card.kinks if x[0] < k < x[-1]), float(x[-1])]
+    for i, (low, high) in enumerate(itertools.pairwise(cuts)):
+        piece = np.linspace(np.nextafter(low, high), np.nextafter(high, low), len(x))
+        label = "f'(x)" if i == 0 else None
+        ax.plot(piece, this.df(piece), color=_AMBER, lw=2, label=label)
+    ends = float(x[0]), float(x[-1])
+    shape = card.shape
+    dead = ((shape.dead_below, ends[0]), (shape.dead_above, ends[1]))
+    saturated = ((shape.saturated_below, ends[0]), (shape.saturated_above, ends[1]))
+    for regions, colour, hatch, label in (
+        (saturated, _RED, None, "saturated: |f'| < 1 % of its bound"),
+        (dead, _GREY, "///", "dead: f' = 0"),
+    ):
+        for edge, end in regions:
+            if edge is not None and ends[0] < edge < ends[1]:
+                ax.axvspan(
+                    edge, end, facecolor=colour, edgecolor=colour, alpha=0.13, hatch=hatch,
+                    lw=0, label=label,
+                )  # fmt: skip
+                label = None
+    ax.axhline(0, color=_GREY, lw=0.6, zorder=0)
+    ax.axvline(0, color=_GREY, lw=0.6, zorder=0)
+    values = [*card.f, *card.df]
+    ax.set_ylim(max(min(values), -4) - 0.25, min(max(values), 4) + 0.25)
+    ax.set_xlim(ends)
+    ax.set(title=f"{card.title}: f and its derivative", xlabel="x")
+    # under the plot: curves and regions fill all of it
+    ax.legend(frameon=False, fontsize=9, loc="upper center", bbox_to_anchor=(0.5, -0.13), ncol=2)
+    _tidy(ax)
+
+
+def _depth(ax: Axes, card: Card) -> None:
+    """log10 of the gradient that reaches the first layer, against depth."""
+    this = curve(card.name, **dict(card.parameters))
+    drawn: dict[tuple[float, float], list[str]] = {}
+    for start in card.starts:
+        drawn.setdefault((start.point.sw2, start.point.sb2), []).append(start.name)
+    lowest = highest = 0.0
+    for ((sw2, sb2), names), colour in zip(drawn.items(), (_GREEN, _BLUE, _RED), strict=False):
+        chi = meanfield.propagate(this.f, this.df, _DEPTH, sw2, sb2, this.kinks).chi
+        with np.errstate(divide="ignore"):
+            decades = np.concatenate([[0.0], np.cumsum(0.5 * np.log10(chi[:-1]))])
+        label = f"{', '.join(names)} (σw² = {number(sw2)})"
+        ax.plot(np.arange(1, _DEPTH + 1), decades, color=colour, lw=2, label=label)
+        known = decades[np.isfinite(decades)]
+        lowest, highest = min(lowest, known.min()), max(highest, known.max())
+    ax.axhline(-3, color=_GREY, lw=0.9, ls="--", zorder=0)
+    ax.annotate("a thousandfold", (_DEPTH, -3), ha="right", va="bottom", fontsize=8, color=_GREY)
+    ax.set_xlim(1, _DEPTH)
+    ax.set_ylim(min(lowest, -3.5) * 1.05, max(highest, 0.5) * 1.1)
+    ax.set(title="Gradient that reaches the first layer", xlabel="layers", ylabel="decades")
+    ax.legend(frameon=False, fontsize=9, loc="upper center", bbox_to_anchor=(0.5, -0.13), ncol=2)
+    _tidy(ax)
+
+
+def _tidy(ax: Axes) -> None:
+    ax.spines[["top", "right"]].set_visible(False)
+    ax.grid(alpha=0.25, lw=0.5)
+
+
+def _caption(card: Card) -> str:
+    at = dict(card.parameters)
+    said = ", ".join(f"{k} = {v if isinstance(v, str) else number(v)}" for k, v in at.items())
+    return (
+        f"{card.title}{f' ({said})' if said else ''}. Left: f and f'. Right: log10 of the layer "
+        f"error at the first of so many plain layers against the last, by mean-field theory."
+    )
+
+
+def _section(section: Section) -> str:
+    title = f"<h2>{_esc(section.title)}</h2>" if section.title else ""
+    parts = [f"<section>{title}<div class='wide'><table>"]
+    if section.header:
+        parts.append("<thead>" + _row(section.header, "th") + "</thead>")
+    kind = "figures" if section.header else "facts"
+    parts.append(f"<tbody class='{kind}'>")
+    parts += [_row(row, "td") for row in section.rows]
+    parts.append("</tbody></table></div>")
+    if section.note:
+        parts.append(f"<p class='note'>{_esc(section.note)}</p>")
+    return "".join(parts) + "</section>"
+
+
+def _row(cells: tuple[str, ...], tag: str) -> str:
+    head, *rest = cells
+    return (
+        f"<tr><th scope='row'>{_esc(head)}</th>"
+        + "".join(f"<{tag}>{_esc(cell)}</{tag}>" for cell in rest)
+        + "</tr>"
+    )
+
+
+def _esc(words: Any) -> str:
+    return html.escape(str(words), quote=True)
+
+
+def _document(title: str, body: str) -> str:
+    return (
+        "<!doctype html>\n<html lang='en'><head><meta charset='utf-8'>"
+        "<meta name='viewport' content='width=device-width, initial-scale=1'>"
+        f"<title>{_esc(title)} · Evenflow</title><style>{_STYLE}</style></head>"
+        f"<body><main>\n{body}\n</main></body></html>\n"
+    )
+
+
+_STYLE = """
+:root { color-scheme: light dark; --ground: #f5f6f7; --card: #fff; --ink: #1b1f24;
+  --soft: #57606a; --line: #dfe3e8; }
+@media (prefers-color-scheme: dark) { :root { --ground: #111418; --card: #1a1e24; --ink: #e8ebef;
+  --soft: #a0a9b4; --line: #303741; } }
+body { margin: 0 auto; padding: 28px 24px 40px; max-width: 1060px; background: var(--ground);
+  color: var(--ink); font: 14px/1.55 system-ui, "Segoe UI", Roboto, "Noto Sans", sans-serif; }
+h1 { font-size: 25px; margin: 0 0 14px; } h2 { font-size: 17px; margin: 0 0 8px; }
+figure { margin: 0 0 26px; padding: 14px; background: #fff; border: 1px solid var(--line);
+  border-radius: 10px; } figure svg { width: 100%; height: auto; display: block; }
+figcaption { color: #57606a; font-size: 13px; margin-top: 6px; }
+section { margin: 0 0 26px; } .wide { overflow-x: auto; }
+table { border-collapse: collapse; background: var(--card); }
+th, td { padding: 5px 9px; border: 1px solid var(--line); text-align: left;
+  font-variant-numeric: tabular-nums; vertical-align: top; }
+th { font-weight: 600; white-space: nowrap; } thead th, .figures td { text-align: right; }
+thead th { color: var(--soft); } thead th:first-child { text-align: left; }
+.figures td { white-space: nowrap; } .note { color: var(--soft); font-size: 13px; max-width: 80ch; }
+"""

@@ -1,0 +1,238 @@
+"""A card in words and tables: one list of sections that text, Markdown and HTML share."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import textwrap
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from .atlas import WIDTH, Card, Start
+from .shape import Shape
+
+
+@dataclass(frozen=True)
+class Section:
+    """A table under a title. Without `header` its rows are (label, value)."""
+
+    title: str
+    rows: tuple[tuple[str, ...], ...]
+    header: tuple[str, ...] = ()
+    note: str = ""
+
+
+#: Columns of the table of all activations.
+OVERVIEW = (
+    "name",
+    "|f'| at most",
+    "saturated",
+    "dead",
+    "Ef",
+    "Ef²",
+    "Ef'²",
+    "critical σw²",
+    "He",
+    "torch default",
+)
+OVERVIEW_NOTE = (
+    "Moments for x ~ N(0, 1). Critical σw²: χ1 = 1 with zero biases. He, torch default: layers of "
+    "a plain network after which the gradient has fallen a thousandfold (+: grown so)."
+)
+
+
+def number(value: float) -> str:
+    """Four digits; "∞"; what rounds to 0 is 0."""
+    if math.isinf(value):
+        return "∞" if value > 0 else "-∞"
+    return "0" if abs(value) < 1e-12 else f"{value:.4g}"
+
+
+def overview_row(card: Card) -> tuple[str, ...]:
+    """One activation in the table of all; what could not be computed is "–"."""
+    if card.shape is None:
+        return (card.name, *("–",) * (len(OVERVIEW) - 1))
+    at_1 = next(m for m in card.moments if m.q == 1)
+    starts = {start.name: start for start in card.starts}
+    free = [number(c.sw2) for c in card.critical if c.sb2 == 0]
+    return (
+        card.name,
+        number(card.shape.bound),
+        _region(card.shape.saturated_below, card.shape.saturated_above),
+        _region(card.shape.dead_below, card.shape.dead_above),
+        number(at_1.mean),
+        number(at_1.second),
+        number(at_1.slope),
+        ", ".join(free) or "none",
+        _layers(starts["He"], short=True),
+        _layers(starts["torch default"], short=True),
+    )
+
+
+def sections(card: Card) -> tuple[Section, ...]:
+    """All that the card knows; a card without a curve has one section that says so."""
+    about = [("formula", f"f(x) = {card.formula}"), ("source", card.source)]
+    if card.parameters:
+        said = ", ".join(
+            f"{k} = {v if isinstance(v, str) else number(v)}" for k, v in card.parameters
+        )
+        about.append(("parameters", said))
+    about.append(("module", f'evenflow.activations.get("{card.name}")'))
+    if card.notes:
+        about.append(("note", card.notes))
+    if card.shape is None:
+        return (Section("About", (*about, ("not computed", card.missing))),)
+    return (
+        Section("About", tuple(about)),
+        Section("Shape", tuple(_shape(card, card.shape))),
+        Section(
+            "Moments",
+            tuple(tuple(map(number, (m.q, m.mean, m.second, m.slope))) for m in card.moments),
+            ("q", "Ef", "Ef²", "Ef'²"),
+            "x ~ N(0, q). Ef'² is what one activation does to the mean squared layer error.",
+        ),
+        _critical(card),
+        Section(
+            "Deep networks by initialisation",
+            tuple(_start(start) for start in card.starts),
+            ("start", "σw²", "σb²", "q*", "c*", "χ1", "ξc", "ξ∇", "gradient 1000x"),
+            "Plain layers of equal width (Xavier and LeCun then coincide; torch's default biases "
+            f"are those of width {WIDTH}), without the fluctuations of finite width. q*, c*, χ1: "
+            "where depth leads. ξc, ξ∇: layers in which c - c*, and the mean squared layer error, "
+            "fall by e (negative: grow). Last column: followed from inputs with second moment 1.",
+        ),
+    )
+
+
+def text(card: Card) -> str:
+    """The card for a terminal or a log."""
+    parts = [card.title, "=" * len(card.title)]
+    for section in sections(card):
+        parts += ["", section.title, *_columns(section.rows, section.header)]
+        if section.note:
+            parts += ["", *_wrapped(section.note, 2)]
+    return "\n".join(parts)
+
+
+def table(cards: Iterable[Card]) -> str:
+    """All activations, a line each."""
+    lines = _columns(tuple(overview_row(card) for card in cards), OVERVIEW)
+    return "\n".join([*lines, "", *_wrapped(OVERVIEW_NOTE, 2)])
+
+
+def as_data(card: Card) -> dict[str, Any]:
+    """The card for JSON: every field, and the depth scales; infinities as "inf" and "-inf"."""
+    data = dataclasses.asdict(card)
+    data["parameters"] = dict(card.parameters)
+    for told, start in zip(data["starts"], card.starts, strict=True):
+        told["point"] |= {"xi_c": start.point.xi_c, "xi_grad": start.point.xi_grad}
+    plain: dict[str, Any] = _finite(data)
+    return plain
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float) and math.isinf(value):
+        return str(value)
+    if isinstance(value, dict):
+        return {key: _finite(inner) for key, inner in value.items()}
+    return [_finite(inner) for inner in value] if isinstance(value, (list, tuple)) else value
+
+
+def _shape(card: Card, shape: Shape) -> list[tuple[str, str]]:
+    if math.isinf(shape.bound_at):
+        where = f"approached as x → {number(shape.bound_at)}"
+    else:
+        how = "beside the kink" if shape.bound_at in card.kinks else "at"
+        where = f"reached {how} x = {number(shape.bound_at)}"
+    if card.zero_centred:
+        centred = "yes, at every q: f is odd" if shape.odd else "yes, at q = 1"
+    else:
+        at_1 = next(m for m in card.moments if m.q == 1)
+        share = at_1.mean**2 / at_1.second
+        centred = f"no: mean {number(at_1.mean)} at q = 1, {share:.0%} of Ef²"
+    return [
+        ("|f'|", f"at most {number(shape.bound)}, {where}"),
+        ("f", f"from {number(shape.low)} to {number(shape.high)}"),
+        ("saturated", _region(shape.saturated_below, shape.saturated_above)),
+        ("dead (f' = 0)", _region(shape.dead_below, shape.dead_above)),
+        ("zero-centred", centred),
+        ("monotone", "yes" if shape.monotone else "no"),
+    ]
+
+
+def _critical(card: Card) -> Section:
+    title = "Critical initialisation (χ1 = 1)"
+    if not card.critical:
+        return Section(title, (("none", "with zero biases, and none whose fixed point is q = 1"),))
+    rows = tuple(
+        (
+            number(c.sw2),
+            number(c.sb2),
+            "→ 0" if c.q == 0 else "any" if _scale_free(card) else number(c.q),
+            number(c.q_slope),
+            c.stability,
+        )
+        for c in card.critical
+    )
+    note = "σb² = 0, and the fixed point q* = 1 where there is one."
+    if any(c.stability == "repelling" for c in card.critical):
+        note += " Repelling: q* is left at the least disturbance, and χ1 = 1 with it."
+    return Section(title, rows, ("σw²", "σb²", "q*", "dq'/dq", "q* is"), note)
+
+
+def _scale_free(card: Card) -> bool:
+    """Whether q is a fixed point wherever it starts: f is x times a constant, by sign."""
+    first = card.moments[0]
+    return all(
+        abs(m.second / m.q - first.second / first.q) < 1e-9 * first.second / first.q
+        for m in card.moments
+    )
+
+
+def _start(start: Start) -> tuple[str, ...]:
+    p = start.point
+    return (
+        start.name,
+        *map(number, (p.sw2, p.sb2, p.q, p.c, p.chi1, p.xi_c, p.xi_grad)),
+        _layers(start),
+    )
+
+
+def _layers(start: Start, short: bool = False) -> str:
+    layers = start.three_decades
+    if math.isinf(layers):
+        return "> 1000" if short else "not in 1000 layers"
+    if short:
+        return f"{layers:.0f}" if layers > 0 else f"+{-layers:.0f}"
+    return f"{'smaller' if layers > 0 else 'larger'} after {abs(layers):.0f}"
+
+
+def _region(below: float | None, above: float | None) -> str:
+    parts = [f"x < {number(below)}"] if below is not None else []
+    if above is not None:
+        parts.append(f"x > {number(above)}")
+    if below is not None and above is not None and abs(below + above) < 1e-9 * above:
+        return f"|x| > {number(above)}"
+    return " or ".join(parts) or "nowhere"
+
+
+def _columns(rows: tuple[tuple[str, ...], ...], header: tuple[str, ...]) -> list[str]:
+    """Aligned lines; a table's figures to the right, prose wrapped at 100 characters."""
+    if not header:
+        widest = max(len(row[0]) for row in rows)
+        lines = []
+        for label, value in rows:
+            first, *rest = _wrapped(value, widest + 4)
+            lines += [f"  {label:<{widest}}  {first.strip()}", *rest]
+        return lines
+    widths = [max(len(line[i]) for line in (header, *rows)) for i in range(len(header))]
+    return [
+        "  " + "  ".join([line[0].ljust(widths[0]), *map(str.rjust, line[1:], widths[1:])])
+        for line in (header, *rows)
+    ]
+
+
+def _wrapped(words: str, indent: int) -> list[str]:
+    margin = " " * indent
+    return textwrap.wrap(words, 100, initial_indent=margin, subsequent_indent=margin)

@@ -1,0 +1,55 @@
+"""`evenflow activations`: the table of all, or one activation's card as text, JSON or a picture."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+
+def show_activations(name: str | None, output: Path | None, as_json: bool) -> int:
+    """0, or 2 for a wrong name, a file that cannot be written, or matplotlib missing."""
+    from ..activations import card, find, names
+    from ..activations.pictures import NoPictures
+    from ..activations.telling import as_data, table, text
+
+    try:
+        wanted = names() if name is None else (find(name).name,)
+        if output is not None:
+            _picture(wanted, output, alone=name is not None)
+    except (ValueError, NoPictures) as error:
+        print(f"evenflow activations: {error}", file=sys.stderr)
+        return 2
+    except OSError as error:
+        reason = error.strerror or error
+        print(f"evenflow activations: cannot write {str(output)!r}: {reason}.", file=sys.stderr)
+        return 2
+    if as_json:
+        told = {"schema": 1, "activations": [as_data(card(each)) for each in wanted]}
+        print(json.dumps(told, ensure_ascii=False, allow_nan=False))
+    elif output is None and name is not None:
+        print(text(card(wanted[0])))
+    elif output is None:
+        print(table(card(each) for each in wanted))
+        print("\nOne activation's card: evenflow activations gelu")
+    return 0
+
+
+def _picture(wanted: tuple[str, ...], output: Path, alone: bool) -> None:
+    """Write the HTML page or the PNG that `output` ends in."""
+    from ..activations import card
+    from ..activations import pictures as draw
+
+    kind = output.suffix.lower()
+    if kind not in (".html", ".png"):
+        raise ValueError(f"{str(output)!r}: a card can be written as .html or .png.")
+    if not alone and kind == ".png":
+        raise ValueError("a PNG shows one activation: name it, as in activations gelu -o gelu.png")
+    if not alone:
+        data = draw.overview_page(tuple(map(card, wanted))).encode()
+    elif kind == ".html":
+        data = draw.page(card(wanted[0])).encode()
+    else:
+        data = draw.png(card(wanted[0]))
+    output.write_bytes(data)
+    print(f"wrote {output}", file=sys.stderr)
