@@ -24,7 +24,7 @@ INITIALISATIONS: tuple[tuple[str, float, float], ...] = (
 )
 #: The second moments of x that moments are given for.
 QS = (0.1, 1.0, 10.0)
-_X = np.linspace(-5, 5, 201)
+_X = np.linspace(-8, 8, 161)
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class Card:
     notes: str
     parameters: tuple[tuple[str, Any], ...]
     missing: str = ""
-    #: Samples for x from -5 to 5.
+    #: Samples for x from -8 to 8.
     x: tuple[float, ...] = ()
     f: tuple[float, ...] = ()
     df: tuple[float, ...] = ()

@@ -36,12 +36,13 @@ def png(card: Card) -> bytes:
 
 def svg(card: Card) -> str:
     """The same as one `<svg>` element, text as outlines; the same card gives the same bytes."""
+    figure = _figure(card)
     import matplotlib
 
     out = io.StringIO()
     with matplotlib.rc_context({"svg.hashsalt": card.name}):
         nothing = {"Date": None, "Creator": None, "Format": None, "Type": None}
-        _figure(card).savefig(out, format="svg", metadata=nothing)
+        figure.savefig(out, format="svg", metadata=nothing)
     text = out.getvalue()
     text = text[text.index("<svg") :].replace(
         "<svg ", f'<svg role="img" aria-label="{html.escape(_caption(card))}" ', 1
@@ -207,7 +208,7 @@ figure { margin: 0 0 26px; padding: 14px; background: #fff; border: 1px solid va
 figcaption { color: #57606a; font-size: 13px; margin-top: 6px; }
 section { margin: 0 0 26px; } .wide { overflow-x: auto; }
 table { border-collapse: collapse; background: var(--card); }
-th, td { padding: 5px 9px; border: 1px solid var(--line); text-align: left;
+th, td { padding: 5px 8px; border: 1px solid var(--line); text-align: left;
   font-variant-numeric: tabular-nums; vertical-align: top; }
 th { font-weight: 600; white-space: nowrap; } thead th, .figures td { text-align: right; }
 thead th { color: var(--soft); } thead th:first-child { text-align: left; }

@@ -319,14 +319,16 @@ def curve(name: str, **parameters: Any) -> Curve:
 def _check_parameters(
     name: str, factory: Callable[..., Any], parameters: Mapping[str, Any]
 ) -> None:
-    accepted = inspect.signature(factory).parameters
+    accepted = {  # without the *args, **kwargs that modules without parameters inherit
+        key: p
+        for key, p in inspect.signature(factory).parameters.items()
+        if p.kind is p.POSITIONAL_OR_KEYWORD
+    }
     unknown = sorted(parameters.keys() - accepted.keys())
     if unknown:
         raise ValueError(_refusal(name, unknown, list(accepted)))
     missing = [
-        p.name
-        for p in accepted.values()
-        if p.default is p.empty and p.kind is p.POSITIONAL_OR_KEYWORD and p.name not in parameters
+        p.name for p in accepted.values() if p.default is p.empty and p.name not in parameters
     ]
     if missing:
         raise ValueError(

@@ -214,7 +214,7 @@ def _region(below: float | None, above: float | None) -> str:
         parts.append(f"x > {number(above)}")
     if below is not None and above is not None and abs(below + above) < 1e-9 * above:
         return f"|x| > {number(above)}"
-    return " or ".join(parts) or "nowhere"
+    return " or ".join(parts) or "none"
 
 
 def _columns(rows: tuple[tuple[str, ...], ...], header: tuple[str, ...]) -> list[str]:
