@@ -30,6 +30,8 @@ ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
     "silu": nn.SiLU,
     "softplus": nn.Softplus,
 }
+#: Whose gradient falls by decades at any of these initialisations.
+_SHRINKING = ("sigmoid", "softplus")
 INITS = ("default", "xavier", "he", "lecun", "orthogonal", "large")
 
 
@@ -69,18 +71,25 @@ class Block(nn.Module):
         return x + y if self.skip else y
 
 
-def specs(n: int = 320) -> list[Spec]:
-    """The first n networks of the list: drawn once and for all, no two alike."""
+def specs(n: int = 400) -> list[Spec]:
+    """The first n networks of the list: drawn once and for all, no two alike.
+
+    From the 200th on only depths of 20 and more: of the first 135 less than 30 % had failed.
+    From the 320th on plain nets of 50 and more near criticality: their gradient neither vanishes
+    nor explodes, and few of the rest are so and fail.
+    """
     draw = random.Random(20261121)
     seen: set[tuple[object, ...]] = set()
     out: list[Spec] = []
     while len(out) < n:
+        critical = len(out) >= 320
+        depths = DEPTHS if len(out) < 200 else DEPTHS[5:] if not critical else DEPTHS[7:]
         fields = (
-            draw.choice(DEPTHS),
-            draw.choice(tuple(ACTIVATIONS)),
-            draw.choice(INITS),
-            draw.choices(("none", "batch", "layer"), (6, 2, 2))[0],
-            draw.random() < 0.25,
+            draw.choice(depths),
+            draw.choice([a for a in ACTIVATIONS if not critical or a not in _SHRINKING]),
+            draw.choice(("lecun", "he", "orthogonal") if critical else INITS),
+            draw.choices(("none", "batch", "layer"), (5, 0, 5) if critical else (6, 2, 2))[0],
+            draw.random() < (0.0 if critical else 0.25),
         )
         if fields not in seen:
             seen.add(fields)

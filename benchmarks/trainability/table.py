@@ -1,6 +1,6 @@
 """Train each network of the list and write down which learn: `table.csv`, the truth.
 
-    python benchmarks/trainability/table.py [--networks 320] [--seconds 150]
+    python benchmarks/trainability/table.py [--networks 400] [--seconds 150]
 
 Adam at three learning rates, 25 epochs at most, batch 64; the accuracy is that of the best rate
 on 500 digits held out, at the end (or at the first epoch that reached 88 %: it learns). Rows that
@@ -61,7 +61,7 @@ def train(spec: Spec, rate: float, data: tuple[Tensor, Tensor, Tensor, Tensor]) 
 def main() -> None:
     """Add the rows that are missing."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--networks", type=int, default=320)
+    parser.add_argument("--networks", type=int, default=400)
     parser.add_argument("--seconds", type=float, default=math.inf)
     asked = parser.parse_args()
     torch.set_num_threads(1)
