@@ -306,3 +306,49 @@ def test_no_torch() -> None:
     code = "import evenflow.activations.meanfield, sys; assert 'torch' not in sys.modules"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+def test_the_published_half_stable_points() -> None:
+    """Roberts, Yaida & Hanin 2022, section 5.3.3: K*, C_W, C_b of Swish and GELU."""
+    from evenflow.activations import curve
+
+    published = {
+        "swish": (14.32017362, 1.98800468, 0.55514317),
+        "gelu": ((3 + math.sqrt(17)) / 2, 1.98305826, 0.17292239),
+    }
+    for name, (q, sw2, sb2) in published.items():
+        this = curve(name)
+        found = mf.critical_steady(this.f, this.df)
+        assert found is not None
+        assert (found.q, found.sw2, found.sb2) == pytest.approx((q, sw2, sb2), rel=1e-6)
+        assert (found.q_slope, found.stability) == (pytest.approx(1.0), "neutral")
+        nearer = mf.critical_at(this.f, this.df, 1.0)
+        farther = mf.critical_at(this.f, this.df, 2 * q)
+        assert nearer is not None and nearer.stability == "repelling"
+        assert farther is not None and farther.stability == "attracting"
+    assert mf.critical_steady(np.tanh, dtanh) is None
+
+
+@pytest.mark.parametrize(
+    ("f", "df", "kinks", "sw2", "sb2"),
+    [
+        (np.tanh, dtanh, (), 1 / 3, 1 / 768),
+        (np.tanh, dtanh, (), 4.0, 0.05),
+        (sigmoid, dsigmoid, (), 1.0, 0.0),
+        (relu, drelu, (0.0,), 1.0, 0.0),
+        (erf, derf, (), 3.0, 0.01),
+    ],
+)
+def test_layers_to_three_decades_is_read_off_the_profile(f, df, kinks, sw2, sb2) -> None:  # type: ignore[no-untyped-def]
+    profile = mf.propagate(f, df, 200, sw2, sb2, kinks)
+    told = mf.layers_to(f, df, sw2, sb2, kinks)
+    gained = np.cumsum(0.5 * np.log10(profile.chi))
+    first = int(np.flatnonzero(np.abs(gained) >= 3)[0])
+    assert told == -math.copysign(first + 1, gained[first])
+
+
+def test_layers_to_says_never() -> None:
+    assert mf.layers_to(relu, drelu, 2.0, 0.0, (0,)) == math.inf
+    assert mf.layers_to(np.tanh, dtanh, 1.0, 0.0) == math.inf  # a power law: 1.4 decades in 1000
+    assert mf.layers_to(np.tanh, dtanh, 1.0, 0.0, decades=0.5) < 50
+    assert mf.layers_to(np.tanh, np.zeros_like, 1.0, 0.0) == 1.0
