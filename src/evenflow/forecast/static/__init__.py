@@ -1,5 +1,8 @@
 """Static forecast: a network too large to build, foreseen from its initialisation alone.
 
-`operators` and `theory` are mean-field theory in closed form, operator by operator. `unseen` draws
-what random weights do to a few samples without ever storing the weights.
+`matrix`, `unseen` and `build` draw what random weights do to a few samples without ever storing the
+weights; `forecasting` reads one pass through such a model. `operators` and `theory` are mean-field
+theory in closed form, operator by operator, where it applies.
 """
+
+from .forecasting import forecast_static as forecast_static

@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 from torch.utils._pytree import tree_map
 
 from . import law
@@ -123,8 +124,6 @@ class Unseen(Tensor):
     source: Source
     transposed: bool
 
-    __torch_function__ = torch._C._disabled_torch_function_impl  # type: ignore[assignment]
-
     @staticmethod
     def __new__(
         cls: type[Unseen],
@@ -140,6 +139,20 @@ class Unseen(Tensor):
 
     def __repr__(self, *, tensor_contents: Any = None) -> str:  # type: ignore[override]
         return f"Unseen(shape={tuple(self.shape)}, dtype={self.dtype})"
+
+    @classmethod
+    def __torch_function__(
+        cls,
+        func: Any,
+        types: Any,
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:
+        with torch._C.DisableTorchFunctionSubclass():
+            out = func(*args, **(kwargs or {}))
+        if func is F.embedding and torch.is_grad_enabled() and out.grad_fn is None:
+            out = _Rows.apply(out, torch.zeros((), requires_grad=True))
+        return out
 
     @classmethod
     def __torch_dispatch__(  # type: ignore[override]
@@ -167,6 +180,19 @@ class Unseen(Tensor):
         """Another view of the same source."""
         shape = tuple(self.shape) if shape is None else shape
         return Unseen(self.source, shape, self.dtype, self.transposed != flip)
+
+
+class _Rows(torch.autograd.Function):
+    """What was looked up in an unseen table, with a place in autograd's graph: the gradient gets
+    here, and no gradient as large as the table is made."""
+
+    @staticmethod
+    def forward(ctx: Any, rows: Tensor, anchor: Tensor) -> Tensor:
+        return rows.view_as(rows)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Any) -> Any:
+        return None, None
 
 
 def _flat(args: Any) -> list[Any]:
