@@ -16,6 +16,10 @@ import torch
 from torch import Tensor
 from torch.autograd.graph import GradientEdge
 
+REENTRANT = (
+    "reentrant checkpointing hides its inside from any backward but loss.backward(); use "
+    "torch.utils.checkpoint.checkpoint(..., use_reentrant=False)."
+)
 Output = Tensor | GradientEdge
 
 
@@ -47,12 +51,6 @@ def _told(message: str) -> str:
         return (
             "this loss's graph is gone: its backward() has run already. Call explain() after the "
             "forward and before loss.backward(), or use loss.backward(retain_graph=True)."
-        )
-    if "Checkpointing is not compatible" in message or "inputs" in message:
-        return (
-            "reentrant checkpointing hides its inside from any backward but loss.backward(); use "
-            "torch.utils.checkpoint.checkpoint(..., use_reentrant=False). Torch said: "
-            f"{message.splitlines()[0]}"
         )
     if "donated" in message:
         return (

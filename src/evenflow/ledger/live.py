@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from .chain import write_out
-from .graph import Meeting, aside, backward, hooked, kept_grads, norm, slope
+from .graph import REENTRANT, Meeting, aside, backward, hooked, kept_grads, norm, slope
 from .naming import Named, children, name_nodes, reachable, shape_of, variable
 from .nearby import hint
 from .paths import Edge, Vertex, between, crossings, links
@@ -47,6 +47,8 @@ def explain(
     with aside():
         known = {id(p): n for n, p in model.named_parameters()} if model is not None else {}
         nodes = reachable(root)
+        if any(n.name() == "CheckpointFunctionBackward" for n in nodes):
+            raise ValueError(REENTRANT)
         named = name_nodes(nodes, known)
         target = _target(site, nodes, named, model)
         vertices, edges = _read(loss, root, target, nodes, named)
@@ -61,7 +63,7 @@ def explain(
         sent=vertices[target].received,
         links=links(vertices, edges, root, target),
         time=crossings(vertices, edges),
-        notes=_notes(vertices, edges),
+        notes=_notes(vertices),
         unroll=unroll,
     )
 
@@ -259,12 +261,15 @@ def _scale(n: Named, edge: int) -> float | None:
     return None
 
 
-def _notes(vertices: Mapping[Any, Vertex], edges: Sequence[Edge[Any]]) -> tuple[str, ...]:
+def _notes(vertices: Mapping[Any, Vertex]) -> tuple[str, ...]:
     notes = []
-    opaque = sorted({v.name for v in vertices.values() if v.kind in ("recurrent", "custom")})
-    if opaque:
+    fused = sorted({v.name for v in vertices.values() if v.kind == "recurrent"})
+    if fused:
         notes.append(
-            f"{', '.join(opaque[:3])}: one factor each, opaque inside; a watched run measures the "
-            "flow through its time steps (evenflow explain RUN)"
+            f"{', '.join(fused[:3])}: one factor, opaque inside; a watched run measures the flow "
+            "through its time steps (evenflow explain RUN)"
         )
+    custom = sorted({v.name for v in vertices.values() if v.kind == "custom"})
+    if custom:
+        notes.append(f"{', '.join(custom[:3])}: the script's own function, opaque inside")
     return tuple(notes)

@@ -145,7 +145,10 @@ def _place(
 ) -> None:
     if here.weights:
         main = max(here.params, key=lambda p: p.dim())
-        here.place = module_path(known.get(id(main), ""))
+        path = known.get(id(main), "")
+        if here.kind == "recurrent" and "." in path:  # one op for all its weights
+            path = path.rsplit(".", 1)[0]
+        here.place = module_path(path)
         if not here.place:  # a parameter nobody named: count the ops that read such ones
             count = len(anonymous)
             here.place = anonymous.setdefault(id(main), f"{here.op}#{count}" if count else here.op)

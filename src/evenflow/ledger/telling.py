@@ -81,7 +81,7 @@ def _sentence(c: Contribution, total: float, of_all: bool, first: bool) -> str:
     if of_all and c.decades * total > 0:
         word = "lost" if total < 0 else "gained"
         which = f" of the {abs(total):.1f} {word} decades" if first else ""
-        said = f"{size}{which} are {who}{each}"
+        said = f"{size}{which} {'are' if c.links > 1 else 'is'} {who}{each}"
     else:
         said = f"{size} decades are {'lost' if c.decades < 0 else 'gained'} at {who}{each}"
     if not c.parts:

@@ -85,11 +85,12 @@ class WeightChain:
         lines = [f"∂C/∂{weight}, {whose}: {len(self.factors)} factors"]
         lines += [f"  {self._product()} = {self.value:.10g}"]
         lines += [f"  autograd: {self.autograd:.10g}", ""]
-        wide = max(len(f.name) for f in self.factors)
-        lines.append(f"  {'factor':<8}{'at':<{wide + 2}}{'numbers':<42}‖δ‖ so far")
-        for f in self.factors:
-            numbers = _numbers(f.values)
-            lines.append(f"  {f.symbol:<8}{f.name:<{wide + 2}}{numbers:<42}{f.error:.4g}")
+        numbers = [_numbers(f.values) for f in self.factors]
+        at = max(len(f.name) for f in self.factors) + 2
+        wide = max(map(len, (*numbers, "numbers"))) + 2
+        lines.append(f"  {'factor':<8}{'at':<{at}}{'numbers':<{wide}}‖δ‖ so far")
+        for f, shown in zip(self.factors, numbers, strict=True):
+            lines.append(f"  {f.symbol:<8}{f.name:<{at}}{shown:<{wide}}{f.error:.4g}")
         return "\n".join(lines)
 
     def _product(self) -> str:
