@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections import deque
 from statistics import median
 
@@ -48,6 +49,16 @@ class Cadence:
         if step in BIRTH or self._alert > 0:
             return True
         return step >= self._next
+
+    def due(self, step: int) -> int:
+        """The first step from this one on that is to be sampled, as far as can be said now."""
+        if self.every == 0:
+            return sys.maxsize
+        if self.every != "auto":
+            return -(-step // int(self.every)) * int(self.every)
+        if self._alert > 0:
+            return step
+        return min([s for s in BIRTH if s >= step], default=max(step, self._next))
 
     def gap(self) -> int:
         """Steps between two samples that keep the budget."""

@@ -36,6 +36,7 @@ from . import hooks
 from .cadence import Cadence
 from .guard import Guard
 from .losses import Losses
+from .quiet import STRETCH, Quiet
 from .turns import Turns
 
 #: So many backward passes without any optimizer's update, and a script is taken to update by hand.
@@ -59,7 +60,7 @@ class Conductor:
     ) -> None:
         self.writer, self.cadence, self.fail, self.guard = writer, cadence, fail, guard
         self.recorder = Recorder(fail, model)
-        self.step = 0
+        self.quiet = Quiet()
         self.samples = 0
         self._by_hand: bool | None = None
         self._optimizers: list[weakref.ref[torch.optim.Optimizer]] = []
@@ -70,7 +71,7 @@ class Conductor:
         self._backwards = 0
         self._busy = False
         self._over = False
-        self._ended = perf_counter()
+        self._ended, self._ended_step = perf_counter(), 0
         self._pending: list[tuple[Pending, float, float]] = []
         self._layouts: dict[tuple[Channel, ...], tuple[Channel, ...]] = {}
         self._norms: deque[float] = deque(maxlen=32)
@@ -82,6 +83,11 @@ class Conductor:
         if guard is not None:
             guard.open(self.recorder.catalogue)
         self._arm()
+
+    @property
+    def step(self) -> int:
+        """Completed updates."""
+        return self.quiet.step
 
     # -- hooks.Listener -----------------------------------------------------------------------
     def before_backward(
@@ -270,7 +276,7 @@ class Conductor:
         self._sampled(slab, step, perf_counter())
 
     def _next(self) -> None:
-        self.step += 1
+        self.quiet.step += 1
         self._backwards = 0
         if self.writer.error is not None:
             raise RuntimeError(f"the run file cannot be written: {self.writer.error}")
@@ -280,8 +286,16 @@ class Conductor:
             self.recorder.disarm()
         if self._pending and not self.recorder.recording:
             self._collect()
-        self._ended = perf_counter()
+        self._ended, self._ended_step = perf_counter(), self.step
         self._own = 0.0
+        if self._by_hand is False and len(self._optimizers) == 1 and not self._compiled_step:
+            self._hush()
+
+    def _hush(self) -> None:
+        """Until the next step is due, or losses are to be looked at, steps are only counted."""
+        if self.guard is None and self.recorder.clean and not self._pending:
+            due = self.cadence.due(self.step)
+            self.quiet.begin(self._optimizers[0], min(STRETCH, due - self.step))
 
     def _arm(self, follows: bool = False) -> None:
         if self.cadence.every == 0:
@@ -290,8 +304,10 @@ class Conductor:
         self.recorder.arm(self.cadence.dear(self.step, self.samples), self.step, follows)
 
     def _unsampled(self) -> None:
-        self.cadence.ran_bare(perf_counter() - self._ended)
-        self.losses.unsampled(self.step)
+        since = self.step + 1 - self._ended_step
+        self.cadence.ran_bare((perf_counter() - self._ended) / since)
+        kept, self.quiet.losses = self.quiet.losses, []
+        self.losses.unsampled(self.step, kept)
 
     def _sampled(self, slab: Slab, step: int, start: float) -> None:
         """A sampled step is complete: send it off."""
@@ -390,7 +406,7 @@ class Conductor:
 
     def abandon(self) -> None:
         """Take everything off, read nothing more (also after an error of ours)."""
-        self._over = True
+        self._over, self.quiet.on = True, False
         self.recorder.disarm()
         if self.guard is not None:
             self.guard.close()
@@ -399,6 +415,6 @@ class Conductor:
         """Take everything off and send what is left."""
         self.abandon()
         self._close_hand()
-        self.losses.close(self.step)
+        self.losses.close(self.step, self.quiet.losses)
         self._collect()
         self.writer.meta(steps=self.step, samples=self.samples)

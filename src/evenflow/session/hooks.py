@@ -20,10 +20,16 @@ from torch.optim.optimizer import (
 )
 
 from ..tape import skip_frame, untraced
+from .quiet import Quiet
 
 
 class Listener(Protocol):
-    """What a session hears. No method raises but where the user asked for it (`Guard`)."""
+    """What a session hears. No method raises but where the user asked for it (`Guard`).
+
+    In a quiet stretch only `quiet` is asked.
+    """
+
+    quiet: Quiet
 
     def before_backward(
         self, outputs: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
@@ -115,7 +121,9 @@ def _engine() -> None:
     def engine(outputs: Any, *args: Any, **kwargs: Any) -> Any:
         # Traced as part of a compiled step there is nothing to read: dynamo folds this away. The
         # engine itself runs outside `untraced`: a user's own backward is compiled as ever.
-        if torch.compiler.is_compiling() or _listener is None:
+        if _listener is None or torch.compiler.is_compiling():
+            return run(outputs, *args, **kwargs)
+        if _listener.quiet.backward(outputs, kwargs):
             return run(outputs, *args, **kwargs)
         with untraced():
             after = _listener.before_backward(outputs, args, kwargs)
@@ -132,12 +140,12 @@ def _engine() -> None:
 
 def _optimizers() -> None:
     def before(optimizer: Any, args: Any, kwargs: Any) -> None:
-        if _listener is not None:
+        if _listener is not None and not _listener.quiet.on:
             with untraced():
                 _listener.before_update(optimizer)
 
     def after(optimizer: Any, args: Any, kwargs: Any) -> None:
-        if _listener is not None:
+        if _listener is not None and not _listener.quiet.update(optimizer):
             with untraced():
                 _listener.after_update(optimizer)
 
@@ -202,7 +210,8 @@ def watch_compiled() -> None:
         if callback is not None and callback is not False and _listener is not None:
             global _compiled_seen
             _compiled_seen = True
-            _stance(frames, _listener.compiled_call())
+            if _ours is not None or not _listener.quiet.on:
+                _stance(frames, _listener.compiled_call())
         return choose(callback)
 
     _replace(frames, "_callback_from_stance", chosen)

@@ -63,10 +63,13 @@ class Losses:
         self.latest = value
         if self._name_ops:
             self.ops = _ops(root)
+        self._note(step, value)
+        return value, factor
+
+    def _note(self, step: int, value: Tensor) -> None:
         self._curve.add(Channel("step", step, "loss"), value)
         if value.device.type == "cpu":
             self._look(value.item())
-        return value, factor
 
     def _look(self, loss: float) -> None:
         if not math.isfinite(loss):
@@ -88,13 +91,16 @@ class Losses:
         while self._sent and (len(self._sent) > 1 or self._sent[0].ready):
             self._write(self._sent.pop(0))
 
-    def unsampled(self, step: int) -> None:
-        """An unsampled step is over."""
+    def unsampled(self, step: int, kept: list[tuple[int, Tensor]]) -> None:
+        """An unsampled step is over; `kept` are losses of quiet steps before it."""
+        for at, value in kept:
+            self._note(at, value.reshape(()))
         if len(self._curve) >= _TOGETHER:
             self.flush(step)
 
-    def close(self, step: int) -> None:
+    def close(self, step: int, kept: list[tuple[int, Tensor]]) -> None:
         """Write all."""
+        self.unsampled(step, kept)
         self.flush(step)
         while self._sent:
             self._write(self._sent.pop(0))

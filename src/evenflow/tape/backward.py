@@ -181,9 +181,7 @@ class Backward:
         before = None if before is None else numbers.plain(before)
         if after is None or before is None or before.shape != after.shape:
             return
-        dead, observed = rec.units.observe(site, after, before, axis)
-        rec.add("site", site, "dead", dead)
-        rec.add("site", site, "observed", observed)
+        rec.units.observe(site, after, before, axis, (8 if rec.dear else 2) * numbers.LIMIT)
         if rec.dear:
             d_in, d_out = numbers.sample(before).float(), numbers.sample(after).float()
             there = d_out != 0

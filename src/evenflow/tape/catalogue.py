@@ -111,6 +111,12 @@ class Catalogue:
             )
             self.dirty_params.add(index)
         old = self.params[index]
+        if (
+            not name
+            and optimizer in (None, old.optimizer)
+            and old.trainable == tensor.requires_grad
+        ):
+            return index
         if name and _UNNAMED.fullmatch(old.name):  # its optimizer came before its module
             old = dataclasses.replace(old, name=self._unique(name))
         new = dataclasses.replace(
@@ -128,6 +134,10 @@ class Catalogue:
         return [(i, t) for ref, i in self._param_ids.values() if (t := ref()) is not None]
 
     # -- sites --------------------------------------------------------------------------------
+    def known(self, place: Place, op: str, index: int, call: int) -> int | None:
+        """Id of a site met before."""
+        return self._site_ids.get((place.root, place.path, op, index, call))
+
     def site(
         self,
         place: Place,
@@ -138,15 +148,14 @@ class Catalogue:
         **attributes: Any,
     ) -> int | None:
         """Id of the site with this key, made if new; None past `MAX_SITES`."""
-        key = (place.root, place.path, op, index, call)
-        found = self._site_ids.get(key)
+        found = self.known(place, op, index, call)
         if found is not None:
             return found
         if len(self.sites) >= MAX_SITES:
             self.overflowed = True
             return None
         found = len(self.sites)
-        self._site_ids[key] = found
+        self._site_ids[place.root, place.path, op, index, call] = found
         site = Site(found, place.root, place.path, op, kind, index, call, **attributes)
         self.sites.append(site)
         self.dirty_sites.add(found)

@@ -147,27 +147,30 @@ class Forward:
         thread: Thread = rec.thread
         frame: Frame = thread.stack[-1] if thread.stack else thread.outside
         op, kind = call.op
+        index = frame.index(op)
+        known = rec.catalogue.known(frame.place, op, index, frame.call)
+        if known is not None:
+            for i in call.inputs:
+                rec.catalogue.link(known, i)
+            return known
         if kind == "join" and len(call.inputs) < 2:
             kind = "other"
         if kind == "matmul" and any(t.is_leaf and t.requires_grad for t in call.tensors):
             kind = "affine"
         site = rec.catalogue.site(
-            frame.place, op, kind, frame.index(op), frame.call,
+            frame.place, op, kind, index, frame.call,
             shape=tuple(out.shape), dtype=str(out.dtype).removeprefix("torch."),
             inputs=tuple(call.inputs),
             params=tuple(rec.catalogue.params[p].name for p in call.params),
         )  # fmt: skip
         if site is None:
             return None
-        for i in call.inputs:
-            rec.catalogue.link(site, i)
-        if site not in self._axis:
-            if op.startswith(_CONVS) and out.dim() > 2:
-                self._axis[site] = 1
-            elif kind in ("activation", "dropout", "other", "join") and call.inputs:
-                self._axis[site] = self.axis(call.inputs[0])
-            else:
-                self._axis[site] = 1 if out.dim() > 3 and kind == "input" else -1
+        if op.startswith(_CONVS) and out.dim() > 2:
+            self._axis[site] = 1
+        elif kind in ("activation", "dropout", "other", "join") and call.inputs:
+            self._axis[site] = self.axis(call.inputs[0])
+        else:
+            self._axis[site] = 1 if out.dim() > 3 and kind == "input" else -1
         return site
 
     # -- readings -----------------------------------------------------------------------------
@@ -177,20 +180,22 @@ class Forward:
         if kind == "loss":
             self._read_loss(call, site, x)
             return
-        self.measure(site, x, light=kind in _LIGHT)
-        op = call.op.name
         light = kind in _LIGHT
+        self.measure(site, x, rec.dear and not light)
+        op = call.op.name
         if op == "multi_head_attention_forward" and x.dim() == 3:
             x = x.transpose(0, 1)  # the function works time first; samples are to lie on axis 0
-        few = None if light and not rec.dear else numbers.sample(x)
-        if kind in ("activation", "pool", "embedding"):
-            rec.add("site", site, "zeros", numbers.zeros(few))  # type: ignore[arg-type]
-        bounds = SATURATED.get(op)
-        if bounds is not None and few is not None:
+        counted, bounds = kind in ("activation", "pool", "embedding"), SATURATED.get(op)
+        if not (rec.dear or counted or bounds):
+            return
+        few = numbers.sample(x, limit=numbers.LIMIT if rec.dear else numbers.LIMIT // 4)
+        if counted:
+            rec.add("site", site, "zeros", numbers.zeros(few))
+        if bounds is not None:
             low, high = bounds
             past = (few <= low) | (few >= high) if op in CLOSED else (few < low) | (few > high)
             rec.add("site", site, "saturated", numbers.share(past))
-        if not rec.dear or few is None:
+        if not rec.dear:
             return
         if kind in _SPREAD or kind == "pool":
             apart = numbers.spread(few)
@@ -209,14 +214,15 @@ class Forward:
             self.recorder.add("site", site, "entropy", mean)
             self.recorder.add("site", site, "entropy_min", least)
 
-    def measure(self, site: int, x: Tensor, light: bool = False) -> None:
-        """The core readings of a tensor: rms, mean, absmax, non-finite count."""
+    def measure(self, site: int, x: Tensor, mean: bool = True) -> None:
+        """rms, non-finite count; with the dear readings (float16: always) absmax; the mean."""
         rec = self.recorder
         size = numbers.norm(x)
         rec.add("site", site, "rms", size / max(1, x.numel()) ** 0.5)
         rec.add("site", site, "nonfinite", numbers.nonfinite(x, size))
-        rec.add("site", site, "absmax", numbers.absmax(x))
-        if not light:
+        if rec.dear or mean or x.dtype == torch.float16:  # whose range ends at 65504
+            rec.add("site", site, "absmax", numbers.absmax(x))
+        if mean:
             rec.add(
                 "site", site, "mean", x.mean(dtype=torch.float32 if x.element_size() < 4 else None)
             )

@@ -30,46 +30,63 @@ def local(t: Tensor) -> Tensor:
 
 
 class Update:
-    """One update from just before to just after. Holds one copy of the parameters meanwhile."""
+    """One update from just before to just after.
+
+    Holds meanwhile a copy of the parameters (with the dear readings), or of `numbers.chunks` of
+    them (without): the copy of a large network costs more than all the rest of a sampled step.
+    """
 
     def __init__(self, recorder: Recorder, params: Iterable[Tensor]) -> None:
         self._recorder, self._slab, self._dear = recorder, recorder.slab, recorder.dear
         with torch.no_grad():
             self._before = [
-                (p, local(p.detach()).clone()) for p in params if p.requires_grad and p.numel()
+                (p, self._part(p).clone()) for p in params if p.requires_grad and p.numel()
             ]
+
+    def _part(self, p: Tensor) -> Tensor:
+        x = local(p.detach())
+        return x if self._dear or x.layout != torch.strided else numbers.chunks(x)
 
     def gradients(self, grads: dict[int, Tensor] | None = None) -> None:
         """Read the gradients' norms: `grads` by id of parameter, else each `p.grad`."""
-        squares: list[Scalar] = []
+        found: list[tuple[Tensor, Tensor]] = []
         for p, _ in self._before:
             g = p.grad if grads is None else grads.get(id(p))
             if g is None:
                 continue
             g = local(g.detach())
-            if g.is_sparse:
-                g = g.coalesce().values()
-            size = numbers.norm(g)
-            squares.append(size)
+            found.append((p, g.coalesce().values() if g.is_sparse else g))
+        sizes = numbers.norms([g for _, g in found])
+        for (p, g), size in zip(found, sizes, strict=True):
             self._note(p, "grad", size)
             if self._dear and numbers.plain(g) is not None:
                 self._note(p, "grad_zeros", numbers.zeros(numbers.sample(g)))
                 self._note(p, "grad_absmax", numbers.absmax(g))
-        if squares:
-            self._slab.add(Channel("step", 0, "grad_norm"), _hypot(squares))
+        if sizes:
+            self._slab.add(Channel("step", 0, "grad_norm"), _hypot(sizes))
 
     def applied(self) -> None:
         """Read the weights' norms and how far the update moved them; let the copy go."""
-        for p, before in self._before:
-            self._note(p, "weight", numbers.norm(before))
-            now = local(p.detach())
-            if now.shape == before.shape:
-                self._note(p, "update", numbers.norm(before.sub_(now)))
-        self._before = []
+        held, self._before = self._before, []
+        now = [(p, before, self._part(p)) for p, before in held]
+        moved = [(p, before, after) for p, before, after in now if after.shape == before.shape]
+        for (p, before), size in zip(held, numbers.norms([b for _, b in held]), strict=True):
+            self._note(p, "weight", size * _whole(p, before))
+        for _, before, after in moved:
+            before.sub_(after)
+        for (p, step, _), size in zip(moved, numbers.norms([b for _, b, _ in moved]), strict=True):
+            self._note(p, "update", size * _whole(p, step))
 
     def _note(self, p: Tensor, metric: str, value: Scalar) -> None:
         index = self._recorder.catalogue.add_param(p)
         self._slab.add(Channel("param", index, metric), value)
+
+
+def _whole(p: Tensor, part: Tensor) -> float:
+    """From the norm of a part (see `numbers.chunks`) to that of the whole."""
+    n = part.numel()
+    whole = local(p).numel() if n else 0
+    return math.sqrt(whole / n) if n < whole else 1.0
 
 
 def _hypot(norms: list[Scalar]) -> Scalar:

@@ -154,6 +154,9 @@ class Recorder:
 
     def release(self) -> Slab:
         """The step's forward and backward are over; its slab, to which the update may add."""
+        for site, dead, observed in self.units.take():
+            self.add("site", site, "dead", dead)
+            self.add("site", site, "observed", observed)
         slab, self.slab = self.slab, Slab()
         self.disarm()
         return slab
@@ -330,6 +333,11 @@ class Recorder:
         self.settle()
         if self.recording and self._unwatch is None:
             self._unwatch = watch_calls(self)
+
+    @property
+    def clean(self) -> bool:
+        """Is nothing of ours on the model or on the stack of modes?"""
+        return not self.recording and self._unwatch is None and self._thread.mode is None
 
     def settle(self) -> None:
         """Take off what had to stay during a backward."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import deque
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -26,41 +28,83 @@ class Units:
 
     def __init__(self) -> None:
         self._bits: dict[int, tuple[Tensor, Tensor]] = {}
+        self._waiting: dict[int, tuple[Tensor, Tensor]] = {}  # site -> (seen, alive) of its units
+        self._told: dict[int, tuple[Scalar, Scalar]] = {}
         self._offset = 0
         self._steps: deque[int] = deque(maxlen=WINDOW)
         self._window = 1
 
     def begin(self, step: int) -> None:
         """A sampled step begins."""
+        self._waiting.clear()
+        self._told.clear()
         if not self._steps or self._steps[-1] != step:
             self._steps.append(step)
         self._window = sum(16 * s + 32 >= step for s in self._steps)
 
     def observe(
-        self, site: int, delta_out: Tensor, delta_in: Tensor, axis: int
-    ) -> tuple[Scalar, Scalar]:
-        """(share of units dead among those observed, batches observed).
+        self, site: int, delta_out: Tensor, delta_in: Tensor, axis: int, limit: int
+    ) -> None:
+        """Note one batch of a site.
 
         delta_out and delta_in are dL/da and dL/dz of an activation a = f(z), of one shape, with
-        units along `axis`.
+        units along `axis`; of tensors larger than `limit` only some samples are looked at.
         """
+        if site in self._waiting:  # another micro-batch of this step
+            self._advance()
         self._offset += 1
-        seen = _reached(numbers.sample_rows(delta_out, self._offset), axis)
-        alive = _reached(numbers.sample_rows(delta_in, self._offset), axis)
+        self._waiting[site] = (
+            _reached(delta_out, axis, self._offset, limit),
+            _reached(delta_in, axis, self._offset, limit),
+        )
+
+    def take(self) -> list[tuple[int, Scalar, Scalar]]:
+        """(site, share of units dead among those observed, batches observed) of this step."""
+        self._advance()
+        told, self._told = self._told, {}
+        return [(site, dead, observed) for site, (dead, observed) in told.items()]
+
+    def _advance(self) -> None:
+        """Move the windows of all sites that wait: one call for all, since each call costs."""
+        waiting, self._waiting = self._waiting, {}
+        by_device: dict[torch.device, list[int]] = {}
+        for site, (_, alive) in waiting.items():
+            by_device.setdefault(alive.device, []).append(site)
+        for device, sites in by_device.items():
+            olds = [self._known(site, waiting[site][1]) for site in sites]
+            sizes = [len(old[0]) for old in olds]
+            seen = torch.cat([waiting[site][0] for site in sites])
+            alive = torch.cat([waiting[site][1] for site in sites])
+            bits, count = (torch.cat([old[k] for old in olds]) for k in (0, 1))
+            bits = torch.where(seen, (bits << 1) | alive, bits)
+            count = (count + seen).clamp_(max=WINDOW)
+            for site, b, c in zip(sites, bits.split(sizes), count.split(sizes), strict=True):
+                self._bits[site] = (b, c)
+            if device.type == "cpu":  # numpy calls cost a tenth of torch's
+                ends = np.cumsum([0, *sizes])
+                b_U, c_U = bits.numpy() & _mask(self._window), count.numpy()
+                for site, low, high in zip(sites, ends[:-1], ends[1:], strict=True):
+                    dead, most = _dead(b_U[low:high], c_U[low:high], self._window, np)
+                    self._told[site] = float(dead), float(most)
+            else:
+                bits = bits & _mask(self._window)
+                for site, b, c in zip(sites, bits.split(sizes), count.split(sizes), strict=True):
+                    self._told[site] = _dead(b, c, self._window, torch)
+
+    def _known(self, site: int, alive: Tensor) -> tuple[Tensor, Tensor]:
         old = self._bits.get(site)
         if old is None or old[0].shape != alive.shape or old[0].device != alive.device:
-            old = (
-                torch.zeros_like(alive, dtype=torch.int64),
-                torch.zeros_like(alive, dtype=torch.int64),
-            )
-        bits = torch.where(seen, (old[0] << 1) | alive, old[0])
-        count = (old[1] + seen).clamp_(max=WINDOW)
-        self._bits[site] = (bits, count)
-        count, mask = count.clamp(max=self._window), _mask(self._window)
-        most = count.max()
-        told = count * 2 >= most.clamp(min=1)
-        dead = ((bits & mask) == 0) & told
-        return dead.sum() / told.sum().clamp(min=1), most
+            none = torch.zeros_like(alive, dtype=torch.int64)
+            return none, none
+        return old
+
+
+def _dead(bits: Any, count: Any, window: int, lib: Any) -> tuple[Any, Any]:
+    """(share of dead units among those observed often enough, batches observed)."""
+    count = lib.clip(count, 0, window)
+    most = count.max()
+    told = count * 2 >= lib.clip(most, 1, None)
+    return ((bits == 0) & told).sum() / lib.clip(told.sum(), 1, None), most
 
 
 def _mask(n: int) -> int:
@@ -68,12 +112,14 @@ def _mask(n: int) -> int:
     return -1 if n >= 64 else (1 << n) - 1
 
 
-def _reached(g: Tensor, axis: int) -> Tensor:
+def _reached(g: Tensor, axis: int, offset: int, limit: int) -> Tensor:
     """For each unit along `axis`: is any element of g non-zero?"""
     if g.dim() <= 1:
-        return g != 0
+        return (g != 0).reshape(-1)
     axis %= g.dim()
-    g = g.abs()
+    if axis == g.dim() - 1 and g.is_contiguous():
+        g, axis = g.view(-1, g.shape[-1]), 1  # tokens are samples too
+    g = numbers.sample_rows(g, offset, limit).abs()
     if axis == g.dim() - 1:
         return g.reshape(-1, g.shape[-1]).amax(0) != 0
     if axis == 1:
