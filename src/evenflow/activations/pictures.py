@@ -35,12 +35,13 @@ def png(card: Card) -> bytes:
 
 
 def svg(card: Card) -> str:
-    """The same as one `<svg>` element, text as outlines; the same card gives the same bytes."""
+    """The same as one `<svg>` element, text as text; the same card gives the same bytes
+    under the same matplotlib."""
     figure = _figure(card)
     import matplotlib
 
     out = io.StringIO()
-    with matplotlib.rc_context({"svg.hashsalt": card.name}):
+    with matplotlib.rc_context({"svg.hashsalt": card.name, "svg.fonttype": "none"}):
         nothing = {"Date": None, "Creator": None, "Format": None, "Type": None}
         figure.savefig(out, format="svg", metadata=nothing)
     text = out.getvalue()
