@@ -1,0 +1,41 @@
+"""Learn by seeing: small trainings whose every number is computed anew, on the tape and by hand.
+
+`evenflow explain --lesson NAME` prints one; its page in the docs is written by the same run.
+"""
+
+from __future__ import annotations
+
+from . import (
+    choosing_activation,
+    dead_relu,
+    early_stopping,
+    four_layers,
+    gain_control,
+    linear_neuron,
+    nested_functions,
+    one_hidden_layer,
+    online_and_epoch,
+    residual,
+    saturation,
+    ten_hidden_layers,
+    through_time,
+)
+from .base import Lesson as Lesson
+from .base import Result as Result
+
+#: Every lesson, in reading order.
+REGISTRY: dict[str, Lesson] = {
+    "linear-neuron": linear_neuron.LESSON,
+    "nested-functions": nested_functions.LESSON,
+    "four-layers": four_layers.LESSON,
+    "one-hidden-layer": one_hidden_layer.LESSON,
+    "ten-hidden-layers": ten_hidden_layers.LESSON,
+    "saturation": saturation.LESSON,
+    "gain-control": gain_control.LESSON,
+    "dead-relu": dead_relu.LESSON,
+    "online-and-epoch": online_and_epoch.LESSON,
+    "early-stopping": early_stopping.LESSON,
+    "through-time": through_time.LESSON,
+    "residual": residual.LESSON,
+    "choosing-activation": choosing_activation.LESSON,
+}

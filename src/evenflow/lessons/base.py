@@ -1,0 +1,76 @@
+"""What a lesson is, and the parts it shows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+Cell = str | int | float
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Rows under a header; numbers are shown with four digits."""
+
+    title: str
+    header: tuple[str, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """One curve or cloud: points (x, y), in order of x for a curve. NaN leaves a gap."""
+
+    name: str
+    x: tuple[float, ...]
+    y: tuple[float, ...]
+    dots: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Plot:
+    """Curves over one pair of axes: characters in a terminal, a picture on the docs page."""
+
+    title: str
+    x_name: str
+    y_name: str
+    series: tuple[Series, ...]
+    log_y: bool = False
+
+
+Part = str | Table | Plot
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What a lesson found.
+
+    Attributes:
+        parts: paragraphs, tables and plots, in reading order.
+        numbers: by name, each one that the tests hold against a derivation by hand and against
+            finite differences, or against a count over seeds.
+        same: by name, (what the tape read, what the miniature computed): one number, two ways.
+    """
+
+    parts: tuple[Part, ...]
+    numbers: Mapping[str, float]
+    same: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Lesson:
+    """One lesson: a text and a run that computes all its numbers anew.
+
+    Attributes:
+        name: what `evenflow explain --lesson NAME` is given.
+        title: a line.
+        text: Markdown; the docstring of the lesson's file.
+        run: no arguments, the same result at every call; takes less than 5 s on one slow thread.
+        seeds: over how many seeds its claims were counted; 0 where nothing is random.
+    """
+
+    name: str
+    title: str
+    text: str
+    run: Callable[[], Result]
+    seeds: int = 0

@@ -1,0 +1,142 @@
+"""Ten noisy points of a sine, and a network with forty hidden tanh units: far more weights than
+the points can fix. Trained for long it finds the noise as well as the sine.
+
+## What is seen
+The error on the ten training points goes down all the time. The error on thirty held-out points
+goes down, turns, and climbs: from there on what is learned is learned by heart. The training
+error cannot tell; no gradient of it will.
+
+## Early stopping
+Keep the weights with the least held-out error, and stop when for so many epochs (the patience)
+it has found no lower one. The gain is measured where neither training nor stopping looked:
+against the sine itself. It is no law: the held-out points are few and noisy as well, and where
+the network has not begun to learn the noise yet, stopping early costs. So the counts below are
+over seeds, each with its own points, noise and weights.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .. import miniature as m
+from .base import Lesson, Plot, Result, Series, Table
+from .reading import Net, both_ways, columns, half_squared, read_step
+
+SEEDS = 10
+ETA, ALPHA, EPOCHS, PATIENCE = 0.08, 0.9, 1000, 150
+TRAIN, HELD, NOISE = 10, 30, 0.4
+
+Points = tuple[m.Floats, m.Floats]
+
+
+def problem(seed: int) -> tuple[list[m.Layer], Points, Points]:
+    """The network, ten points to learn, thirty held out."""
+    rng = np.random.default_rng([7, seed])
+
+    def draw(n: int) -> Points:
+        x = rng.uniform(-1, 1, (1, n))
+        return x, np.sin(4 * x) + NOISE * rng.normal(size=(1, n))
+
+    points = draw(TRAIN), draw(HELD)
+    layers = m.network([1, 40, 1], ["tanh", "identity"], rng)
+    wide = layers[0]._replace(W=4 * layers[0].W, b=4 * layers[0].b)  # bends all over -1 .. 1
+    return [wide, layers[1]], *points
+
+
+def off_the_sine(layers: list[m.Layer]) -> float:
+    """E against the sine without noise, on an even grid."""
+    x = np.linspace(-1, 1, 201)[None, :]
+    return m.squared(m.forward(layers, x).a[-1], np.sin(4 * x))[0]
+
+
+def run() -> Result:
+    rows, whole = [], []
+    for seed in range(SEEDS):
+        layers, (x, t), held = problem(seed)
+        long = m.train(layers, x, t, eta=ETA, alpha=ALPHA, stop=m.Stop(EPOCHS), valid=held)
+        early = m.train(
+            layers, x, t, eta=ETA, alpha=ALPHA, stop=m.Stop(EPOCHS, patience=PATIENCE), valid=held
+        )
+        stopped = len(early.errors) - 1
+        rows.append(
+            (
+                seed,
+                stopped,
+                int(np.argmin(early.held_out)),
+                early.errors[int(np.argmin(early.held_out))],
+                long.errors[-1],
+                off_the_sine(early.best),
+                off_the_sine(long.layers),
+            )
+        )
+        whole.append(long)
+    better = sum(r[5] < r[6] for r in rows)
+
+    # the first epochs of seed 0 on the tape
+    layers, (x, t), _ = problem(0)
+    net = Net(layers)
+    sgd = torch.optim.SGD(net.parameters(), lr=ETA, momentum=ALPHA)
+
+    def error() -> Tensor:
+        return half_squared(net(columns(x)), columns(t))
+
+    same = both_ways(read_step(net, error, sgd), layers, x, t)
+    for epoch in range(1, 100):
+        sgd.zero_grad()
+        value = error()
+        value.backward()  # type: ignore[no-untyped-call]
+        sgd.step()
+        if epoch % 20 == 0:
+            same[f"E after {epoch} epochs"] = (value.item(), whole[0].errors[epoch])
+
+    at = tuple(float(i) for i in range(EPOCHS + 1))
+    grid = np.linspace(-1, 1, 101)
+    first = m.train(
+        layers, x, t, eta=ETA, alpha=ALPHA, stop=m.Stop(EPOCHS, patience=PATIENCE),
+        valid=problem(0)[2],
+    )  # fmt: skip
+    curves = {
+        "sine": np.sin(4 * grid),
+        "stopped early": m.forward(first.best, grid[None, :]).a[-1][0],
+        "trained on": m.forward(whole[0].layers, grid[None, :]).a[-1][0],
+    }
+    fits = [Series(name, tuple(grid), tuple(y)) for name, y in curves.items()]
+    dots = Series("training points", tuple(x[0]), tuple(t[0]), dots=True)
+    return Result(
+        (
+            Plot(
+                "Seed 0: what is learned, and what is learned by heart",
+                "epoch",
+                "E",
+                (
+                    Series("training points", at, tuple(whole[0].errors)),
+                    Series("held-out points", at, tuple(whole[0].held_out)),
+                ),
+                log_y=True,
+            ),
+            Plot("Seed 0: the network's answer", "x", "y", (*fits, dots)),
+            Table(
+                f"Patience {PATIENCE}, against {EPOCHS} epochs; the last two columns are E "
+                "against the sine",
+                ("seed", "stopped at", "best at", "E early", "E at the end", "early", "trained on"),
+                tuple(rows),
+            ),
+            f"Stopped early, the network was nearer to the sine in {better} of {SEEDS} seeds; the "
+            f"median distance is {float(np.median([r[5] for r in rows])):.3f} against "
+            f"{float(np.median([r[6] for r in rows])):.3f}. The training error says the opposite: "
+            "it is lower at the end in all of them.",
+        ),
+        {
+            "better": float(better),
+            "early, median": float(np.median([r[5] for r in rows])),
+            "on, median": float(np.median([r[6] for r in rows])),
+            "lower training error at the end": float(sum(r[4] < r[3] for r in rows)),
+            "E at birth, seed 0": whole[0].errors[0],
+        },
+        same,
+    )
+
+
+LESSON = Lesson("early-stopping", "Early stopping against overfitting", __doc__, run, SEEDS)

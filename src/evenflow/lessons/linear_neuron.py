@@ -1,0 +1,120 @@
+"""A neuron with two inputs and no hidden layer answers y = w1 x1 + w2 x2. Its one example is
+(1, 1, 0): both inputs are 1, the target t is 0. The error is E = (t - y)².
+
+## The parabola
+Over y the error is a parabola with its floor at y = t. Its slope says which way to go and how
+far it is: ∂E/∂y = 2 (y - t). Over the two weights it is a trough: every pair with w1 + w2 = 0
+answers 0 and lies on its floor.
+
+## The chain rule
+w reaches E only through y, so
+
+    ∂E/∂w_i = ∂E/∂y · ∂y/∂w_i = 2 (y - t) · x_i
+
+Gradient descent takes Δw_i = -η ∂E/∂w_i. Both weights get the same step here, since both inputs
+are 1: the descent runs straight across the trough and never along it, w1 - w2 stays what it was.
+
+## How large a step
+One step turns y into y - 2η (x1² + x2²) y = (1 - 4η) y. So η = 0.25 is there at once, less
+creeps, more overshoots, and from 0.5 on it never arrives: there the parabola throws the neuron
+from wall to wall, higher each time.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from .. import miniature as m
+from .base import Lesson, Plot, Result, Series, Table
+from .reading import Net, Step, both_ways, columns, read_step
+
+START = (1.5, 0.5)
+X, T = np.array([[1.0], [1.0]]), np.array([[0.0]])
+ETA = 0.1
+RATES = (0.05, 0.1, 0.25, 0.4, 0.5, 0.55)
+
+
+def square(y: m.Floats, t: m.Floats) -> tuple[float, m.Floats]:
+    """E = (t - y)², without the ½ that `miniature.squared` has, and ∂E/∂y."""
+    return float(np.sum((t - y) ** 2)), 2 * (y - t)
+
+
+def neuron() -> m.Layer:
+    """y = 1.5 x1 + 0.5 x2; its bias is held at 0."""
+    return m.Layer(np.array([START]), np.zeros(1))
+
+
+def descend(eta: float, steps: int) -> list[Step]:
+    """What the tape read at each of `steps` steps."""
+    net = Net([neuron()])
+    net.get_parameter("W1.bias").requires_grad_(False)
+    sgd = torch.optim.SGD([net.get_parameter("W1.weight")], lr=eta)
+    x, t = columns(X), columns(T)
+    return [read_step(net, lambda: (t - net(x)).square().sum(), sgd) for _ in range(steps)]
+
+
+def run() -> Result:
+    steps = descend(ETA, 10)
+    first, second = steps[0], steps[1]
+    y, by_y, by_w = first.out["W1"].item(), first.delta["W1"].item(), first.grad["W1.weight"][0]
+
+    layer = [neuron()]
+    rows = []
+    same = both_ways(first, layer, X, T, square)
+    for i, step in enumerate(steps):
+        error, slope = m.backpropagate(layer, X, T, square)
+        here = step.out["W1"].item()
+        same[f"E, step {i}"] = (here**2, error)
+        moved = step.param("W1.weight", "update")
+        rows.append((i, here, here**2, step.grad["W1.weight"][0, 0].item(), moved))
+        layer, _ = m.update(layer, [slope[0]._replace(b=np.zeros(1))], None, ETA)
+
+    kinds = []
+    for eta in RATES:
+        path = [s.out["W1"].item() for s in descend(eta, 11)]
+        kinds.append((eta, 1 - 4 * eta, path[1], path[10], _fate(1 - 4 * eta)))
+
+    grid = np.linspace(-2.2, 2.2, 45)
+    walked = [s.out["W1"].item() for s in steps]
+    bowl = Series("E = (t - y)²", tuple(grid), tuple(grid**2))
+    walk = Series("steps, η = 0.1", tuple(walked), tuple(v * v for v in walked), dots=True)
+    wild = [s.out["W1"].item() for s in descend(0.45, 8)]
+    bounce = Series("steps, η = 0.45", tuple(wild), tuple(v * v for v in wild), dots=True)
+    return Result(
+        (
+            f"At w = ({START[0]}, {START[1]}) the neuron answers y = {y:g}, so E = {y * y:g}, "
+            f"∂E/∂y = {by_y:g} and the gradient is ({by_w[0]:g}, {by_w[1]:g}).",
+            Table("Ten steps with η = 0.1", ("step", "y", "E", "∂E/∂w1", "|Δw|"), tuple(rows)),
+            Plot("The parabola of error", "y", "E", (bowl, walk, bounce)),
+            Table(
+                "One rate and another: y after steps 1 and 10",
+                ("η", "1 - 4η", "y after 1", "y after 10", "what it does"),
+                tuple(kinds),
+            ),
+        ),
+        {
+            "y": y,
+            "E": y * y,
+            "∂E/∂y": by_y,
+            "∂E/∂w1": float(by_w[0]),
+            "∂E/∂w2": float(by_w[1]),
+            "E after one step": second.out["W1"].item() ** 2,
+            "|Δw|": first.param("W1.weight", "update"),
+            "y after 10 steps of 0.55": float(kinds[-1][3]),
+        },
+        same,
+    )
+
+
+def _fate(factor: float) -> str:
+    if abs(factor) < 1e-12:
+        return "there in one step"
+    if abs(factor + 1) < 1e-12:
+        return "swings for ever"
+    if factor < -1:
+        return "diverges"
+    return "creeps up to it" if factor > 0 else "overshoots, but settles"
+
+
+LESSON = Lesson("linear-neuron", "A linear neuron and its parabola of error", __doc__, run)

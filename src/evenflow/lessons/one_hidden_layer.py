@@ -1,0 +1,110 @@
+"""A network with one hidden layer has two matrices, Wh to the hidden units and Wo to the output.
+Both layers are rectifiers, R(z) = max(z, 0) with R'(z) = 1 for z > 0 and 0 otherwise.
+
+## Forward
+
+    Zh = Wh X + bh    H = R(Zh)    Zo = Wo H + bo    O = R(Zo)    E = ½ (O - t)²
+
+## The two layer errors
+
+    E_o = (O - t) · R'(Zo)         E_h = Woᵀ E_o ⊙ R'(Zh)
+
+E_h is the output's error, handed back through the weights it came by, and held up where a
+rectifier was off: such a unit had no part in the answer, so it gets no part of the blame.
+
+## The updates
+Gradient = layer error × layer input, for either matrix, and then η and the momentum α:
+
+    ∂E/∂Wo = E_o Hᵀ     ∂E/∂Wh = E_h Xᵀ     ΔW = -η ∂E/∂W + α ΔW_last
+
+## Which momentum
+PyTorch keeps v = ∂E/∂W + α v_last and applies -η v. While η stays what it is, that is the same
+path; here both are walked, and they meet at every step. They part when η is changed on the way.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from .. import miniature as m
+from .base import Lesson, Plot, Result, Series, Table
+from .reading import Net, both_ways, columns, half_squared, read_step
+
+X, T = np.array([[1.0], [2.0]]), np.array([[1.0]])
+ETA, ALPHA, STEPS = 0.05, 0.5, 12
+
+
+def network() -> list[m.Layer]:
+    """Two inputs, three hidden units (the third is off at first), one output."""
+    wh = np.array([[0.5, 0.3], [-0.2, 0.4], [0.1, -0.6]])
+    wo = np.array([[0.8, 0.5, 0.7]])
+    return [m.Layer(wh, np.array([0.1, 0.0, 0.2]), "relu"), m.Layer(wo, np.array([0.3]), "relu")]
+
+
+def run() -> Result:
+    layers = network()
+    net, x, t = Net(layers), columns(X), columns(T)
+    sgd = torch.optim.SGD(net.parameters(), lr=ETA, momentum=ALPHA)
+    steps = [read_step(net, lambda: half_squared(net(x), t), sgd) for _ in range(STEPS)]
+    first = steps[0]
+    same = both_ways(first, layers, X, T)
+    rows, last = [], None
+    for i, step in enumerate(steps):
+        error, slope = m.backpropagate(layers, X, T)
+        moved_h = step.param("W1.weight", "update")
+        moved_o = step.param("W2.weight", "update")
+        o = step.out["f2"].item()
+        rows.append((i, o, (o - 1) ** 2 / 2, moved_h, moved_o))
+        same[f"E, step {i}"] = ((o - 1) ** 2 / 2, error)
+        layers, last = m.update(layers, slope, last, ETA, ALPHA)
+        same[f"|ΔWh|, step {i}"] = (moved_h, float(np.linalg.norm(last[0].W)))
+        same[f"|ΔWo|, step {i}"] = (moved_o, float(np.linalg.norm(last[1].W)))
+    e_o, e_h = first.delta["W2"][:, 0], first.delta["W1"][:, 0]
+    plain = m.train(network(), X, T, eta=ETA, stop=m.Stop(epochs=STEPS - 1)).errors
+    h = first.out["f1"][:, 0]
+    hidden = [
+        (f"hidden {i + 1}", first.out["W1"][i, 0], h[i], e_h[i], -ETA * e_h[i], -2 * ETA * e_h[i])
+        for i in range(3)
+    ]
+    at = tuple(float(i) for i in range(STEPS))
+    return Result(
+        (
+            f"The output is {first.out['f2'].item():g} where {T.item():g} is wanted, so E_o = "
+            f"{e_o[0]:g}. Handed back it becomes E_h = ({', '.join(f'{e:g}' for e in e_h)}).",
+            Table(
+                "The hidden layer at the first step: ΔWh = -η E_h Xᵀ with X = (1, 2)",
+                ("unit", "Zh", "H", "E_h", "ΔWh[·,1]", "ΔWh[·,2]"),
+                tuple(hidden),
+            ),
+            Table(
+                f"Training with η = {ETA}, α = {ALPHA}; |Δ| as the optimizer applied it",
+                ("step", "O", "E", "|ΔWh|", "|ΔWo|"),
+                tuple(rows),
+            ),
+            Plot(
+                "The error, step by step",
+                "step",
+                "E",
+                (
+                    Series("α = 0.5", at, tuple(float(r[2]) for r in rows)),
+                    Series("α = 0", at, tuple(plain)),
+                ),
+                log_y=True,
+            ),
+        ),
+        {
+            "O": first.out["f2"].item(),
+            "E_o": float(e_o[0]),
+            **{f"E_h[{i + 1}]": float(e) for i, e in enumerate(e_h)},
+            **{f"∂E/∂Wo[{i + 1}]": float(g) for i, g in enumerate(first.grad["W2.weight"][0])},
+            "∂E/∂Wh[1,2]": float(first.grad["W1.weight"][0, 1]),
+            "|ΔWh| at the first step": first.param("W1.weight", "update"),
+            "|ΔWo| at the first step": first.param("W2.weight", "update"),
+            "|ΔWo| at the second step": steps[1].param("W2.weight", "update"),
+        },
+        same,
+    )
+
+
+LESSON = Lesson("one-hidden-layer", "One hidden layer: E_o, E_h and the updates", __doc__, run)

@@ -1,0 +1,167 @@
+"""Twenty hidden layers of 16 tanh units, started as PyTorch starts them, uniform in ±1/√n. One
+network is plain, h_k = f(z_k); the other residual, h_k = h_{k-1} + f(z_k). Nothing else differs,
+not even the weights they start with.
+
+## Backward through a plain layer
+
+    δ at h_{k-1} = Wᵀ (f'(z_k) ⊙ δ at h_k)
+
+Its gain is about 1/√3 here (the weights' variance is 1/(3n)) and less where tanh bends. Twenty
+such factors make a product of decades.
+
+## Backward through a residual block
+
+    δ at h_{k-1} = δ at h_k + Wᵀ (f'(z_k) ⊙ δ at h_k)
+
+The first term has the factor 1, whatever the layer does: the error has a road of its own. Where
+the two terms are not related, their squares add up: gain² = 1 + (gain of the branch)². So the
+residual network does not lose its gradient; if anything it gains a little at each block.
+
+## What the tape adds
+h_{k-1} is a fork: the error comes back to it from two sides. Each side's signed share of the
+whole, ⟨δ_side, δ⟩ / |δ|², is read there; the two shares add up to 1.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from .. import miniature as m
+from .base import Lesson, Plot, Result, Series, Table
+from .many import accuracy_of, spirals
+from .reading import Net, Step, array, both_ways, columns, read_step
+
+DEPTH, WIDTH, SEEDS, LR, STEPS = 20, 16, 10, 0.01, 100
+
+
+class Skipping(Net):
+    """h_k = h_{k-1} + f(z_k) wherever both have as many units."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        for w, f in zip(self.steps[::2], self.steps[1::2], strict=True):
+            out = self.get_submodule(f)(self.get_submodule(w)(x))
+            x = x + out if out.shape == x.shape else out
+        return x
+
+
+def network(seed: int) -> list[m.Layer]:
+    sizes = [2, *[WIDTH] * DEPTH, 2]
+    return m.network(sizes, [*["tanh"] * DEPTH, "identity"], np.random.default_rng([20, seed]))
+
+
+def data() -> tuple[m.Floats, m.Floats]:
+    """The spirals as the miniature wants them: x [2, 200], one column a sample, t one-hot."""
+    x, y = spirals(200, 0)
+    return array(x).T, np.eye(2)[:, y.numpy()]
+
+
+def at_birth(kind: type[Net], seed: int) -> Step:
+    x, t = data()
+    net = kind(network(seed))
+    return read_step(net, lambda: F.cross_entropy(net(columns(x)), columns(t)))
+
+
+def profile(step: Step) -> list[float]:
+    """|δ| (rms) at z_1 .. z_20, as the tape read it."""
+    return [step.site(f"W{k}", "delta") for k in range(1, DEPTH + 1)]
+
+
+def block_gains(step: Step, layers: list[m.Layer], skip: bool) -> list[tuple[float, float]]:
+    """(gain of the whole block, gain of its branch) for blocks 2 .. 20."""
+    found = []
+    for k in range(2, DEPTH + 1):
+        arrives = step.delta[f"f{k}"]
+        branch = layers[k - 1].W.T @ step.delta[f"W{k}"]
+        whole = branch + arrives if skip else branch
+        size = np.linalg.norm(arrives)
+        found.append((float(np.linalg.norm(whole) / size), float(np.linalg.norm(branch) / size)))
+    return found
+
+
+def skip_shares(step: Step) -> list[float]:
+    """The road's share of the error at each fork, as the tape read it."""
+    ops = {s.id: s.op for s in step.sites}
+    return [v for c, v in step.numbers.items() if c.metric == "share" and ops[c.id] == "add"]
+
+
+def run() -> Result:
+    layers, (x, t) = network(0), data()
+    plain, skipping = at_birth(Net, 0), at_birth(Skipping, 0)
+    same = both_ways(plain, layers, x, t, m.cross_entropy)
+    lost = {kind: [] for kind in (Net, Skipping)}  # type: dict[type[Net], list[float]]
+    for seed in range(SEEDS):
+        for kind in (Net, Skipping):
+            fall = (
+                profile(plain if kind is Net else skipping)
+                if seed == 0
+                else profile(at_birth(kind, seed))
+            )
+            lost[kind].append(math.log10(fall[0] / fall[-1]))
+    gains_plain = block_gains(plain, layers, False)
+    gains_skip = block_gains(skipping, layers, True)
+    shares = skip_shares(skipping)
+    nets = [network(seed) for seed in range(SEEDS)]
+    scores = {skip: accuracy_of(nets, torch.tanh, skip, LR, STEPS) for skip in (False, True)}
+    mean = {
+        "plain": float(np.mean([g for g, _ in gains_plain])),
+        "residual": float(np.mean([g for g, _ in gains_skip])),
+        "branch": float(np.mean([b for _, b in gains_skip])),
+    }
+    predicted = float(np.mean([math.hypot(1, b) for _, b in gains_skip]))
+    at = tuple(float(k) for k in range(1, DEPTH + 1))
+    rows = [
+        (
+            name,
+            float(np.median(lost[kind])),
+            mean[name],
+            float(np.median(scores[kind is Skipping])),
+            min(scores[kind is Skipping]),
+            max(scores[kind is Skipping]),
+        )
+        for name, kind in (("plain", Net), ("residual", Skipping))
+    ]
+    return Result(
+        (
+            Table(
+                f"At birth, and after {STEPS} steps of Adam ({SEEDS} seeds; the gain a layer is "
+                "seed 0's mean)",
+                ("network", "decades δ_1/δ_20", "gain a layer", "accuracy", "least", "most"),
+                tuple(rows),
+            ),
+            Plot(
+                "The layer error at birth, seed 0",
+                "layer",
+                "rms of δ",
+                (
+                    Series("plain", at, tuple(profile(plain))),
+                    Series("residual", at, tuple(profile(skipping))),
+                ),
+                log_y=True,
+            ),
+            f"In the residual network the branches' mean gain is {mean['branch']:.3f}; if road and "
+            f"branch were unrelated a block's would be {predicted:.3f}, and it is "
+            f"{mean['residual']:.3f}. At the forks the road carries {min(shares):.0%} to "
+            f"{max(shares):.0%} of the error.",
+        ),
+        {
+            "decades, plain": float(np.median(lost[Net])),
+            "decades, residual": float(np.median(lost[Skipping])),
+            "decades, plain, seed 0": lost[Net][0],
+            "decades, residual, seed 0": lost[Skipping][0],
+            "gain, plain": mean["plain"],
+            "gain, residual": mean["residual"],
+            "gain, predicted": predicted,
+            "road's share, last block": shares[0],
+            "accuracy, best plain": max(scores[False]),
+            "accuracy, worst residual": min(scores[True]),
+        },
+        same,
+    )
+
+
+LESSON = Lesson("residual", "A plain network and a residual one", __doc__, run, SEEDS)

@@ -1,0 +1,145 @@
+"""One sigmoid unit, y = 1 / (1 + e^-z) with z = w x. Its slope is y (1 - y): 1/4 at z = 0, below
+1 % of that where |z| > 5.3. Out there the unit is saturated.
+
+## How it is pushed there
+The update is -η (y - t) y (1 - y) x. A single input that nobody scaled, x = 40, with a generous
+η = 4, moves w from 0 to 20 in one step.
+
+## Why it stays there
+From then on the unit meets ordinary examples: x = 1, target 0. It answers 1 and is as wrong as
+it can be, but the layer error is (y - t) y (1 - y): the more surely it is wrong, the smaller the
+slope, and the smaller the update. For large w the way back takes about e^w / η steps: each unit
+of w costs e times more than the last. In float32 y is rounded to exactly 1 from z = 17.3 on; then
+the gradient is exactly 0, and the weight is frozen for good. (Evenflow: EF201, and EF203 where a
+whole network is so.)
+
+## What helps
+Scale the inputs, start with small weights, keep η small. And where the sigmoid is the output,
+use cross-entropy: its derivative by y has y (1 - y) below the line, the slope cancels, and the
+layer error is y - t, the larger the more wrong.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from .. import miniature as m
+from .base import Lesson, Plot, Result, Series, Table
+from .reading import Net, both_ways, columns, half_squared, read_step
+
+ONE, ZERO = np.array([[1.0]]), np.array([[0.0]])
+PUSH_X, PUSH_ETA = 40.0, 4.0
+WEIGHTS = (0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 10.0, 20.0)
+MOST = 2000
+
+
+def unit(w: float) -> list[m.Layer]:
+    return [m.Layer(np.array([[w]]), np.zeros(1), "sigmoid")]
+
+
+def way_back(w: float) -> int | None:
+    """Steps with η = 1 until the unit says y <= 1/2, if `MOST` are enough."""
+    layers = unit(w)
+    for step in range(MOST):
+        if layers[0].W.item() <= 0:
+            return step
+        _, slope = m.backpropagate(layers, ONE, ZERO)
+        layers, _ = m.update(layers, [slope[0]._replace(b=np.zeros(1))], None, eta=1.0)
+    return None
+
+
+def with_cross_entropy(w: float) -> int:
+    """The same unit, the same η, learning by cross-entropy."""
+    weight = torch.tensor([w], dtype=torch.float64, requires_grad=True)
+    sgd = torch.optim.SGD([weight], lr=1.0)
+    for step in range(MOST):
+        if weight.item() <= 0:
+            return step
+        sgd.zero_grad()
+        F.binary_cross_entropy_with_logits(weight, torch.zeros(1, dtype=torch.float64)).backward()  # type: ignore[no-untyped-call]
+        sgd.step()
+    raise AssertionError("cross-entropy does not freeze")
+
+
+def run() -> Result:
+    # the push
+    net, big = Net(unit(0.0)), np.array([[PUSH_X]])
+    net.get_parameter("W1.bias").requires_grad_(False)
+    sgd = torch.optim.SGD([net.get_parameter("W1.weight")], lr=PUSH_ETA)
+    push = read_step(net, lambda: half_squared(net(columns(big)), columns(ONE)), sgd)
+    pushed = net.get_parameter("W1.weight").item()
+    same = both_ways(push, unit(0.0), big, ONE)
+    # frozen
+    before = net.get_parameter("W1.weight").item()
+    frozen = [
+        read_step(net, lambda: half_squared(net(columns(ONE)), columns(ZERO)), sgd)
+        for _ in range(50)
+    ]
+    moved = before - net.get_parameter("W1.weight").item()
+    # how the gradient and the way back go with w
+    rows, gradients, slopes = [], [], []
+    for w in WEIGHTS:
+        twin = Net(unit(w))
+        step = read_step(twin, lambda twin=twin: half_squared(twin(columns(ONE)), columns(ZERO)))  # type: ignore[misc]
+        same |= {f"{k}, w = {w:g}": v for k, v in both_ways(step, unit(w), ONE, ZERO).items()}
+        gradients.append(step.grad["W1.weight"].item())
+        slopes.append(step.delta["W1"].item() / step.delta["f1"].item())
+        back = way_back(w)
+        told: str = str(back) if back is not None else f"over {MOST}"
+        cell = (w, step.out["f1"].item(), slopes[-1], gradients[-1], told, with_cross_entropy(w))
+        rows.append(cell)
+    # a layer of inputs, as the tape judges saturation
+    crowd = np.linspace(-1, 1, 201)[None, :]
+    many = read_step(net, lambda: half_squared(net(columns(crowd)), columns(0 * crowd)))
+    # float32
+    z32 = torch.tensor([20.0], requires_grad=True)
+    (torch.sigmoid(z32).square().sum() / 2).backward()  # type: ignore[no-untyped-call]
+    assert z32.grad is not None
+    grid = np.linspace(-2, 20, 89)
+    y = m.sigmoid(grid)
+    return Result(
+        (
+            f"The push: at w = 0 the unit answers 0.5 where 1 is wanted, so δ = "
+            f"{push.delta['W1'].item():g} and Δw = -η δ x = {PUSH_ETA:g} · "
+            f"{-push.delta['W1'].item():g} · {PUSH_X:g} = {pushed:g}.",
+            Table(
+                "x = 1, target 0: the unit is wrong, and how soon it mends with η = 1",
+                ("w", "y", "slope", "∂E/∂w", "steps to y = ½", "the same by cross-entropy"),
+                tuple(rows),
+            ),
+            f"Pushed to w = {pushed:g} it is given 50 steps of η = 4; all of them together move w "
+            f"by {moved:.2e}. Over inputs from -1 to 1, {many.site('f1', 'saturated'):.0%} of its "
+            "answers are saturated, as the tape counts it. In float32 the gradient is "
+            f"{z32.grad.item():g} exactly.",
+            Plot(
+                "Wrong and sure of it: the gradient over w",
+                "w (x = 1, t = 0)",
+                "∂E/∂w",
+                (
+                    Series("squared error", tuple(grid), tuple(y * y * (1 - y))),
+                    Series("cross-entropy", tuple(grid), tuple(y)),
+                ),
+                log_y=True,
+            ),
+        ),
+        {
+            "w after the push": pushed,
+            "δ of the push": push.delta["W1"].item(),
+            "w moved by 50 steps": moved,
+            "first frozen update": frozen[0].param("W1.weight", "update"),
+            "saturated share": many.site("f1", "saturated"),
+            "gradient in float32": z32.grad.item(),
+            **{f"∂E/∂w at w = {w:g}": g for w, g in zip(WEIGHTS, gradients, strict=True)},
+            **{f"slope at w = {w:g}": s for w, s in zip(WEIGHTS, slopes, strict=True)},
+            **{f"steps back from {w:g}": float(way_back(w) or math.inf) for w in (5.0, 6.0, 10.0)},
+            "steps back from 20 by cross-entropy": float(with_cross_entropy(20.0)),
+        },
+        same,
+    )
+
+
+LESSON = Lesson("saturation", "One unit pushed into saturation, and frozen", __doc__, run)

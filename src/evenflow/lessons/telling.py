@@ -1,0 +1,121 @@
+"""A lesson as text: for a terminal, and as a page of the docs."""
+
+from __future__ import annotations
+
+import math
+import textwrap
+
+from .base import Cell, Lesson, Plot, Result, Table
+from .charts import chart
+
+WIDTH = 96
+
+
+def cell(value: Cell) -> str:
+    """A table's cell: numbers with four digits, whole ones whole."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, int):
+        return str(value)
+    if not math.isfinite(value):
+        return str(value)
+    if value == 0:
+        return "0"
+    if 1e-3 <= abs(value) < 1e5:
+        return f"{value:.4g}"
+    return f"{value:.3e}"
+
+
+def agreement(result: Result) -> str:
+    """A sentence on the numbers that were computed twice; empty where there are none."""
+    if not result.same:
+        return ""
+    n = len(result.same)
+    return (
+        f"{n} numbers of this lesson were had twice, read off autograd's tape and computed by "
+        "`evenflow.miniature`; they agree within 1e-8 of their size (or 1e-12)."
+    )
+
+
+def seeds(lesson: Lesson) -> str:
+    """A sentence on the seeds; empty where nothing is random."""
+    if not lesson.seeds:
+        return ""
+    return f"Counts and medians are over {lesson.seeds} seeds."
+
+
+def terminal(lesson: Lesson, result: Result, width: int = WIDTH, unicode: bool = True) -> str:
+    """The lesson as plain text of at most `width` columns (tables may be wider)."""
+    rule = ("═" if unicode else "=") * len(lesson.title)
+    out = f"{lesson.title}\n{rule}\n\n{_wrapped(lesson.text, width)}"
+    for part in result.parts:
+        out += "\n\n"
+        if isinstance(part, Table):
+            out += _table(part, width, unicode)
+        elif isinstance(part, Plot):
+            out += "\n".join(chart(part, min(width, 78), unicode=unicode))
+        else:
+            out += _wrapped(part, width)
+    for said in (agreement(result), seeds(lesson)):
+        if said:
+            out += "\n\n" + _wrapped(said, width)
+    return out + "\n"
+
+
+def page(lesson: Lesson, result: Result) -> str:
+    """The lesson as Markdown; its plots are pictures `NAME-1.svg`, `NAME-2.svg`, ..."""
+    blocks = [
+        f"# {lesson.title}",
+        f"*Written by its own run; the same in a terminal: `evenflow explain --lesson "
+        f"{lesson.name}`.*",
+        lesson.text,
+    ]
+    pictures = 0
+    for part in result.parts:
+        if isinstance(part, Table):
+            rows = [part.header, *(tuple(cell(c) for c in row) for row in part.rows)]
+            lines = ["| " + " | ".join(c.replace("|", "\\|") for c in row) + " |" for row in rows]
+            lines.insert(1, "|" + "---|" * len(part.header))
+            blocks.append(f"**{part.title}**")
+            blocks.append("\n".join(lines))
+        elif isinstance(part, Plot):
+            pictures += 1
+            blocks.append(f"![{part.title}]({lesson.name}-{pictures}.svg)")
+        else:
+            blocks.append(part)
+    blocks += [said for said in (agreement(result), seeds(lesson)) if said]
+    return "\n\n".join(blocks) + "\n"
+
+
+def _wrapped(text: str, width: int) -> str:
+    """Markdown for a terminal: headings stand out, paragraphs are filled, code is left alone."""
+    out = []
+    for block in text.strip().split("\n\n"):
+        if block.startswith("## "):
+            heading, _, block = block[3:].partition("\n")
+            out.append(heading.upper() + ("\n" + _filled(block, width) if block else ""))
+        elif block.startswith(("    ", "- ")):
+            out.append(block)
+        else:
+            out.append(_filled(block, width))
+    return "\n\n".join(out)
+
+
+def _filled(block: str, width: int) -> str:
+    return textwrap.fill(" ".join(block.replace("`", "").replace("**", "").split()), width)
+
+
+def _table(table: Table, width: int, unicode: bool) -> str:
+    rows = [table.header, *(tuple(cell(c) for c in row) for row in table.rows)]
+    widths = [max(len(row[i]) for row in rows) for i in range(len(table.header))]
+    right = [
+        all(not isinstance(row[i], str) for row in table.rows) for i in range(len(table.header))
+    ]
+    lines = [
+        "  ".join(
+            f"{c:>{w}}" if r else f"{c:<{w}}" for c, w, r in zip(row, widths, right, strict=True)
+        ).rstrip()
+        for row in rows
+    ]
+    lines.insert(1, ("─" if unicode else "-") * (sum(widths) + 2 * len(widths) - 2))
+    return "\n".join([_filled(table.title, width), *lines])
