@@ -32,6 +32,14 @@ SURFACE = {
         "--select": "EVENFLOW_SELECT",
         "--ignore": "EVENFLOW_IGNORE",
     },
+    "explain": {
+        "run": "",
+        "--site": "",
+        "--step": "",
+        "--json": "",
+        "-o --output": "",
+        "--lesson": "",
+    },
     "report": {
         "run": "",
         "-o --output": "",

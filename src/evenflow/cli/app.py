@@ -167,6 +167,56 @@ def check(
     return check_run(run, json, codes(select, "--select"), codes(ignore, "--ignore"))
 
 
+@app.command("explain")
+def explain(
+    run: RunArgument = None,
+    site: Annotated[
+        str | None,
+        typer.Option(
+            "--site",
+            metavar="S",
+            show_default=False,
+            help="A layer or op ('layers.3', 'layers.3 sigmoid'). Default: nearest the data.",
+        ),
+    ] = None,
+    step: Annotated[
+        int | None,
+        typer.Option(
+            "--step", metavar="N", show_default=False, help="A sampled step. Default: the last."
+        ),
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="The ledger as JSON on stdout.")] = False,
+    output: Annotated[
+        str | None,
+        typer.Option(
+            "-o",
+            "--output",
+            metavar="FILE",
+            show_default=False,
+            help="Write it as one HTML file with a picture ('-' = stdout).",
+        ),
+    ] = None,
+    lesson: Annotated[
+        str | None,
+        typer.Option(
+            "--lesson",
+            metavar="NAME",
+            show_default=False,
+            help="Instead of a run: show one of the lessons.",
+        ),
+    ] = None,
+) -> int:
+    """Say which factor of the chain rule made a layer's error what it is.
+
+    From the loss back to one layer: each op's gain in decades, shares where ways meet.
+    """
+    from .explain import explain_lesson, explain_run
+
+    if lesson is not None:
+        return explain_lesson(lesson, run, site, step, json, output)
+    return explain_run(run, site, step, json, output)
+
+
 @app.command("report")
 def report(
     run: RunArgument = None,

@@ -101,7 +101,7 @@ def flat(x: Tensor) -> Tensor:
     x = (shard() if shard is not None else x).detach()
     if x.layout != torch.strided:
         x = x.coalesce().values() if x.layout == torch.sparse_coo else x.to_dense()
-    return torch.view_as_real(x) if x.is_complex() else x
+    return torch.view_as_real(x.resolve_conj()) if x.is_complex() else x
 
 
 def slope(sent: Tensor, received: Tensor) -> float:

@@ -14,7 +14,7 @@ from .graph import REENTRANT, Meeting, aside, backward, hooked, kept_grads, norm
 from .naming import Named, children, name_nodes, reachable, shape_of, variable
 from .nearby import hint
 from .paths import Edge, Vertex, between, crossings, links
-from .record import Ledger, decades
+from .record import Ledger, coarse, decades
 from .weight import WeightChain
 
 _LAYERS = ("affine", "recurrent", "embedding", "norm")
@@ -51,7 +51,7 @@ def explain(
             raise ValueError(REENTRANT)
         named = name_nodes(nodes, known)
         target = _target(site, nodes, named, model)
-        vertices, edges = _read(loss, root, target, nodes, named)
+        vertices, edges, caveat = _read(loss, root, target, nodes, named)
 
     def unroll(name: str, index: tuple[int, ...], sample: int | None) -> WeightChain:
         with aside():
@@ -63,7 +63,7 @@ def explain(
         sent=vertices[target].received,
         links=links(vertices, edges, root, target),
         time=crossings(vertices, edges),
-        notes=_notes(vertices),
+        notes=(*_notes(vertices), *filter(None, [caveat])),
         unroll=unroll,
     )
 
@@ -142,8 +142,9 @@ def _first_layer(ops: list[Named], nodes: list[Any], model: nn.Module | None) ->
 
 def _read(
     loss: Tensor, root: Any, target: Any, nodes: list[Any], named: dict[Any, Named]
-) -> tuple[dict[Any, Vertex], list[Edge[Any]]]:
-    """One backward: ‖δ‖ at each op on the way and along each edge, shares at the forks."""
+) -> tuple[dict[Any, Vertex], list[Edge[Any]], str]:
+    """One backward: ‖δ‖ at each op on the way and along each edge, shares at the forks; and what
+    is to be said of its precision."""
     way = between(children, root, target)
     edges_of: dict[Any, list[tuple[int, Any, int]]] = {}
     arriving: dict[Any, int] = dict.fromkeys(way, 0)
@@ -158,10 +159,12 @@ def _read(
     received: dict[Any, float] = {}
     sent: dict[tuple[Any, int], float] = {}
     parts: dict[Any, dict[str, float]] = {}
+    low: dict[Any, bool] = {}
 
     def read(node: Any, grad_inputs: Sequence[Any], grad_outputs: Sequence[Any]) -> None:
         with aside():
             received[node] = math.hypot(*(norm(g) for g in grad_outputs))
+            low[node] = _subnormal(received[node], grad_outputs)
             for i, child, slot in edges_of.get(node, ()):
                 sent[node, i] = norm(grad_inputs[i])
                 if child in meetings:
@@ -187,7 +190,19 @@ def _read(
             share = meetings[child].shares.get((node, i), math.nan) if child in meetings else 1.0
             taken = _parts(named[node], i, received.get(node, 0.0), size, parts.get(node, {}))
             edges.append(Edge(node, child, size, share, taken))
-    return vertices, edges
+    first = max(
+        (n for n, is_low in low.items() if is_low), key=lambda n: named[n].rank, default=None
+    )
+    return vertices, edges, "" if first is None else coarse(named[first].name)
+
+
+def _subnormal(size: float, tensors: Sequence[Tensor | None]) -> bool:
+    """Is the rms below the smallest normal number of its dtype (and not zero)?"""
+    there = [t for t in tensors if t is not None]
+    if not there or not size > 0:
+        return False
+    smallest = torch.finfo(there[0].dtype).tiny
+    return size < smallest * math.sqrt(sum(t.numel() for t in there))
 
 
 def _leaves(way: set[Any], nodes: list[Any], named: dict[Any, Named], target: Any) -> list[Tensor]:

@@ -17,6 +17,14 @@ from .weight import WeightChain
 #: (‖Σδ_k‖ <= 1e-3 Σ‖δ_k‖: rounding of float32 inputs is then of the order of 1e-4 of the shares).
 CANCELLED = 1e-3
 
+#: Below it float32 is subnormal: a run file keeps float32, and so do most models.
+COARSE = 1.1754944e-38
+
+
+def coarse(name: str) -> str:
+    """What is said of a δ that rounding has spoilt."""
+    return f"from {name} on δ is smaller than the smallest normal number: gains there are coarse"
+
 
 def decades(sent: float, received: float) -> float:
     """log10(sent / received); -inf when nothing is left, NaN when nothing came."""

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from ..schema import Run, Site
 from .nearby import hint
 from .paths import Edge, Vertex, between, crossings, links
-from .record import Ledger, decades
+from .record import COARSE, Ledger, coarse, decades
 
 #: A vertex above several losses; sites have ids from 0.
 _LOSSES = -1
@@ -69,6 +69,7 @@ def from_run(run: Run, site: str | None = None, step: int | None = None) -> Ledg
     way = between(lambda v: below.get(v, ()), root, target.id)
     vertices = {v: _vertex(run, v, received[v], at, label) for v in way}
     edges = _edges(run, way, below, vertices, at, target.id)
+    notes += _caveats(run, way, at, label)
     return Ledger(
         site=vertices[target.id].name,
         received=received[root],
@@ -80,6 +81,24 @@ def from_run(run: Run, site: str | None = None, step: int | None = None) -> Ledg
         step=int(run.steps[at]),
         notes=tuple(notes),
     )
+
+
+def _caveats(run: Run, way: set[int], at: int, label: Callable[[Site], str]) -> list[str]:
+    notes = []
+    low = [
+        i
+        for i in sorted(way - {_LOSSES})
+        if 0 < (_value(run, run.site(i, "delta"), at) or 0.0) < COARSE
+    ]
+    if low:
+        notes.append(coarse(label(run.sites[low[-1]])))
+    slopes = [c for i in way - {_LOSSES} if (c := run.site(i, "slope")) is not None]
+    if slopes and all(np.isnan(c[at]) for c in slopes):
+        dear = np.flatnonzero(~np.isnan(np.stack(slopes)).all(axis=0))
+        if len(dear):
+            nearest = run.steps[dear[np.abs(dear - at).argmin()]]
+            notes.append(f"√Eφ'² was not measured at this step; the nearest with it is {nearest}")
+    return notes
 
 
 # -- which site, which step -------------------------------------------------------------------

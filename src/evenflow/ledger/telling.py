@@ -148,7 +148,7 @@ def table(ledger: Ledger) -> list[str]:
     if not links:
         return []
     kept = _rows(links)
-    wide = min(44, max(len(_name(links[i])) for i in kept))
+    wide = min(44, max(len(place(links[i])) for i in kept))
     head = f"{'decades':>8}  {'‖δ‖':>9}  {'op':<{wide}}  {'taken apart':<34}  elasticity"
     out, last = [head.rstrip()], -1
     for i in kept:
@@ -156,13 +156,13 @@ def table(ledger: Ledger) -> list[str]:
             skipped = links[last + 1 : i]
             out.append(f"{signed(_sum(skipped)):>8}  {'':>9}  ... {_skipped(skipped)}")
         link = links[i]
-        name = _name(link)
+        name = place(link)
         name = name if len(name) <= wide else "…" + name[1 - wide :]
         known = link.elasticity if link.elasticity is not None else link.weight_elasticity
         mark = "" if link.elasticity is not None or known is None else " (of W)"
         out.append(
             f"{signed(link.gain):>8}  {number(link.received):>9}  {name:<{wide}}  "
-            f"{_parts(link):<34}  {'' if known is None else number(known)}{mark}".rstrip()
+            f"{parts_line(link):<34}  {'' if known is None else number(known)}{mark}".rstrip()
         )
         last = i
     out.append(f"{'=':>2}{signed(ledger.gain):>6}  {number(ledger.sent):>9}  {ledger.site}")
@@ -201,15 +201,17 @@ def _sum(links: Sequence[Factor | Block]) -> float:
     return sum(link.gain for link in links)
 
 
-def _name(link: Factor | Block) -> str:
+def place(link: Factor | Block) -> str:
+    """ "layers.3 (linear)", "a → add … b (block)"."""
     if isinstance(link, Block):
         return f"{link.name} … {link.towards} (block)"
-    if link.name == link.op or f" {link.op}" in link.name:
+    if link.op in link.name.split("#")[0].split(" "):
         return link.name
     return f"{link.name} ({link.op})"
 
 
-def _parts(link: Factor | Block) -> str:
+def parts_line(link: Factor | Block) -> str:
+    """ "‖W‖/√n −0.23  align +0.02"."""
     if isinstance(link, Block):
         return f"{len(link.ops)} ops, {len(link.forks)} forks"
     words = {"scale": "‖W‖/√n", "alignment": "align", "slope": "√Eφ'²", "rest": "rest"}

@@ -2,4 +2,5 @@
 
 from .data import as_json as as_json
 from .page import html as html
+from .page import ledger_html as ledger_html
 from .terminal import text as text

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ..ledger import Ledger
 from ..schema import Finding, Run
 from ..words import title
 from .cards import CARDS, findings_section
@@ -19,8 +20,13 @@ from .grids import grids
 from .markup import data, esc, short, tag
 from .tables import events_section, layers_section, parameters_section, run_section
 from .telling import facts, headline, names
+from .waterfall import card, ledger_section
 
 _SCRIPTS = ("base.js", "curve.js", "heat.js", "start.js")
+_MARK = (
+    '<svg class="mark" viewBox="0 0 40 24" aria-hidden="true">'
+    '<path d="M2 6h10c5 0 6 3 10 3s6-3 16-3M2 12h36M2 18h10c5 0 6-3 10-3s6 3 16 3"/></svg>'
+)
 #: Points of the loss curve at most; each pixel column keeps its least and largest loss.
 _POINTS = 1600
 
@@ -45,6 +51,7 @@ def html(run: Run, findings: Sequence[Finding]) -> str:
             _banner(run, spoken),
             findings_section(run, spoken),
             _charts(run),
+            ledger_section(run),
             layers_section(run, spoken),
             parameters_section(run),
             events_section(run),
@@ -65,20 +72,33 @@ def html(run: Run, findings: Sequence[Finding]) -> str:
     )
 
 
+def ledger_html(ledger: Ledger) -> str:
+    """One ledger as an HTML file of its own; it needs no script and makes no request."""
+    where = ledger.run or "a loss"
+    step = "" if ledger.step is None else f", step {ledger.step:,}"
+    head = tag("header", tag("p", _MARK, "Evenflow", class_="brand"), tag("h1", esc(where + step)))
+    foot = "Written by Evenflow. Every number here was measured."
+    return (
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        '<meta http-equiv="Content-Security-Policy" content="default-src \'none\'; '
+        "style-src 'unsafe-inline'\">"
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        '<meta name="color-scheme" content="light dark">'
+        f"<title>{esc(where)}: chain rule · Evenflow</title><style>{_asset('style.css')}</style>"
+        f"</head><body>{head}<main>{card(ledger)}</main>{tag('footer', foot)}</body></html>\n"
+    )
+
+
 def _asset(name: str) -> str:
     return files(__package__).joinpath("assets", name).read_text(encoding="utf-8")
 
 
 def _header(run: Run) -> str:
-    mark = (
-        '<svg class="mark" viewBox="0 0 40 24" aria-hidden="true">'
-        '<path d="M2 6h10c5 0 6 3 10 3s6-3 16-3M2 12h36M2 18h10c5 0 6-3 10-3s6 3 16 3"/></svg>'
-    )
     script = run.meta.get("script") or ""
     known = tag("code", esc(script)) if script else ""
     return tag(
         "header",
-        tag("p", mark, "Evenflow", class_="brand"),
+        tag("p", _MARK, "Evenflow", class_="brand"),
         tag("h1", esc(run.name)),
         tag("p", known, class_="sub") if known else "",
     )

@@ -1,0 +1,199 @@
+"""The ledger as a picture: the error's size from the loss to a layer, a bar for each factor."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from ..ledger import Block, Factor, Ledger, from_run, headline
+from ..ledger.telling import fork_line, parts_line, place, sentences, signed
+from ..schema import Run
+from ..words import number
+from .markup import esc, prose, short, tag
+
+_WIDTH, _HEIGHT, _LEFT, _TOP, _RIGHT = 1000, 300, 62, 14, 8
+_LABELLED = 26  # links, each with its name below
+_FOOT = 104  # height of those names
+_ROWS = 200  # of the table
+_BARS = 400  # more links are drawn this many at most, neighbours together
+_FORKS = 24
+#: Kinds with a colour of their own, and how the legend calls them.
+_KINDS = {
+    "affine": "linear and convolution",
+    "activation": "activation",
+    "norm": "norm",
+    "block": "branches that meet",
+    "loss": "loss",
+    "recurrent": "recurrent",
+}
+
+
+def ledger_section(run: Run) -> str:
+    """The ledger of the layer nearest the data at the last step; "" where there is none."""
+    try:
+        ledger = from_run(run)
+    except ValueError:  # nothing was measured that it could be told from
+        return ""
+    return card(ledger) if len(ledger.links) > 1 else ""
+
+
+def card(ledger: Ledger) -> str:
+    """One ledger: what it says, the picture, the shares, the table."""
+    when = "" if ledger.step is None else f", step {ledger.step:,}"
+    told = "".join(tag("li", prose(said)) for said in sentences(ledger))
+    notes = "".join(tag("p", prose(note), class_="quiet") for note in ledger.notes)
+    return tag(
+        "section",
+        tag("h2", "From the loss to ", tag("code", esc(short(ledger.site, 60))), id="ledger"),
+        tag("p", prose(headline(ledger)), class_="lead"),
+        tag("ul", told, class_="told") if told else "",
+        notes,
+        tag("figure", picture(ledger), _legend(ledger), class_="fall"),
+        _forks(ledger),
+        tag("details", tag("summary", f"All {len(ledger.links)} factors{when}"), _table(ledger)),
+        class_="card",
+        aria_labelledby="ledger",
+    )
+
+
+def picture(ledger: Ledger) -> str:
+    """Inline SVG: log10 ‖δ‖ falling or rising from left (the loss) to right (the site)."""
+    links = ledger.links
+    bars = [(a.name, a.kind, a.received, a.sent, place(a)) for a in links]
+    if len(links) > _BARS:
+        bars = _together(links)
+    levels = [_level(v) for bar in bars for v in bar[2:4]]
+    known = [v for v in levels if v is not None]
+    if not known:
+        return tag("p", "No finite error to draw.", class_="quiet")
+    low, high = min(known), max(known)
+    step = _tick(high - low)
+    low, high = math.floor(low / step) * step, math.ceil(high / step) * step
+    high = high if high > low else low + step
+    labelled = len(bars) <= _LABELLED
+    foot = _FOOT if labelled else 24
+    inner = _WIDTH - _LEFT - _RIGHT
+
+    def x(i: float) -> float:
+        return _LEFT + inner * i / len(bars)
+
+    def y(level: float) -> float:
+        return _TOP + (_HEIGHT - _TOP) * (high - level) / (high - low)
+
+    parts = []
+    for k in range(round((high - low) / step) + 1):
+        at = low + k * step
+        parts.append(_line(_LEFT, y(at), _WIDTH - _RIGHT, y(at), "grid"))
+        parts.append(_text(_LEFT - 8, y(at) + 4, _power(at), "end"))
+    for i, (label, kind, received, sent, name) in enumerate(bars):
+        a, b = _level(received), _level(sent)
+        title = f"{name}: {signed(_gain(a, b))} decades, ‖δ‖ {number(received)} → {number(sent)}"
+        if a is None:
+            continue
+        ground = low if b is None else b  # nothing is left: down to the ground
+        top, bottom = min(y(a), y(ground)), max(y(a), y(ground))
+        wide = x(i + 1) - x(i)
+        gap = min(2.0, wide * 0.15)
+        parts.append(
+            tag(
+                "rect", tag("title", esc(title)),
+                x=f"{x(i) + gap / 2:.1f}", y=f"{top - 0.75:.1f}", width=f"{wide - gap:.1f}",
+                height=f"{bottom - top + 1.5:.1f}", class_=f"k-{_colour(kind)}",
+            )
+        )  # fmt: skip
+        if labelled:
+            cx = x(i + 0.5)
+            parts.append(
+                tag(
+                    "text", esc(short(label, 20)), text_anchor="end", class_="tick",
+                    transform=f"translate({cx + 4:.1f} {_HEIGHT + 14}) rotate(-42)",
+                )
+            )  # fmt: skip
+    if not labelled:
+        parts.append(_text(_LEFT, _HEIGHT + 18, "the loss", "start"))
+        parts.append(_text(_WIDTH - _RIGHT, _HEIGHT + 18, short(ledger.site, 60), "end"))
+    return tag(
+        "svg", tag("title", esc(headline(ledger))), *parts,
+        viewBox=f"0 0 {_WIDTH} {_HEIGHT + foot}", role="img", class_="waterfall",
+    )  # fmt: skip
+
+
+def _together(links: Sequence[Factor | Block]) -> list[tuple[str, str, float, float, str]]:
+    out = []
+    for k in range(_BARS):
+        part = links[k * len(links) // _BARS : (k + 1) * len(links) // _BARS]
+        kinds = {link.kind for link in part}
+        kind = kinds.pop() if len(kinds) == 1 else "other"
+        name = f"{place(part[0])} and {len(part) - 1} more" if len(part) > 1 else place(part[0])
+        out.append((name, kind, part[0].received, part[-1].sent, name))
+    return out
+
+
+def _level(size: float) -> float | None:
+    return math.log10(size) if 0 < size < math.inf else None
+
+
+def _gain(a: float | None, b: float | None) -> float:
+    return math.nan if a is None else -math.inf if b is None else b - a
+
+
+def _tick(span: float) -> float:
+    return next((s for s in (0.5, 1, 2, 5, 10, 20, 50) if span / s <= 7), 100)
+
+
+def _power(level: float) -> str:
+    return f"1e{level:.0f}" if abs(level) > 4 else number(float(f"{10**level:.1g}"))
+
+
+def _colour(kind: str) -> str:
+    return kind if kind in _KINDS else "loss" if kind == "softmax" else "other"
+
+
+def _line(x1: float, y1: float, x2: float, y2: float, name: str) -> str:
+    return tag("line", x1=f"{x1:.1f}", y1=f"{y1:.1f}", x2=f"{x2:.1f}", y2=f"{y2:.1f}", class_=name)
+
+
+def _text(x: float, y: float, text: str, anchor: str) -> str:
+    return tag("text", esc(text), x=f"{x:.1f}", y=f"{y:.1f}", text_anchor=anchor, class_="tick")
+
+
+def _legend(ledger: Ledger) -> str:
+    found: dict[str, float] = {}
+    for link in ledger.links:
+        colour = _colour(link.kind)
+        found[colour] = found.get(colour, 0.0) + link.gain
+    items = "".join(
+        tag("li", tag("i", class_=f"k-{k}"), f"{esc(_KINDS.get(k, 'other'))} {signed(total)}")
+        for k, total in sorted(found.items(), key=lambda f: -abs(f[1]))
+    )
+    return tag("figcaption", tag("span", "decades by kind:"), tag("ul", items))
+
+
+def _forks(ledger: Ledger) -> str:
+    forks = [f for link in ledger.links if isinstance(link, Block) for f in link.forks]
+    if not forks:
+        return ""
+    lines = "".join(tag("li", esc(fork_line(f))) for f in forks[:_FORKS])
+    more = len(forks) - _FORKS
+    rest = tag("p", f"And {more:,} more.", class_="quiet") if more > 0 else ""
+    what = f"Where ways meet: signed shares of δ at {len(forks):,} forks"
+    return tag("details", tag("summary", what), tag("ul", lines, class_="told"), rest)
+
+
+def _table(ledger: Ledger) -> str:
+    rows = []
+    for link in ledger.links[:_ROWS]:
+        elastic = link.elasticity if link.elasticity is not None else link.weight_elasticity
+        of = "" if link.elasticity is not None or elastic is None else " (of W)"
+        cells = (
+            signed(link.gain), number(link.received), parts_line(link),
+            "" if elastic is None else number(elastic) + of,
+        )  # fmt: skip
+        head = tag("th", tag("code", esc(short(place(link), 56))), scope="row")
+        rows.append(tag("tr", head, *(tag("td", esc(cell)) for cell in cells)))
+    names = ("place, from the loss back", "decades", "‖δ‖", "taken apart", "elasticity ‖δ‖·‖x‖")
+    head = tag("thead", tag("tr", *(tag("th", esc(name), scope="col") for name in names)))
+    more = len(ledger.links) - _ROWS
+    rest = tag("p", f"And {more:,} more.", class_="quiet") if more > 0 else ""
+    body = tag("table", head, tag("tbody", *rows), class_="figures")
+    return tag("div", body, class_="scroll", tabindex=0, role="region", aria_label="Factors") + rest
