@@ -9,6 +9,10 @@ from .base import Cell, Lesson, Plot, Result, Table
 from .charts import chart
 
 WIDTH = 96
+_PLAIN = {
+    "δ": "delta", "Δ": "D", "∂": "d", "η": "eta", "α": "alpha", "⊙": ".", "·": "*", "½": "1/2",
+    "²": "^2", "ᵀ": "^T", "√": "sqrt ", "Σ": "sum ", "±": "+-", "×": "x", "⟨": "<", "⟩": ">",
+}  # fmt: skip
 
 
 def cell(value: Cell) -> str:
@@ -62,8 +66,23 @@ def terminal(lesson: Lesson, result: Result, width: int = WIDTH, unicode: bool =
     return out + "\n"
 
 
+def picture_name(lesson: Lesson, number: int) -> str:
+    """Where the lesson's plot number 1, 2, ... lies, beside its page."""
+    return f"pictures/{lesson.name}-{number}.svg"
+
+
+def plain(text: str, encoding: str) -> str:
+    """The same text in characters that an encoding has."""
+    try:
+        text.encode(encoding)
+    except UnicodeEncodeError:
+        text = "".join(_PLAIN.get(c, c) for c in text)
+        return text.encode(encoding, "replace").decode(encoding)
+    return text
+
+
 def page(lesson: Lesson, result: Result) -> str:
-    """The lesson as Markdown; its plots are pictures `NAME-1.svg`, `NAME-2.svg`, ..."""
+    """The lesson as Markdown; its plots are pictures (`picture_name`)."""
     blocks = [
         f"# {lesson.title}",
         f"*Written by its own run; the same in a terminal: `evenflow explain --lesson "
@@ -80,7 +99,7 @@ def page(lesson: Lesson, result: Result) -> str:
             blocks.append("\n".join(lines))
         elif isinstance(part, Plot):
             pictures += 1
-            blocks.append(f"![{part.title}]({lesson.name}-{pictures}.svg)")
+            blocks.append(f"![{part.title}]({picture_name(lesson, pictures)})")
         else:
             blocks.append(part)
     blocks += [said for said in (agreement(result), seeds(lesson)) if said]
