@@ -62,6 +62,7 @@ def main() -> None:
     """Add the rows that are missing."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--networks", type=int, default=400)
+    parser.add_argument("--first", type=int, default=0, help="leave out those before")
     parser.add_argument("--seconds", type=float, default=math.inf)
     asked = parser.parse_args()
     torch.set_num_threads(1)
@@ -74,7 +75,7 @@ def main() -> None:
             there = {int(row["index"]) for row in csv.DictReader(file)}
     else:
         TABLE.write_text(",".join(FIELDS) + "\n")
-    for spec in specs(asked.networks):
+    for spec in specs(asked.networks)[asked.first :]:
         if spec.index in there:
             continue
         if time.monotonic() - begun > asked.seconds:

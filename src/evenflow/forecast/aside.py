@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.overrides import TorchFunctionMode
-from torch.utils._device import DeviceContext
+
+from ..tape.mode import Mode
 
 Engine = Callable[..., Any]
 
@@ -91,13 +91,7 @@ def unwatched(engine: Engine) -> Iterator[None]:
     """
     get = torch._C._get_function_stack_at
     modes = [get(i) for i in range(torch._C._len_torch_function_stack())]
-    loud = [
-        m
-        for m in modes
-        if isinstance(m, TorchFunctionMode)
-        and not isinstance(m, DeviceContext)
-        and getattr(m, "paused", None) is False
-    ]
+    loud = [m for m in modes if isinstance(m, Mode) and not m.paused]
     homes: list[Any] = [torch.autograd, torch.autograd.graph]
     engines = [home._engine_run_backward for home in homes]
     call: Any = nn.Module.__call__

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from ..diagnosis import diagnose
 from ..rules import View
@@ -40,7 +41,7 @@ def assemble(
             "spread" of each site, and "saturated", "dead", "zeros" of activations where known.
             What is not foreseen is left out. "delta" is made here from `log10_delta`.
         log10_delta: [S] log10 of rms δ, on any common scale; NaN where unknown, -inf where
-            exactly zero. It is moved so that the last known site has 0.
+            exactly zero. It is moved so that the anchor (see `anchor`) has 0.
         error_bar: [S] decades, one standard deviation; NaN where unknown.
         meta: more keys for `Run.meta`.
         advice: changes that were tried.
@@ -56,7 +57,8 @@ def assemble(
     for records in (sites, params):
         if [r.id for r in records] != list(range(len(records))):
             raise ValueError("ids must be 0, 1, 2, ... in order, for sites and for params")
-    levels = anchored(np.asarray(log10_delta, dtype=np.float64))
+    levels = np.asarray(log10_delta, dtype=np.float64)
+    levels = levels - levels[anchor(sites, params, levels)] if len(levels) else levels
     values = {c: float(v) for c, v in readings.items() if not math.isnan(v)}
     for site, level in zip(sites, levels, strict=True):
         if not math.isnan(level):
@@ -85,7 +87,7 @@ def assemble(
         method=method,
         run=run,
         reading=reading,
-        outlooks=tuple(_outlook(run, s, levels, error_bar) for s in sites),
+        outlooks=tuple(_outlook(run, s, levels.tolist(), error_bar) for s in sites),
         findings=tuple(diagnose(run)),
         depth=birth.depth,
         trainable_depth=birth.trainable_depth,
@@ -94,10 +96,15 @@ def assemble(
     )
 
 
-def anchored(levels: np.ndarray[Any, np.dtype[np.float64]]) -> np.ndarray[Any, Any]:
-    """The same levels, moved so that the last finite one (nearest the loss) is 0."""
-    known = np.flatnonzero(np.isfinite(levels))
-    return levels - levels[known[-1]] if len(known) else levels
+def anchor(
+    sites: Sequence[Site], params: Sequence[Parameter], levels: npt.NDArray[np.float64]
+) -> int:
+    """Id of the site that others are held against: the last layer with weights that δ reached
+    (a network's head), else the last site of all that it reached."""
+    weights = {p.name for p in params if len(p.shape) >= 2}
+    known = [s for s in sites if math.isfinite(levels[s.id])]
+    heads = [s for s in known if s.kind != "embedding" and weights.intersection(s.params)]
+    return (heads or known or [sites[-1]])[-1].id
 
 
 def _outlook(run: Run, site: Site, levels: Sequence[float], bars: Sequence[float]) -> Outlook:

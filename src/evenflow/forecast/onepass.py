@@ -19,15 +19,23 @@ from torch import Tensor, nn
 
 from ..schema import Channel, Parameter, Site
 from ..tape import Recorder
-from ..tape.numbers import norm
+from ..tape.forward import Call, Forward
+from ..tape.numbers import norm, plain
 from .aside import same_random, unwatched
 from .inputs import described
 from .width import error_bars
 
 #: rms of δ must stay between these for float32 norms and slopes to be exact (tiny = 1.2e-38).
 _LOW, _HIGH = 1e-30, 1e25
+#: rms of an output must stay between these for float32 squares, as 1 - c needs them.
+_FAINT, _LOUD = 1e-15, 1e15
+_RANKED = frozenset({"affine", "activation", "norm", "join", "attention", "recurrent", "pool"})
+#: The rank of what a site gives is read off this many samples and features at most.
+_SAMPLES, _FEATURES = 64, 2048
 #: Metrics that are only right where δ neither underflowed nor overflowed.
 _BACKWARD = frozenset({"delta", "delta_in", "share", "dead", "observed", "slope", "grad"})
+#: Metrics that need the squares of outputs.
+_SQUARED = frozenset({"spread", "rank"})
 
 
 class Measured(NamedTuple):
@@ -76,14 +84,14 @@ def measure(
     """
     first = _pass(model, args, kwargs, loss_fn, targets, seed, accumulate, 1.0)
     if _fits(first):
-        return _measured(first, first, True)
+        return _measured(first, first, _squares(first))
     top = max((v for v in _deltas(first) if math.isfinite(v)), default=1.0)
     scale = 2.0 ** math.floor(math.log2(_HIGH / top)) if top > 0 else 1.0
     half = any(s.dtype in ("float16", "bfloat16") for s in first.sites)
     if half or scale == 1.0:
         return _measured(first, first, half and _fits(first))
     second = _pass(model, args, kwargs, loss_fn, targets, seed, accumulate, scale)
-    return _measured(first, second, _fits(second))
+    return _measured(first, second, _fits(second) and _squares(first))
 
 
 def join(narrow: Measured, wide: Measured) -> Measured:
@@ -91,7 +99,9 @@ def join(narrow: Measured, wide: Measured) -> Measured:
     if [s.name for s in narrow.sites] != [s.name for s in wide.sites]:
         return narrow
     kept = {c: v for c, v in narrow.readings.items() if c.metric not in _BACKWARD}
-    taken = {c: v for c, v in wide.readings.items() if c.metric in _BACKWARD}
+    lost = {c for c, v in kept.items() if c.metric in _SQUARED and not math.isfinite(v)}
+    kept = {c: v for c, v in kept.items() if c not in lost}
+    taken = {c: v for c, v in wide.readings.items() if c.metric in _BACKWARD or c in lost}
     return narrow._replace(
         readings=kept | taken, log10_delta=wide.log10_delta, fits=narrow.fits or wide.fits
     )
@@ -117,6 +127,7 @@ def _pass(
     scale: float,
 ) -> _Pass:
     recorder = Recorder(_raise, model)
+    recorder.forward = _Deep(recorder)
 
     def engine(outputs: Any, *more: Any, **named: Any) -> Any:
         if recorder.recording:
@@ -160,14 +171,73 @@ def _pass(
                 continue
             if isinstance(g, Tensor) and g.layout == torch.strided:
                 slab.add(Channel("param", index, "grad"), norm(g.detach()) / scale)
-        for index, p in recorder.catalogue.tensors():
-            slab.add(Channel("param", index, "weight"), norm(p.detach()))
+                if p.dim() > 1 and type(p) is nn.Parameter:  # its elements can be read
+                    slab.add(Channel("param", index, "alike"), alike(p.detach(), g.detach()))
+        for index, w in recorder.catalogue.tensors():
+            slab.add(Channel("param", index, "weight"), norm(w.detach()))
         if accumulate:
             for p in weights:
                 p.grad = None
     reading = slab.finish(0).reading({})
     values = dict(zip(reading.channels, reading.values.tolist(), strict=True))
     return _Pass(tuple(recorder.catalogue.sites), tuple(recorder.catalogue.params), values)
+
+
+class _Deep(Forward):
+    """Also reads how many directions samples differ in: too dear for a training's steps."""
+
+    def _read(self, call: Call, site: int, x: Tensor) -> None:
+        super()._read(call, site, x)
+        kind = self.recorder.catalogue.sites[site].kind
+        values = plain(x)
+        if kind in _RANKED and values is not None:
+            found = rank(values)
+            if found is not None:
+                self.recorder.add("site", site, "rank", found)
+
+
+def rank(x: Tensor) -> Tensor | None:
+    """Effective number of directions in which samples (axis 0) of x differ.
+
+    (Σ λ)² / Σ λ² over the eigenvalues λ of the samples' covariance, the participation ratio, read
+    off the Gram matrix of centred samples: 1 where all lie on one line, at most B - 1. None for
+    fewer than three samples.
+    """
+    if x.dim() < 2 or x.shape[0] < 3:
+        return None
+    x_BF = x[:_SAMPLES].flatten(1)
+    x_BF = x_BF[:, :: max(1, math.ceil(x_BF.shape[1] / _FEATURES))].double()
+    x_BF = x_BF - x_BF.mean(0)
+    x_BF = x_BF / x_BF.abs().max()
+    gram_BB = x_BF @ x_BF.T
+    return gram_BB.trace() ** 2 / gram_BB.square().sum()
+
+
+def alike(weight: Tensor, grad: Tensor) -> float:
+    """Share of rows (axis 0, units) whose weights and gradient both equal another row's.
+
+    Rows are compared by their products with one fixed vector each: equal rows give equal numbers
+    (within rounding), rows drawn at random never do.
+    """
+    n = weight.shape[0]
+    if n < 2:
+        return 0.0
+    keys = []
+    for t in (weight, grad):
+        t_NF = t.reshape(n, -1)
+        wide = t_NF.dtype if t_NF.dtype in (torch.float32, torch.float64) else torch.float32
+        probe = torch.linspace(1.0, 2.0, t_NF.shape[1], dtype=torch.float64).sin()
+        key = (t_NF.to(wide) @ probe.to(t_NF.device, wide)).double().cpu()
+        size = torch.linalg.vector_norm(t_NF, dim=1, dtype=wide).double().cpu()
+        keys.append((key, float(size.max())))
+    (w, w_size), (g, g_size) = keys
+    order = torch.argsort(w)
+    w, g = w[order], g[order]
+    near = ((w[1:] - w[:-1]).abs() <= 1e-7 * w_size) & ((g[1:] - g[:-1]).abs() <= 1e-6 * g_size)
+    twin = torch.zeros(n, dtype=torch.bool)
+    twin[1:] |= near
+    twin[:-1] |= near
+    return float(twin.double().mean())
 
 
 def _call(model: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
@@ -261,10 +331,16 @@ def _deltas(p: _Pass) -> list[float]:
 
 def _fits(p: _Pass) -> bool:
     """No δ near the end of the number format. Exact zeros fit if none of the rest is small."""
-    sizes = _deltas(p)
     wide = all(s.dtype == "float64" for s in p.sites if s.kind != "input")
     low, high = (1e-290, 1e290) if wide else (_LOW, _HIGH)
-    return all(v == 0 or low < v < high for v in sizes)
+    return all(v == 0 or low < v < high for v in _deltas(p))
+
+
+def _squares(p: _Pass) -> bool:
+    """No output so small or large that its float32 squares are lost."""
+    sizes = [v for c, v in p.values.items() if c.of == "site" and c.metric == "rms"]
+    wide = all(s.dtype == "float64" for s in p.sites if s.kind != "input")
+    return wide or all(v == 0 or (not v < _FAINT and not v > _LOUD) for v in sizes)
 
 
 def _measured(plain: _Pass, scaled: _Pass, fits: bool) -> Measured:

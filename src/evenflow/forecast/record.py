@@ -16,8 +16,8 @@ class Outlook:
 
     Attributes:
         site: the site; its id is its place in `Forecast.run.sites`.
-        log10_delta: log10 of rms δ here over rms δ at the anchor (the site nearest the loss,
-            where it is 0). -inf where δ is exactly zero.
+        log10_delta: log10 of rms δ here over rms δ at the anchor (the last layer with
+            weights, where it is 0). -inf where δ is exactly zero.
         log10_q: log10 of E x², x the site's output, over samples and units.
         one_minus_c: 1 - c, how far two samples' outputs differ (0 alike, 1 unrelated).
         saturated: share of elements past an asymptote (activations).

@@ -24,6 +24,11 @@ from .ef501_unscaled_input import UnscaledInput
 from .ef502_outlier_input import OutlierInput
 from .ef503_non_finite_input import NonFiniteInput
 from .ef504_unscaled_target import UnscaledTarget
+from .ef601_weights_too_small import WeightsTooSmall
+from .ef602_weights_too_large import WeightsTooLarge
+from .ef603_dead_at_birth import DeadAtBirth
+from .ef604_too_deep_for_its_init import TooDeepForItsInit
+from .ef605_symmetric_weights import SymmetricWeights
 from .ef701_double_softmax import DoubleSoftmax
 from .ef702_missing_nonlinearity import MissingNonlinearity
 from .ef703_learning_rate_too_high import LearningRateTooHigh
@@ -54,6 +59,11 @@ REGISTRY: dict[str, type[Rule]] = {
     "EF502": OutlierInput,
     "EF503": NonFiniteInput,
     "EF504": UnscaledTarget,
+    "EF601": WeightsTooSmall,
+    "EF602": WeightsTooLarge,
+    "EF603": DeadAtBirth,
+    "EF604": TooDeepForItsInit,
+    "EF605": SymmetricWeights,
     "EF701": DoubleSoftmax,
     "EF702": MissingNonlinearity,
     "EF703": LearningRateTooHigh,

@@ -1,16 +1,53 @@
-"""A network at birth: how far signals and gradients survive, before any step. L layers."""
+"""A network at birth: how far signals and gradients survive, before any step.
+
+D levels: layers with weights, by the number of layers between them and the data; level 1 reads
+the data, level D is the head. All readings are the first row's. Formulas and calibration:
+`docs/preflight.md`, `benchmarks/trainability`.
+"""
 
 from __future__ import annotations
 
+import numpy as np
+
+from .series import Floats, decades
 from .view import View
+
+#: Kinds that count as layers here: an embedding's output is the data of what follows.
+_LAYERS = ("affine", "recurrent", "attention", "custom", "matmul")
+#: Decades that δ times input may lose: of the zoo of `benchmarks/trainability` those learn that
+#: lost up to 7.0, those fail that lost 7.9 (Adam's epsilon lies there, and so does float32's).
+LOST = 7.4
+#: Decades above rounding (the square of the format's epsilon) that 1 - c must keep.
+ABOVE = 0.85
+#: Decades of roughness; each decade of 1 - c, or of distinct directions, counts half of one more.
+ROUGH = 3.0
+#: Decades of E x² gained.
+GROWN = 10.0
+#: Strain from which on learning is in doubt: a warning.
+DOUBT = 0.75
+#: Slope of the chance over the strain: at 1 it is even.
+SLOPE = 8.0
+#: log10 of the number format's epsilon.
+_EPSILON = {"float16": -3.01, "bfloat16": -2.11, "float64": -15.65}
+_FLOAT32 = -6.92
 
 
 class Birth:
-    """What the first reading says of a network's start.
+    """What the first reading says of a network's start. Logarithms to base 10, [D] each.
 
     Attributes:
-        depth: layers with weights on the longest path from the data to the loss.
-        trainable_depth: how many of them, from the output, signals survive; None without layers.
+        levels: ids of each level's layers.
+        pull: rms δ times rms input of a layer, against the head's δ: the size of its weights'
+            gradient. -inf where exactly zero.
+        rough: ‖δ‖ times the distance of two samples' outputs, against the head's: 0 where the
+            network from here on is linear, above where slopes are steeper than chords, that is
+            where inputs as near as you like end far apart (chaos).
+        spread: 1 - c against the data's.
+        size: E x² at the layer's output, against level 1's.
+        rank: directions in which samples still differ, beyond the first, against level 1's.
+        strain: of the first d levels under the last d's gradient; it fails from 1 on. The
+            largest of `lost`, `alike` and `grown`, its parts.
+        depth: D. trainable_depth: how many levels signals survive; None without layers.
         chance: 0 to 1, that it learns as it stands; NaN where that cannot be told.
     """
 
@@ -23,6 +60,116 @@ class Birth:
         return known
 
     def __init__(self, view: View) -> None:
-        self.depth = max((view.depth[i] for i in view.layers), default=0)
-        self.trainable_depth = self.depth or None
-        self.chance = float("nan")
+        found: dict[int, list[int]] = {}
+        for i in view.layers if len(view.steps) else ():
+            if view.sites[i].kind in _LAYERS:
+                found.setdefault(view.depth[i], []).append(i)
+        self.levels = tuple(tuple(found[d]) for d in sorted(found))
+        self.depth = len(self.levels)
+        read = _Readings(view)
+        asleep = _asleep(view, read) if self.depth else frozenset()
+        self.asleep = asleep
+        awake = [[i for i in level if i not in asleep] for level in self.levels]
+        every = [list(level) for level in self.levels]
+        self.pull = _top(awake, read.delta + read.input + read.positions)
+        self.rough = _from_head(_top(awake, read.delta + read.apart))
+        self.spread = _top(every, read.spread)
+        self.size = _from_first(_top(every, 2 * read.rms))
+        self.rank = _from_first(_top(every, read.rank))
+        self.lost = _up_from_head(-self.pull) / LOST
+        self.alike = -self.spread / (_top(every, read.format) - ABOVE)
+        blur = np.clip(-np.nan_to_num(self.spread), 0, 4) + np.clip(-np.nan_to_num(self.rank), 0, 4)
+        self.chaos = _up_from_head(self.rough) * (1 + blur / 2) / ROUGH
+        self.grown = np.nan_to_num(self.chaos) + np.clip(np.nan_to_num(self.size), 0, None) / GROWN
+        parts = [np.nan_to_num(p, nan=0.0) for p in (self.lost, self.alike, self.grown)]
+        self.strain = np.max(parts, axis=0) if self.depth else np.empty(0)
+        over = np.flatnonzero(self.strain >= 1)
+        self.trainable_depth = (int(over[0]) if len(over) else self.depth) if self.depth else None
+        known = self.depth > 0 and bool(
+            np.isfinite(self.pull).any() or np.isneginf(self.pull).any()
+        )
+        self.chance = _chance(self.worst) if known else float("nan")
+
+    @property
+    def worst(self) -> float:
+        """The whole network's strain, 0 without layers."""
+        return float(self.strain[-1]) if self.depth else 0.0
+
+    @property
+    def blame(self) -> str:
+        """What strains the whole network most: "lost", "alike", "chaos" or "size"; "" nothing."""
+        if self.worst <= 0:
+            return ""
+        grown = "chaos" if self.chaos[-1] >= self.grown[-1] / 2 else "size"
+        parts = {"lost": self.lost[-1], "alike": self.alike[-1], grown: self.grown[-1]}
+        return max(parts, key=lambda k: float(np.nan_to_num(parts[k])))
+
+
+class _Readings:
+    """[S] logarithms of the first row, NaN where unknown."""
+
+    def __init__(self, view: View) -> None:
+        def first(metric: str) -> Floats:
+            m = view.site(metric)
+            return m[0] if len(m) else np.full(len(view.sites), np.nan)
+
+        sites = view.sites
+        kept = view.run.meta.get("log10_delta")  # beyond the range of the stored δ
+        whole = isinstance(kept, list) and len(kept) == len(sites)
+        self.delta = np.array(kept, np.float64) if whole else decades(first("delta"))
+        self.rms = decades(first("rms"))
+        self.format = np.array([2 * _EPSILON.get(s.dtype, _FLOAT32) for s in sites]) * -1.0
+        spread = np.maximum(first("spread"), 10.0**-self.format)
+        data = [spread[i] for i in view.data if spread[i] > 0]
+        self.spread = decades(spread) - min(float(decades(max(data, default=1.0))), 0.0)
+        each = np.array([s.size / max(1, s.shape[0] if s.shape else 1) for s in sites])
+        self.apart = self.rms + decades(spread) / 2 + decades(each) / 2
+        self.rank = decades(np.maximum(first("rank") - 1, 1e-4))
+        self.input = np.zeros(len(sites))
+        self.positions = np.zeros(len(sites))
+        for s in sites:
+            known = [self.rms[p] for p in view.parents(s.id) if np.isfinite(self.rms[p])]
+            self.input[s.id] = max(known, default=0.0)
+            weights = view.weights[s.id]
+            if weights and s.shape:
+                # a convolution's weight gathers gradient from every pixel
+                units = view.run.params[weights[0]].shape[0]
+                pixels = s.size / max(1, s.shape[0] * units)
+                self.positions[s.id] = max(0.0, float(decades(max(pixels, 1.0))) / 2)
+
+
+def _asleep(view: View, read: _Readings) -> frozenset[int]:
+    """Layers whose δ is exactly zero though it reaches what lies before them: branches that start
+    at zero (ReZero, a last norm with gain 0) and wake with the first update."""
+    out = set()
+    for i in np.flatnonzero(np.isneginf(read.delta)):
+        before = view.ancestors([int(i)]) - {int(i)}
+        if any(np.isfinite(read.delta[j]) for j in before):
+            out.add(int(i))
+    return frozenset(out)
+
+
+def _top(levels: list[list[int]], values: Floats) -> Floats:
+    """[D] the largest known value of each level; NaN without any."""
+    out = []
+    for ids in levels:
+        known = [values[i] for i in ids if not np.isnan(values[i])]
+        out.append(max(known, default=np.nan))
+    return np.array(out, dtype=np.float64)
+
+
+def _from_head(a: Floats) -> Floats:
+    return np.asarray(a - a[-1]) if len(a) and np.isfinite(a[-1]) else np.full(len(a), np.nan)
+
+
+def _from_first(a: Floats) -> Floats:
+    return np.asarray(a - a[0]) if len(a) and np.isfinite(a[0]) else np.full(len(a), np.nan)
+
+
+def _up_from_head(a: Floats) -> Floats:
+    """[D] the largest value of the d levels nearest the head, for d = 1 ... D."""
+    return np.asarray(np.fmax.accumulate(a[::-1]))
+
+
+def _chance(strain: float) -> float:
+    return float(1 / (1 + np.exp(np.clip(SLOPE * (strain - 1), -30, 30))))

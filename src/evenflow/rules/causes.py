@@ -28,6 +28,11 @@ EXPLAINS: dict[str, tuple[str, ...]] = {
     "EF701": ("EF104", "EF401", "EF404", "EF103"),
     "EF704": ("EF401", "EF404", "EF301"),
     "EF105": ("EF101", "EF104", "EF301", "EF401", "EF404"),
+    "EF601": ("EF604", "EF101", "EF205"),
+    "EF602": ("EF604", "EF102", "EF201", "EF205", "EF206"),
+    "EF603": ("EF101", "EF104", "EF202", "EF205"),
+    "EF604": ("EF101", "EF102", "EF205"),
+    "EF605": ("EF104",),
     "EF703": (
         "EF101",
         *("EF102", "EF103", "EF104", "EF201", "EF202", "EF203", "EF204", "EF205"),
@@ -50,6 +55,7 @@ EXPLAINS: dict[str, tuple[str, ...]] = {
 #: From root to end state: a fault is only explained by one that stands before it.
 ORDER = (
     *("EF503", "EF501", "EF502", "EF504", "EF702", "EF701", "EF704"),
+    *("EF605", "EF603", "EF601", "EF602", "EF604"),
     *("EF102!", "EF703", "EF102", "EF206", "EF302", "EF105!", "EF201", "EF202", "EF203"),
     *("EF101", "EF104", "EF105", "EF205", "EF204", "EF301", "EF103"),
     *("EF403", "EF402", "EF404", "EF401"),

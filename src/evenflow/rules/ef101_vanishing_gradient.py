@@ -9,6 +9,7 @@ import numpy as np
 
 from ..schema import Finding, Link, Severity
 from .base import Rule
+from .birth import DOUBT, Birth
 from .profile import Profile, losses_by_kind
 from .series import Bools, Floats, decades, holds_at_end, largest, median, ratio
 from .view import View
@@ -54,6 +55,8 @@ class VanishingGradient(Rule):
     same way, or a whole run if shorter, move the weights by less than 0.1 % (1e-6 a step in
     runs of 1000 steps).
 
+    In a forecast (before any step) from three quarters of what EF604 allows on.
+
     ## What to do
     Start with weights fit for the depth (orthogonal or He), use an activation of slope one
     around zero, normalise, or add residual connections. For sigmoid nets of great depth centre
@@ -66,6 +69,9 @@ class VanishingGradient(Rule):
 
     def check(self, view: View) -> Iterable[Finding]:
         if view.loss.left < LEFT and not view.adversarial:
+            return
+        if view.foreseen:
+            yield from self._foreseen(view)
             return
         yield from self._through_depth(view)
         yield from self._through_time(view)
@@ -112,6 +118,32 @@ class VanishingGradient(Rule):
                 Link("event", self.code, first, ids[0]),
                 *((Link("end", "frozen", last, ids[0]),) if still.any() else ()),
             ),
+        )
+
+    def _foreseen(self, view: View) -> Iterable[Finding]:
+        """Before the first step: where so much is lost that learning is in doubt."""
+        b, p = Birth.of(view), Profile.of(view)
+        if b.depth < 2 or not b.lost[-1] >= DOUBT or len(p.layers) < 3:
+            return
+        fall = p.fall[0]
+        bad = np.isfinite(fall) & (fall >= FALL)
+        ids = [i for i, x in zip(p.layers, bad, strict=True) if x]
+        if not ids:
+            return
+        cause = losses_by_kind(view, ids[0])
+        yield self.finding(
+            Severity.error if b.lost[-1] >= 1 else Severity.warning,
+            sites=ids,
+            first=view.at(0),
+            last=view.at(0),
+            evidence={
+                "decades": float(fall[bad].max()),
+                "layers_affected": len(ids),
+                "layers": len(p.layers),
+            },
+            threshold={"decades": FALL},
+            cause=cause if cause != "EF601" else "",
+            chain=(Link("event", self.code, view.at(0), ids[0]),),
         )
 
     def _through_time(self, view: View) -> Iterable[Finding]:

@@ -8,6 +8,7 @@ import numpy as np
 
 from ..schema import Finding, Link, Severity
 from .base import Rule
+from .birth import DOUBT, Birth
 from .profile import Profile, growth
 from .series import decades, first_of_last_spell, holds_at_end, largest, median, ratio
 from .view import View
@@ -44,6 +45,8 @@ class ExplodingGradient(Rule):
     AutoTrainer's ratio of 70 (1.8 decades) called 14 of 15 normal tanh nets exploding. On the
     zoo's calibration half healthy nets stay below 1.1 decades, sick ones are above 4.
 
+    In a forecast (before any step) from three quarters of what EF604 allows on.
+
     ## What to do
     Clip the gradient's norm, start with smaller weights (gain near one), normalise, lower the
     learning rate. A gradient that explodes by structure needs another start, not clipping.
@@ -55,6 +58,9 @@ class ExplodingGradient(Rule):
     def check(self, view: View) -> Iterable[Finding]:
         if not view.layers or view.ruin == 0:
             return
+        if view.foreseen:
+            yield from self._foreseen(view)
+            return
         found = (
             self._structural(view)
             or self._through_time(view)
@@ -63,6 +69,25 @@ class ExplodingGradient(Rule):
         )
         if found is not None:
             yield found
+
+    def _foreseen(self, view: View) -> Iterable[Finding]:
+        """Before the first step: where growth puts learning in doubt and the gradient shares it."""
+        b, p = Birth.of(view), Profile.of(view)
+        if b.depth < 2 or not b.grown[-1] >= DOUBT or len(p.layers) < 3:
+            return
+        grown = growth(p.delta)[0]
+        bad = np.isfinite(grown) & (grown >= GROWTH)
+        ids = [i for i, x in zip(p.layers, bad, strict=True) if x]
+        if ids:
+            yield self.finding(
+                Severity.error if b.grown[-1] >= 1 else Severity.warning,
+                sites=ids,
+                first=view.at(0),
+                last=view.at(0),
+                evidence={"decades": float(grown[bad].max()), "layers_affected": len(ids)},
+                threshold={"decades": GROWTH},
+                chain=(Link("event", self.code, view.at(0), ids[0]),),
+            )
 
     def _structural(self, view: View) -> Finding | None:
         p = Profile.of(view)

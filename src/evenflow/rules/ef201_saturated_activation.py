@@ -64,6 +64,9 @@ class SaturatedActivation(Rule):
     name = "saturated-activation"
 
     def check(self, view: View) -> Iterable[Finding]:
+        if view.foreseen:
+            yield from self._foreseen(view)
+            return
         alone = view.loss.left < LEFT and not view.adversarial  # did the head learn alone?
         share = np.where(view.sound[:, None], view.site("saturated"), np.nan)
         known = ~np.isnan(share)
@@ -106,6 +109,25 @@ class SaturatedActivation(Rule):
                 *((Link("cause", cause, None, top),) if cause else ()),
                 Link("event", self.code, view.at(row), top),
             ),
+        )
+
+    def _foreseen(self, view: View) -> Iterable[Finding]:
+        """Before the first step, one reading has to do."""
+        share = view.site("saturated")[0]
+        with np.errstate(invalid="ignore"):
+            ids = [int(i) for i in np.flatnonzero((share >= SHARE) & hidden(view))]
+        if not ids:
+            return
+        ids.sort(key=lambda i: (-round(float(share[i]), 1), view.depth[i], i))
+        yield self.finding(
+            Severity.error if share[ids[0]] >= MOST else Severity.warning,
+            sites=ids,
+            first=view.at(0),
+            last=view.at(0),
+            evidence={"saturated": float(share[ids[0]]), "sites_affected": len(ids)},
+            threshold={"saturated": SHARE},
+            cause=_cause(view, ids, 0),
+            chain=(Link("event", self.code, view.at(0), ids[0]),),
         )
 
 

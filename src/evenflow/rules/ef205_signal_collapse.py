@@ -8,6 +8,7 @@ import numpy as np
 
 from ..schema import Finding, Link, Severity
 from .base import Rule
+from .birth import DOUBT, Birth
 from .series import first_of_last_spell, holds_at_end, largest, latest, median, smallest
 from .view import View
 
@@ -41,6 +42,9 @@ class SignalCollapse(Rule):
     encoder of the zoo's calibration half had 0.1 % with 14 % of the loss left; sick nets have
     less than 1e-4.
 
+    In a forecast (before any step) from three quarters of what EF604 allows on, in decades above
+    what rounding leaves.
+
     ## What to do
     Residual connections with a branch that starts at zero (ReZero), orthogonal weights with
     tailored activations (TAT, DKS), centred LSUV for sigmoid and tanh, or fewer layers.
@@ -50,6 +54,9 @@ class SignalCollapse(Rule):
     name = "signal-collapse"
 
     def check(self, view: View) -> Iterable[Finding]:
+        if view.foreseen:
+            yield from self._foreseen(view)
+            return
         if view.ruined or view.adversarial or view.loss.young:
             return
         if not (view.stuck or view.loss.left > 0.5):
@@ -94,4 +101,24 @@ class SignalCollapse(Rule):
                 *((Link("cause", cause),) if cause else ()),
                 Link("event", self.code, view.at(row), top),
             ),
+        )
+
+    def _foreseen(self, view: View) -> Iterable[Finding]:
+        """Before the first step: where so little difference is left that learning is in doubt."""
+        b = Birth.of(view)
+        if b.depth < 2 or not b.alike[-1] >= DOUBT:
+            return
+        ids = [level[0] for level, a in zip(b.levels, b.alike, strict=True) if a >= DOUBT]
+        yield self.finding(
+            Severity.error if b.alike[-1] >= 1 else Severity.warning,
+            sites=ids,
+            first=view.at(0),
+            last=view.at(0),
+            evidence={
+                "spread_left": float(10.0 ** b.spread[-1]),
+                "depth": float(view.depth[ids[0]]),
+                "sites_affected": len(ids),
+            },
+            threshold={"spread_left": LEFT},
+            chain=(Link("event", self.code, view.at(0), ids[0]),),
         )

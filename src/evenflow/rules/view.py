@@ -137,6 +137,11 @@ class View:
         """Step number of a row."""
         return int(self.steps[row])
 
+    @property
+    def foreseen(self) -> bool:
+        """A forecast: one reading from before the first step, which rules may go by."""
+        return self.run.source == "predicted" and len(self.steps) > 0
+
     # --- graph ----------------------------------------------------------------------------------
 
     @property

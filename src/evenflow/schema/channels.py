@@ -34,6 +34,8 @@ SITE_METRICS: dict[str, str] = {
     "flow": "dear, fused recurrent layers: decades gradient gains from the last time step back to "
     "the first, by a cotangent on the last step only, off the training step",
     "flow_steps": "dear, with flow: number of time steps",
+    "rank": "forecasts only: effective number of directions in which samples' x differ, "
+    "(sum of eigenvalues)^2 / (sum of their squares)",
     # Backward, over delta = dL/d(output), gradients unscaled if a GradScaler is in use:
     "delta": "rms of delta at the site's output",
     "delta_zeros": "share of elements of delta exactly 0",
@@ -53,6 +55,7 @@ PARAM_METRICS: dict[str, str] = {
     "grad_zeros": "share of elements of the gradient exactly 0",
     "weight": "2-norm of the parameter before the update; where the dear readings were not taken "
     "and it has more than 65536 elements, estimated from one in nine (within 0.8 % if alike)",
+    "alike": "forecasts only: share of units (rows) whose weights and gradient equal another's",
     "update": "2-norm of the applied update: |w_after - w_before|; estimated as `weight` is",
 }
 #: Metrics of the step (`Channel.id` is 0).

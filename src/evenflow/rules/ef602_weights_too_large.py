@@ -1,0 +1,103 @@
+"""EF602: weights so large that signals blow up, saturate or turn chaotic."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from ..schema import Finding, Link, Severity
+from .base import Rule
+from .birth import DOUBT, GROWN, ROUGH, Birth
+from .ef201_saturated_activation import MOST, SHARE, hidden
+from .view import View
+
+#: rms by which a layer may enlarge what enters it: He's gain for ReLU is 1.4, the gain 4 of
+#: `benchmarks/trainability` 2.
+GAIN = 3.0
+
+
+class WeightsTooLarge(Rule):
+    """The weights a network starts with enlarge signals until they saturate or blow up.
+
+    ## What it means
+    Drawn with too much variance, weights enlarge what passes. Without bounds it grows by decades
+    over the layers; a sigmoid or tanh turns it into saturated units; and where slopes are steeper
+    than chords the network is chaotic: inputs as near as you like end far apart.
+
+    ## Why is this bad?
+    Saturated units have no slope to learn by. Outputs of a thousand cost a loss of a thousand,
+    and the way down overshoots. In a chaotic network the gradient says nothing about what a step
+    of any useful size will do.
+
+    ## How it is measured
+    On a forecast only. Growth: decades of E x² from the first layer to the last. Chaos: ‖δ‖ times
+    the distance of two samples' outputs, at a layer against the head. Saturation: share of an
+    activation's inputs past an asymptote, where the layer before has enlarged its input and the
+    data are not to blame. A net with BatchNorm is left to EF604: there the norm makes it so.
+
+    ## Threshold
+    An error from 10 decades of growth, 3 of chaos, or a sum of shares of both (calibration half of
+    `benchmarks/trainability`: 9.2 decades over skips still learn, 13.7 do not); or 85 % saturated
+    (as EF201). A warning from three quarters, or half saturated, where the layer enlarges its
+    input more than threefold.
+
+    ## What to do
+    Draw weights with the gain of the activation (He, Xavier, LeCun, orthogonal); scale residual
+    branches by 1 / sqrt(number of blocks) or start them at zero (ReZero).
+    """
+
+    code = "EF602"
+    name = "weights-too-large"
+
+    def check(self, view: View) -> Iterable[Finding]:
+        if not view.foreseen:
+            return
+        b = Birth.of(view)
+        if not b.depth:
+            return
+        normed = any(s.kind == "norm" for s in view.sites)
+        if b.depth > 1 and b.grown[-1] >= DOUBT and not (normed and b.blame == "chaos"):
+            over = [i for i, s in enumerate(b.grown) if s >= min(1.0, float(b.grown[-1]))]
+            ids = [b.levels[k][0] for k in over] or [b.levels[-1][0]]
+            yield self.finding(
+                Severity.error if b.grown[-1] >= 1 else Severity.warning,
+                sites=ids,
+                first=view.at(0),
+                last=view.at(0),
+                evidence={
+                    "decades_grown": float(np.nan_to_num(b.size[-1])),
+                    "decades_chaos": float(np.nan_to_num(b.chaos[-1]) * ROUGH),
+                    "strain": float(b.grown[-1]),
+                    "depth": b.depth,
+                },
+                threshold={"strain": 1.0 if b.grown[-1] >= 1 else DOUBT}
+                | ({"decades_grown": GROWN} if b.size[-1] >= GROWN else {}),
+                chain=(Link("cause", self.code, view.at(0), ids[0]),),
+            )
+            return
+        yield from self._saturated(view)
+
+    def _saturated(self, view: View) -> Iterable[Finding]:
+        share, rms = view.site("saturated")[0], view.site("rms")[0]
+        ids, gains = [], []
+        for i in np.flatnonzero((np.nan_to_num(share) >= SHARE) & hidden(view)):
+            for layer in view.parents(int(i)):
+                sources = [rms[p] for p in view.parents(layer) if np.isfinite(rms[p])]
+                # what is large because the data are is EF501's
+                if view.weights[layer] and sources and rms[layer] >= GAIN * max(sources):
+                    ids.append(int(i))
+                    gains.append(float(rms[layer] / max(sources)))
+                    break
+        if not ids:
+            return
+        worst = float(share[ids].max())
+        yield self.finding(
+            Severity.error if worst >= MOST else Severity.warning,
+            sites=ids,
+            first=view.at(0),
+            last=view.at(0),
+            evidence={"saturated": worst, "gain": max(gains), "sites_affected": len(ids)},
+            threshold={"saturated": MOST if worst >= MOST else SHARE, "gain": GAIN},
+            chain=(Link("cause", self.code, view.at(0), ids[0]),),
+        )

@@ -1,0 +1,93 @@
+"""EF603: units, or a whole layer, off for every sample before training begins."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from ..schema import Finding, Link, Severity
+from .base import Rule
+from .ef201_saturated_activation import hidden
+from .ef202_dead_units import ALL
+from .view import View
+
+#: Share of a layer's units. Half are off for a whole batch where all samples look alike.
+SHARE = 0.75
+#: Samples that must have been seen.
+SAMPLES = 8
+
+
+class DeadAtBirth(Rule):
+    """Units of a rectifier are off for every sample before the first step.
+
+    ## What it means
+    Their pre-activation is negative for the whole batch: a bias below what the weights can make
+    good, inputs all of one sign under unlucky weights, a bias drawn too wide.
+
+    ## Why is this bad?
+    They give zero and get zero. No optimizer wakes them; a layer that is wholly off cuts all that
+    lies before it from the loss.
+
+    ## How it is measured
+    On a forecast only. Share of an activation's units to whose inputs no gradient came in the
+    batch though it came to their outputs, and share of outputs that are exactly zero.
+
+    ## Threshold
+    75 % of a layer's units over at least 8 samples: a warning, as another batch may reach them.
+    A healthy deep ReLU net in which samples look alike has up to 62 % (calibration half of
+    `benchmarks/trainability`): each unit is on for all or for none. All of them: an error.
+
+    ## What to do
+    Start biases at zero or slightly above, standardise inputs, draw weights anew; LeakyReLU, GELU
+    or SiLU are never wholly off.
+    """
+
+    code = "EF603"
+    name = "dead-at-birth"
+
+    def check(self, view: View) -> Iterable[Finding]:
+        if not view.foreseen:
+            return
+        dead, zeros = view.site("dead")[0], view.site("zeros")[0]
+        seen = np.array([bool(s.shape) and s.shape[0] >= SAMPLES for s in view.sites])
+        off = np.nan_to_num(zeros) >= ALL
+        share = np.where(off, 1.0, np.nan_to_num(dead))
+        # behind a layer that is off nothing arrives: the others are not dead themselves
+        with np.errstate(invalid="ignore"):
+            own = np.isnan(zeros) | (zeros >= 0.9 * share)
+        bad = (share >= SHARE) & seen & own & hidden(view)
+        ids = [int(i) for i in np.flatnonzero(bad)]
+        if not ids:
+            return
+        ids.sort(key=lambda i: (-round(float(share[i]), 2), view.depth[i], i))
+        top = ids[0]
+        # a layer that is off in a branch leaves the way beside it
+        cut = bool(off[top]) and not _way_round(view, top)
+        mean, rms = view.site("mean")[0], view.site("rms")[0]
+        before = [i for i in view.parents(top) if view.weights[i]]
+        negative = any(mean[i] < 0 and -mean[i] > 0.8 * rms[i] for i in before)
+        cause = "negative-bias" if negative else ""
+        yield self.finding(
+            Severity.error if cut else Severity.warning,
+            sites=ids,
+            first=view.at(0),
+            last=view.at(0),
+            evidence={
+                "dead": float(share[top]),
+                "samples": float(view.sites[top].shape[0]),
+                "sites_affected": len(ids),
+            },
+            threshold={"dead": SHARE},
+            cause=cause,
+            chain=(
+                *((Link("cause", cause, None, top),) if cause else ()),
+                Link("event", self.code, view.at(0), top),
+            ),
+        )
+
+
+def _way_round(view: View, site: int) -> bool:
+    """Does gradient reach what lies before this site all the same?"""
+    delta = view.site("delta")[0]
+    return any(delta[i] > 0 for i in view.ancestors([site]) - {site} if view.weights[i])

@@ -1,0 +1,73 @@
+"""EF605: units that start alike and are pushed alike, so they stay alike."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from ..schema import Finding, Link, Severity
+from .base import Rule
+from .view import View
+
+#: Share of a layer's units that have a twin.
+SHARE = 0.5
+
+
+class SymmetricWeights(Rule):
+    """Units of a layer start with the same weights and get the same gradient.
+
+    ## What it means
+    Weights set to a constant (zeros, ones, one value for all) make units that compute the same.
+    Where what follows treats them the same too, their gradients are equal to the last digit.
+
+    ## Why is this bad?
+    Equal weights with equal updates stay equal for ever: a layer of a hundred units learns like
+    one. Where all is zero, nothing moves at all.
+
+    ## How it is measured
+    On a forecast only. Share of a layer's units whose row of weights and whose row of the
+    gradient both equal another unit's. A last layer that starts at zero is no fault: its units
+    get different errors and part with the first step.
+
+    ## Threshold
+    Half of the units of a layer: an error. Rows drawn at random are never equal, so there is
+    nothing to calibrate.
+
+    ## What to do
+    Draw weights at random (biases may start at zero). A residual branch may end in a layer of
+    zeros, but not begin with one too.
+    """
+
+    code = "EF605"
+    name = "symmetric-weights"
+
+    def check(self, view: View) -> Iterable[Finding]:
+        if not view.foreseen:
+            return
+        alike = view.param("alike")
+        share = {
+            i: max(float(alike[0, p]) for p in view.weights[i])
+            for i in view.layers
+            if view.weights[i] and view.sites[i].kind != "embedding"
+        }
+        ids = [i for i, s in share.items() if s >= SHARE]
+        if not ids:
+            return
+        ids.sort(key=lambda i: (view.depth[i], i))
+        names = [view.run.params[p].name for i in ids for p in view.weights[i]]
+        weight = view.param("weight")
+        zero = all(weight[0, p] == 0 for i in ids for p in view.weights[i])
+        cause = "zero-init" if zero else ""
+        yield self.finding(
+            Severity.error,
+            sites=ids,
+            params=list(dict.fromkeys(names)),
+            first=view.at(0),
+            last=view.at(0),
+            evidence={"alike": share[ids[0]], "layers_affected": len(ids)},
+            threshold={"alike": SHARE},
+            cause=cause,
+            chain=(
+                *((Link("cause", cause, None, ids[0]),) if cause else ()),
+                Link("event", self.code, view.at(0), ids[0]),
+            ),
+        )
