@@ -16,7 +16,8 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from . import law
-from .unseen import Random, Source, Unseen
+from .source import Random, Source
+from .unseen import Unseen
 
 aten = torch.ops.aten
 

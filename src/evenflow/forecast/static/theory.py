@@ -16,7 +16,8 @@ import torch
 from torch import Tensor, nn
 
 from .graph import Node, capture
-from .operators import Back, BeyondTheory, Errors, State, rule
+from .moments import Back, BeyondTheory, Errors, State
+from .operators import rule
 
 #: Propagations with fluctuations, for the error bar.
 TRIALS = 8
@@ -62,15 +63,13 @@ def propagate(
         BeyondTheory: an op has no closed form. ValueError: there is no graph to follow.
     """
     nodes, last = capture(model, args, kwargs)
-    data = [i for i, n in enumerate(nodes) if n.op == "input" and n.id != last]
     calm = _run(nodes, last, None)
     draw = torch.Generator().manual_seed(seed)
     shaken = [_run(nodes, last, draw).levels for _ in range(trials)]
     bars = torch.tensor(shaken).std(0) if trials > 1 else torch.full((len(nodes),), math.nan)
     return [
         Foreseen(
-            n.op, n.kind, n.shape, calm.q[i], calm.apart[i], calm.levels[i],
-            0.0 if i in data and not n.reads and n.id == last else float(bars[i]),
+            n.op, n.kind, n.shape, calm.q[i], calm.apart[i], calm.levels[i], float(bars[i])
         )
         for i, n in enumerate(nodes)
     ]  # fmt: skip
@@ -119,7 +118,7 @@ def _run(nodes: Sequence[Node], last: int, draw: torch.Generator | None) -> _Pas
             errors[i], logs[i] = Errors(*(here * a + there * b for a, b in pairs)), high
     q = [float(states[n.id].q.mean()) for n in nodes]
     c = [float(states[n.id].c.mean()) for n in nodes]
-    apart = [1 - b / a if a else math.nan for a, b in zip(q, c, strict=True)]
+    apart = [max(0.0, 1 - b / a) if a else math.nan for a, b in zip(q, c, strict=True)]
     return _Passed(q, apart, [levels[n.id] for n in nodes])
 
 
