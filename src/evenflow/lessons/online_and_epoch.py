@@ -211,7 +211,7 @@ def run() -> Result:
             **{f"left, epoch {e:g}": float(b) for e, _, b in escapes},
             **{f"plateau, α = {a:g}": float(n) for a, n in took.items()},
             "∂E/∂w in the poor minimum": poor.grad["W1.weight"].item(),
-            "∂E/∂w of example 1 there": single[0],
+            **{f"∂E/∂w of example {i} there": v for i, v in enumerate(single, 1)},
         },
         same,
     )
