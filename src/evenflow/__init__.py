@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .diagnosis import diagnose as diagnose
+    from .forecast import Forecast as Forecast
+    from .forecast.foresee import preflight as preflight
     from .ledger import Ledger as Ledger
     from .ledger.live import explain as explain
     from .schema import Finding as Finding
@@ -28,6 +30,7 @@ __version__ = "0.1.0"
 _HOME = {
     "EvenflowWarning": "session",
     "Finding": "schema",
+    "Forecast": "forecast",
     "Ledger": "ledger",
     "NonFiniteError": "session",
     "Run": "schema",
@@ -38,6 +41,7 @@ _HOME = {
     "diagnose": "diagnosis",
     "explain": "ledger.live",
     "load": "store",
+    "preflight": "forecast.foresee",
     "verdict": "schema",
     "watch": "session",
 }
