@@ -178,5 +178,8 @@ def test_the_command_lists_the_lessons(capsys: pytest.CaptureFixture[str]) -> No
 
 
 def test_the_command_refuses_an_unknown_lesson(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["explain", "--lesson", "dead-rely"]) == 2
-    assert "dead-relu" in capsys.readouterr().err
+    for name, guess in (("dead-rely", "Did you mean dead-relu?"), ("xyz", "There are list, ")):
+        assert main(["explain", "--lesson", name]) == 2
+        out, err = capsys.readouterr()
+        assert f"there is no lesson {name!r}" in err and guess in err and out == ""
+        assert all(known in err for known in REGISTRY) and err.count("\n") == 1

@@ -73,8 +73,8 @@ def explain_lesson(
         import difflib
 
         close = difflib.get_close_matches(name, known, 3)
-        hint = f"did you mean {' or '.join(close)}?" if close else f"there are {', '.join(known)}."
-        return _say(f"there is no lesson {name!r}; {hint}", 2)
+        hint = f"Did you mean {' or '.join(close)}? " if close else ""
+        return _say(f"there is no lesson {name!r}. {hint}There are {', '.join(known)}.", 2)
     return int(teach(name) or 0)
 
 

@@ -23,6 +23,7 @@ def svg(plot: Plot) -> str:
     try:
         import matplotlib
         from matplotlib.figure import Figure
+        from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator
     except ModuleNotFoundError as error:
         raise NoPictures(
             "matplotlib is not installed; pictures need it: pip install 'evenflow[pictures]'"
@@ -37,11 +38,22 @@ def svg(plot: Plot) -> str:
             ax.plot(series.x, series.y, _DASHES[i % len(_DASHES)], lw=2, **look)
     if plot.log_y:
         ax.set_yscale("log")
+        low, high = ax.get_ylim()
+        if high < 100 * low:  # too few powers of ten to read by: 1, 2, 5, 10
+            ax.yaxis.set_minor_locator(LogLocator(subs=(2, 5)))
+            ax.yaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:g}"))
+            ax.yaxis.set_minor_formatter(FuncFormatter(lambda v, _: f"{v:g}"))
+    if all(float(v).is_integer() for series in plot.series for v in series.x):
+        ax.xaxis.set_major_locator(
+            MaxNLocator(steps=[1, 2, 5, 10], integer=True)
+        )  # steps, layers: no layer 2.5
     ax.set(title=plot.title, xlabel=plot.x_name, ylabel=plot.y_name)
     ax.grid(True, color="#dddddd", lw=0.6)
     ax.spines[["top", "right"]].set_visible(False)
-    if len(plot.series) > 1:
-        ax.legend(frameon=False)
+    if len(plot.series) > 3:  # inside, so many would hide a curve
+        figure.legend(frameon=False, loc="outside right center")
+    elif len(plot.series) > 1:
+        ax.legend(framealpha=0.85, edgecolor="none")
     out = io.StringIO()
     with matplotlib.rc_context({"svg.hashsalt": plot.title, "svg.fonttype": "none"}):
         nothing = {"Date": None, "Creator": None, "Format": None, "Type": None}

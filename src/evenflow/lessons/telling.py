@@ -36,7 +36,7 @@ def agreement(result: Result) -> str:
         return ""
     n = len(result.same)
     return (
-        f"{n} numbers of this lesson were had twice, read off autograd's tape and computed by "
+        f"{n} numbers of this lesson were found twice, read off autograd's tape and computed by "
         "`evenflow.miniature`; they agree within 1e-8 of their size (or 1e-12)."
     )
 
