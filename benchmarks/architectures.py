@@ -1,13 +1,14 @@
 """Real architectures, built from their configuration with Hugging Face transformers, offline.
 
 Small sizes, random weights as the library initialises them, and a step of the loop they are made
-for: text is the source code of Python's own library as bytes (a vocabulary of 256), images are
+for: text is source code of Python's own library in 1024 word pieces learned from it, images are
 scikit-learn's digits, sound is a spectrogram of chirps (there is no speech on this machine).
 """
 
 from __future__ import annotations
 
 import argparse
+import functools
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -20,7 +21,7 @@ from plain_nets import digits
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
-VOCABULARY, WIDTH, BATCH, TOKENS = 256, 192, 16, 32
+VOCABULARY, WIDTH, BATCH, TOKENS = 1024, 192, 16, 32
 
 
 class Architecture(NamedTuple):
@@ -28,28 +29,50 @@ class Architecture(NamedTuple):
 
     Attributes:
         factory: makes the model. real: (seed) -> keyword arguments of a training step, labels
-            included; the model returns its own loss. blind: what a forecast is given instead, in
-            the words of `preflight` (N(0,1) data, random ids).
+            included; the model returns its own loss. blind: (seed, samples) -> what a forecast
+            is given instead, in the words of `preflight` (N(0,1) data, random ids).
+        samples: enough for a static forecast; batch normalisation wants the batch of training.
     """
 
     factory: Callable[[], nn.Module]
     real: Callable[[int], dict[str, Any]]
-    blind: Callable[[int], dict[str, Any]]
+    blind: Callable[[int, int], dict[str, Any]]
+    samples: int = 4
 
 
 def text(seed: int, batch: int = BATCH, tokens: int = TOKENS) -> Tensor:
-    """Bytes [batch, tokens] of the standard library's source, from places that `seed` picks."""
-    raw = Path(argparse.__file__).read_bytes()
-    data = torch.frombuffer(bytearray(raw), dtype=torch.uint8).long()
+    """Word pieces [batch, tokens] of argparse's source, from places that `seed` picks."""
+    data = _pieces()
     starts = torch.randint(
         0, len(data) - tokens, (batch,), generator=torch.Generator().manual_seed(seed)
     )
     return torch.stack([data[s : s + tokens] for s in starts.tolist()])
 
 
-def _random_ids(seed: int, batch: int = BATCH, tokens: int = TOKENS) -> Tensor:
+@functools.cache
+def _pieces() -> Tensor:
+    """argparse as byte-pair encoding learned from the standard library: text as such models read
+    it. (As bytes every third one is a space, and so many equal labels make δ of different tokens
+    alike, which no forecast without labels can know: docs/static-theory.md.)"""
+    from tokenizers import Tokenizer, models, pre_tokenizers, trainers
+
+    home = Path(argparse.__file__)
+    coder = Tokenizer(models.BPE())
+    coder.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    trainer = trainers.BpeTrainer(
+        vocab_size=VOCABULARY, special_tokens=["<pad>", "<s>", "</s>"], show_progress=False,
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+    )  # fmt: skip
+    sources = sorted(home.parent.glob("*.py"))[::4]
+    coder.train_from_iterator((f.read_text(errors="ignore") for f in sources), trainer)
+    return torch.tensor(coder.encode(home.read_text()).ids)
+
+
+def _random_ids(seed: int, batch: int, tokens: int = TOKENS) -> Tensor:
+    """Ids [batch, tokens] of ordinary tokens. Never the padding token: its row is zero, and where
+    it begins a sequence δ gains 1/√eps in each RMSNorm (9 decades in six Llama layers)."""
     return torch.randint(
-        0, VOCABULARY, (batch, tokens), generator=torch.Generator().manual_seed(seed)
+        3, VOCABULARY, (batch, tokens), generator=torch.Generator().manual_seed(seed)
     )
 
 
@@ -92,14 +115,15 @@ def architectures() -> dict[str, Architecture]:
         return Architecture(
             lambda: model(config(**names)),
             lambda seed: {"input_ids": (ids := text(seed)), "labels": ids},
-            lambda seed: {"input_ids": _random_ids(seed)},
+            lambda seed, n: {"input_ids": _random_ids(seed, n)},
         )
 
-    def vision(model: Any, config: Any, **more: Any) -> Architecture:
+    def vision(model: Any, config: Any, samples: int = 4, **more: Any) -> Architecture:
         return Architecture(
             lambda: model(config(num_labels=10, **more)),
             lambda seed: _images(seed, size),
-            lambda seed: {"pixel_values": _noise(seed, BATCH, 3, size, size)},
+            lambda seed, n: {"pixel_values": _noise(seed, n, 3, size, size)},
+            samples,
         )
 
     usual = {
@@ -118,7 +142,7 @@ def architectures() -> dict[str, Architecture]:
         "Mixtral": language(t.MixtralForCausalLM, t.MixtralConfig, num_key_value_heads=2,
                             num_local_experts=4, **usual),
         "ViT": vision(t.ViTForImageClassification, t.ViTConfig, **patches),
-        "ResNet": vision(t.ResNetForImageClassification, t.ResNetConfig, embedding_size=32,
+        "ResNet": vision(t.ResNetForImageClassification, t.ResNetConfig, BATCH, embedding_size=32,
                          hidden_sizes=[32, 64, 128, 256], depths=[2, 2, 2, 2],
                          layer_type="basic"),
         "ConvNeXT": vision(t.ConvNextForImageClassification, t.ConvNextConfig,
@@ -127,7 +151,7 @@ def architectures() -> dict[str, Architecture]:
     found["BERT"] = Architecture(
         lambda: t.BertForMaskedLM(t.BertConfig(vocab_size=VOCABULARY, pad_token_id=0, **usual)),
         lambda seed: _masked(text(seed), seed),
-        lambda seed: {"input_ids": _random_ids(seed)},
+        lambda seed, n: {"input_ids": _random_ids(seed, n)},
     )
     found["T5"] = Architecture(
         lambda: t.T5ForConditionalGeneration(
@@ -135,8 +159,8 @@ def architectures() -> dict[str, Architecture]:
                        num_layers=4, decoder_start_token_id=0, use_cache=False, **special)
         ),
         lambda seed: {"input_ids": text(seed), "labels": text(seed + 1, BATCH, 16)},
-        lambda seed: {"input_ids": _random_ids(seed),
-                      "decoder_input_ids": _random_ids(seed + 1, BATCH, 16)},
+        lambda seed, n: {"input_ids": _random_ids(seed, n),
+                         "decoder_input_ids": _random_ids(seed + 1, n, 16)},
     )  # fmt: skip
     found["Whisper"] = Architecture(
         lambda: t.WhisperForConditionalGeneration(
@@ -148,8 +172,8 @@ def architectures() -> dict[str, Architecture]:
                             **special)
         ),
         lambda seed: {"input_features": _chirps(seed, 40, 64), "labels": text(seed, BATCH, 16)},
-        lambda seed: {"input_features": _noise(seed, BATCH, 40, 64),
-                      "decoder_input_ids": _random_ids(seed, BATCH, 16)},
+        lambda seed, n: {"input_features": _noise(seed, n, 40, 64),
+                         "decoder_input_ids": _random_ids(seed, n, 16)},
     )  # fmt: skip
     tower = {**usual, "num_hidden_layers": 4}
     found["CLIP"] = Architecture(
@@ -163,7 +187,19 @@ def architectures() -> dict[str, Architecture]:
         ),
         lambda seed: {"input_ids": text(seed, BATCH, 16), "return_loss": True,
                       "pixel_values": _images(seed, size)["pixel_values"]},
-        lambda seed: {"input_ids": _random_ids(seed, BATCH, 16),
-                      "pixel_values": _noise(seed, BATCH, 3, size, size)},
+        lambda seed, n: {"input_ids": _random_ids(seed, n, 16),
+                         "pixel_values": _noise(seed, n, 3, size, size)},
     )  # fmt: skip
     return found
+
+
+def llama_13b() -> nn.Module:
+    """Llama 2 at 13 billion parameters (arXiv:2307.09288): 52 GB, were its weights stored."""
+    import transformers as t
+
+    return t.LlamaForCausalLM(
+        t.LlamaConfig(
+            vocab_size=32000, hidden_size=5120, intermediate_size=13824, num_hidden_layers=40,
+            num_attention_heads=40, max_position_embeddings=4096, use_cache=False,
+        )
+    )  # fmt: skip

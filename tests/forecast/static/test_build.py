@@ -162,3 +162,14 @@ def test_a_weight_too_large_to_store_is_named_when_its_elements_are_needed() -> 
     assert model(torch.randn(2, 40_000)).shape == (2, 30_000)
     with pytest.raises(ValueError, match=r"cumsum.* needs all elements .*\(30000, 40000\)"):
         model.weight.cumsum(0)
+
+
+def test_more_vectors_than_a_weight_has_rows_store_it_in_agreement_with_what_was_seen() -> None:
+    model = build(lambda: nn.Linear(40, 30, bias=False), least=0, dtype=torch.float64)
+    x = torch.randn(200, 40, dtype=torch.float64)
+    few = model(x[:5])
+    source = model.weight.source
+    assert source._stored is None
+    torch.testing.assert_close(model(x)[:5], few)
+    assert source._stored is not None
+    assert float(source.stored().std()) == pytest.approx(1 / math.sqrt(3 * 40), rel=0.1)

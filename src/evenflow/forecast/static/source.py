@@ -44,13 +44,13 @@ class Source:
 
     def times(self, x_NT: Tensor) -> Tensor:
         """W X [P, T]."""
-        if self._must_store():
+        if self._must_store(x_NT.shape[1]):
             return self.stored().to(x_NT.dtype) @ x_NT
         return self.matrix().times(x_NT)
 
     def transposed_times(self, d_PT: Tensor) -> Tensor:
         """Wᵀ D [N, T]."""
-        if self._must_store():
+        if self._must_store(d_PT.shape[1]):
             return self.stored().to(d_PT.dtype).T @ d_PT
         return self.matrix().transposed_times(d_PT)
 
@@ -86,9 +86,12 @@ class Source:
                 self._stored = law.draw(self.values, self.shape, self.random.weights, dtype)
         return self._stored
 
-    def _must_store(self) -> bool:
+    def _must_store(self, vectors: int) -> bool:
+        """So many vectors would reveal all of it, at more cost than drawing it; or its elements
+        are not independent."""
         small = torch.Size(self.shape).numel() <= STORE_LIMIT
-        return self._stored is not None or (self.orthogonal and small)
+        all_of_it = vectors >= min(self.shape)
+        return self._stored is not None or (small and (self.orthogonal or all_of_it))
 
 
 class Random:
