@@ -154,7 +154,7 @@ class Switch:
             return
         self.on = on
         if on:
-            self.conductor._ended = perf_counter()
+            self.conductor._ended, self.conductor._ended_step = perf_counter(), self.conductor.step
             hooks.listen(self.conductor)
             if self.armed:
                 self.conductor._arm()

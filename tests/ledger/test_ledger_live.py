@@ -105,6 +105,19 @@ def test_ops_are_named_after_the_layer_before_them() -> None:
     assert ledger.site == "0"
 
 
+def test_in_a_sampled_step_ops_have_the_tapes_names(tmp_path: Any) -> None:
+    """Also where one torch function makes several nodes (a linear layer on [B, T, n])."""
+    model = nn.Sequential(nn.Linear(4, 4), nn.Sigmoid(), nn.Linear(4, 2))
+    optimizer = torch.optim.SGD(model.parameters(), 0.1)
+    with evenflow.watch(model, optimizer, every=1, run=tmp_path / "run.evenflow"):
+        flat = evenflow.explain(model(torch.randn(3, 4)).square().mean(), model)
+        wide = evenflow.explain(model(torch.randn(3, 5, 4)).square().mean(), model, site="0")
+    assert names(flat) == ["mean", "square", "2 linear", "1 sigmoid"]
+    assert flat.site == "0 linear"
+    assert [c.links for c in wide.contributions if c.op == "linear"] == [1]
+    assert wide.gain == pytest.approx(sum(link.gain for link in wide.links))
+
+
 def test_without_a_model_ops_are_counted() -> None:
     a, b = nn.Linear(4, 4), nn.Linear(4, 2)
     ledger = evenflow.explain(b(torch.relu(a(torch.randn(3, 4)))).sum())

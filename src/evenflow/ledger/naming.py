@@ -3,7 +3,7 @@
 A node that reads a parameter is told by the parameter's module ("layers.3"); what follows it, up
 to the next such node, as "layers.3 → sigmoid"; where one name would stand for several nodes, all
 but the first (in forward order) carry a running number, and later uses of the same weights their
-call: "cell @5".
+call: "cell @5". Nodes that a sampled forward labelled have the names of the tape's sites.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..tape import of_node
+from ..tape import known_site, of_node
 
 #: Kinds that stand for their module: no "→ op" behind the path.
 _LAYERS = ("affine", "recurrent", "embedding", "norm", "attention")
@@ -122,7 +122,7 @@ def name_nodes(nodes: list[Any], known: Mapping[int, str]) -> dict[Any, Named]:
             here.kind = "other"
         _place(here, [named[c] for c in computed if c in named], known, uses, anonymous)
         named[node] = here
-    _number(named.values())
+    _number(n for n in named.values() if not _as_site(n))
     for node in nodes:
         leaf = variable(node)
         if leaf is not None:
@@ -182,3 +182,15 @@ def _number(named: Iterable[Named]) -> None:
         count = counts.get((n.name, n.call), 0)
         counts[n.name, n.call] = count + 1
         n.name += (f" #{count}" if count else "") + (f" @{n.call}" if n.call else "")
+
+
+def _as_site(here: Named) -> bool:
+    """Take the words of the site a watch knows this node by; was there one?"""
+    found = known_site(here.node)
+    if found is None or here.kind == "view":  # a view at a composite op's end is not the op
+        return False
+    catalogue, id = found
+    site = catalogue.sites[id]
+    here.name = site.name[len(site.root) :].lstrip(". ") if site.root else site.name
+    here.op, here.kind, here.place, here.call = site.op, site.kind, site.path, site.call
+    return True

@@ -9,10 +9,8 @@ hand a step ends with its outermost backward, and the update is read when the ne
 
 from __future__ import annotations
 
-import math
 import sys
 import weakref
-from collections import deque
 from collections.abc import Callable
 from time import perf_counter
 from typing import Any
@@ -20,10 +18,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..schema import Channel, Event, Reading
+from ..schema import Channel, Event
 from ..store import Writer
 from ..tape import (
-    Pending,
     Recorder,
     Slab,
     Update,
@@ -34,6 +31,7 @@ from ..tape import (
 )
 from . import hooks
 from .cadence import Cadence
+from .delivery import Delivery
 from .guard import Guard
 from .losses import Losses
 from .quiet import STRETCH, Quiet
@@ -72,13 +70,10 @@ class Conductor:
         self._busy = False
         self._over = False
         self._ended, self._ended_step = perf_counter(), 0
-        self._pending: list[tuple[Pending, float, float]] = []
-        self._layouts: dict[tuple[Channel, ...], tuple[Channel, ...]] = {}
-        self._norms: deque[float] = deque(maxlen=32)
+        self.delivery = Delivery(writer, self.recorder.catalogue, cadence)
         self._compiled_step = False
         self._native = True
         self._own = 0.0
-        self._noted: set[str] = set()
         self._latest = -2  # the latest sampled step
         if guard is not None:
             guard.open(self.recorder.catalogue)
@@ -284,8 +279,8 @@ class Conductor:
             self._arm(follows=self._latest == self.step - 1)
         elif self.recorder.recording:
             self.recorder.disarm()
-        if self._pending and not self.recorder.recording:
-            self._collect()
+        if self.delivery.waits and not self.recorder.recording:
+            self.delivery.send()
         self._ended, self._ended_step = perf_counter(), self.step
         self._own = 0.0
         if self._by_hand is False and len(self._optimizers) == 1 and not self._compiled_step:
@@ -293,7 +288,7 @@ class Conductor:
 
     def _hush(self) -> None:
         """Until the next step is due, or losses are to be looked at, steps are only counted."""
-        if self.guard is None and self.recorder.clean and not self._pending:
+        if self.guard is None and self.recorder.clean and not self.delivery.waits:
             due = self.cadence.due(self.step)
             self.quiet.begin(self._optimizers[0], min(STRETCH, due - self.step))
 
@@ -329,45 +324,10 @@ class Conductor:
         wall, cost = now - began, recorder.cost + self._own + now - start
         self.samples += 1
         self._latest = step
-        self._pending.append((pending, wall, cost))
-        if pending.ready:
-            self._collect()
+        if self.delivery.take(pending, wall, cost):
             cost += perf_counter() - now
             wall += perf_counter() - now
         self.cadence.ran_sampled(step, wall, cost)
-
-    def _collect(self) -> None:
-        """Write what has arrived on the host."""
-        waiting, self._pending = self._pending, []
-        catalogue = self.recorder.catalogue
-        if catalogue.dirty_sites:
-            self.writer.sites([catalogue.sites[i] for i in sorted(catalogue.dirty_sites)])
-            catalogue.dirty_sites.clear()
-        if catalogue.dirty_params:
-            self.writer.params([catalogue.params[i] for i in sorted(catalogue.dirty_params)])
-            catalogue.dirty_params.clear()
-        if catalogue.overflowed:
-            self._note_once(f"only the first {len(catalogue.sites)} sites are watched")
-        for pending, wall, cost in waiting:
-            extra = {"wall": wall, "cost": cost, "bare": self.cadence.bare}
-            reading = pending.reading(self._layouts, extra)
-            self.writer.reading(reading)
-            self._look(reading)
-
-    def _look(self, reading: Reading) -> None:
-        """Does anything look wrong at a glance? Then the next samples come denser."""
-        norm = bad = 0.0
-        for c, v in zip(reading.channels, reading.values, strict=True):
-            if c.metric in ("nonfinite", "delta_nonfinite"):
-                bad += v
-            elif c.metric == "grad_norm":
-                norm = float(v)
-        known = sorted(self._norms)
-        usual = known[len(known) // 2] if len(known) > 4 else norm
-        if bad > 0 or not math.isfinite(norm) or norm > 10 * usual:
-            self.cadence.alert()
-        if math.isfinite(norm):
-            self._norms.append(norm)
 
     # -- the rest -----------------------------------------------------------------------------
     def _note_compiled(self) -> None:
@@ -377,15 +337,11 @@ class Conductor:
             at = at.f_back
         self._compiled_step = at is not None
         if hooks.compiled_seen():
-            self._note_once(
+            self.delivery.note(
+                self.step,
                 "compiled training: sampled steps run eagerly; where the model draws random "
-                "numbers (dropout), sampling changes the random stream (every=0 restores equality)"
+                "numbers (dropout), sampling changes the random stream (every=0 restores equality)",
             )
-
-    def _note_once(self, text: str) -> None:
-        if text not in self._noted:
-            self._noted.add(text)
-            self.writer.event(Event("note", self.step, {"text": text}))
 
     def _guarded(self, call: Callable[..., None], *args: Any) -> None:
         if self._over:
@@ -416,5 +372,5 @@ class Conductor:
         self.abandon()
         self._close_hand()
         self.losses.close(self.step, self.quiet.losses)
-        self._collect()
+        self.delivery.send()
         self.writer.meta(steps=self.step, samples=self.samples)

@@ -5,6 +5,7 @@ from .calling import traced as traced
 from .calling import untraced as untraced
 from .calling import watch_calls as watch_calls
 from .catalogue import Catalogue as Catalogue
+from .labels import known_site as known_site
 from .ops import of_node as of_node
 from .parameters import Update as Update
 from .parameters import held_by_an_optimizer as held_by_an_optimizer

@@ -89,6 +89,7 @@ class Backward:
         self._forks(branches, owner)
 
     def _leaf(self, variable: Tensor, consumer: int | None) -> None:
+        variable = self.recorder.catalogue.original(variable)
         self.leaves[id(variable)] = variable
         if consumer is not None:
             known = self.recorder.catalogue.param(variable)

@@ -53,6 +53,8 @@ class Catalogue:
         self._site_ids: dict[tuple[str, str, str, int, int], int] = {}
         self._places: dict[int, tuple[weakref.ref[nn.Module], Place]] = {}
         self._param_ids: dict[int, tuple[weakref.ref[torch.Tensor], int]] = {}
+        self._by_name: dict[str, int] = {}  # parameters, by root and path
+        self._stood_for: dict[int, weakref.ref[torch.Tensor]] = {}  # id of a stand-in
         self._names: dict[str, int] = {}
         self._edges: set[tuple[int, int]] = set()
 
@@ -110,6 +112,8 @@ class Catalogue:
                 )
             )
             self.dirty_params.add(index)
+        if name:
+            self._by_name.setdefault(name, index)
         old = self.params[index]
         if (
             not name
@@ -129,9 +133,33 @@ class Catalogue:
             self.dirty_params.add(index)
         return index
 
+    def stand_in(self, tensor: torch.Tensor, module: nn.Module | None, place: Place) -> int | None:
+        """Index of the parameter in whose place a module now holds this tensor (FSDP2 puts whole
+        parameters there in place of their shards); None where it holds none, or another shape."""
+        own = () if module is None else module._parameters.items()
+        for name, p in own:
+            path = ".".join(filter(None, (place.root, place.path, name)))
+            known = self._by_name.get(path) if p is tensor else None
+            if known is not None and self.params[known].shape == tuple(tensor.shape):
+                ref = next(r for r, i in self._param_ids.values() if i == known)
+                self._param_ids[id(tensor)] = (weakref.ref(tensor), known)
+                self._stood_for[id(tensor)] = ref
+                return known
+        return None
+
+    def original(self, tensor: torch.Tensor) -> torch.Tensor:
+        """The parameter a tensor stands in for, or the tensor itself."""
+        ref = self._stood_for.get(id(tensor))
+        first = ref() if ref is not None and self.param(tensor) is not None else None
+        return tensor if first is None else first
+
     def tensors(self) -> list[tuple[int, torch.Tensor]]:
         """The parameters still alive."""
-        return [(i, t) for ref, i in self._param_ids.values() if (t := ref()) is not None]
+        return [
+            (i, t)
+            for ref, i in self._param_ids.values()
+            if (t := ref()) is not None and id(t) not in self._stood_for
+        ]
 
     # -- sites --------------------------------------------------------------------------------
     def known(self, place: Place, op: str, index: int, call: int) -> int | None:

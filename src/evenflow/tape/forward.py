@@ -73,7 +73,9 @@ class Forward:
         for t in call.tensors:
             p = rec.catalogue.param(t)
             if p is None and isinstance(t, torch.nn.Parameter):
-                p = rec.catalogue.add_param(t)  # in no module: a list of layers, a script's own
+                p = rec.catalogue.stand_in(t, frame.module, frame.place)
+                if p is None:  # in no module: a list of layers, a script's own
+                    p = rec.catalogue.add_param(t)
             if p is not None:
                 call.params.append(p)
                 continue

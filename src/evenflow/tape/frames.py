@@ -6,6 +6,8 @@ import itertools
 import threading
 from dataclasses import dataclass, field
 
+from torch import nn
+
 from .catalogue import Place
 from .mode import Mode
 
@@ -33,6 +35,7 @@ class Frame:
     training: bool = True
     span: Span | None = None
     mode: Mode | None = None  # put on for this call alone (a checkpoint's second forward)
+    module: nn.Module | None = None
     counts: dict[str, int] = field(default_factory=dict)
 
     def index(self, op: str) -> int:

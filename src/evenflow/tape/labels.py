@@ -6,9 +6,13 @@ A label lives in the node's own metadata dict, so it dies with the graph, is fou
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
+from weakref import WeakValueDictionary
 
 from torch import Tensor
+
+if TYPE_CHECKING:
+    from .catalogue import Catalogue
 
 _KEY = "evenflow"
 
@@ -24,6 +28,25 @@ class Label(NamedTuple):
     site: int | None
     primary: bool
     armed: int = -1
+
+
+#: Whose names a label's site is, by generation; gone with the watch that held them.
+_catalogues: WeakValueDictionary[int, Catalogue] = WeakValueDictionary()
+
+
+def speak_for(generation: int, catalogue: Catalogue) -> None:
+    """Labels of this generation name sites of this catalogue."""
+    _catalogues[generation] = catalogue
+
+
+def known_site(node: Any) -> tuple[Catalogue, int] | None:
+    """(catalogue, site) of the site whose output a node made, if a sampled forward labelled it
+    and its watch still lives."""
+    found = node.metadata.get(_KEY)
+    if found is None or found.site is None or not found.primary:
+        return None
+    catalogue = _catalogues.get(found.generation)
+    return None if catalogue is None else (catalogue, found.site)
 
 
 def node_of(t: Tensor) -> Any:

@@ -106,11 +106,11 @@ def norm(x: Tensor) -> Scalar:
 
 def norms(xs: Sequence[Tensor]) -> list[Scalar]:
     """`norm` of each, in one grouped call per device and dtype where that is cheaper."""
-    if any(x.device.type != "cpu" or x.numel() == 0 for x in xs):
+    if not xs or any(x.device.type != "cpu" or x.numel() == 0 for x in xs):
         return [norm(x) for x in xs]
     small = (torch.float16, torch.bfloat16)
-    found: list[Tensor] = torch._foreach_norm([x.float() if x.dtype in small else x for x in xs])
-    values: list[float] = torch.stack([f.double() for f in found]).tolist() if found else []
+    found = torch._foreach_norm([x.float() if x.dtype in small else x for x in xs])
+    values: list[float] = torch.stack([f.double() for f in found]).tolist()
     return [
         v if math.isfinite(v) and v >= _TINY_NORM else norm(x)
         for v, x in zip(values, xs, strict=True)

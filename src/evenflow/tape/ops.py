@@ -44,7 +44,7 @@ _KINDS: dict[str, str] = {
     "tensor_split unsafe_chunk unsafe_split split_with_sizes getitem narrow select unbind "
     "contiguous clone to float double half bfloat16 type type_as ravel alias tile repeat "
     "repeat_interleave diagonal unfold as_strided requires_grad atleast_1d atleast_2d pad cpu cuda "
-    "index_select gather take flip roll slice get",
+    "index_select gather take flip roll slice adjoint real imag",
 }
 _KIND_OF = {name: kind for kind, names in _KINDS.items() for name in names.split()}
 
@@ -96,6 +96,9 @@ _RENAMED = {"radd": "add", "iadd": "add", "rmul": "mul", "imul": "mul", "isub": 
             "imatmul": "matmul", "rpow": "pow", "ipow": "pow", "concat": "cat",
             "concatenate": "cat", "swish": "silu"}  # fmt: skip
 
+_ATTRIBUTES = {"T": "t", "mT": "transpose", "H": "adjoint", "mH": "adjoint",
+               "real": "real", "imag": "imag"}  # fmt: skip
+
 _cache: dict[Any, Op | None] = {}
 
 
@@ -106,6 +109,8 @@ def of_function(func: Callable[..., Any]) -> Op | None:
     except KeyError:
         pass
     name = getattr(func, "__name__", "") or type(func).__name__
+    if name == "__get__":  # an attribute: only those that make a tensor are ops
+        name = _ATTRIBUTES.get(getattr(getattr(func, "__self__", None), "__name__", ""), "item")
     name = name.strip("_").lower()
     name = _RENAMED.get(name, name)
     op = None if name in _IGNORED else Op(name, _KIND_OF.get(name, "other"))

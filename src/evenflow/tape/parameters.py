@@ -29,6 +29,15 @@ def local(t: Tensor) -> Tensor:
     return shard() if shard is not None else t
 
 
+def held(t: Tensor) -> bool:
+    """Does the tensor have its memory? FSDP lets that of gathered parameters go between uses."""
+    x = local(t.detach())
+    try:
+        return x.layout != torch.strided or x.untyped_storage().nbytes() > 0
+    except NotImplementedError:  # a subclass without memory of its own
+        return True
+
+
 class Update:
     """One update from just before to just after.
 
@@ -40,7 +49,9 @@ class Update:
         self._recorder, self._slab, self._dear = recorder, recorder.slab, recorder.dear
         with torch.no_grad():
             self._before = [
-                (p, self._part(p).clone()) for p in params if p.requires_grad and p.numel()
+                (p, self._part(p).clone())
+                for p in params
+                if p.requires_grad and p.numel() and held(p)
             ]
 
     def _part(self, p: Tensor) -> Tensor:

@@ -24,6 +24,7 @@ from .calling import traced, watch_calls
 from .catalogue import Catalogue, Place, unwrap
 from .forward import Forward
 from .frames import Calls, Frame, Span, Thread
+from .labels import speak_for
 from .mode import Mode, put_on, take_off
 from .probe import Probes
 from .slab import Scalar, Slab
@@ -136,6 +137,7 @@ class Recorder:
         GAN's fakes, made before the discriminator's update) keeps its names.
         """
         previous, self.generation = self.generation, next(_generations)
+        speak_for(self.generation, self.catalogue)
         self.recording, self.dear, self.cost = True, dear, 0.0
         self.slab = Slab()
         self.started = 0.0
@@ -217,10 +219,10 @@ class Recorder:
         if stack:
             top = stack[-1]
             place = self.catalogue.place(module) or top.place
-            frame = Frame(place, 0, opened, top.ignored, module.training)
+            frame = Frame(place, 0, opened, top.ignored, module.training, module=module)
         else:
             wanted = not traced() and self._wanted(module)
-            frame = Frame(Place("", ""), 0, opened, not wanted, module.training)
+            frame = Frame(Place("", ""), 0, opened, not wanted, module.training, module=module)
             if not frame.ignored:
                 frame.place = self.catalogue.add_root(module)
                 self.modules_seen |= thread.key == self._home

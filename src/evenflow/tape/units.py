@@ -78,7 +78,9 @@ class Units:
             bits, count = (torch.cat([old[k] for old in olds]) for k in (0, 1))
             bits = torch.where(seen, (bits << 1) | alive, bits)
             count = (count + seen).clamp_(max=WINDOW)
-            for site, b, c in zip(sites, bits.split(sizes), count.split(sizes), strict=True):
+            for site, b, c in zip(
+                sites, torch.split(bits, sizes), torch.split(count, sizes), strict=True
+            ):
                 self._bits[site] = (b, c)
             if device.type == "cpu":  # numpy calls cost a tenth of torch's
                 ends = np.cumsum([0, *sizes])
@@ -88,7 +90,9 @@ class Units:
                     self._told[site] = float(dead), float(most)
             else:
                 bits = bits & _mask(self._window)
-                for site, b, c in zip(sites, bits.split(sizes), count.split(sizes), strict=True):
+                for site, b, c in zip(
+                    sites, torch.split(bits, sizes), torch.split(count, sizes), strict=True
+                ):
                     self._told[site] = _dead(b, c, self._window, torch)
 
     def _known(self, site: int, alive: Tensor) -> tuple[Tensor, Tensor]:

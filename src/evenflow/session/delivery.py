@@ -1,0 +1,73 @@
+"""Delivery: what sampled steps read goes to the store once it has arrived on the host."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+
+from ..schema import Channel, Event, Reading
+from ..store import Writer
+from ..tape import Catalogue, Pending
+from .cadence import Cadence
+
+
+class Delivery:
+    """Keeps sampled steps until they can be written, and glances at each as it goes out."""
+
+    def __init__(self, writer: Writer, catalogue: Catalogue, cadence: Cadence) -> None:
+        self._writer, self._catalogue, self._cadence = writer, catalogue, cadence
+        self._pending: list[tuple[Pending, float, float]] = []
+        self._layouts: dict[tuple[Channel, ...], tuple[Channel, ...]] = {}
+        self._norms: deque[float] = deque(maxlen=32)
+        self._noted: set[str] = set()
+
+    @property
+    def waits(self) -> bool:
+        """Is a sampled step still on its way?"""
+        return bool(self._pending)
+
+    def take(self, pending: Pending, wall: float, cost: float) -> bool:
+        """Take a sampled step of `wall` seconds, `cost` of them ours; True if it went out now."""
+        self._pending.append((pending, wall, cost))
+        if pending.ready:
+            self.send()
+        return pending.ready
+
+    def send(self) -> None:
+        """Write all that waits."""
+        waiting, self._pending = self._pending, []
+        catalogue = self._catalogue
+        if catalogue.dirty_sites:
+            self._writer.sites([catalogue.sites[i] for i in sorted(catalogue.dirty_sites)])
+            catalogue.dirty_sites.clear()
+        if catalogue.dirty_params:
+            self._writer.params([catalogue.params[i] for i in sorted(catalogue.dirty_params)])
+            catalogue.dirty_params.clear()
+        for pending, wall, cost in waiting:
+            extra = {"wall": wall, "cost": cost, "bare": self._cadence.bare}
+            reading = pending.reading(self._layouts, extra)
+            if catalogue.overflowed:
+                self.note(reading.step, f"only the first {len(catalogue.sites)} sites are watched")
+            self._writer.reading(reading)
+            self._look(reading)
+
+    def note(self, step: int, text: str) -> None:
+        """Write a note, once."""
+        if text not in self._noted:
+            self._noted.add(text)
+            self._writer.event(Event("note", step, {"text": text}))
+
+    def _look(self, reading: Reading) -> None:
+        """Does anything look wrong at a glance? Then the next samples come denser."""
+        norm = bad = 0.0
+        for c, v in zip(reading.channels, reading.values, strict=True):
+            if c.metric in ("nonfinite", "delta_nonfinite"):
+                bad += v
+            elif c.metric == "grad_norm":
+                norm = float(v)
+        known = sorted(self._norms)
+        usual = known[len(known) // 2] if len(known) > 4 else norm
+        if bad > 0 or not math.isfinite(norm) or norm > 10 * usual:
+            self._cadence.alert()
+        if math.isfinite(norm):
+            self._norms.append(norm)
