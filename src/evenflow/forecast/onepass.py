@@ -22,6 +22,7 @@ from ..tape import Recorder
 from ..tape.forward import Call, Forward
 from ..tape.numbers import norm, plain
 from .aside import same_random, unwatched
+from .ends import ends
 from .inputs import described
 from .width import error_bars
 
@@ -171,8 +172,10 @@ def _pass(
                 continue
             if isinstance(g, Tensor) and g.layout == torch.strided:
                 slab.add(Channel("param", index, "grad"), norm(g.detach()) / scale)
-                if p.dim() > 1 and type(p) is nn.Parameter:  # its elements can be read
-                    slab.add(Channel("param", index, "alike"), alike(p.detach(), g.detach()))
+        for p, w, g in _units(model, dict(zip(weights, grads, strict=True))):
+            index = recorder.catalogue.param(p)
+            if index is not None:
+                slab.add(Channel("param", index, "alike"), alike(w, g))
         for index, w in recorder.catalogue.tensors():
             slab.add(Channel("param", index, "weight"), norm(w.detach()))
         if accumulate:
@@ -214,17 +217,15 @@ def rank(x: Tensor) -> Tensor | None:
 
 
 def alike(weight: Tensor, grad: Tensor) -> float:
-    """Share of rows (axis 0, units) whose weights and gradient both equal another row's.
+    """Share of units whose weights and gradient both equal another's; both [units, F].
 
     Rows are compared by their products with one fixed vector each: equal rows give equal numbers
     (within rounding), rows drawn at random never do.
     """
-    n = weight.shape[0]
-    if n < 2:
+    if weight.shape[0] < 2:
         return 0.0
     keys = []
-    for t in (weight, grad):
-        t_NF = t.reshape(n, -1)
+    for t_NF in (weight, grad):
         wide = t_NF.dtype if t_NF.dtype in (torch.float32, torch.float64) else torch.float32
         probe = torch.linspace(1.0, 2.0, t_NF.shape[1], dtype=torch.float64).sin()
         key = (t_NF.to(wide) @ probe.to(t_NF.device, wide)).double().cpu()
@@ -234,10 +235,35 @@ def alike(weight: Tensor, grad: Tensor) -> float:
     order = torch.argsort(w)
     w, g = w[order], g[order]
     near = ((w[1:] - w[:-1]).abs() <= 1e-7 * w_size) & ((g[1:] - g[:-1]).abs() <= 1e-6 * g_size)
-    twin = torch.zeros(n, dtype=torch.bool)
+    twin = torch.zeros(len(w), dtype=torch.bool)
     twin[1:] |= near
     twin[:-1] |= near
     return float(twin.double().mean())
+
+
+def _units(
+    model: nn.Module, grads: Mapping[nn.Parameter, Tensor | None]
+) -> Iterator[tuple[nn.Parameter, Tensor, Tensor]]:
+    """Weights with what each unit (row) has of them and of its bias, and the gradient of that:
+    (parameter, [units, F], [units, F]). Only of parameters whose elements can be read."""
+    named = dict(model.named_parameters())
+    for name, p in named.items():
+        head, dot, last = name.rpartition(".")
+        bias = named.get(head + dot + last.replace("weight", "bias")) if "weight" in last else None
+        both = [p] if bias is None or bias is p or bias.shape != p.shape[:1] else [p, bias]
+        found = [(t.detach(), grads.get(t)) for t in both]
+        if p.dim() < 2 or any(
+            type(t) is not nn.Parameter or not isinstance(grads.get(t), Tensor) for t in both
+        ):
+            continue
+        if any(g is None or g.layout != torch.strided for _, g in found):
+            continue
+        rows = p.shape[0]
+        yield (
+            p,
+            torch.cat([t.reshape(rows, -1) for t, _ in found], 1),
+            torch.cat([g.detach().reshape(rows, -1) for _, g in found if g is not None], 1),
+        )
 
 
 def _call(model: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
@@ -273,7 +299,7 @@ def _roots(
                 "model's output"
             )
         return [loss], [torch.full_like(loss, scale)]
-    roots = [t for t in _floating(out) if t.grad_fn is not None]
+    roots = ends([t for t in _floating(out) if t.grad_fn is not None])
     if not roots:
         raise ValueError(
             f"{type(model).__name__} gave {_what(out)}, nothing a gradient flows from: are all "

@@ -14,15 +14,16 @@ from .view import View
 
 #: Kinds that count as layers here: an embedding's output is the data of what follows.
 _LAYERS = ("affine", "recurrent", "attention", "custom", "matmul")
-#: Decades that δ times input may lose: of the zoo of `benchmarks/trainability` those learn that
-#: lost up to 7.0, those fail that lost 7.9 (Adam's epsilon lies there, and so does float32's).
+# The four scales: the most likely ones on the calibration half of `benchmarks/trainability` (even
+# indices), rounded; `score.py` there fits them anew and prints how the other half is told apart.
+#: Decades that δ times input may lose (where Adam's epsilon lies, and float32's).
 LOST = 7.4
 #: Decades above rounding (the square of the format's epsilon) that 1 - c must keep.
-ABOVE = 0.85
+ABOVE = 0.5
 #: Decades of roughness; each decade of 1 - c, or of distinct directions, counts half of one more.
-ROUGH = 3.0
+ROUGH = 2.5
 #: Decades of E x² gained.
-GROWN = 10.0
+GROWN = 11.0
 #: Strain from which on learning is in doubt: a warning.
 DOUBT = 0.75
 #: Slope of the chance over the strain: at 1 it is even.
@@ -42,7 +43,8 @@ class Birth:
         rough: ‖δ‖ times the distance of two samples' outputs, against the head's: 0 where the
             network from here on is linear, above where slopes are steeper than chords, that is
             where inputs as near as you like end far apart (chaos).
-        spread: 1 - c against the data's.
+        spread: 1 - c against the data's. `alike` and `chaos` go by what a level got or gave,
+            whichever differs more (`_unbiased`).
         size: E x² at the layer's output, against level 1's.
         rank: directions in which samples still differ, beyond the first, against level 1's.
         strain: of the first d levels under the last d's gradient; it fails from 1 on. The
@@ -76,15 +78,20 @@ class Birth:
         self.spread = _top(every, read.spread)
         self.size = _from_first(_top(every, 2 * read.rms))
         self.rank = _from_first(_top(every, read.rank))
-        self.lost = _up_from_head(-self.pull) / LOST
-        self.alike = -self.spread / (_top(every, read.format) - ABOVE)
-        blur = np.clip(-np.nan_to_num(self.spread), 0, 4) + np.clip(-np.nan_to_num(self.rank), 0, 4)
+        self.lost = _lost(_top(awake, read.delta), _top(awake, read.input + read.positions))
+        if self.depth:  # the whole network's, layer by layer
+            self.lost[-1] = np.fmax.reduce(-self.pull)
+        self.lost /= LOST
+        self.format = _top(every, read.format)
+        spread, rank = _unbiased(self.spread), _unbiased(self.rank)
+        self.alike = -spread / (self.format - ABOVE)
+        blur = np.clip(-np.nan_to_num(spread), 0, 4) + np.clip(-np.nan_to_num(rank), 0, 4)
         self.chaos = _up_from_head(self.rough) * (1 + blur / 2) / ROUGH
         self.grown = np.nan_to_num(self.chaos) + np.clip(np.nan_to_num(self.size), 0, None) / GROWN
         parts = [np.nan_to_num(p, nan=0.0) for p in (self.lost, self.alike, self.grown)]
         self.strain = np.max(parts, axis=0) if self.depth else np.empty(0)
-        over = np.flatnonzero(self.strain >= 1)
-        self.trainable_depth = (int(over[0]) if len(over) else self.depth) if self.depth else None
+        fine = np.flatnonzero(self.strain < 1)
+        self.trainable_depth = (int(fine[-1]) + 1 if len(fine) else 0) if self.depth else None
         known = self.depth > 0 and bool(
             np.isfinite(self.pull).any() or np.isneginf(self.pull).any()
         )
@@ -164,6 +171,21 @@ def _from_head(a: Floats) -> Floats:
 
 def _from_first(a: Floats) -> Floats:
     return np.asarray(a - a[0]) if len(a) and np.isfinite(a[0]) else np.full(len(a), np.nan)
+
+
+def _unbiased(a: Floats) -> Floats:
+    """[D] the larger of what a level gives and what it got: where signals are faint its own bias
+    hides them, which the first steps mend."""
+    return np.asarray(np.fmax(a, np.concatenate([a[:1], a[:-1]])))
+
+
+def _lost(back: Floats, front: Floats) -> Floats:
+    """[D] decades that gradients of weights lose at most in a network of d levels like these: its
+    i-th level has the signal of the i-th here, and the δ of the one as far from the head."""
+    n = len(back)
+    with np.errstate(invalid="ignore"):
+        lost = [np.fmax.reduce(-(back[n - d :] + front[:d])) for d in range(1, n + 1)]
+    return np.array(lost, dtype=np.float64)
 
 
 def _up_from_head(a: Floats) -> Floats:
