@@ -21,7 +21,7 @@ from plain_nets import digits
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
-VOCABULARY, WIDTH, BATCH, TOKENS = 1024, 192, 16, 32
+VOCABULARY, WIDTH, BATCH, TOKENS, PAIRS = 1024, 192, 16, 32, 64
 
 
 class Architecture(NamedTuple):
@@ -93,8 +93,8 @@ def _masked(ids: Tensor, seed: int) -> dict[str, Tensor]:
     return {"input_ids": ids.masked_fill(hidden, 3), "labels": ids.masked_fill(~hidden, -100)}
 
 
-def _images(seed: int, size: int) -> dict[str, Tensor]:
-    x, y = digits(BATCH, (BATCH, 3, size, size), seed)
+def _images(seed: int, size: int, batch: int = BATCH) -> dict[str, Tensor]:
+    x, y = digits(batch, (batch, 3, size, size), seed)
     return {"pixel_values": x, "labels": y}
 
 
@@ -185,10 +185,11 @@ def architectures() -> dict[str, Architecture]:
                 projection_dim=64,
             )
         ),
-        lambda seed: {"input_ids": text(seed, BATCH, 16), "return_loss": True,
-                      "pixel_values": _images(seed, size)["pixel_values"]},
-        lambda seed, n: {"input_ids": _random_ids(seed, n, 16),
-                         "pixel_values": _noise(seed, n, 3, size, size)},
+        # Its loss wants no labels, but pairs to tell apart: of few, one batch is unlike another.
+        lambda seed: {"input_ids": text(seed, PAIRS, 16), "return_loss": True,
+                      "pixel_values": _images(seed, size, PAIRS)["pixel_values"]},
+        lambda seed, n: {"input_ids": _random_ids(seed, PAIRS, 16), "return_loss": True,
+                         "pixel_values": _noise(seed, PAIRS, 3, size, size)},
     )  # fmt: skip
     return found
 

@@ -119,7 +119,9 @@ def score(
     drawn, _ = draw(factory, few, draws=3, seed=seed + 2, least=0)
     levels = profile(drawn)
     bars = {s.name: drawn.error_bar[s.id] for s in drawn.sites}
-    ours, theirs = everywhere(drawn), everywhere(single)
+    # Site by site on the same inputs: δ of what samples share (position tables) adds up over them.
+    same = single if few is blind else once(model, few, None, seed + 1)
+    ours, theirs = everywhere(drawn), everywhere(same)
     apart = [abs(v - theirs[n]) for n, v in ours.items() if n in theirs]
     closed = bar = math.nan
     if theory:
@@ -142,9 +144,9 @@ def all_networks() -> dict[str, Callable[[int], Score]]:
 
         def plain(seed: int, net: Net = net) -> Score:
             x, y = digits(net.shape[0], net.shape, seed)
-            noise = torch.randn(net.shape, generator=torch.Generator().manual_seed(seed))
+            blind = (torch.randn(net.shape, generator=torch.Generator().manual_seed(seed)),)
             loss = lambda out: F.cross_entropy(out, y)  # noqa: E731
-            return score(net.factory, (x,), (noise,), (noise,), loss, seed, net.theory)
+            return score(net.factory, (x,), blind, blind, loss, seed, net.theory)
 
         found[name] = plain
     try:

@@ -30,16 +30,18 @@ class Net(NamedTuple):
 
 def digits(count: int, shape: tuple[int, ...], seed: int) -> tuple[Tensor, Tensor]:
     """`count` digits [count, *shape[1:]] (repeated and enlarged where the shape asks for channels
-    and pixels) and their labels: real data, as a training loop hands it over. Features are
-    standardised, then each sample is scaled to rms 1, as N(0,1) data have it: where q runs away
-    (GELU at He's variance), what a sample's q is at the start decides all."""
+    and pixels) and their labels: real data, as a training loop hands it over. Features (of images:
+    all pixels alike, or blank margins would be exact zeros) are standardised, then each sample is
+    scaled to rms 1, as N(0,1) data have it: where q runs away (GELU at He's variance), what a
+    sample's q is at the start decides all."""
     bunch = load_digits()
     x = torch.tensor(bunch.data, dtype=torch.float32)
-    x = (x - x.mean(0)) / (x.std(0) + 1e-2)
+    flat = len(shape) == 2
+    x = (x - x.mean(0)) / (x.std(0) + 1e-2) if flat else (x - x.mean()) / x.std()
     pick = torch.randperm(len(x), generator=torch.Generator().manual_seed(seed))[:count]
     x, y = x[pick], torch.tensor(bunch.target)[pick]
     x = x / x.square().mean(1, keepdim=True).sqrt()
-    if len(shape) == 4:
+    if not flat:
         x = x.view(-1, 1, 8, 8)
         if shape[2] != 8:
             x = F.interpolate(x, size=shape[2:], mode="bilinear")
