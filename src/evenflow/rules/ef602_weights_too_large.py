@@ -37,9 +37,9 @@ class WeightsTooLarge(Rule):
     data are not to blame. A net with BatchNorm is left to EF604: there the norm makes it so.
 
     ## Threshold
-    An error from 10 decades of growth, 3 of chaos, or a sum of shares of both (calibration half of
-    `benchmarks/trainability`: 9.2 decades over skips still learn, 13.7 do not); or 85 % saturated
-    (as EF201). A warning from three quarters, or half saturated, where the layer enlarges its
+    An error from 11 decades of growth, 2.5 of chaos, or a sum of shares of both (fitted on the
+    calibration half of `benchmarks/trainability`: 9.2 decades over skips still learn, 13.7 do
+    not); or 85 % saturated (as EF201). A warning from three quarters, or half saturated, where the layer enlarges its
     input more than threefold.
 
     ## What to do

@@ -32,9 +32,10 @@ class TooDeepForItsInit(Rule):
     layers up to which it stays below one.
 
     ## Threshold
-    A strain of 1: an error, of 0.75: a warning. Calibrated on networks trained at the best of
-    three learning rates (`benchmarks/trainability`, calibration half); the report there says how
-    often the verdict is right on the other half.
+    A strain of 1: an error, of 0.75: a warning. The four scales are the most likely ones on the
+    calibration half of `benchmarks/trainability` (perceptrons on digits, each at the best of three
+    rates). On the other half the strain tells those that learn from those that fail with AUC 0.979
+    (85 against 51), and 0.980 where gradients neither vanish nor explode (59 against 6).
 
     ## What to do
     Residual connections that start at zero (ReZero), orthogonal weights at criticality, tailored

@@ -181,6 +181,7 @@ _ALL: tuple[Start, ...] = (
         "cnn", "born-saturated", "6 tanh convolutions drawn with a deviation of 2", convolutional,
         {"start": "normal", "value": 2.0}, {"start": "orthogonal", "value": 1.0},
         depth=6, act=nn.Tanh, expect="602", allow="201 604 102", where=r"features\.",
+        bounds=(0.8, 0.9),
     ),
     # EF603
     *_pair(
@@ -209,7 +210,7 @@ _ALL: tuple[Start, ...] = (
     *_pair(
         "cnn", "born-deep", "32 sigmoid convolutions", convolutional,
         {"depth": 32, "act": nn.Sigmoid}, {"depth": 32, "act": nn.ReLU},
-        start="he", expect="604", allow="101 205 601", where=r"features\.",
+        start="he", expect="604", allow="101 205 601", where=r"features\.", bounds=(0.3, 0.5),
     ),
     # EF605
     *_pair(
@@ -221,6 +222,7 @@ _ALL: tuple[Start, ...] = (
         "cnn", "born-alike", "every weight of the convolutions is 0.05", convolutional,
         {"constant": 0.05}, {"constant": None},
         depth=3, act=nn.ReLU, start="he", expect="605", allow="205 601", where=r"features\.",
+        bounds=(0.88, 0.9),
     ),
     # healthy, of kinds in which a forecast might cry wolf
     Start("residual-born-asleep", "residual", "24 blocks whose branches start at zero",
