@@ -213,7 +213,8 @@ def place(link: Factor | Block) -> str:
 def parts_line(link: Factor | Block) -> str:
     """ "‖W‖/√n −0.23  align +0.02"."""
     if isinstance(link, Block):
-        return f"{len(link.ops)} ops, {len(link.forks)} forks"
+        forks = "1 fork" if len(link.forks) == 1 else f"{len(link.forks)} forks"
+        return f"{len(link.ops)} ops, {forks}"
     words = {"scale": "‖W‖/√n", "alignment": "align", "slope": "√Eφ'²", "rest": "rest"}
     told = [f"{words[k]} {signed(v)}" for k, v in link.parts.items() if k in words]
     if "flow" in link.parts:
