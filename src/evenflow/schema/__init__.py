@@ -15,3 +15,4 @@ from .run import Parameter as Parameter
 from .run import Run as Run
 from .site import KINDS as KINDS
 from .site import Site as Site
+from .treatment import Treatment as Treatment

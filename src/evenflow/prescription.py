@@ -1,0 +1,1 @@
+"""From a run to the treatments that promise to mend it."""
