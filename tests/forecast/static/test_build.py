@@ -173,3 +173,41 @@ def test_more_vectors_than_a_weight_has_rows_store_it_in_agreement_with_what_was
     torch.testing.assert_close(model(x)[:5], few)
     assert source._stored is not None
     assert float(source.stored().std()) == pytest.approx(1 / math.sqrt(3 * 40), rel=0.1)
+
+
+class _Places(nn.Module):
+    """Tables of sinusoids, made in the three ways they are made, and masks."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        angle = torch.arange(60.0)[:, None] / 10 ** torch.linspace(0, 3, 20)
+        pairs = torch.zeros(60, 40)
+        pairs[:, 0::2], pairs[:, 1::2] = angle.sin(), angle.cos()
+        self.register_buffer("pairs", pairs)
+        self.copied = nn.Embedding(60, 40)
+        with torch.no_grad():
+            self.copied.weight.copy_(torch.cat([angle.sin(), angle.cos()], 1))
+        self.scaled = nn.Parameter(pairs.clone() * 3)
+        self.scaled.data[5:8].mul_(2)
+        self.redrawn = nn.Parameter(torch.zeros(60, 40))
+        self.redrawn.data[0] = 1.0
+        self.redrawn.data.normal_()
+        self.register_buffer("mask", torch.ones(60, 60).tril())
+        half = torch.zeros(60, 40)
+        half[:30] = pairs[:30]
+        half[30:].normal_()
+        self.register_buffer("mixed", half)
+
+
+def test_data_written_into_a_weight_stays_as_it_was_written() -> None:
+    real, model = _Places(), build(_Places, least=0)
+    for name in ("pairs", "mask"):
+        torch.testing.assert_close(getattr(model, name), getattr(real, name))
+    ids = torch.tensor([[3, 59]])
+    torch.testing.assert_close(model.copied(ids), real.copied(ids).detach(), check_stride=False)
+    x = torch.randn(2, 60)
+    redraw(model)
+    torch.testing.assert_close(x @ model.scaled, (x @ real.scaled).detach())
+    assert model.redrawn.source.given is None
+    torch.testing.assert_close(model.mixed[:30], real.mixed[:30])
+    assert abs(float(model.mixed[30:].std()) - 1) < 0.1

@@ -240,7 +240,7 @@ def test_a_thousand_sigmoids_stay_within_numbers() -> None:
 def test_the_error_bar_grows_where_q_runs_away() -> None:
     def bar(act: Callable[[], nn.Module]) -> float:
         layers: list[nn.Module] = []
-        for _ in range(25):
+        for _ in range(20):
             layer = nn.Linear(256, 256)
             nn.init.kaiming_normal_(layer.weight)
             nn.init.zeros_(layer.bias)
@@ -248,4 +248,4 @@ def test_the_error_bar_grows_where_q_runs_away() -> None:
         found = propagate(nn.Sequential(*layers), (torch.randn(16, 256),))
         return found[0].error_bar
 
-    assert bar(nn.GELU) > 1.4 * bar(nn.ReLU) > 0.1
+    assert bar(nn.GELU) > 1.4 * bar(nn.ReLU) > 0.05

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
@@ -19,12 +21,16 @@ class Source:
         shape: of the weight. values: its law (see `law`).
         orthogonal: drawn by `nn.init.orthogonal_`: its elements are not independent.
         frozen: the model is built; views now mean the weight, no longer its law.
+        given: the elements, where initialisation wrote data (sinusoids) instead of drawing them.
+        whole: of a slice under initialisation: what it is a slice of, and how it is cut out.
     """
 
     def __init__(self, shape: tuple[int, ...], values: Tensor, random: Random) -> None:
         self.shape, self.values, self.random = shape, values, random
         self.orthogonal = False
         self.frozen = False
+        self.given: Tensor | None = None
+        self.whole: tuple[Source, Callable[[Tensor], Tensor]] | None = None
         self._matrix: RandomMatrix | None = None
         self._stored: Tensor | None = None
         self._parts: dict[int, Source] = {}
@@ -39,6 +45,7 @@ class Source:
         if index not in self._parts:
             part = Source(self.shape[1:], self.values, self.random)
             part.frozen = True
+            part.given = None if self.given is None else self.given[index]
             self._parts[index] = part
         return self._parts[index]
 
@@ -64,8 +71,46 @@ class Source:
             )
         return self._matrix
 
+    def known(self) -> Tensor | None:
+        """The elements while the model is built, where they are data; to be written in place."""
+        if self.whole is None:
+            return self.given
+        source, cut = self.whole
+        elements = source.known()
+        return None if elements is None else cut(elements)
+
+    def write(self, data: Tensor) -> None:
+        """Data in place of the law. Lost, but for the law, in a slice of a weight whose other
+        elements are random, and where there are too many to store."""
+        self._constant_known()
+        elements = self.known()
+        if elements is not None:
+            elements.copy_(data)
+        elif self.whole is None and torch.Size(self.shape).numel() <= STORE_LIMIT:
+            self.given = data.expand(self.shape).to(self.random.dtype, copy=True)
+
+    def drawn_anew(self) -> None:
+        """The law changed, and says all: elements that were data are drawn from it."""
+        elements = self.known()
+        if self.whole is None:
+            self.given = None
+        elif elements is not None:
+            elements.copy_(law.draw(self.values, self.shape, self.random.laws, elements.dtype))
+
+    def _constant_known(self) -> None:
+        """A weight of equal elements, into a slice of which data is written, is data."""
+        top = self
+        while top.whole is not None:
+            top = top.whole[0]
+        value = float(top.values[0])
+        small = torch.Size(top.shape).numel() <= STORE_LIMIT
+        if top.given is None and small and bool((top.values == value).all()):
+            top.given = torch.full(top.shape, value, dtype=self.random.dtype)
+
     def stored(self, why: str = "an operation") -> Tensor:
         """The elements, drawn now if they were not. ValueError above `STORE_LIMIT` elements."""
+        if self.given is not None:
+            return self.given
         if self._stored is None:
             numel = torch.Size(self.shape).numel()
             if numel > STORE_LIMIT:
@@ -90,8 +135,9 @@ class Source:
         """So many vectors would reveal all of it, at more cost than drawing it; or its elements
         are not independent."""
         small = torch.Size(self.shape).numel() <= STORE_LIMIT
-        all_of_it = vectors >= min(self.shape)
-        return self._stored is not None or (small and (self.orthogonal or all_of_it))
+        if self._stored is not None or self.given is not None:
+            return True
+        return small and (self.orthogonal or vectors >= min(self.shape))
 
 
 class Random:

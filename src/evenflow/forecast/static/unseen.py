@@ -135,10 +135,17 @@ def _on_law(one: Unseen, func: Any, args: Any, kwargs: Any) -> Any:
     result = func(*tree_map(values, args), **tree_map(values, kwargs))
     if func in _SUMMARIES:
         return result
+    elements = one.source.known()
+    alone = not any(isinstance(a, Tensor) and a is not one for a in _flat((args, kwargs)))
+    given = None
+    if elements is not None and alone:
+        given = func(elements, *args[1:], **kwargs)
     if func._schema.is_mutable:
+        if given is None:
+            one.source.drawn_anew()
         return args[0]
     made = Source(tuple(one.shape), result, source.random)
-    made.orthogonal = source.orthogonal
+    made.orthogonal, made.given = source.orthogonal, given
     return Unseen(made, tuple(one.shape), result.dtype if result.dtype == torch.bool else one.dtype)
 
 
@@ -188,18 +195,22 @@ def _fill_(w: Unseen, value: Any = 0.0) -> Unseen:
 def _copy_(w: Any, other: Any, *_: Any) -> Any:
     if not isinstance(w, Unseen):
         return NotImplemented
-    if isinstance(other, Unseen):
+    if isinstance(other, Unseen) and other.source.known() is None:
         _refill(w, other.source.values)
         w.source.orthogonal = other.source.orthogonal
         return w
-    return _refill(w, _some(other, w.source.random))
+    x = other.source.known() if isinstance(other, Unseen) else other.detach()
+    w.source.write(x.mT if w.transposed else x)
+    return _refill(w, _some(x, w.source.random), drawn=False)
 
 
-def _refill(w: Unseen, values: Tensor) -> Unseen:
+def _refill(w: Unseen, values: Tensor, drawn: bool = True) -> Unseen:
     # In place and resampled: a slice of a weight holds its share of the weight's values.
     own = w.source.values
     own.copy_(values[: len(own)])
     w.source.orthogonal = False
+    if drawn:
+        w.source.drawn_anew()
     return w
 
 
@@ -219,21 +230,27 @@ def _like(make: Callable[[Random], Tensor]) -> Callable[..., Unseen]:
 
 def _clone(w: Unseen, **_: Any) -> Unseen:
     made = Source(tuple(w.shape), w.source.values.clone(), w.source.random)
+    elements = w.source.known()
     made.orthogonal = w.source.orthogonal
+    made.given = None if elements is None else elements.clone()
     return Unseen(made, made.shape, w.dtype)
 
 
-def _share_of(w: Unseen, axis: int, start: int, stop: int, shape: tuple[int, ...]) -> Unseen:
+def _share_of(
+    w: Unseen, axis: int, start: int, stop: int, cut: Callable[[Tensor], Tensor], *shape: int
+) -> Unseen:
     """A slice of a weight under initialisation: changes to it change as large a share of the
     values; a padding row of a vocabulary is too small to be seen."""
     own, n = w.source.values, w.shape[axis]
     source = Source(shape, own[len(own) * start // n : len(own) * stop // n], w.source.random)
+    source.whole = w.source, lambda t: cut(t.mT if w.transposed else t)
     return Unseen(source, shape, w.dtype)
 
 
 def _select_law(w: Unseen, axis: int, index: int) -> Unseen:
     axis, index = axis % w.dim(), index % w.shape[axis]
-    return _share_of(w, axis, index, index + 1, (*w.shape[:axis], *w.shape[axis + 1 :]))
+    shape = (*w.shape[:axis], *w.shape[axis + 1 :])
+    return _share_of(w, axis, index, index + 1, lambda t: t.select(axis, index), *shape)
 
 
 def _slice_law(
@@ -243,7 +260,8 @@ def _slice_law(
     first, last, _ = slice(start, stop, step).indices(w.shape[axis])
     count = len(range(first, last, step))
     shape = (*w.shape[:axis], count, *w.shape[axis + 1 :])
-    return _share_of(w, axis, first, last, shape)
+    cut: Callable[[Tensor], Tensor] = lambda t: aten.slice(t, axis, first, last, step)  # noqa: E731
+    return _share_of(w, axis, first, last, cut, *shape)
 
 
 def _split_law(w: Unseen, size: Any, axis: int = 0) -> list[Unseen]:
