@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import random
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -166,24 +167,36 @@ def test_random_weights_of_deep_chains(activation: type[nn.Module], depth: int, 
         index = tuple(chosen.randrange(d) for d in model.get_parameter(name).shape)
         picked.append((name, index, ledger.parameter(name, index).value))
     loss.backward()
+    found = 0
     for name, index, value in picked:
         assert agrees(value, of_miniature(slopes, name, index)), (name, index)
         assert agrees(value, float(model.get_parameter(name).grad[index])), (name, index)
+        slope = difference(model, lambda: F.cross_entropy(model(x), target), name, index)
+        assert value == pytest.approx(slope, rel=1e-5, abs=1e-8), (name, index)
+        found += abs(value) > 1e-5
+    assert found >= 5  # the difference does say something
+
+
+def difference(
+    model: nn.Module, loss: Callable[[], Tensor], name: str, index: tuple[int, ...]
+) -> float:
+    """The finite difference by one weight; off by some 1e-9 of rounding."""
+    weight, step, at = model.get_parameter(name), 1e-6, []
+    with torch.no_grad():
+        whole = float(weight[index])
+        for sign in (1, -1):
+            weight[index] = whole + sign * step
+            at.append(float(loss()))
+        weight[index] = whole
+    return (at[0] - at[1]) / (2 * step)
 
 
 def test_finite_differences_agree() -> None:
     model = net(4, 3, 3, 2, activation=nn.Tanh)
     x, y = data(model, 3)
-    step = 1e-6
     for name, index in (("0.weight", (1, 2)), ("2.bias", (0,)), ("4.weight", (1, 1))):
-        at = []
-        for sign in (1, -1):
-            with torch.no_grad():
-                model.get_parameter(name)[index] += sign * step
-                at.append(float(F.mse_loss(model(x), y)))
-                model.get_parameter(name)[index] -= sign * step
-        slope = (at[0] - at[1]) / (2 * step)
-        assert float(slope) == pytest.approx(_fresh(model, x, y, name, index), rel=1e-6, abs=1e-9)
+        slope = difference(model, lambda: F.mse_loss(model(x), y), name, index)
+        assert slope == pytest.approx(_fresh(model, x, y, name, index), rel=1e-6, abs=1e-9)
 
 
 def _fresh(model: nn.Module, x: Tensor, y: Tensor, name: str, index: tuple[int, ...]) -> float:
