@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from contextlib import nullcontext
 from typing import Any
@@ -54,17 +55,27 @@ def preflight(
         raise ValueError("targets were given without a loss_fn: nothing would read them")
     model = unwrap(model)
     args, kwargs = arrange(inputs, *_like(model), seed)
-    found = one_pass(model, args, kwargs, loss_fn, targets, seed)
-    return assemble(
-        type(model).__name__,
-        "one-pass",
-        found.sites,
-        found.params,
-        found.readings,
-        found.log10_delta,
-        found.error_bar,
-        meta={"fits": found.fits, "torch": torch.__version__},
-    )
+
+    def foresee(subject: nn.Module) -> Forecast:
+        found = one_pass(subject, args, kwargs, loss_fn, targets, seed)
+        return assemble(
+            type(model).__name__,
+            "one-pass",
+            found.sites,
+            found.params,
+            found.readings,
+            found.log10_delta,
+            found.error_bar,
+            meta={"fits": found.fits, "torch": torch.__version__},
+        )
+
+    forecast = foresee(model)
+    if not advise:
+        return forecast
+    from .advise import advise as advise_on  # imports the activations: only where it is needed
+
+    more = advise_on(model, forecast, args, kwargs, lambda twin: foresee(twin).run, seed)
+    return dataclasses.replace(forecast, advice=more)
 
 
 def one_pass(

@@ -39,8 +39,8 @@ class WeightsTooLarge(Rule):
     ## Threshold
     An error from 11 decades of growth, 2.5 of chaos, or a sum of shares of both (fitted on the
     calibration half of `benchmarks/trainability`: 9.2 decades over skips still learn, 13.7 do
-    not); or 85 % saturated (as EF201). A warning from three quarters, or half saturated, where the layer enlarges its
-    input more than threefold.
+    not); or 85 % saturated (as EF201). A warning from three quarters, or half saturated, where the
+    layer enlarges its input more than threefold.
 
     ## What to do
     Draw weights with the gain of the activation (He, Xavier, LeCun, orthogonal); scale residual
@@ -58,8 +58,11 @@ class WeightsTooLarge(Rule):
             return
         normed = any(s.kind == "norm" for s in view.sites)
         if b.depth > 1 and b.grown[-1] >= DOUBT and not (normed and b.blame == "chaos"):
-            over = [i for i, s in enumerate(b.grown) if s >= min(1.0, float(b.grown[-1]))]
-            ids = [b.levels[k][0] for k in over] or [b.levels[-1][0]]
+            if b.chaos[-1] >= b.grown[-1] / 2:  # every layer folds what enters it
+                ids = [level[0] for level in b.levels[:-1]]
+            else:
+                over = [i for i, s in enumerate(b.grown) if s >= min(1.0, float(b.grown[-1]))]
+                ids = [b.levels[k][0] for k in over] or [b.levels[-1][0]]
             yield self.finding(
                 Severity.error if b.grown[-1] >= 1 else Severity.warning,
                 sites=ids,
