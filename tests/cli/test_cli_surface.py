@@ -29,6 +29,7 @@ SURFACE = {
     "check": {
         "run": "",
         "--json": "",
+        "--forecast": "",
         "--select": "EVENFLOW_SELECT",
         "--ignore": "EVENFLOW_IGNORE",
     },
@@ -39,6 +40,16 @@ SURFACE = {
         "--json": "",
         "-o --output": "",
         "--lesson": "",
+    },
+    "preflight": {
+        "factory": "",
+        "--input": "",
+        "--dtype": "",
+        "--compile": "",
+        "--static": "",
+        "--json": "",
+        "--out": "",
+        "--seed": "",
     },
     "report": {
         "run": "",

@@ -154,6 +154,15 @@ def run(
 def check(
     run: RunArgument = None,
     json: Annotated[bool, typer.Option("--json", help="Findings as JSON on stdout.")] = False,
+    forecast: Annotated[
+        str | None,
+        typer.Option(
+            "--forecast",
+            metavar="FILE",
+            show_default=False,
+            help="Set beside it what `evenflow preflight --out FILE` foresaw.",
+        ),
+    ] = None,
     select: Select = None,
     ignore: Ignore = None,
 ) -> int:
@@ -164,7 +173,8 @@ def check(
     from .judging import check_run
     from .options import codes
 
-    return check_run(run, json, codes(select, "--select"), codes(ignore, "--ignore"))
+    chosen, dropped = codes(select, "--select"), codes(ignore, "--ignore")
+    return check_run(run, json, chosen, dropped, forecast)
 
 
 @app.command("explain")
@@ -215,6 +225,62 @@ def explain(
     if lesson is not None:
         return explain_lesson(lesson, run, site, step, json, output)
     return explain_run(run, site, step, json, output)
+
+
+@app.command("preflight")
+def preflight(
+    factory: Annotated[
+        str,
+        typer.Argument(
+            metavar="PKG.MOD:FACTORY",
+            help="What makes the model: a function without arguments, as in models:make_net.",
+        ),
+    ],
+    inputs: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--input",
+            metavar="[NAME=][DTYPE:]SIZES[<BOUND]",
+            help="An input, batch first: 64,3,32,32 or ids=int:8,128<32000. Repeat for several.",
+        ),
+    ] = None,
+    dtype: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DTYPE", show_default=False, help="Turn the model to it first (bfloat16)."
+        ),
+    ] = None,
+    compile: Annotated[
+        bool, typer.Option("--compile", help="Check that it compiles and computes the same.")
+    ] = False,
+    static: Annotated[
+        bool,
+        typer.Option(
+            "--static",
+            help="By theory, for models too large to build. A few samples of a few tokens do.",
+        ),
+    ] = False,
+    json: Annotated[bool, typer.Option("--json", help="The forecast as JSON on stdout.")] = False,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            metavar="FILE",
+            show_default=False,
+            help="Keep the forecast, for `evenflow check RUN --forecast FILE`.",
+        ),
+    ] = None,
+    seed: Annotated[
+        int, typer.Option("--seed", metavar="N", help="Of weights, inputs and all that is random.")
+    ] = 0,
+) -> int:
+    """Say before step 1 whether a model will learn as it stands.
+
+    Exit code 0: nothing is an error; 1: it will not learn; 2: wrong usage.
+    """
+    from .preflight import foresee
+
+    return foresee(factory, inputs or (), dtype, compile, static, json, out, seed)
 
 
 @app.command("report")

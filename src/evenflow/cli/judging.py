@@ -16,13 +16,18 @@ from .runs import CannotJudge, find_run, load_run
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from ..forecast import Pair
     from ..schema import Finding, Run
 
 NO_READINGS = "no training step was seen: no backward pass with an update after it"
 
 
 def check_run(
-    named: str | None, as_json: bool, select: Sequence[str], ignore: Sequence[str]
+    named: str | None,
+    as_json: bool,
+    select: Sequence[str],
+    ignore: Sequence[str],
+    forecast: str | None = None,
 ) -> int:
     """`evenflow check`: 0, 1 (an error was found), 2 (usage) or 3 (could not judge)."""
     try:
@@ -31,15 +36,23 @@ def check_run(
             run, findings = _judged(path, select, ignore)
         if not len(run.steps):
             raise CannotJudge(f"{str(path)!r}: {NO_READINGS}.")
+        pairs = None if forecast is None else _beside(run, forecast)
     except (CannotJudge, ValueError) as error:
         return _refuse("check", error)
     if as_json:
-        print(as_text(run, findings))
+        print(as_text(run, findings, pairs))
     else:
         from .. import report
 
         console = stderr()
         report.text(run, findings, console)
+        if pairs is not None:
+            from ..forecast.telling import compared
+            from ..report.telling import names
+
+            for row in ("", *compared(pairs, names(run, [p.site for p in pairs]))):
+                row = report.terminal.writable(row, console.encoding)
+                console.print(row, soft_wrap=True, highlight=False, markup=False)
         next_command(console, "report", path, Path.cwd())
     return _is_sick(findings)
 
@@ -93,11 +106,25 @@ def tell_run(path: Path, plan: Plan, whole: bool = True) -> None:
     next_command(console, "report", path, plan.folder)
 
 
-def as_text(run: Run, findings: Sequence[Finding]) -> str:
-    """What `--json` prints."""
+def as_text(run: Run, findings: Sequence[Finding], pairs: Sequence[Pair] | None = None) -> str:
+    """What `--json` prints; `pairs` of a forecast under "forecast"."""
     from .. import report
 
-    return json.dumps(report.as_json(run, findings), indent=2, allow_nan=False, ensure_ascii=False)
+    told = report.as_json(run, findings)
+    if pairs is not None:
+        told["forecast"] = [p.as_dict() for p in pairs]
+    return json.dumps(told, indent=2, allow_nan=False, ensure_ascii=False)
+
+
+def _beside(run: Run, named: str) -> list[Pair]:
+    """Sites of the run with what a kept forecast said of them."""
+    from ..forecast import beside
+
+    if not Path(named).is_file():
+        raise ValueError(
+            f"there is no file {named!r}; make one with: evenflow preflight ... --out {named}"
+        )
+    return beside(run, load_run(Path(named)))
 
 
 def stderr() -> Console:

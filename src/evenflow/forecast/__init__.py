@@ -5,6 +5,7 @@ The records here are free of torch, so that a stored forecast can be set beside 
 """
 
 from .assemble import assemble as assemble
+from .beside import Pair as Pair
 from .beside import beside as beside
 from .record import Advice as Advice
 from .record import Forecast as Forecast

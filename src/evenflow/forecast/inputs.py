@@ -64,6 +64,19 @@ class Wanted:
         return x.to(device=device, dtype=kind)
 
 
+def dtype_named(name: str) -> torch.dtype:
+    """The floating dtype of a name.
+
+    Raises:
+        ValueError: no floating dtype is called so.
+    """
+    found = torch.float32 if name == "float" else _DTYPES.get(name)
+    if found is None or not found.is_floating_point:
+        known = [n for n, d in _DTYPES.items() if d is not None and d.is_floating_point]
+        raise ValueError(f"dtype {name!r} is none of float, {', '.join(known)}")
+    return found
+
+
 def parse(text: str) -> Wanted:
     """Read one `--input`.
 

@@ -1,0 +1,112 @@
+"""PKG.MOD:FACTORY, imported as `python -m` would from the current folder."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import importlib.util
+import os
+import re
+import sys
+import traceback
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+_HOW = "write PKG.MOD:FACTORY, as in models:make_net (a function without arguments, or a class)"
+
+
+class NoFactory(Exception):
+    """No model can be had; the message says what was asked for, what is wrong and where."""
+
+
+def find_factory(named: str) -> Any:
+    """What PKG.MOD:FACTORY (or FILE.py:FACTORY) names.
+
+    Raises:
+        NoFactory: it has no colon, is not there, or its import fails.
+    """
+    where, colon, name = named.rpartition(":")
+    if not colon or not where or not name:
+        raise NoFactory(f"{named!r} names no factory: {_HOW}.")
+    folder = os.getcwd()
+    if folder not in sys.path:
+        sys.path.insert(0, folder)
+    try:
+        module = _from_file(Path(where)) if where.endswith(".py") else _import(where)
+    except NoFactory:
+        raise
+    except BaseException as error:
+        if isinstance(error, KeyboardInterrupt):
+            raise
+        raise NoFactory(f"importing {where!r} failed: {described(error)}") from error
+    value: Any = module
+    for part in name.split("."):
+        if not hasattr(value, part):
+            known = [n for n in vars(value) if not n.startswith("_")]
+            close = difflib.get_close_matches(part, known, 1)
+            hint = f" Did you mean {close[0]!r}?" if close else ""
+            raise NoFactory(f"{where!r} has no {name!r}.{hint}")
+        value = getattr(value, part)
+    return value
+
+
+def make(factory: Any, named: str) -> Any:
+    """The model: `factory()`, or the factory itself if it is a model already.
+
+    Raises:
+        NoFactory: it cannot be called without arguments, raises, or makes no torch.nn.Module.
+    """
+    from torch import nn
+
+    if isinstance(factory, nn.Module):
+        return factory
+    if not callable(factory):
+        raise NoFactory(f"{named!r} is a {type(factory).__name__}: {_HOW}.")
+    try:
+        model = factory()
+    except BaseException as error:
+        if isinstance(error, KeyboardInterrupt):
+            raise
+        raise NoFactory(f"{named}() failed: {described(error)}") from error
+    if not isinstance(model, nn.Module):
+        raise NoFactory(f"{named}() gave a {type(model).__name__}, not a torch.nn.Module.")
+    return model
+
+
+def described(error: BaseException) -> str:
+    """Kind, message and the last place in the user's own code: "ValueError: no (net.py:12)"."""
+    said = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    own = [f for f in traceback.extract_tb(error.__traceback__) if _is_users(f.filename)]
+    return said + (f" ({own[-1].filename}:{own[-1].lineno})" if own else "")
+
+
+def _is_users(file: str) -> bool:
+    ours = str(Path(__file__).resolve().parents[1])
+    return not file.startswith(("<", ours)) and not re.search(r"site-packages|lib/python3", file)
+
+
+def _import(where: str) -> ModuleType:
+    try:
+        return importlib.import_module(where)
+    except ModuleNotFoundError as error:
+        if error.name is None or not f"{where}.".startswith(f"{error.name}."):
+            raise  # it was found; something that it imports was not
+        near = [p.stem for p in Path.cwd().glob("*.py")]
+        close = difflib.get_close_matches(where, near, 1)
+        hint = f" Did you mean {close[0]!r}?" if close else ""
+        raise NoFactory(f"there is no module {where!r} here or installed.{hint}") from None
+
+
+def _from_file(path: Path) -> ModuleType:
+    if not path.is_file():
+        raise NoFactory(f"there is no file {str(path)!r}.")
+    folder = str(path.parent.resolve())
+    if folder not in sys.path:
+        sys.path.insert(0, folder)
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules.setdefault(path.stem, module)
+    spec.loader.exec_module(module)
+    return module

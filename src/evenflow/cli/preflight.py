@@ -1,0 +1,116 @@
+"""`evenflow preflight`: build a model, foresee, and say whether it will learn."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from contextlib import redirect_stdout
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .factory import NoFactory, find_factory, make
+from .judging import next_command, stderr
+
+if TYPE_CHECKING:
+    from ..forecast import Forecast
+
+
+def foresee(
+    named: str,
+    inputs: Sequence[str],
+    dtype: str | None,
+    compiled: bool,
+    static: bool,
+    as_json: bool,
+    out: Path | None,
+    seed: int,
+) -> int:
+    """0: nothing is an error; 1: it will not learn as it stands; 2: wrong usage."""
+    try:
+        with redirect_stdout(sys.stderr):  # what the user's code prints is no part of the JSON
+            forecast = _forecast(named, inputs, dtype, compiled, static, seed)
+        if out is not None:
+            from ..forecast.keeping import save
+
+            save(forecast, out)
+    except (NoFactory, ValueError) as error:
+        return _say(str(error))
+    except OSError as error:
+        return _say(f"cannot write {str(out)!r}: {error.strerror or error}.")
+    if as_json:
+        print(json.dumps(forecast.to_json(), indent=2, allow_nan=False, ensure_ascii=False))
+    else:
+        _tell(forecast, out)
+    return int(forecast.verdict == "sick")
+
+
+def _forecast(
+    named: str, inputs: Sequence[str], dtype: str | None, compiled: bool, static: bool, seed: int
+) -> Forecast:
+    from ..forecast.inputs import dtype_named, parse
+
+    if not inputs:
+        raise ValueError("give the model's --input, as in --input 64,3,32,32")
+    wanted = [parse(text) for text in inputs]
+    kind = None if dtype is None else dtype_named(dtype)
+    factory = find_factory(named)
+    import torch
+
+    torch.manual_seed(seed)
+    if static:
+        if kind is not None or compiled:
+            raise ValueError("--static builds no weights: leave out --dtype and --compile")
+        from torch import nn
+
+        from ..forecast.static import forecast_static
+
+        if isinstance(factory, nn.Module) or not callable(factory):
+            raise NoFactory(f"--static calls {named!r} itself, so it must be a function or class.")
+        return forecast_static(factory, tuple(wanted), seed=seed, name=named.rpartition(":")[2])
+    model = make(factory, named)
+    if kind is not None:
+        model = model.to(kind)
+    if compiled:
+        _check_compiled(model, wanted, seed)
+    from ..forecast.foresee import preflight
+
+    return preflight(model, tuple(wanted), seed=seed)
+
+
+def _check_compiled(model: Any, wanted: Sequence[Any], seed: int) -> None:
+    """Does the compiled network compute what the eager one does, whose profile is foreseen?
+
+    Raises:
+        ValueError: it does not compile, or gives something else.
+    """
+    from ..forecast.compiled import difference
+
+    gap = difference(model, tuple(wanted), seed)
+    print(f"evenflow preflight: compiled and eager outputs differ by {gap:.1g}.", file=sys.stderr)
+
+
+def _tell(forecast: Forecast, out: Path | None) -> None:
+    from rich.text import Text
+
+    from ..forecast.telling import lines
+    from ..report.terminal import writable
+
+    console = stderr()
+    for said, style in lines(forecast):
+        indent = len(said) - len(said.lstrip())
+        table = "  " in said.strip()
+        body = Text(writable(said[indent:], console.encoding), style)
+        rows = [body] if table else body.wrap(console, console.width - indent) or [body]
+        for row in rows:
+            row.rstrip()
+            row.pad_left(indent)
+            console.print(row, highlight=False, soft_wrap=True)
+    if out is not None:
+        console.print(f"wrote {out}", soft_wrap=True, highlight=False, markup=False)
+        next_command(console, "check RUN --forecast", out, Path.cwd())
+
+
+def _say(what: str) -> int:
+    print(f"evenflow preflight: {what}", file=sys.stderr)
+    return 2
