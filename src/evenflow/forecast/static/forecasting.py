@@ -10,6 +10,7 @@ isotropic gains op by op loses them, and erred by 5 decades on a transformer
 from __future__ import annotations
 
 import dataclasses
+import gc
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -31,6 +32,8 @@ from .unseen import Unseen
 
 #: Readings that are root mean squares: squares are averaged over draws.
 _SQUARED = frozenset({"rms", "delta_in", "slope", "weight", "grad"})
+#: Models of more weights than this are collected between draws (a collection takes .1 s).
+_LARGE = 10**8
 _LARGEST = frozenset({"absmax", "logit_max"})
 
 
@@ -106,6 +109,8 @@ def draw(
     for k in range(draws):
         one, made = _draw(factory, inputs, seed + 7919 * k, least)
         found.append(one)
+        if made.weights > _LARGE:
+            gc.collect()  # models are cycles: two of a size would be alive at a time
     levels, spread = average(found)
     bars = np.array(error_bars(found[0].sites, DRAWN_WEIGHTS))
     # A forecast errs by what the network's own draw differs from the mean, and the mean from all.
