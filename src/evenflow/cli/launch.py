@@ -28,12 +28,12 @@ def launch(plan: Plan) -> int:
     # The first entry is a folder of the user's, whose html.py or queue.py we would import.
     vigil = Vigil(plan, ours=sys.path[0 if getattr(sys.flags, "safe_path", False) else 1 :])
     vigil.begin_with_torch()
-    error = _execute(plan)
+    error = execute(plan)
     if os.getpid() != here:  # a fork of the script came back through us: it is not ours to judge
         if error is not None:
             raise error
         return 0
-    code = _tell(error)
+    code = tell(error)
     try:
         _end(vigil, error)
     except KeyboardInterrupt as again:
@@ -48,7 +48,7 @@ def launch(plan: Plan) -> int:
     return code
 
 
-def _execute(plan: Plan) -> BaseException | None:
+def execute(plan: Plan) -> BaseException | None:
     """Run it as `__main__`; return what it raised, its traceback free of our frames."""
     try:
         target = find(plan)
@@ -66,7 +66,7 @@ def _execute(plan: Plan) -> BaseException | None:
     return None
 
 
-def _tell(error: BaseException | None) -> int:
+def tell(error: BaseException | None) -> int:
     """Show an error as Python would; the exit code."""
     _flush()
     if error is None:

@@ -104,6 +104,17 @@ class Watch:
         target.write_text(html(run, diagnose(run)), encoding="utf-8")
         return target
 
+    def alone(self, call: Callable[..., Any], *args: Any) -> Any:
+        """Run something that calls the model, unseen by this watch; its result."""
+        if self._conductor is None:
+            return call(*args)
+        return self._conductor.alone(call, *args)
+
+    @property
+    def step(self) -> int:
+        """Completed updates."""
+        return 0 if self._conductor is None else self._conductor.step
+
     def close(self) -> None:
         """Stop watching, write what is left. May be called again."""
         self._end("closed")

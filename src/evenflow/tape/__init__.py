@@ -5,6 +5,7 @@ from .calling import traced as traced
 from .calling import untraced as untraced
 from .calling import watch_calls as watch_calls
 from .catalogue import Catalogue as Catalogue
+from .catalogue import unwrap as unwrap
 from .labels import known_site as known_site
 from .ops import of_node as of_node
 from .parameters import Update as Update

@@ -1,0 +1,220 @@
+"""One trial: a script run as `python` would, with treatments injected, stopped at its horizon.
+
+`python -m evenflow.cli.trialled JOB.json`, started by `evenflow cure`. Writes `outcome.json` and
+`run.evenflow` beside the job. Only the standard library is imported before the script runs.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+from ..trial.job import Job, Outcome, Program, as_json
+from ..trial.seeding import Seeds
+from .arrival import when_imported
+from .launch import execute, tell
+from .plan import Plan
+from .target import NoTarget
+
+#: How often the wall time, and the steps of scripts that update by hand, are looked at.
+_LOOK = 0.05
+
+
+def main(path: Path) -> int:
+    told = json.loads(path.read_text(encoding="utf-8"))
+    told["program"]["args"] = tuple(told["program"]["args"])
+    return Attempt(Program(**told["program"]), Job(**told["job"]), path.parent).run()
+
+
+class Attempt:
+    """One run of the program. It ends in `finish`, from whichever thread comes first."""
+
+    def __init__(self, program: Program, job: Job, folder: Path) -> None:
+        self.program, self.job, self.folder = program, job, folder
+        self.began = time.monotonic()
+        self.seeds = Seeds(job.seed)
+        self.watch: Any = None
+        self.injection: Any = None
+        self.first: float | None = None  # seconds until the first update
+        self.updates = 0
+        self.outside: dict[str, None] = {}  # files written outside the scratch copy
+        self.lock = threading.Lock()
+
+    def run(self) -> int:
+        """The script's exit code; at a horizon the process ends here and now."""
+        _die_with_parent()
+        os.chdir(self.program.folder)
+        plan = Plan(
+            target=self.program.target,
+            module=self.program.module,
+            args=self.program.args,
+            folder=Path(self.program.folder),
+        )
+        sys.addaudithook(self._audit)
+        self.seeds.python()
+        when_imported("numpy", lambda: self.seeds.numpy(sys.modules["numpy"]))
+        when_imported("torch", self._begin)
+        threading.Thread(target=self._look, daemon=True, name="evenflow-horizon").start()
+        try:
+            error = execute(plan)
+        except NoTarget as missing:
+            print(missing, file=sys.stderr)
+            self.finish("error", str(missing))
+            return 2
+        code = tell(error)
+        for thread in threading.enumerate():
+            if thread is not threading.main_thread() and not thread.daemon:
+                thread.join()  # the script's own: one of them may train
+        last = "" if error is None else f"{type(error).__name__}: {error}".strip(": ")
+        if code == 0:
+            self.finish("finished")
+        else:
+            self.finish("error", last or f"exit code {code}")
+        return code
+
+    def _begin(self) -> None:
+        """Torch has arrived: seeds, watch, treatments, horizon, in this order."""
+        import torch
+        from torch.optim.optimizer import register_optimizer_step_post_hook
+
+        import evenflow
+
+        from ..trial.injection import Injection
+
+        self.seeds.torch(torch)
+        self.watch = evenflow.watch(
+            run=self.folder / "run.evenflow", every="auto" if self.job.watch else 0
+        )
+        self.injection = Injection(
+            self.job.treatments,
+            _treat,
+            alone=self.watch.alone,
+            refused=lambda error: self.finish("refused", str(error), leave=True),
+        )
+
+        def stepped(*_: Any) -> None:
+            self._updated()
+
+        stepped._torchdynamo_disable = True  # type: ignore[attr-defined]
+        register_optimizer_step_post_hook(stepped)
+
+    def _updated(self) -> None:
+        self.updates += 1
+        if self.first is None:
+            self.first = time.monotonic() - self.began
+        if self.job.steps and self.updates >= self.job.steps:
+            self.finish("horizon", leave=True)
+
+    def _look(self) -> None:
+        """Ends what takes too long; and by-hand updates, which no hook tells of, at the horizon."""
+        while True:
+            time.sleep(_LOOK)
+            if time.monotonic() - self.began > self.job.seconds:
+                self.finish("time", leave=True)
+            steps = self.watch.step if self.watch is not None and not self.updates else 0
+            if steps and self.first is None:
+                self.first = time.monotonic() - self.began
+            if self.job.steps and steps >= self.job.steps:
+                self.finish("horizon", leave=True)
+
+    def _audit(self, event: str, args: tuple[Any, ...]) -> None:
+        if event != "open" or len(self.outside) >= 5:
+            return
+        path, mode, flags = (*args, None, None)[:3]
+        writes = isinstance(flags, int) and flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT)
+        if not writes or not isinstance(path, (str, bytes, os.PathLike)):
+            return
+        name = os.path.realpath(os.fsdecode(path))
+        if not name.startswith(
+            (self.program.folder, str(self.folder), "/dev/", "/proc/", "/tmp/")
+        ) and not {"__pycache__", ".cache"} & set(name.split(os.sep)):
+            self.outside[name] = None
+
+    def finish(self, ended: str, error: str = "", leave: bool = False) -> None:
+        """Write the outcome; `leave` ends the process at once."""
+        with self.lock:
+            if (self.folder / "outcome.json").exists():
+                return
+            for stream in (sys.stdout, sys.stderr):
+                try:
+                    stream.flush()
+                except Exception:  # closed by the script
+                    pass
+            try:
+                if self.watch is not None:
+                    self.watch.close()
+            except Exception as e:
+                print(f"evenflow: {type(e).__name__}: {e}", file=sys.__stderr__)
+            outcome = json.dumps(as_json(self._outcome(ended, error)))
+            partial = self.folder / "outcome.partial"
+            partial.write_text(outcome, encoding="utf-8")
+            partial.rename(self.folder / "outcome.json")
+            if leave:
+                os._exit(0)
+
+    def _outcome(self, ended: str, error: str) -> Outcome:
+        import resource
+
+        seen = self.injection
+        steps, losses, updates = self._curve()
+        notes = [*self.seeds.told(), *(seen.notes if seen is not None else ())]
+        for name in self.outside:
+            notes.append(f"the script writes {name!r}, outside its scratch copy")
+        if seen is None:
+            notes.append("the script never imported torch")
+        elif not updates:
+            notes.append("no update was seen in the script's own process")
+        unit = 1 if sys.platform == "darwin" else 1024
+        return Outcome(
+            ended=ended,
+            error=error[:2000],
+            steps=updates,
+            start=self.first or 0.0,
+            loss_steps=steps,
+            losses=losses,
+            applied=bool(seen is not None and seen.applied),
+            uncontrolled=tuple(notes),
+            memory=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit,
+            device=",".join(sorted(seen.devices)) if seen is not None else "",
+        )
+
+    def _curve(self) -> tuple[tuple[int, ...], tuple[float, ...], int]:
+        if self.watch is None:
+            return (), (), 0
+        from ..store import load
+        from ..trial.job import thinned
+
+        try:
+            run = load(self.watch.path)
+        except (OSError, ValueError):
+            return (), (), self.updates
+        steps, losses = thinned(run.curve_steps.tolist(), run.curve_loss.tolist())
+        return steps, losses, max(self.updates, self.watch.step)
+
+
+def _treat(model: Any, optimizer: Any, text: str, batch: Any) -> Any:
+    import evenflow
+
+    return evenflow.treat_(model, optimizer, text, batch)
+
+
+def _die_with_parent() -> None:
+    """Nobody waits for us any more when `evenflow cure` was killed (Linux)."""
+    if not sys.platform.startswith("linux"):
+        return
+    try:
+        import ctypes
+        import signal
+
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+    except (OSError, AttributeError):
+        pass
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1])))

@@ -1,0 +1,249 @@
+"""Who runs jobs: here processes of this machine; a cluster may stand behind the same interface."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from . import metric as metrics
+from .job import Job, Outcome, Program, as_json, outcome_from
+from .scratch import Snapshot, translated
+
+#: A process that neither ended nor wrote its outcome so long after its time is killed.
+GRACE = 15.0
+#: No script needs to print more than that; one in an endless loop would fill the disk.
+MOST_OUTPUT = 64 << 20
+
+
+class Engine(Protocol):
+    """Runs jobs. Outcomes come in any order; an engine never raises for what a script does."""
+
+    def run(self, jobs: Sequence[Job]) -> Iterator[tuple[Job, Outcome]]:
+        """Each job once. Closing the iterator stops what is still running."""
+
+
+@dataclass(slots=True)
+class _Running:
+    job: Job
+    process: subprocess.Popen[bytes]
+    folder: Path
+    began: float = field(default_factory=time.monotonic)
+
+
+class LocalPool:
+    """At most `size` processes at a time, each in its own scratch copy of the program's folder.
+
+    `child` is the command that runs one job; it is given the path of the job's JSON file, and
+    writes `outcome.json` beside it. `snapshot` None runs in the folder itself.
+    """
+
+    def __init__(
+        self,
+        program: Program,
+        folder: Path,
+        child: Sequence[str],
+        snapshot: Snapshot | None,
+        pattern: Any = None,
+        size: int = 1,
+        threads: int = 1,
+    ) -> None:
+        self.program, self.folder, self.child = program, folder, tuple(child)
+        self.snapshot, self.pattern = snapshot, pattern
+        self.size, self.threads = size, threads
+
+    def run(self, jobs: Sequence[Job]) -> Iterator[tuple[Job, Outcome]]:
+        waiting, running = list(reversed(jobs)), list[_Running]()
+        try:
+            while waiting or running:
+                while waiting and len(running) < self.size:
+                    running.append(self._start(waiting.pop()))
+                time.sleep(0.02)
+                for one in list(running):
+                    if self._over(one):
+                        running.remove(one)
+                        yield one.job, self._finish(one)
+        finally:
+            for one in running:
+                _kill(one.process)
+                self._clear(one.folder)
+
+    def _start(self, job: Job) -> _Running:
+        folder = self.folder / job.key
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        original = Path(self.program.folder)
+        program, where = self.program, original
+        if self.snapshot is not None:
+            where = self.snapshot.copy(folder / "scratch")
+            program = Program(
+                target=translated(program.target, original, where),
+                folder=str(where),
+                args=tuple(translated(a, original, where) for a in program.args),
+                module=program.module,
+            )
+        told = {"program": as_json(program), "job": as_json(job)}
+        (folder / "job.json").write_text(json.dumps(told), encoding="utf-8")
+        with open(folder / "output.txt", "wb") as output:
+            process = subprocess.Popen(
+                [*self.child, str(folder / "job.json")],
+                cwd=folder,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env=self._environment(original, where, folder),
+                start_new_session=True,
+            )
+        return _Running(job, process, folder)
+
+    def _environment(self, original: Path, where: Path, folder: Path) -> dict[str, str]:
+        kept = {k: v for k, v in os.environ.items() if not k.startswith("EVENFLOW_")}
+        if os.environ.get("EVENFLOW_STRICT"):
+            kept["EVENFLOW_STRICT"] = os.environ["EVENFLOW_STRICT"]
+        temporary = folder / "tmp"
+        temporary.mkdir()
+        kept.setdefault("PYTHONHASHSEED", "0")
+        kept["TMPDIR"] = str(temporary)
+        if "PYTHONPATH" in kept:  # what is relative to the folder must be found from the copy
+            paths = [os.path.join(original, p) for p in kept["PYTHONPATH"].split(os.pathsep) if p]
+            kept["PYTHONPATH"] = os.pathsep.join(translated(p, original, where) for p in paths)
+        for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+            kept.setdefault(name, str(self.threads))
+        return kept
+
+    def _over(self, one: _Running) -> bool:
+        """Has it ended? If it is past its time, it is made to."""
+        if one.process.poll() is not None:
+            return True
+        output = one.folder / "output.txt"
+        late = time.monotonic() - one.began > one.job.seconds + GRACE
+        if late or output.stat().st_size > MOST_OUTPUT:
+            _kill(one.process)
+            return True
+        return False
+
+    def _finish(self, one: _Running) -> Outcome:
+        seconds = time.monotonic() - one.began
+        _kill(one.process)  # what the script left behind: workers, servers
+        output = one.folder / "output.txt"
+        outcome = _read(one.folder / "outcome.json")
+        if outcome is None:
+            outcome = self._unsaid(one, seconds, output)
+        self._clear(one.folder)
+        run = one.folder / "run.evenflow"
+        value = metrics.read(self.pattern, output) if outcome.whole else None
+        told = {
+            **{f: getattr(outcome, f) for f in outcome.__dataclass_fields__},
+            "seconds": seconds,
+            "metric": value,
+            "run": str(run) if run.exists() else "",
+            "output": str(output),
+        }
+        if self.snapshot is not None and (damaged := self.snapshot.damaged()):
+            told["uncontrolled"] = (
+                *outcome.uncontrolled,
+                f"the script writes into {damaged[0]!r} in place: runs at the same time share it",
+            )
+        return Outcome(**told)
+
+    def _unsaid(self, one: _Running, seconds: float, output: Path) -> Outcome:
+        """It ended without a word: by a signal, `os._exit`, or because it hung."""
+        code = one.process.returncode
+        if seconds > one.job.seconds + GRACE - 0.5:
+            return Outcome("killed", f"it answered no more and was stopped after {seconds:.0f} s")
+        if output.stat().st_size > MOST_OUTPUT:
+            return Outcome("killed", f"it printed more than {MOST_OUTPUT >> 20} MB")
+        if code is not None and code < 0:
+            name = signal.Signals(-code).name if -code in set(signal.Signals) else str(-code)
+            return Outcome("error", f"it was ended by {name}")
+        return Outcome("error", f"it left with exit code {code} and without a word")
+
+    def _clear(self, folder: Path) -> None:
+        for name in ("scratch", "tmp"):
+            shutil.rmtree(folder / name, ignore_errors=True)
+
+
+class Remembered:
+    """An engine that asks another one only for what has not been run before.
+
+    Outcomes are appended to a journal of one JSON line each, so that whoever asks the same
+    questions again after an interruption gets the answers without running anything.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        journal: Path,
+        hear: Callable[[Job, Outcome, bool], None] = lambda *_: None,
+    ) -> None:
+        self.engine, self.journal, self.hear = engine, journal, hear
+        self.known = _journal(journal)
+
+    def run(self, jobs: Sequence[Job]) -> Iterator[tuple[Job, Outcome]]:
+        fresh = []
+        for job in jobs:
+            if job.key in self.known and not _cut_short(self.known[job.key], job):
+                self.hear(job, self.known[job.key], True)
+                yield job, self.known[job.key]
+            else:
+                fresh.append(job)
+        with contextlib.closing(self.engine.run(fresh)) as running:  # type: ignore[type-var]
+            for job, outcome in running:
+                self.known[job.key] = outcome
+                self._write(job, outcome)
+                self.hear(job, outcome, False)
+                yield job, outcome
+
+    def _write(self, job: Job, outcome: Outcome) -> None:
+        line = json.dumps({"key": job.key, "job": as_json(job), "outcome": as_json(outcome)})
+        with open(self.journal, "a", encoding="utf-8") as file:
+            file.write(line + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+
+
+def _journal(path: Path) -> dict[str, Outcome]:
+    if not path.is_file():
+        return {}
+    found = {}
+    for line in path.read_text(encoding="utf-8").splitlines():
+        try:
+            entry = json.loads(line)
+            found[str(entry["key"])] = outcome_from(entry["outcome"])
+        except (ValueError, KeyError, TypeError):
+            continue  # the line that was being written when the power went
+    return found
+
+
+def _cut_short(outcome: Outcome, job: Job) -> bool:
+    """It ran out of a time much shorter than what it would have now."""
+    return outcome.ended in ("time", "killed") and job.seconds > 1.5 * outcome.seconds
+
+
+def _read(path: Path) -> Outcome | None:
+    try:
+        return outcome_from(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    """The process and all that it started (they share a session of their own)."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(timeout=10)
+
+
+def child_command(module: str) -> tuple[str, ...]:
+    """This interpreter with its own flags, running a module."""
+    return (sys.executable, *subprocess._args_from_interpreter_flags(), "-m", module)  # type: ignore[attr-defined]
