@@ -113,7 +113,8 @@ def tell(rows: Rows) -> str:
         f"{both('tanh, depth 50')}; sigmoid at 10 {both('sigmoid, depth 10')}, at 20 "
         f"{both('sigmoid, depth 20')}. The first layer's gradient over the last hidden one's goes "
         f"from {back('sigmoid, depth 20')} to {back('sigmoid, depth 20 + heads')} decades (20 "
-        f"sigmoids) and from {back('tanh, depth 50')} to {back('tanh, depth 50 + heads')} (50 tanh)."
+        f"sigmoids) and from {back('tanh, depth 50')} to {back('tanh, depth 50 + heads')} "
+        f"(50 tanh)."
     )
 
 

@@ -110,12 +110,12 @@ def tell(rows: Rows) -> str:
 
     return (
         f"It keeps a step from being thrown away, and that can be enough: under SGD recurrent "
-        f"weights of gain 2 {both('RNN × 2')} (tanh), {both('ReLU RNN × 2')} (ReLU), of gain 4 "
+        f"weights of gain 2 {both('RNN × 2')} (tanh), {both('ReLU RNN × 2')} (ReLU); of gain 4 "
         f"{both('RNN × 4')} and {both('ReLU RNN × 4')}; a start of gain 1 reaches "
         f"{both('RNN × 1')} and {both('ReLU RNN × 1')}. The decades through time stay "
-        f"({far('ReLU RNN × 4')} at gain 4), so it is no cure of the start; Adam, whose steps do "
-        f"not grow with the gradient, gains less from it ({both('ReLU RNN × 4', 'Adam')} at gain "
-        f"4). For a network that vanishes it does nothing ({both('RNN × 0.3')} at gain .3)."
+        f"({far('ReLU RNN × 4')} at gain 4, ReLU): it is no cure of the start. Adam, whose steps "
+        f"do not grow with the gradient, has little of it ({both('ReLU RNN × 2', 'Adam')} at gain "
+        f"2, {both('ReLU RNN × 4', 'Adam')} at gain 4)."
     )
 
 

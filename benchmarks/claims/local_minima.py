@@ -119,35 +119,37 @@ def least(rows: Rows, setting: str) -> float:
 
 
 def tell(rows: Rows) -> str:
-    def at(setting: str, i: int) -> str:
-        return percent(rows(setting, f"stuck, η no. {i}"))
+    def at(name: str, i: int) -> str:
+        return ", ".join(percent(rows(f"{name}, {kind}", f"stuck, η no. {i}")) for kind in KINDS)
 
-    def best(setting: str) -> str:
-        return percent(least(rows, setting))
+    def best(name: str) -> str:
+        return ", ".join(percent(least(rows, f"{name}, {kind}")) for kind in KINDS)
 
     return (
-        f"True at the same η: of neurons started in a poor minimum, at η = .1 "
-        f"{at('neuron, online', 3)} stay online and {at('neuron, epoch', 3)} by epochs. It is "
-        f"noise and step size together: with η six times larger, as an online epoch makes six "
-        f"steps, {at('neuron, epoch × n', 3)} stay; at the best η of each "
-        f"{best('neuron, online')}, {best('neuron, epoch')} and {best('neuron, epoch × n')}. XOR from random starts, 2000 "
-        f"epochs, η = 1: {at('XOR, online', 3)} online, {at('XOR, epoch', 3)} by epochs, "
-        f"{at('XOR, epoch × n', 3)} with four times η; at the best η {best('XOR, online')}, "
-        f"{best('XOR, epoch')}, {best('XOR, epoch × n')}."
+        f"Only if both are given the same η, so that an epoch of n examples makes a step where "
+        f"online training makes n. Stuck online, by epochs, and by epochs with n times η: XOR from "
+        f"random starts with η = 1 {at('XOR', 3)}; at the best of five η {best('XOR')}. Neurons "
+        f"started in a poor minimum with η = .5 {at('neuron', 3)}, at the best η "
+        f"{best('neuron')}: hardly any leave it, whichever way they train."
     )
 
 
 def holds(rows: Rows) -> bool:
-    return all(
-        rows("neuron, online", f"stuck, η no. {i}") < rows("neuron, epoch", f"stuck, η no. {i}")
-        for i in (3, 4)
-    )
+    def more(name: str, i: int) -> bool:
+        figure = f"stuck, η no. {i}"
+        return rows(f"{name}, epoch", figure) > rows(f"{name}, online", figure)
+
+    if not more("neuron", 3) or not more("neuron", 4):
+        return False
+    if not any(row.setting.startswith("XOR") for row in rows):  # in the reduced form
+        return True
+    return more("XOR", 3) and least(rows, "XOR, epoch × n") <= least(rows, "XOR, online") + 0.03
 
 
 CLAIM = Claim(
     "full-batch-local-minima",
     "Full-batch training sticks in local minima more often than online training.",
-    "true",
+    "true only if",
     "200 tanh neurons with two minima, η = "
     + ", ".join(f"{e:g}" for e in NEURON_RATES)
     + ", 200 epochs; 100 starts of a 2-2-1 sigmoid network on XOR, η = "

@@ -71,11 +71,12 @@ def tell(rows: Rows) -> str:
         return ", ".join(of(depth, f"{b:g}{word}", figure) for b in BIASES)
 
     return (
-        f"Only in a single layer. For biases of 0, .1, 1, 10: in one layer of units {all_of(1, 'dead')} are dead at the "
-        f"start and {all_of(1, 'always on')} on for every input, where the layer is linear; in ten "
-        f"layers {all_of(10, 'dead')} are dead, since the offset that units share is as large as "
-        f"the bias and as often below 0. Accuracy at 10 layers {all_of(10, 'accuracy')}. After a "
-        f"rate a hundred times too high {all_of(1, 'dead, trained', HIGH)} are dead in one layer, "
+        f"Only in a single layer. For biases of 0, .1, 1, 10: in one layer of units "
+        f"{all_of(1, 'dead')} are dead at the start and {all_of(1, 'always on')} on for every "
+        f"input, where the layer is linear; in ten layers {all_of(10, 'dead')} are dead, since the "
+        f"offset that units share is as large as the bias and as often below 0. Accuracy at 10 "
+        f"layers {all_of(10, 'accuracy')}. After a rate a hundred times too high "
+        f"{all_of(1, 'dead, trained', HIGH)} are dead in one layer, "
         f"{all_of(10, 'dead, trained', HIGH)} in ten."
     )
 

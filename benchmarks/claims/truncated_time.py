@@ -103,21 +103,23 @@ def tell(rows: Rows) -> str:
 
     explodes = f"exploding RNN, {NEAR} steps back"
     return (
-        f"Truncated to {WINDOW} steps an LSTM recalls a letter {FAR} steps back in "
-        f"{both('LSTM', FAR)} of passages (chance 25 %): the error never gets there. A letter "
-        f"{NEAR} steps back: LSTM {both('LSTM', NEAR)}, RNN {both('RNN', NEAR)}, an RNN started "
-        f"with recurrent weights twice too large {both('exploding RNN', NEAR)}, whose largest "
-        f"gradient goes from {rows(explodes, 'largest |∂E/∂w|'):.1e} to "
-        f"{rows(f'{explodes}, truncated to {WINDOW}', 'largest |∂E/∂w|'):.1e}."
+        f"Only if what counts lies within the window. Truncated to {WINDOW} steps an LSTM recalls "
+        f"a letter {FAR} steps back in {both('LSTM', FAR)} of passages (chance 25 %; no error ever "
+        f"gets there, what is recalled the untrained steps happened to carry). A letter {NEAR} "
+        f"steps back: LSTM {both('LSTM', NEAR)}, RNN {both('RNN', NEAR)}, an RNN started with "
+        f"recurrent weights twice too large {both('exploding RNN', NEAR)}, its largest gradient "
+        f"{rows(explodes, 'largest |∂E/∂w|'):.3g} → "
+        f"{rows(f'{explodes}, truncated to {WINDOW}', 'largest |∂E/∂w|'):.3g}."
     )
 
 
 def holds(rows: Rows) -> bool:
-    far = f"LSTM, {FAR} steps back"
-    return (
-        rows(f"{far}, truncated to {WINDOW}", "recalled") < 0.4
-        and rows(far, "recalled") > rows(f"{far}, truncated to {WINDOW}", "recalled") + 0.2
-    )
+    far, wild = f"LSTM, {FAR} steps back", f"exploding RNN, {NEAR} steps back"
+    short = f", truncated to {WINDOW}"
+    harms = rows(far + short, "recalled") < rows(far, "recalled") - 0.15
+    if not any(row.setting == wild for row in rows):  # in the reduced form
+        return harms
+    return harms and rows(wild + short, "recalled") > rows(wild, "recalled")
 
 
 CLAIM = Claim(
