@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import re
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -169,6 +171,17 @@ def test_the_command_tells_a_lesson(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["explain", "--lesson", "nested-functions"]) == 0
     out, _ = capsys.readouterr()
     assert "Functions inside functions" in out and "0.076149" in out
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", REGISTRY)
+def test_the_command_in_a_fresh_folder(name: str, tmp_path: Path) -> None:
+    """As users run it; nothing is left behind. (Fast tests run each lesson, and one by name.)"""
+    command = [sys.executable, "-m", "evenflow", "explain", "--lesson", name]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, encoding="utf-8")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith(REGISTRY[name].title) and len(done.stdout.splitlines()) > 30
+    assert not list(tmp_path.iterdir())
 
 
 def test_the_command_lists_the_lessons(capsys: pytest.CaptureFixture[str]) -> None:
