@@ -54,14 +54,19 @@ def tell(rows: Rows) -> str:
     def a(setting: str) -> str:
         return percent(rows(setting, "accuracy"))
 
+    def d(setting: str) -> str:
+        return decades(rows(setting, "δ decades"))
+
     return (
-        f"It cures what comes of scale: 50 sigmoids {a('sigmoid, depth 50')} → "
-        f"{a('sigmoid + BN, depth 50')}; 20 ReLU layers with doubled weights "
-        f"{a('ReLU × 2, depth 20')} → {a('ReLU × 2 + BN, depth 20')}. It harms a deep plain ReLU "
-        f"network: {a('ReLU + BN, depth 10')} at 10 layers, {a('ReLU + BN, depth 30')} at 30, "
-        f"{a('ReLU + BN, depth 50')} at 50, where δ explodes by "
-        f"{decades(rows('ReLU + BN, depth 50', 'δ decades'))} decades (theory "
-        f"{decades(49 * GROWTH)}) and He's start without BN reaches {a('ReLU He, depth 50')}."
+        f"It undoes what comes of scale: 50 sigmoids go from {d('sigmoid, depth 50')} to "
+        f"{d('sigmoid + BN, depth 50')} decades and from {a('sigmoid, depth 50')} to "
+        f"{a('sigmoid + BN, depth 50')}. A deep plain ReLU network it makes explode: "
+        f"{d('ReLU + BN, depth 10')}, {d('ReLU + BN, depth 30')}, {d('ReLU + BN, depth 50')} "
+        f"decades at 10, 30, 50 layers (theory at 50: {decades(49 * GROWTH)}) with "
+        f"{a('ReLU + BN, depth 10')}, {a('ReLU + BN, depth 30')}, {a('ReLU + BN, depth 50')}; He's "
+        f"start without BN reaches {a('ReLU He, depth 50')} at 50. With weights doubled 20 ReLU "
+        f"layers explode by {d('ReLU × 2, depth 20')} → {d('ReLU × 2 + BN, depth 20')} decades, "
+        f"and yet learn worse: {a('ReLU × 2, depth 20')} → {a('ReLU × 2 + BN, depth 20')}."
     )
 
 

@@ -53,7 +53,7 @@ def tell(rows: Rows) -> str:
         f"{decades(t)}), and gives {decades(rows('He, p = 0.5', 'δ decades'))} to a network that "
         f"had {decades(rows('He, p = 0', 'δ decades'))}; accuracy of the exploding one "
         f"{percent(rows('He × 1.5, p = 0', 'accuracy'))} without, "
-        f"{percent(rows('He × 1.5, p = 0.5', 'accuracy'))} with it. It is a cure for overfitting."
+        f"{percent(rows('He × 1.5, p = 0.5', 'accuracy'))} with it."
     )
 
 
