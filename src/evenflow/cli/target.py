@@ -43,7 +43,7 @@ def find(plan: Plan) -> Target:
 def _script(plan: Plan) -> Target:
     path = os.path.abspath(plan.target)
     if not os.path.isfile(path):
-        raise NoTarget(f"there is no file {plan.target!r}.{_hint(plan.target)}")
+        raise NoTarget(f"there is no file {plan.target!r}.{hint(plan.target)}")
 
     def code() -> CodeType:
         with io.open_code(path) as file:
@@ -118,7 +118,7 @@ def _names(file: str | None, spec: Any, loader: Any, package: str | None) -> dic
     }
 
 
-def _hint(name: str) -> str:
+def hint(name: str) -> str:
     """What may have been meant: a file beside it, or a module."""
     folder = os.path.dirname(name) or "."
     if not os.path.isdir(folder):

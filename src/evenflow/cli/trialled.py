@@ -125,7 +125,7 @@ class Attempt:
     def _audit(self, event: str, args: tuple[Any, ...]) -> None:
         if event != "open" or len(self.outside) >= 5:
             return
-        path, mode, flags = (*args, None, None)[:3]
+        path, _, flags = (*args, None, None)[:3]
         writes = isinstance(flags, int) and flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT)
         if not writes or not isinstance(path, (str, bytes, os.PathLike)):
             return

@@ -1,12 +1,12 @@
 """Treatments put into a script that knows nothing of them.
 
-    script imports torch           the door is hung (`nn.Module.__call__`), optimizers are noted
-    first training forward         of each outermost module that has something to train:
-                                   its treatments are applied, before it runs and with its batch
-    an optimizer is made later     it is told of (`Undo.attach`), and the door is hung again: cross
-                                   validation makes a new model and a new optimizer for each fold
-    every optimizer is served      the door is taken off: nothing of ours stays in the loop but
-                                   what the treatments themselves put there
+script imports torch           the door is hung (`nn.Module.__call__`), optimizers are noted
+first training forward         of each outermost module that has something to train:
+                               its treatments are applied, before it runs and with its batch
+an optimizer is made later     it is told of (`Undo.attach`), and the door is hung again: cross
+                               validation makes a new model and a new optimizer for each fold
+every optimizer is served      the door is taken off: nothing of ours stays in the loop but
+                               what the treatments themselves put there
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 #: The loss curve of an outcome is thinned to at most so many points.
-POINTS = 4096
+POINTS = 50_000
 
 
 @dataclass(frozen=True, slots=True)

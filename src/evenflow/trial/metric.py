@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import re
+from collections import deque
 from pathlib import Path
-
 
 
 def compiled(pattern: str) -> re.Pattern[str]:
@@ -27,11 +27,10 @@ def last(pattern: re.Pattern[str], text: str) -> float | None:
 
     The group named "value", else the only group, else the whole match; "95.2%" counts as 95.2.
     """
-    found = None
-    for found in pattern.finditer(text):
-        pass
-    if found is None:
+    matches = deque(pattern.finditer(text), maxlen=1)
+    if not matches:
         return None
+    found = matches[0]
     names = pattern.groupindex
     caught = found.group("value" if "value" in names else min(1, pattern.groups))
     try:

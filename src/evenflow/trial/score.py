@@ -28,9 +28,7 @@ def loss_at(outcome: Outcome, horizon: int = 0) -> float | None:
         return None
     end = min(horizon, reached) if horizon else reached
     begin = end - max(FEWEST, math.ceil(TAIL * end))
-    tail = [
-        v for s, v in zip(outcome.loss_steps, outcome.losses, strict=True) if begin <= s < end
-    ]
+    tail = [v for s, v in zip(outcome.loss_steps, outcome.losses, strict=True) if begin <= s < end]
     if not tail or not all(map(math.isfinite, tail)):
         return None
     return sum(tail) / len(tail)

@@ -1,0 +1,177 @@
+"""`evenflow cure`: find what mends a script, prove it, and hand it over."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..trial.job import Job, Outcome, Program
+from .judging import stderr, stdout
+
+if TYPE_CHECKING:
+    import os
+
+    from rich.progress import Progress, TaskID
+
+    from ..trial.conduct import Settings
+    from ..trial.record import Cure
+
+_STAGES = {
+    "copy": "copying the folder",
+    "watch": "running the script as it is, watched",
+    "screen": "each treatment by itself",
+    "rates": "down the ladder of learning rates",
+    "combine": "combinations of the best",
+    "race": "the best over a longer horizon",
+    "refine": "learning rates around the best",
+    "final": "the best over the whole length",
+    "confirm": "proof over seeds",
+}
+#: Exit codes: something was found (or nothing was wrong), nothing was.
+_FOUND = {"healthy": 0, "cured": 0, "improved": 0, "unproven": 0, "edit": 0, "uncured": 1}
+
+
+def cure(
+    script: str | os.PathLike[str],
+    args: Sequence[str] = (),
+    *,
+    module: bool = False,
+    metric: str = "",
+    minimize: bool = False,
+    seeds: int = 3,
+    budget: str = "10m",
+    jobs: int = 0,
+    in_place: bool = False,
+) -> Cure:
+    """Find a treatment for a training script by trials, and prove it over seeds.
+
+    The script is run as `python SCRIPT ARGS` in the current folder, in scratch copies of it.
+
+    Args:
+        script: path of a script (or a module's name, with `module`).
+        args: its arguments.
+        metric: regular expression with one group; its last match in what the script prints counts.
+            Without one the training loss counts.
+        minimize: smaller values of the metric are better.
+        seeds: runs with and without the treatment that prove it.
+        budget: wall time ("10m", "90s", "1.5h"), or run-equivalents ("12x").
+        jobs: processes side by side; 0 sizes them to the machine.
+        in_place: without scratch copies.
+
+    Returns:
+        What was found; `verdict` says how it stands, `chosen` is the treatments' text.
+
+    Raises:
+        ValueError: a wrong setting.
+        CannotCure: the script cannot be run, or does not train.
+    """
+    from ..trial.conduct import Settings, conduct
+
+    program = Program(str(script), str(Path.cwd()), tuple(args), module)
+    settings = Settings(metric, minimize, seeds, budget, jobs, in_place)
+    return conduct(program, settings, _child())
+
+
+def cure_script(program: Program, settings: Settings, as_json: bool, apply: bool) -> int:
+    """`evenflow cure`: 0 (found, or healthy), 1 (nothing helped), 2 (usage), 3 (could not judge)."""
+    from ..trial.conduct import CannotCure, conduct
+
+    if not program.module and not Path(program.folder, program.target).is_file():
+        from .target import hint
+
+        said = f"there is no file {program.target!r}.{hint(program.target)}"
+        print(f"evenflow cure: {said}", file=sys.stderr)
+        return 2
+    display = _Display(program)
+    try:
+        with display:
+            found = conduct(program, settings, _child(), hear=display.stage, heard=display.outcome)
+    except ValueError as error:
+        print(f"evenflow cure: {error}", file=sys.stderr)
+        return 2
+    except CannotCure as error:
+        print(f"evenflow cure: {error}", file=sys.stderr)
+        return 3
+    except KeyboardInterrupt:
+        print(
+            "evenflow cure: interrupted; all that it started has been stopped. What was run is "
+            "kept: the same command goes on from here.",
+            file=sys.stderr,
+        )
+        return 130
+    if as_json:
+        print(json.dumps(found.as_json(), indent=2, allow_nan=False, ensure_ascii=False))
+    from ..trial import telling
+
+    telling.tell(found, stderr() if as_json else stdout())
+    if apply:
+        _apply(program, found)
+    elif found.chosen:
+        again = shlex.join(["evenflow", "cure", "--apply", program.target, *program.args])
+        print(f"Next: {again}   (evenflow run then applies it)", file=sys.stderr)
+    return _FOUND[found.verdict]
+
+
+def _apply(program: Program, found: Cure) -> None:
+    if not found.chosen:
+        print("evenflow cure: nothing to apply; no file was written.", file=sys.stderr)
+        return
+    from ..trial import honour
+
+    folder = Path(program.folder)
+    key = program.target if program.module else honour.script_key(program.target, folder)
+    path = honour.write(folder, key, found.chosen)
+    print(f"wrote {path}: `evenflow run {program.target}` applies it.", file=sys.stderr)
+
+
+def _child() -> tuple[str, ...]:
+    from ..trial.engine import child_command
+
+    return child_command("evenflow.cli.trialled")
+
+
+class _Display:
+    """Progress on a terminal; one line a stage elsewhere."""
+
+    def __init__(self, program: Program) -> None:
+        self.console = stderr()
+        self.name = Path(program.target).name
+        self.progress: Progress | None = None
+        self.task: TaskID | None = None
+        self.left = 0
+
+    def __enter__(self) -> _Display:
+        if self.console.is_terminal:
+            from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+            from rich.progress import TimeElapsedColumn as Elapsed
+
+            words = TextColumn("{task.description}")
+            self.progress = Progress(
+                words, BarColumn(), MofNCompleteColumn(), Elapsed(), console=self.console
+            )
+            self.progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.progress is not None:
+            self.progress.stop()
+
+    def stage(self, stage: str, jobs: int) -> None:
+        """A stage begins."""
+        words = _STAGES.get(stage, stage)
+        if self.progress is None:
+            runs = f" ({jobs} run{'s' if jobs != 1 else ''})" if jobs else ""
+            self.console.print(f"{self.name}: {words}{runs}", highlight=False, markup=False)
+            return
+        if self.task is not None:
+            self.progress.remove_task(self.task)
+        self.task = self.progress.add_task(words, total=jobs or None)
+
+    def outcome(self, job: Job, outcome: Outcome, remembered: bool) -> None:
+        """A run has ended."""
+        if self.progress is not None and self.task is not None:
+            self.progress.advance(self.task)

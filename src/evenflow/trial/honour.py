@@ -1,0 +1,93 @@
+"""`evenflow.toml`: treatments that `evenflow run` applies to a script, written by `cure --apply`.
+
+    [treat]
+    "train.py" = "init=lsuv-centred; clip=norm:1.0"
+
+The key is the script as it is given to `evenflow run` in the file's folder (for `-m`, the module).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+NAME = "evenflow.toml"
+_HEAD = "# Treatments applied by `evenflow run`; written by `evenflow cure --apply`.\n"
+
+
+def script_key(target: str, folder: Path) -> str:
+    """How a script is named in the file: relative to the folder where it can be."""
+    path = Path(os.path.normpath(folder / target))
+    return path.relative_to(folder).as_posix() if folder in path.parents else str(path)
+
+
+def read(folder: Path) -> dict[str, str]:
+    """The treatments of each script; {} without a file.
+
+    Raises:
+        ValueError: the file is not TOML, or not of this form; says what stands there.
+    """
+    path = folder / NAME
+    if not path.is_file():
+        return {}
+    table = _parsed(path).get("treat", {})
+    if not isinstance(table, dict) or not all(isinstance(v, str) for v in table.values()):
+        raise ValueError(
+            f"{path}: [treat] is {table!r}; it must name scripts and their treatments, as in "
+            '"train.py" = "init=lsuv-centred"'
+        )
+    return dict(table)
+
+
+def write(folder: Path, script: str, treatments: str) -> Path:
+    """Set one script's treatments; everything else in the file stays as it is."""
+    path = folder / NAME
+    known = read(folder)
+    line = (
+        f"{json.dumps(script, ensure_ascii=False)} = {json.dumps(treatments, ensure_ascii=False)}"
+    )
+    old = path.read_text(encoding="utf-8") if path.is_file() else _HEAD
+    if script in known:
+        lines = [line if _names(each, script, known[script]) else each for each in old.splitlines()]
+        new = "\n".join(lines) + "\n"
+    elif re.search(r"^\[treat\][ \t]*$", old, re.MULTILINE):
+        new = re.sub(
+            r"^\[treat\][ \t]*$", lambda found: f"{found[0]}\n{line}", old, count=1, flags=re.M
+        )
+    else:
+        gap = "" if old.endswith("\n\n") or old == _HEAD else "\n"
+        new = f"{old}{gap}[treat]\n{line}\n"
+    path.write_text(new, encoding="utf-8")
+    if read(folder).get(script) != treatments:
+        path.write_text(old, encoding="utf-8")
+        raise ValueError(
+            f"{path} is written in a way that cannot be changed safely; put this under [treat] by "
+            f"hand: {line}"
+        )
+    return path
+
+
+def _names(line: str, script: str, treatments: str) -> bool:
+    """Is this the line that sets the script's treatments, quoted either way or not at all?"""
+    key, equals, value = line.partition("=")
+    return (
+        bool(equals)
+        and key.strip().strip("\"'") == script
+        and value.strip().startswith(("'", '"'))
+        and treatments in value
+    )
+
+
+def _parsed(path: Path) -> dict[str, Any]:
+    if sys.version_info >= (3, 11):
+        import tomllib
+    else:
+        import tomli as tomllib
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{path} cannot be read as TOML: {error}") from None

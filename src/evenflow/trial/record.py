@@ -1,0 +1,117 @@
+"""What a cure found: the record that every view of it is made from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from .score import Comparison, Estimate, loss_at
+from .search import Tried
+
+#: "healthy": nothing to do. "cured": proven over the seeds. "improved": better, though not on
+#: every seed or not beyond chance. "unproven": the budget allowed short runs only. "uncured":
+#: nothing tried was better. "edit": only a change to the script itself would mend it.
+VERDICTS = ("healthy", "cured", "improved", "unproven", "uncured", "edit")
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """A change to the script that is proposed and not applied, with what speaks for it."""
+
+    treatment: str
+    why: str
+    code: str
+
+
+@dataclass(frozen=True, slots=True)
+class Cure:
+    """The outcome of `evenflow cure`.
+
+    Attributes:
+        verdict: one of `VERDICTS`.
+        chosen: text of the treatment, "" if none.
+        before, after: the goal at the script's full length, untreated and with `chosen`, by seed.
+        comparison: the two, paired by seed; None if they were not compared.
+        trials: all runs, in order.
+        refused: (treatment, why) that were not tried or could not be applied.
+        edits: for the script itself: what was chosen, and what can only be proposed.
+        uncontrolled: what could not be controlled, in sentences.
+        findings: what the untreated run was found to suffer from, as "EF101 vanishing-gradient".
+        goal: what the numbers are, in words.
+        notes: what else must be said (budget, seeds).
+    """
+
+    verdict: str
+    goal: str
+    larger: bool
+    chosen: str = ""
+    before: Estimate = field(default_factory=lambda: Estimate(None, ()))
+    after: Estimate = field(default_factory=lambda: Estimate(None, ()))
+    comparison: Comparison | None = None
+    trials: tuple[Tried, ...] = ()
+    refused: tuple[tuple[str, str], ...] = ()
+    chosen_edits: tuple[Edit, ...] = ()
+    proposed: tuple[Edit, ...] = ()
+    uncontrolled: tuple[str, ...] = ()
+    findings: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def line(self) -> str:
+        """The chosen treatment as a line of Python for the user's script."""
+        return f'evenflow.treat_(model, optimizer, "{self.chosen}", batch)' if self.chosen else ""
+
+    def as_json(self) -> dict[str, Any]:
+        """What `--json` prints."""
+        return {
+            "schema": 1,
+            "verdict": self.verdict,
+            "chosen": self.chosen or None,
+            "before": _estimate(self.before),
+            "after": _estimate(self.after),
+            "trials": [*map(_trial, self.trials), *map(_proposal, self.proposed)],
+            "refused": [{"treatment": t, "why": why} for t, why in self.refused],
+            "uncontrolled": list(self.uncontrolled),
+        }
+
+
+def _estimate(estimate: Estimate) -> dict[str, Any]:
+    return {"mean": estimate.mean, "per_seed": list(estimate.per_seed)}
+
+
+def _trial(tried: Tried) -> dict[str, Any]:
+    outcome = tried.outcome
+    return {
+        "treatment": tried.text or None,
+        "stage": tried.stage,
+        "seed": tried.job.seed,
+        "steps": outcome.steps,
+        "loss": loss_at(outcome, tried.job.steps),
+        "metric": outcome.metric,
+        "ended": outcome.ended,
+        "error": outcome.error or None,
+        "seconds": round(outcome.seconds, 2),
+    }
+
+
+def _proposal(edit: Edit) -> dict[str, Any]:
+    """An edit of the script: not run, so it has neither loss nor metric."""
+    return {
+        "treatment": edit.treatment,
+        "stage": "proposed",
+        "why": edit.why,
+        "edit": edit.code,
+        "seed": None,
+        "steps": 0,
+        "loss": None,
+        "metric": None,
+        "ended": "proposed",
+        "error": None,
+        "seconds": 0.0,
+    }
+
+
+def unique(sentences: Sequence[str]) -> tuple[str, ...]:
+    """Each once, in order."""
+    return tuple(dict.fromkeys(sentences))
