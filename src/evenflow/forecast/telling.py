@@ -70,16 +70,14 @@ def _profile(f: Forecast) -> Iterator[str]:
     wide = max((min(len(n), 44) for n in told), default=5)
     yield f"{'layer':<{wide}}  log10 delta   +-     log10 q   1 - c     saturated  dead"
     for i in _some(len(shown)):
-        if i is None:
-            yield f"{'...':<{wide}}"
-            continue
         o = shown[i]
         act = _after(f, o)
         yield (
-            f"{told[i][:wide]:<{wide}}  {_level(o.log10_delta):>11}  {_level(o.error_bar):>5}  "
+            f"{told[i][:wide]:<{wide}}  {_level(o.log10_delta):>11}  {_bar(o.error_bar):>5}  "
             f"{_level(o.log10_q):>8}   {_small(o.one_minus_c):<8}  "
             f"{_part(act.saturated):<9}  {_part(act.dead)}"
         ).rstrip()
+    yield from _left_out(len(shown))
 
 
 def _after(f: Forecast, o: Outlook) -> Outlook:
@@ -92,23 +90,24 @@ def _after(f: Forecast, o: Outlook) -> Outlook:
     return o
 
 
-def _some(n: int) -> list[int | None]:
-    """Rows to show; None stands for those left out."""
+def _some(n: int) -> list[int]:
+    """Rows to show: the first, the last, and others evenly between."""
     if n <= ROWS:
         return list(range(n))
-    step = (n - 1) / (ROWS - 1)
-    picked: list[int | None] = []
-    for k in range(ROWS):
-        i = round(k * step)
-        last = picked[-1] if picked else None
-        if last is not None and i > last + 1 and k == 1:
-            picked.append(None)
-        picked.append(i)
-    return picked
+    return [round(k * (n - 1) / (ROWS - 1)) for k in range(ROWS)]
+
+
+def _left_out(n: int) -> Iterator[str]:
+    if n > ROWS:
+        yield f"  ({ROWS} of {n}, evenly chosen)"
 
 
 def _level(value: float) -> str:
     return "" if math.isnan(value) else "0" if math.isinf(value) and value < 0 else f"{value:+.2f}"
+
+
+def _bar(value: float) -> str:
+    return "" if math.isnan(value) else f"{value:.2f}"
 
 
 def _small(value: float) -> str:
@@ -131,15 +130,13 @@ def compared(pairs: Sequence[Pair], titles: Sequence[str]) -> Iterator[str]:
         )
     wide = max((min(len(t), 44) for t in titles), default=5)
     for i in _some(len(pairs)):
-        if i is None:
-            yield "  ..."
-            continue
         p = pairs[i]
         bar = "" if math.isnan(p.error_bar) else f" +- {p.error_bar:.2f}"
         yield (
             f"  {titles[i][:wide]:<{wide}}  foreseen {_exact(p.foreseen)}{bar}, "
             f"measured {_exact(p.measured)}"
         )
+    yield from _left_out(len(pairs))
 
 
 def _finite(p: Pair) -> bool:
