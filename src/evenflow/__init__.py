@@ -13,10 +13,12 @@ if TYPE_CHECKING:
     from .forecast.foresee import preflight as preflight
     from .ledger import Ledger as Ledger
     from .ledger.live import explain as explain
+    from .prescription import prescribe as prescribe
     from .schema import Finding as Finding
     from .schema import Run as Run
     from .schema import Severity as Severity
     from .schema import Site as Site
+    from .schema import Treatment as Treatment
     from .schema import verdict as verdict
     from .session import EvenflowWarning as EvenflowWarning
     from .session import NonFiniteError as NonFiniteError
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
     from .session import watch as watch
     from .store import StoreError as StoreError
     from .store import load as load
+    from .treatments import Undo as Undo
+    from .treatments import treat_ as treat_
 
 __version__ = "0.1.0"
 
@@ -37,11 +41,15 @@ _HOME = {
     "Severity": "schema",
     "Site": "schema",
     "StoreError": "store",
+    "Treatment": "schema",
+    "Undo": "treatments",
     "Watch": "session",
     "diagnose": "diagnosis",
     "explain": "ledger.live",
     "load": "store",
     "preflight": "forecast.foresee",
+    "prescribe": "prescription",
+    "treat_": "treatments",
     "verdict": "schema",
     "watch": "session",
 }

@@ -1,1 +1,34 @@
-"""Treatments."""
+"""Treatments: changes to a training that mend it, as small texts such as `init=lsuv-centred`.
+
+No torch here: `parse`, the registry and `rank` work on stored runs anywhere. `treat_` and `Undo`,
+which change a live training, are fetched at first use.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from .architecture import of_run as of_run
+from .base import Entry as Entry
+from .base import Facts as Facts
+from .ranking import Refused as Refused
+from .ranking import rank as rank
+from .registry import EDITS as EDITS
+from .registry import REGISTRY as REGISTRY
+from .registry import check as check
+from .registry import entry as entry
+from .registry import parse as parse
+
+if TYPE_CHECKING:
+    from .live.treating import examine as examine
+    from .live.treating import treat_ as treat_
+    from .live.undo import Undo as Undo
+
+_HOME = {"Undo": "live.undo", "examine": "live.treating", "treat_": "live.treating"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'evenflow.treatments' has no attribute {name!r}")
+    value = getattr(import_module(f".{_HOME[name]}", __name__), name)
+    globals()[name] = value
+    return value

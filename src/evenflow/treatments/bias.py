@@ -1,0 +1,34 @@
+"""Hidden biases set to one number: rectifiers that begin on the side where gradients pass.
+
+Negative biases can switch every unit off at birth (EF603). Step 0. Fails: a large positive bias
+makes rectifiers linear.
+"""
+
+from __future__ import annotations
+
+from .base import Entry, Facts, number
+
+
+def _refuse(value: str, facts: Facts) -> str | None:
+    if facts.step > 0:
+        return "the biases have been learned."
+    return None if facts.hidden else "the network has no hidden layer."
+
+
+BIAS = Entry(
+    kind="bias",
+    about="hidden biases set to one number",
+    codes=("EF603", "EF202"),
+    when="start",
+    needs=("batch", "layers"),
+    preserves=False,
+    cost="once",
+    fails="a large positive bias makes rectifiers linear",
+    source="Goodfellow et al. 2016, Deep Learning, section 6.3.1",
+    values={"0": "zero", "0.1": "slightly on"},
+    edit=lambda v: f"torch.nn.init.constant_(layer.bias, {v}) for each hidden layer",
+    check=lambda v: (number(v), None)[1],
+    refuse=_refuse,
+    apply="biases:apply",
+)
+ENTRIES = (BIAS,)

@@ -1,0 +1,77 @@
+"""Gradient clipping: one bad batch must not undo what thousands have taught.
+
+By the norm of all gradients, element by element, unit by unit against the weights (AGC), or against
+the running distribution of norms (ZClip). Acts before each update, after unscaling. Any time; the
+outputs stay the same. Fails: where every gradient explodes it only slows the ruin.
+"""
+
+from __future__ import annotations
+
+from .base import Entry, detail, number, optional
+
+_CODES = ("EF402", "EF102", "EF302", "EF103", "EF502", "EF204", "EF703")
+
+
+def _limit(value: str, default: float) -> float:
+    return float(detail(value)) if ":" in value else default
+
+
+def _entry(method: str, about: str, source: str, default: str, edit: object, name: str) -> Entry:
+    return Entry(
+        kind="clip",
+        method=method,
+        about=about,
+        codes=_CODES,
+        when="any",
+        needs=("optimizer",),
+        preserves=True,
+        cost="one pass over the gradients a step",
+        fails="structural explosion: every step is clipped and little is learned",
+        source=source,
+        values={f"{method}:{default}": about, method: f"the same as :{default}"},
+        edit=edit,  # type: ignore[arg-type]
+        check=optional(lambda text: number(text, above=0)),
+        apply=f"clipping:{name}",
+    )
+
+
+ENTRIES = (
+    _entry(
+        "norm",
+        "all gradients scaled to a norm of at most 1",
+        "Pascanu et al. 2013, arXiv:1211.5063",
+        "1.0",
+        lambda v: (
+            "before optimizer.step(): torch.nn.utils.clip_grad_norm_(model.parameters(), "
+            f"{_limit(v, 1.0):g})"
+        ),
+        "norm",
+    ),
+    _entry(
+        "value",
+        "each element of the gradient within ±0.5",
+        "Mikolov 2012, thesis, Brno",
+        "0.5",
+        lambda v: (
+            "before optimizer.step(): torch.nn.utils.clip_grad_value_(model.parameters(), "
+            f"{_limit(v, 0.5):g})"
+        ),
+        "by_value",
+    ),
+    _entry(
+        "agc",
+        "each unit's gradient at most a hundredth of its weights, the head left out",
+        "Brock et al. 2021, arXiv:2102.06171",
+        "0.01",
+        lambda v: f"evenflow.treat_(model, optimizer, 'clip={v}')",
+        "agc",
+    ),
+    _entry(
+        "z",
+        "norms far above their running mean brought back to it",
+        "Kumar et al. 2025, arXiv:2504.02507",
+        "2.5",
+        lambda v: f"evenflow.treat_(model, optimizer, 'clip={v}')",
+        "z",
+    ),
+)

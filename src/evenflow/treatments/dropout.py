@@ -1,0 +1,58 @@
+"""Dropout, and alpha dropout for SELU networks, with random numbers of its own.
+
+At the inputs of layers that read activations. Masks depend on seed, place and update alone: the
+script's random numbers, and so its data order, stay the same. Fails: slows learning; no cure for
+gradients. In evaluation the outputs stay the same.
+"""
+
+from __future__ import annotations
+
+from .base import Entry, Facts, bare, detail, number
+
+
+def _check(value: str) -> None:
+    if value.startswith("alpha"):
+        if ":" not in value:
+            raise ValueError(f"{value!r} must give the share to drop, such as alpha:0.05")
+        number(detail(value), above=0, upto=0.95)
+    else:
+        bare(value)
+        number(value, above=0, upto=0.95)
+
+
+def _refuse(value: str, facts: Facts) -> str | None:
+    if not facts.activations:
+        return "no layer reads an activation."
+    if facts.dropout:
+        return "the network has dropout already."
+    alpha = value.startswith("alpha")
+    if alpha and facts.activation != "selu":
+        return "alpha dropout keeps mean and variance of SELU's outputs alone."
+    if not alpha and facts.activation == "selu":
+        return "plain dropout breaks SELU's mean and variance: use dropout=alpha:0.05."
+    if facts.deep and facts.plain:
+        return f"{facts.depth} plain layers would each add noise: the signal drowns."
+    return None
+
+
+DROPOUT = Entry(
+    kind="dropout",
+    about="random units left out at each update",
+    codes=("EF404",),
+    when="any",
+    needs=("batch", "activation", "layers"),
+    preserves=False,
+    cost="one mask a layer",
+    fails="slows learning; mends no gradient",
+    source="Srivastava et al. 2014, JMLR 15; Klambauer et al. 2017, arXiv:1706.02515",
+    values={"0.1": "a tenth", "alpha:0.05": "for SELU: keeps mean and variance"},
+    edit=lambda v: (
+        f"put torch.nn.AlphaDropout({detail(v)}) after each SELU"
+        if v.startswith("alpha")
+        else f"put torch.nn.Dropout({v}) after each activation"
+    ),
+    check=_check,
+    refuse=_refuse,
+    apply="dropping:apply",
+)
+ENTRIES = (DROPOUT,)

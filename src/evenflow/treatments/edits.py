@@ -1,0 +1,89 @@
+"""What lies outside the model: proposed as text with its evidence, never applied.
+
+A softmax in the script before a loss that has its own, targets scaled in the data pipeline, the
+dtype of a training, data that hold NaN: the change is the user's to make.
+"""
+
+from __future__ import annotations
+
+from .base import Entry, Facts, bare
+
+
+def _entry(method: str, about: str, codes: tuple[str, ...], source: str, edit: str) -> Entry:
+    def refuse(value: str, facts: Facts) -> str | None:
+        return None
+
+    return Entry(
+        kind="edit",
+        method=method,
+        about=about,
+        codes=codes,
+        when="start",
+        needs=("script",),
+        preserves=False,
+        cost="none",
+        fails="only the script's author knows what was meant",
+        source=source,
+        values={method: about},
+        edit=lambda value: edit,
+        check=bare,
+        refuse=refuse,
+        apply="",
+    )
+
+
+ENTRIES = (
+    _entry(
+        "logits",
+        "raw scores into the loss: it has a softmax of its own",
+        ("EF701",),
+        "torch.nn.CrossEntropyLoss documentation",
+        "take the softmax (or sigmoid) away before the loss: cross_entropy and "
+        "binary_cross_entropy_with_logits want raw scores; apply it only where probabilities are "
+        "shown",
+    ),
+    _entry(
+        "target-scale",
+        "targets standardised in the script",
+        ("EF504",),
+        "Bishop 1995, Neural Networks for Pattern Recognition, section 8.2",
+        "train on (y - y_train.mean()) / y_train.std(), and undo it on predictions",
+    ),
+    _entry(
+        "dtype",
+        "bfloat16 or float32, or a GradScaler",
+        ("EF105",),
+        "Micikevicius et al. 2018, arXiv:1710.03740",
+        "use torch.autocast(..., dtype=torch.bfloat16), or float16 with torch.amp.GradScaler",
+    ),
+    _entry(
+        "clean-data",
+        "no missing values in the data",
+        ("EF503", "EF502"),
+        "measured by EF503 and EF502",
+        "drop or fill rows that are not finite (torch.isfinite(x).all(1)) and look at outliers "
+        "such as -999",
+    ),
+    _entry(
+        "nonlinearity",
+        "an activation between layers that have none",
+        ("EF702",),
+        "Goodfellow et al. 2016, Deep Learning, chapter 6",
+        "put torch.nn.ReLU() (or GELU) between the layers named: without it they are one layer",
+    ),
+    _entry(
+        "connect",
+        "a path from the layer to the loss",
+        ("EF104", "EF704"),
+        "torch.autograd documentation",
+        "look for detach(), .data, no_grad() or argmax between the layer and the loss; keep "
+        "sub-modules in nn.ModuleList, not in a plain list",
+    ),
+    _entry(
+        "truncate",
+        "truncated back-propagation through time in the script's loop",
+        ("EF102", "EF101"),
+        "Williams & Peng 1990, Neural Computation 2",
+        "in the loop over time, every 20 to 50 steps: h = h.detach()",
+    ),
+)

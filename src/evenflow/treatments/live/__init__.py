@@ -1,0 +1,1 @@
+"""What applies treatments to a live model. The only part of `evenflow.treatments` with torch."""

@@ -1,0 +1,90 @@
+"""Attention that does not collapse: weights reparametrised by their spectral norm."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
+
+from .looking import Call
+from .ward import Ward
+
+#: Power iterations at the start; each training forward adds one.
+START = 200
+
+
+class SigmaReparam(nn.Module):
+    """Ŵ = (γ/σ(W)) W, γ trainable and = σ(W) at first (Zhai et al. 2023, arXiv:2303.06296, eq. 3).
+
+    σ(W) = uᵀ W v with u, v by power iteration (one a training forward), W [O, I].
+    """
+
+    u: Tensor
+    v: Tensor
+
+    def __init__(self, weight: Tensor, g: torch.Generator) -> None:
+        super().__init__()
+        w = weight.detach().float()
+        self.register_buffer("u", _unit(torch.randn(w.shape[0], generator=g).to(w.device)))
+        self.register_buffer("v", _unit(torch.randn(w.shape[1], generator=g).to(w.device)))
+        for _ in range(START):
+            self._iterate(w)
+        # in the weight's own precision, as `forward` computes it: then γ/σ is exactly 1
+        self.gamma = nn.Parameter(self._sigma(weight.detach()).clone())
+
+    def forward(self, weight: Tensor) -> Tensor:
+        if self.training and torch.is_grad_enabled() and not torch.compiler.is_compiling():
+            self._iterate(weight.detach().float())
+        return weight * (self.gamma / self._sigma(weight))
+
+    def _sigma(self, weight: Tensor) -> Tensor:
+        # copies: the next forward changes u and v before this one's backward may have run
+        u, v = self.u.to(weight.dtype).clone(), self.v.to(weight.dtype).clone()
+        return torch.dot(u, torch.mv(weight, v))
+
+    @torch.no_grad()
+    def _iterate(self, w: Tensor) -> None:
+        self.v.copy_(_unit(torch.mv(w.t(), self.u)))
+        self.u.copy_(_unit(torch.mv(w, self.v)))
+
+
+def _unit(x: Tensor) -> Tensor:
+    return x / x.norm().clamp_min(1e-12)
+
+
+def apply(ward: Ward, value: str) -> None:
+    """Reparametrise the query, key and value weights of every attention; outputs stay the same."""
+    if ward.parallel:
+        raise ValueError("it adds parameters; treat the model before DistributedDataParallel.")
+    found = _weights(ward)
+    if not found:
+        raise ValueError("no attention with query and key layers of its own was found.")
+    for module, name in found:
+        original = getattr(module, name)
+        made = SigmaReparam(original, ward.generator)
+        parametrize.register_parametrization(module, name, made)
+        ward.adopt(made, original)
+    ward.changed()
+
+
+def _weights(ward: Ward) -> list[tuple[nn.Module, str]]:
+    """(module, name) of the weights in front of each attention's scores, each once."""
+    out: dict[int, tuple[nn.Module, str]] = {}
+    for m in ward.model.modules():
+        if isinstance(m, nn.MultiheadAttention):
+            for name in ("in_proj_weight", "q_proj_weight", "k_proj_weight", "v_proj_weight"):
+                if getattr(m, name, None) is not None:
+                    out[id(getattr(m, name))] = (m, name)
+    for c in ward.seen.calls:
+        if c.kind != "attention" or isinstance(c.module, nn.MultiheadAttention):
+            continue
+        for layer in c.nearest(("affine",), ("norm", "view", "other"), back=True):
+            module = _home(ward, layer)
+            if module is not None:
+                out[id(layer.weight)] = (module, "weight")
+    return list(out.values())
+
+
+def _home(ward: Ward, layer: Call) -> nn.Module | None:
+    module = ward.module_of(layer)
+    return module if isinstance(module, nn.Linear) else None

@@ -1,0 +1,156 @@
+"""Gradients kept in bounds before each update. G: gradient, W: parameter, g: norm of all G."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..base import detail, number
+from .stepping import Stage, loss_scale, with_gradients
+from .ward import Ward
+
+#: ZClip (Kumar et al. 2025, arXiv:2504.02507): EMA factor and warm-up in steps.
+EMA, WARM_UP = 0.97, 25
+#: AGC (Brock et al. 2021, arXiv:2102.06171): weights are taken to be at least this large.
+LEAST = 1e-3
+
+
+def total_norm(gradients: list[Tensor]) -> Tensor:
+    """2-norm of all gradients together, a tensor of shape ()."""
+    norms = torch._foreach_norm(gradients)
+    return torch.linalg.vector_norm(torch.stack([n.float().to(norms[0].device) for n in norms]))
+
+
+class ByNorm(Stage):
+    """All G times min(1, limit/g). Non-finite norms change nothing: the guard's business."""
+
+    def __init__(self, limit: float) -> None:
+        self.limit = limit
+
+    def before(self, optimizer: torch.optim.Optimizer, step: int) -> None:
+        gradients = [g for _, g in with_gradients(optimizer)]
+        if gradients:
+            _limit_(gradients, total_norm(gradients), self.limit * loss_scale(optimizer))
+
+
+def _limit_(gradients: list[Tensor], norm: Tensor, limit: float) -> None:
+    factor = (limit / (norm + 1e-6)).clamp(max=1.0)
+    factor = torch.where(norm.isfinite(), factor, torch.ones_like(factor))
+    for g in gradients:
+        g.mul_(factor.to(device=g.device, dtype=g.dtype))
+
+
+class ByValue(Stage):
+    """Each element of G into [-limit, limit]."""
+
+    def __init__(self, limit: float) -> None:
+        self.limit = limit
+
+    def before(self, optimizer: torch.optim.Optimizer, step: int) -> None:
+        limit = self.limit * loss_scale(optimizer)
+        for _, g in with_gradients(optimizer):
+            g.clamp_(-limit, limit)
+
+
+class Adaptive(Stage):
+    """Unit by unit (rows of G), ‖G_i‖ at most λ max(‖W_i‖, 1e-3); the head is left out."""
+
+    def __init__(self, share: float, heads: frozenset[int]) -> None:
+        self.share, self.heads = share, heads
+
+    def before(self, optimizer: torch.optim.Optimizer, step: int) -> None:
+        scale = loss_scale(optimizer)
+        for p, g in with_gradients(optimizer):
+            if id(p) not in self.heads:
+                g.mul_(agc_factor(p, g, self.share * scale))
+
+
+def agc_factor(weight: Tensor, gradient: Tensor, share: float) -> Tensor:
+    """What each unit's gradient is multiplied with: min(1, λ max(‖W_i‖, 1e-3)/‖G_i‖), rows of 2
+    and more dimensions; biases and other vectors element by element are one unit each."""
+    dims = tuple(range(1, weight.dim()))
+    if dims:
+        w = torch.linalg.vector_norm(weight, dim=dims, keepdim=True)
+        g = torch.linalg.vector_norm(gradient, dim=dims, keepdim=True)
+    else:
+        w, g = weight.abs(), gradient.abs()
+    most = share * w.clamp_min(LEAST)
+    return torch.where(g > most, most / g.clamp_min(1e-30), torch.ones_like(g))
+
+
+class ByZ(Stage):
+    """ZClip: g whose z = (g - μ)/σ is above the threshold is brought to μ + (threshold²/z) σ."""
+
+    def __init__(self, threshold: float) -> None:
+        self.threshold = threshold
+        self.seen: list[float] = []
+        self.mean, self.var = math.nan, math.nan
+
+    def before(self, optimizer: torch.optim.Optimizer, step: int) -> None:
+        gradients = [g for _, g in with_gradients(optimizer)]
+        if not gradients:
+            return
+        scale = loss_scale(optimizer)
+        norm = float(total_norm(gradients)) / scale
+        wanted = self.limit(norm)
+        if wanted < norm:
+            torch._foreach_mul_(gradients, wanted / norm)
+
+    def limit(self, norm: float) -> float:
+        """The norm that this gradient may have; takes it into the statistics."""
+        if not math.isfinite(norm):
+            return norm
+        if math.isnan(self.mean):
+            self.seen.append(norm)
+            if len(self.seen) >= WARM_UP:
+                self.mean = sum(self.seen) / len(self.seen)
+                self.var = sum((n - self.mean) ** 2 for n in self.seen) / len(self.seen)
+            return norm
+        std = math.sqrt(self.var)
+        z = (norm - self.mean) / (std + 1e-6)
+        allowed = self.mean + self.threshold**2 / z * std if z > self.threshold else norm
+        self.mean = EMA * self.mean + (1 - EMA) * allowed
+        self.var = EMA * self.var + (1 - EMA) * (allowed - self.mean) ** 2
+        return allowed
+
+
+def norm(ward: Ward, value: str) -> None:
+    """Clip by the norm of all gradients."""
+    limit = _limit(value, 1.0)
+    ward.stage(lambda: ByNorm(limit))
+
+
+def by_value(ward: Ward, value: str) -> None:
+    """Clip each element."""
+    limit = _limit(value, 0.5)
+    ward.stage(lambda: ByValue(limit))
+
+
+def agc(ward: Ward, value: str) -> None:
+    """Adaptive gradient clipping."""
+    share = _limit(value, 0.01)
+    heads = frozenset(_heads(ward))
+    ward.stage(lambda: Adaptive(share, heads))
+
+
+def z(ward: Ward, value: str) -> None:
+    """Clip what is far outside the running distribution of norms."""
+    threshold = _limit(value, 2.5)
+    ward.stage(lambda: ByZ(threshold))
+
+
+def _limit(value: str, default: float) -> float:
+    return number(detail(value), above=0) if ":" in value else default
+
+
+def _heads(ward: Ward) -> list[int]:
+    """Parameters of the last layers; without a batch, those registered last."""
+    if ward.batch is not None:
+        hidden = {id(c.weight) for c in ward.seen.hidden}
+        last: list[Any] = [c for c in ward.seen.layers if id(c.weight) not in hidden]
+        return [id(p) for c in last for p in (c.weight, c.bias) if p is not None]
+    owners = [m for m in ward.model.modules() if getattr(m, "weight", None) is not None]
+    return [id(p) for p in owners[-1].parameters(recurse=False)] if owners else []

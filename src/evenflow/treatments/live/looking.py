@@ -1,0 +1,306 @@
+"""Look at one forward: which layers it has, in what order, and what flows into what.
+
+The forward runs without gradients, with dropout off; random state and buffers are put back.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.parameter import Parameter, UninitializedParameter
+from torch.overrides import TorchFunctionMode
+
+from ..architecture import KIND_OF
+
+Batch = tuple[tuple[Any, ...], dict[str, Any]]
+
+
+@dataclass(eq=False)
+class Call:
+    """One torch function of the forward that matters to treatments.
+
+    Attributes:
+        index: place in the forward's order.
+        op, kind: what was called ("relu", "activation"); see `architecture.KIND_OF`.
+        path: of the innermost module call it lies in; `stack` has all of them, outermost first.
+        weight, bias: parameters it reads, if it is a layer.
+        transposed: `weight` is [in, out] (x @ W) and not [out, in].
+        parents: calls whose outputs it reads (views are looked through).
+        children: calls that read its output.
+        shape: of its output, shapes: of its tensor inputs.
+        inside: a checkpointed function lies between it and the module named by `path`.
+        form: how an activation was called: (arguments after the first, keyword arguments).
+    """
+
+    index: int
+    op: str
+    kind: str
+    path: str
+    stack: tuple[str, ...]
+    weight: Parameter | None = None
+    bias: Parameter | None = None
+    transposed: bool = False
+    parents: tuple[Call, ...] = ()
+    children: list[Call] = field(default_factory=list)
+    shape: tuple[int, ...] = ()
+    shapes: tuple[tuple[int, ...], ...] = ()
+    inside: bool = False
+    form: tuple[tuple[Any, ...], dict[str, Any]] = ((), {})
+    module: nn.Module | None = None
+
+    def nearest(self, kinds: Sequence[str], through: Sequence[str], back: bool) -> list[Call]:
+        """The calls of these kinds met first, going back (or on) through calls of `through`."""
+        found: list[Call] = []
+        todo = list(self.parents if back else self.children)
+        seen: set[int] = set()
+        while todo:
+            c = todo.pop(0)
+            if c.index in seen:
+                continue
+            seen.add(c.index)
+            if c.kind in kinds:
+                found.append(c)
+            elif c.kind in through:
+                todo.extend(c.parents if back else c.children)
+        return found
+
+
+class Look(TorchFunctionMode):
+    """The calls of one forward, in order, with the output of the root."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.calls: list[Call] = []
+        self.output: Any = None
+        self._names = {id(m): name for name, m in model.named_modules(remove_duplicate=True)}
+        self._parameters = {id(p) for p in model.parameters()}
+        self._stack: list[nn.Module] = []
+        self._made: dict[int, tuple[Tensor, Call]] = {}  # keeps outputs alive: ids stay unique
+
+    # --- watching ------------------------------------------------------------------------------
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Sequence[type],
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:
+        kwargs = kwargs or {}
+        name = getattr(func, "__name__", "").strip("_").lower()
+        kind = KIND_OF.get(name, "")
+        if not kind and name in ("get", "set", "size", "dim", "shape"):
+            return func(*args, **kwargs)
+        tensors = list(_tensors(args)) + list(_tensors(kwargs.values()))
+        call = self._open(name, kind, args, kwargs, tensors) if kind else None
+        out = self._run(func, args, kwargs, call)
+        if call is not None:
+            call.shape = tuple(out.shape) if isinstance(out, Tensor) else ()
+            for t in _tensors((out,)):
+                self._made[id(t)] = (t, call)
+        else:  # a view, or something of no interest: its output stands for its first known input
+            known = next((self._made[id(t)][1] for t in tensors if id(t) in self._made), None)
+            if known is not None:
+                for t in _tensors((out,)):
+                    self._made.setdefault(id(t), (t, known))
+        return out
+
+    def _run(self, func: Any, args: Any, kwargs: Any, call: Call | None) -> Any:
+        return func(*args, **kwargs)
+
+    def _open(self, name: str, kind: str, args: Any, kwargs: Any, tensors: list[Tensor]) -> Call:
+        place = self._stack[-1] if self._stack else None
+        made = [self._made[id(t)][1] for t in tensors if id(t) in self._made]
+        call = Call(
+            index=len(self.calls),
+            op=name,
+            kind=kind,
+            path=self._names.get(id(place), "") if place is not None else "",
+            stack=tuple(self._names.get(id(m), "") for m in self._stack),
+            parents=tuple(dict.fromkeys(made)),
+            shapes=tuple(tuple(t.shape) for t in tensors),
+            form=(tuple(args[1:]), dict(kwargs)) if kind == "activation" else ((), {}),
+            module=place,
+        )
+        own = [t for t in tensors if id(t) in self._parameters and isinstance(t, Parameter)]
+        if kind in ("affine", "matmul"):
+            heavy = [t for t in own if t.dim() >= 2]
+            if heavy:
+                call.kind, call.weight = "affine", heavy[0]
+                call.bias = next((t for t in own if t.dim() == 1), None)
+                call.transposed = kind == "matmul"
+            elif kind == "affine":
+                call.kind = "other"  # a layer whose weight is computed: nothing to overwrite
+        if kind == "activation":
+            call.inside = _checkpointed()
+        for parent in call.parents:
+            parent.children.append(call)
+        self.calls.append(call)
+        return call
+
+    def enter(self, module: nn.Module, args: Any) -> None:
+        """A module call begins."""
+        self._stack.append(module)
+
+    def leave(self, module: nn.Module, args: Any, out: Any) -> None:
+        """A module call has ended."""
+        if self._stack:
+            self._stack.pop()
+
+    # --- reading -------------------------------------------------------------------------------
+
+    @property
+    def layers(self) -> list[Call]:
+        """Calls with a weight, each weight once, in forward order."""
+        seen: set[int] = set()
+        out = []
+        for c in self.calls:
+            if c.weight is not None and id(c.weight) not in seen:
+                seen.add(id(c.weight))
+                out.append(c)
+        return out
+
+    @property
+    def hidden(self) -> list[Call]:
+        """Layers with another layer after them."""
+        below = self.before_layers
+        return [c for c in self.layers if c.index in below]
+
+    @property
+    def before_layers(self) -> set[int]:
+        """Indices of calls from whose output a layer is reached."""
+        found: set[int] = set()
+        for c in reversed(self.calls):
+            if any(k.weight is not None or k.index in found for k in c.children):
+                found.add(c.index)
+        return found
+
+    @property
+    def activations(self) -> list[Call]:
+        """Hidden non-linearities: between two layers, and no gate (a factor of a product)."""
+        below = self.before_layers
+        return [
+            c
+            for c in self.calls
+            if c.kind == "activation"
+            and c.index in below
+            and c.nearest(("affine", "recurrent"), _LET_THROUGH, back=True)
+            and not any(k.op in GATES and len(k.parents) > 1 for k in c.children)
+        ]
+
+    @property
+    def depth(self) -> int:
+        """Layers with weights on the longest path."""
+        return max(self.depths, default=0)
+
+    @property
+    def depths(self) -> list[int]:
+        """For each call, the layers on the longest path up to and with it."""
+        out: list[int] = []
+        for c in self.calls:
+            heavy = c.weight is not None or c.kind == "recurrent"
+            out.append(int(heavy) + max((out[p.index] for p in c.parents), default=0))
+        return out
+
+
+GATES = frozenset(("mul", "multiply", "imul", "rmul", "addcmul", "lerp"))
+_LET_THROUGH = ("norm", "dropout", "pool", "view", "join", "activation", "other")
+
+
+@contextmanager
+def unharmed(model: nn.Module) -> Iterator[None]:
+    """No gradients, no dropout, nothing compiled; random state and buffers as before."""
+    buffers = [(b, b.detach().clone()) for b in model.buffers()]
+    droppers = [m for m in model.modules() if "Dropout" in type(m).__name__ and m.training]
+    devices = sorted({p.device.index for p in model.parameters() if p.device.type == "cuda"})
+    with torch.random.fork_rng(devices=devices), torch.no_grad():
+        for m in droppers:
+            m.training = False
+        try:
+            with torch.compiler.set_stance("force_eager"):
+                yield
+        finally:
+            for m in droppers:
+                m.training = True
+            for b, value in buffers:
+                b.copy_(value)
+
+
+def look(model: nn.Module, batch: Batch, mode: Look | None = None) -> Look:
+    """Run the batch through the model once and return what was seen.
+
+    ValueError if the forward raises: the batch does not fit, or the network was treated wrongly.
+    """
+    mode = mode or Look(model)
+    names = mode._names
+    args, kwargs = batch
+
+    def enter(module: nn.Module, inputs: Any) -> None:
+        if id(module) in names:
+            mode.enter(module, inputs)
+
+    def leave(module: nn.Module, inputs: Any, out: Any) -> None:
+        if id(module) in names:
+            mode.leave(module, inputs, out)
+
+    before = nn.modules.module.register_module_forward_pre_hook(enter)
+    after = nn.modules.module.register_module_forward_hook(leave, always_call=True)
+    try:
+        with unharmed(model), mode:
+            mode.output = model(*args, **kwargs)
+    except Exception as e:
+        shapes = [tuple(t.shape) for t in _tensors((*args, *kwargs.values()))]
+        raise ValueError(
+            f"a forward with the batch of shapes {shapes} failed: {type(e).__name__}: {e}"
+        ) from e
+    finally:
+        before.remove()
+        after.remove()
+    mode._made.clear()
+    return mode
+
+
+def as_batch(batch: Any) -> Batch | None:
+    """(args, kwargs) from a tensor, a tuple of arguments, or (args, kwargs) itself."""
+    if batch is None:
+        return None
+    if isinstance(batch, tuple) and len(batch) == 2 and isinstance(batch[1], dict):
+        args = batch[0]
+        return (tuple(args) if isinstance(args, (tuple, list)) else (args,), dict(batch[1]))
+    if isinstance(batch, (tuple, list)):
+        return tuple(batch), {}
+    return (batch,), {}
+
+
+def uninitialised(model: nn.Module) -> bool:
+    """Whether lazy modules wait for their first batch."""
+    return any(isinstance(p, UninitializedParameter) for p in model.parameters())
+
+
+def _tensors(values: Any) -> Iterator[Tensor]:
+    for v in values:
+        if isinstance(v, Tensor):
+            yield v
+        elif isinstance(v, (tuple, list)):
+            yield from _tensors(v)
+        elif isinstance(v, dict):
+            yield from _tensors(v.values())
+
+
+def _checkpointed() -> bool:
+    """Whether torch's checkpoint lies nearer on the stack than the call of a module."""
+    frame = sys._getframe(2)
+    while frame is not None:
+        code = frame.f_code
+        if code.co_filename.endswith("checkpoint.py") and "torch" in code.co_filename:
+            return True
+        if code.co_name == "_call_impl":
+            return False
+        frame = frame.f_back  # type: ignore[assignment]
+    return False

@@ -1,0 +1,91 @@
+"""Layer-sequential unit variance: each layer scaled on the batch, in one forward.
+
+A layer's input depends on the layers before it alone, so a single forward does for all: when it
+reaches a layer, the weight is drawn, its output read, the weight scaled, and only then the forward
+goes on. B samples (and positions), O units; z = x Wᵀ [B, O].
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from .initialising import as_stored, drawn
+from .looking import Call, Look, look
+from .ward import Ward
+
+#: Spreads below this share of the layer's are rounding: such a unit is left as it was drawn.
+FLAT = 1e-6
+
+
+def plain(ward: Ward, value: str) -> None:
+    """Orthogonal, then W / std(z) over all of z; biases 0 (Mishkin & Matas 2016)."""
+    _sweep(ward, centred=False)
+
+
+def centred(ward: Ward, value: str) -> None:
+    """Orthogonal, then each row / std of its unit, and bias = -mean/std, so that each unit of z
+    has mean 0 and deviation 1 over the batch. The last layer is scaled as a whole instead."""
+    _sweep(ward, centred=True)
+
+
+def _sweep(ward: Ward, centred: bool) -> None:
+    layers = {id(c.weight) for c in ward.seen.layers}
+    heads = layers - {id(c.weight) for c in ward.seen.hidden}
+    assert ward.batch is not None
+    sweep = Sweep(ward, centred, heads)
+    look(ward.model, ward.batch, sweep)
+    ward.changed()
+
+
+class Sweep(Look):
+    """A forward that sets each layer's weight as it meets it."""
+
+    def __init__(self, ward: Ward, centred: bool, heads: set[int]) -> None:
+        super().__init__(ward.model)
+        self._ward, self._centred, self._heads = ward, centred, heads
+        self._met: set[int] = set()
+
+    def _run(self, func: Any, args: Any, kwargs: Any, call: Call | None) -> Any:
+        weight = call.weight if call is not None else None
+        if call is None or weight is None or id(weight) in self._met:
+            return func(*args, **kwargs)
+        self._met.add(id(weight))
+        ward = self._ward
+        ward.put(weight, as_stored(call, drawn(call, "orthogonal", 1.0, "in", ward.generator)))
+        if call.bias is not None:
+            ward.put(call.bias, 0.0)
+        z = func(*args, **kwargs)
+        rows = _rows(call, z)
+        if self._centred and id(weight) not in self._heads:
+            std, mean = torch.std_mean(rows, 0, correction=0)
+            sound = std > FLAT * rows.std().clamp_min(torch.finfo(rows.dtype).tiny)
+            std = torch.where(sound, std, torch.ones_like(std))
+            weight.copy_(_by_unit(call, weight, std))
+            if call.bias is not None:
+                call.bias.copy_(torch.where(sound, -mean / std, torch.zeros_like(mean)))
+        else:
+            spread = rows.std(correction=0)
+            if spread > 0:
+                weight.div_(spread.to(weight.dtype))
+        return func(*args, **kwargs)
+
+
+def _channel(call: Call) -> int:
+    """Dimension of the units in a layer's output."""
+    return 1 if "conv" in call.op else -1
+
+
+def _rows(call: Call, z: Tensor) -> Tensor:
+    """[B·positions, O] of a layer's output, in float32 at least."""
+    moved = z.movedim(_channel(call), -1).reshape(-1, z.shape[_channel(call)])
+    return moved if moved.dtype == torch.float64 else moved.float()
+
+
+def _by_unit(call: Call, weight: Tensor, std: Tensor) -> Tensor:
+    flipped = call.transposed or "transpose" in call.op
+    shape = [1] * weight.dim()
+    shape[1 if flipped else 0] = -1
+    return weight / std.to(weight.dtype).reshape(shape)

@@ -1,0 +1,168 @@
+"""Recurrent layers that remember: orthogonal recurrence, open forget gates, gated layers.
+
+H: hidden units. torch stores gates stacked: [4H, H] i, f, g, o (LSTM), [3H, H] r, z, n (GRU).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ..base import detail, number, whole
+from .grafting import Forward, Graft
+from .ward import Ward
+
+_ALL = (nn.RNNBase, nn.RNNCellBase)
+
+
+def _found(ward: Ward, kinds: Any) -> list[nn.Module]:
+    return [m for m in ward.model.modules() if isinstance(m, kinds)]
+
+
+def orthogonal(ward: Ward, value: str) -> None:
+    """Each H x H block of every recurrent weight orthogonal (times the number after ":")."""
+    gain = number(detail(value), above=0) if ":" in value else 1.0
+    weights = [
+        p
+        for m in _found(ward, _ALL)
+        for name, p in m.named_parameters(recurse=False)
+        if name.startswith("weight_hh")
+    ]
+    weights += _by_hand(ward)
+    if not weights:
+        raise ValueError("the network has no recurrent weights.")
+    for p in weights:
+        h = p.shape[1]
+        blocks = [torch.empty(h, h) for _ in range(p.shape[0] // h)]
+        for b in blocks:
+            nn.init.orthogonal_(b, gain, generator=ward.generator)
+        ward.put(p, torch.cat(blocks).to(device=p.device, dtype=p.dtype))
+
+
+def _by_hand(ward: Ward) -> list[nn.Parameter]:
+    """Square weights of a layer called five times or more in a chain: a cell unrolled by hand."""
+    if ward.batch is None:
+        return []
+    calls: dict[int, list[Any]] = {}
+    for c in ward.seen.calls:
+        if c.weight is not None:
+            calls.setdefault(id(c.weight), []).append(c)
+    found = []
+    for group in calls.values():
+        w = group[0].weight
+        fed = {id(p.weight) for p in group[-1].nearest(("affine",), ("activation", "join"), True)}
+        if len(group) >= 5 and w.dim() == 2 and w.shape[0] == w.shape[1] and id(w) in fed:
+            found.append(w)
+    return found
+
+
+def forget_bias(ward: Ward, value: str) -> None:
+    """Bias of each LSTM's forget gate = 1 (or the number after ":"), input and hidden bias
+    together (Gers et al. 2000; Jozefowicz et al. 2015)."""
+    bias = number(detail(value)) if ":" in value else 1.0
+    layers = _found(ward, (nn.LSTM, nn.LSTMCell))
+    done = 0
+    for m in layers:
+        for name, p in m.named_parameters(recurse=False):
+            if name.startswith("bias_"):
+                h = p.shape[0] // 4
+                new = p.detach().clone()
+                new[h : 2 * h] = bias if name.startswith("bias_ih") else 0.0
+                ward.put(p, new)
+                done += 1
+    if not done:
+        raise ValueError("the network has no LSTM with biases.")
+
+
+class Gated(Graft):
+    """A gated layer in an RNN's place: same shapes in and out. The RNN's own weights stay where
+    they are, unused, so that lists of parameters and old checkpoints still fit."""
+
+    def __init__(self, old: nn.RNN, kind: str) -> None:
+        super().__init__()
+        make: Any = {"gru": nn.GRU, "lstm": nn.LSTM}[kind]
+        with torch.random.fork_rng(devices=[]):
+            self.layer = make(
+                old.input_size,
+                old.hidden_size,
+                old.num_layers,
+                bias=old.bias,
+                batch_first=old.batch_first,
+                dropout=old.dropout,
+                bidirectional=old.bidirectional,
+            )
+
+    def around(self, inner: Forward, *args: Any, **kwargs: Any) -> Any:
+        x = args[0] if args else kwargs["input"]
+        h = args[1] if len(args) > 1 else kwargs.get("hx")
+        if isinstance(self.layer, nn.LSTM):
+            out, (h, _) = self.layer(x, None if h is None else (h, torch.zeros_like(h)))
+            return out, h
+        return self.layer(x, h)
+
+
+def gated(ward: Ward, value: str) -> None:
+    """GRU or LSTM for each nn.RNN, recurrence orthogonal, forget gates open."""
+    layers = [m for m in _found(ward, nn.RNN) if type(m).__name__ == "RNN"]
+    if not layers:
+        raise ValueError("the network has no nn.RNN.")
+    if ward.parallel:
+        raise ValueError("it adds parameters; treat the model before DistributedDataParallel.")
+    for old in layers:
+        assert isinstance(old, nn.RNN)
+        graft = Gated(old, value)
+        _start_(graft.layer, ward.generator)
+        ward.graft(old, graft, next(old.parameters(), None))
+
+
+def _start_(layer: nn.Module, g: torch.Generator) -> None:
+    with torch.no_grad():
+        for name, p in layer.named_parameters():
+            if p.dim() == 1:
+                p.zero_()
+                if isinstance(layer, nn.LSTM) and name.startswith("bias_ih"):
+                    p[p.shape[0] // 4 : p.shape[0] // 2] = 1.0
+            elif name.startswith("weight_hh"):
+                h = p.shape[1]
+                for i in range(p.shape[0] // h):
+                    nn.init.orthogonal_(p[i * h : (i + 1) * h], generator=g)
+            else:
+                nn.init.xavier_uniform_(p, generator=g)
+
+
+class Truncated(Graft):
+    """A recurrent layer run in pieces of `length` steps, no gradient from piece to piece."""
+
+    def __init__(self, length: int, batch_first: bool) -> None:
+        super().__init__()
+        self.length, self.batch_first = length, batch_first
+
+    def around(self, inner: Forward, *args: Any, **kwargs: Any) -> Any:
+        x = args[0] if args else kwargs["input"]
+        h = args[1] if len(args) > 1 else kwargs.get("hx")
+        if not isinstance(x, Tensor):
+            return inner(*args, **kwargs)  # packed sequences: the pieces differ by sample
+        time = 1 if self.batch_first and x.dim() == 3 else 0
+        outs = []
+        for piece in x.split(self.length, dim=time):
+            out, h = inner(piece, h)
+            outs.append(out)
+            h = tuple(t.detach() for t in h) if isinstance(h, tuple) else h.detach()
+        return torch.cat(outs, dim=time), h
+
+
+def truncate(ward: Ward, value: str) -> None:
+    """Truncated back-propagation through time for torch's recurrent layers."""
+    length = whole(detail(value), least=1)
+    layers = _found(ward, nn.RNNBase)
+    if not layers:
+        raise ValueError(
+            "the network has no nn.RNN, nn.LSTM or nn.GRU; in a loop of the script's own, detach "
+            f"the state every {length} steps: h = h.detach()."
+        )
+    for m in layers:
+        if getattr(m, "bidirectional", False):
+            raise ValueError("a bidirectional layer needs the whole sequence.")
+        ward.graft(m, Truncated(length, bool(m.batch_first)), None)

@@ -1,0 +1,121 @@
+"""Dead units drawn anew (ReDo, Sokar et al. 2023, arXiv:2302.12902)."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from ..base import number
+from .initialising import as_stored, drawn
+from .looking import Call, Look, look
+from .ward import Ward
+
+
+def scores(h: Tensor, channel: int) -> Tensor:
+    """s_i = E|h_i| / mean_k E|h_k| [H] over batch and positions, h [..., H, ...] with the units in
+    dimension `channel`; 0 everywhere if no unit is active (all are dead)."""
+    rows = h.movedim(channel, -1).reshape(-1, h.shape[channel]).abs().float()
+    mean = rows.mean(0)
+    return mean / mean.mean() if bool(mean.mean() > 0) else torch.zeros_like(mean)
+
+
+class Outputs(Look):
+    """A forward that keeps the outputs of activations."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__(model)
+        self.kept: dict[int, Tensor] = {}
+
+    def _run(self, func, args, kwargs, call):  # type: ignore[no-untyped-def]
+        out = func(*args, **kwargs)
+        if call is not None and call.kind == "activation":
+            self.kept[call.index] = out.detach().clone()
+        return out
+
+
+def apply(ward: Ward, value: str) -> None:
+    """Units whose score is at most τ: incoming weights drawn anew (orthogonal directions, of the
+    layer's own scale), bias 0, outgoing weights 0, and the moments of exactly these forgotten.
+
+    At τ = 0 a unit that the batch never switches on is replaced by one that nobody reads yet: the
+    outputs on that batch stay the same.
+    """
+    tau = number(value or "0", above=-1e-300)
+    if ward.batch is None:
+        raise ValueError("it judges units on a batch: give treat_ one.")
+    seen = look(ward.model, ward.batch, Outputs(ward.model))
+    assert isinstance(seen, Outputs)
+    pairs = [p for a in seen.activations if (p := _around(seen, a)) is not None]
+    if not pairs:
+        raise ValueError("no activation lies between two layers whose units correspond.")
+    for before, activation, after in pairs:
+        _revive(ward, seen.kept[activation.index], before, after, tau)
+
+
+def _around(seen: Look, a: Call) -> tuple[Call, Call, Call] | None:
+    """(layer before, activation, layer after) if the units of the first feed the last's inputs."""
+    before = a.nearest(("affine", "recurrent", "join"), ("norm", "dropout"), True)
+    after = a.nearest(("affine", "recurrent", "join"), ("dropout", "pool"), False)
+    if len(before) != 1 or not after or any(c.kind != "affine" for c in (*before, *after)):
+        return None
+    if len(after) > 1 or sum(c.weight is before[0].weight for c in seen.calls) > 1:
+        return None
+    return before[0], a, after[0]
+
+
+def _revive(ward: Ward, h: Tensor, before: Call, after: Call, tau: float) -> None:
+    assert before.weight is not None and after.weight is not None
+    conv = "conv" in before.op
+    dead = scores(h, 1 if conv else -1) <= tau
+    inputs = _inputs(after)
+    if not bool(dead.any()) or inputs % dead.numel():
+        return
+    each = inputs // dead.numel()  # flattened feature maps: several inputs a channel
+    rows = _rows(before)
+    fresh = as_stored(before, drawn(before, "normal", 1.0, "in", ward.generator))
+    scale = _scale(before.weight, dead, rows)
+    with torch.no_grad():
+        mask = _spread(dead, before.weight, rows)
+        before.weight.copy_(torch.where(mask, fresh * scale, before.weight))
+        if before.bias is not None:
+            before.bias.masked_fill_(dead, 0.0)
+        columns = dead.repeat_interleave(each)
+        after.weight.masked_fill_(_spread(columns, after.weight, 1 - _rows(after)), 0.0)
+        for optimizer in ward.optimizers:
+            _forget(optimizer, before.weight, mask)
+            if before.bias is not None:
+                _forget(optimizer, before.bias, dead)
+            _forget(optimizer, after.weight, _spread(columns, after.weight, 1 - _rows(after)))
+
+
+def _rows(call: Call) -> int:
+    """Dimension of a weight that runs over its outputs."""
+    return 1 if call.transposed or "transpose" in call.op else 0
+
+
+def _inputs(call: Call) -> int:
+    assert call.weight is not None
+    return int(call.weight.shape[1 - _rows(call)])
+
+
+def _spread(mask: Tensor, weight: Tensor, dim: int) -> Tensor:
+    shape = [1] * weight.dim()
+    shape[dim] = -1
+    return mask.reshape(shape).expand_as(weight)
+
+
+def _scale(weight: Tensor, dead: Tensor, dim: int) -> float:
+    """What makes N(0, 1/fan_in) rows as large as those of the living units; √2 (He) if none."""
+    living = weight.detach().movedim(dim, 0)[~dead].reshape(int((~dead).sum()), -1)
+    if not len(living):
+        return math.sqrt(2.0)
+    size = float(living.float().norm(dim=1).mean())
+    return size if math.isfinite(size) and size > 0 else math.sqrt(2.0)
+
+
+def _forget(optimizer: torch.optim.Optimizer, p: Tensor, mask: Tensor) -> None:
+    for value in optimizer.state.get(p, {}).values():
+        if isinstance(value, Tensor) and value.shape == p.shape:
+            value.masked_fill_(mask, 0.0)

@@ -1,0 +1,100 @@
+"""x + α F(x) with α = 0: every block starts as the identity."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import nn
+
+from .grafting import Forward, Graft
+from .looking import Call
+from .swapping import aside, is_module_of, swap_
+from .ward import Ward, branch_of
+
+
+class Scaled(Graft):
+    """α F(x), at the end of a branch that is there already."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.alpha = nn.Parameter(torch.zeros(()))
+
+    def around(self, inner: Forward, *args: Any, **kwargs: Any) -> Any:
+        return self.alpha * inner(*args, **kwargs)
+
+
+class Skip(Graft):
+    """x + α φ(W x + b) around a layer with as many outputs as inputs."""
+
+    def __init__(self, activation: nn.Module) -> None:
+        super().__init__()
+        self.alpha = nn.Parameter(torch.zeros(()))
+        self.activation = activation
+
+    def around(self, inner: Forward, *args: Any, **kwargs: Any) -> Any:
+        x = args[0] if args else kwargs["input"]
+        return x + self.alpha * self.activation(inner(*args, **kwargs))
+
+
+class Function(nn.Module):
+    """A functional activation as it was called in the forward."""
+
+    def __init__(self, op: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        super().__init__()
+        self.op, self.args = op, args
+        self.kwargs = {k: v for k, v in kwargs.items() if k != "inplace"}
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        f = getattr(torch.nn.functional, self.op, None) or getattr(torch, self.op)
+        return aside(f, x, *self.args, **self.kwargs)
+
+
+def apply(ward: Ward, value: str) -> None:
+    """Where there are branches, a scalar 0 at the end of each; else a skip around each hidden
+    linear layer with its activation, if input and output have the same shape."""
+    seen = ward.seen
+    depths = seen.depths
+    branches = [b for c in seen.calls if (b := branch_of(c, depths)) is not None]
+    if branches:
+        for branch in branches:
+            module = branch.module
+            whole_module = module is not None and not list(module.children())
+            if module is None or not (ward.module_of(branch) or whole_module):
+                raise ValueError(
+                    f"the branch that ends in {branch.op} at {branch.path or 'the root'} ends in "
+                    "no module of its own; put the factor in by hand."
+                )
+            ward.graft(module, Scaled(), _beside(module))
+        return
+    pairs = [(c, a) for c in seen.hidden if (a := _activation_after(c)) is not None]
+    if not pairs:
+        raise ValueError("no hidden layer has as many outputs as inputs with an activation after.")
+    chosen = {a.index for _, a in pairs}
+    inner = {}
+    for _, a in pairs:
+        m = a.module
+        inner[a.index] = m if is_module_of(a) and m is not None else _functional(a)
+    swap_(ward, lambda a: nn.Identity() if a.index in chosen else None, "after a square layer")
+    for c, a in pairs:
+        module = ward.module_of(c)
+        if module is None:
+            raise ValueError(f"{c.op} in {c.path or 'the root'} has no module of its own.")
+        ward.graft(module, Skip(inner[a.index]), getattr(module, "weight", None))
+
+
+def _functional(a: Call) -> nn.Module:
+    args, kwargs = a.form
+    return Function(a.op, () if a.op in ("relu", "tanh", "sigmoid") else args, kwargs)
+
+
+def _activation_after(call: Call) -> Call | None:
+    """The activation that alone reads a square layer's output."""
+    square = call.shapes and call.shape == call.shapes[0]
+    if not square or len(call.children) != 1 or call.children[0].kind != "activation":
+        return None
+    return call.children[0]
+
+
+def _beside(module: nn.Module) -> nn.Parameter | None:
+    return next(module.parameters(), None)

@@ -1,0 +1,222 @@
+"""Swap hidden activations: modules as children, functional calls by a mode inside the forward.
+
+`F.relu`, `torch.relu`, `Tensor.relu_` in a forward of the user's own are replaced by a graft on
+that very module that runs its forward under a TorchFunctionMode. Inside the class-level forward
+the mode is seen by torch.compile (no break) and entered anew when checkpointing recomputes.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+from ... import activations
+from ..swap import split
+from .grafting import Forward, Graft
+from .looking import Call
+from .ward import Ward
+
+
+class CentredSigmoid(nn.Module):
+    """4(σ(x) - ½) = 2 tanh(x/2): the sigmoid with mean 0 and slope 1 at 0, critical at σw² = 1."""
+
+    evenflow_sw2 = 1.0
+
+    def forward(self, x: Tensor) -> Tensor:
+        return 2 * torch.tanh(0.5 * x)
+
+
+#: Above 0 while our own replacements compute: what they call is not swapped again.
+_ASIDE = [0]
+
+
+def aside(f: Callable[..., Tensor], *args: Any, **kwargs: Any) -> Tensor:
+    """f(*args, **kwargs), unseen by the swaps that are open (other modes do see it)."""
+    _ASIDE[0] += 1
+    try:
+        return f(*args, **kwargs)
+    finally:
+        _ASIDE[0] -= 1
+
+
+class Swapped(TorchFunctionMode):
+    """Replaces calls of one activation; the `kept` ones, counted from 0, are left."""
+
+    def __init__(self, op: str, new: nn.Module, kept: frozenset[int]) -> None:
+        super().__init__()
+        self.op, self.new, self.kept, self.count = op, new, kept, 0
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Sequence[type],
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:
+        kwargs = kwargs or {}
+        name = getattr(func, "__name__", "")
+        if name.strip("_").lower() != self.op or _ASIDE[0]:
+            return func(*args, **kwargs)
+        self.count += 1
+        if self.kept and self.count - 1 in self.kept:
+            return func(*args, **kwargs)
+        x = args[0] if args else kwargs["input"]
+        if name.endswith("_") or kwargs.get("inplace") or args[-1:] == (True,):
+            # the caller may go on with x itself: it must hold the new values
+            return x.copy_(aside(self.new, x.clone()))
+        return aside(self.new, x)
+
+
+class SwapGraft(Graft):
+    """Runs a forward with one functional activation replaced."""
+
+    def __init__(self, op: str, new: nn.Module, kept: frozenset[int], calls: int) -> None:
+        super().__init__()
+        self.op, self.new, self.kept, self.calls = op, new, kept, calls
+
+    def around(self, inner: Forward, *args: Any, **kwargs: Any) -> Any:
+        mode = Swapped(self.op, self.new, self.kept)
+        with mode:
+            out = inner(*args, **kwargs)
+        if self.kept and mode.count != self.calls:
+            raise RuntimeError(
+                f"Evenflow swapped some of {self.calls} calls of {self.op} by their order, and "
+                f"now there are {mode.count}: the forward has changed. Undo the treatment."
+            )
+        return out
+
+
+def apply(ward: Ward, value: str) -> None:
+    """`old->new` or `old->new:detail` on all hidden activations of that kind."""
+    old, name, parameters = split(value)
+    module = make(name, parameters)
+    swap_(ward, lambda call: copy.deepcopy(module) if call.op == old else None, old)
+
+
+def make(name: str, parameters: dict[str, float]) -> nn.Module:
+    """A new activation module; `centred_sigmoid` besides those of `evenflow.activations`."""
+    if name == "centred_sigmoid":
+        return CentredSigmoid()
+    if name == "identity":
+        return nn.Identity()
+    return activations.get(name, **parameters)
+
+
+def swap_(ward: Ward, new_for: Callable[[Call], nn.Module | None], what: str) -> int:
+    """Replace each hidden activation for which `new_for` gives a module; their number.
+
+    ValueError if there is none, or one that cannot be replaced alone.
+    """
+    seen = ward.seen
+    chosen = {c.index: new_for(c) for c in seen.activations}
+    targets = [c for c in seen.activations if chosen[c.index] is not None]
+    if not targets:
+        raise ValueError(f"the network has no hidden activation {what}.")
+    modules: dict[int, list[Call]] = defaultdict(list)
+    functional: dict[tuple[int, str], list[Call]] = defaultdict(list)
+    for c in targets:
+        if c.inside and not is_module_of(c):
+            raise ValueError(
+                f"{c.op} in {c.path or 'the root'} is called inside a checkpointed function, "
+                "where a swap would be lost when it is computed again: write it as a module."
+            )
+        if is_module_of(c):
+            modules[id(c.module)].append(c)
+        else:
+            functional[id(c.module), c.op].append(c)
+    in_modules = {c.index for calls in modules.values() for c in calls}
+    for calls in modules.values():
+        m = calls[0].module
+        assert m is not None
+        alike = [c for c in seen.calls if c.module is m and c.kind == "activation"]
+        if len(alike) != len(calls):
+            raise ValueError(
+                f"{calls[0].path} is used both as a hidden activation and as a gate or output: "
+                "it cannot be swapped for the one without the other."
+            )
+    beside = next(ward.model.parameters(), None)
+    plans = []
+    for (_, op), calls in functional.items():
+        plans.append((calls, *_kept(seen.calls, calls, op, in_modules, functional)))
+    for calls in modules.values():
+        new = chosen[calls[0].index]
+        assert new is not None and calls[0].module is not None
+        _settle(ward, new)
+        ward.replace(calls[0].module, new)
+        ward.adopt(new, beside)
+    for calls, kept, count in plans:
+        new, m = chosen[calls[0].index], calls[0].module
+        assert new is not None
+        if m is None:
+            raise ValueError(f"{calls[0].op} is called outside any module.")
+        if isinstance(m, (nn.TransformerEncoderLayer, nn.TransformerDecoderLayer)):
+            _settle(ward, new)
+            _transformer_(ward, m, new)
+            ward.adopt(new, beside)
+        else:
+            ward.graft(m, SwapGraft(calls[0].op, new, kept, count), beside)
+    ward.changed()
+    return len(targets)
+
+
+def _settle(ward: Ward, new: nn.Module) -> None:
+    p = next(ward.model.parameters(), None)
+    if p is not None and p.is_floating_point():
+        new.to(device=p.device, dtype=p.dtype)
+
+
+def _transformer_(ward: Ward, layer: nn.Module, new: nn.Module) -> None:
+    """torch's own layers hold their activation as an attribute, and a fast path asks for it."""
+    ward.attribute(layer, "activation", None)
+    del layer.__dict__["activation"]
+    layer._modules["activation"] = new
+    ward.attribute(layer, "activation_relu_or_gelu", 0)
+
+
+def _kept(
+    calls: list[Call],
+    targets: list[Call],
+    op: str,
+    in_modules: set[int],
+    functional: dict[tuple[int, str], list[Call]],
+) -> tuple[frozenset[int], int]:
+    """Ordinals of the calls of `op` that reach this module's mode and must stay, and how many
+    reach it. Those swapped further inside turn into other functions before they reach it."""
+    m = targets[0].module
+    own = {c.index for c in targets}
+    elsewhere = {
+        c.index for (k, _), group in functional.items() if k != id(m) for c in group
+    } | in_modules
+    path = targets[0].path
+    entries = [c for c in calls if c.op == op and path in c.stack and c.index not in elsewhere]
+    stay = [i for i, c in enumerate(entries) if c.index not in own]
+    return frozenset(stay), len(entries)
+
+
+def is_module_of(call: Call) -> bool:
+    """Whether an activation is called by a module that is nothing else: nn.ReLU, our own."""
+    m = call.module
+    if m is None:
+        return False
+    kind = type(m).__module__
+    ours = kind.startswith("evenflow.activations") or isinstance(m, CentredSigmoid)
+    return kind.startswith("torch.nn.modules.activation") or ours
+
+
+def parameters_of(call: Call) -> dict[str, float]:
+    """An activation's numbers as it was called, by the names of `evenflow.activations`."""
+    names = {
+        "leaky_relu": ("negative_slope",),
+        "elu": ("alpha",),
+        "hardtanh": ("min_val", "max_val"),
+    }.get(call.op, ())
+    args, kwargs = call.form
+    found = dict(zip(names, args, strict=False))
+    found.update({k: v for k, v in kwargs.items() if k in names})
+    return {k: float(v) for k, v in found.items() if isinstance(v, (int, float))}

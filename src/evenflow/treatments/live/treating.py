@@ -1,0 +1,144 @@
+"""`treat_`: apply treatments to a live training, and hand back the way out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Any
+
+import torch
+from torch import nn
+
+from ...schema import Treatment
+from .. import registry
+from ..base import Facts
+from .looking import as_batch, look, uninitialised
+from .undo import Snapshot, Undo
+from .ward import Ward
+
+#: Order of application, whatever order the text has: structure first, then weights, then steps.
+_ORDER = (
+    *("input", "target", "recurrent", "activation", "tailored", "norm", "rezero", "dropout"),
+    *("attention", "init", "bias", "revive", "parameters"),
+    *("l1", "l2", "clip", "momentum", "lr", "warmup", "optimizer"),
+)
+
+
+def treat_(
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer | Sequence[torch.optim.Optimizer] | None,
+    treatments: str | Sequence[Treatment],
+    batch: Any = None,
+    *,
+    seed: int = 0,
+    force: bool = False,
+    keep: bool = True,
+) -> Undo:
+    """Change a training in place; the `Undo` returned takes everything back to the bit.
+
+    Parameter objects stay the same; new parameters join an existing group of the optimizer;
+    whatever is overwritten loses its moments. Random numbers come from a generator of its own:
+    torch's is untouched, and so are buffers (running statistics).
+
+    Args:
+        model: plain, or under `torch.compile` or DistributedDataParallel.
+        optimizer: one, several, or None; later ones by `Undo.attach`.
+        treatments: a text ("init=lsuv-centred; clip=norm:1.0") or Treatments.
+        batch: inputs of one forward: a tensor, (args, kwargs), or a tuple of arguments.
+        seed: of everything random.
+        force: apply what the registry refuses as harmful.
+        keep: False keeps no copy of weights and state; then there is no way back.
+
+    Raises:
+        ValueError: an unknown or refused treatment, one that lies outside the model (an edit), or
+            a model that cannot be treated. Nothing is changed then.
+    """
+    chosen = registry.parse(treatments) if isinstance(treatments, str) else tuple(treatments)
+    for t in chosen:
+        registry.check(t)
+    plain = unwrapped(model)
+    optimizers = (
+        [optimizer] if isinstance(optimizer, torch.optim.Optimizer) else list(optimizer or ())
+    )
+    _treatable(plain)
+    snapshot = Snapshot(plain, optimizers)
+    undo = Undo(chosen, snapshot if keep else None)
+    undo._seen.extend(optimizers)
+    ward = Ward(model, plain, optimizers, as_batch(batch), seed, undo)
+    try:
+        _refusals(chosen, ward, force)
+        for t in sorted(chosen, key=lambda t: _ORDER.index(t.kind)):
+            entry = registry.entry(t)
+            home, name = entry.apply.split(":")
+            try:
+                getattr(import_module(f"{__package__}.{home}"), name)(ward, t.value)
+            except ValueError as e:
+                raise ValueError(f"{t} cannot be applied: {e}") from e
+        if ward.batch is not None and ward._look is None:
+            ward.seen  # noqa: B018 - a forward proves that the network still runs
+        _agree(ward)
+    except BaseException:
+        keep_going = Undo((), snapshot)
+        keep_going._undoers = undo._undoers
+        keep_going.undo()
+        raise
+    return undo
+
+
+def unwrapped(model: nn.Module) -> nn.Module:
+    """The plain model inside torch.compile's and data parallel wrappers."""
+    while True:
+        inner = getattr(model, "_orig_mod", None)
+        if inner is None and isinstance(
+            model, (nn.parallel.DistributedDataParallel, nn.DataParallel)
+        ):
+            inner = model.module
+        if not isinstance(inner, nn.Module):
+            return model
+        model = inner
+
+
+def examine(model: nn.Module, batch: Any, optimizer: torch.optim.Optimizer | None = None) -> Facts:
+    """The architecture facts of a live model, seen on one batch. ValueError if it does not run."""
+    from .ward import facts
+
+    given = as_batch(batch)
+    if given is None:
+        raise ValueError("examine needs a batch.")
+    seen = look(unwrapped(model), given)
+    return facts(seen, given, [optimizer] if optimizer is not None else [])
+
+
+def _treatable(model: nn.Module) -> None:
+    if isinstance(model, torch.jit.ScriptModule):
+        raise ValueError("a TorchScript model cannot be treated: treat the module it came from.")
+    if uninitialised(model):
+        raise ValueError(
+            "the model has lazy modules without weights yet: send one batch through it first."
+        )
+    if any(type(p).__name__ in ("DTensor", "FlatParameter") for p in model.parameters()):
+        raise ValueError(
+            "the model's parameters are sharded (FSDP): treat it before it is sharded."
+        )
+
+
+def _refusals(chosen: tuple[Treatment, ...], ward: Ward, force: bool) -> None:
+    facts = ward.facts if ward.batch is not None else None
+    for t in chosen:
+        entry = registry.entry(t)
+        if not entry.apply:
+            raise ValueError(
+                f"{t} lies outside the model, so it can only be edited in the script: "
+                f"{entry.edit(t.value)}"
+            )
+        if facts is not None and not force and (why := entry.refuse(t.value, facts)):
+            raise ValueError(f"{t} is refused: {why}")
+
+
+def _agree(ward: Ward) -> None:
+    """Under DDP every rank has seen its own batch: rank 0's values go to all."""
+    if not isinstance(ward.root, nn.parallel.DistributedDataParallel):
+        return
+    group = ward.root.process_group
+    for t in [*ward.model.parameters(), *ward.model.buffers()]:
+        torch.distributed.broadcast(t.detach(), src=0, group=group)

@@ -1,0 +1,240 @@
+"""The training under treatment: what `apply` functions are given, and how they may change it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ..architecture import ADDITIONS, optimizer_facts
+from ..base import Facts
+from .grafting import Graft, graft_
+from .looking import Batch, Call, Look, look
+from .stepping import Stage, Stepper
+from .undo import Undo
+
+
+class Ward:
+    """A model, its optimizers and one batch, while treatments are applied.
+
+    Attributes:
+        model: the plain model: out of torch.compile's and DDP's wrappers.
+        root: as it was given.
+        batch: (args, kwargs) of one forward, or None.
+        generator: on the CPU, seeded; the one source of random numbers.
+        seed: of that generator.
+        parallel: the model is wrapped in DistributedDataParallel (or DataParallel).
+    """
+
+    def __init__(
+        self,
+        root: nn.Module,
+        model: nn.Module,
+        optimizers: Sequence[torch.optim.Optimizer],
+        batch: Batch | None,
+        seed: int,
+        undo: Undo,
+    ) -> None:
+        self.root, self.model = root, model
+        self.optimizers = list(optimizers)
+        self.batch = batch
+        self.seed = seed
+        self.generator = torch.Generator().manual_seed(seed)
+        self.undo = undo
+        self.parallel = isinstance(root, (nn.parallel.DistributedDataParallel, nn.DataParallel))
+        self._look: Look | None = None
+
+    # --- seeing --------------------------------------------------------------------------------
+
+    @property
+    def seen(self) -> Look:
+        """One forward of the batch, as the model is now. ValueError without a batch."""
+        if self.batch is None:
+            raise ValueError(
+                "it must see a forward to know which layer feeds which: give treat_ a batch "
+                "(a tensor, or (args, kwargs))."
+            )
+        if self._look is None:
+            self._look = look(self.model, self.batch)
+        return self._look
+
+    def changed(self) -> None:
+        """The structure is another from here on."""
+        self._look = None
+
+    def module_of(self, call: Call) -> nn.Module | None:
+        """The module whose parameters a layer's are, if the call is that module's whole work (so
+        that something can be put around it); None for functional calls."""
+        m = call.module
+        return m if m is not None and call.weight is getattr(m, "weight", None) else None
+
+    @property
+    def facts(self) -> Facts:
+        """The architecture, as `refuse` wants it."""
+        return facts(self.seen, self.batch, self.optimizers)
+
+    # --- changing ------------------------------------------------------------------------------
+
+    def put(self, parameter: Tensor, value: Tensor | float) -> None:
+        """Overwrite a parameter's values; its optimizer state (moments) starts anew."""
+        with torch.no_grad():
+            if isinstance(value, Tensor):
+                parameter.copy_(value)
+            else:
+                parameter.fill_(value)
+        self.reset_moments(parameter)
+
+    def reset_moments(self, parameter: Tensor) -> None:
+        """Drop what optimizers remember of a parameter."""
+        for optimizer in self.optimizers:
+            optimizer.state.pop(parameter, None)
+
+    def graft(self, module: nn.Module, graft: Graft, beside: nn.Parameter | None = None) -> None:
+        """Put `graft` around a module; its parameters join the group that `beside` is in."""
+        reference = next(module.parameters(), None) or next(self.model.parameters(), None)
+        if reference is not None:
+            graft.to(device=reference.device)
+            if reference.dtype.is_floating_point and not graft.own_dtype:
+                graft.to(dtype=reference.dtype)
+        graft_(module, graft)
+        self._slow_path(module)
+        self.adopt(graft, beside)
+        self.changed()
+
+    def _slow_path(self, module: nn.Module) -> None:
+        """torch's encoder layers have a fast path in evaluation that calls none of their modules,
+        and so no graft; without this flag they take the ordinary one."""
+        for layer in self.model.modules():
+            fast = isinstance(layer, nn.TransformerEncoderLayer)
+            if fast and any(m is module for m in layer.modules()):
+                self.attribute(layer, "activation_relu_or_gelu", 0)
+
+    def attribute(self, owner: nn.Module, name: str, value: Any) -> None:
+        """Set a plain attribute, to be put back by `undo`."""
+        if self.undo._snapshot is not None:
+            self.undo._snapshot.attribute(owner, name)
+        owner.__dict__[name] = value
+
+    def adopt(self, made: nn.Module, beside: nn.Parameter | None) -> None:
+        """Give new parameters to the optimizers, those there are and those that come later."""
+        fresh = list(made.parameters())
+        if not fresh:
+            return
+        if self.parallel:
+            raise ValueError(
+                "it adds parameters, which DistributedDataParallel would not synchronise: treat "
+                "the model before wrapping it."
+            )
+
+        def attach(optimizer: torch.optim.Optimizer) -> None:
+            append_(optimizer, fresh, beside)
+
+        self.undo._attachers.append(attach)
+        for optimizer in self.optimizers:
+            attach(optimizer)
+
+    def replace(self, old: nn.Module, new: nn.Module) -> None:
+        """Swap a child wherever it is registered."""
+        for parent in list(self.model.modules()):
+            for name, child in parent._modules.items():
+                if child is old:
+                    new.train(old.training)
+                    parent._modules[name] = new
+        self.changed()
+
+    def stage(self, make: Callable[[], Stage]) -> None:
+        """Let a stage of its own act at each update of every optimizer."""
+
+        def attach(optimizer: torch.optim.Optimizer) -> None:
+            stage = make()
+            Stepper.of(optimizer).add(stage)
+            self.undo._undoers.append(lambda: Stepper.of(optimizer).remove(stage, optimizer))
+
+        self.undo._attachers.append(attach)
+        for optimizer in self.optimizers:
+            attach(optimizer)
+
+
+def append_(
+    optimizer: torch.optim.Optimizer, fresh: Sequence[nn.Parameter], beside: nn.Parameter | None
+) -> None:
+    """Append parameters to the group that holds `beside` (else, if the optimizer holds anything
+    of the kind, nothing is done: it is another network's). Those it has already are left."""
+    held = {id(p) for g in optimizer.param_groups for p in g["params"]}
+    new = [p for p in fresh if id(p) not in held]
+    groups = [g for g in optimizer.param_groups if any(p is beside for p in g["params"])]
+    if new and groups:
+        groups[0]["params"].extend(new)
+
+
+def facts(seen: Look, batch: Batch | None, optimizers: Sequence[torch.optim.Optimizer]) -> Facts:
+    """`Facts` of a live model."""
+    kinds = Counter(c.op for c in seen.activations)
+    hidden = seen.hidden
+    depths = seen.depths
+    noted: list[dict[str, Any]] = [
+        {"class": type(o).__name__, "lr": float(o.param_groups[0].get("lr", float("nan")))}
+        for o in optimizers
+    ]
+    first = next(iter((*batch[0], *batch[1].values())), None) if batch else None
+    repeated = Counter(id(c.weight) for c in seen.calls if c.weight is not None)
+    recurrent = {c.op for c in seen.calls if c.kind == "recurrent"}
+    if repeated and max(repeated.values()) >= 5:
+        recurrent.add("cell")
+    return Facts(
+        depth=seen.depth,
+        activations=tuple(op for op, _ in kinds.most_common()),
+        norms=frozenset(c.op for c in seen.calls if c.kind == "norm"),
+        recurrent=frozenset(recurrent),
+        skips=any(branch_of(c, depths) is not None for c in seen.calls),
+        attention=any(c.kind == "attention" for c in seen.calls),
+        convolution=any("conv" in c.op for c in seen.layers),
+        embedding=any(c.kind == "embedding" for c in seen.calls),
+        dropout=any(c.kind == "dropout" for c in seen.calls),
+        square=sum(c.weight is not None and _square(c.weight) for c in hidden),
+        hidden=len(hidden),
+        floating=not isinstance(first, Tensor) or first.is_floating_point(),
+        step=max((updates(o) for o in optimizers), default=0),
+        **optimizer_facts(noted),
+    )
+
+
+def branch_of(call: Call, depths: Sequence[int]) -> Call | None:
+    """Of x + f(x): the call that gives f(x). None if the addition joins no branch and trunk."""
+    if call.op not in ADDITIONS or len(call.parents) != 2:
+        return None
+    for near, far in (call.parents, call.parents[::-1]):
+        if depths[far.index] > depths[near.index] and _leads(near, far):
+            return far
+        projected = near.weight is not None and depths[far.index] > depths[near.index] + 1
+        if projected and any(_leads(p, far) for p in near.parents):
+            return far
+    return None
+
+
+def _leads(start: Call, end: Call) -> bool:
+    """Whether `end` is computed from `start`."""
+    todo, seen = [end], set()
+    while todo:
+        c = todo.pop()
+        if c is start:
+            return True
+        if c.index in seen or c.index < start.index:
+            continue
+        seen.add(c.index)
+        todo.extend(c.parents)
+    return False
+
+
+def updates(optimizer: torch.optim.Optimizer) -> int:
+    """Updates an optimizer has made, as far as its state tells (plain SGD's does not)."""
+    steps = [s.get("step", 0) for s in optimizer.state.values() if isinstance(s, dict)]
+    known = max((int(s) for s in steps), default=0)
+    return max(known, int(bool(optimizer.state)))
+
+
+def _square(weight: Tensor) -> bool:
+    return weight.dim() == 2 and weight.shape[0] == weight.shape[1]

@@ -1,0 +1,87 @@
+"""Layer-sequential unit variance, plain and centred: the batch itself sets each layer's scale.
+
+One forward: each layer gets orthogonal weights and is scaled until its output over the batch has
+deviation 1. Centred: each unit by itself, and its bias is set so that its mean is 0. That keeps
+units in the steep part of sigmoid and tanh, and tells inputs apart: a plain sigmoid network of 50
+layers goes from 8.8 % to 95.9 % on digits.
+
+Step 0, with a representative batch. Fails: never centre ReLU (11.6 %): half of the units are off
+whatever the input, and like BatchNorm it makes the gradient grow from layer to layer.
+"""
+
+from __future__ import annotations
+
+from .base import Entry, Facts, bare
+
+_RECTIFIERS = ("relu", "leaky_relu", "relu6", "prelu", "elu", "gelu", "silu")
+
+
+def _common(facts: Facts) -> str | None:
+    if facts.step > 0:
+        return "it would overwrite what the network has learned."
+    if not facts.depth:
+        return "the network has no layer whose weights could be drawn."
+    return None
+
+
+def _plain(value: str, facts: Facts) -> str | None:
+    if why := _common(facts):
+        return why
+    if facts.deep and facts.plain and facts.activation == "sigmoid":
+        return "deep sigmoid layers must be centred too: use init=lsuv-centred."
+    return None
+
+
+def _centred(value: str, facts: Facts) -> str | None:
+    if why := _common(facts):
+        return why
+    if facts.deep and facts.plain and facts.activation in ("relu", "relu6"):
+        return (
+            "centring ReLU makes gradients grow at each layer, as BatchNorm does (measured, 50 "
+            "layers: 11.6 %); use tailored or rezero."
+        )
+    return None
+
+
+def _edit(value: str) -> str:
+    return (
+        f"before training, with a first batch x: evenflow.treat_(model, optimizer, 'init={value}', "
+        "batch=x)"
+    )
+
+
+PLAIN = Entry(
+    kind="init",
+    method="lsuv",
+    about="orthogonal, each layer scaled to deviation 1 on the batch",
+    codes=("EF601", "EF602", "EF101", "EF102", "EF604", "EF605", "EF206"),
+    when="start",
+    needs=("batch", "layers"),
+    preserves=False,
+    cost="one forward",
+    fails="needs a representative batch; deep sigmoid networks need the centred form",
+    source="Mishkin & Matas 2016, arXiv:1511.06422",
+    values={"lsuv": "scale each layer"},
+    edit=_edit,
+    check=bare,
+    refuse=_plain,
+    apply="lsuv:plain",
+)
+CENTRED = Entry(
+    kind="init",
+    method="lsuv-centred",
+    about="orthogonal, each unit brought to mean 0 and deviation 1 on the batch",
+    codes=("EF201", "EF203", "EF604", "EF101", "EF205", "EF602", "EF601", "EF605"),
+    when="start",
+    needs=("batch", "layers"),
+    preserves=False,
+    cost="one forward",
+    fails="never for deep plain ReLU (11.6 %); beyond some 100 sigmoid layers it is not enough",
+    source="measured: 50 plain sigmoid layers on digits, 8.8 % to 95.9 %",
+    values={"lsuv-centred": "scale and centre each unit"},
+    edit=_edit,
+    check=bare,
+    refuse=_centred,
+    apply="lsuv:centred",
+)
+ENTRIES = (PLAIN, CENTRED)

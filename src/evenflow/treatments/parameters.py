@@ -1,0 +1,32 @@
+"""Parameters that no optimizer holds, appended to one.
+
+A layer built after the optimizer, or kept in a plain list, never moves (EF704). Any time; outputs
+stay the same. Fails: modules in plain lists are not the model's own and cannot be found.
+"""
+
+from __future__ import annotations
+
+from .base import Entry
+
+
+def _check(value: str) -> None:
+    if value != "all":
+        raise ValueError(f"{value!r} must be all")
+
+
+PARAMETERS = Entry(
+    kind="parameters",
+    about="every trainable parameter of the model is trained",
+    codes=("EF704",),
+    when="any",
+    needs=("optimizer",),
+    preserves=True,
+    cost="none",
+    fails="layers kept in plain lists are not the model's and cannot be found",
+    source="torch.optim documentation",
+    values={"all": "what no optimizer holds joins the last group"},
+    edit=lambda v: "make the optimizer last, with model.parameters()",
+    check=_check,
+    apply="including:apply",
+)
+ENTRIES = (PARAMETERS,)

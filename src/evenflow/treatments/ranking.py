@@ -1,0 +1,99 @@
+"""From findings to treatments: ranked, with reasons, and what is refused with why. Pure, no torch.
+
+Each finding proposes courses (treatments that belong together, as `choices` lists them, best
+first). A course's score is the sum over findings of severity times its place, where a symptom of
+another finding counts half: what mends the root comes first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from ..schema import Finding, Severity, Treatment
+from . import choices, registry
+from .base import Facts
+
+#: What a finding's word weighs.
+WEIGHT = {Severity.error: 3.0, Severity.warning: 2.0, Severity.info: 0.0}
+#: Each place further down a finding's list is worth so much of the one above.
+PLACE = 0.85
+#: A finding that another one explains.
+SYMPTOM = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """Treatments that belong together, such as a swap and the start it needs.
+
+    Attributes:
+        treatments: in the order of their text; each carries the reason and the codes.
+        reason: why, in a sentence.
+        codes: of the findings it is for, the weightiest first.
+        score: higher is more promising; only for ranking within one list.
+    """
+
+    treatments: tuple[Treatment, ...]
+    reason: str
+    codes: tuple[str, ...]
+    score: float
+
+    def __str__(self) -> str:
+        return "; ".join(map(str, self.treatments))
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A treatment that a finding would call for, and why it is not given here."""
+
+    treatment: Treatment
+    reason: str
+
+
+def courses(findings: Iterable[Finding], facts: Facts) -> tuple[list[Course], list[Refused]]:
+    """Courses, best first, and refusals. Both empty where nothing is worse than info."""
+    found = [f for f in findings if f.severity > Severity.info]
+    codes = {f.code for f in found}
+    scores: dict[str, float] = {}
+    because: dict[str, list[Finding]] = {}
+    for f in found:
+        symptom = f.cause in codes and f.cause != f.code
+        weight = WEIGHT[f.severity] * (SYMPTOM if symptom else 1.0)
+        for k, text in enumerate(choices.of(f, facts)):
+            scores[text] = scores.get(text, 0.0) + weight * PLACE**k
+            because.setdefault(text, []).append(f)
+    out: list[Course] = []
+    refused: dict[str, Refused] = {}
+    for text in sorted(scores, key=lambda t: -scores[t]):
+        parts = registry.parse(text)
+        why = next(((t, w) for t in parts if (w := _refusal(t, facts))), None)
+        if why is not None:
+            refused.setdefault(str(why[0]), Refused(why[0], why[1]))
+            continue
+        reason = _reason(text, because[text], parts)
+        named = tuple(dict.fromkeys(f.code for f in because[text]))
+        told = tuple(replace(t, reason=reason, codes=named) for t in parts)
+        out.append(Course(told, reason, named, scores[text]))
+    return out, list(refused.values())
+
+
+def rank(findings: Iterable[Finding], facts: Facts) -> tuple[list[Treatment], list[Refused]]:
+    """Single treatments, best first, each once: the courses laid out one after another."""
+    found, refused = courses(findings, facts)
+    return list(dict.fromkeys(t for c in found for t in c.treatments)), refused
+
+
+def _refusal(t: Treatment, facts: Facts) -> str | None:
+    return registry.entry(t).refuse(t.value, facts)
+
+
+def _reason(text: str, found: list[Finding], parts: tuple[Treatment, ...]) -> str:
+    f = found[0]
+    evidence = next(
+        (f"{k} {v:.3g}" for k, v in f.evidence.items() if k in f.threshold),
+        next((f"{k} {v:.3g}" for k, v in f.evidence.items()), ""),
+    )
+    cause = f", from {f.cause}" if f.cause else ""
+    about = "; ".join(registry.entry(t).about for t in parts)
+    more = f" (also for {', '.join(g.code for g in found[1:])})" if len(found) > 1 else ""
+    return f"{f.code} {f.name}{f' ({evidence})' if evidence else ''}{cause}: {about}{more}."

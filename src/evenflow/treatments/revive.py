@@ -1,0 +1,40 @@
+"""ReDo: dead and dormant units drawn anew.
+
+A unit whose score s_i = E|h_i| / mean_k E|h_k| is at most τ gets new incoming weights, bias 0, and
+outgoing weights 0; the optimizer forgets its moments there. At τ = 0 the outputs stay the same on
+the batch that showed the units dead. Any time. Fails: units die again under the rate that killed
+them.
+"""
+
+from __future__ import annotations
+
+from .base import Entry, Facts, number
+
+
+def _refuse(value: str, facts: Facts) -> str | None:
+    if not facts.activations:
+        return "the network has no hidden activation."
+    if not set(facts.activations) & {"relu", "relu6", "leaky_relu", "elu", "gelu", "silu"}:
+        return f"{facts.activation} units do not switch off; revival is for rectifiers."
+    return None
+
+
+REVIVE = Entry(
+    kind="revive",
+    about="dead units drawn anew, read by nobody at first",
+    codes=("EF202", "EF603", "EF104"),
+    when="any",
+    needs=("batch", "activation", "layers"),
+    preserves=True,
+    cost="one forward",
+    fails="at τ above 0 the outputs change; units die again under the rate that killed them",
+    source="Sokar et al. 2023, arXiv:2302.12902",
+    values={"0": "exactly dead on the batch", "0.025": "dormant: nearly dead"},
+    edit=lambda value: (
+        f"every few hundred steps: evenflow.treat_(model, optimizer, 'revive={value}', batch=x)"
+    ),
+    check=lambda value: (number(value, above=-1e-300), None)[1],
+    refuse=_refuse,
+    apply="reviving:apply",
+)
+ENTRIES = (REVIVE,)

@@ -1,0 +1,50 @@
+"""ReZero and SkipInit: x + α F(x) with α = 0, so that at birth the network is the identity.
+
+Residual networks get a scalar at the end of each branch; plain ones get a skip around each layer
+with as many outputs as inputs, activation and all. Cures every pathology of depth (50 plain layers:
+94 % to 97 % whatever the activation). Step 0: it changes what a trained network computes. New
+scalar parameters join the optimizer. Fails: layers that change the width get no skip.
+"""
+
+from __future__ import annotations
+
+from .base import Entry, Facts
+
+
+def _check(value: str) -> None:
+    if value:
+        raise ValueError(f"rezero takes no value, not {value!r}")
+
+
+def _refuse(value: str, facts: Facts) -> str | None:
+    if facts.step > 0:
+        return "the blocks it switches off have already learned."
+    if facts.attention and facts.norms and facts.skips and not facts.deep:
+        return None
+    if not facts.skips and not facts.square:
+        return "no hidden layer has as many outputs as inputs, and there is no branch to scale."
+    if facts.recurrent and not facts.skips:
+        return "a skip through time is not what a recurrent layer needs: use recurrent=lstm."
+    return None
+
+
+REZERO = Entry(
+    kind="rezero",
+    about="skips that start at zero: every block begins as the identity",
+    codes=("EF604", "EF101", "EF102", "EF205", "EF206"),
+    when="start",
+    needs=("batch", "layers"),
+    preserves=False,
+    cost="one multiplication and one addition a block",
+    fails="changes a trained network; layers that change the width get no skip",
+    source="Bachlechner et al. 2021, arXiv:2003.04887; De & Smith 2020, arXiv:2002.10444",
+    values={"": "on every branch, or around every square layer"},
+    edit=lambda value: (
+        "in each block: self.alpha = torch.nn.Parameter(torch.zeros(())), and in its forward: "
+        "return x + self.alpha * f(x)"
+    ),
+    check=_check,
+    refuse=_refuse,
+    apply="rezeroing:apply",
+)
+ENTRIES = (REZERO,)

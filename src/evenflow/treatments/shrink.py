@@ -1,0 +1,49 @@
+"""L1 and L2: large weights pulled back, so that saturated units come back into their slope.
+
+Added to the gradient of every matrix before each update. Any time; outputs stay the same. Fails:
+too strong, it holds the network at small weights.
+"""
+
+from __future__ import annotations
+
+from .base import Entry, number
+
+
+def _check(value: str) -> None:
+    number(value, above=0)
+
+
+def _entry(kind: str, about: str, source: str, first: str, edit: object) -> Entry:
+    return Entry(
+        kind=kind,
+        about=about,
+        codes=("EF203", "EF206", "EF201") if kind == "l2" else ("EF203", "EF206"),
+        when="any",
+        needs=("optimizer",),
+        preserves=True,
+        cost="one pass over the weights a step",
+        fails="too strong, it holds the weights at 0",
+        source=source,
+        values={first: about},
+        edit=edit,  # type: ignore[arg-type]
+        check=_check,
+        apply=f"weighing:{kind}",
+    )
+
+
+ENTRIES = (
+    _entry(
+        "l1",
+        "λ|w| added to the loss",
+        "Tibshirani 1996",
+        "1e-5",
+        lambda v: f"loss = loss + {v} * sum(p.abs().sum() for p in model.parameters())",
+    ),
+    _entry(
+        "l2",
+        "½λw² added to the loss",
+        "Krogh & Hertz 1991, NIPS",
+        "1e-4",
+        lambda v: f"give the optimizer weight_decay={v}",
+    ),
+)
