@@ -59,9 +59,11 @@ def tell(rows: Rows) -> str:
         f"The scale is needed, LeCun's draw is not: after 30 layers the variance is {v('LeCun')} "
         f"with LeCun-normal and {v('orthogonal')} with orthogonal weights, "
         f"{v('torch default')} with torch's default, {v('He')} with He's; accuracy {a('LeCun')}, "
-        f"{a('orthogonal')}, {a('torch default')}, {a('He')}. With p = {P} plain dropout leaves "
-        f"variance {v('LeCun, dropout')} and accuracy {a('LeCun, dropout')}, AlphaDropout "
-        f"{v('LeCun, AlphaDropout')} and {a('LeCun, AlphaDropout')}."
+        f"{a('orthogonal')}, {a('torch default')}, {a('He')}. With p = {P} after every layer plain "
+        f"dropout leaves variance {v('LeCun, dropout')}, AlphaDropout "
+        f"{v('LeCun, AlphaDropout')}, as it promises; at this depth neither lets the network learn "
+        f"({a('LeCun, dropout')} and {a('LeCun, AlphaDropout')}): noise on noise, 1−c = "
+        f"{rows('LeCun, AlphaDropout', '1−c'):.2g} where it was {rows('LeCun', '1−c'):.2g} without."
     )
 
 

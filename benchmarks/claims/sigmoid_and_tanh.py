@@ -1,5 +1,6 @@
-"""Never tanh or sigmoid: shallow they are as good, and 50 layers of either train from the right
-start; centred LSUV scales and shifts each layer so that its z has mean 0 and deviation 1."""
+"""Never tanh or sigmoid: shallow, tanh is as good and sigmoid a little slower; 50 layers of either
+train from the right start. Centred LSUV scales and shifts each layer so that its z has mean 0 and
+deviation 1."""
 
 from __future__ import annotations
 
