@@ -77,7 +77,7 @@ def cure(
 
 
 def cure_script(program: Program, settings: Settings, as_json: bool, apply: bool) -> int:
-    """`evenflow cure`: 0 (found, or healthy), 1 (nothing helped), 2 (usage), 3 (could not judge)."""
+    """`evenflow cure`: 0 (found or healthy), 1 (nothing helped), 2 (usage), 3 (not judged)."""
     from ..trial.conduct import CannotCure, conduct
 
     if not program.module and not Path(program.folder, program.target).is_file():

@@ -84,6 +84,7 @@ class Attempt:
 
         import evenflow
 
+        from ..treatments import treat_
         from ..trial.injection import Injection
 
         self.seeds.torch(torch)
@@ -92,7 +93,7 @@ class Attempt:
         )
         self.injection = Injection(
             self.job.treatments,
-            _treat,
+            treat_,
             alone=self.watch.alone,
             refused=lambda error: self.finish("refused", str(error), leave=True),
         )
@@ -195,12 +196,6 @@ class Attempt:
             return (), (), self.updates
         steps, losses = thinned(run.curve_steps.tolist(), run.curve_loss.tolist())
         return steps, losses, max(self.updates, self.watch.step)
-
-
-def _treat(model: Any, optimizer: Any, text: str, batch: Any) -> Any:
-    import evenflow
-
-    return evenflow.treat_(model, optimizer, text, batch)
 
 
 def _die_with_parent() -> None:

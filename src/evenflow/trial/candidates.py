@@ -16,31 +16,21 @@ RATE = "lr"
 COMPANION = Treatment("clip", "norm:1.0", reason="bounds the steps of a network made sensitive")
 
 
-def single(treatment: Treatment) -> Candidate:
-    """One treatment by itself."""
-    return (treatment,)
-
-
-def scale(candidate: Candidate) -> float:
-    """The factor on the learning rate in it; 1 if it leaves the rate alone."""
-    for t in candidate:
-        if t.kind == RATE and t.value.startswith("scale:"):
-            return float(t.value.partition(":")[2])
-    return 1.0
-
-
-def with_rate(candidate: Candidate, factor: float) -> Candidate:
-    """The same with the learning rate scaled by `factor` in place of what it did to the rate."""
-    rest = tuple(t for t in candidate if not (t.kind == RATE and t.value.startswith("scale:")))
-    if abs(factor - 1.0) < 1e-9:
+def rescaled(candidate: Candidate, factor: float) -> Candidate:
+    """The same at `factor` times its learning rate, which may be "x0.1" or a rate by itself."""
+    rest = tuple(t for t in candidate if t.kind != RATE)
+    value = next((t.value for t in candidate if t.kind == RATE), "x1")
+    times = value.startswith("x")
+    rate = float(value.lstrip("x")) * factor
+    if times and abs(rate - 1.0) < 1e-3:
         return rest
-    rate = Treatment(RATE, f"scale:{factor:.3g}", reason="found on the learning-rate ladder")
-    return (*rest, rate)
+    said = f"{'x' if times else ''}{rate:.3g}"
+    return (*rest, Treatment(RATE, said, reason="found on the learning-rate ladder"))
 
 
 def base(candidate: Candidate) -> str:
     """Its text without the learning rate: rungs of one ladder have the same."""
-    return text(with_rate(candidate, 1.0))
+    return text(t for t in candidate if t.kind != RATE)
 
 
 def union(a: Candidate, b: Candidate) -> Candidate | None:

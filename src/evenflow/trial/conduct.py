@@ -12,7 +12,7 @@ from pathlib import Path
 
 from .. import __version__
 from ..diagnosis import diagnose
-from ..schema import Run, verdict
+from ..schema import Finding, Run, verdict
 from ..schema.treatment import text
 from ..store import load
 from . import budget as budgets
@@ -72,7 +72,7 @@ def conduct(
     *,
     hear: Hear = lambda stage, jobs: None,
     heard: Heard = lambda job, outcome, remembered: None,
-    prescribe: Callable[[Run], Prescription] = prescription,
+    prescribe: Callable[[Run, Sequence[Finding]], Prescription] = prescription,
 ) -> Cure:
     """Find and prove a treatment for a script. `child` is the command that runs one job.
 
@@ -117,7 +117,7 @@ class _Case:
         budget: Budget,
         goal: Goal,
         hear: Hear,
-        prescribe: Callable[[Run], Prescription],
+        prescribe: Callable[[Run, Sequence[Finding]], Prescription],
     ) -> None:
         self.prescribe = prescribe
         self.program, self.settings, self.engine = program, settings, engine
@@ -159,7 +159,7 @@ class _Case:
                 trials=(Tried("watch", (), Job(watch=True), baseline),),
                 uncontrolled=unique([*notes, *baseline.uncontrolled]),
             )
-        found = self.prescribe(run)
+        found = self.prescribe(run, findings)
         return self._treat(baseline, found, named, notes)
 
     def _treat(

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from ..schema.treatment import text
 from .budget import Budget
-from .candidates import Candidate, text
+from .candidates import Candidate
 from .engine import Engine
 from .job import Job, Outcome
 from .score import Comparison, Estimate, better, compare, estimate

@@ -47,9 +47,7 @@ def write(folder: Path, script: str, treatments: str) -> Path:
     """Set one script's treatments; everything else in the file stays as it is."""
     path = folder / NAME
     known = read(folder)
-    line = (
-        f"{json.dumps(script, ensure_ascii=False)} = {json.dumps(treatments, ensure_ascii=False)}"
-    )
+    line = " = ".join(json.dumps(s, ensure_ascii=False) for s in (script, treatments))
     old = path.read_text(encoding="utf-8") if path.is_file() else _HEAD
     if script in known:
         lines = [line if _names(each, script, known[script]) else each for each in old.splitlines()]
@@ -61,33 +59,37 @@ def write(folder: Path, script: str, treatments: str) -> Path:
     else:
         gap = "" if old.endswith("\n\n") or old == _HEAD else "\n"
         new = f"{old}{gap}[treat]\n{line}\n"
-    path.write_text(new, encoding="utf-8")
-    if read(folder).get(script) != treatments:
-        path.write_text(old, encoding="utf-8")
+    try:
+        safe = _loads(new)["treat"] == {**known, script: treatments}
+    except (ValueError, KeyError):
+        safe = False
+    if not safe:
         raise ValueError(
             f"{path} is written in a way that cannot be changed safely; put this under [treat] by "
             f"hand: {line}"
         )
+    path.write_text(new, encoding="utf-8")
     return path
 
 
 def _names(line: str, script: str, treatments: str) -> bool:
-    """Is this the line that sets the script's treatments, quoted either way or not at all?"""
-    key, equals, value = line.partition("=")
-    return (
-        bool(equals)
-        and key.strip().strip("\"'") == script
-        and value.strip().startswith(("'", '"'))
-        and treatments in value
-    )
+    """Is this the line that sets the script's treatments, however it is quoted?"""
+    try:
+        return _loads(line) == {script: treatments}
+    except ValueError:
+        return False
 
 
 def _parsed(path: Path) -> dict[str, Any]:
+    try:
+        return _loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{path} cannot be read as TOML: {error}") from None
+
+
+def _loads(text: str) -> dict[str, Any]:
     if sys.version_info >= (3, 11):
         import tomllib
     else:
         import tomli as tomllib
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ValueError(f"{path} cannot be read as TOML: {error}") from None
+    return tomllib.loads(text)

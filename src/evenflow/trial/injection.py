@@ -59,7 +59,7 @@ class Injection:
         self.devices: set[str] = set()
         self._optimizers: weakref.WeakSet[Optimizer] = weakref.WeakSet()
         self._roots: weakref.WeakSet[nn.Module] = weakref.WeakSet()
-        self._undos: deque[tuple[nn.Module, Any]] = deque(maxlen=8)  # they hold copies of weights
+        self._undos: deque[tuple[nn.Module, Any]] = deque(maxlen=8)  # of models met lately
         self._busy = False
         self._updates = 0
         self._take_off: Callable[[], None] | None = None
@@ -75,7 +75,7 @@ class Injection:
             init(optimizer, *args, **kwargs)
             self._made(optimizer)
 
-        Optimizer.__init__ = made  # type: ignore[method-assign]
+        Optimizer.__init__ = made  # type: ignore[method-assign, assignment]
         compile: Any = torch.compile
 
         @functools.wraps(compile)
@@ -165,10 +165,8 @@ class Injection:
 
     def _apply_to(self, root: nn.Module, mine: list[Optimizer], batch: Any) -> None:
         if self.text:
-            mine.sort(key=lambda o: -sum(len(g["params"]) for g in o.param_groups))
-            undo = self._apply(root, mine[0] if mine else None, self.text, batch)
-            for optimizer in mine[1:]:
-                undo.attach(optimizer)
+            # Nobody will undo it: no copy of the weights is kept.
+            undo = self._apply(root, mine, self.text, batch, keep=False)
             self._undos.append((root, undo))
         self.applied += 1
 
@@ -187,7 +185,7 @@ class _Generators:
         self._python = random.getstate()
         self._numpy = numpy.random.get_state() if numpy is not None else None
         self._torch = torch.get_rng_state()
-        self._cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else None
+        self._cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else None  # type: ignore[no-untyped-call]
 
     def __exit__(
         self, kind: type[BaseException] | None, e: BaseException | None, tb: TracebackType | None

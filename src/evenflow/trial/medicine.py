@@ -1,47 +1,48 @@
-"""What the trials ask of the treatments: a list to try, and edits to hand over."""
+"""What the trials ask of the treatments: courses to try, and edits to hand over."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from .. import treatments
-from ..schema import Run
-from ..schema.treatment import Treatment
+from ..schema import Finding, Run, Treatment
+from ..treatments import entry, of_run
+from ..treatments.ranking import courses
+from .candidates import Candidate
 from .record import Edit
 
 
 @dataclass(frozen=True, slots=True)
 class Prescription:
-    """What may be tried, what can only be proposed, and what was refused with why."""
+    """What may be tried, best first; what can only be proposed; what was refused, and why."""
 
-    tried: tuple[Treatment, ...]
-    proposed: tuple[Edit, ...]
-    refused: tuple[tuple[str, str], ...]
+    tried: tuple[Candidate, ...]
+    proposed: tuple[Edit, ...] = ()
+    refused: tuple[tuple[str, str], ...] = ()
 
 
-def prescription(run: Run) -> Prescription:
-    """For a run, best first."""
-    refused: list[tuple[Treatment, str]] = []
-    ranked = treatments.prescribe(run, refused=refused)
+def prescription(run: Run, findings: Sequence[Finding]) -> Prescription:
+    """For what was found in a run."""
+    ranked, refused = courses(findings, of_run(run))
+    given = [course.treatments for course in ranked]
+    outside = dict.fromkeys(t for c in given for t in c if not applicable(t))
     return Prescription(
-        tuple(t for t in ranked if applicable(t)),
-        tuple(edit(t) for t in ranked if not applicable(t)),
-        tuple((str(t), why) for t, why in refused),
+        tuple(c for c in given if all(map(applicable, c))),
+        tuple(map(edit, outside)),
+        tuple((str(r.treatment), r.reason) for r in refused),
     )
 
 
 def applicable(treatment: Treatment) -> bool:
     """Can it be injected? What lies outside the model can only be proposed."""
-    return bool(treatments.entry(treatment).apply)
+    return bool(entry(treatment).apply)
 
 
 def edit(treatment: Treatment) -> Edit:
-    """The same change as code for the user's script."""
-    code = treatments.entry(treatment).edit(treatment.value)
-    return Edit(str(treatment), treatment.reason, code)
+    """The same change as words or code for the user's script."""
+    return Edit(str(treatment), treatment.reason, entry(treatment).edit(treatment.value))
 
 
-def edits(chosen: Sequence[Treatment]) -> tuple[Edit, ...]:
+def edits(chosen: Candidate) -> tuple[Edit, ...]:
     """Of each."""
     return tuple(map(edit, chosen))

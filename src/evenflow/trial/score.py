@@ -76,7 +76,7 @@ def estimate(values: Sequence[float | None]) -> Estimate:
     mean = math.fsum(kept) / n
     if n < 2:
         return Estimate(mean, tuple(values))
-    from scipy.special import stdtrit
+    from scipy.special import stdtrit  # type: ignore[import-untyped, unused-ignore]
 
     spread = math.sqrt(math.fsum((v - mean) ** 2 for v in kept) / (n - 1))
     reach = float(stdtrit(n - 1, 0.975)) * spread / math.sqrt(n)

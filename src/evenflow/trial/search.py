@@ -1,6 +1,6 @@
 """The search: successive halving over treatments, their combinations and learning rates.
 
-    screen    every treatment by itself              shortest horizon
+    screen    every course by itself                 shortest horizon
     rates     the best, down the decades while it helps     "
     combine   unions of the best                            "
     race      the best of all these                  three times as long
@@ -16,18 +16,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from ..schema.treatment import Treatment, text
+from ..schema.treatment import text
 from .budget import Budget
 from .candidates import (
     DECADES,
     FINER,
-    RATE,
     Candidate,
     combinations,
-    scale,
-    single,
+    rescaled,
     spread,
-    with_rate,
 )
 from .engine import Engine
 from .job import Job, Outcome
@@ -37,7 +34,7 @@ from .score import better, first_loss, loss_at, order
 RATIO = 3
 #: No horizon is shorter: the first losses of a run tell of the start only.
 FEWEST_STEPS = 12
-#: At most so many treatments are tried by themselves.
+#: At most so many courses are tried by themselves.
 WIDEST = 20
 #: A loss lower by this share than the untreated one's at the same step counts as learning.
 LEARNS = 0.03
@@ -83,12 +80,12 @@ class Search:
     tell: Callable[[str, int], None] = lambda stage, jobs: None
     trials: list[Tried] = field(default_factory=list)
 
-    def run(self, prescribed: Sequence[Treatment], reserve: float) -> list[Candidate]:
+    def run(self, prescribed: Sequence[Candidate], reserve: float) -> list[Candidate]:
         """Finalists, best first; `reserve` of the budget is kept for what follows.
 
         With a budget for short runs only (`short`), they are ranked at the longest of these.
         """
-        singles = [single(t) for t in prescribed[:WIDEST]]
+        singles = list(prescribed[:WIDEST])
         if not singles:
             return []
         short = self.short(reserve)
@@ -134,17 +131,17 @@ class Search:
         longer: int,
     ) -> list[Candidate]:
         """Down the ladder of learning rates, as long as a decade less is better."""
-        treated = [c for c in ranked if c and c[0].kind != RATE]
+        treated = [c for c in ranked if c]
         tops = treated[:3]
         if not self._learns(treated, steps):
             # Nothing trains at the script's own rate: then the order of prescription counts more.
-            tops = _unique([*treated[:4], *(c for c in singles if c[0].kind != RATE)][:8])[:6]
+            tops = _unique([*treated[:4], *singles][:8])[:6]
         elif self.budget.affordable(steps, reserve + 4 * self.budget.cost(longer)) < 12:
             tops = tops[:1]
         going = [c for c in tops if self._value(c, steps) is not None or not treated[:1]] or tops
         before = {text(c): self._value(c, steps) for c in going}
         for factor in DECADES:
-            lower = [with_rate(c, factor * scale(c)) for c in going]
+            lower = [rescaled(c, factor) for c in going]
             lower = lower[: self._room(steps, reserve, longer)]
             if not lower:
                 break
@@ -182,7 +179,7 @@ class Search:
         ranked = self._ask("race", runners, steps)
         best = next((c for c in ranked if c), None)
         if best is not None and self.budget.affordable(steps, keep) >= 2:
-            finer = [with_rate(best, scale(best) * factor) for factor in FINER]
+            finer = [rescaled(best, factor) for factor in FINER]
             ranked = self._ask("refine", [c for c in finer if c], steps)
         return ranked
 

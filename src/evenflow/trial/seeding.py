@@ -8,6 +8,7 @@ seed of their own keep it: they stay the same in all runs, and are told of.
 from __future__ import annotations
 
 import functools
+import operator
 import random
 import sys
 from collections.abc import Callable
@@ -31,7 +32,7 @@ class Seeds:
     def python(self) -> None:
         """Python's `random`."""
         seed = random.seed
-        random.seed = self._shifted(seed, "random")  # type: ignore[assignment]
+        random.seed = self._shifted(seed, "random")
         seed(self.number(START))
 
     def numpy(self, numpy: ModuleType) -> None:
@@ -53,7 +54,7 @@ class Seeds:
 
         module.default_rng = default_rng
 
-    def torch(self, torch: ModuleType) -> None:
+    def torch(self, torch: Any) -> None:
         """torch's default generators, of the CPU and (through it) of every device."""
         set_seed = torch.manual_seed
         torch.random.manual_seed = torch.manual_seed = self._shifted(set_seed, "torch")
@@ -61,7 +62,7 @@ class Seeds:
         def anew() -> int:
             # "A non-deterministic seed": ours, so that paired runs draw the same.
             set_seed(self.number(START))
-            return self.number(START)
+            return int(self.number(START))
 
         torch.random.seed = torch.seed = anew
         for name in ("manual_seed", "manual_seed_all"):
@@ -72,8 +73,10 @@ class Seeds:
         """A seed, shifted; of the same kind as it was given."""
         if self.shift == 0:
             return seed
-        if isinstance(seed, int) or hasattr(seed, "__index__"):
-            return (int(seed) + self.shift * STRIDE) % 2**32
+        try:
+            return (operator.index(seed) + self.shift * STRIDE) % 2**32
+        except TypeError:  # no whole number
+            pass
         if isinstance(seed, float):
             return seed + self.shift * STRIDE
         if isinstance(seed, (str, bytes, bytearray)):

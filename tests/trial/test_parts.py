@@ -1,0 +1,247 @@
+"""Metric, scores, budgets, candidates, evenflow.toml: each by itself."""
+
+from __future__ import annotations
+
+import math
+import random
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+from evenflow.schema.treatment import parse, text
+from evenflow.trial import budget, honour, metric
+from evenflow.trial.candidates import combinations, rescaled, spread, union
+from evenflow.trial.job import Job, Outcome, as_json, outcome_from, thinned
+from evenflow.trial.score import better, compare, estimate, loss_at, order
+from evenflow.trial.seeding import STRIDE, Seeds
+
+# -- metric -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("pattern", "printed", "value"),
+    [
+        (r"acc ([0-9.]+)", "acc 0.1\nacc 0.95\n", 0.95),
+        (r"acc (\S+)", "acc 0.5\nacc nan\n", None),
+        (r"acc (\S+)", "acc inf", None),
+        (r"acc ([0-9.]+)", "loss 3", None),
+        (r"\d+\.\d+%", "a 1.5% b 2.5%", 2.5),
+        (r"(?P<what>acc|top1) (?P<value>\S+)", "acc 1 top1 -2e-1", -0.2),
+        (r"acc (\S+)", "acc 1_0", None),
+    ],
+)
+def test_the_last_match_counts(pattern: str, printed: str, value: float | None) -> None:
+    assert metric.last(metric.compiled(pattern), printed) == value
+
+
+@pytest.mark.parametrize(
+    ("pattern", "said"), [("acc (", "no regular expression"), ("(a)(b)", "catches 2 things")]
+)
+def test_a_wrong_pattern_is_told(pattern: str, said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        metric.compiled(pattern)
+
+
+# -- scores -----------------------------------------------------------------------------------
+
+
+def outcome(losses: list[float], ended: str = "horizon") -> Outcome:
+    return Outcome(
+        ended, steps=len(losses), loss_steps=tuple(range(len(losses))), losses=tuple(losses)
+    )
+
+
+def test_a_score_is_the_mean_of_the_last_fifth_at_the_horizon() -> None:
+    falling = outcome([100.0 - i for i in range(100)])
+    assert loss_at(falling, 50) == pytest.approx(np.mean(100.0 - np.arange(40, 50)))
+    assert loss_at(falling) == pytest.approx(np.mean(100.0 - np.arange(80, 100)))
+    assert loss_at(outcome([3.0, 2.0]), 0) == 2.5
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        outcome([1.0] * 9 + [math.nan]),
+        outcome([1.0] * 9 + [math.inf]),
+        outcome([1.0] * 8, "error"),
+        outcome([1.0] * 8, "time"),
+        outcome([1.0] * 10, "refused"),
+        outcome([], "horizon"),
+    ],
+)
+def test_what_broke_off_has_no_score(broken: Outcome) -> None:
+    assert loss_at(broken, 10) is None
+
+
+def test_a_script_that_ends_by_itself_is_judged_where_it_ended() -> None:
+    assert loss_at(outcome([1.0] * 8, "finished"), 10) == 1.0
+
+
+def test_nothing_is_below_everything() -> None:
+    assert better(0.0, None, larger=True) and better(9e9, None, larger=False)
+    assert not better(None, None, larger=True) and not better(None, -1.0, larger=True)
+    values = [None, 1.0, 3.0, None, 2.0]
+    assert sorted(values, key=lambda v: order(v, True))[:3] == [3.0, 2.0, 1.0]
+    assert sorted(values, key=lambda v: order(v, False))[:3] == [1.0, 2.0, 3.0]
+
+
+def test_intervals_are_students() -> None:
+    values = [0.91, 0.95, 0.93]
+    got = estimate(values)
+    low, high = stats.t.interval(0.95, 2, np.mean(values), stats.sem(values))
+    assert (got.mean, got.low, got.high) == pytest.approx((np.mean(values), low, high))
+    assert estimate([1.0]).low is None
+    assert estimate([1.0, None]).mean is None
+
+
+def test_proof_needs_every_seed_and_an_interval_off_zero() -> None:
+    assert compare([0.1, 0.1, 0.1], [0.9, 0.91, 0.92], larger=True).proven
+    assert compare([2.3, 2.3, 2.3], [0.1, 0.12, 0.11], larger=False).proven
+    wide = compare([0.1, 0.1, 0.1], [0.9, 0.1001, 0.11], larger=True)
+    assert wide.wins == 3 and not wide.proven
+    assert not compare([0.1, 0.1, 0.1], [0.9, 0.91, 0.05], larger=True).proven
+    assert not compare([0.1], [0.9], larger=True).proven
+    assert compare([None, None], [0.9, 0.8], larger=True).proven
+    assert not compare([None, None], [0.9, None], larger=True).proven
+
+
+@given(st.lists(st.floats(allow_nan=True, allow_infinity=True), max_size=30), st.booleans())
+def test_outcomes_survive_json(losses: list[float], applied: bool) -> None:
+    import json
+
+    had = Outcome("horizon", losses=tuple(losses), applied=applied, uncontrolled=("a", "b"))
+    got = outcome_from(json.loads(json.dumps(as_json(had), allow_nan=False)))
+    assert [math.isfinite(v) for v in got.losses] == [math.isfinite(v) for v in losses]
+    assert [v for v in got.losses if v == v] == [v for v in losses if math.isfinite(v)]
+    assert (got.applied, got.uncontrolled) == (applied, ("a", "b"))
+
+
+def test_long_curves_are_thinned_and_keep_their_breaks() -> None:
+    steps, losses = list(range(1000)), [1.0] * 1000
+    losses[555] = math.inf
+    at, mean = thinned(steps, losses, most=100)
+    assert len(at) == 100 and at[-1] == 999
+    assert [i for i, v in enumerate(mean) if not math.isfinite(v)] == [55]
+
+
+def test_jobs_that_must_agree_have_one_key() -> None:
+    assert Job("a", seconds=1).key == Job("a", seconds=2).key
+    kinds = [
+        Job(t, s, n, watch=w)
+        for t in ("", "a")
+        for s in (0, 1)
+        for n in (0, 9)
+        for w in (True, False)
+    ]
+    assert len({job.key for job in kinds}) == 16
+
+
+# -- budget -----------------------------------------------------------------------------------
+
+
+def test_budgets_are_read() -> None:
+    assert budget.parse("10m") == (600.0, None)
+    assert budget.parse("1.5h") == (5400.0, None)
+    assert budget.parse("90") == budget.parse("90s") == (90.0, None)
+    assert budget.parse("12x") == (None, 12.0)
+    for wrong in ("", "ten", "-3m", "0s", "5d"):
+        with pytest.raises(ValueError, match="is no budget"):
+            budget.parse(wrong)
+
+
+def test_runs_are_accounted_by_steps() -> None:
+    account = budget.Budget(runs=12.0)
+    account.measured(seconds=10.0, start=1.0, steps=90, whole=True)
+    account.spend(90)
+    account.spend(30)
+    assert account.left() == pytest.approx(12 - 4 / 3)
+    assert account.affordable(10) == 96 and account.affordable(0, keep=4.0) == 6
+
+
+def test_wall_time_counts_for_all_processes() -> None:
+    account = budget.Budget(seconds=100.0, size=2)
+    account.measured(seconds=12.0, start=2.0, steps=100, whole=True)
+    assert account.cost(50) == pytest.approx(7.0) and account.cost(0) == pytest.approx(12.0)
+    assert account.affordable(0) == 16
+    assert account.limit(0) <= 100.0
+
+
+# -- candidates -------------------------------------------------------------------------------
+
+
+def test_rates_multiply_and_come_last() -> None:
+    c = parse("lr=x0.1; init=lsuv")
+    assert text(rescaled(c, 0.1)) == "init=lsuv; lr=x0.01"
+    assert text(rescaled(c, 10.0)) == "init=lsuv"
+    assert text(rescaled(parse("lr=0.02"), 0.1)) == "lr=0.002"
+    assert text(rescaled((), 0.1)) == "lr=x0.1"
+    assert text(union(parse("lr=x0.1"), parse("clip=norm:1.0")) or ()) == "clip=norm:1.0; lr=x0.1"
+    assert union(parse("init=lsuv"), parse("init=he")) is None
+
+
+def test_combinations_are_of_different_kinds_and_new() -> None:
+    ranked = [parse(t) for t in ("init=lsuv", "init=he", "norm=batch", "init=lsuv; clip=norm:1.0")]
+    got = [text(c) for c in combinations(ranked, 5)]
+    assert "init=lsuv; norm=batch" in got and "init=he; norm=batch" in got
+    assert "init=lsuv; clip=norm:1.0" not in got  # it has been tried
+    assert all(len({t.kind for t in parse(c)}) == len(parse(c)) for c in got)
+
+
+def test_one_ladder_does_not_crowd_out_the_rest() -> None:
+    ranked = [parse(t) for t in ("a=1", "a=1; lr=x0.1", "a=1; lr=x0.01", "b=1", "c=1")]
+    assert [text(c) for c in spread(ranked, 4)] == ["a=1", "a=1; lr=x0.1", "b=1", "c=1"]
+
+
+# -- evenflow.toml ----------------------------------------------------------------------------
+
+CHOSEN = 'init=lsuv-centred; activation=relu->leaky_relu:0.1; note=say "x" \\ y'
+
+
+def test_what_is_written_is_read_and_the_rest_stays(tmp_path: Path) -> None:
+    assert honour.read(tmp_path) == {}
+    path = honour.write(tmp_path, "train.py", CHOSEN)
+    assert honour.read(tmp_path) == {"train.py": CHOSEN}
+    path.write_text(path.read_text() + "# mine\n\n[other]\nkey = 1\n")
+    honour.write(tmp_path, "sub/b.py", "lr=x0.1")
+    honour.write(tmp_path, "train.py", "init=he")
+    assert honour.read(tmp_path) == {"train.py": "init=he", "sub/b.py": "lr=x0.1"}
+    assert "# mine" in path.read_text() and "[other]\nkey = 1" in path.read_text()
+
+
+def test_a_form_that_cannot_be_changed_safely_is_left_alone(tmp_path: Path) -> None:
+    odd = 'treat = {"train.py" = "init=he"}\n'
+    (tmp_path / "evenflow.toml").write_text(odd)
+    with pytest.raises(ValueError, match="by hand"):
+        honour.write(tmp_path, "other.py", "init=he")
+    assert (tmp_path / "evenflow.toml").read_text() == odd
+
+
+@pytest.mark.parametrize(("told", "said"), [("[treat", "as TOML"), ("treat = 3", "must name")])
+def test_a_broken_file_is_told(tmp_path: Path, told: str, said: str) -> None:
+    (tmp_path / "evenflow.toml").write_text(told)
+    with pytest.raises(ValueError, match=said):
+        honour.read(tmp_path)
+
+
+def test_scripts_are_named_from_the_folder(tmp_path: Path) -> None:
+    assert honour.script_key("./sub/../train.py", tmp_path) == "train.py"
+    assert honour.script_key(str(tmp_path / "train.py"), tmp_path) == "train.py"
+    assert honour.script_key("/elsewhere/train.py", tmp_path) == "/elsewhere/train.py"
+
+
+# -- seeds ------------------------------------------------------------------------------------
+
+
+def test_seeds_of_every_kind_are_shifted() -> None:
+    unshifted, seeds = Seeds(0), Seeds(2)
+    for given_ in (5, np.int64(5), 2**32 - 1, 1.5, "text", b"bytes", [1, 2], np.array([1, 2])):
+        moved = seeds.number(given_)
+        assert np.any(np.asarray(moved != given_)) if not isinstance(moved, list) else moved[2] == 2
+        assert unshifted.number(given_) is given_
+    assert seeds.number(5) == 5 + 2 * STRIDE
+    np.random.RandomState(seeds.number(2**32 - 1))  # within what NumPy takes
+    random.Random(seeds.number("text"))

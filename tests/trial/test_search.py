@@ -1,0 +1,188 @@
+"""The search and the proof against a made-up world, where the best treatment is known."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+import pytest
+
+from evenflow.schema.treatment import Treatment, parse, text
+from evenflow.trial.budget import Budget
+from evenflow.trial.confirm import Confirmation, uncontrolled
+from evenflow.trial.job import Job, Outcome
+from evenflow.trial.search import Goal, Search, Tried
+
+FULL = 270
+PRESCRIBED = [parse(t) for t in (
+    "init=lsuv", "init=he", "norm=batch", "activation=relu", "warmup=50", "dropout=0.1",
+    "skip=rezero", "bias=zero",
+)]  # fmt: skip
+World = Callable[[frozenset[str], float, int], float]  # texts, rate, seed -> loss lost a step
+
+
+def scale(candidate: Sequence[Treatment]) -> float:
+    return next((float(t.value[1:]) for t in candidate if t.kind == "lr"), 1.0)
+
+
+class Engine:
+    """Losses fall from 2.3 at a speed that `world` gives; the metric is what was gained."""
+
+    def __init__(self, world: World, full: int = FULL, fails: str = "") -> None:
+        self.world, self.full, self.fails = world, full, fails
+        self.jobs: list[Job] = []
+
+    def run(self, jobs: Sequence[Job]) -> Iterator[tuple[Job, Outcome]]:
+        for job in jobs:
+            self.jobs.append(job)
+            yield job, self.outcome(job)
+
+    def outcome(self, job: Job) -> Outcome:
+        candidate = parse(job.treatments)
+        if self.fails and self.fails in job.treatments:
+            return Outcome("refused", f"{self.fails} does not suit it")
+        texts = frozenset(str(t) for t in candidate if not str(t).startswith("lr=x"))
+        speed = self.world(texts, scale(candidate), job.seed)
+        steps = min(job.steps or self.full, self.full)
+        losses = tuple(max(0.0, 2.3 - speed * s / self.full) for s in range(steps))
+        whole = not job.steps or job.steps >= self.full
+        return Outcome(
+            "finished" if whole else "horizon",
+            steps=steps,
+            seconds=1.0 + steps / 100,
+            start=1.0,
+            loss_steps=tuple(range(steps)),
+            losses=losses,
+            metric=2.3 - losses[-1] if whole else None,
+        )
+
+
+def search(engine: Engine, **budget: float) -> tuple[Search, Outcome]:
+    baseline = engine.outcome(Job())
+    account = Budget(**budget)  # type: ignore[arg-type]
+    account.measured(baseline.seconds, baseline.start, baseline.steps, whole=True)
+    account.spend(baseline.steps)
+    found = Search(engine, account, Goal(metric=True, larger=True), baseline)
+    return found, baseline
+
+
+def test_a_single_cure_is_found_within_twelve_runs() -> None:
+    def world(texts: frozenset[str], rate: float, seed: int) -> float:
+        return (2.0 if "skip=rezero" in texts else 0.01) * min(1.0, rate)
+
+    engine = Engine(world)
+    found, baseline = search(engine, runs=12.0)
+    finalists = found.run(PRESCRIBED, reserve=4.0)
+    assert text(finalists[0]) == "skip=rezero"
+    proof = Confirmation(
+        engine, found.budget, found.goal, baseline, found.trials, lambda *_: None
+    ).of(finalists, 3)
+    assert proof is not None and proof[1].proven and proof[1].seeds == 3
+    spent = 1 + sum(engine.outcome(j).steps for j in engine.jobs) / FULL
+    assert spent <= 12.0
+    assert max(j.steps for j in engine.jobs if j.steps) < FULL
+
+
+def test_the_learning_rate_that_depth_demands_is_found() -> None:
+    """Only one initialisation trains, and only near a rate of 0.003; above it losses wobble."""
+
+    def world(texts: frozenset[str], rate: float, seed: int) -> float:
+        if "init=he" not in texts or rate > 0.011:
+            return 0.0
+        return 1.5 * min(rate / 0.003, 0.003 / rate)
+
+    found, _ = search(Engine(world), seconds=10_000.0)
+    best = found.run(PRESCRIBED, reserve=0.0)[0]
+    assert {str(t) for t in best if t.kind != "lr"} >= {"init=he"}
+    assert 0.002 < scale(best) < 0.0045
+
+
+def test_winners_are_combined() -> None:
+    def world(texts: frozenset[str], rate: float, seed: int) -> float:
+        together = {"init=lsuv", "norm=batch"} <= texts
+        return (2.0 if together else 0.2 * len(texts & {"init=lsuv", "norm=batch"})) * (rate == 1.0)
+
+    found, _ = search(Engine(world), runs=12.0)
+    assert text(found.run(PRESCRIBED, reserve=4.0)[0]) == "init=lsuv; norm=batch"
+
+
+def test_what_is_refused_is_a_trial_and_never_a_finalist() -> None:
+    engine = Engine(lambda texts, rate, seed: 1.0, fails="init=lsuv")
+    found, _ = search(engine, runs=12.0)
+    finalists = found.run(PRESCRIBED, reserve=4.0)
+    assert all("init=lsuv" not in text(c) for c in finalists)
+    assert any(t.outcome.ended == "refused" for t in found.trials)
+
+
+def test_a_budget_for_short_runs_only_ranks_by_them() -> None:
+    engine = Engine(lambda texts, rate, seed: 2.0 if "init=he" in texts else 0.01)
+    found, _ = search(engine, runs=1.9)
+    assert found.short(0.0)
+    found.run(PRESCRIBED[:4], reserve=0.0)
+    assert all(0 < j.steps < FULL for j in engine.jobs)
+    assert "init=he" in text(found.leader())
+
+
+def test_nothing_leads_where_nothing_helps() -> None:
+    found, _ = search(Engine(lambda texts, rate, seed: 1.0 - 0.5 * bool(texts)), runs=1.9)
+    found.run(PRESCRIBED[:4], reserve=0.0)
+    assert found.leader() == ()
+
+
+def confirmation(world: World, seeds: int = 3, runs: float = 100.0) -> object:
+    engine = Engine(world)
+    found, baseline = search(engine, runs=runs)
+    candidate = parse("init=he")
+    job = Job("init=he")
+    found.trials.append(Tried("final", candidate, job, engine.outcome(job)))
+    told = Confirmation(engine, found.budget, found.goal, baseline, found.trials, lambda *_: None)
+    return told.of([candidate], seeds)
+
+
+def test_luck_on_one_seed_is_no_proof() -> None:
+    lucky = confirmation(lambda texts, rate, seed: 1.0 if texts and seed == 0 else 0.5)
+    assert lucky is None
+    mostly = confirmation(
+        lambda texts, rate, seed: 0.5 + 0.3 * bool(texts) * (seed != 2) + seed / 100
+    )
+    assert mostly is not None and not mostly[1].proven and mostly[1].wins == 2
+
+
+def test_the_budget_cuts_whole_pairs() -> None:
+    found = confirmation(lambda texts, rate, seed: 1.0 + bool(texts) + seed / 100, runs=3.0)
+    assert found is not None and found[1].seeds == 2
+
+
+def same(seed: int, losses: tuple[float, ...]) -> Tried:
+    steps = tuple(range(len(losses)))
+    outcome = Outcome("finished", steps=len(losses), loss_steps=steps, losses=losses)
+    return Tried("confirm", (), Job(seed=seed), outcome)
+
+
+def test_runs_tell_whether_seeds_govern_them() -> None:
+    baseline = same(0, (3.0, 2.0, 1.0)).outcome
+    assert uncontrolled(baseline, [same(0, (3.0, 2.0)), same(1, (3.1, 2.0, 1.0))]) == []
+    assert "part at step 1" in uncontrolled(baseline, [same(0, (3.0, 2.1))])[0]
+    assert "ignores seeds" in uncontrolled(baseline, [same(1, (3.0, 2.0, 1.0))])[0]
+
+
+@pytest.mark.parametrize("full", [3, 10, 24, 25, 60, 5000])
+def test_horizons_suit_scripts_of_any_length(full: int) -> None:
+    engine = Engine(lambda texts, rate, seed: 1.0 + ("norm=batch" in texts), full=full)
+    found, _ = search(engine, runs=30.0)
+    finalists = found.run(PRESCRIBED, reserve=4.0)
+    assert "norm=batch" in text(finalists[0])
+    assert all(job.steps <= full for job in engine.jobs)
+
+
+def test_no_prescription_no_trial() -> None:
+    engine = Engine(lambda texts, rate, seed: 1.0)
+    found, _ = search(engine, runs=12.0)
+    assert found.run([], reserve=4.0) == [] and engine.jobs == []
+
+
+def test_equal_trials_prefer_the_smaller_change() -> None:
+    engine = Engine(lambda texts, rate, seed: 2.0 if "init=he" in texts else 0.0)
+    found, _ = search(engine, runs=30.0)
+    found._ask("screen", [parse("init=he; norm=batch"), parse("init=he")], 30)
+    assert [text(c) for c in found._ranked(30)][:2] == ["init=he", "init=he; norm=batch"]
+    assert isinstance(found._ranked(30)[0][0], Treatment)
