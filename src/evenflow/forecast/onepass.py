@@ -28,6 +28,8 @@ from .width import error_bars
 
 #: rms of δ must stay between these for float32 norms and slopes to be exact (tiny = 1.2e-38).
 _LOW, _HIGH = 1e-30, 1e25
+#: The same for float64, whose norms square (tiny = 2e-308).
+_LOW64, _HIGH64 = 1e-145, 1e140
 #: rms of an output must stay between these for float32 squares, as 1 - c needs them.
 _FAINT, _LOUD = 1e-15, 1e15
 _RANKED = frozenset({"affine", "activation", "norm", "join", "attention", "recurrent", "pool"})
@@ -87,7 +89,8 @@ def measure(
     if _fits(first):
         return _measured(first, first, _squares(first))
     top = max((v for v in _deltas(first) if math.isfinite(v)), default=1.0)
-    scale = 2.0 ** math.floor(math.log2(_HIGH / top)) if top > 0 else 1.0
+    high = _HIGH64 if _wide(first) else _HIGH
+    scale = 2.0 ** math.floor(math.log2(high / top)) if top > 0 else 1.0
     half = any(s.dtype in ("float16", "bfloat16") for s in first.sites)
     if half or scale == 1.0:
         return _measured(first, first, half and _fits(first))
@@ -355,18 +358,20 @@ def _deltas(p: _Pass) -> list[float]:
     return [v for c, v in p.values.items() if c.of == "site" and c.metric == "delta"]
 
 
+def _wide(p: _Pass) -> bool:
+    return all(s.dtype == "float64" for s in p.sites if s.kind != "input")
+
+
 def _fits(p: _Pass) -> bool:
     """No δ near the end of the number format. Exact zeros fit if none of the rest is small."""
-    wide = all(s.dtype == "float64" for s in p.sites if s.kind != "input")
-    low, high = (1e-290, 1e290) if wide else (_LOW, _HIGH)
+    low, high = (_LOW64, _HIGH64 * 10) if _wide(p) else (_LOW, _HIGH)
     return all(v == 0 or low < v < high for v in _deltas(p))
 
 
 def _squares(p: _Pass) -> bool:
     """No output so small or large that its float32 squares are lost."""
     sizes = [v for c, v in p.values.items() if c.of == "site" and c.metric == "rms"]
-    wide = all(s.dtype == "float64" for s in p.sites if s.kind != "input")
-    return wide or all(v == 0 or (not v < _FAINT and not v > _LOUD) for v in sizes)
+    return _wide(p) or all(v == 0 or (not v < _FAINT and not v > _LOUD) for v in sizes)
 
 
 def _measured(plain: _Pass, scaled: _Pass, fits: bool) -> Measured:
