@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from ..schema import Finding, Severity, Treatment
 from . import choices, registry
 from .base import Facts
+from .together import refusals
 
 #: What a finding's word weighs.
 WEIGHT = {Severity.error: 3.0, Severity.warning: 2.0, Severity.info: 0.0}
@@ -66,9 +67,10 @@ def courses(findings: Iterable[Finding], facts: Facts) -> tuple[list[Course], li
     refused: dict[str, Refused] = {}
     for text in sorted(scores, key=lambda t: -scores[t]):
         parts = registry.parse(text)
-        why = next(((t, w) for t in parts if (w := _refusal(t, facts))), None)
-        if why is not None:
-            refused.setdefault(str(why[0]), Refused(why[0], why[1]))
+        harmful = refusals(parts, facts)
+        for t, why in harmful:
+            refused.setdefault(str(t), Refused(t, why))
+        if harmful:
             continue
         reason = _reason(text, because[text], parts)
         named = tuple(dict.fromkeys(f.code for f in because[text]))
@@ -81,10 +83,6 @@ def rank(findings: Iterable[Finding], facts: Facts) -> tuple[list[Treatment], li
     """Single treatments, best first, each once: the courses laid out one after another."""
     found, refused = courses(findings, facts)
     return list(dict.fromkeys(t for c in found for t in c.treatments)), refused
-
-
-def _refusal(t: Treatment, facts: Facts) -> str | None:
-    return registry.entry(t).refuse(t.value, facts)
 
 
 def _reason(text: str, found: list[Finding], parts: tuple[Treatment, ...]) -> str:

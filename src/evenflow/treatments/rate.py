@@ -14,6 +14,14 @@ from .base import Entry, Facts, detail, number, whole
 
 OPTIMIZERS = ("adam", "adamw", "nadam", "rmsprop", "sgd")
 
+_CLASS: dict[str, str] = {
+    "adam": "Adam",
+    "adamw": "AdamW",
+    "nadam": "NAdam",
+    "rmsprop": "RMSprop",
+    "sgd": "SGD",
+}
+
 
 def _lr(value: str) -> None:
     number(value.removeprefix("x"), above=0)
@@ -107,5 +115,4 @@ OPTIMIZER = Entry(
     apply="rates:optimizer",
     **_SHARED,  # type: ignore[arg-type]
 )
-_CLASS = {"adam": "Adam", "adamw": "AdamW", "nadam": "NAdam", "rmsprop": "RMSprop", "sgd": "SGD"}
 ENTRIES = (LR, WARMUP, MOMENTUM, OPTIMIZER)

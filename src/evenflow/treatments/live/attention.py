@@ -40,7 +40,8 @@ class SigmaReparam(nn.Module):
     def _sigma(self, weight: Tensor) -> Tensor:
         # copies: the next forward changes u and v before this one's backward may have run
         u, v = self.u.to(weight.dtype).clone(), self.v.to(weight.dtype).clone()
-        return torch.dot(u, torch.mv(weight, v))
+        sigma: Tensor = torch.dot(u, torch.mv(weight, v))
+        return sigma
 
     @torch.no_grad()
     def _iterate(self, w: Tensor) -> None:
@@ -49,7 +50,8 @@ class SigmaReparam(nn.Module):
 
 
 def _unit(x: Tensor) -> Tensor:
-    return x / x.norm().clamp_min(1e-12)
+    unit: Tensor = x / torch.linalg.vector_norm(x).clamp_min(1e-12)
+    return unit
 
 
 def apply(ward: Ward, value: str) -> None:

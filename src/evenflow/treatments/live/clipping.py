@@ -21,7 +21,9 @@ LEAST = 1e-3
 def total_norm(gradients: list[Tensor]) -> Tensor:
     """2-norm of all gradients together, a tensor of shape ()."""
     norms = torch._foreach_norm(gradients)
-    return torch.linalg.vector_norm(torch.stack([n.float().to(norms[0].device) for n in norms]))
+    all_norms = torch.stack([n.float().to(norms[0].device) for n in norms])
+    total: Tensor = torch.linalg.vector_norm(all_norms)
+    return total
 
 
 class ByNorm(Stage):

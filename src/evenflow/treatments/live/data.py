@@ -130,7 +130,7 @@ class Outputs(Graft):
         if not isinstance(z, Tensor):
             raise ValueError("target=standardise needs a model that returns one tensor.")
         # a squared error is STD² as large in the target's units; its gradient is put back
-        return self.mean + self.std * _GradientScale.apply(z, self.std**-self.power)
+        return self.mean + self.std * scaled(z, self.std**-self.power)
 
 
 class _GradientScale(torch.autograd.Function):
@@ -144,6 +144,12 @@ class _GradientScale(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:
         return grads[0] * ctx.factor, None
+
+
+def scaled(z: Tensor, factor: float) -> Tensor:
+    """z, whose gradient will be multiplied by `factor`."""
+    out: Tensor = _GradientScale.apply(z, factor)  # type: ignore[no-untyped-call]
+    return out
 
 
 def target(ward: Ward, value: str) -> None:

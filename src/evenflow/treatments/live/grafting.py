@@ -9,7 +9,7 @@ copies, `.to()`, `state_dict` and pickles carry them. Parameters keep their name
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache, partial
+from functools import partial
 from typing import Any
 
 from torch import nn
@@ -31,9 +31,13 @@ class Graft(nn.Module):
         raise NotImplementedError
 
 
-@cache
+_made: dict[type[nn.Module], type[nn.Module]] = {}
+
+
 def grafted(cls: type[nn.Module]) -> type[nn.Module]:
     """A subclass of `cls` whose forward runs `cls.forward` inside the instance's grafts."""
+    if cls in _made:
+        return _made[cls]
 
     def forward(self: nn.Module, *args: Any, **kwargs: Any) -> Any:
         inner: Forward = partial(cls.forward, self)
@@ -42,10 +46,11 @@ def grafted(cls: type[nn.Module]) -> type[nn.Module]:
         return inner(*args, **kwargs)
 
     def reduce(self: nn.Module, protocol: Any) -> Any:
-        _, _, *rest = super(made, self).__reduce_ex__(protocol)  # type: ignore[misc]
-        return (_blank, (cls,), *rest)
+        found: Any = super(made, self).__reduce_ex__(protocol)
+        return (_blank, (cls,), *found[2:])
 
-    made: type[nn.Module] = type(cls)(
+    meta: Any = type(cls)
+    made: type[nn.Module] = meta(
         cls.__name__,
         (cls,),
         {
@@ -57,6 +62,7 @@ def grafted(cls: type[nn.Module]) -> type[nn.Module]:
             "_evenflow_origin": cls,
         },
     )
+    _made[cls] = made
     return made
 
 

@@ -149,7 +149,8 @@ def drawn(call: Call, shape: str, gain: float, fan: str, g: torch.Generator) -> 
         centre = torch.empty(o, i)
         nn.init.orthogonal_(centre, generator=g)
         w.zero_()
-        w[(slice(None), slice(None), *(n // 2 for n in k))] = centre * _fuller(o, i) * gain
+        middle = math.prod(k) // 2  # of the flattened kernel: odd sizes all
+        w.view(o, i, -1)[:, :, middle] = centre * _fuller(o, i) * gain
         return w
     nn.init.orthogonal_(w, generator=g)
     # per output position a kernel sees fan_in numbers: rows of norm 1 give E z² = E x²

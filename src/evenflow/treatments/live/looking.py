@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from types import FrameType
 from typing import Any
 
 import torch
@@ -295,12 +296,12 @@ def _tensors(values: Any) -> Iterator[Tensor]:
 
 def _checkpointed() -> bool:
     """Whether torch's checkpoint lies nearer on the stack than the call of a module."""
-    frame = sys._getframe(2)
+    frame: FrameType | None = sys._getframe(2)
     while frame is not None:
         code = frame.f_code
         if code.co_filename.endswith("checkpoint.py") and "torch" in code.co_filename:
             return True
         if code.co_name == "_call_impl":
             return False
-        frame = frame.f_back  # type: ignore[assignment]
+        frame = frame.f_back
     return False

@@ -146,7 +146,7 @@ class Truncated(Graft):
             return inner(*args, **kwargs)  # packed sequences: the pieces differ by sample
         time = 1 if self.batch_first and x.dim() == 3 else 0
         outs = []
-        for piece in x.split(self.length, dim=time):
+        for piece in torch.split(x, self.length, dim=time):
             out, h = inner(piece, h)
             outs.append(out)
             h = tuple(t.detach() for t in h) if isinstance(h, tuple) else h.detach()

@@ -67,7 +67,7 @@ class Stepper:
                 handle.remove()
             _STEPPERS.pop(optimizer, None)
 
-    @torch.compiler.disable
+    @torch.compiler.disable  # type: ignore[untyped-decorator]
     @torch.no_grad()
     def _before(self, optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
         self._put_back()  # an update that raised had no after
@@ -79,7 +79,7 @@ class Stepper:
                     group.update(new)
             stage.before(optimizer, step)
 
-    @torch.compiler.disable
+    @torch.compiler.disable  # type: ignore[untyped-decorator]
     @torch.no_grad()
     def _after(self, optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
         self._put_back()

@@ -12,16 +12,10 @@ from torch import nn
 from ...schema import Treatment
 from .. import registry
 from ..base import Facts
+from ..together import in_order, refusals
 from .looking import as_batch, look, uninitialised
 from .undo import Snapshot, Undo
 from .ward import Ward
-
-#: Order of application, whatever order the text has: structure first, then weights, then steps.
-_ORDER = (
-    *("input", "target", "recurrent", "activation", "tailored", "norm", "rezero", "dropout"),
-    *("attention", "init", "bias", "revive", "parameters"),
-    *("l1", "l2", "clip", "momentum", "lr", "warmup", "optimizer"),
-)
 
 
 def treat_(
@@ -67,7 +61,7 @@ def treat_(
     ward = Ward(model, plain, optimizers, as_batch(batch), seed, undo)
     try:
         _refusals(chosen, ward, force)
-        for t in sorted(chosen, key=lambda t: _ORDER.index(t.kind)):
+        for t in in_order(chosen):
             entry = registry.entry(t)
             home, name = entry.apply.split(":")
             try:
@@ -123,7 +117,6 @@ def _treatable(model: nn.Module) -> None:
 
 
 def _refusals(chosen: tuple[Treatment, ...], ward: Ward, force: bool) -> None:
-    facts = ward.facts if ward.batch is not None else None
     for t in chosen:
         entry = registry.entry(t)
         if not entry.apply:
@@ -131,8 +124,10 @@ def _refusals(chosen: tuple[Treatment, ...], ward: Ward, force: bool) -> None:
                 f"{t} lies outside the model, so it can only be edited in the script: "
                 f"{entry.edit(t.value)}"
             )
-        if facts is not None and not force and (why := entry.refuse(t.value, facts)):
-            raise ValueError(f"{t} is refused: {why}")
+    if ward.batch is None or force:
+        return
+    for t, why in refusals(chosen, ward.facts):
+        raise ValueError(f"{t} is refused: {why}")
 
 
 def _agree(ward: Ward) -> None:
