@@ -73,7 +73,7 @@ class Birth:
         self.asleep = asleep
         awake = [[i for i in level if i not in asleep] for level in self.levels]
         every = [list(level) for level in self.levels]
-        self.pull = _top(awake, read.delta + read.input + read.positions)
+        self.pull = _top(awake, _shared(view, read.delta + read.input + read.positions))
         self.rough = _from_head(_top(awake, read.delta + read.apart))
         self.spread = _top(every, read.spread)
         self.size = _from_first(_top(every, 2 * read.rms))
@@ -171,6 +171,20 @@ def _from_head(a: Floats) -> Floats:
 
 def _from_first(a: Floats) -> Floats:
     return np.asarray(a - a[0]) if len(a) and np.isfinite(a[0]) else np.full(len(a), np.nan)
+
+
+def _shared(view: View, pull: Floats) -> Floats:
+    """[S] the same, where the weights of several sites are one (a recurrent cell's) the largest:
+    their gradients add up."""
+    uses: dict[int, list[int]] = {}
+    for i in view.layers:
+        for p in view.weights[i]:
+            uses.setdefault(p, []).append(i)
+    for ids in uses.values():
+        known = [pull[i] for i in ids if not np.isnan(pull[i])]
+        if len(ids) > 1 and known:
+            pull[ids] = max(known)
+    return pull
 
 
 def _unbiased(a: Floats) -> Floats:
