@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -73,17 +73,18 @@ def once(model: nn.Module, inputs: Any, loss: Any, seed: int) -> Measured:
 
 def score(
     factory: Callable[[], nn.Module],
-    real: Any,
+    real: Sequence[Any],
     blind: Any,
     few: Any,
     loss: Callable[..., Any],
     seed: int,
     theory: bool,
 ) -> Score:
-    """Build, measure with `real` inputs and loss, foresee with `blind` inputs (static: `few`)."""
+    """Build, measure with `real` batches and loss, foresee with `blind` inputs (static: `few`)."""
     torch.manual_seed(seed)
     model = factory().train()
-    measured = profile(once(model, real, loss, seed))
+    found = [profile(once(model, batch, loss, seed + k)) for k, batch in enumerate(real)]
+    measured = {n: float(np.mean([p[n] for p in found])) for n in found[0]}
     single = once(model, blind, None, seed + 1)
     drawn, _ = draw(factory, few, draws=3, seed=seed + 2, least=0)
     levels = profile(drawn)

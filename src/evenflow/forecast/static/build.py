@@ -52,6 +52,7 @@ def build(
         raise ValueError(f"the factory made a {type(model).__name__}, not an nn.Module: {model!r}")
     for name, p in model.named_parameters():
         if isinstance(p, Unseen):
+            p.source.trainable = p.requires_grad
             p.requires_grad_(False)
         elif p.device.type == "meta":
             raise ValueError(

@@ -21,6 +21,7 @@ class Source:
         shape: of the weight. values: its law (see `law`).
         orthogonal: drawn by `nn.init.orthogonal_`: its elements are not independent.
         frozen: the model is built; views now mean the weight, no longer its law.
+        trainable: a gradient is wanted.
         given: the elements, where initialisation wrote data (sinusoids) instead of drawing them.
         whole: of a slice under initialisation: what it is a slice of, and how it is cut out.
     """
@@ -29,6 +30,7 @@ class Source:
         self.shape, self.values, self.random = shape, values, random
         self.orthogonal = False
         self.frozen = False
+        self.trainable = True
         self.given: Tensor | None = None
         self.whole: tuple[Source, Callable[[Tensor], Tensor]] | None = None
         self._matrix: RandomMatrix | None = None
@@ -44,7 +46,7 @@ class Source:
         """The weight at `index` of the first axis (one expert of many), drawn independently."""
         if index not in self._parts:
             part = Source(self.shape[1:], self.values, self.random)
-            part.frozen = True
+            part.frozen, part.trainable = True, self.trainable
             part.given = None if self.given is None else self.given[index]
             self._parts[index] = part
         return self._parts[index]

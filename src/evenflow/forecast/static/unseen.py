@@ -13,7 +13,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 from torch.utils._pytree import tree_map
 
 from . import law
@@ -54,9 +53,15 @@ class Unseen(Tensor):
     ) -> Any:
         with torch._C.DisableTorchFunctionSubclass():
             out = func(*args, **(kwargs or {}))
-        if func is F.embedding and torch.is_grad_enabled() and out.grad_fn is None:
+        if type(out) is not Tensor or not torch.is_grad_enabled() or out.requires_grad:
+            return out
+        learned = any(
+            isinstance(a, Unseen) and a.source.frozen and a.source.trainable
+            for a in _flat((args, kwargs or {}))
+        )
+        if learned and out.is_floating_point() and out.dim():  # a norm is for reading
             anchor = torch.zeros((), requires_grad=True)
-            out = _Rows.apply(out, anchor)  # type: ignore[no-untyped-call]
+            out = _Made.apply(out, anchor)  # type: ignore[no-untyped-call]
         return out
 
     @classmethod
@@ -87,13 +92,13 @@ class Unseen(Tensor):
         return Unseen(self.source, shape, self.dtype, self.transposed != flip)
 
 
-class _Rows(torch.autograd.Function):
-    """What was looked up in an unseen table, with a place in autograd's graph: the gradient gets
-    here, and no gradient as large as the table is made."""
+class _Made(torch.autograd.Function):
+    """What was made of an unseen weight alone (rows of a table), with a place in autograd's graph:
+    the gradient gets here, and no gradient as large as the weight is made."""
 
     @staticmethod
-    def forward(ctx: Any, rows: Tensor, anchor: Tensor) -> Tensor:
-        return rows.view_as(rows)
+    def forward(ctx: Any, made: Tensor, anchor: Tensor) -> Tensor:
+        return made.view_as(made)
 
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> Any:
