@@ -200,11 +200,11 @@ def _fill_(w: Unseen, value: Any = 0.0) -> Unseen:
 def _copy_(w: Any, other: Any, *_: Any) -> Any:
     if not isinstance(w, Unseen):
         return NotImplemented
-    if isinstance(other, Unseen) and other.source.known() is None:
+    x: Tensor | None = other.source.known() if isinstance(other, Unseen) else other.detach()
+    if x is None:
         _refill(w, other.source.values)
         w.source.orthogonal = other.source.orthogonal
         return w
-    x = other.source.known() if isinstance(other, Unseen) else other.detach()
     w.source.write(x.mT if w.transposed else x)
     return _refill(w, _some(x, w.source.random), drawn=False)
 
