@@ -25,6 +25,9 @@ GRACE = 15.0
 MOST_OUTPUT = 64 << 20
 
 
+_POOLS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+
+
 class Engine(Protocol):
     """Runs jobs. Outcomes come in any order; an engine never raises for what a script does."""
 
@@ -116,8 +119,8 @@ class LocalPool:
         if "PYTHONPATH" in kept:  # what is relative to the folder must be found from the copy
             paths = [os.path.join(original, p) for p in kept["PYTHONPATH"].split(os.pathsep) if p]
             kept["PYTHONPATH"] = os.pathsep.join(translated(p, original, where) for p in paths)
-        for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
-            kept.setdefault(name, str(self.threads))
+        if not kept.keys() & set(_POOLS):  # else the user knows better
+            kept.update(dict.fromkeys(_POOLS, str(self.threads)))
         return kept
 
     def _over(self, one: _Running) -> bool:

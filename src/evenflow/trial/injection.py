@@ -108,6 +108,8 @@ class Injection:
             torch.compiler.set_stance("force_eager")
 
     def _made(self, optimizer: Optimizer) -> None:
+        if _by_a_treatment():
+            return
         self._optimizers.add(optimizer)
         for model, undo in self._undos:
             if _shares(model, optimizer):
@@ -201,6 +203,16 @@ class _Generators:
 def _shares(module: nn.Module, optimizer: Optimizer) -> bool:
     held = {id(p) for g in optimizer.param_groups for p in g["params"]}
     return any(id(p) in held for p in module.parameters())
+
+
+def _by_a_treatment() -> bool:
+    """Is the optimizer that is being made a treatment's own (another one in the script's place)?"""
+    frame: Any = sys._getframe(2)
+    while frame is not None:
+        if str(frame.f_globals.get("__name__", "")).startswith("evenflow.treatments."):
+            return True
+        frame = frame.f_back
+    return False
 
 
 def _undisturbed(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -94,7 +94,8 @@ class Ward:
 
     def graft(self, module: nn.Module, graft: Graft, beside: nn.Parameter | None = None) -> None:
         """Put `graft` around a module; its parameters join the group that `beside` is in."""
-        reference = next(module.parameters(), None) or next(self.model.parameters(), None)
+        near = [*module.parameters(), *self.model.parameters()]
+        reference = near[0] if near else None
         if reference is not None:
             graft.to(device=reference.device)
             if reference.dtype.is_floating_point and not graft.own_dtype:
