@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c const
 DEMO := $(VENV)/.stamp-demo
 DEV := $(VENV)/.stamp-dev
 
-.PHONY: help demo test test-all check-style clean
+.PHONY: help demo test test-all check-style words clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -28,6 +28,9 @@ check-style: $(DEV) ## ruff, mypy and the contract between the layers
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+words: $(DEV) ## gather messages into the catalogues of src/evenflow/locale, and compile them
+	$(BIN)/python tests/words/catalogues.py
 
 clean: ## remove .venv, caches and what the demo wrote
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis dist

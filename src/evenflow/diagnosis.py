@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Sequence
 
 from . import words
+from .lang import _
 from .rules import judge
 from .schema import Finding, Run
 from .store import load
@@ -38,8 +39,9 @@ def diagnose(
 
 def _tell(code: str, error: Exception) -> None:
     warnings.warn(
-        f"Evenflow's rule {code} failed ({type(error).__name__}: {error}) and was left out; the "
-        "other rules were judged.",
+        _(
+            "Evenflow's rule {code} failed ({error}) and was left out; the other rules were judged."
+        ).format(code=code, error=f"{type(error).__name__}: {error}"),
         RuntimeWarning,
         stacklevel=4,
     )

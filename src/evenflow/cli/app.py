@@ -12,6 +12,7 @@ import typer
 
 from .options import Every, parse_budget, parse_every
 from .plan import OnNonfinite, Plan
+from .speaking import Lang, speak
 
 # Plain help: it must read the same in a pipe, in a log and on a terminal.
 app = typer.Typer(
@@ -53,6 +54,7 @@ RunArgument = Annotated[
 @app.callback(invoke_without_command=True)
 def evenflow(
     version: Annotated[bool, typer.Option("--version", help="Show the version and exit.")] = False,
+    lang: Lang = None,
 ) -> None:
     if version:
         from importlib.metadata import version as installed
@@ -125,6 +127,7 @@ def run(
             help="Print no diagnosis; the run file is written all the same.",
         ),
     ] = False,
+    lang: Lang = None,
 ) -> Plan:
     """Run a training script as `python` would, and diagnose it.
 
@@ -165,6 +168,7 @@ def check(
     ] = None,
     select: Select = None,
     ignore: Ignore = None,
+    lang: Lang = None,
 ) -> int:
     """Judge a stored run.
 
@@ -215,6 +219,7 @@ def explain(
             help="Instead of a run: show one of the lessons.",
         ),
     ] = None,
+    lang: Lang = None,
 ) -> int:
     """Say which factor of the chain rule made a layer's error what it is.
 
@@ -273,6 +278,7 @@ def preflight(
     seed: Annotated[
         int, typer.Option("--seed", metavar="N", help="Of weights, inputs and all that is random.")
     ] = 0,
+    lang: Lang = None,
 ) -> int:
     """Say before step 1 whether a model will learn as it stands.
 
@@ -298,6 +304,7 @@ def report(
     ] = None,
     select: Select = None,
     ignore: Ignore = None,
+    lang: Lang = None,
 ) -> int:
     """Write a run's report, one HTML file."""
     from .judging import report_run
@@ -312,6 +319,7 @@ def rules(
         str | None,
         typer.Argument(metavar="CODE", show_default=False, help="A code or a name; its page."),
     ] = None,
+    lang: Lang = None,
 ) -> int:
     """List the rules, or show one rule's page."""
     from .pages import show_rules
@@ -336,6 +344,7 @@ def activations(
         ),
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="All figures as JSON on stdout.")] = False,
+    lang: Lang = None,
 ) -> int:
     """List the activations, or show one's card.
 
@@ -346,11 +355,83 @@ def activations(
     return show_activations(name, output, json)
 
 
+@app.command("cure", context_settings={"allow_interspersed_args": False})
+def cure(
+    script: Annotated[str, typer.Argument(help="What to cure, as you would run it by `python`.")],
+    args: Annotated[
+        list[str] | None,
+        typer.Argument(show_default=False, help="The script's own."),
+    ] = None,
+    module: Annotated[
+        bool, typer.Option("-m", "--module", help="SCRIPT is a module's name, as in `python -m`.")
+    ] = False,
+    metric: Annotated[
+        str,
+        typer.Option(
+            "--metric",
+            metavar="REGEX",
+            show_default=False,
+            help="What is to get better: the last match in the script's output, such as "
+            "'acc ([0-9.]+)'. Default: the training loss.",
+        ),
+    ] = "",
+    minimize: Annotated[
+        bool, typer.Option("--minimize", help="Smaller values of the metric are better.")
+    ] = False,
+    seeds: Annotated[
+        int, typer.Option("--seeds", metavar="N", help="Runs with and without, as the proof.")
+    ] = 3,
+    budget: Annotated[
+        str,
+        typer.Option(
+            "--budget",
+            metavar="TIME",
+            help="Wall time for all trials (90s, 10m, 1.5h), or runs of the script (12x).",
+        ),
+    ] = "10m",
+    jobs: Annotated[
+        int,
+        typer.Option(
+            "--jobs",
+            metavar="N",
+            show_default=False,
+            help="Runs side by side. Default: as many as cores and memory allow.",
+        ),
+    ] = 0,
+    in_place: Annotated[
+        bool,
+        typer.Option("--in-place", help="Run in the folder itself, not in scratch copies of it."),
+    ] = False,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Forget what earlier cures of this script have run.")
+    ] = False,
+    apply: Annotated[
+        bool,
+        typer.Option("--apply", help="Write the treatment to evenflow.toml, for `evenflow run`."),
+    ] = False,
+    json: Annotated[bool, typer.Option("--json", help="The outcome as JSON on stdout.")] = False,
+    lang: Lang = None,
+) -> int:
+    """Find what mends a training script, and prove it by trials.
+
+    Runs it watched, tries treatments on copies of it side by side, and proves the best over seeds.
+    The script itself is not changed. Evenflow's options come before SCRIPT.
+    """
+    from ..trial.conduct import Settings
+    from ..trial.job import Program
+    from .cure import cure_script
+
+    program = Program(script, str(Path.cwd()), tuple(args or ()), module)
+    settings = Settings(metric, minimize, seeds, budget, jobs, in_place, fresh)
+    return cure_script(program, settings, json, apply)
+
+
 @app.command("demo")
 def demo(
     out: Annotated[
         Path, typer.Option("--out", metavar="DIR", help="Where runs and reports are written.")
     ] = Path("evenflow-demo"),
+    lang: Lang = None,
 ) -> int:
     """Watch four networks learn, or fail to.
 
@@ -363,8 +444,10 @@ def demo(
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The exit code of `evenflow ARGV`; for `run`, whatever the script raises at its end."""
+    command = typer.main.get_command(app)
+    speak(command, sys.argv[1:] if argv is None else argv)
     try:
-        outcome: Any = typer.main.get_command(app).main(
+        outcome: Any = command.main(
             args=None if argv is None else list(argv), prog_name="evenflow", standalone_mode=False
         )
     except typer.Abort:
@@ -380,12 +463,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         show()
         return int(code)
     if isinstance(outcome, Plan):
-        from .launch import launch
+        from .launch import WrongFile, launch
         from .target import NoTarget
 
         try:
             return launch(outcome)
-        except NoTarget as error:
+        except (NoTarget, WrongFile) as error:
             print(f"evenflow run: {error}", file=sys.stderr)
             return 2
     return int(outcome or 0)

@@ -6,6 +6,8 @@ import json
 import sys
 from pathlib import Path
 
+from ..lang import _
+
 
 def show_activations(name: str | None, output: Path | None, as_json: bool) -> int:
     """0, or 2 for a wrong name, a file that cannot be written, or matplotlib missing."""
@@ -22,7 +24,8 @@ def show_activations(name: str | None, output: Path | None, as_json: bool) -> in
         return 2
     except OSError as error:
         reason = error.strerror or error
-        print(f"evenflow activations: cannot write {str(output)!r}: {reason}.", file=sys.stderr)
+        said = _("cannot write {path!r}: {error}.").format(path=str(output), error=reason)
+        print(f"evenflow activations: {said}", file=sys.stderr)
         return 2
     if as_json:
         told = {"schema": 1, "activations": [as_data(card(each)) for each in wanted]}
@@ -31,7 +34,7 @@ def show_activations(name: str | None, output: Path | None, as_json: bool) -> in
         print(text(card(wanted[0])))
     elif output is None:
         print(table(card(each) for each in wanted))
-        print("\nOne activation's card: evenflow activations gelu")
+        print("\n" + _("One activation's card: evenflow activations gelu"))
     return 0
 
 
@@ -42,9 +45,12 @@ def _picture(wanted: tuple[str, ...], output: Path, alone: bool) -> None:
 
     kind = output.suffix.lower()
     if kind not in (".html", ".png"):
-        raise ValueError(f"{str(output)!r}: a card can be written as .html or .png.")
+        said = _("{path!r}: a card can be written as .html or .png.")
+        raise ValueError(said.format(path=str(output)))
     if not alone and kind == ".png":
-        raise ValueError("a PNG shows one activation: name it, as in activations gelu -o gelu.png")
+        raise ValueError(
+            _("a PNG shows one activation: name it, as in activations gelu -o gelu.png")
+        )
     if not alone:
         data = draw.overview_page(tuple(map(card, wanted))).encode()
     elif kind == ".html":
@@ -52,4 +58,4 @@ def _picture(wanted: tuple[str, ...], output: Path, alone: bool) -> None:
     else:
         data = draw.png(card(wanted[0]))
     output.write_bytes(data)
-    print(f"wrote {output}", file=sys.stderr)
+    print(_("wrote {file}").format(file=output), file=sys.stderr)

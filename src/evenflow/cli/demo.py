@@ -9,10 +9,11 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+from ..lang import N_, _, ngettext
 from .judging import next_command, stdout
 
-_ZOO = (
-    "evenflow demo: it trains on scikit-learn's digits, and scikit-learn is not installed.\n"
+_ZOO = N_(
+    "it trains on scikit-learn's digits, and scikit-learn is not installed.\n"
     "Install it with: pip install 'evenflow[zoo]'"
 )
 
@@ -22,12 +23,13 @@ def show_demo(out: Path) -> int:
     try:
         import sklearn  # noqa: F401
     except ModuleNotFoundError:
-        print(_ZOO, file=sys.stderr)
+        print(f"evenflow demo: {_(_ZOO)}", file=sys.stderr)
         return 2
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        print(f"evenflow demo: cannot use {str(out)!r}: {error.strerror}.", file=sys.stderr)
+        said = _("cannot use {path!r}: {error}.").format(path=str(out), error=error.strerror)
+        print(f"evenflow demo: {said}", file=sys.stderr)
         return 2
     from .patients import PATIENTS
 
@@ -35,7 +37,9 @@ def show_demo(out: Path) -> int:
     began = time.perf_counter()
     pages = [_visit(number, out, console) for number in range(len(PATIENTS))]
     console.rule()
-    console.print(f"Four trainings watched in {time.perf_counter() - began:.0f} s. Reports:")
+    spent = f"{time.perf_counter() - began:.0f}"
+    said = _("Four trainings watched in {seconds} s. Reports:").format(seconds=spent)
+    console.print(said)
     for page in pages:
         console.print(f"  {page}", soft_wrap=True, highlight=False, markup=False)
     next_command(console, "check", pages[0].with_suffix(".evenflow"), Path.cwd())
@@ -52,11 +56,17 @@ def _visit(number: int, out: Path, console: Console) -> Path:
     from .patients import PATIENTS, train
 
     patient = PATIENTS[number]
-    console.rule(f"{number + 1} of {len(PATIENTS)}: {patient.name}")
-    console.print(
-        f"{patient.ails}; {patient.steps} steps on real digits, every second one measured",
-        highlight=False,
+    console.rule(
+        _("{number} of {count}: {name}").format(
+            number=number + 1, count=len(PATIENTS), name=patient.name
+        )
     )
+    said = ngettext(
+        "{ails}; {steps} step on real digits, every second one measured",
+        "{ails}; {steps} steps on real digits, every second one measured",
+        patient.steps,
+    )
+    console.print(said.format(ails=_(patient.ails), steps=patient.steps), highlight=False)
     run = out / f"{patient.name}.evenflow"
     for old in out.glob(f"{run.name}*"):  # the file of an earlier demo, and SQLite's beside it
         old.unlink()
@@ -70,7 +80,8 @@ def _visit(number: int, out: Path, console: Console) -> Path:
             loss, accuracy = train(patient, model, optimizer, lambda: progress.advance(task))
     finally:
         torch.set_num_threads(threads)
-    console.print(f"loss {loss:.4f}, accuracy on new digits {accuracy:.1%}", highlight=False)
+    said = _("loss {loss}, accuracy on new digits {accuracy}")
+    console.print(said.format(loss=f"{loss:.4f}", accuracy=f"{accuracy:.1%}"), highlight=False)
     stored = evenflow.load(run)
     findings = evenflow.diagnose(stored)
     report.text(stored, findings, console)
@@ -82,9 +93,9 @@ def _visit(number: int, out: Path, console: Console) -> Path:
 def _progress() -> Progress:
     console = Console(stderr=True)
     columns = (
-        TextColumn("training {task.description}"),
+        TextColumn(_("training {name}").format(name="{task.description}")),
         BarColumn(),
-        TextColumn("{task.completed:.0f}/{task.total:.0f} steps"),
+        TextColumn("{task.completed:.0f}/{task.total:.0f}"),
         TimeElapsedColumn(),
     )
     return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)

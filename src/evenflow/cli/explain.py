@@ -6,6 +6,7 @@ import json
 import sys
 from pathlib import Path
 
+from ..lang import _, whole
 from .runs import CannotJudge, find_run, load_run
 
 
@@ -33,8 +34,10 @@ def explain_run(
             try:
                 Path(output).write_text(page, encoding="utf-8")
             except OSError as error:
-                return _say(f"cannot write {output!r}: {error.strerror or error}.", 2)
-            print(f"wrote {output}", file=sys.stderr)
+                reason = error.strerror or error
+                said = _("cannot write {path!r}: {error}.").format(path=output, error=reason)
+                return _say(said, 2)
+            print(_("wrote {file}").format(file=output), file=sys.stderr)
     if as_json:
         from ..report.data import finite
 
@@ -43,7 +46,8 @@ def explain_run(
     elif output is None:
         from ..report.terminal import writable
 
-        said = f"evenflow  {run.name}, step {ledger.step:,}\n{text(ledger)}"
+        head = _("{name}, step {step}").format(name=run.name, step=whole(ledger.step or 0))
+        said = f"evenflow  {head}\n{text(ledger)}"
         print(writable(said, sys.stdout.encoding or "utf-8"))
     return 0
 
@@ -61,20 +65,27 @@ def explain_lesson(
     both = [option for option, value in given.items() if value is not None]
     both += ["--json"] * as_json
     if both:
-        return _say(f"--lesson {name} stands alone: leave out {', '.join(both)}.", 2)
+        said = _("--lesson {name} stands alone: leave out {options}.")
+        return _say(said.format(name=name, options=", ".join(both)), 2)
     try:
         from .lessons import names, teach
     except ModuleNotFoundError as error:
         if error.name is None or not error.name.startswith("evenflow"):
-            return _say(f"the lessons need {error.name!r}, which is not installed.", 2)
-        return _say(f"this Evenflow has no lessons, so none called {name!r}.", 2)
+            said = _("the lessons need {module!r}, which is not installed.")
+            return _say(said.format(module=error.name), 2)
+        return _say(
+            _("this Evenflow has no lessons, so none called {name!r}.").format(name=name), 2
+        )
     known = list(names())
     if name not in known:
         import difflib
 
         close = difflib.get_close_matches(name, known, 3)
-        hint = f"Did you mean {' or '.join(close)}? " if close else ""
-        return _say(f"there is no lesson {name!r}. {hint}There are {', '.join(known)}.", 2)
+        if close:
+            said = _("there is no lesson {name!r}. Did you mean {close}? There are {known}.")
+        else:
+            said = _("there is no lesson {name!r}. There are {known}.")
+        return _say(said.format(name=name, close=_(" or ").join(close), known=", ".join(known)), 2)
     return int(teach(name) or 0)
 
 

@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..lang import N_, _
 from .plan import Plan
 from .runs import CannotJudge, find_run, load_run
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from ..forecast import Pair
     from ..schema import Finding, Run
 
-NO_READINGS = "no training step was seen: no backward pass with an update after it"
+NO_READINGS = N_("no training step was seen: no backward pass with an update after it")
 
 
 def check_run(
@@ -35,7 +36,7 @@ def check_run(
         with _busy(path):
             run, findings = _judged(path, select, ignore)
         if not len(run.steps):
-            raise CannotJudge(f"{str(path)!r}: {NO_READINGS}.")
+            raise CannotJudge(f"{str(path)!r}: {_(NO_READINGS)}.")
         pairs = None if forecast is None else _beside(run, forecast)
     except (CannotJudge, ValueError) as error:
         return _refuse("check", error)
@@ -76,7 +77,9 @@ def report_run(
     target = Path(output) if output else path.with_suffix(".html")
     if not _write(target, page, "report"):
         return 2
-    stderr().print(f"wrote {target}", soft_wrap=True, highlight=False, markup=False)
+    stderr().print(
+        _("wrote {file}").format(file=target), soft_wrap=True, highlight=False, markup=False
+    )
     return 0
 
 
@@ -92,12 +95,16 @@ def tell_run(path: Path, plan: Plan, whole: bool = True) -> None:
     stopped = [event.detail for event in run.events if event.kind == "stopped"]
     for detail in stopped:
         if "where" not in detail:  # the writer's; of all others the watch has warned
-            what = f"watching stopped ({detail.get('error')}); the script itself is untouched"
-            print(f"evenflow: {what}.", file=sys.stderr)
+            said = _("watching stopped ({error}); the script itself is untouched.")
+            print(f"evenflow: {said.format(error=detail.get('error'))}", file=sys.stderr)
     if not len(run.steps):
-        own = "" if whole else "; if the script opened a watch of its own, judge that run's file"
+        said = (
+            _("{problem}.")
+            if whole
+            else _("{problem}; if the script opened a watch of its own, judge that run's file.")
+        )
         if not stopped:
-            print(f"evenflow: {NO_READINGS}{own}.", file=sys.stderr)
+            print(f"evenflow: {said.format(problem=_(NO_READINGS))}", file=sys.stderr)
         return
     from .. import report
 
@@ -142,7 +149,7 @@ def _busy(path: Path) -> AbstractContextManager[object]:
     console = stderr()
     if not console.is_terminal:
         return nullcontext()
-    return console.status(f"judging {path.name} ...")
+    return console.status(_("judging {name} ...").format(name=path.name))
 
 
 def _console(to_stderr: bool) -> Console:
@@ -169,7 +176,7 @@ def next_command(console: Console, command: str, path: Path, folder: Path) -> No
     """The command to type next, as it must be typed in `folder`."""
     path = path.absolute()
     near = path.relative_to(folder) if path.is_relative_to(folder) else path
-    line = f"Next: evenflow {command} {shlex.quote(str(near))}"
+    line = _("Next: {command}").format(command=f"evenflow {command} {shlex.quote(str(near))}")
     console.print(line, soft_wrap=True, highlight=False, markup=False)
 
 
@@ -182,9 +189,8 @@ def _write(path: Path, text: str, command: str) -> bool:
     try:
         path.write_text(text, encoding="utf-8")
     except OSError as error:
-        print(
-            f"evenflow {command}: cannot write {str(path)!r}: {error.strerror or error}.",
-            file=sys.stderr,
-        )
+        said = _("cannot write {path!r}: {error}.")
+        said = said.format(path=str(path), error=error.strerror or error)
+        print(f"evenflow {command}: {said}", file=sys.stderr)
         return False
     return True

@@ -6,15 +6,22 @@ pools by environment variables when they are imported, and a script may set thos
 
 from __future__ import annotations
 
+import dataclasses
 import os
+import subprocess
 import sys
 import threading
 import types
 
+from ..lang import _
 from .plan import Plan
 from .target import NoTarget, find
 from .traces import without_us
 from .vigil import Vigil
+
+
+class WrongFile(Exception):
+    """evenflow.toml says something that cannot be done; the message says what."""
 
 
 def launch(plan: Plan) -> int:
@@ -22,8 +29,10 @@ def launch(plan: Plan) -> int:
 
     Raises:
         NoTarget: there is nothing to run.
+        WrongFile: evenflow.toml is wrong.
         KeyboardInterrupt: the script's own, already shown.
     """
+    plan = _treated(plan)
     here = os.getpid()
     # The first entry is a folder of the user's, whose html.py or queue.py we would import.
     vigil = Vigil(plan, ours=sys.path[0 if getattr(sys.flags, "safe_path", False) else 1 :])
@@ -37,8 +46,8 @@ def launch(plan: Plan) -> int:
     try:
         _end(vigil, error)
     except KeyboardInterrupt as again:
-        said = "evenflow: interrupted before the diagnosis; `evenflow check` gives it later."
-        print(said, file=sys.stderr)
+        said = _("interrupted before the diagnosis; `evenflow check` gives it later.")
+        print(f"evenflow: {said}", file=sys.stderr)
         error = again
     if isinstance(error, KeyboardInterrupt):
         # Raised again so that Python ends by SIGINT, as it would have: the shell sees 130 and
@@ -46,6 +55,29 @@ def launch(plan: Plan) -> int:
         sys.excepthook = lambda *_: None
         raise error
     return code
+
+
+def _treated(plan: Plan) -> Plan:
+    """With what evenflow.toml in the plan's folder says of the script."""
+    from ..trial import honour
+
+    key = plan.target if plan.module else honour.script_key(plan.target, plan.folder)
+    try:
+        text = honour.read(plan.folder).get(key, "")
+    except ValueError as error:
+        raise WrongFile(str(error)) from None
+    if not text:
+        return plan
+    ask = (
+        "import sys; from evenflow.treatments import parse\n"
+        "try: parse(sys.argv[1])\n"
+        "except ValueError as error: sys.exit(str(error))"
+    )
+    # In a process of its own: the registry imports numpy, which is the script's to import first.
+    done = subprocess.run([sys.executable, "-c", ask, text], capture_output=True, text=True)
+    if done.returncode and "Traceback" not in done.stderr:
+        raise WrongFile(f"{plan.folder / honour.NAME}: {done.stderr.strip()}")
+    return dataclasses.replace(plan, treatments=text)
 
 
 def execute(plan: Plan) -> BaseException | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 import re
 import subprocess
 import sys
@@ -11,6 +12,8 @@ from pathlib import Path
 from typing import Any, NewType
 
 import typer
+
+from ..lang import _, language
 
 Every = NewType("Every", object)  # "auto" or a whole number
 _CODE = re.compile(r"EF\d{0,3}", re.IGNORECASE)
@@ -22,7 +25,9 @@ def parse_every(text: object) -> str | int:
     if text == "auto":
         return text
     if not text.isdecimal():
-        raise typer.BadParameter(f"{text!r} is neither auto nor a whole number of steps.")
+        raise typer.BadParameter(
+            _("{text!r} is neither auto nor a whole number of steps.").format(text=text)
+        )
     return int(text)
 
 
@@ -33,7 +38,8 @@ def parse_budget(text: object) -> float:
     except ValueError:
         share = float("nan")
     if not 0 < share <= 1:
-        raise typer.BadParameter(f"{text!r} is not a share between 0 and 1; 0.01 is one per cent.")
+        said = _("{text!r} is not a share between 0 and 1; 0.01 is one per cent.")
+        raise typer.BadParameter(said.format(text=text))
     return share
 
 
@@ -62,7 +68,8 @@ def check_known(prefixes: Sequence[str]) -> None:
         if sys.version_info >= (3, 11)
         else [sys.executable, "-c", ask, *prefixes],
         capture_output=True,
-        text=True,
+        encoding="utf-8",
+        env=os.environ | {"EVENFLOW_LANG": language(), "PYTHONIOENCODING": "utf-8"},
     )
     if done.returncode and "Traceback" not in done.stderr:
         raise typer.BadParameter(done.stderr.strip())
@@ -72,10 +79,11 @@ def _split(given: Sequence[str], where: str) -> tuple[str, ...]:
     found = [code for text in given for code in re.split(r"[,\s]+", text.strip()) if code]
     for code in found:
         if not _CODE.fullmatch(code):
-            raise typer.BadParameter(
-                f"{where}: {code!r} is not a code or the beginning of one, such as EF1 or EF203; "
+            said = _(
+                "{where}: {code!r} is not a code or the beginning of one, such as EF1 or EF203; "
                 "`evenflow rules` lists them."
             )
+            raise typer.BadParameter(said.format(where=where, code=code))
     return tuple(code.upper() for code in found)
 
 
@@ -90,11 +98,17 @@ def _configured(key: str) -> tuple[str, ...]:
     where = f"{file}: [tool.evenflow] {key}"
     for unknown in table.keys() - {"select", "ignore"}:
         close = difflib.get_close_matches(unknown, ["select", "ignore"], 1)
-        hint = f"did you mean {close[0]!r}?" if close else "it may hold select and ignore."
-        raise typer.BadParameter(f"{file}: [tool.evenflow] has an unknown key {unknown!r}: {hint}")
+        if close:
+            said = _("{file}: [tool.evenflow] has an unknown key {key!r}: did you mean {close!r}?")
+        else:
+            said = _(
+                "{file}: [tool.evenflow] has an unknown key {key!r}: it may hold select and ignore."
+            )
+        raise typer.BadParameter(said.format(file=file, key=unknown, close="".join(close)))
     value = table.get(key, [])
     if not isinstance(value, list) or not all(isinstance(v, str) for v in value):
-        raise typer.BadParameter(f"{where} is {value!r}; it must be a list such as ['EF1'].")
+        said = _("{where} is {value!r}; it must be a list such as ['EF1'].")
+        raise typer.BadParameter(said.format(where=where, value=value))
     return _split(value, where)
 
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import difflib
-import inspect
 import sys
+
+from ..lang import _, language
+
+_WIDTH = 96  # of a page that goes into a file or a pipe
 
 
 def show_rules(wanted: str | None) -> int:
@@ -22,19 +25,24 @@ def show_rules(wanted: str | None) -> int:
     close = difflib.get_close_matches(wanted.upper(), REGISTRY, 3) or difflib.get_close_matches(
         wanted.lower(), by_name, 3
     )
-    hint = f"did you mean {' or '.join(close)}?" if close else "`evenflow rules` lists them all."
-    print(f"evenflow rules: there is no rule {wanted!r}; {hint}", file=sys.stderr)
+    if close:
+        said = _("there is no rule {wanted!r}; did you mean {close}?")
+    else:
+        said = _("there is no rule {wanted!r}; `evenflow rules` lists them all.")
+    said = said.format(wanted=wanted, close=_(" or ").join(close))
+    print(f"evenflow rules: {said}", file=sys.stderr)
     return 2
 
 
 def _list() -> None:
     from ..rules import REGISTRY
+    from ..rules.pages import headline
 
     widest = max((len(rule.name) for rule in REGISTRY.values()), default=0)
     for code, rule in sorted(REGISTRY.items()):
-        mark = "" if rule.status == "stable" else f" ({rule.status})"
-        print(f"{code}  {rule.name:<{widest}}  {_title(rule)}{mark}")
-    print("\nOne rule's page: evenflow rules EF101")
+        mark = "" if rule.status == "stable" else f" ({_status(rule.status)})"
+        print(f"{code}  {rule.name:<{widest}}  {headline(rule).rstrip('.。')}{mark}")
+    print("\n" + _("One rule's page: evenflow rules EF101"))
 
 
 def _page(code: str) -> None:
@@ -42,16 +50,25 @@ def _page(code: str) -> None:
     from rich.markdown import Markdown
 
     from ..rules import REGISTRY
+    from ..rules.pages import told
+    from ..words.wrapping import wrap
 
     rule = REGISTRY[code]
-    text = inspect.cleandoc(rule.__doc__ or "")
-    head = f"{code} {rule.name} ({rule.status}, since {rule.since})"
+    text = told(rule)
+    head = _("{code} {name} ({status}, since {version})").format(
+        code=code, name=rule.name, status=_status(rule.status), version=rule.since
+    )
     console = Console()
     if console.is_terminal:
         console.print(Markdown(f"# {head}\n\n{text}"), width=min(console.width, 100))
     else:
-        print(f"{head}\n\n{text}")
+        print(f"{head}\n\n{text if language() == 'en' else wrap(text, _WIDTH)}")
 
 
-def _title(rule: type) -> str:
-    return inspect.cleandoc(rule.__doc__ or "").split("\n", 1)[0].rstrip(".")
+def _status(status: str) -> str:
+    return {
+        "preview": _("preview"),
+        "stable": _("stable"),
+        "deprecated": _("deprecated"),
+        "removed": _("removed"),
+    }.get(status, status)

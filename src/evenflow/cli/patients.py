@@ -11,6 +11,8 @@ import torch
 from sklearn.datasets import load_digits
 from torch import Tensor, nn
 
+from ..lang import N_
+
 Batches = Iterator[tuple[Tensor, Tensor]]
 
 
@@ -129,27 +131,29 @@ def _standard(x: Tensor) -> Tensor:
 PATIENTS = (
     Patient(
         "sigmoid",
-        "50 sigmoid layers with Xavier's initialisation",
+        N_("50 sigmoid layers with Xavier's initialisation"),
         300,
         _deep_sigmoid,
         _standard,
     ),
     Patient(
         "relu",
-        "4 ReLU layers, Adam with learning rate 0.1, pixels fed in as 0 to 255",
+        N_("4 ReLU layers, Adam with learning rate 0.1, pixels fed in as 0 to 255"),
         300,
         _hot_relu,
         lambda x: x * (255 / 16),
     ),
     Patient(
         "rnn",
-        "a plain RNN over 64 pixels, recurrent weights three times too large, gradient clipped",
+        N_("a plain RNN over 64 pixels, recurrent weights three times too large, gradient clipped"),
         150,
         _pixel_rnn,
         _standard,
         clip=1.0,
     ),
-    Patient("residual", "10 residual blocks with LayerNorm and AdamW", 400, _residual, _standard),
+    Patient(
+        "residual", N_("10 residual blocks with LayerNorm and AdamW"), 400, _residual, _standard
+    ),
 )
 
 

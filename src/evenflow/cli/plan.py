@@ -31,3 +31,4 @@ class Plan:
     select: tuple[str, ...] = ()
     ignore: tuple[str, ...] = ()
     quiet: bool = False
+    treatments: str = ""  # of evenflow.toml

@@ -6,6 +6,8 @@ import difflib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..lang import _, sentences
+
 if TYPE_CHECKING:
     from ..schema import Run
 
@@ -23,19 +25,21 @@ def find_run(named: str | None) -> Path:
     if path.is_dir():
         found = sorted(path.glob(f"*{SUFFIX}"), key=lambda p: (p.stat().st_mtime_ns, p.name))
         if not found:
-            raise CannotJudge(
-                f"the folder {str(path)!r} holds no run (*{SUFFIX}). "
-                "Make one with: evenflow run train.py"
+            said = _(
+                "the folder {path!r} holds no run (*{suffix}). Make one with: evenflow run train.py"
             )
+            raise CannotJudge(said.format(path=str(path), suffix=SUFFIX))
         return found[-1]
     if path.exists():
         return path
     if named is None:
-        raise CannotJudge(
-            f"there is no folder {str(path)!r} here, so no run to take by default. "
+        said = _(
+            "there is no folder {path!r} here, so no run to take by default. "
             "Name a run file, or make one with: evenflow run train.py"
         )
-    raise CannotJudge(f"there is no file {named!r}.{_hint(path)}")
+        raise CannotJudge(said.format(path=str(path)))
+    said = _("there is no file {name!r}.").format(name=named)
+    raise CannotJudge(sentences(filter(None, (said, _hint(path)))))
 
 
 def load_run(path: Path) -> Run:
@@ -47,14 +51,16 @@ def load_run(path: Path) -> Run:
     except store.StoreError as error:
         raise CannotJudge(str(error)) from None
     except OSError as error:
-        raise CannotJudge(f"cannot read {str(path)!r}: {error.strerror or error}.") from None
+        said = _("cannot read {path!r}: {error}.")
+        reason = error.strerror or error
+        raise CannotJudge(said.format(path=str(path), error=reason)) from None
     return run
 
 
 def _hint(path: Path) -> str:
     folder = path.parent
     if not folder.is_dir():
-        return f" There is no folder {str(folder)!r} either."
+        return _("There is no folder {folder!r} either.").format(folder=str(folder))
     names = [p.name for p in folder.iterdir() if p.suffix == SUFFIX or p.is_dir()]
     close = difflib.get_close_matches(path.name, names, 1)
-    return f" Did you mean {str(folder / close[0])!r}?" if close else ""
+    return _("Did you mean {name!r}?").format(name=str(folder / close[0])) if close else ""

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from types import CodeType
 from typing import Any
 
+from ..lang import _, sentences
 from .plan import Plan
 
 
@@ -43,7 +44,8 @@ def find(plan: Plan) -> Target:
 def _script(plan: Plan) -> Target:
     path = os.path.abspath(plan.target)
     if not os.path.isfile(path):
-        raise NoTarget(f"there is no file {plan.target!r}.{hint(plan.target)}")
+        said = _("there is no file {name!r}.").format(name=plan.target)
+        raise NoTarget(said + hint(plan.target))
 
     def code() -> CodeType:
         with io.open_code(path) as file:
@@ -65,7 +67,8 @@ def _module(plan: Plan) -> Target:
     sys.argv[:] = ["-m", *plan.args]  # what a package's __init__ sees meanwhile
     name = plan.target
     if name.endswith(".py") and os.path.isfile(name):  # finding it would run it as a package
-        raise NoTarget(f"the module {name!r} was not found. Without -m, a file is run.")
+        said = _("the module {name!r} was not found. Without -m, a file is run.")
+        raise NoTarget(said.format(name=name))
     try:
         spec = importlib.util.find_spec(name)
         if spec is not None and spec.submodule_search_locations is not None:
@@ -74,10 +77,14 @@ def _module(plan: Plan) -> Target:
     except ModuleNotFoundError as error:
         if error.name is None or not f"{name}.".startswith(f"{error.name}."):
             raise  # the package was found; something that it imports was not
-        raise NoTarget(f"there is no module {name!r}: {error}.") from None
+        said = _("there is no module {name!r}: {error}.").format(name=name, error=error)
+        raise NoTarget(said) from None
     if spec is None or spec.loader is None:
-        what = "is a package with no __main__" if name != plan.target else "was not found"
-        raise NoTarget(f"the module {plan.target!r} {what}.")
+        if name != plan.target:
+            said = _("the module {name!r} is a package with no __main__.")
+        else:
+            said = _("the module {name!r} was not found.")
+        raise NoTarget(said.format(name=plan.target))
     return _from_spec(spec, plan, folder=None)
 
 
@@ -85,7 +92,7 @@ def _archive(plan: Plan) -> Target:
     """A folder or zip that holds a `__main__.py`."""
     spec = importlib.machinery.PathFinder.find_spec("__main__", [plan.target])
     if spec is None or spec.loader is None:
-        raise NoTarget(f"{plan.target!r} holds no __main__.py to run.")
+        raise NoTarget(_("{name!r} holds no __main__.py to run.").format(name=plan.target))
     return _from_spec(spec, plan, folder=os.path.abspath(plan.target))
 
 
@@ -122,8 +129,12 @@ def hint(name: str) -> str:
     """What may have been meant: a file beside it, or a module."""
     folder = os.path.dirname(name) or "."
     if not os.path.isdir(folder):
-        return f" There is no folder {folder!r} either."
+        said = _("There is no folder {folder!r} either.").format(folder=folder)
+        return sentences(("", said))
     close = difflib.get_close_matches(os.path.basename(name), os.listdir(folder), 1)
     if close:
-        return f" Did you mean {os.path.join(os.path.dirname(name), close[0])!r}?"
-    return "" if name.endswith(".py") else " To run a module, put -m before its name."
+        meant = os.path.join(os.path.dirname(name), close[0])
+        return sentences(("", _("Did you mean {name!r}?").format(name=meant)))
+    if name.endswith(".py"):
+        return ""
+    return sentences(("", _("To run a module, put -m before its name.")))

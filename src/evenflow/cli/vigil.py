@@ -9,6 +9,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+from ..lang import N_, _
 from .arrival import when_imported
 from .plan import Plan
 
@@ -42,7 +43,37 @@ class Vigil:
                 on_nonfinite=self.plan.on_nonfinite,
             )
         except Exception as error:
-            self._say_failed("could not watch", error)
+            self._say_failed(
+                N_("could not watch ({error}); the script itself is untouched."), error
+            )
+        if self.plan.treatments:
+            try:
+                self._treat()
+            except Exception as error:
+                self._say_failed(
+                    N_("could not treat the script ({error}); it runs untreated."), error
+                )
+
+    def _treat(self) -> None:
+        """Apply what evenflow.toml says, at the first training forward."""
+        from ..treatments import treat_
+        from ..trial.injection import Injection
+
+        def refused(error: ValueError) -> None:
+            said = _("evenflow.toml: {error} The script runs untreated.").format(error=error)
+            print(f"evenflow: {said}", file=_err())
+
+        def told(*args: Any, **kwargs: Any) -> Any:
+            undo = treat_(*args, **kwargs)
+            if not self.plan.quiet:
+                said = _("{model} treated with {treatments} (evenflow.toml).").format(
+                    model=type(args[0]).__name__, treatments=self.plan.treatments
+                )
+                print(f"evenflow: {said}", file=_err())
+            return undo
+
+        alone = self.watch.alone if self.watch is not None else None
+        Injection(self.plan.treatments, told, alone=alone, refused=refused)
 
     def _module_file(self) -> Path | None:
         """A run file named after the module: its script's name is __main__ for every package."""
@@ -62,7 +93,8 @@ class Vigil:
             return
         if self.watch is None:
             if not self.failed and not self.plan.quiet:
-                print("evenflow: the script never imported torch; no training seen.", file=_err())
+                said = _("the script never imported torch; no training seen.")
+                print(f"evenflow: {said}", file=_err())
             return
         path = sys.path
         sys.path = list(self.ours)
@@ -72,7 +104,9 @@ class Vigil:
                     warnings.simplefilter("ignore")  # ours, not the script's
                 self._tell(error)
         except Exception as e:
-            self._say_failed("could not judge the run", e)
+            self._say_failed(
+                N_("could not judge the run ({error}); the script itself is untouched."), e
+            )
         finally:
             sys.path = path
 
@@ -90,10 +124,8 @@ class Vigil:
         self.failed = True
         if _strict():
             traceback.print_exception(error, file=_err())
-        print(
-            f"evenflow: {what} ({type(error).__name__}: {error}); the script itself is untouched.",
-            file=_err(),
-        )
+        said = _(what).format(error=f"{type(error).__name__}: {error}")
+        print(f"evenflow: {said}", file=_err())
 
 
 def _strict() -> bool:

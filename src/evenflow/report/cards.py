@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ..lang import _, whole
 from ..schema import Finding, Run
-from ..words import title
+from ..words import title, without_chain
 from .markup import esc, prose, short, tag
-from .telling import chain, evidence, names, remedies, when
+from .telling import chain, evidence, names, remedies, severity, when
 
 #: Sites named one by one; the rest are behind a click, and past the last only counted.
 _FEW, _MOST = 6, 24
@@ -22,20 +23,22 @@ _ROWS, _LINKS, _ADVICE, _LETTERS = 16, 8, 8, 600
 def findings_section(run: Run, findings: Sequence[Finding]) -> str:
     """All findings, worst first."""
     if not findings:
-        said = "No rule found anything to report." if len(run.steps) else "Nothing to judge."
+        said = _("No rule found anything to report.") if len(run.steps) else _("Nothing to judge.")
         body = tag("p", said, class_="quiet")
     else:
         body = "".join(_card(run, f, number) for number, f in enumerate(findings[:CARDS]))
         if len(findings) > CARDS:
-            body += tag("p", f"And {len(findings) - CARDS:,} more.", class_="quiet")
-    return tag("section", tag("h2", "Findings", id="findings"), body, aria_labelledby="findings")
+            more = _("And {count} more.").format(count=whole(len(findings) - CARDS))
+            body += tag("p", more, class_="quiet")
+    heading = tag("h2", _("Findings"), id="findings")
+    return tag("section", heading, body, aria_labelledby="findings")
 
 
 def _card(run: Run, finding: Finding, number: int) -> str:
     kind = finding.severity.name
     head = tag(
         "h3",
-        tag("span", esc(kind), class_="badge"),
+        tag("span", esc(severity(finding)), class_="badge"),
         esc(title(finding.code)),
         " ",
         tag("code", esc(finding.code)),
@@ -46,10 +49,10 @@ def _card(run: Run, finding: Finding, number: int) -> str:
     advice = remedies(finding)
     if advice:
         items = "".join(tag("li", prose(text[:_LETTERS])) for text in advice[:_ADVICE])
-        inside.append(tag("div", tag("h4", "What to do"), tag("ol", items), class_="advice"))
+        inside.append(tag("div", tag("h4", _("What to do")), tag("ol", items), class_="advice"))
     details = tag(
         "details",
-        tag("summary", "Where, evidence and what to do"),
+        tag("summary", _("Where, evidence and what to do")),
         tag("div", *inside, class_="inside"),
         open=number < _OPEN,
     )
@@ -68,7 +71,7 @@ def _card(run: Run, finding: Finding, number: int) -> str:
 def _without_chain(finding: Finding) -> str:
     """The message; its last sentence tells the chain, which the card draws."""
     if len(finding.chain) > 1:
-        return finding.message.split(" Chain: ")[0]
+        return without_chain(finding.message)
     return finding.message
 
 
@@ -87,13 +90,13 @@ def _chain(run: Run, finding: Finding) -> str:
                 tag("span", esc(place), class_="place") if place else "",
             )
         )
-    return tag("ol", *items, class_="chain", aria_label="How it came about")
+    return tag("ol", *items, class_="chain", aria_label=_("How it came about"))
 
 
 def _where(run: Run, finding: Finding) -> str:
     sites = [run.sites[i] for i in finding.sites[:_MOST] if 0 <= i < len(run.sites)]
     places = names(run, sites) or list(finding.params[:_MOST])
-    whole = len(finding.sites) if sites else len(finding.params)
+    total = len(finding.sites) if sites else len(finding.params)
     if not places:
         return ""
     shown = "".join(tag("li", tag("code", esc(short(place, 100)))) for place in places[:_FEW])
@@ -101,18 +104,21 @@ def _where(run: Run, finding: Finding) -> str:
     more = ""
     if rest:
         listed = "".join(tag("li", tag("code", esc(short(place, 100)))) for place in rest)
-        if whole > _MOST:
-            listed += tag("li", f"and {whole - _MOST:,} more")
-        more = tag("details", tag("summary", f"{whole - _FEW:,} more"), tag("ul", listed))
-    return tag("div", tag("h4", "Where"), tag("ul", shown, class_="places"), more, class_="where")
+        if total > _MOST:
+            listed += tag("li", _("and {count} more").format(count=whole(total - _MOST)))
+        count = _("{count} more").format(count=whole(total - _FEW))
+        more = tag("details", tag("summary", count), tag("ul", listed))
+    heading = tag("h4", _("Where"))
+    return tag("div", heading, tag("ul", shown, class_="places"), more, class_="where")
 
 
 def _evidence(finding: Finding) -> str:
     rows = evidence(finding)
     if not rows:
         return ""
-    head = "<thead><tr><th scope=col>Measured</th><th scope=col>Value</th>"
-    head += "<th scope=col>Threshold</th></tr></thead>"
+    names = (_("Measured"), _("Value"), _("Threshold"))
+    head = "".join(f"<th scope=col>{esc(name)}</th>" for name in names)
+    head = f"<thead><tr>{head}</tr></thead>"
     body = "".join(
         tag(
             "tr",
@@ -124,4 +130,4 @@ def _evidence(finding: Finding) -> str:
         for label, value, limit in rows[:_ROWS]
     )
     table = tag("table", head, tag("tbody", body))
-    return tag("div", tag("h4", "Evidence"), table, class_="evidence")
+    return tag("div", tag("h4", _("Evidence")), table, class_="evidence")

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ..lang import N_, _
 from ..schema import Finding, Run
 from .layers import Floats, chosen, named_sites, relative_updates
 
@@ -34,11 +35,35 @@ class Kind:
 
 
 KINDS = (
-    Kind("delta", "Gradient", "rms of δ", True, "How much of the error reaches each layer."),
-    Kind("rms", "Signal", "rms of x", True, "How large each layer's output is."),
-    Kind("update", "Update", "|Δw| / |w|", True, "How far each update moves a layer's weights."),
-    Kind("saturated", "Saturated", "share of elements", False, "Elements past an asymptote."),
-    Kind("dead", "Dead", "share of units", False, "Units no gradient reached in the window."),
+    Kind(
+        "delta",
+        N_("Gradient"),
+        N_("rms of δ"),
+        True,
+        N_("How much of the error reaches each layer."),
+    ),
+    Kind("rms", N_("Signal"), N_("rms of x"), True, N_("How large each layer's output is.")),
+    Kind(
+        "update",
+        N_("Update"),
+        "|Δw| / |w|",
+        True,
+        N_("How far each update moves a layer's weights."),
+    ),
+    Kind(
+        "saturated",
+        N_("Saturated"),
+        N_("share of elements"),
+        False,
+        N_("Elements past an asymptote."),
+    ),
+    Kind(
+        "dead",
+        N_("Dead"),
+        N_("share of units"),
+        False,
+        N_("Units no gradient reached in the window."),
+    ),
 )
 
 
@@ -81,9 +106,9 @@ def grids(run: Run, findings: Sequence[Finding]) -> dict[str, Any]:
         out.append(
             {
                 "key": kind.key,
-                "title": kind.title,
-                "unit": kind.unit,
-                "hint": kind.hint,
+                "title": _(kind.title),
+                "unit": _(kind.unit),
+                "hint": _(kind.hint),
                 "log": kind.log,
                 "low": low,
                 "high": high,

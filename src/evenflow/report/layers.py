@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import numpy.typing as npt
 
+from ..lang import _
 from ..schema import Finding, Parameter, Run, Site
 
 Floats = npt.NDArray[np.float64]
@@ -90,14 +91,14 @@ def untrained(run: Run) -> list[tuple[str, str, str]]:
     for param in run.params:
         gradient = run.param(param.id, "grad")
         if not param.trainable:
-            why = "frozen (requires_grad is False)"
+            why = _("frozen (requires_grad is False)")
         elif param.optimizer < 0 and run.meta.get("optimizers"):
-            why = "in no optimizer"
+            why = _("in no optimizer")
         elif len(run.steps) and not _any(gradient):
-            why = "no gradient reached it at any sampled step"
+            why = _("no gradient reached it at any sampled step")
         else:
             continue
-        out.append((param.name, " × ".join(map(str, param.shape)) or "scalar", why))
+        out.append((param.name, " × ".join(map(str, param.shape)) or _("scalar"), why))
     return out
 
 

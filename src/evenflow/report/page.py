@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from collections.abc import Sequence
 from importlib.resources import files
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ..lang import TAGS, _, language, whole
 from ..ledger import Ledger
 from ..schema import Finding, Run
 from ..words import title
@@ -19,7 +21,7 @@ from .data import worded
 from .grids import grids
 from .markup import data, esc, short, tag
 from .tables import events_section, layers_section, parameters_section, run_section
-from .telling import facts, headline, names
+from .telling import facts, headline, kind, names
 from .waterfall import card, ledger_section
 
 _SCRIPTS = ("base.js", "curve.js", "heat.js", "start.js")
@@ -42,10 +44,10 @@ def html(run: Run, findings: Sequence[Finding]) -> str:
     script = "\n".join(_asset(name) for name in _SCRIPTS)
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     policy = f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}'"
-    word, _ = headline(run, spoken)
+    word = headline(run, spoken)[0]
     body = "".join(
         (
-            '<a class="skip" href="#findings">Skip to the findings</a>',
+            tag("a", _("Skip to the findings"), class_="skip", href="#findings"),
             _header(run),
             "<main>",
             _banner(run, spoken),
@@ -57,13 +59,13 @@ def html(run: Run, findings: Sequence[Finding]) -> str:
             events_section(run),
             run_section(run),
             "</main>",
-            "<footer>Written by Evenflow. Every number here was measured in this run.</footer>",
+            tag("footer", _("Written by Evenflow. Every number here was measured in this run.")),
             f'<script type="application/json" id="data">{data(_data(run, spoken))}</script>',
             f"<script>{script}</script>",
         )
     )
     return (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        f'<!doctype html>\n<html lang="{TAGS[language()]}"><head><meta charset="utf-8">'
         f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         '<meta name="color-scheme" content="light dark">'
@@ -74,17 +76,19 @@ def html(run: Run, findings: Sequence[Finding]) -> str:
 
 def ledger_html(ledger: Ledger) -> str:
     """One ledger as an HTML file of its own; it needs no script and makes no request."""
-    where = ledger.run or "a loss"
-    step = "" if ledger.step is None else f", step {ledger.step:,}"
-    head = tag("header", tag("p", _MARK, "Evenflow", class_="brand"), tag("h1", esc(where + step)))
-    foot = "Written by Evenflow. Every number here was measured."
+    where = heading = ledger.run or _("a loss")
+    if ledger.step is not None:
+        heading = _("{name}, step {step}").format(name=where, step=whole(ledger.step))
+    head = tag("header", tag("p", _MARK, "Evenflow", class_="brand"), tag("h1", esc(heading)))
+    title = _("{name}: chain rule · Evenflow").format(name=where)
+    foot = _("Written by Evenflow. Every number here was measured.")
     return (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        f'<!doctype html>\n<html lang="{TAGS[language()]}"><head><meta charset="utf-8">'
         '<meta http-equiv="Content-Security-Policy" content="default-src \'none\'; '
         "style-src 'unsafe-inline'\">"
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         '<meta name="color-scheme" content="light dark">'
-        f"<title>{esc(where)}: chain rule · Evenflow</title><style>{_asset('style.css')}</style>"
+        f"<title>{esc(title)}</title><style>{_asset('style.css')}</style>"
         f"</head><body>{head}<main>{card(ledger)}</main>{tag('footer', foot)}</body></html>\n"
     )
 
@@ -106,15 +110,13 @@ def _header(run: Run) -> str:
 
 def _banner(run: Run, findings: Sequence[Finding]) -> str:
     word, said = headline(run, findings)
-    kind = {"Healthy": "ok", "Warning": "warning", "Sick": "error"}.get(word, "none")
+    verdict = kind(run, findings)
+    icon = {"healthy": "ok", "sick": "error"}.get(verdict, verdict)
     worst = ""
-    if findings and kind in ("warning", "error"):
-        worst = tag(
-            "p",
-            "Look first at ",
-            tag("a", esc(title(findings[0].code)), href="#finding-0"),
-            f" ({esc(findings[0].code)}).",
-        )
+    if findings and icon in ("warning", "error"):
+        link = tag("a", esc(title(findings[0].code)), href="#finding-0")
+        look = esc(_("Look first at {title} ({code})."))
+        worst = tag("p", look.format(title=link, code=esc(findings[0].code)))
     figures = "".join(
         tag("div", tag("dt", esc(key)), tag("dd", esc(value))) for key, value in facts(run)
     )
@@ -122,12 +124,12 @@ def _banner(run: Run, findings: Sequence[Finding]) -> str:
         "section",
         tag(
             "div",
-            tag("h2", _icon(kind), esc(word), id="verdict"),
+            tag("h2", _icon(icon), esc(word), id="verdict"),
             tag("p", esc(said), class_="said"),
             worst,
         ),
         tag("dl", figures, class_="facts") if figures else "",
-        class_=f"banner {kind}",
+        class_=f"banner {icon}",
         aria_labelledby="verdict",
     )
 
@@ -149,7 +151,7 @@ def _charts(run: Run) -> str:
         parts.append(
             tag(
                 "section",
-                tag("h2", "Loss", id="loss"),
+                tag("h2", _("Loss"), id="loss"),
                 tag("div", id="curve", class_="chart"),
                 class_="card",
                 aria_labelledby="loss",
@@ -159,11 +161,13 @@ def _charts(run: Run) -> str:
         parts.append(
             tag(
                 "section",
-                tag("h2", "Layers × steps", id="heat-title"),
+                tag("h2", _("Layers × steps"), id="heat-title"),
                 tag(
                     "p",
-                    "Each row is a layer, from the data (top) to the loss (bottom); each column "
-                    "is a step at which everything was measured.",
+                    _(
+                        "Each row is a layer, from the data (top) to the loss (bottom); each "
+                        "column is a step at which everything was measured."
+                    ),
                     class_="lead",
                 ),
                 tag("div", id="heat", class_="chart"),
@@ -172,7 +176,8 @@ def _charts(run: Run) -> str:
             )
         )
     if parts:
-        parts.append("<noscript><p>The charts are drawn by a script, which is off.</p></noscript>")
+        off = _("The charts are drawn by a script, which is off.")
+        parts.append(tag("noscript", tag("p", off)))
     return "".join(parts)
 
 
@@ -187,6 +192,7 @@ def _data(run: Run, findings: Sequence[Finding]) -> dict[str, Any]:
             worst.setdefault(site, finding.severity.name)
     return {
         **shown,
+        "words": _script_words(),
         "names": {str(i): short(label, 80) for i, label in zip(used, labels, strict=True)},
         "named": {str(i): worst[i] for i in used if i in worst},
         "curve": _curve(run),
@@ -201,6 +207,14 @@ def _data(run: Run, findings: Sequence[Finding]) -> dict[str, Any]:
             for number, f in enumerate(findings[:CARDS])
         ],
     }
+
+
+def _script_words() -> dict[str, str]:
+    """What the scripts say, in the language spoken; they look each text up as `_("...")`."""
+    if language() == "en":
+        return {}
+    marked = re.findall(r'\b_\("([^"]+)"', "".join(_asset(name) for name in _SCRIPTS))
+    return {text: _(text) for text in marked}
 
 
 def _curve(run: Run) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from datetime import datetime, timezone
 from typing import Any
 
+from ..lang import N_, _, ngettext, sentences, whole
 from ..schema import Finding, Run
 from ..words import number, share
 from .layers import chosen, latest, named_sites, now, relative_updates, untrained
@@ -19,12 +20,12 @@ _LAYERS, _PARAMS, _EVENTS = 200, 80, 80
 
 #: Columns: (heading, explanation, metric or "" for the relative update, share or number).
 _COLUMNS = (
-    ("rms", "root mean square of the output", "rms", number),
-    ("spread", "1 − c: how far the outputs of two samples differ", "spread", number),
-    ("saturated", "elements past an asymptote", "saturated", share),
-    ("dead", "units no gradient reached in the window", "dead", share),
-    ("δ", "rms of the layer error dL/d(output)", "delta", number),
-    ("update", "|Δw| / |w| as applied by the optimizer", "", number),
+    (N_("rms"), N_("root mean square of the output"), "rms", number),
+    (N_("spread"), N_("1 − c: how far the outputs of two samples differ"), "spread", number),
+    (N_("saturated"), N_("elements past an asymptote"), "saturated", share),
+    (N_("dead"), N_("units no gradient reached in the window"), "dead", share),
+    ("δ", N_("rms of the layer error dL/d(output)"), "delta", number),
+    (N_("update"), N_("|Δw| / |w| as applied by the optimizer"), "", number),
 )
 
 
@@ -40,9 +41,10 @@ def layers_section(run: Run, findings: Sequence[Finding]) -> str:
     for i, label in zip(kept, names(run, [run.sites[i] for i in kept]), strict=True):
         site = run.sites[i]
         cells = []
-        for _, _, metric, form in _COLUMNS:
+        for _name, _hint, metric, form in _COLUMNS:
             value = now(run, i, metric) if metric else latest(updates.get(i))
-            text = "" if math.isnan(value) else "not finite" if math.isinf(value) else form(value)
+            text = "" if math.isnan(value) else form(value)
+            text = _("not finite") if math.isinf(value) else text
             cells.append(tag("td", esc(text), data_v=None if not text else f"{value:.6g}"))
         shape = "×".join(map(str, site.shape))
         rows.append(
@@ -55,20 +57,21 @@ def layers_section(run: Run, findings: Sequence[Finding]) -> str:
             )
         )
     head = "".join(
-        tag("th", tag("button", esc(name), title=hint, type="button"), scope="col")
+        tag("th", tag("button", esc(_(name)), title=_(hint), type="button"), scope="col")
         for name, hint in (
-            ("layer", "in forward order"),
-            ("shape", "of the output, batch first"),
-            *((name, hint) for name, hint, _, _ in _COLUMNS),
+            (N_("layer"), N_("in forward order")),
+            (N_("shape"), N_("of the output, batch first")),
+            *(column[:2] for column in _COLUMNS),
         )
     )
-    left_out = ""
+    lead = [_("Latest measured values; a click on a heading sorts.")]
     if len(kept) < len(ids):
-        left_out = f" {len(kept):,} of {len(ids):,} are listed: those that findings name first."
+        more = _("{count} of {all} are listed: those that findings name first.")
+        lead.append(more.format(count=whole(len(kept)), all=whole(len(ids))))
     return _section(
-        "Layers",
+        _("Layers"),
         "layers",
-        tag("p", "Latest measured values; a click on a heading sorts." + left_out),
+        tag("p", sentences(lead)),
         _scroll(
             tag(
                 "table",
@@ -76,7 +79,7 @@ def layers_section(run: Run, findings: Sequence[Finding]) -> str:
                 tag("tbody", *rows),
                 class_="sortable figures",
             ),
-            "Layers and their latest values",
+            _("Layers and their latest values"),
         ),
     )
 
@@ -95,12 +98,17 @@ def parameters_section(run: Run) -> str:
         )
         for name, shape, why in found[:_PARAMS]
     ]
-    more = f" The first {_PARAMS} are listed." if len(found) > _PARAMS else ""
+    counted = ngettext(
+        "{count} of {all} parameter tensor.", "{count} of {all} parameter tensors.", len(run.params)
+    )
+    lead = [counted.format(count=whole(len(found)), all=whole(len(run.params)))]
+    if len(found) > _PARAMS:
+        lead.append(_("The first {count} are listed.").format(count=_PARAMS))
     return _section(
-        "Parameters not trained",
+        _("Parameters not trained"),
         "untrained",
-        tag("p", f"{len(found):,} of {len(run.params):,} parameter tensors.{more}"),
-        _scroll(_table(("parameter", "shape", "why"), rows), "Parameters not trained"),
+        tag("p", sentences(lead)),
+        _scroll(_table((_("parameter"), _("shape"), _("why")), rows), _("Parameters not trained")),
     )
 
 
@@ -111,16 +119,18 @@ def events_section(run: Run) -> str:
     rows = [
         tag(
             "tr",
-            tag("td", f"{event.step:,}"),
+            tag("td", whole(event.step)),
             tag("th", esc(event.kind[:40]), scope="row"),
             tag("td", esc(_detail(event.detail))),
         )
         for event in run.events[:_EVENTS]
     ]
     more = len(run.events) - _EVENTS
-    note = tag("p", f"And {more:,} more.", class_="quiet") if more > 0 else ""
-    table = _scroll(_table(("step", "event", "particulars"), rows), "Events")
-    return _section("Events", "events", table, note)
+    note = ""
+    if more > 0:
+        note = tag("p", _("And {count} more.").format(count=whole(more)), class_="quiet")
+    table = _scroll(_table((_("step"), _("event"), _("particulars")), rows), _("Events"))
+    return _section(_("Events"), "events", table, note)
 
 
 def run_section(run: Run) -> str:
@@ -140,7 +150,7 @@ def run_section(run: Run) -> str:
     if not pairs:
         return ""
     body = "".join(tag("div", tag("dt", esc(k)), tag("dd", esc(v))) for k, v in pairs)
-    return _section("Run", "run", tag("dl", body, class_="pairs"))
+    return _section(_("Run"), "run", tag("dl", body, class_="pairs"))
 
 
 def _optimizer(item: Any) -> str:
@@ -155,7 +165,7 @@ def _detail(value: Any) -> str:
     if isinstance(value, str):
         text = value
     elif isinstance(value, bool) or value is None:
-        text = {True: "yes", False: "no"}.get(value, "–") if value is not None else "–"
+        text = "–" if value is None else _("yes") if value else _("no")
     elif isinstance(value, (int, float)):
         text = number(value)
     elif isinstance(value, dict):

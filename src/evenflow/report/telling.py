@@ -6,36 +6,59 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ..lang import N_, _, ngettext, whole
 from ..schema import Finding, Run, Severity, Site, verdict
-from ..words import advice, cause, decades, number, share, title
-from ..words.evidence import LABELS
+from ..words import advice, cause, number, share, title
+from ..words.evidence import LABELS, write
 from .layers import cost, now
 
 #: Roles of a chain's links as its timeline heads them.
-_ROLES = {"cause": "cause", "event": "then", "end": "end"}
+_ROLES = {"cause": N_("cause"), "event": N_("then"), "end": N_("end")}
+#: The verdict by `kind`, and each severity.
+_VERDICTS = {
+    "none": N_("No verdict"),
+    "healthy": N_("Healthy"),
+    "warning": N_("Warning"),
+    "sick": N_("Sick"),
+}
+_SEVERITIES = {
+    Severity.error: N_("error"),
+    Severity.warning: N_("warning"),
+    Severity.info: N_("info"),
+}
+
+
+def kind(run: Run, findings: Sequence[Finding]) -> str:
+    """The verdict: "none" (nothing was measured), "healthy", "warning" or "sick"."""
+    return verdict(findings) if len(run.steps) else "none"
 
 
 def headline(run: Run, findings: Sequence[Finding]) -> tuple[str, str]:
     """The verdict as a word, and what stands behind it as a sentence."""
+    word = _(_VERDICTS[kind(run, findings)])
     if not len(run.steps):
-        return "No verdict", "Nothing was measured: no training step was seen."
-    word = {"healthy": "Healthy", "warning": "Warning", "sick": "Sick"}[verdict(findings)]
-    counts = [
-        _count(sum(f.severity == severity for f in findings), noun)
-        for severity, noun in (
-            (Severity.error, "error"),
-            (Severity.warning, "warning"),
-            (Severity.info, "note"),
-        )
-    ]
-    said = ", ".join(count for count in counts if count)
-    if not said:
-        return word, "No fault was found: every layer learns."
-    return word, said[0].upper() + said[1:] + "."
+        return word, _("Nothing was measured: no training step was seen.")
+    errors, warnings, notes = (
+        sum(f.severity == severity for f in findings)
+        for severity in (Severity.error, Severity.warning, Severity.info)
+    )
+    counts = []
+    if errors:
+        counts.append(ngettext("{count} error", "{count} errors", errors).format(count=errors))
+    if warnings:
+        said = ngettext("{count} warning", "{count} warnings", warnings)
+        counts.append(said.format(count=warnings))
+    if notes:
+        counts.append(ngettext("{count} note", "{count} notes", notes).format(count=notes))
+    if not counts:
+        return word, _("No fault was found: every layer learns.")
+    # Translators: {counts} is "1 error, 2 warnings".
+    return word, _("{counts}.").format(counts=_(", ").join(counts))
 
 
-def _count(count: int, noun: str) -> str:
-    return f"{count} {noun}{'s' if count > 1 else ''}" if count else ""
+def severity(finding: Finding) -> str:
+    """How bad, in a word."""
+    return _(_SEVERITIES[finding.severity])
 
 
 def facts(run: Run) -> list[tuple[str, str]]:
@@ -45,19 +68,20 @@ def facts(run: Run) -> list[tuple[str, str]]:
         last = int(run.steps[-1])
         if len(run.curve_steps):
             last = max(last, int(run.curve_steps[-1]))
-        out.append(("Steps", f"{last + 1:,}"))
-        out.append(("Measured at", f"{len(run.steps):,} steps"))
+        out.append((_("Steps"), whole(last + 1)))
+        at = ngettext("{count} step", "{count} steps", len(run.steps))
+        out.append((_("Measured at"), at.format(count=whole(len(run.steps)))))
     known = np.flatnonzero(np.isfinite(run.curve_loss))
     if len(known):
         first, end = run.curve_loss[known[0]], run.curve_loss[known[-1]]
-        out.append(("Loss", f"{number(first)} → {number(end)}"))
+        out.append((_("Loss"), f"{number(first)} → {number(end)}"))
     if run.sites:
-        out.append(("Sites", f"{len(run.sites):,}"))
+        out.append((_("Sites"), whole(len(run.sites))))
     if run.params:
-        out.append(("Weights", f"{sum(p.size for p in run.params):,}"))
+        out.append((_("Weights"), whole(sum(p.size for p in run.params))))
     spent = cost(run)
     if spent is not None:
-        out.append(("Cost of watching", f"{share(spent)} of time"))
+        out.append((_("Cost of watching"), _("{share} of time").format(share=share(spent))))
     return out
 
 
@@ -70,13 +94,8 @@ def evidence(finding: Finding) -> list[tuple[str, str, str]]:
         label, form = LABELS.get(key, (key.replace("_", " "), "number"))
         limit = finding.threshold.get(key)
         shown = "" if limit is None else write(limit, form)
-        rows.append((label, write(finding.evidence[key], form), shown))
+        rows.append((_(label), write(finding.evidence[key], form), shown))
     return rows
-
-
-def write(value: float, form: str) -> str:
-    """A number in one of the forms of `words`: "number", "share" or "decades"."""
-    return {"share": share, "decades": decades}.get(form, number)(value)
 
 
 def chain(finding: Finding, run: Run) -> list[tuple[str, str, str, str]]:
@@ -86,10 +105,11 @@ def chain(finding: Finding, run: Run) -> list[tuple[str, str, str, str]]:
         if not link.what:
             continue
         what = title(link.what) if link.what.startswith("EF") else cause(link.what)
-        when = "" if link.step is None else f"step {link.step:,}"
+        when = "" if link.step is None else _("step {step}").format(step=whole(link.step))
         known = link.site is not None and 0 <= link.site < len(run.sites)
         where = name(run.sites[link.site], run) if known and link.site is not None else ""
-        out.append((_ROLES.get(link.role, link.role), what[:1].upper() + what[1:], when, where))
+        role = _(_ROLES[link.role]) if link.role in _ROLES else link.role
+        out.append((role, what[:1].upper() + what[1:], when, where))
     return out
 
 
@@ -101,7 +121,9 @@ def remedies(finding: Finding) -> list[str]:
 def when(finding: Finding) -> str:
     """ "step 0 to 1,200", or "step 5"."""
     first, last = finding.first_step, finding.last_step
-    return f"step {first:,}" if first == last else f"step {first:,} to {last:,}"
+    if first == last:
+        return _("step {step}").format(step=whole(first))
+    return _("step {first} to {last}").format(first=whole(first), last=whole(last))
 
 
 def name(site: Site, run: Run) -> str:

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..lang import _
 from ..schema import Finding, Run, Severity
 from ..words import title
+from ..words.wrapping import breaks, has_wide
 from .data import worded
 from .layers import learning
-from .telling import evidence, facts, headline, names, profile, remedies, when
+from .telling import evidence, facts, headline, kind, names, profile, remedies, severity, when
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -32,7 +34,11 @@ def text(run: Run, findings: Sequence[Finding], console: Console) -> None:
     def line(content: Text | str, indent: int = 0) -> None:
         body = content if isinstance(content, Text) else Text(content)
         body.plain = writable(body.plain, console.encoding)
-        for row in body.wrap(console, console.width - indent) or [Text()]:
+        width = console.width - indent
+        parts = [body]
+        if has_wide(body.plain):  # rich breaks at spaces only, and Chinese has none
+            parts = list(body.divide(breaks(body.plain, width)))
+        for row in [row for part in parts for row in part.wrap(console, width)] or [Text()]:
             row.rstrip()
             row.pad_left(indent)
             console.print(row, highlight=False, soft_wrap=True)
@@ -40,7 +46,7 @@ def text(run: Run, findings: Sequence[Finding], console: Console) -> None:
     spoken = sorted(worded(findings, run), key=lambda f: -f.severity)
     word, said = headline(run, spoken)
     worst = max((f.severity for f in spoken), default=Severity.info)
-    style = "bold green" if word == "Healthy" else _STYLE[worst]
+    style = "bold green" if kind(run, spoken) == "healthy" else _STYLE[worst]
     line(Text.assemble(("evenflow  ", "dim"), (word.upper(), style), f"  {said}"))
     figures = [f"{key.lower()} {value}" for key, value in facts(run)]
     if figures:
@@ -50,28 +56,40 @@ def text(run: Run, findings: Sequence[Finding], console: Console) -> None:
         line("")
         line(
             Text.assemble(
-                (f"{finding.severity.name:<8}", _STYLE[finding.severity]),
+                (_padded(severity(finding), 8), _STYLE[finding.severity]),
                 (f"{finding.code} {title(finding.code)}", "bold"),
                 (f"  {when(finding)}", "dim"),
             )
         )
         line(finding.message, 2)
-        more = [f"{label} {value}" for label, value, limit in evidence(finding) if not limit][:3]
+        more = [
+            _("{label} {value}").format(label=label, value=value)
+            for label, value, limit in evidence(finding)
+            if not limit
+        ][:3]
         if more:
-            line(Text("also measured: " + ", ".join(more), "dim"), 2)
+            line(Text(_("also measured: {figures}").format(figures=_(", ").join(more)), "dim"), 2)
         new = [advice for advice in remedies(finding) if advice not in advised][:2]
         advised.update(new)  # findings of one cause share their advice: say it once
         for advice in new:
-            line(Text.assemble(("try: ", "green"), advice), 2)
+            line(Text.assemble((_("try: "), "green"), advice), 2)
     if len(spoken) > _MOST:
         line("")
-        line(f"and {len(spoken) - _MOST} more: the HTML report has them all.")
+        line(_("and {count} more: the HTML report has them all.").format(count=len(spoken) - _MOST))
     shown = strip(run, _unicode(console), max(20, min(console.width - 4, 72)))
     if shown:
         line("")
-        for row in shown:
+        line(shown[0])
+        for row in shown[1:]:
             row = writable(row, console.encoding)
             console.print(Text(row), highlight=False, no_wrap=True, overflow="crop")
+
+
+def _padded(text: str, cells: int) -> str:
+    """At least as wide as `cells`, and a space."""
+    from rich.cells import cell_len
+
+    return text + " " * max(cells - cell_len(text), 1)
 
 
 def writable(text: str, encoding: str) -> str:
@@ -114,12 +132,14 @@ def strip(run: Run, unicode: bool, width: int) -> list[str]:
             place = (part.min() - low) / max(high - low, 1.0)
             marks.append(bars[min(len(bars) - 1, int(place * len(bars)))])
     first, last = (names(run, [site])[0] for site in (sites[0], sites[-1]))
-    rms = "rms of δ" if unicode else "rms of delta"
-    head = f"gradient by layer, {rms} at the latest step"
+    delta = "δ" if unicode else "delta"
+    head = [_("gradient by layer, rms of {delta} at the latest step").format(delta=delta)]
     if known:
-        head += f", from 1e{low:.1f} (low) to 1e{high:.1f} (high)"
-    for mark, meaning in (("0", "exactly zero"), ("!", "not finite")):
-        if mark in marks:
-            head += f", {mark} {meaning}"
+        ends = _("from {low} (low) to {high} (high)")
+        head.append(ends.format(low=f"1e{low:.1f}", high=f"1e{high:.1f}"))
+    if "0" in marks:
+        head.append(_("0 exactly zero"))
+    if "!" in marks:
+        head.append(_("! not finite"))
     dash = "…" if unicode else ".."
-    return [head, "  " + "".join(marks), f"  {first} {dash} {last}"]
+    return [_(", ").join(head), "  " + "".join(marks), f"  {first} {dash} {last}"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from ..lang import N_, _, ngettext, whole
 from ..ledger import Block, Factor, Ledger, from_run, headline
 from ..ledger.telling import fork_line, parts_line, place, sentences, signed
 from ..schema import Run
@@ -19,12 +20,13 @@ _BARS = 400  # more links are drawn this many at most, neighbours together
 _FORKS = 24
 #: Kinds with a colour of their own, and how the legend calls them.
 _KINDS = {
-    "affine": "linear and convolution",
-    "activation": "activation",
-    "norm": "norm",
-    "block": "branches that meet",
-    "loss": "loss",
-    "recurrent": "recurrent",
+    "affine": N_("linear and convolution"),
+    "activation": N_("activation"),
+    "norm": N_("norm"),
+    "block": N_("branches that meet"),
+    "loss": N_("loss"),
+    "recurrent": N_("recurrent"),
+    "other": N_("other"),
 }
 
 
@@ -39,18 +41,24 @@ def ledger_section(run: Run) -> str:
 
 def card(ledger: Ledger) -> str:
     """One ledger: what it says, the picture, the shares, the table."""
-    when = "" if ledger.step is None else f", step {ledger.step:,}"
+    factors = _("All {count} factors").format(count=len(ledger.links))
+    if ledger.step is not None:
+        factors = _("All {count} factors, step {step}").format(
+            count=len(ledger.links), step=whole(ledger.step)
+        )
+    site = tag("code", esc(short(ledger.site, 60)))
+    heading = esc(_("From the loss to {site}")).format(site=site)
     told = "".join(tag("li", prose(said)) for said in sentences(ledger))
     notes = "".join(tag("p", prose(note), class_="quiet") for note in ledger.notes)
     return tag(
         "section",
-        tag("h2", "From the loss to ", tag("code", esc(short(ledger.site, 60))), id="ledger"),
+        tag("h2", heading, id="ledger"),
         tag("p", prose(headline(ledger)), class_="lead"),
         tag("ul", told, class_="told") if told else "",
         notes,
         tag("figure", picture(ledger), _legend(ledger), class_="fall"),
         _forks(ledger),
-        tag("details", tag("summary", f"All {len(ledger.links)} factors{when}"), _table(ledger)),
+        tag("details", tag("summary", factors), _table(ledger)),
         class_="card",
         aria_labelledby="ledger",
     )
@@ -65,7 +73,7 @@ def picture(ledger: Ledger) -> str:
     levels = [_level(v) for bar in bars for v in bar[2:4]]
     known = [v for v in levels if v is not None]
     if not known:
-        return tag("p", "No finite error to draw.", class_="quiet")
+        return tag("p", _("No finite error to draw."), class_="quiet")
     low, high = min(known), max(known)
     step = _tick(high - low)
     low, high = math.floor(low / step) * step, math.ceil(high / step) * step
@@ -87,7 +95,9 @@ def picture(ledger: Ledger) -> str:
         parts.append(_text(_LEFT - 8, y(at) + 4, _power(at), "end"))
     for i, (label, kind, received, sent, name) in enumerate(bars):
         a, b = _level(received), _level(sent)
-        title = f"{name}: {signed(_gain(a, b))} decades, ‖δ‖ {number(received)} → {number(sent)}"
+        title = _("{name}: {gain} decades, ‖δ‖ {received} → {sent}").format(
+            name=name, gain=signed(_gain(a, b)), received=number(received), sent=number(sent)
+        )
         if a is None:
             continue
         ground = low if b is None else b  # nothing is left: down to the ground
@@ -110,7 +120,7 @@ def picture(ledger: Ledger) -> str:
                 )
             )  # fmt: skip
     if not labelled:
-        parts.append(_text(_LEFT, _HEIGHT + 18, "the loss", "start"))
+        parts.append(_text(_LEFT, _HEIGHT + 18, _("the loss"), "start"))
         parts.append(_text(_WIDTH - _RIGHT, _HEIGHT + 18, short(ledger.site, 60), "end"))
     return tag(
         "svg", tag("title", esc(headline(ledger))), *parts,
@@ -124,7 +134,9 @@ def _together(links: Sequence[Factor | Block]) -> list[tuple[str, str, float, fl
         part = links[k * len(links) // _BARS : (k + 1) * len(links) // _BARS]
         kinds = {link.kind for link in part}
         kind = kinds.pop() if len(kinds) == 1 else "other"
-        name = f"{place(part[0])} and {len(part) - 1} more" if len(part) > 1 else place(part[0])
+        name = place(part[0])
+        if len(part) > 1:
+            name = _("{name} and {count} more").format(name=name, count=len(part) - 1)
         out.append((name, kind, part[0].received, part[-1].sent, name))
     return out
 
@@ -163,10 +175,10 @@ def _legend(ledger: Ledger) -> str:
         colour = _colour(link.kind)
         found[colour] = found.get(colour, 0.0) + link.gain
     items = "".join(
-        tag("li", tag("i", class_=f"k-{k}"), f"{esc(_KINDS.get(k, 'other'))} {signed(total)}")
+        tag("li", tag("i", class_=f"k-{k}"), f"{esc(_(_KINDS[k]))} {signed(total)}")
         for k, total in sorted(found.items(), key=lambda f: -abs(f[1]))
     )
-    return tag("figcaption", tag("span", "decades by kind:"), tag("ul", items))
+    return tag("figcaption", tag("span", _("decades by kind:")), tag("ul", items))
 
 
 def _forks(ledger: Ledger) -> str:
@@ -175,25 +187,42 @@ def _forks(ledger: Ledger) -> str:
         return ""
     lines = "".join(tag("li", esc(fork_line(f))) for f in forks[:_FORKS])
     more = len(forks) - _FORKS
-    rest = tag("p", f"And {more:,} more.", class_="quiet") if more > 0 else ""
-    what = f"Where ways meet: signed shares of δ at {len(forks):,} forks"
+    rest = _more(more)
+    what = ngettext(
+        "Where ways meet: signed shares of δ at {count} fork",
+        "Where ways meet: signed shares of δ at {count} forks",
+        len(forks),
+    ).format(count=whole(len(forks)))
     return tag("details", tag("summary", what), tag("ul", lines, class_="told"), rest)
+
+
+def _more(count: int) -> str:
+    if count <= 0:
+        return ""
+    return tag("p", _("And {count} more.").format(count=whole(count)), class_="quiet")
 
 
 def _table(ledger: Ledger) -> str:
     rows = []
     for link in ledger.links[:_ROWS]:
         elastic = link.elasticity if link.elasticity is not None else link.weight_elasticity
-        of = "" if link.elasticity is not None or elastic is None else " (of W)"
+        shown = "" if elastic is None else number(elastic)
+        if link.elasticity is None and elastic is not None:
+            shown = _("{elasticity} (of W)").format(elasticity=shown)
         cells = (
             signed(link.gain), number(link.received), parts_line(link),
-            "" if elastic is None else number(elastic) + of,
+            shown,
         )  # fmt: skip
         head = tag("th", tag("code", esc(short(place(link), 56))), scope="row")
         rows.append(tag("tr", head, *(tag("td", esc(cell)) for cell in cells)))
-    names = ("place, from the loss back", "decades", "‖δ‖", "taken apart", "elasticity ‖δ‖·‖x‖")
+    names = (
+        _("place, from the loss back"), _("decades"), "‖δ‖", _("taken apart"),
+        _("elasticity ‖δ‖·‖x‖"),
+    )  # fmt: skip
     head = tag("thead", tag("tr", *(tag("th", esc(name), scope="col") for name in names)))
     more = len(ledger.links) - _ROWS
-    rest = tag("p", f"And {more:,} more.", class_="quiet") if more > 0 else ""
+    rest = _more(more)
     body = tag("table", head, tag("tbody", *rows), class_="figures")
-    return tag("div", body, class_="scroll", tabindex=0, role="region", aria_label="Factors") + rest
+    return (
+        tag("div", body, class_="scroll", tabindex=0, role="region", aria_label=_("Factors")) + rest
+    )

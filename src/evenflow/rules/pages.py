@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import inspect
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
+from ..lang import _, language
 from . import REGISTRY
 from .base import Rule
 
@@ -23,8 +25,41 @@ _GROUPS = {
 }
 
 
+def headline(rule: type[Rule]) -> str:
+    """The first sentence of the rule's page, in the language spoken."""
+    return _(next(paragraphs(rule), ""))
+
+
+def told(rule: type[Rule]) -> str:
+    """The rule's page as Markdown, in the language spoken.
+
+    English as the docstring has it; a translation has one line a paragraph, for who shows it to
+    break as wide as it likes.
+    """
+    text = inspect.getdoc(rule) or ""
+    if language() == "en":
+        return text
+    return "\n\n".join(f"## {_(p[3:])}" if p.startswith("## ") else _(p) for p in _parts(text))
+
+
+def paragraphs(rule: type[Rule]) -> Iterator[str]:
+    """What a translator sees of the page: each heading and each paragraph as one line."""
+    for part in _parts(inspect.getdoc(rule) or ""):
+        yield part.removeprefix("## ")
+
+
+def _parts(text: str) -> Iterator[str]:
+    for block in text.split("\n\n"):
+        head, _newline, rest = block.partition("\n")
+        if head.startswith("## "):
+            yield head
+            block = rest
+        if block.strip():
+            yield " ".join(block.split())
+
+
 def page(rule: type[Rule]) -> str:
-    """The rule's page as Markdown."""
+    """The rule's page as Markdown, in English."""
     return (
         f"# {rule.code} {rule.name}\n\n"
         f"*{rule.status}, since {rule.since}. Written from the rule's docstring: change it there.*"

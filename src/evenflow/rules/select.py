@@ -5,6 +5,8 @@ from __future__ import annotations
 import difflib
 from collections.abc import Sequence
 
+from ..lang import _
+
 
 def select_codes(
     codes: Sequence[str], select: Sequence[str] = (), ignore: Sequence[str] = ()
@@ -25,5 +27,14 @@ def select_codes(
 def _unknown(entry: str, codes: Sequence[str]) -> str:
     groups = sorted({c[:3] for c in codes})
     close = difflib.get_close_matches(entry.upper(), [*codes, *groups], n=3, cutoff=0.6)
-    hint = f"did you mean {', '.join(close)}?" if close else f"groups are {', '.join(groups)}."
-    return f"no rule's code begins with {entry!r}: {hint} `evenflow rules` lists them all."
+    if close:
+        said = _(
+            "no rule's code begins with {entry!r}: did you mean {close}? "
+            "`evenflow rules` lists them all."
+        )
+    else:
+        said = _(
+            "no rule's code begins with {entry!r}: groups are {groups}. "
+            "`evenflow rules` lists them all."
+        )
+    return said.format(entry=entry, close=", ".join(close), groups=", ".join(groups))

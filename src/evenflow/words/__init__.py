@@ -8,7 +8,9 @@ from .catalogue import title as title
 from .figures import decades as decades
 from .figures import number as number
 from .figures import share as share
+from .figures import span as span
 from .places import sites as sites
 from .remedies import advice as advice
 from .story import tell as tell
 from .story import told as told
+from .story import without_chain as without_chain

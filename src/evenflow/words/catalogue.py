@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from ..lang import N_, _
+
 #: Kebab-case name of every code, as in `Finding.name`.
 NAMES: dict[str, str] = {
     "EF101": "vanishing-gradient",
@@ -38,86 +40,88 @@ NAMES: dict[str, str] = {
 
 #: A headline for every code.
 TITLES: dict[str, str] = {
-    "EF101": "Vanishing gradient",
-    "EF102": "Exploding gradient",
-    "EF103": "NaN or infinity",
-    "EF104": "Gradient exactly zero",
-    "EF105": "Gradient lost to low precision",
-    "EF201": "Saturated activation",
-    "EF202": "Dead units",
-    "EF203": "Paralysed network",
-    "EF204": "Attention collapse",
-    "EF205": "All inputs look alike",
-    "EF206": "Activations grow",
-    "EF301": "Layer has stalled",
-    "EF302": "Oversized update",
-    "EF401": "Loss is stuck",
-    "EF402": "Loss diverges or spikes",
-    "EF403": "Loss swings to and fro",
-    "EF404": "Learning is too slow",
-    "EF501": "Unscaled input",
-    "EF502": "Outliers in the input",
-    "EF503": "NaN or infinity in the data",
-    "EF504": "Unscaled target",
-    "EF601": "Weights too small at the start",
-    "EF602": "Weights too large at the start",
-    "EF603": "Units dead at birth",
-    "EF604": "Too deep for its initialisation",
-    "EF605": "Units start alike",
-    "EF701": "Output and loss do not fit",
-    "EF702": "No non-linearity between layers",
-    "EF703": "Learning rate too high",
-    "EF704": "Parameters are not trained",
+    "EF101": N_("Vanishing gradient"),
+    "EF102": N_("Exploding gradient"),
+    "EF103": N_("NaN or infinity"),
+    "EF104": N_("Gradient exactly zero"),
+    "EF105": N_("Gradient lost to low precision"),
+    "EF201": N_("Saturated activation"),
+    "EF202": N_("Dead units"),
+    "EF203": N_("Paralysed network"),
+    "EF204": N_("Attention collapse"),
+    "EF205": N_("All inputs look alike"),
+    "EF206": N_("Activations grow"),
+    "EF301": N_("Layer has stalled"),
+    "EF302": N_("Oversized update"),
+    "EF401": N_("Loss is stuck"),
+    "EF402": N_("Loss diverges or spikes"),
+    "EF403": N_("Loss swings to and fro"),
+    "EF404": N_("Learning is too slow"),
+    "EF501": N_("Unscaled input"),
+    "EF502": N_("Outliers in the input"),
+    "EF503": N_("NaN or infinity in the data"),
+    "EF504": N_("Unscaled target"),
+    "EF601": N_("Weights too small at the start"),
+    "EF602": N_("Weights too large at the start"),
+    "EF603": N_("Units dead at birth"),
+    "EF604": N_("Too deep for its initialisation"),
+    "EF605": N_("Units start alike"),
+    "EF701": N_("Output and loss do not fit"),
+    "EF702": N_("No non-linearity between layers"),
+    "EF703": N_("Learning rate too high"),
+    "EF704": N_("Parameters are not trained"),
 }
 
 #: Causes in words, as the end of "because of ..." or the head of a chain.
 CAUSES: dict[str, str] = {
-    "depth-times-activation": "each layer's activation passes on only part of the gradient, "
-    "and depth multiplies that",
-    "depth-times-weights": "each layer multiplies the gradient by a factor away from 1, "
-    "and depth multiplies that",
-    "weights-too-small": "weights too small at the start",
-    "weights-too-large": "weights too large at the start",
-    "learning-rate-too-high": "learning rate too high",
-    "learning-rate-too-low": "learning rate too low",
-    "learning-rate-decayed": "a schedule that took the learning rate to nothing",
-    "learning-rate-zero": "learning rate of zero",
-    "unscaled-input": "unscaled input",
-    "outlier-input": "outliers in the input",
-    "non-finite-input": "NaN or infinity in the data",
-    "unscaled-target": "unscaled target",
-    "negative-bias": "strongly negative biases",
-    "missing-nonlinearity": "no non-linearity between layers",
-    "missing-non-linearity": "no non-linearity between layers",
-    "double-softmax": "output and loss that do not fit each other",
-    "wrong-loss": "output and loss that do not fit each other",
-    "loss-mismatch": "output and loss that do not fit each other",
-    "zero-init": "weights that start at exactly zero",
-    "symmetric-weights": "units that start alike",
-    "disconnected": "no path from the loss to the layer",
-    "dtype": "too few bits in the number format",
-    "low-precision": "too few bits in the number format",
-    "recurrence": "the same weights applied over and over through time",
-    "through-time": "the same weights applied over and over through time",
-    "weight-decay": "weight decay that outweighs learning",
-    "saturation": "saturated activations",
-    "dead-units": "dead units",
-    "vanishing-gradient": "vanishing gradient",
-    "exploding-gradient": "exploding gradient",
+    "depth-times-activation": N_(
+        "each layer's activation passes on only part of the gradient, and depth multiplies that"
+    ),
+    "depth-times-weights": N_(
+        "each layer multiplies the gradient by a factor away from 1, and depth multiplies that"
+    ),
+    "weights-too-small": N_("weights too small at the start"),
+    "weights-too-large": N_("weights too large at the start"),
+    "learning-rate-too-high": N_("learning rate too high"),
+    "learning-rate-too-low": N_("learning rate too low"),
+    "learning-rate-decayed": N_("a schedule that took the learning rate to nothing"),
+    "learning-rate-zero": N_("learning rate of zero"),
+    "unscaled-input": N_("unscaled input"),
+    "outlier-input": N_("outliers in the input"),
+    "non-finite-input": N_("NaN or infinity in the data"),
+    "unscaled-target": N_("unscaled target"),
+    "negative-bias": N_("strongly negative biases"),
+    "missing-nonlinearity": N_("no non-linearity between layers"),
+    "missing-non-linearity": N_("no non-linearity between layers"),
+    "double-softmax": N_("output and loss that do not fit each other"),
+    "wrong-loss": N_("output and loss that do not fit each other"),
+    "loss-mismatch": N_("output and loss that do not fit each other"),
+    "zero-init": N_("weights that start at exactly zero"),
+    "symmetric-weights": N_("units that start alike"),
+    "disconnected": N_("no path from the loss to the layer"),
+    "dtype": N_("too few bits in the number format"),
+    "low-precision": N_("too few bits in the number format"),
+    "recurrence": N_("the same weights applied over and over through time"),
+    "through-time": N_("the same weights applied over and over through time"),
+    "weight-decay": N_("weight decay that outweighs learning"),
+    "saturation": N_("saturated activations"),
+    "dead-units": N_("dead units"),
+    "vanishing-gradient": N_("vanishing gradient"),
+    "exploding-gradient": N_("exploding gradient"),
 }
 
 
 def title(code: str) -> str:
     """Headline of a code; the code itself where it is not known (a newer run file)."""
-    return TITLES.get(code, code)
+    return _(TITLES[code]) if code in TITLES else code
 
 
 def cause(what: str) -> str:
     """A code or a kebab-case cause in words; "" stays ""."""
     if what in TITLES:
         name = NAMES[what]
-        return CAUSES.get(name) or _lower(TITLES[what])
-    return CAUSES.get(what, what.replace("-", " "))
+        return _(CAUSES[name]) if name in CAUSES else _lower(_(TITLES[what]))
+    return _(CAUSES[what]) if what in CAUSES else what.replace("-", " ")
 
 
 def _lower(headline: str) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+from ..lang import _, whole
+
 
 def number(x: float) -> str:
     """Three significant digits: 0.0123, 1,230, 1.2e-7; NaN and infinities by name.
@@ -14,19 +16,19 @@ def number(x: float) -> str:
     if math.isnan(x):
         return "NaN"
     if math.isinf(x):
-        return "infinity" if x > 0 else "-infinity"
+        return _("infinity") if x > 0 else _("-infinity")
     if x == 0:
         return "0"
     if abs(x) >= 1 and x == round(x) and abs(x) < 1e5:
-        return f"{int(x):,}"
+        return whole(int(x))
     digits = f"{x:.2e}"
     mantissa, exponent = digits.split("e")
     power = int(exponent)
     if -3 <= power < 5:
         rounded = float(digits)
-        return (
-            f"{rounded:,.0f}" if power >= 2 else f"{rounded:.{2 - power}f}".rstrip("0").rstrip(".")
-        )
+        if power >= 2:
+            return whole(round(rounded))
+        return f"{rounded:.{2 - power}f}".rstrip("0").rstrip(".")
     return f"{mantissa.rstrip('0').rstrip('.')}e{power}"
 
 
@@ -41,8 +43,8 @@ def share(x: float) -> str:
     if 0 < percent < 1 or 99 < percent < 100:
         shown = f"{percent:.1f}"
         if shown == "0.0":
-            return "below 0.1 %"
-        return "above 99.9 %" if shown == "100.0" else f"{shown} %"
+            return _("below 0.1 %")
+        return _("above 99.9 %") if shown == "100.0" else f"{shown} %"
     return f"{percent:.0f} %"
 
 
@@ -52,7 +54,22 @@ def decades(x: float) -> str:
     if not math.isfinite(x):
         return number(x)
     size = f"{abs(x):.1f}"
-    noun = "decade" if size == "1.0" else "decades"
     if size == "0.0":
-        return "0 decades"
-    return f"{size} {noun} {'up' if x > 0 else 'down'}"
+        return _("0 decades")
+    if x > 0:
+        said = _("{size} decade up") if size == "1.0" else _("{size} decades up")
+    else:
+        said = _("{size} decade down") if size == "1.0" else _("{size} decades down")
+    return said.format(size=size)
+
+
+def span(x: float) -> str:
+    """Decades without a direction: -12.06 is "12.1 decades"."""
+    x = float(x)
+    if not math.isfinite(x):
+        return number(x)
+    size = f"{abs(x):.1f}"
+    if size == "0.0":
+        return _("0 decades")
+    said = _("{size} decade") if size == "1.0" else _("{size} decades")
+    return said.format(size=size)

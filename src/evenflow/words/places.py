@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ..lang import _, ngettext
 from ..schema import Run, Site
 
 _FEW = 3  # as many sites are named one by one
@@ -24,26 +25,31 @@ def sites(ids: Sequence[int], run: Run) -> str:
     if len(chosen) <= _FEW:
         return join(names)
     ops = {s.op for s in chosen}
-    op = next(iter(ops)) + " " if len(ops) == 1 else ""
     first, last = _place(chosen[0], several_roots), _place(chosen[-1], several_roots)
-    ends = f"{first} to {last}" if first != last else first
-    like = _alike(chosen, run)
-    count = str(len(chosen)) if like == len(chosen) else f"{len(chosen)} of {like}"
-    return f"{ends}, {count} {op}layers"
+    ends = _("{first} to {last}").format(first=first, last=last) if first != last else first
+    like, count = _alike(chosen, run), len(chosen)
+    several = str(count) if like == count else _("{count} of {like}").format(count=count, like=like)
+    if len(ops) == 1:
+        said = ngettext("{ends}, {count} {op} layers", "{ends}, {count} {op} layers", like)
+    else:
+        said = ngettext("{ends}, {count} layers", "{ends}, {count} layers", like)
+    return said.format(ends=ends, count=several, op=next(iter(ops)))
 
 
 def join(names: Sequence[str]) -> str:
     """ "a", "a and b", "a, b and c"."""
     if len(names) < 2:
         return "".join(names)
-    return ", ".join(names[:-1]) + " and " + names[-1]
+    return _("{some} and {last}").format(some=_(", ").join(names[:-1]), last=names[-1])
 
 
 def parameters(names: Sequence[str]) -> str:
     """ "a.weight", or "a.weight and 11 more parameters"."""
     if len(names) <= _FEW:
         return join(list(names))
-    return f"{names[0]} and {len(names) - 1} more parameters"
+    more = len(names) - 1
+    said = ngettext("{name} and {count} more parameter", "{name} and {count} more parameters", more)
+    return said.format(name=names[0], count=more)
 
 
 def _name(site: Site, with_root: bool) -> str:

@@ -2,6 +2,12 @@
 const SVG = "http://www.w3.org/2000/svg";
 const DATA = JSON.parse(document.getElementById("data").textContent);
 
+/* Texts are English in the source; DATA.words has them in the page's language. */
+function _(text, values = {}) {
+  const said = (DATA.words && DATA.words[text]) || text;
+  return said.replace(/\{(\w+)\}/g, (all, key) => (key in values ? values[key] : all));
+}
+
 /* Elements: text always goes in as text, so a name from a model can never become markup. */
 function el(name, attributes = {}, ...children) {
   const node = document.createElement(name);
@@ -21,25 +27,27 @@ function draw(parent, name, attributes = {}, text) {
 /* Numbers as the rest of the report writes them: three significant digits. */
 function number(x) {
   if (Number.isNaN(x)) return "NaN";
-  if (!Number.isFinite(x)) return x > 0 ? "infinity" : "-infinity";
+  if (!Number.isFinite(x)) return x > 0 ? _("infinity") : _("-infinity");
   if (x === 0) return "0";
   const power = Math.floor(Math.log10(Math.abs(x)));
   if (power < -3 || power >= 5) {
     const [mantissa, exponent] = x.toExponential(2).split("e");
     return `${parseFloat(mantissa)}e${parseInt(exponent, 10)}`;
   }
-  if (Number.isInteger(x)) return x.toLocaleString("en");
-  return parseFloat(x.toPrecision(3)).toLocaleString("en", { maximumFractionDigits: 6 });
+  if (Number.isInteger(x)) return whole(x);
+  return grouped(parseFloat(x.toPrecision(3)).toLocaleString("en", { maximumFractionDigits: 6 }));
 }
 
 function share(x) {
   const percent = 100 * x;
-  if (percent > 0 && percent < 0.1) return "below 0.1 %";
-  if (percent < 100 && percent > 99.9) return "above 99.9 %";
+  if (percent > 0 && percent < 0.1) return _("below 0.1 %");
+  if (percent < 100 && percent > 99.9) return _("above 99.9 %");
   return `${percent.toFixed((percent > 0 && percent < 1) || (percent > 99 && percent < 100) ? 1 : 0)} %`;
 }
 
-const whole = (x) => x.toLocaleString("en");
+/* In Russian a comma would be read as the decimal mark. */
+const grouped = (text) => (document.documentElement.lang === "ru" ? text.replace(/,/g, "\u00a0") : text);
+const whole = (x) => grouped(x.toLocaleString("en"));
 const clamp = (x, low, high) => Math.min(high, Math.max(low, x));
 
 /* Round values between low and high, about `count` of them. */

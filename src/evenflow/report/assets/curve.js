@@ -7,17 +7,17 @@ function curveChart(root) {
   let log = positive && top / bottom > 1e3;
   let width = 0, at = -1;
   const bar = el("div", { class: "bar" });
-  const options = [["linear", "Linear"], ["log", "Logarithmic"]];
+  const options = [["linear", _("Linear")], ["log", _("Logarithmic")]];
   if (positive) {
-    bar.append(choice("curve-scale", "Scale of the loss", log ? options.reverse() : options,
+    bar.append(choice("curve-scale", _("Scale of the loss"), log ? options.reverse() : options,
       (value) => { log = value === "log"; paint(); }));
   }
-  const said = `Loss from ${number(losses[0])} at step ${whole(steps[0])} to ` +
-    `${number(losses[losses.length - 1])} at step ${whole(steps[steps.length - 1])}, ` +
-    `least ${number(bottom)}, largest ${number(top)}.`;
+  const said = _("Loss from {first} at step {from} to {last} at step {to}, least {low}, largest {high}.", {
+    first: number(losses[0]), from: whole(steps[0]), last: number(losses[losses.length - 1]),
+    to: whole(steps[steps.length - 1]), low: number(bottom), high: number(top) });
   bar.append(el("span", { class: "legend" }, said));
   const plot = el("div", { class: "plot", tabindex: "0", role: "group",
-    "aria-label": `Loss curve. ${said} Left and right arrow keys read it point by point.` });
+    "aria-label": `${_("Loss curve.")} ${said} ${_("Left and right arrow keys read it point by point.")}` });
   const live = el("div", { class: "hidden", "aria-live": "polite" });
   root.append(bar, plot, live);
   const tip = tooltip(plot);
@@ -54,7 +54,7 @@ function curveChart(root) {
     for (const step of ticks(first, last, clamp(width / 110, 2, 8)).filter(Number.isInteger)) {
       draw(svg, "text", { x: x(step), y: height - 8, "text-anchor": "middle" }, whole(step));
     }
-    draw(svg, "text", { x: left, y: 12 }, "loss by step");
+    draw(svg, "text", { x: left, y: 12 }, _("loss by step"));
     for (const [from, to] of broken) {
       draw(svg, "rect", { class: "broken", x: x(from) - 1, y: above, width: x(to) - x(from) + 2,
         height: height - above - below, opacity: 0.16 });
@@ -69,7 +69,7 @@ function curveChart(root) {
     draw(svg, "path", { class: "line", d: path });
     cross = draw(svg, "circle", { class: "dot", r: 4, visibility: "hidden" });
     if (broken.length) {
-      draw(svg, "text", { x: x(broken[0][0]) + 6, y: height - below - 6 }, "NaN or infinity");
+      draw(svg, "text", { x: x(broken[0][0]) + 6, y: height - below - 6 }, _("NaN or infinity"));
     }
   }
 
@@ -88,7 +88,8 @@ function curveChart(root) {
       const text = all.length > 1 ? `${worst.code} +${all.length - 1}` : worst.code;
       const wide = 12 + 7.3 * text.length;
       const from = clamp(spot, left, width - wide - 2);
-      const told = all.map((o) => `${o.code} ${o.title} from step ${whole(o.step)}`).join("; ");
+      const told = all.map((o) => _("{fault} from step {step}",
+        { fault: `${o.code} ${o.title}`, step: whole(o.step) })).join("; ");
       const link = draw(svg, "a", { class: `onset ${worst.severity}`, href: worst.at,
         "aria-label": told });
       draw(link, "title", {}, told);
@@ -104,8 +105,10 @@ function curveChart(root) {
     cross.setAttribute("cx", spot[0]);
     cross.setAttribute("cy", spot[1]);
     cross.setAttribute("visibility", "visible");
-    tip.show(spot[0], spot[1], `step ${whole(steps[at])}`, `loss ${number(losses[at])}`);
-    if (speak) live.textContent = `step ${steps[at]}, loss ${number(losses[at])}`;
+    tip.show(spot[0], spot[1], _("step {step}", { step: whole(steps[at]) }),
+      _("loss {loss}", { loss: number(losses[at]) }));
+    if (speak) live.textContent = _("step {step}, loss {loss}",
+      { step: steps[at], loss: number(losses[at]) });
   }
 
   function leave() {

@@ -29,9 +29,9 @@ function decode(grid, columns) {
     at: (row, column) => cells[row * columns + column],
     height: (code) => grid.low + (code / TOP) * span,
     told(code) {
-      if (code === MISSING) return "not measured";
-      if (code === BROKEN) return "NaN or infinity";
-      if (code === ZERO) return "exactly 0";
+      if (code === MISSING) return _("not measured");
+      if (code === BROKEN) return _("NaN or infinity");
+      if (code === ZERO) return _("exactly 0");
       const h = grid.low + (code / TOP) * span;
       return grid.log ? `${number(10 ** h)} (10^${h.toFixed(2)})` : share(h);
     },
@@ -51,19 +51,19 @@ function heatChart(root) {
   const steps = DATA.steps;
   const grids = DATA.grids.map((grid) => decode(grid, steps.length));
   if (!grids.length || !steps.length) {
-    root.append(el("p", { class: "quiet" }, "No layer was measured."));
+    root.append(el("p", { class: "quiet" }, _("No layer was measured.")));
     return;
   }
   let grid = grids[0], width = 0, step = lastSound(grids[0], steps.length), row = -1, parts;
   const bar = el("div", { class: "bar" });
   const legend = el("div", { class: "legend" });
-  bar.append(choice("heat-kind", "What the map shows",
+  bar.append(choice("heat-kind", _("What the map shows"),
     grids.map((g) => [g.key, g.title, g.hint]),
     (key) => { grid = grids.find((g) => g.key === key); row = -1; paint(); }), legend);
   const plot = el("div", { class: "plot", tabindex: "0", role: "group" });
   const live = el("div", { class: "hidden", "aria-live": "polite" });
   const range = el("input", { type: "range", min: 0, max: steps.length - 1, value: step,
-    id: "heat-step", "aria-label": "Step whose profile is drawn" });
+    id: "heat-step", "aria-label": _("Step whose profile is drawn") });
   const output = el("output", { for: "heat-step" });
   const note = el("p", { class: "quiet" });
   const slide = el("div", { class: "slide" }, output, range);
@@ -71,7 +71,7 @@ function heatChart(root) {
   const tip = tooltip(plot);
   const canvas = el("canvas", { "aria-hidden": "true" });
 
-  const label = (r) => DATA.names[grid.rows[r]] || `site ${grid.rows[r]}`;
+  const label = (r) => DATA.names[grid.rows[r]] || _("site {site}", { site: grid.rows[r] });
 
   function measure() {
     const rows = grid.rows.length;
@@ -110,13 +110,15 @@ function heatChart(root) {
     m.cursor = draw(svg, "rect", { class: "cross", y: m.above - 1, height: m.high + 2, rx: 2 });
     m.side_layer = draw(svg, "g");
     paintLegend(stops);
-    const all = grid.whole > m.rows ? `${m.rows} of ${grid.whole} layers` : `${m.rows} layers`;
+    const all = grid.whole > m.rows ? _("{count} of {all} layers", { count: m.rows, all: grid.whole })
+      : _("{count} layers", { count: m.rows });
     const some = DATA.sampled > steps.length
-      ? `${steps.length} of ${whole(DATA.sampled)} measured steps` : `${steps.length} steps`;
-    note.textContent = `${grid.hint} Shown: ${all}, ${some}.`;
-    plot.setAttribute("aria-label", `${grid.title} of ${all} at ${some}. ` +
-      "Arrow keys move through layers and steps and read each value. The table of layers below " +
-      "holds the latest values.");
+      ? _("{count} of {all} measured steps", { count: steps.length, all: whole(DATA.sampled) })
+      : _("{count} steps", { count: steps.length });
+    note.textContent = _("{hint} Shown: {layers}, {steps}.", { hint: grid.hint, layers: all, steps: some });
+    plot.setAttribute("aria-label", _("{title} of {layers} at {steps}.",
+      { title: grid.title, layers: all, steps: some }) + " " +
+      _("Arrow keys move through layers and steps and read each value. The table of layers below holds the latest values."));
     plot.append(tip.box);
     tip.hide();
     move(step);
@@ -144,7 +146,7 @@ function heatChart(root) {
       if (steps.length === 1) break;
     }
     draw(svg, "text", { x: m.left + m.wide / 2, y: m.above + m.high + 34,
-      "text-anchor": "middle" }, "measured step");
+      "text-anchor": "middle" }, _("measured step"));
     draw(svg, "text", { class: "head", x: m.left, y: 12 }, `${grid.title}: ${grid.unit}`);
   }
 
@@ -158,7 +160,7 @@ function heatChart(root) {
     for (let r = 0; r < parts.rows; r += 1) {
       for (let k = 0; k < steps.length; k += 1) seen.add(grid.at(r, k));
     }
-    [[ZERO, "exactly 0"], [BROKEN, "NaN or infinity"], [MISSING, "not measured"]]
+    [[ZERO, _("exactly 0")], [BROKEN, _("NaN or infinity")], [MISSING, _("not measured")]]
       .filter(([code]) => seen.has(code)).forEach(([code, text]) => {
         const swatch = el("i", {});
         swatch.style.background = SPECIAL[code] || "var(--missing)";
@@ -180,9 +182,9 @@ function heatChart(root) {
       draw(g, "text", { x: x(mark), y: m.above + m.high + 16, "text-anchor": "middle" },
         grid.log ? `1e${mark}` : `${Math.round(100 * mark)} %`);
     }
-    draw(g, "text", { class: "head", x: left, y: 12 }, `at step ${whole(steps[step])}`);
+    draw(g, "text", { class: "head", x: left, y: 12 }, _("at step {step}", { step: whole(steps[step]) }));
     if (step !== 0 && m.side > 150) {
-      draw(g, "text", { x: right, y: 12, "text-anchor": "end" }, `dashed: step ${steps[0]}`);
+      draw(g, "text", { x: right, y: 12, "text-anchor": "end" }, _("dashed: step {step}", { step: steps[0] }));
     }
     const trace = (k) => {
       let path = "", pen = "M";
@@ -216,8 +218,8 @@ function heatChart(root) {
   function move(to) {
     step = clamp(to, 0, steps.length - 1);
     range.value = step;
-    range.setAttribute("aria-valuetext", `step ${steps[step]}`);
-    output.textContent = `step ${whole(steps[step])}`;
+    range.setAttribute("aria-valuetext", _("step {step}", { step: steps[step] }));
+    output.textContent = _("step {step}", { step: whole(steps[step]) });
     const each = parts.wide / steps.length;
     parts.cursor.setAttribute("x", parts.left + step * each - 0.75);
     parts.cursor.setAttribute("width", each + 1.5);
@@ -228,9 +230,10 @@ function heatChart(root) {
     row = r;
     const value = grid.told(grid.at(r, k));
     const x = parts.left + (k + 0.5) * (parts.wide / steps.length);
-    tip.show(x, parts.above + r * parts.each, label(r), `step ${whole(steps[k])}`,
+    tip.show(x, parts.above + r * parts.each, label(r), _("step {step}", { step: whole(steps[k]) }),
       `${grid.unit}: ${value}`);
-    if (speak) live.textContent = `${label(r)}, step ${steps[k]}, ${value}`;
+    if (speak) live.textContent = _("{layer}, step {step}, {value}",
+      { layer: label(r), step: steps[k], value });
   }
 
   function cell(event) {
