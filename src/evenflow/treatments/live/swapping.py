@@ -67,7 +67,7 @@ class Swapped(TorchFunctionMode):
         if self.kept and self.count - 1 in self.kept:
             return func(*args, **kwargs)
         x = args[0] if args else kwargs["input"]
-        if name.endswith("_") or kwargs.get("inplace") or args[-1:] == (True,):
+        if name.endswith("_") or kwargs.get("inplace") or any(a is True for a in args[1:]):
             # the caller may go on with x itself: it must hold the new values
             return x.copy_(aside(self.new, x.clone()))
         return aside(self.new, x)
