@@ -8,12 +8,7 @@ right.
 
 from __future__ import annotations
 
-from .base import Entry, Facts
-
-
-def _check(value: str) -> None:
-    if value != "sigma-reparam":
-        raise ValueError(f"{value!r} is no treatment of attention; there is sigma-reparam")
+from .base import Entry, Facts, bare
 
 
 def _refuse(value: str, facts: Facts) -> str | None:
@@ -22,6 +17,7 @@ def _refuse(value: str, facts: Facts) -> str | None:
 
 ATTENTION = Entry(
     kind="attention",
+    method="sigma-reparam",
     about="query, key and value weights kept at their spectral norm",
     codes=("EF204", "EF206"),
     when="any",
@@ -35,7 +31,7 @@ ATTENTION = Entry(
         "torch.nn.utils.parametrizations.spectral_norm(layer) for the query, key and value layers, "
         "times a trainable scalar"
     ),
-    check=_check,
+    check=bare,
     refuse=_refuse,
     apply="attention:apply",
 )
