@@ -122,7 +122,7 @@ def test_leaky_slope_is_read_off_the_call() -> None:
     w = model[2].weight.detach()
     assert math.isclose(float((w @ w.T)[0, 0]), 2 / 1.25, rel_tol=1e-4)
     treat_(model, None, "init=he", rows())
-    assert math.isclose(float(model[2].weight.var() * 64), 2 / 1.25, rel_tol=0.08)
+    assert math.isclose(float(model[2].weight.detach().var() * 64), 2 / 1.25, rel_tol=0.08)
 
 
 @pytest.mark.parametrize(
@@ -134,7 +134,7 @@ def test_normal_starts_have_their_variance(kind: str, variance: float) -> None:
     )
     treat_(model, None, f"init={kind}", torch.randn(4, 256))
     w = model[2].weight
-    assert math.isclose(float(w.var()), variance, rel_tol=0.03) and not model[2].bias.any()
+    assert math.isclose(float(w.detach().var()), variance, rel_tol=0.03) and not model[2].bias.any()
 
 
 def test_delta_orthogonal_kernels_keep_norms() -> None:
@@ -216,6 +216,7 @@ def test_revival_wakes_the_dead_and_keeps_outputs() -> None:
     dead = (torch.relu(model[0](x)) == 0).all(0)
     assert int(dead.sum()) >= 3
     living = model[0].weight[~dead].detach().clone()
+    living_later = (model[:4](x) > 0).any(0)
     moments = opt.state[model[0].weight]["exp_avg"].clone()
     treat_(model, opt, "revive=0", x)
     assert torch.allclose(model(x), out, rtol=1e-5, atol=1e-6)
@@ -223,7 +224,8 @@ def test_revival_wakes_the_dead_and_keeps_outputs() -> None:
     assert torch.equal(model[0].weight[~dead], living)
     assert not opt.state[model[0].weight]["exp_avg"][dead].any()
     assert torch.equal(opt.state[model[0].weight]["exp_avg"][~dead], moments[~dead])
-    assert not model[2].weight[:, dead].any() and not model[0].bias[dead].any()
+    later = model[2].weight[:, dead][living_later]  # the others were drawn anew themselves
+    assert not later.any() and not model[0].bias[dead].any()
 
 
 def test_inputs_are_standardised_inside_the_model() -> None:
@@ -292,8 +294,9 @@ def test_alpha_dropout_keeps_mean_and_variance_as_torchs_does() -> None:
     assert abs(float(y.mean())) < 0.01 and math.isclose(float(y.std()), 1, rel_tol=0.01)
     torch.manual_seed(0)
     z = F.alpha_dropout(x, 0.1, True)
-    low = float(z.min().clamp(max=a * -1.7580993408473766 + b))
-    assert math.isclose(float(z[x > 0].max() / x.max()), a, rel_tol=1e-3) and low < 0
+    kept, dropped = a * x + b, a * -1.7580993408473766 + b
+    near = torch.isclose(z, kept, atol=1e-5) | torch.isclose(z, torch.tensor(dropped), atol=1e-5)
+    assert near.all()
 
 
 def test_sigma_reparam_has_the_spectral_norm() -> None:
