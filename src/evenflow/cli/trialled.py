@@ -166,9 +166,9 @@ class Attempt:
         notes = [*self.seeds.told(), *(seen.notes if seen is not None else ())]
         for name in self.outside:
             notes.append(f"the script writes {name!r}, outside its scratch copy")
-        if seen is None:
+        if ended == "finished" and seen is None:
             notes.append("the script never imported torch")
-        elif not updates:
+        elif ended == "finished" and not updates:
             notes.append("no update was seen in the script's own process")
         unit = 1 if sys.platform == "darwin" else 1024
         return Outcome(

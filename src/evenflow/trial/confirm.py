@@ -9,8 +9,12 @@ from .budget import Budget
 from .candidates import Candidate
 from .engine import Engine
 from .job import Job, Outcome
-from .score import Comparison, Estimate, better, compare, estimate
+from .score import Comparison, Estimate, better, compare, estimate, order
 from .search import Goal, Tried
+
+#: Finalists put to the proof, where the budget holds them: among those that train, the best on one
+#: seed is the best by luck of that seed, too.
+MOST_PROOFS = 3
 
 
 class Confirmation:
@@ -32,27 +36,27 @@ class Confirmation:
     def of(
         self, finalists: Sequence[Candidate], seeds: int
     ) -> tuple[Candidate, Comparison, Estimate, Estimate] | None:
-        """The first finalist that proves better; else the one that wins on most seeds; else None.
+        """The finalist with the best mean over the seeds among those that prove better.
 
-        A finalist that is no better on seed 0 is passed over.
+        As many are put to the proof as the budget holds, at most `MOST_PROOFS`. If none proves
+        better, the one that wins on most seeds, if on more than half; else None. A finalist that
+        is no better on seed 0 is passed over.
         """
-        best: tuple[Candidate, Comparison, Estimate, Estimate] | None = None
+        proofs: list[tuple[Candidate, Comparison, Estimate, Estimate]] = []
         for candidate in finalists:
             first = self._first(candidate)
             if first is None or not self._better(first, self.before[0]):
                 continue
-            fresh = seeds - len(self.before)
-            pairs = self.budget.affordable(0, fresh * self.budget.cost(0))
-            if best is not None and pairs < seeds - 1:
-                break
-            found = (candidate, *self._over_seeds(candidate, first, seeds))
-            if found[1].proven:
-                return found
-            if found[1].wins * 2 > found[1].seeds and (
-                best is None or found[1].wins > best[1].wins
+            if len(proofs) == MOST_PROOFS or (
+                proofs and self.budget.affordable(0) < 1.5 * (seeds - 1)
             ):
-                best = found
-        return best
+                break
+            proofs.append((candidate, *self._over_seeds(candidate, first, seeds)))
+        proven = [p for p in proofs if p[1].proven]
+        if proven:
+            return min(proven, key=lambda p: order(p[3].mean, self.goal.larger))
+        winning = [p for p in proofs if p[1].wins * 2 > p[1].seeds]
+        return max(winning, key=lambda p: p[1].wins, default=None)
 
     def _over_seeds(
         self, candidate: Candidate, first: Outcome, seeds: int

@@ -143,7 +143,7 @@ class LocalPool:
             outcome = self._unsaid(one, seconds, output)
         self._clear(one.folder)
         run = one.folder / "run.evenflow"
-        value = metrics.read(self.pattern, output) if outcome.whole else None
+        value = metrics.read(self.pattern, output)
         told = {
             **{f: getattr(outcome, f) for f in outcome.__dataclass_fields__},
             "seconds": seconds,

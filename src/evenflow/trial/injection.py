@@ -14,6 +14,7 @@ from __future__ import annotations
 import functools
 import random
 import sys
+import warnings
 import weakref
 from collections import deque
 from collections.abc import Callable
@@ -26,6 +27,7 @@ from torch.optim import Optimizer
 from torch.optim.optimizer import register_optimizer_step_post_hook
 
 from ..tape import unwrap, watch_calls
+from .copies import Copies, follow
 
 #: After so many updates since the latest treatment the door is taken off in any case: a parameter
 #: that no treated module holds (a loss with a weight of its own) never will be.
@@ -64,7 +66,18 @@ class Injection:
         self._updates = 0
         self._take_off: Callable[[], None] | None = None
         self._eager = False
+        self._copies = Copies()
+        self._patches: list[Callable[[], None]] = []
         self._begin()
+
+    def remove(self) -> None:
+        """Take everything off; what treatments have put into models stays."""
+        self._unhang()
+        if self._eager:
+            self._eager = False
+            torch.compiler.set_stance("default")
+        while self._patches:
+            self._patches.pop()()
 
     # -- the door -----------------------------------------------------------------------------
     def _begin(self) -> None:
@@ -75,7 +88,7 @@ class Injection:
             init(optimizer, *args, **kwargs)
             self._made(optimizer)
 
-        Optimizer.__init__ = made  # type: ignore[method-assign, assignment]
+        self._replace(Optimizer, "__init__", made)
         compile: Any = torch.compile
 
         @functools.wraps(compile)
@@ -84,28 +97,50 @@ class Injection:
             self._wait_eagerly()
             return result
 
-        torch.compile = compiled
-        register_optimizer_step_post_hook(_undisturbed(self._stepped))
+        self._replace(torch, "compile", compiled)
+        hook = register_optimizer_step_post_hook(_undisturbed(self._stepped))
+        self._patches.append(hook.remove)
         self._hang()
+
+    def _replace(self, owner: Any, name: str, new: Any) -> None:
+        old = getattr(owner, name)
+        setattr(owner, name, new)
+        self._patches.append(lambda: setattr(owner, name, old))
 
     def _hang(self) -> None:
         self._updates = 0
         if self._take_off is None:
             self._take_off = watch_calls(self)
+            self._copies.watch()
 
     def _unhang(self) -> None:
         if self._take_off is not None:
             self._take_off()
             self._take_off = None
-        if self._eager:
-            self._eager = False
-            torch.compiler.set_stance("default")
+            self._copies.unwatch()
 
     def _wait_eagerly(self) -> None:
-        """A compiled step runs eagerly until its model has been treated: then it is compiled."""
-        if self._take_off is not None and not self._eager:
-            self._eager = True
-            torch.compiler.set_stance("force_eager")
+        """A compiled step runs eagerly until its model has been treated: then it is compiled.
+
+        The stance is put back where the next compiled call asks for it: in the midst of a call
+        it would be missed that nothing was compiled, and `fullgraph` takes that for an error.
+        """
+        frames = sys.modules.get("torch._dynamo.eval_frame")
+        if self._eager or self._take_off is None or not hasattr(frames, "_callback_from_stance"):
+            return
+        self._eager = True
+        torch.compiler.set_stance("force_eager")
+        choose: Any = frames._callback_from_stance
+
+        def chosen(callback: Any) -> Any:
+            if self._eager and self._take_off is None:
+                self._eager = False
+                torch.compiler.set_stance("default")
+                if frames._callback_from_stance is chosen:
+                    frames._callback_from_stance = choose
+            return choose(callback)
+
+        frames._callback_from_stance = chosen
 
     def _made(self, optimizer: Optimizer) -> None:
         if _by_a_treatment():
@@ -155,7 +190,8 @@ class Injection:
             self.devices |= {p.device.type for p in root.parameters()}
             mine = [o for o in self._optimizers if _shares(root, o)]
             try:
-                with _Generators():
+                with _Generators(), warnings.catch_warnings():
+                    warnings.simplefilter("ignore")  # ours, not the script's
                     self._alone(self._apply_to, root, mine, batch)
             except ValueError as error:
                 if not self.applied:
@@ -164,6 +200,11 @@ class Injection:
         for module in root.modules():
             module.__dict__[_MARK] = self.text
         self._roots.add(root)
+        for copy in self._copies.of(root):
+            # A moving average or a target network made before the first step: it follows. One
+            # that is trained itself is treated at its own first forward.
+            if not any(_shares(copy, o) for o in self._optimizers):
+                follow(copy, root)
 
     def _apply_to(self, root: nn.Module, mine: list[Optimizer], batch: Any) -> None:
         if self.text:

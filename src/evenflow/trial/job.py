@@ -65,7 +65,7 @@ class Outcome:
         steps: completed updates.
         seconds: wall time; `start`: the part of it before the first update.
         loss_steps, losses: the training loss at (nearly) every step.
-        metric: the user's metric, None if its pattern matched no finite number.
+        metric: the user's metric when it ended, None if its pattern matched no finite number.
         applied: the treatments were applied (true of the untreated, too).
         run: path of the run file ("" if there is none), `output`: of what it printed.
         uncontrolled: sentences on what could not be controlled.

@@ -50,7 +50,9 @@ class Goal:
     larger: bool = False
 
     def of(self, outcome: Outcome) -> float | None:
-        """The value of a run of the script's whole length."""
+        """The value of a run of the script's whole length; None, below all, if it broke off."""
+        if outcome.ended != "finished":
+            return None
         return outcome.metric if self.metric else loss_at(outcome)
 
 
@@ -100,8 +102,9 @@ class Search:
             ranked = self._race(ranked, singles, second, reserve)
         if short:
             return [c for c in ranked if c][:3]
-        finals = min(3, max(1, self.budget.affordable(0, reserve)))
-        return self._final(spread([c for c in ranked if c], finals))
+        longest = max(t.job.steps for t in self.trials)
+        ranked = self._alternating([c for c in ranked if c], longest)
+        return self._final(spread(ranked, self._finals(reserve)))
 
     def short(self, reserve: float) -> bool:
         """Is there no room for a treated run of the whole length?"""
@@ -174,7 +177,8 @@ class Search:
         treated = [c for c in ranked if c]
         keep = reserve if self.short(reserve) else reserve + 2 * self.budget.cost(0)
         room = max(2, min(7, self.budget.affordable(steps, keep) - 2))
-        runners = spread(treated, room - 1)
+        first = min(t.job.steps for t in self.trials if t.job.steps)
+        runners = spread(self._alternating(treated, first), room - 1)
         runners = _unique([*runners, *spread(singles, 1)])[:room]
         ranked = self._ask("race", runners, steps)
         best = next((c for c in ranked if c), None)
@@ -195,6 +199,25 @@ class Search:
         best = next((c for c in self._ranked(longest) if c), ()) if longest else ()
         value, untreated = self._value(best, longest), loss_at(self.baseline, longest)
         return best if best and better(value, untreated, larger=False) else ()
+
+    def _finals(self, reserve: float) -> int:
+        """Three runs of the whole length; up to six if the proof is paid for twice over."""
+        room = self.budget.affordable(0, reserve)
+        ample = self.budget.affordable(0, 2.0 * reserve)
+        return max(1, min(6, ample), min(3, room))
+
+    def _alternating(self, ranked: list[Candidate], steps: int) -> list[Candidate]:
+        """The best by training loss and the best by the user's metric, turn by turn.
+
+        Where a script prints its metric as it goes, held-out quality shows before the end; the
+        loss speaks first, as it is the smoother of the two.
+        """
+        at = self._at(steps)
+        values = {c: at[c].metric for c in ranked if c in at}
+        if not self.goal.metric or all(v is None for v in values.values()):
+            return ranked
+        by_metric = sorted(values, key=lambda c: order(values[c], self.goal.larger))
+        return _unique([c for pair in zip(ranked, by_metric, strict=False) for c in pair])
 
     # -- asking and ranking -------------------------------------------------------------------
     def _ask(self, stage: str, candidates: Sequence[Candidate], steps: int) -> list[Candidate]:

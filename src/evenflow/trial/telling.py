@@ -143,7 +143,7 @@ def _row(tried: Tried) -> tuple[str, ...]:
         tried.stage,
         str(outcome.steps),
         number(loss_at(outcome, tried.job.steps)),
-        number(outcome.metric) if not tried.job.steps else "",
+        number(outcome.metric),
         _ENDED.get(outcome.ended, ""),
     )
 
