@@ -6,8 +6,9 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch import nn
 
-from evenflow.forecast.inputs import Wanted, arrange, described, dtype_named, parse
+from evenflow.forecast.inputs import Wanted, arrange, described, dtype_named, padding, parse
 
 _FLOATS = {"float": None, "float16": torch.float16, "bfloat16": torch.bfloat16,
            "float32": torch.float32, "double": torch.float64}  # fmt: skip
@@ -102,3 +103,11 @@ def test_dtypes_by_name() -> None:
     for wrong in ("int", "int8", "float8"):
         with pytest.raises(ValueError, match=f"dtype '{wrong}' is none of float,"):
             dtype_named(wrong)
+
+
+def test_ids_that_stand_for_no_token_are_not_drawn() -> None:
+    model = nn.Sequential(nn.Embedding(4, 8, padding_idx=2))
+    (ids,), _ = arrange(Wanted((500,), "", torch.int64, 4), torch.float32, CPU, 0, padding(model))
+    assert set(ids.tolist()) == {0, 1, 3}
+    (only,), _ = arrange(Wanted((5,), "", torch.int64, 1), torch.float32, CPU, 0, {0})
+    assert set(only.tolist()) == {0}  # nothing else is left

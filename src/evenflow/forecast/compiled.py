@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from .aside import same_random
 from .foresee import _like
-from .inputs import arrange
+from .inputs import arrange, padding
 
 
 def difference(model: nn.Module, inputs: Any, seed: int = 0) -> float:
@@ -20,7 +20,7 @@ def difference(model: nn.Module, inputs: Any, seed: int = 0) -> float:
     Raises:
         ValueError: it cannot be compiled or called, or differs by more than 10 %.
     """
-    args, kwargs = arrange(inputs, *_like(model), seed)
+    args, kwargs = arrange(inputs, *_like(model), seed, padding(model))
     twin = copy.deepcopy(model).eval()
     devices = {t.device for t in (*twin.parameters(), *twin.buffers())}
     outs = []

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from ..tape.catalogue import unwrap
 from .aside import copied, restored
 from .assemble import assemble
-from .inputs import arrange
+from .inputs import arrange, padding
 from .onepass import Measured, join, measure
 from .record import Forecast
 
@@ -54,7 +54,7 @@ def preflight(
     if targets is not None and loss_fn is None:
         raise ValueError("targets were given without a loss_fn: nothing would read them")
     model = unwrap(model)
-    args, kwargs = arrange(inputs, *_like(model), seed)
+    args, kwargs = arrange(inputs, *_like(model), seed, padding(model))
 
     def foresee(subject: nn.Module) -> Forecast:
         found = one_pass(subject, args, kwargs, loss_fn, targets, seed)

@@ -11,12 +11,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 _DTYPES = {
     "float": None,
@@ -52,15 +52,26 @@ class Wanted:
     dtype: torch.dtype | None = None
     below: int | None = None
 
-    def make(self, dtype: torch.dtype, device: torch.device, draw: torch.Generator) -> Tensor:
-        """N(0,1), or whole numbers, or all true; drawn on the CPU so that devices agree."""
+    def make(
+        self,
+        dtype: torch.dtype,
+        device: torch.device,
+        draw: torch.Generator,
+        avoid: Collection[int] = (),
+    ) -> Tensor:
+        """N(0,1), or whole numbers but those to avoid, or all true; drawn on the CPU so that
+        devices agree."""
         kind = self.dtype or dtype
         if kind == torch.bool:
             return torch.ones(self.shape, dtype=kind, device=device)
         if kind.is_floating_point:
             x = torch.randn(self.shape, generator=draw, dtype=torch.float32)
         else:
-            x = torch.randint(0, self.below or 2, self.shape, generator=draw)
+            below = self.below or 2
+            kept = [i for i in range(below) if i not in avoid] if avoid else []
+            x = torch.randint(0, len(kept) or below, self.shape, generator=draw)
+            if kept:
+                x = torch.tensor(kept)[x]
         return x.to(device=device, dtype=kind)
 
 
@@ -103,8 +114,22 @@ def parse(text: str) -> Wanted:
     return Wanted(shape, found["name"] or "", dtype, below)
 
 
+def padding(model: nn.Module) -> frozenset[int]:
+    """Ids that stand for no token: an embedding's padding_idx, a configuration's pad_token_id.
+
+    Their row is zero, and a sequence that begins with it gains 1/sqrt(eps) of δ in each RMSNorm.
+    """
+    ids = [getattr(m, "padding_idx", None) for m in model.modules()]
+    ids.append(getattr(getattr(model, "config", None), "pad_token_id", None))
+    return frozenset(i for i in ids if type(i) is int)
+
+
 def arrange(
-    inputs: Any, dtype: torch.dtype, device: torch.device, seed: int = 0
+    inputs: Any,
+    dtype: torch.dtype,
+    device: torch.device,
+    seed: int = 0,
+    avoid: Collection[int] = (),
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """(positional, keyword) arguments of the model's call.
 
@@ -113,6 +138,7 @@ def arrange(
             list of such (positional arguments); a mapping from names to such (keyword arguments).
             Anything else in a tuple or mapping is handed on as it is.
         dtype, device: of what is made here.
+        avoid: ids that are not drawn (see `padding`).
 
     Raises:
         ValueError: nothing that can be an input.
@@ -122,7 +148,7 @@ def arrange(
     def one(value: Any) -> Any:
         if _is_shape(value):
             value = Wanted(tuple(int(n) for n in value))
-        return value.make(dtype, device, draw) if isinstance(value, Wanted) else value
+        return value.make(dtype, device, draw, avoid) if isinstance(value, Wanted) else value
 
     if isinstance(inputs, Mapping):
         return (), {str(k): one(v) for k, v in inputs.items()}

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from ...schema import Channel, Parameter
 from ..aside import same_random
 from ..assemble import anchor, assemble
-from ..inputs import arrange
+from ..inputs import arrange, padding
 from ..onepass import Measured, measure
 from ..record import Forecast
 from ..width import DRAWN_WEIGHTS, error_bars
@@ -153,7 +153,7 @@ def _draw(
     for dtype in (torch.float32, torch.float64):
         with same_random((), seed), _default(dtype):
             model = build(factory, seed, least, dtype).train()
-            args, kwargs = arrange(inputs, *_like(model), seed)
+            args, kwargs = arrange(inputs, *_like(model), seed, padding(model))
             handles = [
                 m.register_forward_pre_hook(_begin, with_kwargs=True) for m in model.modules()
             ]
