@@ -60,6 +60,22 @@ MODELS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
 }
 
 
+class _Unmoved(nn.Module):
+    """`.to()`, `.contiguous()` and `.float()` of what is so already give the tensor itself."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList([nn.Linear(6, 6), nn.Tanh(), nn.Linear(6, 6), nn.Linear(6, 3)])
+
+    def forward(self, x: Tensor) -> Tensor:
+        for layer in self.layers:
+            x = layer(x).to(torch.float32).contiguous().float() + 1
+        return x
+
+
+MODELS["unmoved"] = (_Unmoved, (12, 6))
+
+
 @pytest.mark.parametrize("name", MODELS)
 def test_rms_and_delta_are_those_of_the_modules_outputs(name: str, tmp_path: Path) -> None:
     torch.manual_seed(3)

@@ -108,6 +108,8 @@ class Forward:
             return
         if not made and call.op.kind in _LIGHT:
             return
+        if made and torch._C._autograd._get_sequence_nr() == call.seq:
+            return  # no node was made: a dropout of nothing, `.to()` what it is: x itself comes back
         if call.op.kind == "view":
             if not made and call.inputs:
                 self.note_data(outs[0], call.inputs[0])
@@ -117,8 +119,6 @@ class Forward:
                 elif call.params:
                     label(t.grad_fn, Label(rec.generation, rec.thread.key, None, False))
             return
-        if made and torch._C._autograd._get_sequence_nr() == call.seq:
-            return  # no node was made: a dropout of nothing gives its input back
         site = self._site(call, (made or outs)[0])
         if site is None:
             return
