@@ -142,9 +142,7 @@ def make(name: str, seed: int = 0) -> tuple[nn.Module, Tensor]:
         return build(), batch()
 
 
-def train(
-    model: nn.Module, optimizer: torch.optim.Optimizer, x: Tensor, steps: int = 3
-) -> None:
+def train(model: nn.Module, optimizer: torch.optim.Optimizer, x: Tensor, steps: int = 3) -> None:
     for _ in range(steps):
         optimizer.zero_grad()
         model(x).square().mean().backward()

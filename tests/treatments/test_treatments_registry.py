@@ -7,6 +7,7 @@ import sys
 from importlib import import_module
 
 import pytest
+from tests.treatments.findings import finding
 
 from evenflow.rules import REGISTRY as RULES
 from evenflow.treatments import EDITS, REGISTRY
@@ -14,7 +15,6 @@ from evenflow.treatments.base import Facts
 from evenflow.treatments.choices import TABLE, of
 from evenflow.treatments.registry import KINDS, parse
 from evenflow.treatments.together import ORDER
-from tests.treatments.findings import finding
 
 
 def test_treatments_name_codes_that_exist_and_every_code_is_treated() -> None:

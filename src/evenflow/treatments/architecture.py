@@ -31,6 +31,11 @@ _KINDS: dict[str, str] = {
 #: looked through. (The tape has a fuller table; it stands beside this layer and not below it.)
 KIND_OF = {name: kind for kind, names in _KINDS.items() for name in names.split()}
 
+PRODUCTS = frozenset(("mul", "multiply", "imul", "rmul", "addcmul", "lerp"))
+#: As a factor of a product, one of these is a gate and no activation to swap.
+BOUNDED = frozenset(("sigmoid", "tanh", "hardsigmoid", "hardtanh", "softsign"))
+#: A layer called so often in one forward is a recurrence unrolled by hand.
+CELL = 5
 ADDITIONS = frozenset(("add", "iadd", "radd"))
 _ADAPTIVE = ("adam", "rmsprop", "adagrad", "adadelta", "lion", "adafactor", "rprop")
 
@@ -41,25 +46,24 @@ def of_run(run: Run) -> Facts:
     weighty = _weighty(run)
     after = _reached(sites, {s.id for s in sites if weighty(s)})
     heavy = [s for s in sites if weighty(s)]
-    hidden = [s for s in heavy if s.id in after]
+    hidden = [s for s in heavy if s.kind in ("affine", "matmul") and s.id in after]
     gates = {
         i
         for s in sites
-        if s.op in ("mul", "addcmul", "lerp") and len(s.inputs) > 1
+        if s.op in PRODUCTS and len(s.inputs) > 1
         for i in s.inputs
+        if 0 <= i < len(sites) and sites[i].op in BOUNDED
     }
     acts = [s.op for s in sites if s.kind == "activation" and s.id in after and s.id not in gates]
     shapes = {p.name: p.shape for p in run.params}
-    square = sum(
-        any(len(shapes.get(n, ())) == 2 and len(set(shapes[n])) == 1 for n in s.params)
-        for s in hidden
-    )
+    used = {n for s in hidden for n in s.params if len(shapes.get(n, ())) >= 2}
+    square = sum(len(shapes[n]) == 2 and len(set(shapes[n])) == 1 for n in used)
     return Facts(
         depth=_depth(sites, weighty),
         activations=tuple(op for op, _ in Counter(acts).most_common()),
         norms=frozenset(s.op for s in sites if s.kind == "norm"),
         recurrent=frozenset(s.op for s in sites if s.kind == "recurrent") | _unrolled(heavy),
-        skips=_skips(sites, weighty),
+        skips=_skips(sites, weighty, _uses(heavy)),
         attention=any(s.kind == "attention" for s in sites),
         convolution=any("conv" in s.op for s in heavy),
         embedding=any(s.kind == "embedding" for s in sites),
@@ -114,7 +118,7 @@ def _depth(sites: tuple[Site, ...], weighty: Any) -> int:
     return max(depth.values(), default=0)
 
 
-def _skips(sites: tuple[Site, ...], weighty: Any) -> bool:
+def _skips(sites: tuple[Site, ...], weighty: Any, uses: Counter[Place]) -> bool:
     """Whether an addition joins a branch with layers and what that branch began from."""
     additions = [s for s in sites if s.op in ADDITIONS and len(s.inputs) == 2]
     if not additions:
@@ -122,7 +126,6 @@ def _skips(sites: tuple[Site, ...], weighty: Any) -> bool:
     ancestors: dict[int, frozenset[int]] = {}
     layers: dict[int, int] = {}
     for s in sites:
-        # time steps of a loop join what they began from, too: that is no skip
         known = [i for i in s.inputs if i in ancestors]
         own = frozenset(known).union(*(ancestors[i] for i in known)) if known else frozenset()
         if s.op in ADDITIONS and len(known) == 2:
@@ -130,10 +133,11 @@ def _skips(sites: tuple[Site, ...], weighty: Any) -> bool:
             for near, far in ((a, b), (b, a)):
                 if near in ancestors[far] and layers[far] > layers[near]:
                     return True
+                single = uses[_place(sites[near])] == 1  # time steps share what they began from
                 common = ancestors[near] & ancestors[far]
                 if near not in ancestors[far] and common:
                     fork = max(layers[i] for i in common)
-                    if layers[far] > fork + 1 and layers[near] == fork + 1 and not s.call:
+                    if layers[far] > fork + 1 and layers[near] == fork + 1 and single:
                         return True  # a projected shortcut
         ancestors[s.id] = own
         above = max((layers.get(i, 0) for i in s.inputs), default=0)
@@ -141,6 +145,18 @@ def _skips(sites: tuple[Site, ...], weighty: Any) -> bool:
     return False
 
 
+Place = tuple[str, str, str, int]
+
+
+def _place(s: Site) -> Place:
+    return s.root, s.path, s.op, s.index
+
+
+def _uses(heavy: list[Site]) -> Counter[Place]:
+    """How often each layer is called in one forward."""
+    return Counter(_place(s) for s in heavy)
+
+
 def _unrolled(heavy: list[Site]) -> frozenset[str]:
-    calls = Counter((s.root, s.path, s.op, s.index) for s in heavy)
-    return frozenset(("cell",)) if calls and max(calls.values()) >= 5 else frozenset()
+    uses = _uses(heavy)
+    return frozenset(("cell",)) if uses and max(uses.values()) >= CELL else frozenset()

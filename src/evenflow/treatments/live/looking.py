@@ -6,6 +6,8 @@ The forward runs without gradients, with dropout off; random state and buffers a
 from __future__ import annotations
 
 import sys
+import warnings
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -17,7 +19,7 @@ from torch import Tensor, nn
 from torch.nn.parameter import Parameter, UninitializedParameter
 from torch.overrides import TorchFunctionMode
 
-from ..architecture import KIND_OF
+from ..architecture import BOUNDED, KIND_OF, PRODUCTS
 
 Batch = tuple[tuple[Any, ...], dict[str, Any]]
 
@@ -36,6 +38,7 @@ class Call:
         children: calls that read its output.
         shape: of its output, shapes: of its tensor inputs.
         inside: a checkpointed function lies between it and the module named by `path`.
+        repeats: how often the forward uses its weight (time steps of a cell unrolled by hand).
         form: how an activation was called: (arguments after the first, keyword arguments).
     """
 
@@ -54,6 +57,7 @@ class Call:
     inside: bool = False
     form: tuple[tuple[Any, ...], dict[str, Any]] = ((), {})
     module: nn.Module | None = None
+    repeats: int = 1
 
     def nearest(self, kinds: Sequence[str], through: Sequence[str], back: bool) -> list[Call]:
         """The calls of these kinds met first, going back (or on) through calls of `through`."""
@@ -184,7 +188,7 @@ class Look(TorchFunctionMode):
 
     @property
     def activations(self) -> list[Call]:
-        """Hidden non-linearities: between two layers, and no gate (a factor of a product)."""
+        """Hidden non-linearities: between two layers, and no gate (a bounded factor)."""
         below = self.before_layers
         return [
             c
@@ -192,7 +196,7 @@ class Look(TorchFunctionMode):
             if c.kind == "activation"
             and c.index in below
             and c.nearest(("affine", "recurrent"), _LET_THROUGH, back=True)
-            and not any(k.op in GATES and len(k.parents) > 1 for k in c.children)
+            and not (c.op in BOUNDED and any(_product(k) for k in c.children))
         ]
 
     @property
@@ -205,12 +209,17 @@ class Look(TorchFunctionMode):
         """For each call, the layers on the longest path up to and with it."""
         out: list[int] = []
         for c in self.calls:
-            heavy = c.weight is not None or c.kind == "recurrent"
+            whole = c.op == "multi_head_attention_forward"  # has weights of its own, unseen
+            heavy = c.weight is not None or c.kind == "recurrent" or whole
             out.append(int(heavy) + max((out[p.index] for p in c.parents), default=0))
         return out
 
 
-GATES = frozenset(("mul", "multiply", "imul", "rmul", "addcmul", "lerp"))
+def _product(c: Call) -> bool:
+    """Whether it multiplies two computed tensors."""
+    return c.op in PRODUCTS and len(c.parents) > 1
+
+
 _LET_THROUGH = ("norm", "dropout", "pool", "view", "join", "activation", "other")
 
 
@@ -253,7 +262,8 @@ def look(model: nn.Module, batch: Batch, mode: Look | None = None) -> Look:
     before = nn.modules.module.register_module_forward_pre_hook(enter)
     after = nn.modules.module.register_module_forward_hook(leave, always_call=True)
     try:
-        with unharmed(model), mode:
+        with unharmed(model), warnings.catch_warnings(), mode:
+            warnings.simplefilter("ignore")  # checkpointing warns that nothing needs gradients
             mode.output = model(*args, **kwargs)
     except Exception as e:
         shapes = [tuple(t.shape) for t in _tensors((*args, *kwargs.values()))]
@@ -264,6 +274,9 @@ def look(model: nn.Module, batch: Batch, mode: Look | None = None) -> Look:
         before.remove()
         after.remove()
     mode._made.clear()
+    uses = Counter(id(c.weight) for c in mode.calls if c.weight is not None)
+    for c in mode.calls:
+        c.repeats = uses.get(id(c.weight), 1)
     return mode
 
 

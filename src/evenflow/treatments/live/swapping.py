@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
@@ -45,12 +46,21 @@ def aside(f: Callable[..., Tensor], *args: Any, **kwargs: Any) -> Tensor:
         _ASIDE[0] -= 1
 
 
+def _named(names: tuple[str, ...]) -> tuple[Any, ...]:
+    """The functions of these names in torch, on Tensor and in torch.nn.functional."""
+    found = [getattr(home, n, None) for home in (F, torch, Tensor) for n in names]
+    return tuple(dict.fromkeys(f for f in found if f is not None))
+
+
 class Swapped(TorchFunctionMode):
     """Replaces calls of one activation; the `kept` ones, counted from 0, are left."""
 
     def __init__(self, op: str, new: nn.Module, kept: frozenset[int]) -> None:
         super().__init__()
         self.op, self.new, self.kept, self.count = op, new, kept, 0
+        # the functions themselves and not their names, which torch.compile cannot take apart
+        self.inplace = _named((f"{op}_",))
+        self.meant = (*_named((op,)), *self.inplace)
 
     def __torch_function__(
         self,
@@ -60,14 +70,13 @@ class Swapped(TorchFunctionMode):
         kwargs: dict[str, Any] | None = None,
     ) -> Any:
         kwargs = kwargs or {}
-        name = getattr(func, "__name__", "")
-        if name.strip("_").lower() != self.op or _ASIDE[0]:
+        if func not in self.meant or _ASIDE[0]:
             return func(*args, **kwargs)
         self.count += 1
         if self.kept and self.count - 1 in self.kept:
             return func(*args, **kwargs)
         x = args[0] if args else kwargs["input"]
-        if name.endswith("_") or kwargs.get("inplace") or any(a is True for a in args[1:]):
+        if func in self.inplace or kwargs.get("inplace") or any(a is True for a in args[1:]):
             # the caller may go on with x itself: it must hold the new values
             return x.copy_(aside(self.new, x.clone()))
         return aside(self.new, x)

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..architecture import ADDITIONS, optimizer_facts
+from ..architecture import ADDITIONS, CELL, optimizer_facts
 from ..base import Facts
 from .grafting import Graft, graft_
 from .looking import Batch, Call, Look, look
@@ -181,9 +181,8 @@ def facts(seen: Look, batch: Batch | None, optimizers: Sequence[torch.optim.Opti
         for o in optimizers
     ]
     first = next(iter((*batch[0], *batch[1].values())), None) if batch else None
-    repeated = Counter(id(c.weight) for c in seen.calls if c.weight is not None)
     recurrent = {c.op for c in seen.calls if c.kind == "recurrent"}
-    if repeated and max(repeated.values()) >= 5:
+    if any(c.repeats >= CELL for c in seen.calls):
         recurrent.add("cell")
     return Facts(
         depth=seen.depth,
@@ -210,7 +209,11 @@ def branch_of(call: Call, depths: Sequence[int]) -> Call | None:
     for near, far in (call.parents, call.parents[::-1]):
         if depths[far.index] > depths[near.index] and _leads(near, far):
             return far
-        projected = near.weight is not None and depths[far.index] > depths[near.index] + 1
+        projected = (
+            near.weight is not None
+            and near.repeats == 1
+            and depths[far.index] > depths[near.index] + 1
+        )
         if projected and any(_leads(p, far) for p in near.parents):
             return far
     return None
