@@ -11,3 +11,4 @@ for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
 for variable in [name for name in os.environ if name.startswith("EVENFLOW_")]:
     del os.environ[variable]
 os.environ["EVENFLOW_STRICT"] = "1"
+os.environ["EVENFLOW_LANG"] = "en"  # whatever the locale of who runs the tests

@@ -13,7 +13,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-_HOW = "write PKG.MOD:FACTORY, as in models:make_net (a function without arguments, or a class)"
+from ..lang import N_, _, sentences
+
+_HOW = N_("write PKG.MOD:FACTORY, as in models:make_net (a function without arguments, or a class)")
 
 
 class NoFactory(Exception):
@@ -28,7 +30,7 @@ def find_factory(named: str) -> Any:
     """
     where, colon, name = named.rpartition(":")
     if not colon or not where or not name:
-        raise NoFactory(f"{named!r} names no factory: {_HOW}.")
+        raise NoFactory(_("{name!r} names no factory: {how}.").format(name=named, how=_(_HOW)))
     folder = os.getcwd()
     if folder not in sys.path:
         sys.path.insert(0, folder)
@@ -39,14 +41,15 @@ def find_factory(named: str) -> Any:
     except BaseException as error:
         if isinstance(error, KeyboardInterrupt):
             raise
-        raise NoFactory(f"importing {where!r} failed: {described(error)}") from error
+        said = _("importing {module!r} failed: {error}")
+        raise NoFactory(said.format(module=where, error=described(error))) from error
     value: Any = module
     for part in name.split("."):
         if not hasattr(value, part):
             known = [n for n in vars(value) if not n.startswith("_")]
             close = difflib.get_close_matches(part, known, 1)
-            hint = f" Did you mean {close[0]!r}?" if close else ""
-            raise NoFactory(f"{where!r} has no {name!r}.{hint}")
+            said = _("{module!r} has no {name!r}.").format(module=where, name=name)
+            raise NoFactory(sentences((said, *_meant(close))))
         value = getattr(value, part)
     return value
 
@@ -62,15 +65,18 @@ def make(factory: Any, named: str) -> Any:
     if isinstance(factory, nn.Module):
         return factory
     if not callable(factory):
-        raise NoFactory(f"{named!r} is a {type(factory).__name__}: {_HOW}.")
+        said = _("{name!r} is a {kind}: {how}.")
+        raise NoFactory(said.format(name=named, kind=type(factory).__name__, how=_(_HOW)))
     try:
         model = factory()
     except BaseException as error:
         if isinstance(error, KeyboardInterrupt):
             raise
-        raise NoFactory(f"{named}() failed: {described(error)}") from error
+        said = _("{name}() failed: {error}")
+        raise NoFactory(said.format(name=named, error=described(error))) from error
     if not isinstance(model, nn.Module):
-        raise NoFactory(f"{named}() gave a {type(model).__name__}, not a torch.nn.Module.")
+        said = _("{name}() gave a {kind}, not a torch.nn.Module.")
+        raise NoFactory(said.format(name=named, kind=type(model).__name__))
     return model
 
 
@@ -94,13 +100,17 @@ def _import(where: str) -> ModuleType:
             raise  # it was found; something that it imports was not
         near = [p.stem for p in Path.cwd().glob("*.py")]
         close = difflib.get_close_matches(where, near, 1)
-        hint = f" Did you mean {close[0]!r}?" if close else ""
-        raise NoFactory(f"there is no module {where!r} here or installed.{hint}") from None
+        said = _("there is no module {name!r} here or installed.").format(name=where)
+        raise NoFactory(sentences((said, *_meant(close)))) from None
+
+
+def _meant(close: list[str]) -> list[str]:
+    return [_("Did you mean {name!r}?").format(name=name) for name in close[:1]]
 
 
 def _from_file(path: Path) -> ModuleType:
     if not path.is_file():
-        raise NoFactory(f"there is no file {str(path)!r}.")
+        raise NoFactory(_("there is no file {name!r}.").format(name=str(path)))
     folder = str(path.parent.resolve())
     if folder not in sys.path:
         sys.path.insert(0, folder)

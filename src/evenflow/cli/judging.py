@@ -128,9 +128,8 @@ def _beside(run: Run, named: str) -> list[Pair]:
     from ..forecast import beside
 
     if not Path(named).is_file():
-        raise ValueError(
-            f"there is no file {named!r}; make one with: evenflow preflight ... --out {named}"
-        )
+        said = _("there is no file {name!r}; make one with: evenflow preflight ... --out {name}")
+        raise ValueError(said.format(name=named))
     return beside(run, load_run(Path(named)))
 
 

@@ -9,6 +9,7 @@ from contextlib import redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..lang import _
 from .factory import NoFactory, find_factory, make
 from .judging import next_command, stderr
 
@@ -37,7 +38,8 @@ def foresee(
     except (NoFactory, ValueError) as error:
         return _say(str(error))
     except OSError as error:
-        return _say(f"cannot write {str(out)!r}: {error.strerror or error}.")
+        said = _("cannot write {path!r}: {error}.")
+        return _say(said.format(path=str(out), error=error.strerror or error))
     if as_json:
         print(json.dumps(forecast.to_json(), indent=2, allow_nan=False, ensure_ascii=False))
     else:
@@ -51,7 +53,7 @@ def _forecast(
     from ..forecast.inputs import dtype_named, parse
 
     if not inputs:
-        raise ValueError("give the model's --input, as in --input 64,3,32,32")
+        raise ValueError(_("give the model's --input, as in --input 64,3,32,32"))
     wanted = [parse(text) for text in inputs]
     kind = None if dtype is None else dtype_named(dtype)
     factory = find_factory(named)
@@ -60,13 +62,14 @@ def _forecast(
     torch.manual_seed(seed)
     if static:
         if kind is not None or compiled:
-            raise ValueError("--static builds no weights: leave out --dtype and --compile")
+            raise ValueError(_("--static builds no weights: leave out --dtype and --compile"))
         from torch import nn
 
         from ..forecast.static import forecast_static
 
         if isinstance(factory, nn.Module) or not callable(factory):
-            raise NoFactory(f"--static calls {named!r} itself, so it must be a function or class.")
+            said = _("--static calls {name!r} itself, so it must be a function or class.")
+            raise NoFactory(said.format(name=named))
         return forecast_static(factory, tuple(wanted), seed=seed, name=named.rpartition(":")[2])
     model = make(factory, named)
     if kind is not None:
@@ -87,7 +90,8 @@ def _check_compiled(model: Any, wanted: Sequence[Any], seed: int) -> None:
     from ..forecast.compiled import difference
 
     gap = difference(model, tuple(wanted), seed)
-    print(f"evenflow preflight: compiled and eager outputs differ by {gap:.1g}.", file=sys.stderr)
+    said = _("compiled and eager outputs differ by {gap}.").format(gap=f"{gap:.1g}")
+    print(f"evenflow preflight: {said}", file=sys.stderr)
 
 
 def _tell(forecast: Forecast, out: Path | None) -> None:
@@ -95,19 +99,26 @@ def _tell(forecast: Forecast, out: Path | None) -> None:
 
     from ..forecast.telling import lines
     from ..report.terminal import writable
+    from ..words.wrapping import breaks, has_wide
 
     console = stderr()
     for said, style in lines(forecast):
         indent = len(said) - len(said.lstrip())
         table = "  " in said.strip()
         body = Text(writable(said[indent:], console.encoding), style)
-        rows = [body] if table else body.wrap(console, console.width - indent) or [body]
+        width = console.width - indent
+        parts = [body]
+        if has_wide(body.plain) and not table:
+            parts = list(body.divide(breaks(body.plain, width)))
+        rows = parts if table else [r for part in parts for r in part.wrap(console, width)] or parts
         for row in rows:
             row.rstrip()
             row.pad_left(indent)
             console.print(row, highlight=False, soft_wrap=True)
     if out is not None:
-        console.print(f"wrote {out}", soft_wrap=True, highlight=False, markup=False)
+        console.print(
+            _("wrote {file}").format(file=out), soft_wrap=True, highlight=False, markup=False
+        )
         next_command(console, "check RUN --forecast", out, Path.cwd())
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -10,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from ..activations import TailoredLeakyReLU, TailoredSigmoid, TailoredTanh
+from ..lang import N_, _
 from ..rules import View
 from ..rules.birth import Birth
 from ..schema import Run
@@ -26,8 +28,10 @@ _RECTIFIERS = (nn.ReLU, nn.LeakyReLU, nn.PReLU, nn.ELU, nn.SELU, nn.GELU, nn.SiL
 _BOUNDED = frozenset({"sigmoid", "tanh", "hardtanh", "softsign", "hardsigmoid"})
 _REZERO = Advice(
     "rezero-branches",
-    "Write each layer as x + a * f(x) with a learnt a that starts at 0 (ReZero); not tried here, "
-    "as it changes the network's structure.",
+    N_(
+        "Write each layer as x + a * f(x) with a learnt a that starts at 0 (ReZero); not tried "
+        "here, as it changes the network's structure."
+    ),
 )
 Foresee = Callable[[nn.Module], Run]
 
@@ -48,7 +52,7 @@ def advise(
     size = sum(p.numel() for p in model.parameters())
     tried = list(_tried(model, forecast, args, kwargs, foresee, seed)) if size <= LARGEST else []
     tried.sort(key=lambda a: -a.chance)
-    return (*tried, _REZERO)
+    return (*tried, dataclasses.replace(_REZERO, text=_(_REZERO.text)))
 
 
 def _tried(
@@ -82,34 +86,42 @@ def _changes(model: nn.Module, ops: set[str], depth: int) -> Iterable[tuple[str,
     gain = math.sqrt(2.0) if ops and not ops & _BOUNDED else 1.0
     yield (
         "orthogonal-weights",
-        f"Draw weights with torch.nn.init.orthogonal_(weight, gain={gain:.3g}); biases zero.",
+        _("Draw weights with torch.nn.init.orthogonal_(weight, gain={gain}); biases zero.").format(
+            gain=f"{gain:.3g}"
+        ),
         lambda m, a, k: _orthogonal_(m, gain),
     )
     if not ops & _BOUNDED:
         yield (
             "he-weights",
-            "Draw weights with torch.nn.init.kaiming_normal_(weight); biases zero.",
+            _("Draw weights with torch.nn.init.kaiming_normal_(weight); biases zero."),
             lambda m, a, k: _he_(m),
         )
     else:
         yield (
             "centred-lsuv",
-            "Centred LSUV: orthogonal weights, then layer by layer on a batch divide each row by "
-            "the deviation of its output and set its bias to minus mean over deviation.",
+            _(
+                "Centred LSUV: orthogonal weights, then layer by layer on a batch divide each row "
+                "by the deviation of its output and set its bias to minus mean over deviation."
+            ),
             _lsuv_,
         )
     if any(isinstance(m, (*_RECTIFIERS, nn.Sigmoid, nn.Tanh)) for m in model.modules()):
         yield (
             "tailored-activations",
-            f"Replace the activations by evenflow.activations' tailored ones (depth={depth - 1}) "
-            "with orthogonal weights of gain 1.",
+            _(
+                "Replace the activations by evenflow.activations' tailored ones (depth={depth}) "
+                "with orthogonal weights of gain 1."
+            ).format(depth=depth - 1),
             lambda m, a, k: _tailor_(m, depth - 1),
         )
     if any(isinstance(m, _NORMS) for m in model.modules()):
         yield (
             "without-batchnorm",
-            f"Leave BatchNorm out: a deep plain network's gradient explodes by it. Orthogonal "
-            f"weights of gain {gain:.3g} instead.",
+            _(
+                "Leave BatchNorm out: a deep plain network's gradient explodes by it. Orthogonal "
+                "weights of gain {gain} instead."
+            ).format(gain=f"{gain:.3g}"),
             lambda m, a, k: _plain_(m, gain),
         )
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ..lang import _
 from ..schema import Run, Site
 from .assemble import anchor
 
@@ -52,9 +53,10 @@ def beside(run: Run, forecast: Run) -> list[Pair]:
             no site in common (a forecast of another model).
     """
     if forecast.source != "predicted":
-        raise ValueError(f"{forecast.name!r} is a measured run, not a forecast")
+        raise ValueError(_("{name!r} is a measured run, not a forecast").format(name=forecast.name))
     if run.source == "predicted":
-        raise ValueError(f"{run.name!r} is a forecast itself: name a run that was measured")
+        said = _("{name!r} is a forecast itself: name a run that was measured")
+        raise ValueError(said.format(name=run.name))
     roots = {s.root for s in forecast.sites if s.root}
     one = len(roots) == 1 and len({s.root for s in run.sites if s.root}) == 1
     seen = {_key(s, one): s.id for s in forecast.sites if s.kind != "input"}
@@ -67,20 +69,22 @@ def beside(run: Run, forecast: Run) -> list[Pair]:
     ]
     pairs = [p for p in pairs if not math.isnan(p[1]) and not math.isnan(p[2])]
     if not pairs:
-        raise ValueError(
-            f"the forecast {forecast.name!r} and the run {run.name!r} have no measured site in "
-            "common: is it a forecast of another model?"
+        said = _(
+            "the forecast {forecast!r} and the run {run!r} have no measured site in common: "
+            "is it a forecast of another model?"
         )
+        raise ValueError(said.format(forecast=forecast.name, run=run.name))
     shared = np.full(len(run.sites), np.nan)
-    for s, a, b, _ in pairs:
+    for s, a, b, _id in pairs:
         shared[s.id] = a + b
     at = anchor(run.sites, run.params, shared)
     if not math.isfinite(shared[at]):
-        raise ValueError(
-            f"the forecast {forecast.name!r} and the run {run.name!r} share no site whose "
-            "gradient is finite and not zero in both: nothing to hold the others against"
+        said = _(
+            "the forecast {forecast!r} and the run {run!r} share no site whose gradient is finite "
+            "and not zero in both: nothing to hold the others against"
         )
-    a0, b0 = next((a, b) for s, a, b, _ in pairs if s.id == at)
+        raise ValueError(said.format(forecast=forecast.name, run=run.name))
+    a0, b0 = next((a, b) for s, a, b, _id in pairs if s.id == at)
     bars = _meta(forecast.meta, "error_bar", len(forecast.sites))
     return [Pair(s, float(a - a0), float(b - b0), float(bars[i])) for s, a, b, i in pairs]
 

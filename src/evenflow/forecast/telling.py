@@ -5,7 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 
-from ..report.telling import names, remedies
+from rich.cells import cell_len
+
+from ..lang import N_, _, ngettext
+from ..report.telling import names, remedies, severity
 from ..schema import Severity
 from ..words import number, share, title
 from .beside import Pair
@@ -15,10 +18,11 @@ from .record import Forecast, Outlook
 ROWS = 24
 _LAYERS = ("affine", "recurrent", "attention", "custom", "matmul", "embedding")
 _MEANING = {
-    "healthy": "nothing stands against it learning as it is.",
-    "warning": "it may learn as it is, with care.",
-    "sick": "as it stands it will not learn.",
+    "healthy": N_("nothing stands against it learning as it is."),
+    "warning": N_("it may learn as it is, with care."),
+    "sick": N_("as it stands it will not learn."),
 }
+_VERDICTS = {"healthy": N_("Healthy"), "warning": N_("Warning"), "sick": N_("Sick")}
 
 
 def lines(forecast: Forecast) -> Iterator[tuple[str, str]]:
@@ -26,36 +30,52 @@ def lines(forecast: Forecast) -> Iterator[tuple[str, str]]:
     prints it."""
     f = forecast
     style = {"healthy": "bold green", "warning": "bold yellow", "sick": "bold red"}[f.verdict]
-    yield f"evenflow  {f.verdict.upper()}  {f.name}: {_MEANING[f.verdict]}", style
+    word, meaning = _(_VERDICTS[f.verdict]).upper(), _(_MEANING[f.verdict])
+    yield (
+        _("evenflow  {verdict}  {name}: {meaning}").format(
+            verdict=word, name=f.name, meaning=meaning
+        ),
+        style,
+    )
     said = []
     if f.trainable_depth is not None and f.depth > 1:
         whole = f.trainable_depth >= f.depth
-        said.append(
-            f"{f.depth} layers, and signals survive all of them"
-            if whole
-            else f"{f.depth} layers, but signals survive only {f.trainable_depth}"
-        )
+        if whole:
+            layers = ngettext(
+                "{depth} layer, and signals survive all of them",
+                "{depth} layers, and signals survive all of them",
+                f.depth,
+            )
+        else:
+            layers = ngettext(
+                "{depth} layer, but signals survive only {survive}",
+                "{depth} layers, but signals survive only {survive}",
+                f.depth,
+            )
+        said.append(layers.format(depth=f.depth, survive=f.trainable_depth))
     if not math.isnan(f.chance):
-        said.append(f"chance to learn {share(f.chance)}")
-    how = {"one-pass": "one forward and backward", "static": "theory, no weights built"}
-    said.append(f"foreseen by {how.get(f.method, f.method)}")
+        said.append(_("chance to learn {share}").format(share=share(f.chance)))
+    how = {"one-pass": _("one forward and backward"), "static": _("theory, no weights built")}
+    said.append(_("foreseen by {method}").format(method=how.get(f.method, f.method)))
     yield " · ".join(said), "dim"
     told: set[str] = set()
     for finding in f.findings:
         if finding.severity is Severity.info:
             continue
         yield "", ""
-        yield f"{finding.severity.name:<8}{finding.code} {title(finding.code)}", "bold"
+        yield f"{_filled(severity(finding), 8)}{finding.code} {title(finding.code)}", "bold"
         yield f"  {finding.message}", ""
         for advice in [a for a in remedies(finding) if a not in told][:2]:
             told.add(advice)
-            yield f"  try: {advice}", "green"
+            yield "  " + _("try: ") + advice, "green"
     if f.advice:
         yield "", ""
-        yield "Other starts (each tried on a copy where a chance is given):", "bold"
+        yield _("Other starts (each tried on a copy where a chance is given):"), "bold"
         for a in f.advice:
-            chance = "" if math.isnan(a.chance) else f" chance {share(a.chance)}."
-            yield f"  {a.change}: {a.text}{chance}", ""
+            said = _("{change}: {text}")
+            if not math.isnan(a.chance):
+                said = _("{change}: {text} chance {share}.")
+            yield "  " + said.format(change=a.change, text=a.text, share=share(a.chance)), ""
     table = list(_profile(f))
     if len(table) > 1:
         yield "", ""
@@ -68,14 +88,19 @@ def _profile(f: Forecast) -> Iterator[str]:
     shown = [o for o in f.outlooks if o.site.kind in _LAYERS]
     told = names(f.run, [o.site for o in shown])
     wide = max((min(len(n), 44) for n in told), default=5)
-    yield f"{'layer':<{wide}}  log10 delta   +-     log10 q   1 - c     saturated  dead"
+    heads = (_("saturated"), _("dead"))
+    columns = max(9, cell_len(heads[0]))
+    yield (
+        f"{_filled(_('layer'), wide)}  log10 delta   +-     log10 q   1 - c     "
+        f"{_filled(heads[0], columns)}  {heads[1]}"
+    )
     for i in _some(len(shown)):
         o = shown[i]
         act = _after(f, o)
         yield (
             f"{told[i][:wide]:<{wide}}  {_level(o.log10_delta):>11}  {_bar(o.error_bar):>5}  "
             f"{_level(o.log10_q):>8}   {_small(o.one_minus_c):<8}  "
-            f"{_part(act.saturated):<9}  {_part(act.dead)}"
+            f"{_filled(_part(act.saturated), columns)}  {_part(act.dead)}"
         ).rstrip()
     yield from _left_out(len(shown))
 
@@ -99,7 +124,7 @@ def _some(n: int) -> list[int]:
 
 def _left_out(n: int) -> Iterator[str]:
     if n > ROWS:
-        yield f"  ({ROWS} of {n}, evenly chosen)"
+        yield "  " + _("({count} of {all}, evenly chosen)").format(count=ROWS, all=n)
 
 
 def _level(value: float) -> str:
@@ -122,21 +147,30 @@ def compared(pairs: Sequence[Pair], titles: Sequence[str]) -> Iterator[str]:
     """What was foreseen beside what was measured, site by site, and how far they lie apart."""
     known = [(p, t) for p, t in zip(pairs, titles, strict=True) if _finite(p)]
     if known:
-        gap = sum(abs(p.foreseen - p.measured) for p, _ in known) / len(known)
+        gap = sum(abs(p.foreseen - p.measured) for p, _title in known) / len(known)
         worst, where = max(known, key=lambda k: abs(k[0].foreseen - k[0].measured))
-        yield (
-            f"forecast: log10 of delta against the head, {len(known)} sites, off by {gap:.2f} on "
-            f"average, at most {abs(worst.foreseen - worst.measured):.2f} ({where})"
+        said = ngettext(
+            "forecast: log10 of delta against the head, {count} site, off by {gap} on average, "
+            "at most {most} ({where})",
+            "forecast: log10 of delta against the head, {count} sites, off by {gap} on average, "
+            "at most {most} ({where})",
+            len(known),
         )
+        most = f"{abs(worst.foreseen - worst.measured):.2f}"
+        yield said.format(count=len(known), gap=f"{gap:.2f}", most=most, where=where)
     wide = max((min(len(t), 44) for t in titles), default=5)
     for i in _some(len(pairs)):
         p = pairs[i]
         bar = "" if math.isnan(p.error_bar) else f" +- {p.error_bar:.2f}"
-        yield (
-            f"  {titles[i][:wide]:<{wide}}  foreseen {_exact(p.foreseen)}{bar}, "
-            f"measured {_exact(p.measured)}"
-        )
+        said = _("foreseen {foreseen}, measured {measured}")
+        said = said.format(foreseen=_exact(p.foreseen) + bar, measured=_exact(p.measured))
+        yield f"  {titles[i][:wide]:<{wide}}  {said}"
     yield from _left_out(len(pairs))
+
+
+def _filled(text: str, cells: int) -> str:
+    """At least as wide as `cells`; a Chinese character takes two."""
+    return text + " " * (cells - cell_len(text))
 
 
 def _finite(p: Pair) -> bool:
@@ -144,4 +178,4 @@ def _finite(p: Pair) -> bool:
 
 
 def _exact(value: float) -> str:
-    return "exactly 0" if math.isinf(value) and value < 0 else f"{value:.2f}"
+    return _("exactly 0") if math.isinf(value) and value < 0 else f"{value:.2f}"

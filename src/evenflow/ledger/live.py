@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ..lang import _
 from .chain import write_out
 from .graph import REENTRANT, Meeting, aside, backward, hooked, kept_grads, norm, slope
 from .naming import Named, children, name_nodes, reachable, shape_of, variable
@@ -153,7 +154,7 @@ def _read(
             continue
         below = enumerate(node.next_functions)
         edges_of[node] = [(i, child, slot) for i, (child, slot) in below if child in way]
-        for _, child, _ in edges_of[node]:
+        for _i, child, _slot in edges_of[node]:
             arriving[child] += 1
     meetings = {v: Meeting(count) for v, count in arriving.items() if count > 1}
     received: dict[Any, float] = {}
@@ -185,7 +186,7 @@ def _read(
     vertices = {v: _vertex(named[v], received.get(v, 0.0), sizes) for v in way}
     edges = []
     for node, out in edges_of.items():
-        for i, child, _ in out:
+        for i, child, _slot in out:
             size = sent.get((node, i), 0.0)
             share = meetings[child].shares.get((node, i), math.nan) if child in meetings else 1.0
             taken = _parts(named[node], i, received.get(node, 0.0), size, parts.get(node, {}))
@@ -280,11 +281,13 @@ def _notes(vertices: Mapping[Any, Vertex]) -> tuple[str, ...]:
     notes = []
     fused = sorted({v.name for v in vertices.values() if v.kind == "recurrent"})
     if fused:
-        notes.append(
-            f"{', '.join(fused[:3])}: one factor, opaque inside; a watched run measures the flow "
-            "through its time steps (evenflow explain RUN)"
+        said = _(
+            "{names}: one factor, opaque inside; a watched run measures the flow through its time "
+            "steps (evenflow explain RUN)"
         )
+        notes.append(said.format(names=", ".join(fused[:3])))
     custom = sorted({v.name for v in vertices.values() if v.kind == "custom"})
     if custom:
-        notes.append(f"{', '.join(custom[:3])}: the script's own function, opaque inside")
+        said = _("{names}: the script's own function, opaque inside")
+        notes.append(said.format(names=", ".join(custom[:3])))
     return tuple(notes)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from ..lang import _
 from .weight import WeightChain
 
 #: Branches that cancel down to this share of their sizes have no reliable shares
@@ -23,7 +24,8 @@ COARSE = 1.1754944e-38
 
 def coarse(name: str) -> str:
     """What is said of a δ that rounding has spoilt."""
-    return f"from {name} on δ is smaller than the smallest normal number: gains there are coarse"
+    said = _("from {name} on δ is smaller than the smallest normal number: gains there are coarse")
+    return said.format(name=name)
 
 
 def decades(sent: float, received: float) -> float:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 import numpy as np
 import numpy.typing as npt
 
+from ..lang import _, ngettext
 from ..schema import Run, Site
 from .nearby import hint
 from .paths import Edge, Vertex, between, crossings, links
@@ -35,7 +36,9 @@ def from_run(run: Run, site: str | None = None, step: int | None = None) -> Ledg
             reached the site at that step.
     """
     if not len(run.steps):
-        raise ValueError(f"{run.name!r} holds no readings: no training step was seen.")
+        raise ValueError(
+            _("{run!r} holds no readings: no training step was seen.").format(run=run.name)
+        )
     at = None if step is None else _position(run, step)
     target = _default(run, at) if site is None else _find(run, site)
     if at is None:
@@ -45,27 +48,30 @@ def from_run(run: Run, site: str | None = None, step: int | None = None) -> Ledg
     label = _names(run)
     if target.id not in received:
         when = run.steps[_measured(run, target)]
-        known = f"; there are {', '.join(str(s) for s in when[-5:])}" if len(when) else ""
-        raise ValueError(
-            f"no error was measured at {label(target)!r} at step {run.steps[at]}{known}."
-        )
+        said = _("no error was measured at {site!r} at step {step}.")
+        if len(when):
+            said = _("no error was measured at {site!r} at step {step}; there are {steps}.")
+        steps = ", ".join(str(s) for s in when[-5:])
+        raise ValueError(said.format(site=label(target), step=run.steps[at], steps=steps))
     below = {s.id: _producers(run, s, received) for s in run.sites if s.id in received}
     sources = _sources(below, received)
     reach = [i for i in sources if between(lambda v: below.get(v, ()), i, target.id)]
     if not reach:
-        raise ValueError(
-            f"{label(target)!r} is on no way from a loss: its run file lacks what lies between."
-        )
+        said = _("{site!r} is on no way from a loss: its run file lacks what lies between.")
+        raise ValueError(said.format(site=label(target)))
     notes = []
     root = reach[0]
     if len(reach) > 1:
         root = _LOSSES
         below[_LOSSES] = reach
         received[_LOSSES] = math.hypot(*(received[i] for i in reach))
-        notes.append(
-            f"{len(reach)} losses reach it ({', '.join(label(run.sites[i]) for i in reach[:4])}): "
-            "the way begins at all of them together"
+        said = ngettext(
+            "{count} loss reaches it ({names}): the way begins at all of them together",
+            "{count} losses reach it ({names}): the way begins at all of them together",
+            len(reach),
         )
+        losses = ", ".join(label(run.sites[i]) for i in reach[:4])
+        notes.append(said.format(count=len(reach), names=losses))
     way = between(lambda v: below.get(v, ()), root, target.id)
     vertices = {v: _vertex(run, v, received[v], at, label) for v in way}
     edges = _edges(run, way, below, vertices, at, target.id)
@@ -97,7 +103,8 @@ def _caveats(run: Run, way: set[int], at: int, label: Callable[[Site], str]) -> 
         dear = np.flatnonzero(~np.isnan(np.stack(slopes)).all(axis=0))
         if len(dear):
             nearest = run.steps[dear[np.abs(dear - at).argmin()]]
-            notes.append(f"√Eφ'² was not measured at this step; the nearest with it is {nearest}")
+            said = _("√Eφ'² was not measured at this step; the nearest with it is {step}")
+            notes.append(said.format(step=nearest))
     return notes
 
 
@@ -107,10 +114,8 @@ def _position(run: Run, step: int) -> int:
     if len(found):
         return int(found[0])
     near = sorted(run.steps.tolist(), key=lambda s: (abs(s - step), s))[:3]
-    raise ValueError(
-        f"step {step} was not sampled; the nearest that were: "
-        f"{', '.join(str(s) for s in sorted(near))}."
-    )
+    said = _("step {step} was not sampled; the nearest that were: {steps}.")
+    raise ValueError(said.format(step=step, steps=", ".join(str(s) for s in sorted(near))))
 
 
 def _names(run: Run) -> Callable[[Site], str]:
@@ -132,7 +137,8 @@ def _find(run: Run, wanted: str) -> Site:
         if found:
             return min(found, key=lambda s: s.call)
     names = list(dict.fromkeys([*(_bare(s) for s in learnable), *(s.name for s in learnable)]))
-    raise ValueError(f"the run has no site {wanted!r}: {hint(wanted, names)}")
+    said = _("the run has no site {site!r}: {hint}")
+    raise ValueError(said.format(site=wanted, hint=hint(wanted, names)))
 
 
 def _bare(site: Site) -> str:
@@ -147,10 +153,11 @@ def _measured(run: Run, site: Site) -> npt.NDArray[np.int64]:
 def _latest(run: Run, site: Site) -> int:
     known = _measured(run, site)
     if not len(known):
-        raise ValueError(
-            f"no error was ever measured at {_bare(site)!r}: it is frozen, or before every layer "
-            "that learns."
+        said = _(
+            "no error was ever measured at {site!r}: it is frozen, or before every layer that "
+            "learns."
         )
+        raise ValueError(said.format(site=_bare(site)))
     return int(known[-1])
 
 
@@ -162,8 +169,10 @@ def _default(run: Run, at: int | None) -> Site:
     found = [s for s in run.sites if s.params and there(s)]
     layers = [s for s in found if s.kind in _LAYERS] or found
     if not layers:
-        when = "" if at is None else f" at step {run.steps[at]}"
-        raise ValueError(f"no error was measured at any layer with parameters{when}.")
+        if at is None:
+            raise ValueError(_("no error was measured at any layer with parameters."))
+        said = _("no error was measured at any layer with parameters at step {step}.")
+        raise ValueError(said.format(step=run.steps[at]))
     return layers[0]
 
 

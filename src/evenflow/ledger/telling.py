@@ -7,8 +7,10 @@ from collections.abc import Sequence
 from statistics import median
 from typing import Any
 
-from ..words import number
-from ..words.figures import decades as said_decades
+from rich.cells import cell_len
+
+from ..lang import N_, _, ngettext, whole
+from ..words import number, span
 from .record import Block, Contribution, Factor, Fork, Ledger, decades
 
 _ROWS = 36  # rows of the table; of more, the ends and the largest gains between them
@@ -16,44 +18,86 @@ _FORKS = 12  # forks told one by one
 _FEW = 5  # contributions and branches told
 _ODD = 0.3  # decades from the median of its kind: a row that stands out
 _LITTLE = 0.05  # decades: said as none
+_PARTS = {
+    "scale": N_("scale"),
+    "alignment": N_("alignment"),
+    "slope": "√Eφ'²",
+    "rest": N_("the rest"),
+}
 
 
 def headline(ledger: Ledger) -> str:
     """ "The error falls by 51.2 decades from the loss to layers.0: ‖δ‖ 0.7 → 4.4e-52." """
     sizes = f"‖δ‖ {number(ledger.received)} → {number(ledger.sent)}"
-    gain, way = ledger.gain, f"from the loss to {ledger.site}"
+    gain, site = ledger.gain, ledger.site
     if not ledger.links:
-        return f"{ledger.site} is the loss itself: {sizes}."
+        return _("{site} is the loss itself: {sizes}.").format(site=ledger.site, sizes=sizes)
     if math.isinf(gain):
         last = next((x.name for x in ledger.links if x.sent == 0), ledger.site)
-        return f"Nothing arrives: {way} the error becomes exactly zero, at {last}: {sizes}."
+        said = _(
+            "Nothing arrives: from the loss to {site} the error becomes exactly zero, at {last}: "
+            "{sizes}."
+        )
+        return said.format(site=site, last=last, sizes=sizes)
     if math.isnan(gain):
         broken = (x.name for x in ledger.links if not math.isfinite(x.sent))
-        first = next(broken, "the loss")
+        first = next(broken, _("the loss"))
         if ledger.received == 0:
-            return f"There is no error to follow: it is exactly zero at the loss ({sizes})."
-        return f"The error is not finite from {first} on: {sizes}."
+            said = _("There is no error to follow: it is exactly zero at the loss ({sizes}).")
+            return said.format(sizes=sizes)
+        said = _("The error is not finite from {place} on: {sizes}.")
+        return said.format(place=first, sizes=sizes)
     if abs(gain) < _LITTLE:
-        return f"The error keeps its size {way}: {sizes}."
-    verb = "falls" if gain < 0 else "grows"
-    return f"The error {verb} by {amount(gain)} {way}: {sizes}."
+        said = _("The error keeps its size from the loss to {site}: {sizes}.")
+    elif gain < 0:
+        said = _("The error falls by {amount} from the loss to {site}: {sizes}.")
+    else:
+        said = _("The error grows by {amount} from the loss to {site}: {sizes}.")
+    return said.format(amount=amount(gain), site=site, sizes=sizes)
 
 
 def amount(gain: float) -> str:
     """ "51.2 decades", without a sign."""
-    return said_decades(abs(gain)).removesuffix(" up")
+    return span(gain)
 
 
 def plural(op: str, kind: str, count: int) -> str:
     """ "the 50 sigmoids", "the 12 linear layers", "the one add"."""
-    noun = op.replace("_", " ")
+    op = op.replace("_", " ")
+    layer = kind in ("affine", "norm", "recurrent", "embedding")
+    if count == 1:
+        one = _("the block with branches") if kind == "block" else _("the {op}")
+        return (_("the {op} layer") if layer else one).format(op=op)
     if kind == "block":
-        noun = "block with branches" if count == 1 else "blocks with branches"
-    elif kind in ("affine", "norm", "recurrent", "embedding"):
-        noun += " layer" + "s" * (count > 1)
-    elif count > 1:
-        noun += " steps" if kind in ("loss", "other", "view", "custom") else "s"
-    return f"the {count:,} {noun}" if count > 1 else f"the {noun}"
+        said = ngettext(
+            "the {count} block with branches", "the {count} blocks with branches", count
+        )
+    elif layer:
+        said = ngettext("the {count} {op} layer", "the {count} {op} layers", count)
+    elif kind in ("loss", "other", "view", "custom"):
+        said = ngettext("the {count} {op} step", "the {count} {op} steps", count)
+    else:
+        # Translators: {op} is an operation, such as sigmoid or add; it is not translated.
+        said = ngettext("the {count} {op}", "the {count} {op}s", count)
+    return said.format(op=op, count=whole(count))
+
+
+def _counted(op: str, kind: str, count: int) -> str:
+    """ "39 sigmoids"."""
+    op = op.replace("_", " ")
+    layer = kind in ("affine", "norm", "recurrent", "embedding")
+    if count == 1:
+        one = _("block with branches") if kind == "block" else op
+        return _("{op} layer").format(op=op) if layer else one
+    if kind == "block":
+        said = ngettext("{count} block with branches", "{count} blocks with branches", count)
+    elif layer:
+        said = ngettext("{count} {op} layer", "{count} {op} layers", count)
+    elif kind in ("loss", "other", "view", "custom"):
+        said = ngettext("{count} {op} step", "{count} {op} steps", count)
+    else:
+        said = ngettext("{count} {op}", "{count} {op}s", count)
+    return said.format(op=op, count=whole(count))
 
 
 def sentences(ledger: Ledger) -> list[str]:
@@ -76,19 +120,38 @@ def sentences(ledger: Ledger) -> list[str]:
 
 def _sentence(c: Contribution, total: float, of_all: bool, first: bool) -> str:
     who = plural(c.op, c.kind, c.links)
-    each = f", {abs(c.decades) / c.links:.2g} each" if c.links > 1 else ""
-    size = f"{abs(c.decades):.1f}"
+    if c.links > 1:
+        each = f"{abs(c.decades) / c.links:.2g}"
+        who = _("{factors}, {each} each").format(factors=who, each=each)
+    size, of = f"{abs(c.decades):.1f}", f"{abs(total):.1f}"
     if of_all and c.decades * total > 0:
-        word = "lost" if total < 0 else "gained"
-        which = f" of the {abs(total):.1f} {word} decades" if first else ""
-        said = f"{size}{which} {'are' if c.links > 1 else 'is'} {who}{each}"
+        if first and total < 0:
+            said = ngettext(
+                "{size} of the {total} lost decades is {factors}",
+                "{size} of the {total} lost decades are {factors}",
+                c.links,
+            )
+        elif first:
+            said = ngettext(
+                "{size} of the {total} gained decades is {factors}",
+                "{size} of the {total} gained decades are {factors}",
+                c.links,
+            )
+        else:
+            said = ngettext("{size} is {factors}", "{size} are {factors}", c.links)
+    elif c.decades < 0:
+        said = _("{size} decades are lost at {factors}")
     else:
-        said = f"{size} decades are {'lost' if c.decades < 0 else 'gained'} at {who}{each}"
+        said = _("{size} decades are gained at {factors}")
+    said = said.format(size=size, total=of, factors=who)
     if not c.parts:
         return said
-    names = {"scale": "scale", "alignment": "alignment", "slope": "√Eφ'²", "rest": "the rest"}
-    parts = ", ".join(f"{names[k]} {signed(v / c.links)}" for k, v in c.parts.items())
-    return f"{said} ({parts}{' each' if c.links > 1 else ''})"
+    parts = [
+        _("{part} {decades}").format(part=_(_PARTS[k]), decades=signed(v / c.links))
+        for k, v in c.parts.items()
+    ]
+    whole_said = _("{sentence} ({parts} each)") if c.links > 1 else _("{sentence} ({parts})")
+    return whole_said.format(sentence=said, parts=_(", ").join(parts))
 
 
 def signed(value: float) -> str:
@@ -110,19 +173,27 @@ def text(ledger: Ledger) -> str:
     if ledger.time:
         (last, begin), (first, end) = ledger.time[0], ledger.time[-1]
         fall = decades(end, begin)
-        lines.append(
-            f"  through time, from call {last} of the same weights back to call {first}: ‖δ‖ "
-            f"{number(begin)} → {number(end)}, {signed(fall)} decades, "
-            f"{signed(fall / (len(ledger.time) - 1))} a step"
-        )
-    lines += [f"  note: {note}" for note in ledger.notes]
+        said = _(
+            "through time, from call {last} of the same weights back to call {first}: ‖δ‖ {begin} "
+            "→ {end}, {decades} decades, {each} a step"
+        ).format(
+            last=last, first=first, begin=number(begin), end=number(end), decades=signed(fall),
+            each=signed(fall / (len(ledger.time) - 1)),
+        )  # fmt: skip
+        lines.append(f"  {said}")
+    lines += ["  " + _("note: {note}").format(note=note) for note in ledger.notes]
     lines += ["", *table(ledger)]
     forks = [(b, f) for b in ledger.links if isinstance(b, Block) for f in b.forks]
     if forks:
-        lines += ["", "where ways meet: signed shares of δ (they add up to 1)"]
+        lines += ["", _("where ways meet: signed shares of δ (they add up to 1)")]
         if len(forks) > _FORKS:
             ends = [(b, b.forks[-1]) for b in ledger.links if isinstance(b, Block) and b.forks]
-            lines.append(f"  {len(forks)} forks; of each block the last, {_FORKS} at most:")
+            said = ngettext(
+                "{count} fork; of each block the last, {most} at most:",
+                "{count} forks; of each block the last, {most} at most:",
+                len(forks),
+            )
+            lines.append("  " + said.format(count=len(forks), most=_FORKS))
             forks = ends[:_FORKS]
         lines += [f"  {fork_line(f)}" for _, f in forks]
     return "\n".join(lines)
@@ -132,14 +203,23 @@ def fork_line(fork: Fork) -> str:
     """ "blocks.0.conv1: blocks.0 → add 0.61, blocks.0.conv1 0.39"."""
     if not fork.sure:
         sizes = sum(b.size for b in fork.branches)
-        return (
-            f"{fork.name}: shares ill-conditioned, {len(fork.branches)} branches cancel "
-            f"(‖Σδ‖ {number(fork.received)} of Σ‖δ‖ {number(sizes)})"
+        said = ngettext(
+            "{name}: shares ill-conditioned, {count} branch cancels (‖Σδ‖ {sum} of Σ‖δ‖ {sizes})",
+            "{name}: shares ill-conditioned, {count} branches cancel (‖Σδ‖ {sum} of Σ‖δ‖ {sizes})",
+            len(fork.branches),
+        )
+        return said.format(
+            name=fork.name,
+            count=len(fork.branches),
+            sum=number(fork.received),
+            sizes=number(sizes),
         )
     ranked = sorted(fork.branches, key=lambda b: -abs(b.share))
     told = [f"{b.name} {b.share:.2f}".replace("-", "−") for b in ranked[:_FEW]]
     more = len(ranked) - _FEW
-    return f"{fork.name}: {', '.join(told)}" + (f", {more} more" if more > 0 else "")
+    if more > 0:
+        told.append(_("{count} more").format(count=more))
+    return _("{name}: {shares}").format(name=fork.name, shares=_(", ").join(told))
 
 
 def table(ledger: Ledger) -> list[str]:
@@ -149,7 +229,9 @@ def table(ledger: Ledger) -> list[str]:
         return []
     kept = _rows(links)
     wide = min(44, max(len(place(links[i])) for i in kept))
-    head = f"{'decades':>8}  {'‖δ‖':>9}  {'op':<{wide}}  {'taken apart':<34}  elasticity"
+    names = (_("decades"), "‖δ‖", _("op"), _("taken apart"))
+    cells = (_right(names[0], 8), _right(names[1], 9), _left(names[2], wide), _left(names[3], 34))
+    head = "  ".join((*cells, _("elasticity")))
     out, last = [head.rstrip()], -1
     for i in kept:
         if i != last + 1:
@@ -159,14 +241,25 @@ def table(ledger: Ledger) -> list[str]:
         name = place(link)
         name = name if len(name) <= wide else "…" + name[1 - wide :]
         known = link.elasticity if link.elasticity is not None else link.weight_elasticity
-        mark = "" if link.elasticity is not None or known is None else " (of W)"
+        shown = "" if known is None else number(known)
+        if link.elasticity is None and known is not None:
+            shown = _("{elasticity} (of W)").format(elasticity=shown)
         out.append(
-            f"{signed(link.gain):>8}  {number(link.received):>9}  {name:<{wide}}  "
-            f"{parts_line(link):<34}  {'' if known is None else number(known)}{mark}".rstrip()
+            f"{signed(link.gain):>8}  {_right(number(link.received), 9)}  {_left(name, wide)}  "
+            f"{_left(parts_line(link), 34)}  {shown}".rstrip()
         )
         last = i
-    out.append(f"{'=':>2}{signed(ledger.gain):>6}  {number(ledger.sent):>9}  {ledger.site}")
+    out.append(f"{'=':>2}{signed(ledger.gain):>6}  {_right(number(ledger.sent), 9)}  {ledger.site}")
     return out
+
+
+def _left(text: str, cells: int) -> str:
+    """Filled up on its right; a Chinese character takes two cells."""
+    return text + " " * (cells - cell_len(text))
+
+
+def _right(text: str, cells: int) -> str:
+    return " " * (cells - cell_len(text)) + text
 
 
 def _rows(links: Sequence[Factor | Block]) -> list[int]:
@@ -189,12 +282,12 @@ def _skipped(links: Sequence[Factor | Block]) -> str:
     kinds: dict[tuple[str, str], list[float]] = {}
     for link in links:
         kinds.setdefault((link.op, link.kind), []).append(link.gain)
-    told = [
-        f"{plural(op, kind, len(gains)).removeprefix('the ')} {signed(sum(gains) / len(gains))}"
-        + (" each" if len(gains) > 1 else "")
-        for (op, kind), gains in sorted(kinds.items(), key=lambda k: -abs(sum(k[1])))
-    ]
-    return f"{len(links)} more: {', '.join(told[:3])}"
+    told = []
+    for (op, kind), gains in sorted(kinds.items(), key=lambda k: -abs(sum(k[1]))):
+        said = _("{factors} {each} each") if len(gains) > 1 else _("{factors} {each}")
+        each = signed(sum(gains) / len(gains))
+        told.append(said.format(factors=_counted(op, kind, len(gains)), each=each))
+    return _("{count} more: {factors}").format(count=len(links), factors=_(", ").join(told[:3]))
 
 
 def _sum(links: Sequence[Factor | Block]) -> float:
@@ -204,7 +297,7 @@ def _sum(links: Sequence[Factor | Block]) -> float:
 def place(link: Factor | Block) -> str:
     """ "layers.3 (linear)", "a → add … b (block)"."""
     if isinstance(link, Block):
-        return f"{link.name} … {link.towards} (block)"
+        return _("{start} … {end} (block)").format(start=link.name, end=link.towards)
     if link.op in link.name.split("#")[0].split(" "):
         return link.name
     return f"{link.name} ({link.op})"
@@ -213,13 +306,15 @@ def place(link: Factor | Block) -> str:
 def parts_line(link: Factor | Block) -> str:
     """ "‖W‖/√n −0.23  align +0.02"."""
     if isinstance(link, Block):
-        forks = "1 fork" if len(link.forks) == 1 else f"{len(link.forks)} forks"
-        return f"{len(link.ops)} ops, {forks}"
-    words = {"scale": "‖W‖/√n", "alignment": "align", "slope": "√Eφ'²", "rest": "rest"}
+        ops = ngettext("{count} op", "{count} ops", len(link.ops)).format(count=len(link.ops))
+        forks = ngettext("{count} fork", "{count} forks", len(link.forks))
+        return _(", ").join((ops, forks.format(count=len(link.forks))))
+    words = {"scale": "‖W‖/√n", "alignment": _("align"), "slope": "√Eφ'²", "rest": _("rest")}
     told = [f"{words[k]} {signed(v)}" for k, v in link.parts.items() if k in words]
     if "flow" in link.parts:
         steps = link.parts.get("flow_steps", math.nan)
-        told.append(f"{signed(link.parts['flow'])} through {steps:.0f} time steps")
+        said = _("{decades} through {steps} time steps")
+        told.append(said.format(decades=signed(link.parts["flow"]), steps=f"{steps:.0f}"))
     return "  ".join(told)
 
 

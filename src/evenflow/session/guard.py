@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from ..lang import _
 from ..schema import Event
 from ..tape import Catalogue, of_optimizer, watch_calls
 from .replay import Held, hold, replay
@@ -108,24 +109,32 @@ class Guard:
             if p.grad is not None and not bool(torch.isfinite(p.grad).all())
         ]
         if not self._held:
-            why = "the guard had not yet seen a call of the model, so nothing could be replayed"
+            why = _("the guard had not yet seen a call of the model, so nothing could be replayed")
             return Origin("unknown", None, why), bad
         for held in self._held.values():
             site = conductor.alone(replay, held, catalogue)
             if site is not None:
                 s = catalogue.sites[site]
                 if s.kind == "input":
-                    return Origin("input", site, f"the data given to {s.root} is not finite"), bad
-                return Origin("forward", site, f"finite inputs, non-finite output at {s.name}"), bad
+                    text = _("the data given to {model} is not finite").format(model=s.root)
+                    return Origin("input", site, text), bad
+                text = _("finite inputs, non-finite output at {site}").format(site=s.name)
+                return Origin("forward", site, text), bad
         loss = conductor.losses.latest
         if loss is not None and not bool(torch.isfinite(loss).all()):
-            text = f"arises in the loss ({conductor.losses.ops}): the model's own forward is finite"
+            text = _("arises in the loss ({ops}): the model's own forward is finite")
+            text = text.format(ops=conductor.losses.ops)
             return Origin("loss", None, text), bad
         site = _backward_site(conductor)
-        near = f" at {catalogue.sites[site].name}" if site is not None else _between(bad, catalogue)
-        return Origin(
-            "backward", site, f"arises in the backward{near}: loss and forward are finite"
-        ), bad
+        if site is not None:
+            text = _("arises in the backward at {place}: loss and forward are finite")
+            text = text.format(place=catalogue.sites[site].name)
+        elif after := _between(bad, catalogue):
+            text = _("arises in the backward at or after {place}: loss and forward are finite")
+            text = text.format(place=after)
+        else:
+            text = _("arises in the backward: loss and forward are finite")
+        return Origin("backward", site, text), bad
 
     def _tell(self, conductor: Conductor, origin: Origin, bad: list[str]) -> str:
         detail = {
@@ -138,9 +147,13 @@ class Guard:
         }
         conductor.writer.event(Event("nonfinite", conductor.step, detail))
         conductor.cadence.alert()
-        message = (
-            f"step {conductor.step}: the gradient of {len(bad)} parameter(s) is NaN or Inf "
-            f"({', '.join(bad[:3])}{', ...' if len(bad) > 3 else ''}); {origin.text}"
+        message = _(
+            "step {step}: the gradient of {count} parameter(s) is NaN or Inf ({names}); {origin}"
+        ).format(
+            step=conductor.step,
+            count=len(bad),
+            names=", ".join(bad[:3]) + (", ..." if len(bad) > 3 else ""),
+            origin=origin.text,
         )
         if self.keep_batch is not None and self._held:
             saved = [
@@ -148,12 +161,16 @@ class Guard:
             ]
             self.keep_batch.parent.mkdir(parents=True, exist_ok=True)
             torch.save({"step": conductor.step, "calls": saved}, self.keep_batch)
-            message += f"; batch kept in {self.keep_batch}"
+            message = _("{message}; batch kept in {path}").format(
+                message=message, path=self.keep_batch
+            )
             self.keep_batch = None
         self._told += 1
         if self._told <= 3 and self.mode != "stop":
-            end = "; the update is left out" if self.mode == "skip" else ""
-            print(f"evenflow: {message}{end}", file=sys.stderr)
+            said = message
+            if self.mode == "skip":
+                said = _("{message}; the update is left out").format(message=message)
+            print(f"evenflow: {said}", file=sys.stderr)
         return message
 
 
@@ -190,4 +207,4 @@ def _between(bad: list[str], catalogue: Any) -> str:
     """Off a sampled step: between the last layer with a finite gradient and the first without."""
     order = [p for s in catalogue.sites for p in s.params]
     wrong = [p for p in order if p in set(bad)]
-    return f" at or after {wrong[-1]}" if wrong else ""
+    return wrong[-1] if wrong else ""

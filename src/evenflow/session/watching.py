@@ -18,6 +18,7 @@ import torch
 from torch import nn
 
 from ..diagnosis import diagnose
+from ..lang import _
 from ..schema import Event, Finding, Run
 from ..store import SUFFIX, Writer, load
 from . import hooks
@@ -168,10 +169,10 @@ class Watch:
                 self._writer.close()
         except Exception:
             pass  # the first error is the one to tell
-        said = (
-            f"Evenflow stopped watching at step {step} ({where}: {text}); training goes on. "
-            f"What was seen until then is in {self.path}."
-        )
+        said = _(
+            "Evenflow stopped watching at step {step} ({where}: {error}); training goes on. "
+            "What was seen until then is in {path}."
+        ).format(step=step, where=where, error=text, path=self.path)
         try:
             warnings.warn(said, EvenflowWarning, stacklevel=2)
         except EvenflowWarning:  # the user's filter turns warnings into errors: not for ours

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ..lang import _
 from ..schema import Finding, Parameter, Run, Site
 from . import codec
 from .columns import Block, Columns
@@ -87,35 +88,37 @@ def _open(path: Path) -> Iterator[sqlite3.Connection]:
     except StoreError:
         raise
     except (sqlite3.Error, ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
-        raise StoreError(
-            f"{str(path)!r} is damaged ({_why(error)}); take a copy from before, or run again"
-        ) from error
+        said = _("{path!r} is damaged ({why}); take a copy from before, or run again")
+        raise StoreError(said.format(path=str(path), why=_why(error))) from error
 
 
 def _why(error: Exception) -> str:
-    return f"it lacks {error}" if isinstance(error, KeyError) else str(error)
+    return _("it lacks {key}").format(key=error) if isinstance(error, KeyError) else str(error)
 
 
 def _look(path: Path) -> None:
     """What can be told without SQLite."""
-    shown = repr(str(path))
+    shown = {"path": str(path), "suffix": SUFFIX}
     try:
         if path.is_dir():
-            raise StoreError(f"{shown} is a folder; give the path of a run, a *{SUFFIX} file")
+            said = _("{path!r} is a folder; give the path of a run, a *{suffix} file")
+            raise StoreError(said.format(**shown))
         with path.open("rb") as file:
             head = file.read(16)
     except FileNotFoundError:
-        raise StoreError(
-            f"there is no file {shown}; give the path of a run, a *{SUFFIX} file"
-        ) from None
+        said = _("there is no file {path!r}; give the path of a run, a *{suffix} file")
+        raise StoreError(said.format(**shown)) from None
     except (OSError, ValueError) as error:
-        raise StoreError(f"{shown} cannot be read: {error}; give a file that can") from error
+        said = _("{path!r} cannot be read: {error}; give a file that can")
+        raise StoreError(said.format(**shown, error=error)) from error
     if not head:
-        raise StoreError(f"{shown} is empty: nothing was written to it yet; run again")
+        said = _("{path!r} is empty: nothing was written to it yet; run again")
+        raise StoreError(said.format(**shown))
     if head != _MAGIC:
-        raise StoreError(
-            f"{shown} is not an Evenflow run; give a *{SUFFIX} file as `evenflow run` writes it"
+        said = _(
+            "{path!r} is not an Evenflow run; give a *{suffix} file as `evenflow run` writes it"
         )
+        raise StoreError(said.format(**shown))
 
 
 @contextlib.contextmanager
@@ -148,17 +151,17 @@ def _connect(path: Path) -> Iterator[sqlite3.Connection]:
 
 def _check_schema(path: Path, db: sqlite3.Connection) -> None:
     """Ours, not newer, and nothing in it but our tables (a view could yield rows for ever)."""
-    shown = repr(str(path))
+    shown = {"path": str(path), "suffix": SUFFIX}
     if db.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
-        raise StoreError(
-            f"{shown} is an SQLite database, but not an Evenflow run; give a *{SUFFIX} file"
-        )
+        said = _("{path!r} is an SQLite database, but not an Evenflow run; give a *{suffix} file")
+        raise StoreError(said.format(**shown))
     version = db.execute("PRAGMA user_version").fetchone()[0]
     if version > VERSION:
-        raise StoreError(
-            f"{shown} was written by a newer Evenflow (schema {version}, this one reads up to "
-            f"{VERSION}); update Evenflow to read it"
+        said = _(
+            "{path!r} was written by a newer Evenflow (schema {version}, this one reads up to "
+            "{known}); update Evenflow to read it"
         )
+        raise StoreError(said.format(**shown, version=version, known=VERSION))
     found = dict(db.execute("SELECT name, sql FROM sqlite_master"))
     if found != TABLES:
         raise ValueError("its tables are not those of a run")
@@ -191,7 +194,7 @@ def _readings(
     steps = np.array(sorted(last), np.int64)
     place = {last[step]: row for row, step in enumerate(sorted(last))}
     order: dict[int, list[int]] = {}
-    for seq, _, layout in rows:
+    for seq, _step, layout in rows:
         if seq in place:
             order.setdefault(layout, []).append(place[seq])
     limits = {"site": sites, "edge": sites, "param": params, "step": 1}
