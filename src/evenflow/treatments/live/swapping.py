@@ -8,7 +8,7 @@ the mode is seen by torch.compile (no break) and entered anew when checkpointing
 from __future__ import annotations
 
 import copy
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -140,11 +140,9 @@ def swap_(ward: Ward, new_for: Callable[[Call], nn.Module | None], what: str) ->
         else:
             functional[id(c.module), c.op].append(c)
     in_modules = {c.index for calls in modules.values() for c in calls}
+    uses = Counter(id(c.module) for c in seen.calls if c.kind == "activation")
     for calls in modules.values():
-        m = calls[0].module
-        assert m is not None
-        alike = [c for c in seen.calls if c.module is m and c.kind == "activation"]
-        if len(alike) != len(calls):
+        if uses[id(calls[0].module)] != len(calls):
             raise ValueError(
                 f"{calls[0].path} is used both as a hidden activation and as a gate or output: "
                 "it cannot be swapped for the one without the other."
@@ -153,12 +151,14 @@ def swap_(ward: Ward, new_for: Callable[[Call], nn.Module | None], what: str) ->
     plans = []
     for (_, op), calls in functional.items():
         plans.append((calls, *_kept(seen.calls, calls, op, in_modules, functional)))
+    swaps = []
     for calls in modules.values():
-        new = chosen[calls[0].index]
-        assert new is not None and calls[0].module is not None
+        new, old = chosen[calls[0].index], calls[0].module
+        assert new is not None and old is not None
         _settle(ward, new)
-        ward.replace(calls[0].module, new)
+        swaps.append((old, new))
         ward.adopt(new, beside)
+    ward.replace(swaps)
     for calls, kept, count in plans:
         new, m = chosen[calls[0].index], calls[0].module
         assert new is not None

@@ -137,13 +137,13 @@ class Ward:
         for optimizer in self.optimizers:
             attach(optimizer)
 
-    def replace(self, old: nn.Module, new: nn.Module) -> None:
-        """Swap a child wherever it is registered."""
+    def replace(self, swaps: Sequence[tuple[nn.Module, nn.Module]]) -> None:
+        """Swap children, (old, new) each, wherever they are registered."""
+        new_of = {id(old): new.train(old.training) for old, new in swaps}
         for parent in list(self.model.modules()):
             for name, child in parent._modules.items():
-                if child is old:
-                    new.train(old.training)
-                    parent._modules[name] = new
+                if id(child) in new_of:
+                    parent._modules[name] = new_of[id(child)]
         self.changed()
 
     def stage(self, make: Callable[[], Stage]) -> None:
