@@ -54,7 +54,7 @@ class Confirmation:
             proofs.append((candidate, *self._over_seeds(candidate, first, seeds)))
         proven = [p for p in proofs if p[1].proven]
         if proven:
-            return min(proven, key=lambda p: order(p[3].mean, self.goal.larger))
+            return min(proven, key=lambda p: (order(p[3].mean, self.goal.larger), len(p[0])))
         winning = [p for p in proofs if p[1].wins * 2 > p[1].seeds]
         return max(winning, key=lambda p: p[1].wins, default=None)
 

@@ -191,7 +191,7 @@ class Search:
         """Over the script's whole length, by the goal itself."""
         self._ask("final", candidates, 0)
         scores = {t.candidate: self.goal.of(t.outcome) for t in self.trials if t.stage == "final"}
-        return sorted(scores, key=lambda c: order(scores[c], self.goal.larger))
+        return sorted(scores, key=lambda c: (order(scores[c], self.goal.larger), len(c)))
 
     def leader(self) -> Candidate:
         """Best at the longest horizon run, if it beats the untreated script there; else ()."""
