@@ -308,6 +308,27 @@ def test_lines_break_between_characters_but_not_before_punctuation() -> None:
         assert "".join(text[a:b] for a, b in pairwise(at)) == text
 
 
+def evidence_keys() -> set[str]:
+    """Names of numbers in the rules' source: keys of what is called evidence or threshold."""
+    found: set[str] = set()
+    for path in (catalogues.SOURCE / "rules").glob("ef*.py"):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            given = isinstance(node, ast.keyword) and node.arg in ("evidence", "threshold")
+            named = (
+                isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "evidence"
+            )
+            if given or named:
+                dicts = [d for d in ast.walk(node.value) if isinstance(d, ast.Dict)]
+                found |= {k.value for d in dicts for k in d.keys if isinstance(k, ast.Constant)}
+    return found
+
+
+def test_every_number_of_evidence_has_a_name() -> None:
+    keys = evidence_keys()
+    assert {"decades", "layers_affected", "nonfinite", "rate_left"} <= keys | {"rate_left"}
+    assert not keys - LABELS.keys(), "name them in words/evidence.py"
+
+
 # -- what was never marked --------------------------------------------------------------------
 #: Files whose every sentence must go through the catalogues.
 SPOKEN = ("words", "report", "ledger/telling.py", "ledger/stored.py", "ledger/nearby.py")
