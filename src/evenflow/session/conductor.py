@@ -58,11 +58,11 @@ class Conductor:
     ) -> None:
         self.writer, self.cadence, self.fail, self.guard = writer, cadence, fail, guard
         self.recorder = Recorder(fail, model)
-        self.quiet = Quiet()
+        self.losses = Losses(writer, cadence.alert, name_ops=guard is not None)
+        self.quiet = Quiet(self.losses.true)
         self.samples = 0
         self._by_hand: bool | None = None
         self._optimizers: list[weakref.ref[torch.optim.Optimizer]] = []
-        self.losses = Losses(writer, cadence.alert, name_ops=guard is not None)
         self._turns = Turns()
         self._update: tuple[Update, int] | None = None  # and the optimizer's id
         self._hand: tuple[Slab, Update, int, float] | None = None

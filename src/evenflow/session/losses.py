@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ..schema import Channel
 from ..store import Writer
-from ..tape import Pending, Scalar, Slab, of_node
+from ..tape import Pending, Scalar, Slab, of_node, skip_frame
 
 #: Losses kept on their device before they are sent to the host together.
 _TOGETHER = 512
@@ -39,6 +39,11 @@ class Losses:
             if len(self._scaled) > 64:
                 self._scaled.clear()
             self._scaled[id(result)] = (weakref.ref(result), loss.detach(), scaler)
+
+    def true(self, root: Tensor) -> Tensor:
+        """A loss of a quiet step, detached and at its true scale."""
+        entry = self._scaled.pop(id(root), None) if self._scaled else None
+        return root.detach() if entry is None or entry[0]() is not root else entry[1]
 
     def take(
         self, root: Tensor, seeds: Any, step: int, counts: bool
@@ -108,6 +113,9 @@ class Losses:
     def _write(self, pending: Pending) -> None:
         reading = pending.reading({})
         self._writer.curve([c.id for c in reading.channels], reading.values.tolist())
+
+
+skip_frame(Losses.true)  # called between the user's frames, where torch.compile may be listening
 
 
 def _ops(root: Tensor) -> str:

@@ -7,6 +7,7 @@ each function entered costs microseconds that a tight loop would not show; hence
 from __future__ import annotations
 
 import weakref
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -25,9 +26,13 @@ _tracing = _C._get_tracing_state
 
 
 class Quiet:
-    """Counts the steps, and takes in those of a quiet stretch (`on`) by itself."""
+    """Counts the steps, and takes in those of a quiet stretch (`on`) by itself.
 
-    def __init__(self) -> None:
+    `true` gives a loss at its true scale (a GradScaler may have scaled it).
+    """
+
+    def __init__(self, true: Callable[[Tensor], Tensor]) -> None:
+        self._true = true
         self.step = 0  # completed updates
         self.on = False
         self.losses: list[tuple[int, Tensor]] = []  # of the stretch: (step, as it was)
@@ -52,7 +57,7 @@ class Quiet:
             return False
         if _tracing() is not None or _dispatch_modes() or _transforms() is not None:
             return True
-        self.losses.append((self.step, root.detach()))
+        self.losses.append((self.step, self._true(root)))
         return True
 
     def update(self, optimizer: torch.optim.Optimizer) -> bool:
