@@ -108,6 +108,10 @@ CAUSES: dict[str, str] = {
     "dead-units": N_("dead units"),
     "vanishing-gradient": N_("vanishing gradient"),
     "exploding-gradient": N_("exploding gradient"),
+    # end states
+    "frozen": N_("frozen"),
+    "dead": N_("dead"),
+    "non-finite": N_("not finite"),
 }
 
 

@@ -79,6 +79,7 @@ LABELS: dict[str, tuple[str, str]] = {
     "parameters": (N_("parameters"), "number"),
     "layers_unknown": (N_("layers that no module knows"), "number"),
     # how much of it
+    "layers": (N_("layers"), "number"),
     "layers_affected": (N_("layers affected"), "number"),
     "layers_still": (N_("layers still"), "number"),
     "sites_affected": (N_("sites affected"), "number"),
