@@ -59,6 +59,20 @@ SURFACE = {
     },
     "rules": {"code": ""},
     "activations": {"name": "", "-o --output": "", "--json": ""},
+    "cure": {
+        "script": "",
+        "args": "",
+        "-m --module": "",
+        "--metric": "",
+        "--minimize": "",
+        "--seeds": "",
+        "--budget": "",
+        "--jobs": "",
+        "--in-place": "",
+        "--fresh": "",
+        "--apply": "",
+        "--json": "",
+    },
     "demo": {"--out": ""},
 }
 
@@ -105,6 +119,10 @@ WRONG = {
     ("run", "-m", "train.py"): "Without -m, a file is run.",
     ("run", "-m", "email"): "is a package with no __main__",
     ("check", "--select", "EF999", "x"): "'x'",
+    ("cure", "no_such.py"): "there is no file 'no_such.py'",
+    ("cure", "--budget", "ten", "train.py"): "'ten' is no budget",
+    ("cure", "--metric", "(", "train.py"): "no regular expression",
+    ("cure", "--seeds", "0", "train.py"): "--seeds must be at least 1",
     ("demo", "--out", "train.py"): "cannot use 'train.py'",
 }
 
