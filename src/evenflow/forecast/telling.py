@@ -72,10 +72,10 @@ def lines(forecast: Forecast) -> Iterator[tuple[str, str]]:
         yield "", ""
         yield _("Other starts (each tried on a copy where a chance is given):"), "bold"
         for a in f.advice:
-            said = _("{change}: {text}")
+            shape = _("{change}: {text}")
             if not math.isnan(a.chance):
-                said = _("{change}: {text} chance {share}.")
-            yield "  " + said.format(change=a.change, text=a.text, share=share(a.chance)), ""
+                shape = _("{change}: {text} chance {share}.")
+            yield "  " + shape.format(change=a.change, text=a.text, share=share(a.chance)), ""
     table = list(_profile(f))
     if len(table) > 1:
         yield "", ""
