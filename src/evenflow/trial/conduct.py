@@ -95,34 +95,42 @@ def conduct(
     snapshot = None if settings.in_place else Snapshot(Path(program.folder), state / "snapshot")
     pool = LocalPool(program, state / "jobs", child, snapshot, pattern, size, threads)
     engine = Remembered(pool, state / "journal.jsonl", heard)
-    goal = Goal(bool(pattern), larger=bool(pattern) and not settings.minimize)
-    budget = Budget(seconds, runs, size)
-    case = _Case(program, settings, engine, budget, goal, hear, prescribe)
-    limit = 3600.0 if seconds is None else FIRST_SHARE * seconds
-    baseline = case.untreated(limit)
-    budget.spend(baseline.steps)
-    if not settings.jobs:
-        budget.size = pool.size = _fitting(size, baseline)
-    return case.judge(baseline, snapshot.notes if snapshot is not None else [])
+
+    def fit(baseline: Outcome) -> int:
+        if not settings.jobs:
+            pool.size = _fitting(size, baseline)
+        return pool.size
+
+    patient = Patient(settings, engine, Budget(seconds, runs, size), hear, prescribe)
+    return patient.cure(snapshot.notes if snapshot is not None else [], fit)
 
 
-class _Case:
-    """One script: the stages after one another."""
+class Patient:
+    """One training, whatever engine runs it: the stages after one another."""
 
     def __init__(
         self,
-        program: Program,
         settings: Settings,
         engine: Engine,
         budget: Budget,
-        goal: Goal,
-        hear: Hear,
-        prescribe: Callable[[Run, Sequence[Finding]], Prescription],
+        hear: Hear = lambda stage, jobs: None,
+        prescribe: Callable[[Run, Sequence[Finding]], Prescription] = prescription,
     ) -> None:
-        self.prescribe = prescribe
-        self.program, self.settings, self.engine = program, settings, engine
-        self.budget, self.goal, self.hear = budget, goal, hear
-        self.words = settings.metric if goal.metric else "training loss"
+        self.settings, self.engine, self.budget = settings, engine, budget
+        self.hear, self.prescribe = hear, prescribe
+        named = bool(settings.metric)
+        self.goal = Goal(named, larger=named and not settings.minimize)
+        self.words = settings.metric or "training loss"
+
+    def cure(
+        self, notes: Sequence[str] = (), fit: Callable[[Outcome], int] = lambda baseline: 1
+    ) -> Cure:
+        """Run it as it is, judge it, and treat it; `fit` says how many jobs run side by side."""
+        seconds = self.budget.seconds
+        baseline = self.untreated(3600.0 if seconds is None else FIRST_SHARE * seconds)
+        self.budget.spend(baseline.steps)
+        self.budget.size = fit(baseline)
+        return self.judge(baseline, notes)
 
     def untreated(self, limit: float) -> Outcome:
         """The script as it is, watched, to its end if there is time."""

@@ -125,7 +125,7 @@ class Injection:
         The stance is put back where the next compiled call asks for it: in the midst of a call
         it would be missed that nothing was compiled, and `fullgraph` takes that for an error.
         """
-        frames = sys.modules.get("torch._dynamo.eval_frame")
+        frames: Any = sys.modules.get("torch._dynamo.eval_frame")
         if self._eager or self._take_off is None or not hasattr(frames, "_callback_from_stance"):
             return
         self._eager = True
