@@ -109,7 +109,7 @@ class Forward:
         if not made and call.op.kind in _LIGHT:
             return
         if made and torch._C._autograd._get_sequence_nr() == call.seq:
-            return  # no node was made: a dropout of nothing, `.to()` what it is: x itself comes back
+            return  # no node was made: dropout of nothing, `.to()` what it is: x itself came back
         if call.op.kind == "view":
             if not made and call.inputs:
                 self.note_data(outs[0], call.inputs[0])

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -135,6 +136,8 @@ def share(mask: Tensor) -> Scalar:
 
 def zeros(x: Tensor) -> Scalar:
     """Share of elements exactly 0."""
+    if x.device.type == "cpu" and x.dtype in (torch.float32, torch.float64):
+        return 1 - np.count_nonzero(x.detach().numpy()) / max(1, x.numel())  # a call for four
     return 1 - x.bool().sum() / max(1, x.numel())
 
 

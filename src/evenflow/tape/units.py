@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -71,29 +71,35 @@ class Units:
         for site, (_, alive) in waiting.items():
             by_device.setdefault(alive.device, []).append(site)
         for device, sites in by_device.items():
-            olds = [self._known(site, waiting[site][1]) for site in sites]
-            sizes = [len(old[0]) for old in olds]
-            seen = torch.cat([waiting[site][0] for site in sites])
-            alive = torch.cat([waiting[site][1] for site in sites])
-            bits, count = (torch.cat([old[k] for old in olds]) for k in (0, 1))
-            bits = torch.where(seen, (bits << 1) | alive, bits)
-            count = (count + seen).clamp_(max=WINDOW)
-            for site, b, c in zip(
-                sites, torch.split(bits, sizes), torch.split(count, sizes), strict=True
-            ):
-                self._bits[site] = (b, c)
             if device.type == "cpu":  # numpy calls cost a tenth of torch's
-                ends = np.cumsum([0, *sizes])
-                b_U, c_U = bits.numpy() & _mask(self._window), count.numpy()
-                for site, low, high in zip(sites, ends[:-1], ends[1:], strict=True):
-                    dead, most = _dead(b_U[low:high], c_U[low:high], self._window, np)
-                    self._told[site] = float(dead), float(most)
-            else:
-                bits = bits & _mask(self._window)
-                for site, b, c in zip(
-                    sites, torch.split(bits, sizes), torch.split(count, sizes), strict=True
-                ):
-                    self._told[site] = _dead(b, c, self._window, torch)
+                self._advance_on_host(sites, [waiting[site] for site in sites])
+                continue
+            for site in sites:
+                seen, alive = waiting[site]
+                bits, count = self._known(site, alive)
+                bits = torch.where(seen, (bits << 1) | alive, bits)
+                count = (count + seen).clamp_(max=WINDOW)
+                self._bits[site] = (bits, count)
+                self._told[site] = _dead(bits & _mask(self._window), count, self._window)
+
+    def _advance_on_host(self, sites: list[int], new: list[tuple[Tensor, Tensor]]) -> None:
+        olds = [self._known(site, alive) for site, (_, alive) in zip(sites, new, strict=True)]
+        bits, count = (np.concatenate([old[k].numpy() for old in olds]) for k in (0, 1))
+        seen, alive = (np.concatenate([n[k].numpy() for n in new]) for k in (0, 1))
+        sizes = [len(old[0]) for old in olds]
+        ends = np.cumsum(sizes)
+        starts: npt.NDArray[np.intp] = ends - np.array(sizes)
+        bits = np.where(seen, (bits << 1) | alive, bits)
+        count = np.minimum(count + seen, WINDOW)
+        for site, low, high in zip(sites, starts, ends, strict=True):
+            self._bits[site] = torch.from_numpy(bits[low:high]), torch.from_numpy(count[low:high])
+        enough = np.minimum(count, self._window)
+        most = np.maximum.reduceat(enough, starts)
+        told = enough * 2 >= np.repeat(np.maximum(most, 1), sizes)
+        dead = np.add.reduceat(((bits & _mask(self._window)) == 0) & told, starts, dtype=np.int64)
+        of = np.maximum(np.add.reduceat(told, starts, dtype=np.int64), 1)
+        shares, observed = (dead / of).tolist(), most.tolist()
+        self._told.update(zip(sites, zip(shares, map(float, observed), strict=True), strict=True))
 
     def _known(self, site: int, alive: Tensor) -> tuple[Tensor, Tensor]:
         old = self._bits.get(site)
@@ -103,12 +109,12 @@ class Units:
         return old
 
 
-def _dead(bits: Any, count: Any, window: int, lib: Any) -> tuple[Any, Any]:
+def _dead(bits: Tensor, count: Tensor, window: int) -> tuple[Tensor, Tensor]:
     """(share of dead units among those observed often enough, batches observed)."""
-    count = lib.clip(count, 0, window)
+    count = count.clamp(0, window)
     most = count.max()
-    told = count * 2 >= lib.clip(most, 1, None)
-    return ((bits == 0) & told).sum() / lib.clip(told.sum(), 1, None), most
+    told = count * 2 >= most.clamp(min=1)
+    return ((bits == 0) & told).sum() / told.sum().clamp(min=1), most
 
 
 def _mask(n: int) -> int:
