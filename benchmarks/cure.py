@@ -112,17 +112,19 @@ def _train(case: Any, seed: int, job: Job, told: Path) -> None:
     """In the fork: train, and leave by `os._exit`."""
     path = told.with_suffix(".evenflow")
     watch = evenflow.watch(run=path, every="auto" if job.watch else 0)
-    began, first = time.monotonic(), [0.0]
+    began, first, updates = time.monotonic(), [0.0], [0]
 
     def end(how: str, error: str = "", score: float | None = None) -> None:
-        steps = watch.step
+        seen = watch.step
         watch.close()
         run = evenflow.load(path)
-        at, losses = thinned(run.curve_steps.tolist(), run.curve_loss.tolist())
+        # The watch counts the updates of a treatment's own optimizer, too.
+        numbers = [s * updates[0] // max(seen, 1) for s in run.curve_steps.tolist()]
+        at, losses = thinned(numbers, run.curve_loss.tolist())
         outcome = Outcome(
             how,
             error,
-            steps=steps,
+            steps=updates[0],
             seconds=time.monotonic() - began,
             start=first[0],
             loss_steps=at,
@@ -133,12 +135,17 @@ def _train(case: Any, seed: int, job: Job, told: Path) -> None:
         told.write_text(json.dumps(as_json(outcome)))
         os._exit(0)
 
-    def stepped(*_: object) -> None:
+    def stepped(optimizer: Any, *_: object) -> None:
+        if not injection.knows(optimizer):
+            return
+        updates[0] += 1
         first[0] = first[0] or time.monotonic() - began
-        if job.steps and watch.step >= job.steps:
+        if job.steps and updates[0] >= job.steps:
             end("horizon")
 
-    Injection(job.treatments, treat_, alone=watch.alone, refused=lambda e: end("refused", str(e)))
+    injection = Injection(
+        job.treatments, treat_, alone=watch.alone, refused=lambda e: end("refused", str(e))
+    )
     register_optimizer_step_post_hook(stepped)
     try:
         score = case.train(seed)

@@ -62,7 +62,15 @@ def test_trainings_side_by_side_stay_in_their_scratch(tmp_path: Path) -> None:
     two = pool(tmp_path, script, size=2)
     (tmp_path / "project" / "log.txt").write_text("mine\n")
     two.snapshot = Snapshot(tmp_path / "project", tmp_path / "state" / "snapshot2")
-    whole, short, other = run(two, Job(), Job(steps=4, treatments="lr=x0.5"), Job(seed=1))
+    whole, short, other, swapped = run(
+        two,
+        Job(),
+        Job(steps=4, treatments="lr=x0.5"),
+        Job(seed=1),
+        Job(steps=4, treatments="optimizer=adam:0.001"),
+    )
+    assert (swapped.ended, swapped.steps) == ("horizon", 4)  # the script's updates, not its own
+    assert swapped.loss_steps == (0, 1, 2, 3)
     assert (whole.ended, whole.steps, whole.error) == ("finished", 10, "")
     assert (short.ended, short.steps) == ("horizon", 4)
     assert whole.losses[0] == short.losses[0] != other.losses[0]

@@ -98,8 +98,9 @@ class Attempt:
             refused=lambda error: self.finish("refused", str(error), leave=True),
         )
 
-        def stepped(*_: Any) -> None:
-            self._updated()
+        def stepped(optimizer: Any, *_: Any) -> None:
+            if self.injection.knows(optimizer):
+                self._updated()
 
         stepped._torchdynamo_disable = True  # type: ignore[attr-defined]
         register_optimizer_step_post_hook(stepped)
@@ -194,8 +195,12 @@ class Attempt:
             run = load(self.watch.path)
         except (OSError, ValueError):
             return (), (), self.updates
-        steps, losses = thinned(run.curve_steps.tolist(), run.curve_loss.tolist())
-        return steps, losses, max(self.updates, self.watch.step)
+        seen = self.watch.step
+        updates = self.updates or seen
+        # The watch counts the updates of a treatment's own optimizer, too.
+        at = [s * updates // max(seen, 1) for s in run.curve_steps.tolist()]
+        steps, losses = thinned(at, run.curve_loss.tolist())
+        return steps, losses, updates
 
 
 def _die_with_parent() -> None:

@@ -70,6 +70,10 @@ class Injection:
         self._patches: list[Callable[[], None]] = []
         self._begin()
 
+    def knows(self, optimizer: Optimizer) -> bool:
+        """Is it the script's own? One that a treatment puts in its place steps within its step."""
+        return optimizer in self._optimizers
+
     def remove(self) -> None:
         """Take everything off; what treatments have put into models stays."""
         self._unhang()
