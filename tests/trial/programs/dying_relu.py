@@ -4,6 +4,7 @@
 """
 
 import argparse
+import itertools
 
 import torch
 from sklearn.datasets import load_digits
@@ -29,7 +30,7 @@ class Net(nn.Module):
     def __init__(self):
         super().__init__()
         sizes = [64, 64, 64, 64, 64]
-        pairs = zip(sizes[:-1], sizes[1:])
+        pairs = itertools.pairwise(sizes)
         self.hidden = nn.ModuleList(nn.Linear(a, b) for a, b in pairs)
         self.out = nn.Linear(64, 10)
 

@@ -37,7 +37,7 @@ if args.fixed:
 torch.manual_seed(args.seed)
 model = nn.Sequential(nn.Linear(4, 64), nn.Tanh(), nn.Linear(64, 64), nn.Tanh(), nn.Linear(64, 1))
 optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
-for epoch in range(40):
+for _ in range(40):
     for batch in torch.randperm(len(train_x)).split(50):
         optimizer.zero_grad()
         loss = nn.functional.mse_loss(model(train_x[batch]), train_y[batch])
