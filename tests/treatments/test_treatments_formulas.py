@@ -155,6 +155,8 @@ def test_agc_by_hand() -> None:
     g = torch.tensor([[6.0, 8.0], [3e-6, 4e-6]])  # norms 10 and 5e-6
     assert torch.allclose(agc_factor(w, g, 0.1), torch.tensor([[0.05], [1.0]]))
     assert torch.allclose(agc_factor(w, g * 100, 0.1), torch.tensor([[0.0005], [0.2]]))
+    bias, its_own = torch.tensor([3.0, 4.0]), torch.tensor([0.0, 2.0])
+    assert torch.allclose(agc_factor(bias, its_own, 0.1), torch.tensor([0.25]))
 
 
 def test_agc_leaves_the_head_alone() -> None:

@@ -49,6 +49,14 @@ def test_the_root_comes_before_its_symptoms() -> None:
     assert str(found[0]) == "input=standardise"
 
 
+def test_many_symptoms_do_not_outvote_a_fault_of_the_data() -> None:
+    symptoms = [finding(c, cause="EF502") for c in ("EF703", "EF206", "EF102", "EF302", "EF402")]
+    found, _ = rank([finding("EF502", Severity.warning), *symptoms], Facts(3, ("relu",), hidden=2))
+    assert str(found[0]) == "input=clamp:10"
+    found, _ = rank([finding("EF703"), finding("EF502")], Facts(3, ("relu",), hidden=2))
+    assert [str(t) for t in found[:2]] == ["clip=norm:1.0", "input=clamp:10"]  # one is for both
+
+
 def test_targets_are_scaled_by_what_was_measured() -> None:
     f = finding("EF504", evidence={"target_mean": 250.0, "target_std": 80.0})
     found, _ = rank([f], Facts(3, ("relu",), hidden=2))

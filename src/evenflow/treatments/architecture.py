@@ -57,7 +57,7 @@ def of_run(run: Run) -> Facts:
     acts = [s.op for s in sites if s.kind == "activation" and s.id in after and s.id not in gates]
     shapes = {p.name: p.shape for p in run.params}
     used = {n for s in hidden for n in s.params if len(shapes.get(n, ())) >= 2}
-    square = sum(len(shapes[n]) == 2 and len(set(shapes[n])) == 1 for n in used)
+    square = sum(shapes[n][0] == shapes[n][1] for n in used)
     return Facts(
         depth=_depth(sites, weighty),
         activations=tuple(op for op, _ in Counter(acts).most_common()),

@@ -47,6 +47,8 @@ def _start(f: Finding, facts: Facts) -> list[str]:
         conv = ["init=delta-orthogonal"] if facts.convolution else []
         rest = ["tailored=auto", "init=lsuv-centred", "rezero", "norm=batch", "init=xavier"]
         return [*conv, "init=orthogonal", *rest]
+    if act == "selu":
+        return ["init=lecun", "init=lsuv", "init=orthogonal", "rezero"]
     if act in ("relu", "leaky_relu", "relu6"):
         if facts.deep:
             rest = ["init=lsuv", "init=he", "norm=batch", "init=lsuv-centred"]

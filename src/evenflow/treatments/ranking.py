@@ -1,8 +1,9 @@
 """From findings to treatments: ranked, with reasons, and what is refused with why. Pure, no torch.
 
 Each finding proposes courses (treatments that belong together, as `choices` lists them, best
-first). A course's score is the sum over findings of severity times its place, where a symptom of
-another finding counts half: what mends the root comes first.
+first). A course's score is the sum over findings of severity times its place. A symptom of another
+finding counts little, as a broken run has many and each would ask for smaller steps; a fault of
+the data or the set-up counts more, as no treatment of the network makes up for it.
 """
 
 from __future__ import annotations
@@ -19,8 +20,8 @@ from .together import refusals
 WEIGHT = {Severity.error: 3.0, Severity.warning: 2.0, Severity.info: 0.0}
 #: Each place further down a finding's list is worth so much of the one above.
 PLACE = 0.85
-#: A finding that another one explains.
-SYMPTOM = 0.5
+#: A finding that another one explains, and a fault of data or set-up that explains others.
+SYMPTOM, SOURCE = 0.15, 1.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +60,8 @@ def courses(findings: Iterable[Finding], facts: Facts) -> tuple[list[Course], li
     because: dict[str, list[Finding]] = {}
     for f in found:
         symptom = f.cause in codes and f.cause != f.code
-        weight = WEIGHT[f.severity] * (SYMPTOM if symptom else 1.0)
+        source = f.code.startswith(("EF5", "EF7")) and f.code != "EF703"
+        weight = WEIGHT[f.severity] * (SYMPTOM if symptom else SOURCE if source else 1.0)
         for k, text in enumerate(choices.of(f, facts)):
             scores[text] = scores.get(text, 0.0) + weight * PLACE**k
             because.setdefault(text, []).append(f)

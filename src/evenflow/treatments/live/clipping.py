@@ -72,13 +72,10 @@ class Adaptive(Stage):
 
 def agc_factor(weight: Tensor, gradient: Tensor, share: float) -> Tensor:
     """What each unit's gradient is multiplied with: min(1, λ max(‖W_i‖, 1e-3)/‖G_i‖), rows of 2
-    and more dimensions; biases and other vectors element by element are one unit each."""
-    dims = tuple(range(1, weight.dim()))
-    if dims:
-        w = torch.linalg.vector_norm(weight, dim=dims, keepdim=True)
-        g = torch.linalg.vector_norm(gradient, dim=dims, keepdim=True)
-    else:
-        w, g = weight.abs(), gradient.abs()
+    and more dimensions; a vector (a bias) is one unit as a whole (Brock et al., section 4)."""
+    dims = tuple(range(1, weight.dim())) or None
+    w = torch.linalg.vector_norm(weight, dim=dims, keepdim=True)
+    g = torch.linalg.vector_norm(gradient, dim=dims, keepdim=True)
     most = share * w.clamp_min(LEAST)
     return torch.where(g > most, most / g.clamp_min(1e-30), torch.ones_like(g))
 

@@ -241,4 +241,4 @@ def updates(optimizer: torch.optim.Optimizer) -> int:
 
 
 def _square(weight: Tensor) -> bool:
-    return weight.dim() == 2 and weight.shape[0] == weight.shape[1]
+    return weight.shape[0] == weight.shape[1]
