@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .cli.cure import cure as cure
     from .diagnosis import diagnose as diagnose
     from .forecast import Forecast as Forecast
     from .forecast.foresee import preflight as preflight
@@ -44,6 +45,7 @@ _HOME = {
     "Treatment": "schema",
     "Undo": "treatments",
     "Watch": "session",
+    "cure": "cli.cure",
     "diagnose": "diagnosis",
     "explain": "ledger.live",
     "load": "store",

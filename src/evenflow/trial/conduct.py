@@ -8,9 +8,9 @@ import shutil
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 
-from .. import __version__
 from ..diagnosis import diagnose
 from ..schema import Finding, Run, verdict
 from ..schema.treatment import text
@@ -255,7 +255,7 @@ def state_folder(program: Program, settings: Settings) -> Path:
     digest = hashlib.sha256()
     asked = (program.target, program.args, program.module, settings.metric, settings.in_place)
     digest.update(
-        repr((*asked, sys.version, __version__, os.environ.get("OMP_NUM_THREADS"))).encode()
+        repr((*asked, sys.version, version("evenflow"), os.environ.get("OMP_NUM_THREADS"))).encode()
     )
     scripts = _scripts(folder)
     target = folder / program.target
