@@ -1,0 +1,447 @@
+"""What classifier and regressor share: data in, a network trained, scores out."""
+
+from __future__ import annotations
+
+import math
+import time
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.base import BaseEstimator
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.model_selection import train_test_split
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+from torch import Tensor
+from torch.func import functional_call
+
+from . import losses
+from .healing import Born, born
+from .loop import Course, Data, Plan, Stop, train_
+from .network import Shape
+from .rates import factor, range_test
+from .record import Applied, FitReport
+from .scaling import scaling
+from .settling import Settled, settle
+from .stepping import Update
+from .targets import Array, Classes, Numbers
+
+#: Rows that the start and preflight look at, and rows of one piece in prediction.
+LOOK, PIECE = 512, 8192
+Targets = Classes | Numbers
+
+
+class Network(BaseEstimator):  # type: ignore[misc]
+    """A feed-forward network with scikit-learn's manners; see its two final classes."""
+
+    def __init__(
+        self,
+        *,
+        hidden: object = "auto",
+        depth: int | None = None,
+        activation: str | Sequence[str] = "auto",
+        init: str | Callable[..., object] = "auto",
+        norm: str = "none",
+        residual: str = "auto",
+        dropout: float = 0.0,
+        alpha_dropout: bool = False,
+        loss: str | Callable[..., Any] = "auto",
+        optimizer: str = "auto",
+        learning_rate: float | str = "auto",
+        schedule: str | Callable[[int], float] = "auto",
+        warmup: float | str = "auto",
+        momentum: float = 0.9,
+        l1: float = 0.0,
+        l2: float | str = "auto",
+        clip: str = "auto",
+        scale: str = "auto",
+        batch_size: int | str = "auto",
+        shuffle: bool = True,
+        epochs: int | str = "auto",
+        validation: float | str = "auto",
+        patience: int | str | None = "auto",
+        error_below: float | None = None,
+        gradient_below: float | None = None,
+        max_seconds: float | None = None,
+        dtype: str = "float32",
+        device: str = "cpu",
+        random_state: Any = None,
+        heal: bool = True,
+        warm_start: bool = False,
+        verbose: bool = False,
+    ) -> None:
+        self.hidden = hidden
+        self.depth = depth
+        self.activation = activation
+        self.init = init
+        self.norm = norm
+        self.residual = residual
+        self.dropout = dropout
+        self.alpha_dropout = alpha_dropout
+        self.loss = loss
+        self.optimizer = optimizer
+        self.learning_rate = learning_rate
+        self.schedule = schedule
+        self.warmup = warmup
+        self.momentum = momentum
+        self.l1 = l1
+        self.l2 = l2
+        self.clip = clip
+        self.scale = scale
+        self.batch_size = batch_size
+        self.shuffle = shuffle
+        self.epochs = epochs
+        self.validation = validation
+        self.patience = patience
+        self.error_below = error_below
+        self.gradient_below = gradient_below
+        self.max_seconds = max_seconds
+        self.dtype = dtype
+        self.device = device
+        self.random_state = random_state
+        self.heal = heal
+        self.warm_start = warm_start
+        self.verbose = verbose
+
+    targets_: Targets
+    n_iter_: int
+
+    # -- what the two kinds differ in ---------------------------------------------------------
+
+    def _read(self, X: object, y: object, first: bool) -> tuple[Array, Array]:
+        """X [N, C] in float64 and y as given, both checked."""
+        raise NotImplementedError
+
+    def _targets(self, y: Array, told: object) -> Targets:
+        raise NotImplementedError
+
+    def _strata(self, t: Array) -> Array | None:
+        """By what validation rows are chosen evenly."""
+        return None
+
+    # -- scikit-learn's verbs -----------------------------------------------------------------
+
+    def fit(self, X: object, y: object, sample_weight: object = None) -> Any:
+        """Train on rows X [N, C] and targets y [N] or [N, H].
+
+        Args:
+            X: numbers, finite; a data frame's column names are kept and asked for later.
+            y: targets.
+            sample_weight: one weight a row, 0 or more; a row of weight 0 is left out.
+
+        Returns:
+            self, with `fit_report_`, `network_`, `n_iter_`, `n_features_in_`.
+
+        Raises:
+            ValueError: data or a parameter make no sense; the message names it.
+        """
+        again = self.warm_start and hasattr(self, "network_")
+        return self._train(X, y, sample_weight, keep=again, one_epoch=False, told=None)
+
+    def _partial(self, X: object, y: object, sample_weight: object, told: object) -> Any:
+        return self._train(
+            X, y, sample_weight, keep=hasattr(self, "network_"), one_epoch=True, told=told
+        )
+
+    def _scores(self, X: object, exact: bool = True) -> Array:
+        """The network's outputs for rows X, [N, O]; dropout off.
+
+        `exact` computes in float64: the sums of float32 depend on how many rows there are.
+        """
+        check_is_fitted(self, "network_")
+        x = self.scaling_.apply(validate_data(self, X, reset=False, dtype=np.float64))
+        like: Tensor = next(self.network_.parameters())
+        exact = exact and like.device.type != "mps"
+        params = {
+            name: t.double() if exact and t.is_floating_point() else t
+            for name, t in self.network_.state_dict().items()
+        }
+        like = like.double() if exact else like
+        with torch.no_grad():
+            parts = [
+                functional_call(self.network_, params, torch.from_numpy(piece).to(like)).cpu()
+                for piece in np.array_split(x, math.ceil(len(x) / PIECE))
+            ]
+        found: Array = torch.cat(parts).numpy()
+        return found
+
+    # -- one training ---------------------------------------------------------------------------
+
+    def _train(
+        self, X: object, given: object, weight: object, keep: bool, one_epoch: bool, told: object
+    ) -> Any:
+        began = time.monotonic()
+        x_NC, y = self._read(X, given, first=not keep)
+        w_N = None
+        if weight is not None:
+            w_N = _check_sample_weight(weight, x_NC, dtype=np.float64, ensure_non_negative=True)
+            x_NC, y, w_N = (a[w_N > 0] for a in (x_NC, y, w_N))
+        settled = settle(self.get_params(deep=False), len(x_NC))
+        targets = self.targets_ if keep else self._targets(y, told)
+        t = targets.encode(y)
+        if t.ndim != (1 if isinstance(targets, Classes) and targets.kind == "one" else 2) or (
+            t.ndim == 2 and t.shape[1] != len(getattr(targets, "classes", None) or t[0])
+        ):
+            raise ValueError(f"y of shape {y.shape} does not match the targets known from before.")
+        seeds = check_random_state(self.random_state)
+        seed = int(seeds.randint(np.iinfo(np.int32).max))
+        if not keep:
+            self.targets_ = targets
+            self.scaling_ = scaling(x_NC, self.scale)
+            if w_N is not None:
+                w_N = w_N / w_N.mean()
+        data, valid = self._split(self.scaling_.apply(x_NC), t, w_N, settled, seeds)
+        each = None if callable(self.loss) else targets.loss(self.loss)
+        plan = self._plan(settled, targets, data, each, one_epoch)
+        with torch.random.fork_rng(devices=_devices(settled.device)):
+            torch.manual_seed(seed)
+            applied: list[Applied] = []
+            findings: tuple[Any, ...] = ()
+            if not keep:
+                newborn = self._born(settled, targets, data, seed)
+                self.network_, findings = newborn.net, newborn.findings
+                self.shape_, applied = newborn.shape, list(newborn.applied)
+            params = [p for p in self.network_.parameters() if p.requires_grad]
+            if not keep or not one_epoch or not hasattr(self, "_update"):
+                self._update = Update(settled.optimizing, params)
+                if not one_epoch:
+                    plan = self._tested(plan, settled, data, applied)
+            course = self._run(plan, settled, data, valid, seed)
+            applied += course.applied
+            if not one_epoch and self.heal and not keep and _unlearned(course, plan):
+                course, findings = self._again(
+                    plan, settled, targets, data, valid, seed, course, findings, applied
+                )
+        if not one_epoch:
+            del self._update  # moments are partial_fit's alone
+        self.n_iter_ = course.epochs if not (one_epoch and keep) else self.n_iter_ + 1
+        self.n_outputs_ = _columns(targets)
+        self.fit_report_ = FitReport(
+            stopped=course.stopped,
+            epochs=course.epochs,
+            steps=course.steps,
+            best_epoch=course.best_epoch,
+            seconds=time.monotonic() - began,
+            errors=tuple(course.errors),
+            held_out=tuple(course.held_out),
+            rates=tuple(course.rates),
+            baseline=plan.baseline,
+            findings=findings,
+            treatments=tuple(applied),
+            settings=_told(settled, self.shape_, plan),
+        )
+        if self.heal and not one_epoch and _unlearned(course, plan):
+            warnings.warn(
+                f"the network learned nothing that a constant prediction does not know "
+                f"(loss {min(course.errors, default=math.nan):.4g}, constant {plan.baseline:.4g}); "
+                "see fit_report_.",
+                ConvergenceWarning,
+                stacklevel=3,
+            )
+        return self
+
+    def _split(
+        self, x: Array, t: Array, w: Array | None, settled: Settled, seeds: Any
+    ) -> tuple[Data, Data | None]:
+        """Rows to train on, and validation rows where there are to be some."""
+
+        def rows(chosen: Any) -> Data:
+            target = torch.from_numpy(np.ascontiguousarray(t[chosen]))
+            if target.is_floating_point():
+                target = target.to(settled.dtype)
+            weight = None if w is None else torch.from_numpy(w[chosen])
+            to = (settled.device, settled.dtype)
+            return Data(
+                torch.from_numpy(np.ascontiguousarray(x[chosen])).to(*to),
+                target.to(settled.device),
+                None if weight is None else weight.to(*to),
+            )
+
+        held = math.ceil(len(x) * settled.validation)
+        if held == 0 or held >= len(x):
+            return rows(slice(None)), None
+        strata = self._strata(t)
+        if strata is not None:
+            counts = np.bincount(strata)
+            if counts[counts > 0].min() < 2 or held < (counts > 0).sum():
+                strata = None
+        train, test = train_test_split(
+            np.arange(len(x)), test_size=held, random_state=seeds, stratify=strata
+        )
+        return rows(np.sort(train)), rows(test)
+
+    def _plan(
+        self,
+        settled: Settled,
+        targets: Targets,
+        data: Data,
+        each: losses.PerSample | None,
+        one_epoch: bool,
+    ) -> Plan:
+        constant = targets.constant(
+            data.t.cpu().numpy(),
+            None if data.weight is None else data.weight.double().cpu().numpy(),
+        )
+        baseline = math.nan
+        if each is not None:
+            z = torch.from_numpy(constant).to(data.x).expand(len(data.x), -1)
+            baseline = float(losses.mean(each, None, z, data.t, data.weight))
+        schedule = "constant" if one_epoch and self.schedule == "auto" else self.schedule
+        return Plan(
+            each=each,
+            own=self.loss,
+            batch=settled.batch,
+            shuffle=settled.shuffle,
+            rate=settled.rate,
+            factor=factor(schedule, 0.0 if one_epoch else settled.warmup),
+            stop=Stop(1)
+            if one_epoch
+            else Stop(
+                settled.epochs, settled.error, settled.patience, settled.gradient, settled.seconds
+            ),
+            heal=self.heal,
+            baseline=baseline,
+            keep_best=True,
+        )
+
+    def _born(
+        self, settled: Settled, targets: Targets, data: Data, seed: int, **changed: Any
+    ) -> Born:
+        shape = Shape(
+            inputs=data.x.shape[1],
+            outputs=targets.outputs,
+            hidden=settled.hidden,
+            activations=settled.activations,
+            norm=settled.norm,
+            residual=settled.residual,
+            dropout=settled.dropout,
+            alpha_dropout=settled.alpha_dropout,
+        )
+        init = changed.pop("init", settled.init)
+        look = _looked_at(data.x, seed)
+        return born(replace(shape, **changed), init, look, settled.dtype, seed, self.heal)
+
+    def _tested(self, plan: Plan, settled: Settled, data: Data, applied: list[Applied]) -> Plan:
+        """The plan with a rate that the range test found safe, if it was to look."""
+        if not (settled.test_rate or self.heal) or plan.stop.epochs == 0:
+            return plan
+        order = torch.randperm(len(data.x), generator=torch.Generator().manual_seed(0))
+        parts = torch.split(order.to(data.x.device), max(settled.batch, 16))[:40]
+
+        def loss(rows: Tensor) -> Any:
+            x, t = data.x[rows], data.t[rows]
+            w = None if data.weight is None else data.weight[rows]
+            return lambda net: losses.mean(plan.each, plan.own, net(x), t, w)
+
+        self.network_.train()
+        rate = range_test(
+            self.network_, settled.optimizing, [loss(rows) for rows in parts], plan.rate
+        )
+        if rate < plan.rate and not settled.test_rate:
+            applied.append(
+                Applied(
+                    f"lr={rate:.3g}",
+                    0,
+                    f"EF703: in the range test the loss left below the rate {plan.rate:.3g}",
+                )
+            )
+        return replace(plan, rate=rate)
+
+    def _run(
+        self, plan: Plan, settled: Settled, data: Data, valid: Data | None, seed: int
+    ) -> Course:
+        params = [p for p in self.network_.parameters() if p.requires_grad]
+        return train_(
+            self.network_,
+            data,
+            valid,
+            plan,
+            self._update,
+            torch.Generator().manual_seed(seed),
+            restart=lambda: Update(settled.optimizing, params),
+            tell=self._progress,
+        )
+
+    def _again(
+        self,
+        plan: Plan,
+        settled: Settled,
+        targets: Targets,
+        data: Data,
+        valid: Data | None,
+        seed: int,
+        course: Course,
+        findings: tuple[Any, ...],
+        applied: list[Applied],
+    ) -> tuple[Course, tuple[Any, ...]]:
+        """A second training, from the start that most depths survive; kept if it is better."""
+        old, shape = self.network_, self.shape_
+        newborn = self._born(settled, targets, data, seed + 1, init="auto", residual="rezero")
+        self.network_, self.shape_ = newborn.net, newborn.shape
+        self._update = Update(settled.optimizing, list(newborn.net.parameters()))
+        second = self._run(replace(plan, rate=plan.rate * 0.1), settled, data, valid, seed + 1)
+        if _best(second) < _best(course):
+            applied += [
+                Applied(
+                    "rezero; lr=*0.1",
+                    0,
+                    f"EF401: the first training ended at a loss of {_best(course):.3g}, no better "
+                    f"than the best constant's {plan.baseline:.3g}; trained anew",
+                ),
+                *second.applied,
+            ]
+            return second, newborn.findings
+        self.network_, self.shape_ = old, shape
+        return course, findings
+
+    def _progress(self, epoch: int, course: Course) -> None:
+        if self.verbose:
+            judged = course.held_out or course.errors
+            print(f"epoch {epoch}: loss {judged[-1]:.5g}" if judged else f"epoch {epoch}")
+
+
+def _looked_at(x: Tensor, seed: int) -> Tensor:
+    rows = torch.randperm(len(x), generator=torch.Generator().manual_seed(seed))[:LOOK]
+    return x[rows.to(x.device)]
+
+
+def _best(course: Course) -> float:
+    return min((e for e in course.held_out or course.errors if math.isfinite(e)), default=math.inf)
+
+
+def _unlearned(course: Course, plan: Plan) -> bool:
+    """Did the training error stay at the best constant's? A baseline of 0 cannot be beaten."""
+    if not plan.baseline > 1e-9 or plan.stop.epochs == 0 or course.steps < 50:
+        return False
+    return min((e for e in course.errors if math.isfinite(e)), default=math.inf) > (
+        0.999 * plan.baseline
+    )
+
+
+def _columns(targets: Targets) -> int:
+    return len(targets.classes) if isinstance(targets, Classes) else targets.outputs
+
+
+def _devices(device: torch.device) -> list[torch.device]:
+    return [device] if device.type == "cuda" else []
+
+
+def _told(settled: Settled, shape: Shape, plan: Plan) -> dict[str, object]:
+    return {
+        "hidden": shape.hidden,
+        "activation": shape.activations,
+        "norm": shape.norm,
+        "residual": shape.residual,
+        "optimizer": settled.optimizing.optimizer,
+        "learning_rate": plan.rate,
+        "l2": settled.optimizing.l2,
+        "clip": settled.optimizing.clip,
+        "batch_size": settled.batch,
+        "epochs": plan.stop.epochs,
+        "validation": settled.validation,
+        "patience": plan.stop.patience,
+    }

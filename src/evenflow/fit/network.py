@@ -1,0 +1,163 @@
+"""A feed-forward network from its description: layers, norms, skips, dropout.
+
+B samples, I inputs, H units of a hidden layer, O outputs. A hidden layer is
+linear -> norm -> activation -> dropout; the head is linear alone.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterable
+from dataclasses import dataclass
+from importlib import import_module
+from numbers import Integral
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ..activations import find, get
+
+NORMS = ("none", "batch", "layer")
+RESIDUALS = ("none", "plain", "rezero")
+#: From so many hidden layers on, `auto` gives the layers ReZero skips.
+DEEP = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """All that a network's layers are made of; weights apart.
+
+    Attributes:
+        inputs, outputs: numbers of units at the two ends.
+        hidden: units of each hidden layer.
+        activations: name of each hidden layer's activation (`evenflow.activations.names()`).
+        norm: "none", "batch" (Ioffe & Szegedy 2015, arXiv:1502.03167) or "layer" (Ba et al.
+            2016, arXiv:1607.06450).
+        residual: "none"; "plain", x + F(x) (He et al. 2016, arXiv:1512.03385); "rezero",
+            x + αF(x) with α = 0 at the start (Bachlechner et al. 2020, arXiv:2003.04887). Layers
+            whose width changes have no skip.
+        dropout: share of units dropped (Srivastava et al. 2014, JMLR 15).
+        alpha_dropout: keep mean and variance (Klambauer et al. 2017, arXiv:1706.02515).
+    """
+
+    inputs: int
+    outputs: int
+    hidden: tuple[int, ...]
+    activations: tuple[str, ...]
+    norm: str = "none"
+    residual: str = "none"
+    dropout: float = 0.0
+    alpha_dropout: bool = False
+
+
+class Residual(nn.Module):
+    """x + F(x), or x + αF(x) with a trainable α that starts at 0 (ReZero). x: [B, H]."""
+
+    def __init__(self, body: nn.Module, rezero: bool) -> None:
+        super().__init__()
+        self.body = body
+        self.alpha = nn.Parameter(torch.zeros(())) if rezero else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = self.body(x)
+        return x + y if self.alpha is None else torch.addcmul(x, self.alpha, y)
+
+
+def build(shape: Shape) -> nn.Sequential:
+    """The network, [B, I] -> [B, O], in float32 with torch's own start."""
+    parts: list[nn.Module] = []
+    width = shape.inputs
+    for units, name in zip(shape.hidden, shape.activations, strict=True):
+        layer: list[nn.Module] = [nn.Linear(width, units)]
+        if shape.norm != "none":
+            layer.append(_BatchNorm(units) if shape.norm == "batch" else nn.LayerNorm(units))
+        layer.append(activation(name, units, len(shape.hidden)))
+        if shape.dropout > 0:
+            kind = nn.AlphaDropout if shape.alpha_dropout else nn.Dropout
+            layer.append(kind(shape.dropout))
+        if shape.residual != "none" and width == units:
+            parts.append(Residual(nn.Sequential(*layer), shape.residual == "rezero"))
+        else:
+            parts.extend(layer)
+        width = units
+    return nn.Sequential(*parts, nn.Linear(width, shape.outputs))
+
+
+class _BatchNorm(nn.BatchNorm1d):
+    """BatchNorm that lets a batch of one sample pass by its running statistics.
+
+    torch refuses such a batch in training; online training and a last batch of one are made of
+    them.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.training and x.shape[0] == 1:
+            return nn.functional.batch_norm(
+                x, self.running_mean, self.running_var, self.weight, self.bias, False, 0.0, self.eps
+            )
+        return super().forward(x)
+
+
+def activation(name: str, units: int, depth: int) -> nn.Module:
+    """A new activation module, told the units of its layer or the network's depth where it asks."""
+    home, attribute = find(name).factory.split(":")
+    takes = inspect.signature(getattr(import_module(home), attribute)).parameters
+    told: dict[str, Any] = {}
+    if "depth" in takes:
+        told["depth"] = max(depth, 2)
+    if "channels" in takes:
+        told["channels"] = units
+    return get(name, **told)
+
+
+def widths(hidden: object, depth: object) -> tuple[int, ...]:
+    """Units of each hidden layer from `hidden` (one number, or one a layer) and `depth`.
+
+    ValueError where they make no network or contradict each other.
+    """
+    if isinstance(hidden, str):
+        if hidden != "auto":
+            raise ValueError(f"hidden = {hidden!r}: give 'auto', a width, or one width a layer.")
+        hidden = 128
+    layers = None if depth is None else _whole(depth)
+    if depth is not None and (layers is None or layers < 0):
+        raise ValueError(f"depth = {depth!r}: the number of hidden layers, 0 or more, or None.")
+    one = _whole(hidden)
+    each = [one] if one is not None else [_whole(n) for n in _listed(hidden) or [None]]
+    found = tuple(n for n in each if n is not None and n > 0)
+    if len(found) != len(each):
+        raise ValueError(f"hidden = {hidden!r}: give a width above 0, or one a layer: (64, 32).")
+    if one is not None:
+        return found * (2 if layers is None else layers)
+    if layers is not None and layers != len(found):
+        raise ValueError(
+            f"hidden = {hidden!r} has {len(found)} layers, but depth = {depth!r}: leave depth out, "
+            "or give hidden as one width."
+        )
+    return found
+
+
+def activations(wanted: object, depth: int) -> tuple[str, ...]:
+    """The activation of each hidden layer, by the registry's name. "auto" is SiLU."""
+    if isinstance(wanted, str):
+        return (find("silu" if wanted == "auto" else wanted).name,) * depth
+    names = _listed(wanted)
+    if names is None or not all(isinstance(name, str) for name in names):
+        raise ValueError(f"activation = {wanted!r}: give a name, or one name a hidden layer.")
+    if len(names) != depth:
+        raise ValueError(
+            f"activation = {wanted!r} names {len(names)} layers, but there are {depth} hidden ones."
+        )
+    return tuple(find(str(name)).name for name in names)
+
+
+def _whole(value: object) -> int | None:
+    """A whole number, or None for anything else."""
+    if isinstance(value, bool) or not isinstance(value, Integral):
+        return None
+    return int(value)
+
+
+def _listed(value: object) -> list[object] | None:
+    return list(value) if isinstance(value, Iterable) and not isinstance(value, str) else None

@@ -1,0 +1,129 @@
+"""The regressor."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from sklearn.base import RegressorMixin
+from sklearn.utils.validation import validate_data
+
+from .base import Network, Targets
+from .options import documented
+from .targets import Array, Numbers, numbers
+
+_TARGET = """        target_scale: as `scale`; "auto" is "standard", and nothing is bent.
+"""
+
+
+@documented(_TARGET)
+class NetworkRegressor(RegressorMixin, Network):  # type: ignore[misc]
+    """A feed-forward network that predicts numbers, trained by back-propagation.
+
+    y may hold several columns. The loss is the mean over rows of ½ |z - t|², targets scaled.
+
+    Attributes:
+        fit_report_: a `FitReport`: curves, what stopped it, findings, what it gave itself.
+        network_: the trained `torch.nn.Sequential`; scaled rows in, scaled numbers out.
+        n_iter_: epochs run.
+    """
+
+    def __init__(
+        self,
+        *,
+        hidden: object = "auto",
+        depth: int | None = None,
+        activation: str | Sequence[str] = "auto",
+        init: str | Callable[..., object] = "auto",
+        norm: str = "none",
+        residual: str = "auto",
+        dropout: float = 0.0,
+        alpha_dropout: bool = False,
+        loss: str | Callable[..., Any] = "auto",
+        optimizer: str = "auto",
+        learning_rate: float | str = "auto",
+        schedule: str | Callable[[int], float] = "auto",
+        warmup: float | str = "auto",
+        momentum: float = 0.9,
+        l1: float = 0.0,
+        l2: float | str = "auto",
+        clip: str = "auto",
+        scale: str = "auto",
+        target_scale: str = "auto",
+        batch_size: int | str = "auto",
+        shuffle: bool = True,
+        epochs: int | str = "auto",
+        validation: float | str = "auto",
+        patience: int | str | None = "auto",
+        error_below: float | None = None,
+        gradient_below: float | None = None,
+        max_seconds: float | None = None,
+        dtype: str = "float32",
+        device: str = "cpu",
+        random_state: Any = None,
+        heal: bool = True,
+        warm_start: bool = False,
+        verbose: bool = False,
+    ) -> None:
+        super().__init__(
+            hidden=hidden,
+            depth=depth,
+            activation=activation,
+            init=init,
+            norm=norm,
+            residual=residual,
+            dropout=dropout,
+            alpha_dropout=alpha_dropout,
+            loss=loss,
+            optimizer=optimizer,
+            learning_rate=learning_rate,
+            schedule=schedule,
+            warmup=warmup,
+            momentum=momentum,
+            l1=l1,
+            l2=l2,
+            clip=clip,
+            scale=scale,
+            batch_size=batch_size,
+            shuffle=shuffle,
+            epochs=epochs,
+            validation=validation,
+            patience=patience,
+            error_below=error_below,
+            gradient_below=gradient_below,
+            max_seconds=max_seconds,
+            dtype=dtype,
+            device=device,
+            random_state=random_state,
+            heal=heal,
+            warm_start=warm_start,
+            verbose=verbose,
+        )
+        self.target_scale = target_scale
+
+    def _read(self, X: object, y: object, first: bool) -> tuple[Array, Array]:
+        x, y = validate_data(
+            self, X, y, reset=first, dtype=np.float64, multi_output=True, y_numeric=True
+        )
+        return x, np.asarray(y, dtype=np.float64)
+
+    def _targets(self, y: Array, told: object) -> Targets:
+        return numbers(y, self.target_scale)
+
+    def partial_fit(self, X: object, y: object, sample_weight: object = None) -> Any:
+        """One epoch over these rows; the first call settles scaling and network."""
+        return self._partial(X, y, sample_weight, None)
+
+    def predict(self, X: object) -> Array:
+        """Predicted numbers, [N] or [N, O] as y was."""
+        z, known = self._scores(X), self.targets_
+        assert isinstance(known, Numbers)
+        y = known.scaled.undo(z)
+        return y[:, 0] if known.flat else y
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        tags.target_tags.single_output = True
+        return tags

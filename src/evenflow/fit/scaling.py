@@ -1,0 +1,82 @@
+"""Columns brought to the size that a network can read. N rows, C columns; NumPy in float64."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float64]
+SCALES = ("auto", "standard", "minmax", "robust", "none")
+#: Beyond so many deviations `auto` and `robust` bend a column: x / √(1 + (x/BOUND)²).
+BOUND = 4.0
+#: The share at each end that `auto` does not let into its mean and deviation.
+TAIL = 0.025
+
+
+@dataclass(frozen=True, slots=True)
+class Scaling:
+    """(x - shift) / size column by column [C], then bent so that nothing passes ±bound."""
+
+    kind: str
+    shift: Floats
+    size: Floats
+    bound: float = np.inf
+
+    def apply(self, x: npt.ArrayLike) -> Floats:
+        """[N, C] -> [N, C]."""
+        z: Floats = np.asarray(x, dtype=np.float64)
+        if self.kind != "none":
+            z = (z - self.shift) / self.size
+        if np.isfinite(self.bound):
+            z = z / np.hypot(1.0, z / self.bound)
+        return z
+
+    def undo(self, z: npt.ArrayLike) -> Floats:
+        """The inverse, for targets; bound must be infinite."""
+        return np.asarray(z, dtype=np.float64) * self.size + self.shift
+
+
+def scaling(x_NC: Floats, kind: str, bounded: bool = True) -> Scaling:
+    """Learn the scaling of a table's columns.
+
+    - "standard": mean 0, deviation 1 (LeCun et al. 1998, Efficient BackProp, section 4.3).
+    - "minmax": into [-1, 1].
+    - "robust": median 0, interquartile range 1.349 (a normal column has deviation 1), bent at
+      ±4: a tenth of the rows may be wild (Holzmüller et al. 2024, arXiv:2407.04491, bend alike).
+    - "auto": mean and deviation of the column cut at its 2.5 % and 97.5 % points, bent at ±4. On
+      a tame column it is nearly "standard", on a wild one "robust", and it does not lose columns
+      that are mostly one value, whose interquartile range is 0.
+    - "none".
+
+    A constant column becomes 0. `bounded=False` bends nothing (targets).
+    """
+    columns = x_NC.shape[1]
+    bound = BOUND if bounded and kind in ("auto", "robust") else np.inf
+    if kind == "none":
+        return Scaling(kind, np.zeros(columns), np.ones(columns))
+    if kind == "minmax":
+        low, high = x_NC.min(0), x_NC.max(0)
+        shift, size = low / 2 + high / 2, high / 2 - low / 2
+    elif kind == "robust":
+        q1, shift, q3 = np.quantile(x_NC, (0.25, 0.5, 0.75), axis=0)
+        size = (q3 - q1) / 1.349
+        shift, size = _where_flat(x_NC, shift, size)
+    elif kind == "auto" and bounded:
+        low, high = np.quantile(x_NC, (TAIL, 1 - TAIL), axis=0, method="nearest")
+        cut = np.clip(x_NC, low, high)
+        shift, size = cut.mean(0), cut.std(0)
+        shift, size = _where_flat(x_NC, shift, size)
+    else:
+        shift, size = x_NC.mean(0), x_NC.std(0)
+    # a deviation that is rounding of a constant column must not blow it up
+    least = 10 * np.finfo(np.float64).eps * np.maximum(np.abs(shift), np.abs(x_NC).max(0))
+    flat = ~(size > least)
+    return Scaling(kind, np.where(flat, x_NC[0], shift), np.where(flat, 1.0, size), bound)
+
+
+def _where_flat(x_NC: Floats, shift: Floats, size: Floats) -> tuple[Floats, Floats]:
+    """Plain mean and deviation for columns whose middle is one value."""
+    flat = size == 0
+    return np.where(flat, x_NC.mean(0), shift), np.where(flat, x_NC.std(0), size)

@@ -1,0 +1,82 @@
+"""The weights a network starts from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from ..treatments import treat_
+from .network import Shape
+
+#: Each start and what applies it: `evenflow.treatments` has the formulas.
+STARTS = {
+    "he": "init=he",  # He et al. 2015, arXiv:1502.01852
+    "xavier": "init=xavier",  # Glorot & Bengio 2010, AISTATS
+    "lecun": "init=lecun",  # LeCun et al. 1998, Efficient BackProp
+    "orthogonal": "init=orthogonal",  # Saxe et al. 2014, arXiv:1312.6120, at criticality
+    "critical": "init=critical",  # Schoenholz et al. 2017, arXiv:1611.01232
+    "lsuv": "init=lsuv",  # Mishkin & Matas 2016, arXiv:1511.06422
+    "lsuv-centred": "init=lsuv-centred",
+}
+INITS = ("auto", *STARTS, "small", "default")
+#: Standard deviation of "small": the random numbers near zero of Rumelhart et al. 1986.
+SMALL = 0.01
+#: Below so many hidden layers depth needs no care.
+FEW = 5
+#: Activations of which only a start centred on the data is critical without saturated units.
+_ONE_SIDED = frozenset({"sigmoid"})
+Init = str | Callable[[nn.Module], object]
+
+
+def start_(net: nn.Module, shape: Shape, init: Init, x_BI: Tensor, seed: int) -> str:
+    """Draw the weights of `net`; what was drawn, in a word. Torch's own random state is kept.
+
+    Args:
+        init: a name of `INITS`, or a callable that sets the network's weights itself. "auto" is
+            torch's own for fewer than `FEW` hidden layers, whose small weights generalise better
+            (benchmarks/fit.py); else the orthogonal start at the activations' critical point
+            (χ1 = 1), and plain LSUV where there is no theory; for the sigmoid, critical only in
+            saturation, the centred LSUV start. The head of all but the first is scaled to a
+            tenth: the first scores are near zero.
+        x_BI: a batch of scaled inputs, for the starts that measure.
+    """
+    if not isinstance(init, str):
+        init(net)
+        return "callable"
+    if init == "default" or (
+        init == "auto" and len(shape.hidden) < FEW and not _ONE_SIDED & set(shape.activations)
+    ):
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            for part in net.modules():
+                if isinstance(part, nn.Linear):
+                    part.reset_parameters()
+        return "default"
+    if init == "small":
+        draws = torch.Generator().manual_seed(seed)
+        for weight in _linear(net):
+            weight.weight.data.copy_(
+                torch.randn(weight.weight.shape, generator=draws).mul_(SMALL).to(weight.weight)
+            )
+            nn.init.zeros_(weight.bias)
+        return init
+    if init != "auto":
+        treat_(net, None, STARTS[init], batch=x_BI, seed=seed, keep=False, force=True)
+        return init
+    chosen = "lsuv-centred" if _ONE_SIDED & set(shape.activations) else "orthogonal"
+    try:
+        treat_(net, None, STARTS[chosen], batch=x_BI, seed=seed, keep=False, force=True)
+    except ValueError:  # no criticality is known: Meta-ACON
+        chosen = "lsuv"
+        treat_(net, None, STARTS[chosen], batch=x_BI, seed=seed, keep=False, force=True)
+    head = _linear(net)[-1]
+    with torch.no_grad():
+        head.weight.mul_(0.1)
+        head.bias.zero_()
+    return chosen
+
+
+def _linear(net: nn.Module) -> list[nn.Linear]:
+    return [part for part in net.modules() if isinstance(part, nn.Linear)]

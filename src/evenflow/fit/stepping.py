@@ -1,0 +1,182 @@
+"""One update: penalties, clipping, and the optimizer, with no more overhead than they need.
+
+P parameters. A small network's step is mostly Python: `Optimizer.step()` alone costs as much as
+the backward of two layers of 100 units. So gradients come as a tuple from `torch.autograd.grad`,
+and Adam goes through torch's functional form, whose fused kernel takes all parameters in one call.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.optim.adam import adam
+from torch.optim.adamw import adamw
+
+from ..treatments.live.clipping import agc_factor
+
+OPTIMIZERS = ("auto", "gd", "momentum", "nesterov", "adam", "adamw", "rmsprop")
+
+
+@dataclass(frozen=True, slots=True)
+class Optimizing:
+    """How weights follow their gradients.
+
+    Attributes:
+        optimizer: "gd" w -= η g; "momentum" (Rumelhart et al. 1986); "nesterov" (Sutskever et
+            al. 2013, ICML); "adam" (Kingma & Ba 2015, arXiv:1412.6980); "adamw" (Loshchilov &
+            Hutter 2019, arXiv:1711.05101); "rmsprop" (Tieleman & Hinton 2012).
+        momentum: α of momentum and Nesterov.
+        l1: λ of λ Σ|w| added to the loss, weights only (biases and vectors are left alone).
+        l2: λ of ½ λ Σ w² added to the loss, weights only; with AdamW it decays the weights
+            instead, w -= η λ w.
+        clip: "none", "norm:1.0" (Pascanu et al. 2013, arXiv:1211.5063), "value:0.5", "agc:0.01".
+    """
+
+    optimizer: str
+    momentum: float = 0.9
+    l1: float = 0.0
+    l2: float = 0.0
+    clip: str = "none"
+
+
+def parse_clip(text: str) -> tuple[str, float]:
+    """Kind and limit of a clipping. ValueError for anything else."""
+    kind, _, value = text.partition(":")
+    if kind == "none" and not value:
+        return kind, math.inf
+    default = {"norm": 1.0, "value": 0.5, "agc": 0.01}.get(kind)
+    try:
+        limit = default if not value else float(value)
+    except ValueError:
+        limit = None
+    if default is None or limit is None or not limit > 0:
+        raise ValueError(
+            f"clip = {text!r}: give 'none', 'norm:1.0', 'value:0.5' or 'agc:0.01', a limit above 0."
+        )
+    return kind, limit
+
+
+class Update:
+    """Updates `params` in place from their gradients, and keeps the moments; it can be pickled.
+
+    `update(grads, rate)`: penalties, clipping, then the optimizer's rule. The last two parameters
+    are the head's, which AGC leaves alone.
+    """
+
+    def __init__(self, how: Optimizing, params: Sequence[Tensor]) -> None:
+        parse_clip(how.clip)
+        self.how = how
+        self.params = list(params)
+        self.first = [torch.zeros_like(p) for p in params]
+        self.second = [torch.zeros_like(p) for p in params]
+        self.steps = [torch.zeros((), device=p.device) for p in params]
+
+    @torch.no_grad()
+    def __call__(self, grads: Sequence[Tensor], rate: float) -> None:
+        how = self.how
+        coupled = 0.0 if how.optimizer == "adamw" else how.l2
+        if coupled or how.l1:
+            grads = [
+                self._penalised(p, g, coupled) for p, g in zip(self.params, grads, strict=True)
+            ]
+        if how.clip != "none":
+            grads = clipped(grads, self.params, *parse_clip(how.clip))
+        _RULES[how.optimizer](self, grads, rate)
+
+    def _penalised(self, p: Tensor, g: Tensor, l2: float) -> Tensor:
+        return g.add(p, alpha=l2).add_(p.sign(), alpha=self.how.l1) if p.dim() > 1 else g
+
+
+def _descend(u: Update, grads: Sequence[Tensor], rate: float) -> None:
+    torch._foreach_add_(u.params, list(grads), alpha=-rate)
+
+
+def _momentum(u: Update, grads: Sequence[Tensor], rate: float) -> None:
+    # Δw = -η g + α Δw_last, as the miniature has it: Δw is remembered, where torch's SGD keeps Δw/η
+    torch._foreach_mul_(u.first, u.how.momentum)
+    torch._foreach_add_(u.first, list(grads), alpha=-rate)
+    torch._foreach_add_(u.params, u.first)
+
+
+def _nesterov(u: Update, grads: Sequence[Tensor], rate: float) -> None:
+    # the weights held are those looked ahead to, w + α Δw (Sutskever et al. 2013, appendix A.1)
+    alpha = u.how.momentum
+    torch._foreach_mul_(u.first, alpha)
+    torch._foreach_add_(u.first, list(grads), alpha=-rate)
+    torch._foreach_add_(u.params, u.first, alpha=alpha)
+    torch._foreach_add_(u.params, list(grads), alpha=-rate)
+
+
+def _rmsprop(u: Update, grads: Sequence[Tensor], rate: float) -> None:
+    torch._foreach_mul_(u.second, 0.99)
+    torch._foreach_addcmul_(u.second, list(grads), list(grads), 0.01)
+    spread = torch._foreach_sqrt(u.second)
+    torch._foreach_add_(spread, 1e-8)
+    torch._foreach_addcdiv_(u.params, list(grads), spread, -rate)
+
+
+def _adam(u: Update, grads: Sequence[Tensor], rate: float) -> None:
+    _fused(adam, u, range(len(u.params)), grads, rate, 0.0)
+
+
+def _adamw(u: Update, grads: Sequence[Tensor], rate: float) -> None:
+    if not u.how.l2:
+        return _adam(u, grads, rate)
+    weights = [k for k, p in enumerate(u.params) if p.dim() > 1]
+    others = [k for k, p in enumerate(u.params) if p.dim() <= 1]
+    _fused(adamw, u, weights, grads, rate, u.how.l2)
+    _fused(adam, u, others, grads, rate, 0.0)
+
+
+def _fused(
+    rule: Callable[..., None],
+    u: Update,
+    keys: Sequence[int],
+    grads: Sequence[Tensor],
+    rate: float,
+    decay: float,
+) -> None:
+    rule(
+        [u.params[k] for k in keys],
+        [grads[k] for k in keys],
+        [u.first[k] for k in keys],
+        [u.second[k] for k in keys],
+        [],
+        [u.steps[k] for k in keys],
+        fused=True,
+        amsgrad=False,
+        beta1=0.9,
+        beta2=0.999,
+        lr=rate,
+        weight_decay=decay,
+        eps=1e-8,
+        maximize=False,
+    )
+
+
+_RULES: dict[str, Callable[[Update, Sequence[Tensor], float], None]] = {
+    "gd": _descend,
+    "momentum": _momentum,
+    "nesterov": _nesterov,
+    "adam": _adam,
+    "adamw": _adamw,
+    "rmsprop": _rmsprop,
+}
+
+
+def clipped(
+    grads: Sequence[Tensor], params: Sequence[Tensor], kind: str, limit: float
+) -> list[Tensor]:
+    """Gradients kept in bounds: all by their common norm, by value, or unit by unit (AGC)."""
+    if kind == "norm":
+        norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(list(grads))))
+        return list(torch._foreach_mul(list(grads), (limit / (norm + 1e-6)).clamp(max=1.0)))
+    if kind == "value":
+        return [g.clamp(-limit, limit) for g in grads]
+    return [g * agc_factor(p, g, limit) for p, g in zip(params[:-2], grads, strict=False)] + list(
+        grads[-2:]
+    )
