@@ -73,6 +73,18 @@ SURFACE = {
         "--apply": "",
         "--json": "",
     },
+    "fit": {
+        "data": "",
+        "--target": "",
+        "--out": "",
+        "--task": "",
+        "--cv": "",
+        "--hidden": "",
+        "--depth": "",
+        "--activation": "",
+        "--seed": "",
+    },
+    "predict": {"model": "", "data": "", "-o --output": ""},
     "demo": {"--out": ""},
 }
 

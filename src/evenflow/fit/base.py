@@ -72,7 +72,7 @@ class Network(BaseEstimator):  # type: ignore[misc]
         random_state: Any = None,
         heal: bool = True,
         warm_start: bool = False,
-        verbose: bool = False,
+        verbose: Any = False,
     ) -> None:
         self.hidden = hidden
         self.depth = depth
@@ -363,7 +363,7 @@ class Network(BaseEstimator):  # type: ignore[misc]
             self._update,
             torch.Generator().manual_seed(seed),
             restart=lambda: Update(settled.optimizing, params),
-            tell=self._progress,
+            tell=lambda epoch, course: self._progress(epoch, plan.stop.epochs, course),
         )
 
     def _again(
@@ -398,8 +398,10 @@ class Network(BaseEstimator):  # type: ignore[misc]
         self.network_, self.shape_ = old, shape
         return course, findings
 
-    def _progress(self, epoch: int, course: Course) -> None:
-        if self.verbose:
+    def _progress(self, epoch: int, epochs: int, course: Course) -> None:
+        if callable(self.verbose):
+            self.verbose(epoch, epochs)
+        elif self.verbose:
             judged = course.held_out or course.errors
             print(f"epoch {epoch}: loss {judged[-1]:.5g}" if judged else f"epoch {epoch}")
 

@@ -62,7 +62,7 @@ OPTIONS = '''
             shows to be too high, from the last good weights on; train once more where nothing
             was learned. What was done is in `fit_report_`.
         warm_start: let `fit` go on from the weights of the last one.
-        verbose: print each epoch's loss.
+        verbose: print each epoch's loss, or a callable (epoch, epochs).
 '''  # fmt: skip
 
 

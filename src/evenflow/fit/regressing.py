@@ -64,7 +64,7 @@ class NetworkRegressor(RegressorMixin, Network):  # type: ignore[misc]
         random_state: Any = None,
         heal: bool = True,
         warm_start: bool = False,
-        verbose: bool = False,
+        verbose: Any = False,
     ) -> None:
         super().__init__(
             hidden=hidden,
