@@ -23,12 +23,12 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+from generated import BATCH, Spec, build, digits, specs
 from scipy.optimize import minimize
 from sklearn.metrics import roc_auc_score
 
 from evenflow.rules import View
 from evenflow.rules.birth import ABOVE, GROWN, LOST, ROUGH, SLOPE, Birth
-from networks import BATCH, Spec, build, digits, specs
 
 HERE = Path(__file__).parent
 TABLE, FEATURES = HERE / "table.csv", HERE / "features.csv"

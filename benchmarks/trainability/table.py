@@ -17,9 +17,8 @@ import time
 from pathlib import Path
 
 import torch
+from generated import BATCH, Spec, build, digits, specs
 from torch import Tensor, nn
-
-from networks import BATCH, Spec, build, digits, specs
 
 TABLE = Path(__file__).with_name("table.csv")
 FIELDS = ("index", "depth", "activation", "init", "norm", "skip", "accuracy", "rate", "seconds")
