@@ -69,6 +69,8 @@ def mean(each: PerSample | None, own: Any, z: Tensor, t: Tensor, weight_B: Tenso
                     "sample_weight needs one loss for each sample: let loss return shape [B]."
                 )
             return loss
+    elif each is cross_entropy and weight_B is None:
+        return F.cross_entropy(z, t)  # the same number, two kernels fewer
     else:
         loss = each(z, t)
     return loss.mean() if weight_B is None else (loss * weight_B).mean()

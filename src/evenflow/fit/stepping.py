@@ -2,7 +2,7 @@
 
 P parameters. A small network's step is mostly Python: `Optimizer.step()` alone costs as much as
 the backward of two layers of 100 units. So gradients come as a tuple from `torch.autograd.grad`,
-and Adam goes through torch's functional form, whose fused kernel takes all parameters in one call.
+and Adam is torch's fused kernel itself, one call for all parameters.
 """
 
 from __future__ import annotations
@@ -13,8 +13,6 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.optim.adam import adam
-from torch.optim.adamw import adamw
 
 from ..treatments.live.clipping import agc_factor
 
@@ -80,15 +78,17 @@ class Update:
         how = self.how
         coupled = 0.0 if how.optimizer == "adamw" else how.l2
         if coupled or how.l1:
-            grads = [
-                self._penalised(p, g, coupled) for p, g in zip(self.params, grads, strict=True)
-            ]
+            grads = list(grads)
+            weights = [k for k, p in enumerate(self.params) if p.dim() > 1]
+            # a new tensor: a gradient may be a view of what autograd shares
+            for k in weights:
+                p = self.params[k]
+                grads[k] = grads[k].add(p, alpha=coupled) if coupled else grads[k].clone()
+                if how.l1:
+                    grads[k].add_(p.sign(), alpha=how.l1)
         if how.clip != "none":
             grads = clipped(grads, self.params, *parse_clip(how.clip))
         _RULES[how.optimizer](self, grads, rate)
-
-    def _penalised(self, p: Tensor, g: Tensor, l2: float) -> Tensor:
-        return g.add(p, alpha=l2).add_(p.sign(), alpha=self.how.l1) if p.dim() > 1 else g
 
 
 def _descend(u: Update, grads: Sequence[Tensor], rate: float) -> None:
@@ -120,7 +120,7 @@ def _rmsprop(u: Update, grads: Sequence[Tensor], rate: float) -> None:
 
 
 def _adam(u: Update, grads: Sequence[Tensor], rate: float) -> None:
-    _fused(adam, u, range(len(u.params)), grads, rate, 0.0)
+    _fused(torch._fused_adam_, u.params, grads, u.first, u.second, u.steps, rate, 0.0)
 
 
 def _adamw(u: Update, grads: Sequence[Tensor], rate: float) -> None:
@@ -128,32 +128,41 @@ def _adamw(u: Update, grads: Sequence[Tensor], rate: float) -> None:
         return _adam(u, grads, rate)
     weights = [k for k, p in enumerate(u.params) if p.dim() > 1]
     others = [k for k, p in enumerate(u.params) if p.dim() <= 1]
-    _fused(adamw, u, weights, grads, rate, u.how.l2)
-    _fused(adam, u, others, grads, rate, 0.0)
+    for rule, keys, decay in (
+        (torch._fused_adamw_, weights, u.how.l2),
+        (torch._fused_adam_, others, 0.0),
+    ):
+        p, g, m, v, t = (
+            [each[k] for k in keys] for each in (u.params, grads, u.first, u.second, u.steps)
+        )
+        _fused(rule, p, g, m, v, t, rate, decay)
 
 
 def _fused(
     rule: Callable[..., None],
-    u: Update,
-    keys: Sequence[int],
+    params: list[Tensor],
     grads: Sequence[Tensor],
+    first: list[Tensor],
+    second: list[Tensor],
+    steps: list[Tensor],
     rate: float,
     decay: float,
 ) -> None:
+    """torch's own kernel, called as `torch.optim.adam` calls it: one call for all parameters."""
+    torch._foreach_add_(steps, 1)
     rule(
-        [u.params[k] for k in keys],
-        [grads[k] for k in keys],
-        [u.first[k] for k in keys],
-        [u.second[k] for k in keys],
+        params,
+        list(grads),
+        first,
+        second,
         [],
-        [u.steps[k] for k in keys],
-        fused=True,
-        amsgrad=False,
+        steps,
+        lr=rate,
         beta1=0.9,
         beta2=0.999,
-        lr=rate,
         weight_decay=decay,
         eps=1e-8,
+        amsgrad=False,
         maximize=False,
     )
 
