@@ -48,7 +48,9 @@ def test_ctrl_c_ends_as_under_python_with_the_diagnosis(tmp_path: Path) -> None:
     where = copies(tmp_path)
     bare, trace = interrupted(where, sys.executable, "waits.py")
     code, said = interrupted(where, *EVENFLOW, "run", "--out", "r.evenflow", "waits.py")
-    assert code == bare == -signal.SIGINT  # a shell calls it 130
+    # A shell calls it 130. Where tabulate is installed (skops brings it) python itself ends with 1:
+    # torch imports it at exit, which makes the interpreter forget that it was interrupted.
+    assert code == bare and bare in (-signal.SIGINT, 1)
     assert trace.splitlines()[-1] == "KeyboardInterrupt"
     assert _frames(said)[0] == _frames(trace)[0]
     assert said.count("KeyboardInterrupt") == 1
