@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 import warnings
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -35,7 +36,7 @@ LOOK, PIECE = 512, 8192
 Targets = Classes | Numbers
 
 
-class Network(BaseEstimator):  # type: ignore[misc]
+class Network(BaseEstimator, ABC):  # type: ignore[misc]
     """A feed-forward network with scikit-learn's manners; see its two final classes."""
 
     def __init__(
@@ -112,12 +113,13 @@ class Network(BaseEstimator):  # type: ignore[misc]
 
     # -- what the two kinds differ in ---------------------------------------------------------
 
+    @abstractmethod
     def _read(self, X: object, y: object, first: bool) -> tuple[Array, Array]:
         """X [N, C] in float64 and y as given, both checked."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _targets(self, y: Array, told: object) -> Targets:
-        raise NotImplementedError
+        """What is to be predicted, as numbers the loss works on."""
 
     def _strata(self, t: Array) -> Array | None:
         """By what validation rows are chosen evenly."""

@@ -16,6 +16,8 @@ import torch
 from torch import Tensor
 from torch.autograd.graph import GradientEdge
 
+from ..tape import local
+
 REENTRANT = (
     "reentrant checkpointing hides its inside from any backward but loss.backward(); use "
     "torch.utils.checkpoint.checkpoint(..., use_reentrant=False)."
@@ -97,8 +99,7 @@ def norm(x: Tensor | None) -> float:
 
 def flat(x: Tensor) -> Tensor:
     """Real, dense, detached, of this rank's shard: what norms are taken of."""
-    shard = getattr(x, "to_local", None)
-    x = (shard() if shard is not None else x).detach()
+    x = local(x).detach()
     if x.layout != torch.strided:
         x = x.coalesce().values() if x.layout == torch.sparse_coo else x.to_dense()
     return torch.view_as_real(x.resolve_conj()) if x.is_complex() else x

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from ..lang import _
 from ..schema import Event
-from ..tape import Catalogue, of_optimizer, watch_calls
+from ..tape import Catalogue, local, of_optimizer, watch_calls
 from .replay import Held, hold, replay
 
 if TYPE_CHECKING:
@@ -177,8 +177,7 @@ class Guard:
 def _all_finite(grads: list[Tensor]) -> bool:
     """One grouped check. Norms first (a tenth of isfinite's cost), isfinite if one overflowed."""
     dense = [g.detach() if not g.is_sparse else g.detach().coalesce().values() for g in grads]
-    dense = [d() if (d := getattr(g, "to_local", None)) is not None else g for g in dense]
-    dense = [g for g in dense if g.numel()]
+    dense = [g for g in map(local, dense) if g.numel()]
     if not dense:
         return True
     with torch.no_grad():

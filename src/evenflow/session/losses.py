@@ -42,8 +42,13 @@ class Losses:
 
     def true(self, root: Tensor) -> Tensor:
         """A loss of a quiet step, detached and at its true scale."""
-        entry = self._scaled.pop(id(root), None) if self._scaled else None
-        return root.detach() if entry is None or entry[0]() is not root else entry[1]
+        return self._true(root)[0] if self._scaled else root.detach()
+
+    def _true(self, root: Tensor) -> tuple[Tensor, Any]:
+        entry = self._scaled.pop(id(root), None)
+        if entry is None or entry[0]() is not root:
+            return root.detach(), None
+        return entry[1], entry[2]
 
     def take(
         self, root: Tensor, seeds: Any, step: int, counts: bool
@@ -52,14 +57,11 @@ class Losses:
 
         `seeds` are the gradients backward was given; a loss is a scalar with scalar seeds.
         """
-        value, scale = root.detach(), 1.0
-        entry = self._scaled.pop(id(root), None)
-        factor: Scalar = scale
-        if entry is not None and entry[0]() is root:
-            value = entry[1]
-            held = getattr(entry[2], "_scale", None)
-            if isinstance(held, Tensor):
-                factor = held.item() if held.device.type == "cpu" else held.double()
+        value, scaler = self._true(root)
+        factor: Scalar = 1.0
+        held = getattr(scaler, "_scale", None)
+        if isinstance(held, Tensor):
+            factor = held.item() if held.device.type == "cpu" else held.double()
         given = [g for g in seeds if isinstance(g, Tensor)] if isinstance(seeds, tuple) else []
         plain = value.numel() == 1 and all(g.numel() == 1 for g in given)
         if not counts or not plain or value.is_complex():
@@ -115,6 +117,7 @@ class Losses:
         self._writer.curve([c.id for c in reading.channels], reading.values.tolist())
 
 
+skip_frame(Losses._true)
 skip_frame(Losses.true)  # called between the user's frames, where torch.compile may be listening
 
 

@@ -7,6 +7,7 @@ from .calling import watch_calls as watch_calls
 from .catalogue import Catalogue as Catalogue
 from .catalogue import unwrap as unwrap
 from .labels import known_site as known_site
+from .numbers import local as local
 from .ops import of_node as of_node
 from .parameters import Update as Update
 from .parameters import held_by_an_optimizer as held_by_an_optimizer

@@ -21,11 +21,16 @@ LIMIT = 1 << 15
 _TINY_NORM = 1e-15  # below it float32 squares lose bits (1e-38 is the smallest normal)
 
 
+def local(t: Tensor) -> Tensor:
+    """This rank's shard of a DTensor. No collective: ranks may sample different steps."""
+    shard = getattr(t, "to_local", None)
+    return shard() if shard is not None else t
+
+
 def plain(x: Tensor) -> Tensor | None:
     """The tensor to read numbers off: detached, a DTensor's own shard; None if it has no readable
     elements (sparse, nested, complex, integer, empty)."""
-    shard = getattr(x, "to_local", None)
-    x = (shard() if shard is not None else x).detach()
+    x = local(x).detach()
     if x.layout != torch.strided or x.is_nested or not x.is_floating_point() or not x.numel():
         return None
     return x

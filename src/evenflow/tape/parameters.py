@@ -12,6 +12,7 @@ from torch import Tensor
 
 from ..schema import Channel
 from . import numbers
+from .numbers import local
 from .slab import Scalar
 
 if TYPE_CHECKING:
@@ -21,12 +22,6 @@ if TYPE_CHECKING:
 def of_optimizer(optimizer: torch.optim.Optimizer) -> list[Tensor]:
     """The optimizer's parameters, in order."""
     return [p for g in optimizer.param_groups for p in g["params"] if isinstance(p, Tensor)]
-
-
-def local(t: Tensor) -> Tensor:
-    """This rank's shard of a DTensor. No collective: ranks may sample different steps."""
-    shard = getattr(t, "to_local", None)
-    return shard() if shard is not None else t
 
 
 def held(t: Tensor) -> bool:
