@@ -1,67 +1,96 @@
 """How many sick trainings are cured, with twelve runs each: Evenflow, a fixed list, chance.
 
-    python benchmarks/cure.py [--programs 16] [--seeds 3] [--out benchmarks/cure.json]
+    python benchmarks/cure.py [--half report] [--seeds 3] [--jobs 2] [--out FILE.json] [--resume]
+                              [--only REGEX] [--methods ours,list] [--part 1/2]
+    python benchmarks/cure.py --table FILE.json...    # print the tables of rows already made
+    python benchmarks/cure.py --healthy               # every healthy network: nothing is to be done
 
 Sixteen sick trainings of the zoo's report half, named below before any was cured: faults of
 start, activation, rate, normalisation and data scale, which a treatment can mend (a wrong mask or
-shuffled labels it cannot). Cured means: the held-out score is within two points of the healthy
-twin's on the same seed (0.02, or 2 % of a score beyond 1). Each method gets the work of twelve
-runs a program and seed:
+shuffled labels it cannot); and as many of the same kinds from the calibration half, on which the
+search may be looked at. Cured means: the held-out score is within two points of the healthy twin's
+on the same seed (0.02, or 2 % of a score beyond 1). Each method gets the work of twelve runs a
+program and seed, the untreated one counted in:
 
-    nothing      the training as it is
-    list         the fixed repairs of AutoTrainer (see PEERS.md), a whole run each; the best of
-                 them by the held-out score counts, which is more than its own alarms could choose
-    random       eleven courses drawn from all that is in the registry, a whole run each, best kept
-    ours         prescription, halving, combinations, rates, proof over three seeds: `--budget 12x`
+    nothing   the training as it is (one run)
+    list      the fixed repairs of AutoTrainer (see PEERS.md), a whole run each; the best of them
+              by the held-out score counts, which is more than its own alarms could choose
+    random    eleven courses drawn from all that is in the registry, a whole run each, best kept
+    ours      `evenflow cure` with `--budget 12x` and the same held-out score as its metric: what
+              counts is the score, on the program's own seed, of the treatment that it chose after
+              its proof over three seeds, not the best of all it has run
 
-Runs are forks of one process that has imported torch; a training is stopped at its horizon.
+Rows are written as they come; `--resume` keeps those in the file.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import math
-import os
+import multiprocessing
 import random
+import re
+import resource
+import sys
 import time
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import torch
-from torch.optim.optimizer import register_optimizer_step_post_hook
+sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-import evenflow
+from cure_table import METHODS, print_healthy, print_tables
 from evenflow.treatments import REGISTRY as TREATMENTS
-from evenflow.treatments import treat_
 from evenflow.trial.budget import Budget
-from evenflow.trial.conduct import Patient, Settings
-from evenflow.trial.injection import Injection
-from evenflow.trial.job import Job, Outcome, as_json, outcome_from, thinned
-from evenflow.zoo import REGISTRY
+from evenflow.trial.conduct import CannotCure, Patient, Settings
+from evenflow.trial.job import Job
+from evenflow.zoo import REGISTRY, select
+from forks import Forks, alone
 
-PROGRAMS = (
-    "cnn-sigmoid-12",
-    "cnn-large-start",
-    "cnn-negative-bias",
-    "cnn-dies",
-    "cnn-relu-20",
-    "cnn-rate",
-    "cnn-bytes",
-    "residual-no-norm",
-    "residual-explodes",
-    "residual-rate",
-    "gated-slow",
-    "decoder-rate",
-    "decoder-sharp",
-    "tabular-regression-raw-input",
-    "tabular-regression-raw-target",
-    "tabular-regression-diverges",
-)
+PROGRAMS = {
+    "report": (
+        "cnn-sigmoid-12",
+        "cnn-large-start",
+        "cnn-negative-bias",
+        "cnn-dies",
+        "cnn-relu-20",
+        "cnn-rate",
+        "cnn-bytes",
+        "residual-no-norm",
+        "residual-explodes",
+        "residual-rate",
+        "gated-slow",
+        "decoder-rate",
+        "decoder-sharp",
+        "tabular-regression-raw-input",
+        "tabular-regression-raw-target",
+        "tabular-regression-diverges",
+    ),
+    "calibration": (
+        "perceptron-sigmoid-30",
+        "perceptron-large-start",
+        "perceptron-relu-30",
+        "rnn-explodes",
+        "encoder-no-norm",
+        "encoder-sharp",
+        "perceptron-negative-bias",
+        "autoencoder-dead",
+        "perceptron-adam-rate",
+        "perceptron-sgd-rate",
+        "encoder-rate",
+        "rnn-text-slow",
+        "tabular-classification-bounces",
+        "tabular-classification-raw-wine",
+        "autoencoder-raw-target",
+        "autoencoder-raw-measurements",
+    ),
+}
+#: Seeds of the calibration half, so that none is ever both tuned on and reported.
+FIRST_SEED = {"report": 0, "calibration": 100}
 RUNS = 12
+#: No run of a program of five seconds needs more; seconds of wall time.
+LIMIT = 300.0
 #: AutoTrainer's repairs in our words, in its order; batch size cannot be changed from outside.
 LIST = (
     "activation=relu->selu",
@@ -78,107 +107,50 @@ LIST = (
 )
 
 
-class Forks:
-    """Runs a zoo case in forks of this process; seeds of the proof are far from the program's."""
-
-    def __init__(self, case: Any, seed: int, folder: Path) -> None:
-        self.case, self.seed, self.folder = case, seed, folder
-
-    def run(self, jobs: Sequence[Job]) -> Iterator[tuple[Job, Outcome]]:
-        for job in jobs:
-            yield job, self.one(job)
-
-    def one(self, job: Job) -> Outcome:
-        began = time.monotonic()
-        told = self.folder / f"{job.key}.json"
-        pid = os.fork()
-        if pid == 0:
-            try:
-                _train(self.case, self.seed + 1000 * job.seed, job, told)
-            finally:
-                os._exit(1)
-        while os.waitpid(pid, os.WNOHANG)[0] == 0:
-            if time.monotonic() - began > job.seconds:
-                os.kill(pid, 9)
-                os.waitpid(pid, 0)
-                return Outcome("time", seconds=job.seconds)
-            time.sleep(0.01)
-        if not told.exists():
-            return Outcome("error", "the process ended without a word")
-        return outcome_from(json.loads(told.read_text()))
-
-
-def _train(case: Any, seed: int, job: Job, told: Path) -> None:
-    """In the fork: train, and leave by `os._exit`."""
-    path = told.with_suffix(".evenflow")
-    watch = evenflow.watch(run=path, every="auto" if job.watch else 0)
-    began, first, updates = time.monotonic(), [0.0], [0]
-
-    def end(how: str, error: str = "", score: float | None = None) -> None:
-        seen = watch.step
-        watch.close()
-        run = evenflow.load(path)
-        # The watch counts the updates of a treatment's own optimizer, too.
-        numbers = [s * updates[0] // max(seen, 1) for s in run.curve_steps.tolist()]
-        at, losses = thinned(numbers, run.curve_loss.tolist())
-        outcome = Outcome(
-            how,
-            error,
-            steps=updates[0],
-            seconds=time.monotonic() - began,
-            start=first[0],
-            loss_steps=at,
-            losses=losses,
-            metric=score if score is not None and math.isfinite(score) else None,
-            run=str(path),
-        )
-        told.write_text(json.dumps(as_json(outcome)))
-        os._exit(0)
-
-    def stepped(optimizer: Any, *_: object) -> None:
-        if not injection.knows(optimizer):
-            return
-        updates[0] += 1
-        first[0] = first[0] or time.monotonic() - began
-        if job.steps and updates[0] >= job.steps:
-            end("horizon")
-
-    injection = Injection(
-        job.treatments, treat_, alone=watch.alone, refused=lambda e: end("refused", str(e))
-    )
-    register_optimizer_step_post_hook(stepped)
-    try:
-        score = case.train(seed)
-    except Exception as error:
-        end("error", f"{type(error).__name__}: {error}")
-    else:
-        end("finished", score=score)
-
-
 def ours(case: Any, seed: int, folder: Path) -> dict[str, Any]:
-    settings = Settings(metric="score", budget=f"{RUNS}x")
-    forks = Forks(case, seed, folder)
-    cure = Patient(settings, forks, Budget(runs=float(RUNS))).cure()
-    score = cure.after.per_seed[0] if cure.chosen and cure.after.per_seed else None
-    untreated = cure.before.per_seed[0] if cure.before.per_seed else None
-    full = cure.trials[0].outcome.steps
-    spent = sum(t.outcome.steps for t in cure.trials) / max(1, full)
+    """`evenflow cure`, its score being the chosen treatment's on the program's own seed."""
+    patient = Patient(
+        Settings(metric="score", budget=f"{RUNS}x"),
+        Forks(case, seed, folder),
+        Budget(runs=float(RUNS)),
+    )
+    try:
+        cure = patient.cure()
+    except CannotCure as error:
+        return {"score": None, "chosen": "", "verdict": f"cannot: {error}", "runs": 1.0}
+    scores = cure.after if cure.chosen and cure.after.per_seed else cure.before
+    full = max(1, cure.trials[0].outcome.steps)
+    table = [
+        [t.stage, t.text, t.job.seed, t.job.steps, t.outcome.ended, t.outcome.metric, _last(t)]
+        for t in cure.trials
+    ]
     return {
-        "score": score if score is not None else untreated,
+        "score": scores.per_seed[0] if scores.per_seed else None,
         "chosen": cure.chosen,
         "verdict": cure.verdict,
-        "runs": round(spent, 1),
+        "findings": list(cure.findings),
+        "runs": round(sum(t.outcome.steps for t in cure.trials) / full, 2),
+        "trials": table,
     }
 
 
-def best_of(case: Any, seed: int, folder: Path, texts: Sequence[str]) -> dict[str, Any]:
+def _last(tried: Any) -> float | None:
+    from evenflow.trial.score import loss_at
+
+    return loss_at(tried.outcome, tried.job.steps)
+
+
+def best_of(
+    case: Any, seed: int, folder: Path, texts: Sequence[str], untreated: float | None
+) -> dict[str, Any]:
     """The best held-out score among whole runs, the untreated one included."""
-    forks, found = Forks(case, seed, folder), []
-    for text in ("", *texts):
-        outcome = forks.one(Job(text, seconds=120.0))
+    forks = Forks(case, seed, folder)
+    found = [] if untreated is None else [(untreated, "")]
+    for text in texts:
+        outcome = forks.one(Job(text, seconds=LIMIT))
         if outcome.ended == "finished" and outcome.metric is not None:
             found.append((outcome.metric, text))
-    score, chosen = max(found, default=(None, ""))
+    score, chosen = max(found, key=lambda f: f[0], default=(None, ""))
     return {"score": score, "chosen": chosen, "runs": 1 + len(texts)}
 
 
@@ -196,60 +168,124 @@ def drawn(case: Any, seed: int) -> list[str]:
     return courses
 
 
-def cured(score: float | None, twin: float) -> bool:
+def cured(score: float | None, twin: float | None) -> bool:
     """Within two points of the healthy twin; a tie or better counts."""
-    return score is not None and score >= twin - max(0.02, 0.02 * abs(twin))
+    if score is None or twin is None:
+        return False
+    return score >= twin - max(0.02, 0.02 * abs(twin))
 
 
-def one(name: str, seed: int) -> dict[str, Any]:
-    """A program on a seed, by every method."""
+def treated(task: tuple[str, int, tuple[str, ...]]) -> dict[str, Any]:
+    """A program on a seed, by every method asked for."""
+    name, seed, methods = task
+    case = REGISTRY[name]
+    began = time.monotonic()
+    row: dict[str, Any] = {"program": name, "seed": seed}
+    with TemporaryDirectory() as temporary:
+
+        def run(method: str, call: Callable[[Path], Any]) -> Any:
+            folder = Path(temporary) / method
+            folder.mkdir()
+            before = _processor()
+            result = call(folder)
+            row.setdefault("cpu", {})[method] = round(_processor() - before, 2)
+            return result
+
+        plain = Job(seconds=LIMIT)
+        row["twin"] = run("twin", lambda at: Forks(REGISTRY[case.twin], seed, at).one(plain).metric)
+        untreated = run("nothing", lambda at: Forks(case, seed, at).one(plain).metric)
+        calls = {
+            "nothing": lambda at: {"score": untreated, "chosen": "", "runs": 1},
+            "list": lambda at: best_of(case, seed, at, LIST, untreated),
+            "random": lambda at: best_of(case, seed, at, drawn(case, seed), untreated),
+            "ours": lambda at: ours(case, seed, at),
+        }
+        for method in methods:
+            row[method] = run(f"by {method}", calls[method])
+            row[method]["cured"] = cured(row[method]["score"], row["twin"])
+    row["seconds"] = round(time.monotonic() - began, 1)
+    return row
+
+
+def left_alone(task: tuple[str, int]) -> dict[str, Any]:
+    """A healthy network through the same door: what is said of it, and what it cost."""
+    name, seed = task
     case = REGISTRY[name]
     with TemporaryDirectory() as folder:
+        plain = Forks(case, seed, Path(folder)).one(Job(seconds=LIMIT))
+        found = ours(case, seed, Path(folder))
+    found["same"] = found["score"] == plain.metric
+    return {"program": name, "seed": seed, **found}
 
-        def at(method: str) -> Path:
-            path = Path(folder) / method
-            path.mkdir()
-            return path
 
-        began = time.monotonic()
-        twin = Forks(REGISTRY[case.twin], seed, at("twin")).one(Job(seconds=120.0)).metric
-        row: dict[str, Any] = {
-            "program": name,
-            "seed": seed,
-            "twin": twin,
-            "nothing": best_of(case, seed, at("nothing"), ()),
-            "list": best_of(case, seed, at("list"), LIST),
-            "random": best_of(case, seed, at("random"), drawn(case, seed)),
-            "ours": ours(case, seed, at("ours")),
-        }
-        row["seconds"] = round(time.monotonic() - began, 1)
-    for method in ("nothing", "list", "random", "ours"):
-        row[method]["cured"] = twin is not None and cured(row[method]["score"], twin)
-    return row
+def _processor() -> float:
+    """Seconds of processor time, ours and of children that have ended."""
+    used = (resource.getrusage(w) for w in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return sum(u.ru_utime + u.ru_stime for u in used)
+
+
+def _all(
+    call: Callable[[Any], dict[str, Any]], tasks: Sequence[Any], jobs: int
+) -> Iterable[dict[str, Any]]:
+    """Every task in one of `jobs` processes, each of a single thread; rows as they come."""
+    if jobs == 1:
+        alone()
+        yield from map(call, tasks)
+        return
+    with multiprocessing.get_context("spawn").Pool(jobs, alone) as pool:
+        yield from pool.imap_unordered(call, tasks)
+
+
+def _write(path: Path, rows: Sequence[dict[str, Any]]) -> None:
+    ordered = sorted(rows, key=lambda r: (r["program"], r["seed"]))
+    text = "[\n" + ",\n".join(json.dumps(r) for r in ordered) + "\n]\n"
+    fresh = path.with_suffix(".new")
+    fresh.write_text(text)
+    fresh.replace(path)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--programs", type=int, default=len(PROGRAMS))
+    parser.add_argument("--half", choices=tuple(PROGRAMS), default="report")
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--only", default="", help="one program")
+    parser.add_argument("--only", default="", help="regex: these programs of the half")
+    parser.add_argument("--methods", default=",".join(METHODS))
+    parser.add_argument("--part", default="1/1", help="k/n: every n-th task, from the k-th")
     parser.add_argument("--jobs", type=int, default=1, help="programs side by side")
-    parser.add_argument("--out", default="benchmarks/cure.json")
+    parser.add_argument("--out", type=Path, help="rows as JSON, written as they come")
+    parser.add_argument("--resume", action="store_true", help="keep the rows in --out")
+    parser.add_argument("--table", type=Path, nargs="+", help="print the tables of these files")
+    parser.add_argument("--healthy", action="store_true", help="the healthy zoo instead")
     args = parser.parse_args()
-    names = [args.only] if args.only else PROGRAMS[: args.programs]
-    torch.set_num_threads(1)
-    rows = []
-    with ThreadPoolExecutor(args.jobs) as pool:
-        tasks = [pool.submit(one, n, s) for s in range(args.seeds) for n in names]
-        for task in tasks:
-            row = task.result()
-            rows.append(row)
-            Path(args.out).write_text(json.dumps(rows, indent=1))
-            told = {m: row[m]["score"] for m in ("nothing", "list", "random", "ours")}
-            print(row["program"], row["seed"], "twin", row["twin"], told, row["ours"], flush=True)
-    for method in ("nothing", "list", "random", "ours"):
-        won = sum(row[method]["cured"] for row in rows)
-        print(f"{method:8} {won} of {len(rows)} cured ({won / len(rows):.0%})")
+    if args.table:
+        rows = [row for path in args.table for row in json.loads(path.read_text())]
+        (print_healthy if args.healthy else print_tables)(rows)
+        return
+    if args.healthy:
+        call: Any = left_alone
+        names = [c.name for c in select(healthy=True)]
+        seeds = range(args.seeds) if args.seeds != 3 else range(1)
+        tasks: list[Any] = [(n, s) for n in names for s in seeds]
+    else:
+        call = treated
+        first, methods = FIRST_SEED[args.half], tuple(args.methods.split(","))
+        seeds = range(first, first + args.seeds)
+        tasks = [(n, s, methods) for s in seeds for n in PROGRAMS[args.half]]
+    tasks = [t for t in tasks if re.search(args.only, t[0])]
+    part, of = map(int, args.part.split("/"))
+    tasks = tasks[part - 1 :: of]
+    rows = json.loads(args.out.read_text()) if args.resume and args.out.exists() else []
+    done = {(r["program"], r["seed"]) for r in rows}
+    for row in _all(call, [t for t in tasks if (t[0], t[1]) not in done], args.jobs):
+        rows.append(row)
+        if args.out:
+            _write(args.out, rows)
+        told = {k: v for k, v in row.items() if k not in ("cpu", "trials", "findings")}
+        for method in METHODS:
+            if isinstance(told.get(method), dict):
+                told[method] = {k: told[method][k] for k in ("score", "chosen", "cured")}
+        print(json.dumps(told), flush=True)
+    (print_healthy if args.healthy else print_tables)(rows)
 
 
 if __name__ == "__main__":
