@@ -70,6 +70,7 @@ SURFACE = {
         "--jobs": "",
         "--in-place": "",
         "--fresh": "",
+        "--without": "",
         "--apply": "",
         "--json": "",
     },

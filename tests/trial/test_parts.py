@@ -14,7 +14,7 @@ from scipy import stats
 
 from evenflow.schema.treatment import parse, text
 from evenflow.trial import budget, honour, metric
-from evenflow.trial.candidates import combinations, rescaled, spread, union
+from evenflow.trial.candidates import base, combinations, rescaled, spread, union
 from evenflow.trial.job import Job, Outcome, as_json, outcome_from, thinned
 from evenflow.trial.score import better, compare, estimate, loss_at, order
 from evenflow.trial.seeding import STRIDE, Seeds
@@ -181,6 +181,14 @@ def test_rates_multiply_and_come_last() -> None:
     assert text(rescaled((), 0.1)) == "lr=x0.1"
     assert text(union(parse("lr=x0.1"), parse("clip=norm:1.0")) or ()) == "clip=norm:1.0; lr=x0.1"
     assert union(parse("init=lsuv"), parse("init=he")) is None
+
+
+def test_an_optimizer_of_its_own_has_the_rate_of_its_ladder() -> None:
+    c = parse("clip=norm:1.0; optimizer=adam:0.001")
+    assert text(rescaled(c, 0.1)) == "clip=norm:1.0; optimizer=adam:0.0001"
+    assert base(c) == base(rescaled(c, 0.1)) == "clip=norm:1.0; optimizer=adam"
+    assert rescaled(parse("optimizer=sgd"), 0.1) == parse("optimizer=sgd")
+    assert union(parse("lr=x0.1"), parse("optimizer=adam:0.001")) is None  # lr would have no say
 
 
 def test_combinations_are_of_different_kinds_and_new() -> None:

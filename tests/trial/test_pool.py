@@ -182,6 +182,7 @@ def test_what_was_run_is_remembered(tmp_path: Path) -> None:
     again = Remembered(Fake(), journal)
     assert dict(again.run([Job(seed=1), Job(), Job(seed=2)])).keys() >= first.keys()
     assert asked == [Job(), Job(seed=1), Job(seed=2)]
+    assert len(Remembered(Fake(), journal).known) == 3  # the half line swallows no other
 
 
 def test_what_was_cut_short_is_run_again_with_more_time(tmp_path: Path) -> None:

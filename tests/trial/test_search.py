@@ -75,8 +75,8 @@ def test_a_single_cure_is_found_within_twelve_runs() -> None:
     assert text(finalists[0]) == "skip=rezero"
     proof = Confirmation(
         engine, found.budget, found.goal, baseline, found.trials, lambda *_: None
-    ).of(finalists, 3)
-    assert proof is not None and proof[1].proven and proof[1].seeds == 3
+    ).of(finalists, 2)
+    assert proof is not None and proof[1].proven and proof[1].seeds == 2
     spent = 1 + sum(engine.outcome(j).steps for j in engine.jobs) / FULL
     assert spent <= 12.0
     assert max(j.steps for j in engine.jobs if j.steps) < FULL
@@ -128,28 +128,62 @@ def test_nothing_leads_where_nothing_helps() -> None:
     assert found.leader() == ()
 
 
-def confirmation(world: World, seeds: int = 3, runs: float = 100.0) -> object:
+def confirmation(
+    world: World, *texts: str, seeds: int = 3, runs: float = 100.0
+) -> tuple[object, list[Tried]]:
+    """The proof after finals of these treatments on seed 0; and all that was run."""
     engine = Engine(world)
     found, baseline = search(engine, runs=runs)
-    candidate = parse("init=he")
-    job = Job("init=he")
-    found.trials.append(Tried("final", candidate, job, engine.outcome(job)))
+    candidates = [parse(t) for t in texts or ("init=he",)]
+    for c in candidates:
+        job = Job(text(c))
+        found.trials.append(Tried("final", c, job, engine.outcome(job)))
     told = Confirmation(engine, found.budget, found.goal, baseline, found.trials, lambda *_: None)
-    return told.of([candidate], seeds)
+    return told.of(candidates, seeds), found.trials
 
 
 def test_luck_on_one_seed_is_no_proof() -> None:
-    lucky = confirmation(lambda texts, rate, seed: 1.0 if texts and seed == 0 else 0.5)
+    lucky, _ = confirmation(lambda texts, rate, seed: 1.0 if texts and seed == 0 else 0.5)
     assert lucky is None
-    mostly = confirmation(
+    mostly, _ = confirmation(
         lambda texts, rate, seed: 0.5 + 0.3 * bool(texts) * (seed != 2) + seed / 100
     )
     assert mostly is not None and not mostly[1].proven and mostly[1].wins == 2
 
 
+def test_what_is_reported_had_no_say_in_the_choice() -> None:
+    """One treatment is lucky on the seed of the search; the other is better on all others."""
+
+    def world(texts: frozenset[str], rate: float, seed: int) -> float:
+        if "init=he" in texts:
+            return 2.0 if seed == 0 else 0.3
+        return 1.2 if texts else 0.1
+
+    proof, trials = confirmation(world, "init=he", "init=lsuv")
+    assert proof is not None and text(proof[0]) == "init=lsuv"
+    proven = {t.job.seed for t in trials if t.stage == "confirm"}
+    chosen = {t.job.seed for t in trials if t.stage in ("final", "choice")}
+    assert proven == {2, 3, 4} and chosen == {0, 1}
+    assert len(proof[3].per_seed) == 3
+
+
+def test_a_finalist_that_fails_its_proof_gives_way_to_the_next() -> None:
+    def world(texts: frozenset[str], rate: float, seed: int) -> float:
+        if "init=he" in texts:
+            return 2.0 if seed < 2 else 0.05
+        return (1.2 if texts else 0.1) + seed / 100
+
+    proof, _ = confirmation(world, "init=he", "init=lsuv")
+    assert proof is not None and text(proof[0]) == "init=lsuv" and proof[1].proven
+
+
 def test_the_budget_cuts_whole_pairs() -> None:
-    found = confirmation(lambda texts, rate, seed: 1.0 + bool(texts) + seed / 100, runs=3.0)
+    world: World = lambda texts, rate, seed: 1.0 + bool(texts) + seed / 100  # noqa: E731
+    found, _ = confirmation(world, runs=6.0)
     assert found is not None and found[1].seeds == 2
+    one, trials = confirmation(world, runs=2.0)
+    assert one is not None and not one[1].proven and one[1].seeds == 1
+    assert {t.stage for t in trials if t.candidate} == {"final"}
 
 
 def same(seed: int, losses: tuple[float, ...]) -> Tried:

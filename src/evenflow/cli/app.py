@@ -405,6 +405,15 @@ def cure(
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Forget what earlier cures of this script have run.")
     ] = False,
+    without: Annotated[
+        str,
+        typer.Option(
+            "--without",
+            metavar="KINDS",
+            show_default=False,
+            help="Treatments not to try, such as 'norm, rezero' or 'init=he'.",
+        ),
+    ] = "",
     apply: Annotated[
         bool,
         typer.Option("--apply", help="Write the treatment to evenflow.toml, for `evenflow run`."),
@@ -422,7 +431,8 @@ def cure(
     from .cure import cure_script
 
     program = Program(script, str(Path.cwd()), tuple(args or ()), module)
-    settings = Settings(metric, minimize, seeds, budget, jobs, in_place, fresh)
+    left_out = tuple(filter(None, map(str.strip, without.split(","))))
+    settings = Settings(metric, minimize, seeds, budget, jobs, in_place, fresh, left_out)
     return cure_script(program, settings, json, apply)
 
 

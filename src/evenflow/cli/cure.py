@@ -29,7 +29,8 @@ _STAGES = {
     "race": "the best over a longer horizon",
     "refine": "learning rates around the best",
     "final": "the best over the whole length",
-    "confirm": "proof over seeds",
+    "choice": "the best over another seed",
+    "confirm": "proof over seeds that had no say in the choice",
 }
 #: Exit codes: something was found (or nothing was wrong), nothing was.
 _FOUND = {"healthy": 0, "cured": 0, "improved": 0, "unproven": 0, "edit": 0, "uncured": 1}
@@ -46,6 +47,7 @@ def cure(
     budget: str = "10m",
     jobs: int = 0,
     in_place: bool = False,
+    without: Sequence[str] = (),
 ) -> Cure:
     """Find a treatment for a training script by trials, and prove it over seeds.
 
@@ -57,10 +59,11 @@ def cure(
         metric: regular expression with one group; its last match in what the script prints counts.
             Without one the training loss counts.
         minimize: smaller values of the metric are better.
-        seeds: runs with and without the treatment that prove it.
+        seeds: pairs of runs, with and without the treatment, that prove it.
         budget: wall time ("10m", "90s", "1.5h"), or run-equivalents ("12x").
         jobs: processes side by side; 0 sizes them to the machine.
         in_place: without scratch copies.
+        without: kinds of treatments not to try ("norm", "rezero"), or single ones ("init=he").
 
     Returns:
         What was found; `verdict` says how it stands, `chosen` is the treatments' text.
@@ -72,7 +75,8 @@ def cure(
     from ..trial.conduct import Settings, conduct
 
     program = Program(str(script), str(Path.cwd()), tuple(args), module)
-    settings = Settings(metric, minimize, seeds, budget, jobs, in_place)
+    left_out = tuple(without)
+    settings = Settings(metric, minimize, seeds, budget, jobs, in_place, without=left_out)
     return conduct(program, settings, _child())
 
 

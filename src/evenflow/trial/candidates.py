@@ -3,52 +3,69 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from ..schema.treatment import Treatment, text
 
 Candidate = tuple[Treatment, ...]
 
 #: The learning-rate ladder: by decades first, then by half decades around the best.
-DECADES = (0.1, 0.01, 0.001, 0.0001)
-FINER = (10**-0.5, 10**0.5)
-RATE = "lr"
+DECADE, HALF = 10.0, 10**0.5
+#: So many decades below the script's own rate, and above, no further.
+LOWEST, HIGHEST = 6, 3
+RATE, OPTIMIZER = "lr", "optimizer"
 #: What helps many a treatment that lets a signal through; tried on top of the best.
 COMPANION = Treatment("clip", "norm:1.0", reason="bounds the steps of a network made sensitive")
 
 
 def rescaled(candidate: Candidate, factor: float) -> Candidate:
-    """The same at `factor` times its learning rate, which may be "x0.1" or a rate by itself."""
+    """The same at `factor` times its learning rate.
+
+    That is of the form "x0.1" (of the script's), a rate by itself, or the rate of an optimizer put
+    in the script's place ("adam:0.001"), where "lr" has no say; one without a rate stays as it is.
+    """
+    if any(t.kind == OPTIMIZER for t in candidate):
+        return tuple(_sped(t, factor) for t in candidate if t.kind != RATE)
     rest = tuple(t for t in candidate if t.kind != RATE)
     value = next((t.value for t in candidate if t.kind == RATE), "x1")
     times = value.startswith("x")
     rate = float(value.lstrip("x")) * factor
-    if times and abs(rate - 1.0) < 1e-3:
+    if times and abs(rate - 1.0) < 1e-2:
         return rest
     said = f"{'x' if times else ''}{rate:.3g}"
     return (*rest, Treatment(RATE, said, reason="found on the learning-rate ladder"))
 
 
+def _sped(t: Treatment, factor: float) -> Treatment:
+    name, colon, rate = t.value.partition(":")
+    if t.kind != OPTIMIZER or not colon:
+        return t
+    return replace(t, value=f"{name}:{float(rate) * factor:.3g}")
+
+
 def base(candidate: Candidate) -> str:
-    """Its text without the learning rate: rungs of one ladder have the same."""
-    return text(t for t in candidate if t.kind != RATE)
+    """Its text without any learning rate: rungs of one ladder have the same."""
+    kept = (t for t in candidate if t.kind != RATE)
+    bare = (replace(t, value=t.value.partition(":")[0]) if t.kind == OPTIMIZER else t for t in kept)
+    return text(bare)
 
 
 def union(a: Candidate, b: Candidate) -> Candidate | None:
     """Both together, learning rate last; None where they change the same thing."""
-    kinds = [t.kind for t in (*a, *b)]
+    kinds = [RATE if t.kind == OPTIMIZER else t.kind for t in (*a, *b)]
     if len(set(kinds)) < len(kinds):
         return None
     both = (*a, *b)
     return (*(t for t in both if t.kind != RATE), *(t for t in both if t.kind == RATE))
 
 
-def combinations(ranked: Sequence[Candidate], most: int) -> list[Candidate]:
-    """Unions of the best, best first: each pair among the first four, then the companion."""
+def combinations(ranked: Sequence[Candidate], most: int, companion: bool = True) -> list[Candidate]:
+    """Unions of the best, best first: each pair among the first four, and the companion."""
     found: dict[frozenset[Treatment], Candidate] = {}
     tops = ranked[:4]
     pairs = sorted(((i, j) for i in range(len(tops)) for j in range(i + 1, len(tops))), key=sum)
     tried = [union(tops[i], tops[j]) for i, j in pairs]
-    with_companion = [union(c, (COMPANION,)) for c in tops[:2]]
+    with_companion = [union(c, (COMPANION,)) for c in tops[:2] if companion]
     for candidate in [*with_companion[:1], *tried, *with_companion[1:]]:
         if candidate is not None:
             found.setdefault(frozenset(candidate), candidate)

@@ -21,7 +21,7 @@ from .budget import Budget
 from .confirm import Confirmation, uncontrolled
 from .engine import Engine, LocalPool, Remembered
 from .job import Job, Outcome, Program
-from .medicine import Prescription, edits, prescription
+from .medicine import Prescription, edits, known, prescription
 from .record import Cure, unique
 from .score import Estimate, estimate
 from .scratch import LEFT_OUT, Snapshot
@@ -49,6 +49,7 @@ class Settings:
         jobs: processes side by side; 0 = as many as the machine has cores and memory for.
         in_place: run in the folder itself, without scratch copies.
         fresh: forget what earlier cures of this script have run.
+        without: treatments not to try: kinds ("norm"), or kinds with their method ("init=he").
     """
 
     metric: str = ""
@@ -58,6 +59,7 @@ class Settings:
     jobs: int = 0
     in_place: bool = False
     fresh: bool = False
+    without: tuple[str, ...] = ()
 
 
 #: Hears of each stage and of each outcome: (stage, jobs of it), (job, outcome, remembered).
@@ -84,6 +86,7 @@ def conduct(
     """
     pattern = metrics.compiled(settings.metric) if settings.metric else None
     seconds, runs = budgets.parse(settings.budget)
+    known(settings.without)
     if settings.seeds < 1:
         raise ValueError(f"--seeds must be at least 1, not {settings.seeds}")
     size, threads = sized(settings.jobs)
@@ -167,7 +170,7 @@ class Patient:
                 trials=(Tried("watch", (), Job(watch=True), baseline),),
                 uncontrolled=unique([*notes, *baseline.uncontrolled]),
             )
-        found = self.prescribe(run, findings)
+        found = self.prescribe(run, findings).without(self.settings.without)
         return self._treat(baseline, found, named, notes)
 
     def _treat(
@@ -179,9 +182,10 @@ class Patient:
     ) -> Cure:
         seeds, said = self._seeds(), list[str]()
         search = Search(self.engine, self.budget, self.goal, baseline, self.hear)
+        search.companion = not {"clip", "clip=norm"} & set(self.settings.without)
         search.trials.append(Tried("watch", (), Job(watch=True), baseline))
         short = search.short(0.0)
-        finalists = search.run(found.tried, 2 * (seeds - 1) * self.budget.cost(0))
+        finalists = search.run(found.tried, 2 * seeds * self.budget.cost(0))
         result = None
         if not short:
             confirmation = Confirmation(
@@ -203,10 +207,16 @@ class Patient:
         }
         if result is not None:
             candidate, comparison, before, after = result
-            if comparison.seeds < self.settings.seeds:
+            if any(t.stage == "confirm" for t in search.trials):
+                if comparison.seeds < self.settings.seeds:
+                    said.append(
+                        f"the budget of {self.settings.budget} allowed {comparison.seeds} of "
+                        f"{self.settings.seeds} seeds"
+                    )
+            else:
                 said.append(
-                    f"the budget of {self.settings.budget} allowed {comparison.seeds} of "
-                    f"{self.settings.seeds} seeds"
+                    f"the budget of {self.settings.budget} left no pair of runs for a proof: "
+                    "before and after are of the seed that the treatment was chosen on"
                 )
             return Cure(
                 "cured" if comparison.proven else "improved",
@@ -243,9 +253,8 @@ class Patient:
         )
 
     def _seeds(self) -> int:
-        """Seeds of the proof to plan for: pairs of runs, on which half of what is left may go."""
-        pairs = int(self.budget.affordable(0) // 4)
-        return min(self.settings.seeds, 1 + pairs)
+        """Pairs of runs to plan the proof for: half of what is left may go on them."""
+        return min(self.settings.seeds, int(self.budget.affordable(0) // 4))
 
 
 def state_folder(program: Program, settings: Settings) -> Path:

@@ -1,4 +1,11 @@
-"""The proof: the chosen treatment against none, over seeds; and what the runs say of themselves."""
+"""The proof: the chosen treatment against none, over seeds; and what the runs say of themselves.
+
+    choice    the finalists over one more seed, where the budget holds that beside the proof
+    confirm   the best of them and the untreated script, pair by pair, on seeds that had no say
+
+Among treatments that train, the best on one seed is the best by luck of that seed, too: a mean over
+the seeds it was chosen on would promise too much.
+"""
 
 from __future__ import annotations
 
@@ -12,9 +19,13 @@ from .job import Job, Outcome
 from .score import Comparison, Estimate, better, compare, estimate, order
 from .search import Goal, Tried
 
-#: Finalists put to the proof, where the budget holds them: among those that train, the best on one
-#: seed is the best by luck of that seed, too.
-MOST_PROOFS = 3
+#: Finalists that run on the second seed of the choice, and at most so many are put to the proof,
+#: one after the other, until one passes.
+MOST_CHOSEN, MOST_PROOFS = 3, 2
+#: What a run of a treatment may cost beyond an untreated one, when the budget is planned.
+DEARER = 1.25
+
+Proof = tuple[Candidate, Comparison, Estimate, Estimate]
 
 
 class Confirmation:
@@ -33,61 +44,84 @@ class Confirmation:
         self.trials = trials
         self.before: dict[int, Outcome] = {0: baseline}
 
-    def of(
-        self, finalists: Sequence[Candidate], seeds: int
-    ) -> tuple[Candidate, Comparison, Estimate, Estimate] | None:
-        """The finalist with the best mean over the seeds among those that prove better.
+    def of(self, finalists: Sequence[Candidate], seeds: int) -> Proof | None:
+        """The first finalist that proves better on `seeds` seeds which had no say in its choice.
 
-        As many are put to the proof as the budget holds, at most `MOST_PROOFS`. If none proves
-        better, the one that wins on most seeds, if on more than half; else None. A finalist that
-        is no better on seed 0 is passed over.
+        Finalists that are no better than nothing on seed 0 are passed over; the others are put in
+        order by their mean over the seeds of the choice. The first is put to the proof; where it
+        fails and the budget holds it, the next. If none passes: the first that is better on
+        more seeds than worse, else None. With no budget for a pair on a new seed (or `seeds` 0) the
+        comparison is of seed 0 alone, and never proven.
         """
-        proofs: list[tuple[Candidate, Comparison, Estimate, Estimate]] = []
-        for candidate in finalists:
-            first = self._first(candidate)
-            if first is None or not self._better(first, self.before[0]):
-                continue
-            if len(proofs) == MOST_PROOFS or (
-                proofs and self.budget.affordable(0) < 1.5 * (seeds - 1)
-            ):
+        able = [c for c in finalists if self._better(self._on(c, 0), self.before[0])]
+        if not able:
+            return None
+        able, used = self._choice(able, seeds)
+        proofs: list[Proof] = []
+        for candidate in able[:MOST_PROOFS]:
+            if proofs and self.budget.affordable(0) < DEARER * seeds:
                 break
-            proofs.append((candidate, *self._over_seeds(candidate, first, seeds)))
-        proven = [p for p in proofs if p[1].proven]
-        if proven:
-            return min(proven, key=lambda p: (order(p[3].mean, self.goal.larger), len(p[0])))
-        winning = [p for p in proofs if p[1].wins * 2 > p[1].seeds]
-        return max(winning, key=lambda p: p[1].wins, default=None)
+            proof = self._over_seeds(candidate, range(used, used + seeds))
+            if proof is None:
+                break
+            if proof[1].proven:
+                return proof
+            proofs.append(proof)
+        if not proofs:
+            return self._compared(able[0], [0])
+        return next((p for p in proofs if p[1].ahead), None)
 
-    def _over_seeds(
-        self, candidate: Candidate, first: Outcome, seeds: int
-    ) -> tuple[Comparison, Estimate, Estimate]:
-        missing = [s for s in range(1, seeds) if s not in self.before]
+    def _choice(self, able: list[Candidate], seeds: int) -> tuple[list[Candidate], int]:
+        """Best first over the seeds 0 and, where the proof leaves room for it, 1; seeds used."""
+        room = int(self.budget.affordable(0) - (1 + DEARER) * seeds) if seeds else 0
+        asked = able[: min(MOST_CHOSEN, room)]
+        if len(asked) < 2:
+            return able, 1
+        self._run("choice", [(c, Job(text(c), 1, seconds=self.budget.limit(0))) for c in asked])
+
+        def mean(c: Candidate) -> float | None:
+            values = [self.goal.of(o) for s in (0, 1) if (o := self._on(c, s)) is not None]
+            return estimate(values).mean if len(values) == 2 else None
+
+        means = {c: mean(c) for c in asked}
+        asked.sort(key=lambda c: (order(means[c], self.goal.larger), len(c)))
+        return asked, 2
+
+    def _over_seeds(self, candidate: Candidate, seeds: Sequence[int]) -> Proof | None:
         limit = self.budget.limit(0)
         # Seed by seed, untreated and treated side by side: a budget that ends cuts whole pairs.
-        jobs = []
-        for s in range(1, seeds):
-            jobs += [Job(seed=s, seconds=limit)] if s in missing else []
-            jobs.append(Job(text(candidate), seed=s, seconds=limit))
-        cut = self.budget.affordable(0)
-        jobs = jobs[:cut]
-        self.tell("confirm", len(jobs))
-        after = {0: first}
-        for job, outcome in self.engine.run(jobs):
+        jobs: list[tuple[Candidate, Job]] = []
+        for s in seeds:
+            jobs += [((), Job(seed=s, seconds=limit))] if s not in self.before else []
+            jobs.append((candidate, Job(text(candidate), seed=s, seconds=limit)))
+        self._run("confirm", jobs[: self.budget.affordable(0)])
+        both = [s for s in seeds if s in self.before and self._on(candidate, s) is not None]
+        return self._compared(candidate, both) if both else None
+
+    def _run(self, stage: str, jobs: Sequence[tuple[Candidate, Job]]) -> None:
+        self.tell(stage, len(jobs))
+        whose = {job: candidate for candidate, job in jobs}
+        for job, outcome in self.engine.run(list(whose)):
             self.budget.spend(outcome.steps)
-            treated = bool(job.treatments)
-            (after if treated else self.before)[job.seed] = outcome
-            self.trials.append(Tried("confirm", candidate if treated else (), job, outcome))
-        both = sorted(self.before.keys() & after.keys())
-        old = [self.goal.of(self.before[s]) for s in both]
-        new = [self.goal.of(after[s]) for s in both]
-        return compare(old, new, self.goal.larger), estimate(old), estimate(new)
+            if not job.treatments:
+                self.before[job.seed] = outcome
+            self.trials.append(Tried(stage, whose[job], job, outcome))
 
-    def _first(self, candidate: Candidate) -> Outcome | None:
-        found = [t.outcome for t in self.trials if t.candidate == candidate and not t.job.steps]
-        return found[0] if found else None
+    def _compared(self, candidate: Candidate, seeds: Sequence[int]) -> Proof:
+        after = [self._on(candidate, s) for s in seeds]
+        old = [self.goal.of(self.before[s]) for s in seeds]
+        new = [self.goal.of(o) if o is not None else None for o in after]
+        return candidate, compare(old, new, self.goal.larger), estimate(old), estimate(new)
 
-    def _better(self, a: Outcome, b: Outcome) -> bool:
-        return better(self.goal.of(a), self.goal.of(b), self.goal.larger)
+    def _on(self, candidate: Candidate, seed: int) -> Outcome | None:
+        """Its run of the whole length on a seed."""
+        for t in self.trials:
+            if t.candidate == candidate and not t.job.steps and t.job.seed == seed:
+                return t.outcome
+        return None
+
+    def _better(self, a: Outcome | None, b: Outcome) -> bool:
+        return a is not None and better(self.goal.of(a), self.goal.of(b), self.goal.larger)
 
 
 def uncontrolled(baseline: Outcome, trials: Sequence[Tried]) -> list[str]:

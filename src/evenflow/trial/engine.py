@@ -209,7 +209,8 @@ class Remembered:
     def _write(self, job: Job, outcome: Outcome) -> None:
         line = json.dumps({"key": job.key, "job": as_json(job), "outcome": as_json(outcome)})
         with open(self.journal, "a", encoding="utf-8") as file:
-            file.write(line + "\n")
+            # First a newline: it ends the line that was being written when we were killed.
+            file.write(f"\n{line}\n" if _torn(self.journal) else f"{line}\n")
             file.flush()
             os.fsync(file.fileno())
 
@@ -225,6 +226,15 @@ def _journal(path: Path) -> dict[str, Outcome]:
         except (ValueError, KeyError, TypeError):
             continue  # the line that was being written when the power went
     return found
+
+
+def _torn(path: Path) -> bool:
+    """Does the file end in the midst of a line?"""
+    with open(path, "rb") as file:
+        if file.seek(0, os.SEEK_END) == 0:
+            return False
+        file.seek(-1, os.SEEK_END)
+        return file.read(1) != b"\n"
 
 
 def _cut_short(outcome: Outcome, job: Job) -> bool:

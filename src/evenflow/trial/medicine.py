@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
 
 from ..schema import Finding, Run, Treatment
-from ..treatments import entry, of_run
+from ..schema.treatment import text
+from ..treatments import REGISTRY, entry, of_run
 from ..treatments.ranking import courses
 from .candidates import Candidate
 from .record import Edit
@@ -19,6 +21,28 @@ class Prescription:
     tried: tuple[Candidate, ...]
     proposed: tuple[Edit, ...] = ()
     refused: tuple[tuple[str, str], ...] = ()
+
+    def without(self, names: Sequence[str]) -> Prescription:
+        """The same, what the user does not want refused; `names` as `known` takes them."""
+        if not names:
+            return self
+
+        def unwanted(treatment: Treatment) -> bool:
+            return treatment.kind in names or entry(treatment).name in names
+
+        kept = tuple(c for c in self.tried if not any(map(unwanted, c)))
+        left = [(text(c), "not wanted: --without.") for c in self.tried if c not in kept]
+        return replace(self, tried=kept, refused=(*self.refused, *left))
+
+
+def known(names: Sequence[str]) -> None:
+    """ValueError for a name that is neither a kind of treatment nor one of the registry."""
+    kinds = list(dict.fromkeys(e.kind for e in REGISTRY.values()))
+    for name in names:
+        if name not in kinds and name not in REGISTRY:
+            near = get_close_matches(name, [*kinds, *REGISTRY], 1)
+            hint = f"did you mean {near[0]!r}?" if near else f"kinds are {', '.join(kinds)}."
+            raise ValueError(f"--without {name!r} names no treatment; {hint}")
 
 
 def prescription(run: Run, findings: Sequence[Finding]) -> Prescription:

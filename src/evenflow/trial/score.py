@@ -88,7 +88,7 @@ class Comparison:
     """Treated against untreated, seed by seed.
 
     Attributes:
-        wins: seeds on which the treated run was better.
+        wins, losses: seeds on which the treated run was better, and worse.
         gain: treated minus untreated, positive = better, over the seeds where both gave a number.
         proven: better on every seed, and the 95 % interval of the paired difference excludes 0
             (where the untreated run gave no number at all: better on each of two or more seeds).
@@ -98,6 +98,12 @@ class Comparison:
     seeds: int
     gain: Estimate
     proven: bool
+    losses: int = 0
+
+    @property
+    def ahead(self) -> bool:
+        """Better on more seeds than worse."""
+        return self.wins > self.losses
 
 
 def compare(
@@ -106,6 +112,7 @@ def compare(
     """Paired by seed; of unequal lengths the shorter counts."""
     pairs = list(zip(before, after, strict=False))
     wins = sum(better(a, b, larger) for b, a in pairs)
+    losses = sum(better(b, a, larger) for b, a in pairs)
     sign = 1.0 if larger else -1.0
     gains = [sign * (a - b) for b, a in pairs if a is not None and b is not None]
     gain = estimate(gains)
@@ -113,4 +120,4 @@ def compare(
     sure = not gains or (gain.low is not None and gain.low > 0)
     if len(gains) == 1:
         sure = len(pairs) > 1  # of all other seeds the untreated run gave no number
-    return Comparison(wins, len(pairs), gain, every and sure)
+    return Comparison(wins, len(pairs), gain, every and sure, losses)

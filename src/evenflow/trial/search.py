@@ -1,10 +1,10 @@
 """The search: successive halving over treatments, their combinations and learning rates.
 
     screen    every course by itself                 shortest horizon
-    rates     the best, down the decades while it helps     "
-    combine   unions of the best                            "
+    rates     the best, decade by decade, down and up, while it helps
+    combine   unions of the best                     shortest horizon
     race      the best of all these                  three times as long
-    refine    half decades of rate around the best          "
+    refine    half decades of rate around the best, on in the direction that helps
     final     the two or three best                  the script's whole length
 
 Losers are stopped at their horizon. The untreated script runs along at each: same seed, same data
@@ -13,15 +13,19 @@ order, so that scores are differences of treatment alone.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from ..schema.treatment import text
 from .budget import Budget
 from .candidates import (
-    DECADES,
-    FINER,
+    DECADE,
+    HALF,
+    HIGHEST,
+    LOWEST,
     Candidate,
+    base,
     combinations,
     rescaled,
     spread,
@@ -38,6 +42,8 @@ FEWEST_STEPS = 12
 WIDEST = 20
 #: A loss lower by this share than the untreated one's at the same step counts as learning.
 LEARNS = 0.03
+#: How a trial ended whose treatment need not be tried again.
+UNABLE = ("refused", "error", "killed")
 #: Among losses closer than this share the smaller change is preferred.
 TIE = 0.01
 
@@ -73,7 +79,10 @@ class Tried:
 
 @dataclass(slots=True)
 class Search:
-    """State of one search. `tell(stage, jobs)` hears of each stage before it runs."""
+    """State of one search. `tell(stage, jobs)` hears of each stage before it runs.
+
+    `companion`: clipping may be put on top of the best.
+    """
 
     engine: Engine
     budget: Budget
@@ -81,6 +90,7 @@ class Search:
     baseline: Outcome
     tell: Callable[[str, int], None] = lambda stage, jobs: None
     trials: list[Tried] = field(default_factory=list)
+    companion: bool = True
 
     def run(self, prescribed: Sequence[Candidate], reserve: float) -> list[Candidate]:
         """Finalists, best first; `reserve` of the budget is kept for what follows.
@@ -94,8 +104,10 @@ class Search:
         if short:
             reserve = 0.0
         first, second = self._horizons(len(singles), reserve, short)
-        room = self.budget.affordable(first, reserve)
-        ranked = self._ask("screen", [(), *singles[: max(1, room - 1)]], first)
+        # Dear scripts: the first of the prescription only, as rates and a race must follow.
+        room = self._room(first, reserve, second) // 2 if second > first else 0
+        room = room or self.budget.affordable(first, reserve) - 1
+        ranked = self._ask("screen", [(), *singles[: max(1, room)]], first)
         if second > first:
             ranked = self._rates(ranked, singles, first, reserve, second)
             ranked = self._combined(ranked, first, reserve, second)
@@ -133,31 +145,67 @@ class Search:
         reserve: float,
         longer: int,
     ) -> list[Candidate]:
-        """Down the ladder of learning rates, as long as a decade less is better."""
+        """Along the ladders of the best: down as long as lower is better, and up likewise.
+
+        A network that cannot learn yet shows it by a loss that only wobbles: there the ladder goes
+        on down, until a rung is reached on which any network learns. So the rate that depth
+        demands is found, however low it lies.
+        """
+
+        def room() -> int:
+            return self._room(steps, reserve, longer)
+
         treated = [c for c in ranked if c]
-        tops = treated[:3]
-        if not self._learns(treated, steps):
+        tops = spread(treated, 3, each=1)
+        if not self._learners(steps):
             # Nothing trains at the script's own rate: then the order of prescription counts more.
-            tops = _unique([*treated[:4], *singles][:8])[:6]
+            tops = spread([*treated[:4], *self._able(singles)][:8], 6, each=1)
+            # Three rungs for each, if there is no more: a rate tells more than another treatment.
+            tops = tops[: max(2, room() // 3)]
         elif self.budget.affordable(steps, reserve + 4 * self.budget.cost(longer)) < 12:
             tops = tops[:1]
-        going = [c for c in tops if self._value(c, steps) is not None or not treated[:1]] or tops
-        before = {text(c): self._value(c, steps) for c in going}
-        for factor in DECADES:
-            lower = [rescaled(c, factor) for c in going]
-            lower = lower[: self._room(steps, reserve, longer)]
-            if not lower:
-                break
-            self._ask("rates", lower, steps)
-            kept = []
-            for c, less in zip(going, lower, strict=False):
-                value, at = before[text(c)], self._value(less, steps)
-                # A network that cannot learn yet shows it by a loss that only wobbles.
-                if at is not None and (value is None or at < value or not self._learns([c], steps)):
-                    before[text(c)] = at if value is None else min(at, value)
-                    kept.append(c)
-            going = kept
+        self._walk(tops, 1 / DECADE, LOWEST, steps, room)
+        learners = self._learners(steps)
+        up = [c for c in self._ranked(steps) if base(c) in learners and c]
+        self._walk(spread(up, 2, each=1), DECADE, HIGHEST, steps, room)
         return self._ranked(steps)
+
+    def _walk(
+        self,
+        starts: Sequence[Candidate],
+        factor: float,
+        rungs: int,
+        steps: int,
+        room: Callable[[], int],
+    ) -> None:
+        """From each start rung by rung, while the last rung is the best of its ladder so far."""
+        going = list(starts)
+        for _ in range(rungs):
+            before = {base(c): self._best(base(c), steps) for c in going}
+            searching = factor < 1 and not self._learners(steps)
+            following = [rescaled(c, factor) for c in going][: room()]
+            if not following:
+                return
+            self._ask("rates", following, steps)
+            going = [
+                c
+                for c in self._able(following)
+                if searching or better(self._value(c, steps), before[base(c)], larger=False)
+            ]
+
+    def _best(self, name: str, steps: int) -> float | None:
+        """Of all rungs of a ladder that were run over so many updates."""
+        values = [loss_at(o, steps) for c, o in self._at(steps).items() if base(c) == name and c]
+        return min((v for v in values if v is not None), default=None)
+
+    def _learners(self, steps: int) -> set[str]:
+        """Ladders with a rung that learns."""
+        return {base(c) for c in self._at(steps) if c and self._learns(c, steps)}
+
+    def _able(self, candidates: Sequence[Candidate]) -> list[Candidate]:
+        """Without those that could not be applied, or that the script failed with."""
+        unable = {t.candidate for t in self.trials if t.outcome.ended in UNABLE}
+        return [c for c in candidates if c not in unable]
 
     def _combined(
         self, ranked: list[Candidate], steps: int, reserve: float, longer: int
@@ -165,7 +213,7 @@ class Search:
         """Unions of the best."""
         tops = spread([c for c in ranked if c], 4, each=1)
         room = self._room(steps, reserve, longer)
-        both = combinations(tops, min(5, room))
+        both = combinations(tops, min(5, room), companion=self.companion)
         if both:
             self._ask("combine", both, steps)
         return self._ranked(steps)
@@ -179,13 +227,24 @@ class Search:
         room = max(2, min(7, self.budget.affordable(steps, keep) - 2))
         first = min(t.job.steps for t in self.trials if t.job.steps)
         runners = spread(self._alternating(treated, first), room - 1)
-        runners = _unique([*runners, *spread(singles, 1)])[:room]
+        runners = _unique([*runners, *spread(self._able(singles), 1)])[:room]
         ranked = self._ask("race", runners, steps)
-        best = next((c for c in ranked if c), None)
-        if best is not None and self.budget.affordable(steps, keep) >= 2:
-            finer = [rescaled(best, factor) for factor in FINER]
-            ranked = self._ask("refine", [c for c in finer if c], steps)
-        return ranked
+        for best in spread([c for c in ranked if c], 2, each=1):
+            if self.budget.affordable(steps, keep) >= 2:
+                self._refine(best, steps, keep)
+        return self._ranked(steps)
+
+    def _refine(self, best: Candidate, steps: int, keep: float) -> None:
+        """Half a decade down and up; and on in the direction that helps."""
+        both = (1 / HALF, HALF)
+        self._ask("refine", [c for f in both if (c := rescaled(best, f))], steps)
+        for factor in both:
+            at, here = rescaled(best, factor), self._value(best, steps)
+            while better(self._value(at, steps), here, larger=False):
+                here, at = self._value(at, steps), rescaled(at, factor)
+                if self.budget.affordable(steps, keep) < 1:
+                    return
+                self._ask("refine", [at], steps)
 
     def _final(self, candidates: list[Candidate]) -> list[Candidate]:
         """Over the script's whole length, by the goal itself."""
@@ -223,7 +282,7 @@ class Search:
     def _ask(self, stage: str, candidates: Sequence[Candidate], steps: int) -> list[Candidate]:
         """Run them over so many updates; all of this horizon ranked, best first."""
         asked = {text(c) for c in self._at(steps)}
-        fresh = {text(c): c for c in candidates if text(c) not in asked}
+        fresh = {text(c): c for c in self._able(candidates) if text(c) not in asked}
         limit = self.budget.limit(steps)
         jobs = {Job(t, steps=steps, seconds=limit): c for t, c in fresh.items()}
         self.tell(stage, len(jobs))
@@ -240,30 +299,42 @@ class Search:
         return None if outcome is None else loss_at(outcome, steps)
 
     def _ranked(self, steps: int) -> list[Candidate]:
-        """By loss at the horizon; of equals (within 1 %) the smaller change first."""
-        scores = {c: loss_at(o, steps) for c, o in self._at(steps).items()}
-        ranked = sorted(scores, key=lambda c: order(scores[c], larger=False))
+        """By loss at the horizon; of equals (within 1 %) the smaller change first.
+
+        Of those that did the same to the bit (clipping that never clipped) all but the smallest
+        change come last.
+        """
+        at = {c: o for c, o in self._at(steps).items() if o.ended not in UNABLE}
+        scores = {c: loss_at(o, steps) for c, o in at.items()}
+        ranked = sorted(scores, key=lambda c: (order(scores[c], larger=False), len(c)))
         for i in range(len(ranked) - 1, 0, -1):
             above, here = scores[ranked[i - 1]], scores[ranked[i]]
             if above is None or here is None:
                 continue
             if here - above < TIE * abs(above) and len(ranked[i]) < len(ranked[i - 1]):
                 ranked[i - 1], ranked[i] = ranked[i], ranked[i - 1]
-        return ranked
+        seen: set[tuple[float, ...]] = set()
+        again = []
+        for c in sorted(ranked, key=len):
+            curve = at[c].losses
+            if curve and curve in seen:
+                again.append(c)
+            seen.add(curve)
+        return [*(c for c in ranked if c not in again), *again]
 
-    def _learns(self, candidates: Sequence[Candidate], steps: int) -> bool:
-        """Does one of them bring the loss clearly below the untreated one's, and its own start?"""
-        untreated = loss_at(self.baseline, steps)
-        for c in candidates:
-            value = self._value(c, steps)
-            if value is None:
-                continue
-            start = first_loss(self._at(steps)[c])
-            below = untreated is None or value < untreated - LEARNS * abs(untreated)
-            fell = start is None or value < start - LEARNS * abs(start)
-            if below and fell:
-                return True
-        return False
+    def _learns(self, candidate: Candidate, steps: int) -> bool:
+        """Does it bring the loss clearly below the untreated one's, and below its own start?
+
+        The untreated loss counts as it is at its worse, then or at the end: a training that is
+        about to break down may be ahead for a while.
+        """
+        value, start = self._value(candidate, steps), first_loss(self._at(steps)[candidate])
+        if value is None:
+            return False
+        untreated = [loss_at(self.baseline, steps), loss_at(self.baseline)]
+        worse = [math.inf if u is None else u for u in untreated]
+        fell = start is None or value < start - LEARNS * abs(start)
+        return fell and value < max(w - LEARNS * abs(w) if w < math.inf else w for w in worse)
 
     def _room(self, steps: int, reserve: float, longer: int) -> int:
         """Runs of the shortest rung that leave room for a race and a final."""

@@ -1,0 +1,156 @@
+"""`evenflow cure` whole, in processes of its own: to the end, killed and resumed, interrupted."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="reads /proc"),
+]
+
+#: Twelve sigmoid layers on a plane, twenty updates: sick, and mended by its start alone.
+TRAIN = """
+import torch
+from torch import nn
+torch.manual_seed(0)
+x = torch.randn(512, 8)
+y = (x[:, 0] > x[:, 1]).long()
+layers = [m for _ in range(12) for m in (nn.Linear(8, 8), nn.Sigmoid())]
+model = nn.Sequential(*layers, nn.Linear(8, 2))
+optimizer = torch.optim.Adam(model.parameters(), 2e-2)
+for step in range(20):
+    batch = torch.randint(512, (128,))
+    optimizer.zero_grad()
+    loss = nn.functional.cross_entropy(model(x[batch]), y[batch])
+    loss.backward()
+    optimizer.step()
+open("trained.txt", "a").write("once ")
+right = (model(x).argmax(1) == y).float().mean()
+print(f"acc {right.item():.4f}")
+"""
+COMMAND = (
+    *(sys.executable, "-m", "evenflow", "cure", "--json", "--jobs", "1", "--budget", "14x"),
+    *("--seeds", "2", "--metric", "acc ([0-9.]+)", "train.py"),
+)
+
+
+def _heeding() -> None:
+    """A background job of a shell has SIGINT ignored, and its children inherit that."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+class Patient:
+    """A folder with the script, and cures of it whose processes can be found again."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.mark = folder, f"CURE_OF={uuid.uuid4()}"
+        (folder / "train.py").write_text(TRAIN)
+
+    def start(self) -> subprocess.Popen[str]:
+        name, _, value = self.mark.partition("=")
+        return subprocess.Popen(
+            COMMAND,
+            cwd=self.folder,
+            env={**os.environ, name: value, "OMP_NUM_THREADS": "1"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            preexec_fn=_heeding,
+        )
+
+    def processes(self) -> list[int]:
+        """All that carry the mark in their environment, whoever their parent is now."""
+        found = []
+        for entry in Path("/proc").iterdir():
+            try:
+                if self.mark.encode() in (entry / "environ").read_bytes().split(b"\0"):
+                    found.append(int(entry.name))
+            except (OSError, ValueError):
+                continue  # no process, another user's, or gone
+        return found
+
+    def gone(self, seconds: float = 15.0) -> bool:
+        until = time.monotonic() + seconds
+        while self.processes() and time.monotonic() < until:
+            time.sleep(0.1)
+        return not self.processes()
+
+    def journal(self) -> list[dict[str, object]]:
+        paths = list(self.folder.glob("evenflow-cure/train-*/journal.jsonl"))
+        lines = paths[0].read_text().splitlines() if paths else []
+        return [json.loads(line) for line in lines if line.endswith("}")]
+
+    def wait_for(self, runs: int, process: subprocess.Popen[str]) -> None:
+        until = time.monotonic() + 120
+        while len(self.journal()) < runs:
+            assert process.poll() is None, process.communicate()[1]
+            assert time.monotonic() < until
+            time.sleep(0.05)
+
+    def left(self) -> list[str]:
+        return sorted(p.name for p in self.folder.iterdir())
+
+
+@pytest.fixture
+def patient(tmp_path: Path) -> Iterator[Patient]:
+    one = Patient(tmp_path)
+    yield one
+    for pid in one.processes():
+        os.kill(pid, signal.SIGKILL)
+
+
+def cured(out: str, said: str) -> dict[str, object]:
+    told = json.loads(out)
+    assert told["verdict"] == "cured", said
+    assert told["before"]["mean"] < 0.7 < 0.8 < told["after"]["mean"]
+    return told
+
+
+def test_killed_in_the_middle_it_goes_on_from_its_journal(patient: Patient) -> None:
+    first = patient.start()
+    patient.wait_for(4, first)
+    first.kill()
+    first.communicate()
+    assert patient.gone(), "trials outlive the cure that started them"
+    kept = patient.journal()
+    second = patient.start()
+    out, said = second.communicate(timeout=240)
+    assert second.returncode == 0, said
+    told = cured(out, said)
+    after = patient.journal()
+    assert after[: len(kept)] == kept
+    keys = [entry["key"] for entry in after]
+    assert len(set(keys)) == len(keys), "a run that was in the journal was made again"
+    # Pairs on seeds that had no say; nothing but our folder beside the script.
+    assert len(told["after"]["per_seed"]) == len(told["before"]["per_seed"]) == 2
+    proof = {t["seed"] for t in told["trials"] if t["stage"] == "confirm"}
+    choice = {t["seed"] for t in told["trials"] if t["stage"] in ("screen", "final", "choice")}
+    assert proof and not proof & choice
+    assert told["trials"][0]["stage"] == "watch" and told["chosen"]
+    assert "As an edit of your script:" in said
+    assert patient.left() == ["evenflow-cure", "train.py"]
+    assert patient.gone()
+
+
+def test_ctrl_c_leaves_no_process_and_no_file(patient: Patient) -> None:
+    process = patient.start()
+    patient.wait_for(2, process)
+    process.send_signal(signal.SIGINT)
+    out, said = process.communicate(timeout=30)
+    assert (process.returncode, out) == (130, "")
+    assert "the same command goes on from here" in said and "Traceback" not in said
+    assert patient.gone(5.0)
+    assert patient.left() == ["evenflow-cure", "train.py"]
+    jobs = patient.folder.glob("evenflow-cure/train-*/jobs/*/*")
+    assert not {"scratch", "tmp"} & {p.name for p in jobs}
