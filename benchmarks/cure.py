@@ -118,14 +118,18 @@ def ours(case: Any, seed: int, folder: Path) -> dict[str, Any]:
         cure = patient.cure()
     except CannotCure as error:
         return {"score": None, "chosen": "", "verdict": f"cannot: {error}", "runs": 1.0}
-    scores = cure.after if cure.chosen and cure.after.per_seed else cure.before
+    own = [
+        t.outcome.metric
+        for t in cure.trials
+        if t.text == cure.chosen and not t.job.seed and not t.job.steps and t.outcome.whole
+    ]
     full = max(1, cure.trials[0].outcome.steps)
     table = [
         [t.stage, t.text, t.job.seed, t.job.steps, t.outcome.ended, t.outcome.metric, _last(t)]
         for t in cure.trials
     ]
     return {
-        "score": scores.per_seed[0] if scores.per_seed else None,
+        "score": own[-1] if own else None,
         "chosen": cure.chosen,
         "verdict": cure.verdict,
         "findings": list(cure.findings),

@@ -64,8 +64,17 @@ def first(name: str) -> str:
     return f"{e.kind}={value}" if value else e.kind
 
 
-def patient(name: str) -> tuple[nn.Module, torch.optim.Optimizer, torch.Tensor]:
-    model, x = make(SUITS[name][0])
+#: Texts that suit another network than the rest of their kind.
+ELSEWHERE = {
+    "activation=sigmoid->centred_sigmoid": "sigmoid",
+    "activation=sigmoid->tanh": "sigmoid",
+    "activation=tanh->relu": "tanh",
+    "dropout=alpha:0.05": "selu",
+}
+
+
+def patient(name: str, net: str = "") -> tuple[nn.Module, torch.optim.Optimizer, torch.Tensor]:
+    model, x = make(net or SUITS[name][0])
     held = list(model.parameters())
     if name == "parameters":
         held = held[:-2]
@@ -116,15 +125,19 @@ def test_texts_of_all_values_go_round_and_every_field_says_something(name: str) 
     assert name.startswith(e.kind) and e.codes and e.needs
 
 
-@pytest.mark.parametrize("name", APPLIED)
-def test_applies_trains_and_is_undone_to_the_bit(name: str) -> None:
-    model, opt, x = patient(name)
+@pytest.mark.parametrize(
+    ("name", "given"),
+    [(n, f"{REGISTRY[n].kind}={v}" if v else REGISTRY[n].kind)
+     for n in APPLIED for v in REGISTRY[n].values],
+)  # fmt: skip
+def test_applies_trains_and_is_undone_to_the_bit(name: str, given: str) -> None:
+    model, opt, x = patient(name, ELSEWHERE.get(given, ""))
     held = list(model.parameters())
     rng = torch.get_rng_state()
     before = state(model, opt, x)
     kept = model(x) if not any("Dropout" in type(m).__name__ for m in model.modules()) else None
     torch.set_rng_state(rng)
-    undo = treat_(model, opt, first(name), x, seed=3)
+    undo = treat_(model, opt, given, x, seed=3)
     assert torch.equal(torch.get_rng_state(), rng)
     now = {id(p) for p in model.parameters()}
     assert all(id(p) in now for p in held), "parameter objects must be kept"
@@ -132,8 +145,9 @@ def test_applies_trains_and_is_undone_to_the_bit(name: str) -> None:
     with torch.no_grad():
         out = model(x)
     model.train()
-    if REGISTRY[name].preserves and kept is not None:
-        assert torch.allclose(out, kept, rtol=1e-5, atol=1e-6)
+    # ReDo keeps outputs where the units it draws anew were dead (τ = 0), as its page says.
+    if REGISTRY[name].preserves and kept is not None and given != "revive=0.025":
+        assert float((out - kept).detach().norm() / kept.detach().norm()) <= 1e-5
     in_optimizer = {id(p) for g in opt.param_groups for p in g["params"]}
     fresh = [p for p in model.parameters() if id(p) not in {id(q) for q in held}]
     assert all(id(p) in in_optimizer for p in fresh), "new parameters must reach the optimizer"

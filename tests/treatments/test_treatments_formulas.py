@@ -435,3 +435,66 @@ def test_penalties_are_the_gradients_of_their_loss(text: str, power: int) -> Non
     torch.optim.SGD(twin.parameters(), 0.3).step()
     for p, q in zip(model.parameters(), twin.parameters(), strict=True):
         assert torch.allclose(p, q, atol=1e-6)
+
+
+class Mixing(nn.Module):
+    """x + attention(x) with torch's own attention, whose weights no layer's call shows."""
+
+    def __init__(self, keys: int = 16) -> None:
+        super().__init__()
+        self.attn = nn.MultiheadAttention(16, 4, batch_first=True, kdim=keys, vdim=keys)
+        self.memory = torch.randn(64, 7, keys, generator=torch.Generator().manual_seed(2))
+        self.head = nn.Linear(16, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        same = self.memory.shape[-1] == 16
+        memory = x if same else self.memory[: len(x)]
+        return self.head(x + self.attn(x, memory, memory, need_weights=False)[0])
+
+
+@pytest.mark.parametrize("keys", [16, 5])
+@pytest.mark.parametrize("start", ["lsuv", "lsuv-centred", "xavier", "lecun", "orthogonal", "he"])
+def test_starts_reach_the_weights_inside_torchs_attention(start: str, keys: int) -> None:
+    model = Mixing(keys)
+    attn = model.attn
+    before = [p.detach().clone() for p in model.parameters()]
+    with torch.no_grad():
+        for p in attn.parameters():
+            p.mul_(30).add_(1)
+    spoilt = [p.detach().clone() for p in model.parameters()]
+    x = torch.randn(64, 7, 16, generator=torch.Generator().manual_seed(1))
+    undo = treat_(model, torch.optim.Adam(model.parameters()), f"init={start}", x)
+    weights = [w for n, w in attn.named_parameters() if n.endswith("proj_weight")]
+    parts = [w for p in weights for w in (p.chunk(3) if p.shape[0] == 48 else (p,))]
+    assert len(parts) == 3
+    for w in (*parts, attn.out_proj.weight):
+        assert float(w.detach().std()) < 3 * w.shape[1] ** -0.5
+    assert attn.in_proj_bias.eq(0).all() and attn.out_proj.bias.eq(0).all()
+    if start.startswith("lsuv"):
+        memory = x if keys == 16 else model.memory
+        for w, given in zip(parts, (x, memory, memory), strict=True):
+            assert float((given @ w.T).detach().std(correction=0)) == pytest.approx(1, abs=1e-4)
+        out = attn(x, memory, memory, need_weights=False)[0]
+        assert float(out.detach().std(correction=0)) == pytest.approx(1, abs=1e-4)
+    if start == "orthogonal" and keys == 16:
+        assert torch.allclose(parts[1] @ parts[1].T, torch.eye(16), atol=1e-5)
+    undo.undo()
+    assert all(torch.equal(p, q) for p, q in zip(model.parameters(), spoilt, strict=True))
+    assert not all(torch.equal(p, q) for p, q in zip(model.parameters(), before, strict=True))
+
+
+def test_rezero_of_torchs_attention() -> None:
+    class Stemmed(Mixing):
+        def forward(self, x: Tensor) -> Tensor:
+            return super().forward(x.relu())
+
+    model = Stemmed()
+    x = torch.randn(8, 7, 16)
+    whole = model(x)
+    undo = treat_(model, torch.optim.Adam(model.parameters()), "rezero", x)
+    assert torch.equal(model(x), model.head(x.relu()))
+    model.eval()
+    assert torch.equal(model(x), model.head(x.relu()))
+    model.train()
+    undo.undo()
+    assert torch.equal(model(x), whole)

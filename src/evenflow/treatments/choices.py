@@ -34,8 +34,7 @@ def _start(f: Finding, facts: Facts) -> list[str]:
     if facts.recurrent and not facts.skips:
         return _time(f, facts)
     if facts.skips:
-        first = ["init=lsuv"] if not facts.attention else []
-        return ["rezero", "warmup=100", *_RATES[:1], *first, "init=orthogonal", _CLIP]
+        return ["rezero", "warmup=100", *_RATES[:1], "init=lsuv", "init=orthogonal", _CLIP]
     act = facts.activation
     if act == "sigmoid":
         swapped = "activation=sigmoid->centred_sigmoid; init=orthogonal"
@@ -128,7 +127,8 @@ def _dead_at_birth(f: Finding, facts: Facts) -> list[str]:
 
 
 def _attention(f: Finding, facts: Facts) -> list[str]:
-    return ["warmup=100", "attention=sigma-reparam", *_RATES[:2], _CLIP]
+    start = ["init=xavier", "init=lsuv"] if facts.step == 0 else []
+    return [*start, "warmup=100", "attention=sigma-reparam", *_RATES[:2], _CLIP]
 
 
 def _growth(f: Finding, facts: Facts) -> list[str]:

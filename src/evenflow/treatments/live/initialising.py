@@ -21,6 +21,7 @@ from ...activations.meanfield import (
 )
 from ..base import detail, number
 from .looking import Call
+from .projecting import redraw_
 from .swapping import parameters_of
 from .ward import Ward
 
@@ -37,18 +38,21 @@ def he(ward: Ward, value: str) -> None:
             slope = parameters_of(fed).get("negative_slope", 0.25 if fed.op == "prelu" else 0.0)
             s2 = 2 / (1 + slope**2)
         draw_(ward, call, "normal", math.sqrt(s2) * scale(value), "in")
+    _attend(ward, "normal", scale(value), "in")
 
 
 def xavier(ward: Ward, value: str) -> None:
     """N(0, 2/(fan_in + fan_out)), Glorot & Bengio 2010."""
     for call in ward.seen.layers:
         draw_(ward, call, "normal", scale(value), "both")
+    _attend(ward, "normal", scale(value), "both")
 
 
 def lecun(ward: Ward, value: str) -> None:
     """N(0, 1/fan_in), LeCun et al. 1998."""
     for call in ward.seen.layers:
         draw_(ward, call, "normal", scale(value), "in")
+    _attend(ward, "normal", scale(value), "in")
 
 
 def orthogonal(ward: Ward, value: str) -> None:
@@ -74,6 +78,12 @@ def _critical(ward: Ward, value: str, shape: str) -> None:
         point = at_criticality(fed) if fed is not None and call.index in below else None
         sw2, sb2 = (point.sw2, point.sb2) if point else (1.0, 0.0)
         draw_(ward, call, shape, math.sqrt(sw2) * scale(value), "in", math.sqrt(sb2))
+    _attend(ward, shape, scale(value), "in")
+
+
+def _attend(ward: Ward, shape: str, gain: float, fan: str) -> None:
+    """Projections of torch's own attention: linear layers that no activation feeds."""
+    redraw_(ward, lambda o, i: sample((o, i), shape, gain, fan, ward.generator))
 
 
 def scale(value: str) -> float:
@@ -135,9 +145,13 @@ def draw_(ward: Ward, call: Call, shape: str, gain: float, fan: str, bias_std: f
 
 
 def drawn(call: Call, shape: str, gain: float, fan: str, g: torch.Generator) -> Tensor:
-    """A weight [O, I, *K] in float32 on the CPU."""
-    assert call.weight is not None
-    o, i, *k = _oik(call)
+    """A layer's weight [O, I, *K] in float32 on the CPU."""
+    return sample(_oik(call), shape, gain, fan, g)
+
+
+def sample(size: tuple[int, ...], shape: str, gain: float, fan: str, g: torch.Generator) -> Tensor:
+    """A weight of `size` [O, I, *K]: "normal", "orthogonal", or "delta" where there are kernels."""
+    o, i, *k = size
     fan_in, fan_out = i * math.prod(k), o * math.prod(k)
     w = torch.empty(o, i, *k)
     if shape == "normal":

@@ -10,9 +10,10 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from .initialising import as_stored, drawn
+from . import projecting
+from .initialising import as_stored, drawn, sample
 from .looking import Call, Look, look
 from .ward import Ward
 
@@ -50,6 +51,10 @@ class Sweep(Look):
 
     def _run(self, func: Any, args: Any, kwargs: Any, call: Call | None) -> Any:
         weight = call.weight if call is not None else None
+        attention = projecting.module_of(call) if call is not None else None
+        if attention is not None and id(attention) not in self._met:
+            self._met.add(id(attention))
+            return self._attend(attention, func, args, kwargs)
         if call is None or weight is None or id(weight) in self._met:
             return func(*args, **kwargs)
         self._met.add(id(weight))
@@ -67,10 +72,35 @@ class Sweep(Look):
             if call.bias is not None:
                 call.bias.copy_(torch.where(sound, -mean / std, torch.zeros_like(mean)))
         else:
-            spread = rows.std(correction=0)
-            if spread > 0:
-                weight.div_(spread.to(weight.dtype))
+            _scale(weight, rows)
         return func(*args, **kwargs)
+
+    def _attend(self, module: nn.MultiheadAttention, func: Any, args: Any, kwargs: Any) -> Any:
+        """Query, key, value and output each at deviation 1, the output over what is attended to."""
+
+        def draw(o: int, i: int) -> Tensor:
+            return sample((o, i), "orthogonal", 1.0, "in", self._ward.generator)
+
+        said = [args[k] if len(args) > k else kwargs[n] for k, n in enumerate(_ATTENDED)]
+        projecting.unbias(self._ward, module)
+        for weight, x in zip(projecting.inputs(module), said, strict=True):
+            projecting.put(self._ward, module, weight, draw)
+            _scale(weight, nn.functional.linear(x, weight))
+        projecting.put(self._ward, module, module.out_proj.weight.detach(), draw)
+        out = func(*args, **kwargs)
+        _scale(module.out_proj.weight, out[0] if isinstance(out, tuple) else out)
+        return func(*args, **kwargs)
+
+
+#: The first arguments of `multi_head_attention_forward`.
+_ATTENDED = ("query", "key", "value")
+
+
+def _scale(weight: Tensor, z: Tensor) -> None:
+    """Divide a weight by the deviation of its output; a flat one is left."""
+    spread = (z if z.dtype == torch.float64 else z.float()).std(correction=0)
+    if spread > 0:
+        weight.div_(spread.to(weight.dtype))
 
 
 def _channel(call: Call) -> int:

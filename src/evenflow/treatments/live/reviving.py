@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -47,11 +48,22 @@ def apply(ward: Ward, value: str) -> None:
         raise ValueError("it judges units on a batch: give treat_ one.")
     seen = look(ward.model, ward.batch, Outputs(ward.model))
     assert isinstance(seen, Outputs)
-    pairs = [p for a in seen.activations if (p := _around(seen, a)) is not None]
+    pairs = between(seen)
     if not pairs:
         raise ValueError("no activation lies between two layers whose units correspond.")
     for before, activation, after in pairs:
-        _revive(ward, seen.kept[activation.index], before, after, tau)
+        dead = scores(seen.kept[activation.index], units_of(before)) <= tau
+        redraw_(dead, before, after, ward.optimizers, ward.generator)
+
+
+def between(seen: Look) -> list[tuple[Call, Call, Call]]:
+    """(layer, activation, next layer) wherever the units of the first feed the last's inputs."""
+    return [p for a in seen.activations if (p := _around(seen, a)) is not None]
+
+
+def units_of(before: Call) -> int:
+    """The dimension of an activation's output that runs over the units of the layer before it."""
+    return 1 if "conv" in before.op else -1
 
 
 def _around(seen: Look, a: Call) -> tuple[Call, Call, Call] | None:
@@ -65,16 +77,22 @@ def _around(seen: Look, a: Call) -> tuple[Call, Call, Call] | None:
     return before[0], a, after[0]
 
 
-def _revive(ward: Ward, h: Tensor, before: Call, after: Call, tau: float) -> None:
+def redraw_(
+    dead: Tensor,
+    before: Call,
+    after: Call,
+    optimizers: Sequence[torch.optim.Optimizer],
+    generator: torch.Generator,
+) -> bool:
+    """Give the units `dead` [H] of `before` new incoming weights, bias 0 and outgoing weights 0 in
+    `after`; False (and nothing done) if none is dead or the layers' sizes do not correspond."""
     assert before.weight is not None and after.weight is not None
-    conv = "conv" in before.op
-    dead = scores(h, 1 if conv else -1) <= tau
     inputs = _inputs(after)
     if not bool(dead.any()) or inputs % dead.numel():
-        return
+        return False
     each = inputs // dead.numel()  # flattened feature maps: several inputs a channel
     rows = _rows(before)
-    fresh = as_stored(before, drawn(before, "normal", 1.0, "in", ward.generator))
+    fresh = as_stored(before, drawn(before, "normal", 1.0, "in", generator))
     scale = _scale(before.weight, dead, rows)
     with torch.no_grad():
         mask = _spread(dead, before.weight, rows)
@@ -83,11 +101,12 @@ def _revive(ward: Ward, h: Tensor, before: Call, after: Call, tau: float) -> Non
             before.bias.masked_fill_(dead, 0.0)
         columns = dead.repeat_interleave(each)
         after.weight.masked_fill_(_spread(columns, after.weight, 1 - _rows(after)), 0.0)
-        for optimizer in ward.optimizers:
+        for optimizer in optimizers:
             _forget(optimizer, before.weight, mask)
             if before.bias is not None:
                 _forget(optimizer, before.bias, dead)
             _forget(optimizer, after.weight, _spread(columns, after.weight, 1 - _rows(after)))
+    return True
 
 
 def _rows(call: Call) -> int:

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from . import projecting
 from .grafting import Forward, Graft
 from .looking import Call
 from .swapping import aside, is_module_of, swap_
@@ -21,7 +22,10 @@ class Scaled(Graft):
         self.alpha = nn.Parameter(torch.zeros(()))
 
     def around(self, inner: Forward, *args: Any, **kwargs: Any) -> Any:
-        return self.alpha * inner(*args, **kwargs)
+        out = inner(*args, **kwargs)
+        if isinstance(out, tuple):  # attention: what the branch adds comes first, then its weights
+            return (self.alpha * out[0], *out[1:])
+        return self.alpha * out
 
 
 class Skip(Graft):
@@ -59,8 +63,9 @@ def apply(ward: Ward, value: str) -> None:
     if branches:
         for branch in branches:
             module = branch.module
-            whole_module = module is not None and not list(module.children())
-            if module is None or not (ward.module_of(branch) or whole_module):
+            whole = module is not None and not list(module.children())
+            whole = whole or projecting.module_of(branch) is not None
+            if module is None or not (ward.module_of(branch) or whole):
                 raise ValueError(
                     f"the branch that ends in {branch.op} at {branch.path or 'the root'} ends in "
                     "no module of its own; put the factor in by hand."
