@@ -179,6 +179,10 @@ def test_rates_multiply_and_come_last() -> None:
     assert text(rescaled(c, 10.0)) == "init=lsuv"
     assert text(rescaled(parse("lr=0.02"), 0.1)) == "lr=0.002"
     assert text(rescaled((), 0.1)) == "lr=x0.1"
+    half = rescaled(parse("lr=x0.316"), 10**-0.5)
+    assert text(half) == "lr=x0.1" and rescaled(rescaled(c, 10**-0.5), 10**1.5) == parse(
+        "init=lsuv"
+    )
     assert text(union(parse("lr=x0.1"), parse("clip=norm:1.0")) or ()) == "clip=norm:1.0; lr=x0.1"
     assert union(parse("init=lsuv"), parse("init=he")) is None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
@@ -30,8 +31,10 @@ def rescaled(candidate: Candidate, factor: float) -> Candidate:
     value = next((t.value for t in candidate if t.kind == RATE), "x1")
     times = value.startswith("x")
     rate = float(value.lstrip("x")) * factor
-    if times and abs(rate - 1.0) < 1e-2:
-        return rest
+    if times:  # on the grid of half decades: x0.316 twice is x0.1, and not x0.0999
+        rate = HALF ** round(math.log(rate, HALF))
+        if rate == 1.0:
+            return rest
     said = f"{'x' if times else ''}{rate:.3g}"
     return (*rest, Treatment(RATE, said, reason="found on the learning-rate ladder"))
 

@@ -38,6 +38,8 @@ from .score import better, first_loss, loss_at, order
 RATIO = 3
 #: No horizon is shorter: the first losses of a run tell of the start only.
 FEWEST_STEPS = 12
+#: The shortest rung is at most this part of the whole.
+LONGEST = 5
 #: At most so many courses are tried by themselves.
 WIDEST = 20
 #: A loss lower by this share than the untreated one's at the same step counts as learning.
@@ -130,6 +132,9 @@ class Search:
         if full <= 2 * FEWEST_STEPS and not short:
             return full, full
         first = max(FEWEST_STEPS, -(-full // RATIO**2))
+        if budget.runs is None and budget.per_step > 0:
+            # Below the time a process takes to start, fewer updates save nothing.
+            first = max(first, min(int(budget.start / budget.per_step), full // LONGEST))
         # Half of what there is goes to the shortest rung (screen, rates, combinations).
         while first > FEWEST_STEPS and (1.6 * singles + 4) * budget.cost(first) > 0.5 * (
             budget.left() - reserve
