@@ -181,6 +181,9 @@ def test_the_budget_cuts_whole_pairs() -> None:
     world: World = lambda texts, rate, seed: 1.0 + bool(texts) + seed / 100  # noqa: E731
     found, _ = confirmation(world, runs=6.0)
     assert found is not None and found[1].seeds == 2
+    three = ("init=he", "init=lsuv", "norm=batch")
+    _, trials = confirmation(world, *three, runs=5.0)  # no room for a second seed of the choice
+    assert not [t for t in trials if t.stage == "choice"]
     one, trials = confirmation(world, runs=2.0)
     assert one is not None and not one[1].proven and one[1].seeds == 1
     assert {t.stage for t in trials if t.candidate} == {"final"}

@@ -73,7 +73,7 @@ class Confirmation:
 
     def _choice(self, able: list[Candidate], seeds: int) -> tuple[list[Candidate], int]:
         """Best first over the seeds 0 and, where the proof leaves room for it, 1; seeds used."""
-        room = int(self.budget.affordable(0) - (1 + DEARER) * seeds) if seeds else 0
+        room = max(0, int(self.budget.affordable(0) - (1 + DEARER) * seeds)) if seeds else 0
         asked = able[: min(MOST_CHOSEN, room)]
         if len(asked) < 2:
             return able, 1
