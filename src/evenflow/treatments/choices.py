@@ -14,6 +14,9 @@ from .base import Facts
 
 #: Beyond so many layers centred LSUV alone does not train sigmoids (measured: not at 300).
 LSUV_REACH = 100
+#: Beyond so many layers tanh is tailored rather than left as it is (measured at 1,000, after four
+#: epochs at the best rate of each: 96 % and 87 %).
+TANH_REACH = 100
 Choice = Callable[[Finding, Facts], list[str]]
 
 _CLIP = "clip=norm:1.0"
@@ -40,12 +43,14 @@ def _start(f: Finding, facts: Facts) -> list[str]:
         swapped = "activation=sigmoid->centred_sigmoid; init=orthogonal"
         centred = ["init=lsuv-centred", swapped]
         if facts.depth > LSUV_REACH:
-            return [swapped, "tailored=auto", "rezero", "init=lsuv-centred"]
+            return ["tailored=auto", swapped, "rezero", "init=lsuv-centred"]
         return [*centred, "norm=batch", "rezero", "tailored=auto", "init=xavier"]
     if act == "tanh":
         conv = ["init=delta-orthogonal"] if facts.convolution else []
-        rest = ["tailored=auto", "init=lsuv-centred", "rezero", "norm=batch", "init=xavier"]
-        return [*conv, "init=orthogonal", *rest]
+        both = ["init=orthogonal", "tailored=auto"]
+        if facts.depth > TANH_REACH:
+            both.reverse()
+        return [*conv, *both, "init=lsuv-centred", "rezero", "norm=batch", "init=xavier"]
     if act == "selu":
         return ["init=lecun", "init=lsuv", "init=orthogonal", "rezero"]
     if act in ("relu", "leaky_relu", "relu6"):

@@ -163,8 +163,9 @@ class Search:
         treated = [c for c in ranked if c]
         tops = spread(treated, 3, each=1)
         if not self._learners(steps):
-            # Nothing trains at the script's own rate: then the order of prescription counts more.
-            tops = spread([*treated[:4], *self._able(singles)][:8], 6, each=1)
+            # Nothing trains at the script's own rate: then the order of prescription counts, too.
+            turns = zip(self._able(singles), treated, strict=False)
+            tops = spread([c for pair in turns for c in pair], 6, each=1)
             # Three rungs for each, if there is no more: a rate tells more than another treatment.
             tops = tops[: max(2, room() // 3)]
         elif self.budget.affordable(steps, reserve + 4 * self.budget.cost(longer)) < 12:
