@@ -282,7 +282,7 @@ def main() -> int:
     if args.peak:
         _peak_here(args.peak, args.compiled, args.watched)
         return 0
-    pairs, block, rounds = (3, 60, 6) if args.quick else (args.pairs, args.block, 25)
+    pairs, block, rounds = (3, 60, 6) if args.quick else (args.pairs, args.block, 50)
     kind = "compiled" if args.compiled else "eager"
     print(f"{DEVICE}, {args.threads} threads, {kind}, torch {torch.__version__}")
     print(f"{'':12} {'step':>8} {'total':>7} {'upper':>7} {'samples':>8} {'core':>6} {'all':>6} "

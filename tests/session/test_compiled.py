@@ -33,6 +33,8 @@ class Net(nn.Module):
 net = Net()
 by_hand = how == "fullgraph"
 optimizer = None if by_hand else torch.optim.SGD(net.parameters(), 0.05)
+if how == "in place before":
+    net.compile(backend="aot_eager")
 watch = evenflow.watch(run=path) if path else None
 params = list(net.parameters())
 call, backend = net, "aot_eager"
@@ -105,7 +107,10 @@ def run(how: str, path: str) -> dict[str, Any]:
     [
         "module",
         "fullgraph",
-        *(pytest.param(h, marks=pytest.mark.slow) for h in ("in place", "function", "step")),
+        *(
+            pytest.param(h, marks=pytest.mark.slow)
+            for h in ("in place", "in place before", "function", "step")
+        ),
     ],
 )
 def test_compiled_training_is_the_same(how: str, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """The tape: tensors -> readings. Autograd's graph is read where it stands; nothing is changed."""
 
+from .calling import any_in_place as any_in_place
 from .calling import skip_frame as skip_frame
 from .calling import traced as traced
 from .calling import untraced as untraced

@@ -63,7 +63,7 @@ class Backward:
                 site, tid = known.site, known.thread
                 primary = known.primary and known.armed != generation
                 if known.primary:
-                    label(node, known._replace(armed=generation))
+                    label(node, Label(*known[:4], generation))
             else:
                 site, primary = self._unseen(node, tid)
                 if primary or site is not None:

@@ -41,10 +41,11 @@ class Update:
     """
 
     def __init__(self, recorder: Recorder, params: Iterable[Tensor]) -> None:
-        self._recorder, self._slab, self._dear = recorder, recorder.slab, recorder.dear
+        self._slab, self._dear = recorder.slab, recorder.dear
+        index = recorder.catalogue.add_param
         with torch.no_grad():
             self._before = [
-                (p, self._part(p).clone())
+                (p, index(p), self._part(p).clone())
                 for p in params
                 if p.requires_grad and p.numel() and held(p)
             ]
@@ -55,36 +56,39 @@ class Update:
 
     def gradients(self, grads: dict[int, Tensor] | None = None) -> None:
         """Read the gradients' norms: `grads` by id of parameter, else each `p.grad`."""
-        found: list[tuple[Tensor, Tensor]] = []
-        for p, _ in self._before:
+        found: list[tuple[int, Tensor]] = []
+        for p, index, _ in self._before:
             g = p.grad if grads is None else grads.get(id(p))
             if g is None:
                 continue
             g = local(g.detach())
-            found.append((p, g.coalesce().values() if g.is_sparse else g))
+            found.append((index, g.coalesce().values() if g.is_sparse else g))
         sizes = numbers.norms([g for _, g in found])
-        for (p, g), size in zip(found, sizes, strict=True):
-            self._note(p, "grad", size)
+        for (index, g), size in zip(found, sizes, strict=True):
+            self._note(index, "grad", size)
             if self._dear and numbers.plain(g) is not None:
-                self._note(p, "grad_zeros", numbers.zeros(numbers.sample(g)))
-                self._note(p, "grad_absmax", numbers.absmax(g))
+                self._note(index, "grad_zeros", numbers.zeros(numbers.sample(g)))
+                self._note(index, "grad_absmax", numbers.absmax(g))
         if sizes:
             self._slab.add(Channel("step", 0, "grad_norm"), _hypot(sizes))
 
     def applied(self) -> None:
         """Read the weights' norms and how far the update moved them; let the copy go."""
         held, self._before = self._before, []
-        now = [(p, before, self._part(p)) for p, before in held]
-        moved = [(p, before, after) for p, before, after in now if after.shape == before.shape]
-        for (p, before), size in zip(held, numbers.norms([b for _, b in held]), strict=True):
-            self._note(p, "weight", size * _whole(p, before))
-        for _, before, after in moved:
-            before.sub_(after)
-        for (p, step, _), size in zip(moved, numbers.norms([b for _, b, _ in moved]), strict=True):
-            self._note(p, "update", size * _whole(p, step))
+        whole = [_whole(p, before) for p, _, before in held]
+        sizes = numbers.norms([before for _, _, before in held])
+        for (_, index, _), size, times in zip(held, sizes, whole, strict=True):
+            self._note(index, "weight", size * times)
+        moved: list[tuple[int, Tensor, float]] = []
+        for (p, index, before), times in zip(held, whole, strict=True):
+            after = self._part(p)
+            if after.shape == before.shape:
+                moved.append((index, before.sub_(after), times))
+        sizes = numbers.norms([step for _, step, _ in moved])
+        for (index, _, times), size in zip(moved, sizes, strict=True):
+            self._note(index, "update", size * times)
 
-    def _note(self, p: Tensor, metric: str, value: Scalar) -> None:
-        index = self._recorder.catalogue.add_param(p)
+    def _note(self, index: int, metric: str, value: Scalar) -> None:
         self._slab.add(Channel("param", index, metric), value)
 
 

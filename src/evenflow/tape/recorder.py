@@ -75,6 +75,7 @@ class Recorder:
         self.started = 0.0  # when the sampled step's first module was called, if one was
         self.scale: Scalar = 1.0
         self.modules_seen = False
+        self.in_place = True  # may a module have been compiled in place? (`watch_calls`)
         self._model = model
         self._thread = Thread()
         self._calls, self._again = Calls(), Calls()
@@ -150,7 +151,7 @@ class Recorder:
         self._calls.reset()
         self._again.reset()
         if self._unwatch is None:
-            self._unwatch = watch_calls(self)
+            self._unwatch = watch_calls(self, special=self.in_place)
         if not self.modules_seen:
             self._mode_on()  # perhaps a script without modules: nothing else tells when it starts
 
@@ -334,7 +335,7 @@ class Recorder:
         """Be there again for the rest of a sampled step."""
         self.settle()
         if self.recording and self._unwatch is None:
-            self._unwatch = watch_calls(self)
+            self._unwatch = watch_calls(self, special=self.in_place)
 
     @property
     def clean(self) -> bool:
