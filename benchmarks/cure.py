@@ -128,6 +128,7 @@ def ours(case: Any, seed: int, folder: Path) -> dict[str, Any]:
         [t.stage, t.text, t.job.seed, t.job.steps, t.outcome.ended, t.outcome.metric, _last(t)]
         for t in cure.trials
     ]
+    hung = [t.outcome.error for t in cure.trials if t.outcome.ended in ("time", "killed")]
     return {
         "score": own[-1] if own else None,
         "chosen": cure.chosen,
@@ -135,6 +136,7 @@ def ours(case: Any, seed: int, folder: Path) -> dict[str, Any]:
         "findings": list(cure.findings),
         "runs": round(sum(t.outcome.steps for t in cure.trials) / full, 2),
         "trials": table,
+        "hung": hung,
     }
 
 

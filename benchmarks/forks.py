@@ -6,6 +6,7 @@ parent has one thread and computes no gradient: call `alone()` once in each proc
 
 from __future__ import annotations
 
+import faulthandler
 import json
 import math
 import os
@@ -15,6 +16,10 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
+
+# pandas, which scikit-learn imports where it is installed, brings pyarrow, whose allocator starts
+# a thread of its own: a process with threads does not fork well.
+os.environ.setdefault("JE_ARROW_MALLOC_CONF", "background_thread:false")
 
 import torch
 from torch.optim.optimizer import register_optimizer_step_post_hook
@@ -60,15 +65,23 @@ class Forks:
             if time.monotonic() - began > job.seconds:
                 os.kill(pid, signal.SIGKILL)
                 os.waitpid(pid, 0)
-                return Outcome("time", seconds=job.seconds)
+                return Outcome("time", _where(told), seconds=job.seconds)
             time.sleep(0.005)
         if not told.exists():
             return Outcome("killed", "the process ended without a word")
         return outcome_from(json.loads(told.read_text()))
 
 
+def _where(told: Path) -> str:
+    """What a child that was killed was doing shortly before."""
+    stack = told.with_suffix(".stack")
+    return stack.read_text() if stack.exists() else ""
+
+
 def _train(case: Any, seed: int, job: Job, told: Path) -> NoReturn:
     """In the fork: train, and leave by `os._exit`, whatever happens."""
+    stack = told.with_suffix(".stack").open("w")
+    faulthandler.dump_traceback_later(0.95 * job.seconds, file=stack)
     try:
         _trained(case, seed, job, told)
     except BaseException as error:
