@@ -14,7 +14,6 @@ import numpy as np
 import torch
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 from torch import Tensor
@@ -26,13 +25,14 @@ from .loop import Course, Data, Plan, Stop, train_
 from .network import Shape
 from .rates import factor, range_test
 from .record import Applied, FitReport
+from .rows import looked_at, split
 from .scaling import scaling
-from .settling import Settled, settle
+from .settling import Settled, settle, told
 from .stepping import Update
 from .targets import Array, Classes, Numbers
 
-#: Rows that the start and preflight look at, and rows of one piece in prediction.
-LOOK, PIECE = 512, 8192
+#: Rows of one piece in prediction.
+PIECE = 8192
 Targets = Classes | Numbers
 
 
@@ -196,7 +196,7 @@ class Network(BaseEstimator, ABC):  # type: ignore[misc]
             self.scaling_ = scaling(x_NC, self.scale)
             if w_N is not None:
                 w_N = w_N / w_N.mean()
-        data, valid = self._split(self.scaling_.apply(x_NC), t, w_N, settled, seeds)
+        data, valid = split(self.scaling_.apply(x_NC), t, w_N, self._strata(t), settled, seeds)
         each = None if callable(self.loss) else targets.loss(self.loss)
         plan = self._plan(settled, targets, data, each, one_epoch)
         with torch.random.fork_rng(devices=_devices(settled.device)):
@@ -234,7 +234,7 @@ class Network(BaseEstimator, ABC):  # type: ignore[misc]
             baseline=plan.baseline,
             findings=findings,
             treatments=tuple(applied),
-            settings=_told(settled, self.shape_, plan),
+            settings=told(settled, self.shape_, plan),
         )
         if self.heal and not one_epoch and _unlearned(course, plan):
             warnings.warn(
@@ -245,36 +245,6 @@ class Network(BaseEstimator, ABC):  # type: ignore[misc]
                 stacklevel=3,
             )
         return self
-
-    def _split(
-        self, x: Array, t: Array, w: Array | None, settled: Settled, seeds: Any
-    ) -> tuple[Data, Data | None]:
-        """Rows to train on, and validation rows where there are to be some."""
-
-        def rows(chosen: Any) -> Data:
-            target = torch.from_numpy(np.ascontiguousarray(t[chosen]))
-            if target.is_floating_point():
-                target = target.to(settled.dtype)
-            weight = None if w is None else torch.from_numpy(w[chosen])
-            to = (settled.device, settled.dtype)
-            return Data(
-                torch.from_numpy(np.ascontiguousarray(x[chosen])).to(*to),
-                target.to(settled.device),
-                None if weight is None else weight.to(*to),
-            )
-
-        held = math.ceil(len(x) * settled.validation)
-        if held == 0 or held >= len(x):
-            return rows(slice(None)), None
-        strata = self._strata(t)
-        if strata is not None:
-            counts = np.bincount(strata)
-            if counts[counts > 0].min() < 2 or held < (counts > 0).sum():
-                strata = None
-        train, test = train_test_split(
-            np.arange(len(x)), test_size=held, random_state=seeds, stratify=strata
-        )
-        return rows(np.sort(train)), rows(test)
 
     def _plan(
         self,
@@ -324,7 +294,7 @@ class Network(BaseEstimator, ABC):  # type: ignore[misc]
             alpha_dropout=settled.alpha_dropout,
         )
         init = changed.pop("init", settled.init)
-        look = _looked_at(data.x, seed)
+        look = looked_at(data.x, seed)
         return born(replace(shape, **changed), init, look, settled.dtype, seed, self.heal)
 
     def _tested(self, plan: Plan, settled: Settled, data: Data, applied: list[Applied]) -> Plan:
@@ -408,11 +378,6 @@ class Network(BaseEstimator, ABC):  # type: ignore[misc]
             print(f"epoch {epoch}: loss {judged[-1]:.5g}" if judged else f"epoch {epoch}")
 
 
-def _looked_at(x: Tensor, seed: int) -> Tensor:
-    rows = torch.randperm(len(x), generator=torch.Generator().manual_seed(seed))[:LOOK]
-    return x[rows.to(x.device)]
-
-
 def _best(course: Course) -> float:
     return min((e for e in course.held_out or course.errors if math.isfinite(e)), default=math.inf)
 
@@ -432,20 +397,3 @@ def _columns(targets: Targets) -> int:
 
 def _devices(device: torch.device) -> list[torch.device]:
     return [device] if device.type == "cuda" else []
-
-
-def _told(settled: Settled, shape: Shape, plan: Plan) -> dict[str, object]:
-    return {
-        "hidden": shape.hidden,
-        "activation": shape.activations,
-        "norm": shape.norm,
-        "residual": shape.residual,
-        "optimizer": settled.optimizing.optimizer,
-        "learning_rate": plan.rate,
-        "l2": settled.optimizing.l2,
-        "clip": settled.optimizing.clip,
-        "batch_size": settled.batch,
-        "epochs": plan.stop.epochs,
-        "validation": settled.validation,
-        "patience": plan.stop.patience,
-    }

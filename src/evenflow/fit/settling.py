@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from . import network
+from .loop import Plan
 from .losses import LOSSES
 from .rates import BASE, SCHEDULES
 from .scaling import SCALES
@@ -180,3 +181,21 @@ def _number(
     if not low <= found < high or (open_ and found == low):
         raise ValueError(f"{name} = {value!r}: give {said}.")
     return found
+
+
+def told(settled: Settled, shape: Shape, plan: Plan) -> dict[str, object]:
+    """What every `auto` came to, for the report."""
+    return {
+        "hidden": shape.hidden,
+        "activation": shape.activations,
+        "norm": shape.norm,
+        "residual": shape.residual,
+        "optimizer": settled.optimizing.optimizer,
+        "learning_rate": plan.rate,
+        "l2": settled.optimizing.l2,
+        "clip": settled.optimizing.clip,
+        "batch_size": settled.batch,
+        "epochs": plan.stop.epochs,
+        "validation": settled.validation,
+        "patience": plan.stop.patience,
+    }
