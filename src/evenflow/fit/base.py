@@ -27,7 +27,7 @@ from .rates import factor, range_test
 from .record import Applied, FitReport
 from .rows import looked_at, split
 from .scaling import scaling
-from .settling import Settled, settle, told
+from .settling import Settled, auto_told, settle
 from .stepping import Update
 from .targets import Array, Classes, Numbers
 
@@ -234,7 +234,7 @@ class Network(BaseEstimator, ABC):  # type: ignore[misc]
             baseline=plan.baseline,
             findings=findings,
             treatments=tuple(applied),
-            settings=told(settled, self.shape_, plan),
+            settings=auto_told(settled, self.shape_, plan),
         )
         if self.heal and not one_epoch and _unlearned(course, plan):
             warnings.warn(

@@ -183,7 +183,7 @@ def _number(
     return found
 
 
-def told(settled: Settled, shape: Shape, plan: Plan) -> dict[str, object]:
+def auto_told(settled: Settled, shape: network.Shape, plan: Plan) -> dict[str, object]:
     """What every `auto` came to, for the report."""
     return {
         "hidden": shape.hidden,
