@@ -10,6 +10,11 @@ from .finding import Finding as Finding
 from .finding import Link as Link
 from .finding import Severity as Severity
 from .finding import verdict as verdict
+from .healing import HEALED as HEALED
+from .healing import HEALS as HEALS
+from .healing import Intervention as Intervention
+from .healing import allowed as allowed
+from .healing import interventions as interventions
 from .run import Event as Event
 from .run import Parameter as Parameter
 from .run import Run as Run

@@ -48,6 +48,7 @@ class Event:
 
     Kinds: "nonfinite" (guard), "skipped" (guard or GradScaler skipped an update), "stopped"
     (Evenflow stopped watching after an error of its own), "thinned" (old steps were dropped),
+    "healed" (heal changed something; read them by `schema.interventions`),
     "note" (free text the report should show, e.g. sampling changed the random stream).
     """
 

@@ -13,7 +13,7 @@ import sys
 import weakref
 from collections.abc import Callable
 from time import perf_counter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -24,6 +24,7 @@ from ..tape import (
     Recorder,
     Slab,
     Update,
+    any_in_place,
     held_by_an_optimizer,
     of_optimizer,
     settings,
@@ -36,6 +37,9 @@ from .guard import Guard
 from .losses import Losses
 from .quiet import STRETCH, Quiet
 from .turns import Turns
+
+if TYPE_CHECKING:
+    from .heal import Healer
 
 #: So many backward passes without any optimizer's update, and a script is taken to update by hand.
 _PATIENCE = 256
@@ -55,10 +59,13 @@ class Conductor:
         fail: Callable[[Exception, str], None],
         model: nn.Module | None,
         guard: Guard | None,
+        healer: Healer | None = None,
     ) -> None:
         self.writer, self.cadence, self.fail, self.guard = writer, cadence, fail, guard
+        self.healer, self.model = healer, None if model is None else weakref.ref(model)
         self.recorder = Recorder(fail, model)
-        self.losses = Losses(writer, cadence.alert, name_ops=guard is not None)
+        self.recorder.in_place = any_in_place()
+        self.losses = Losses(writer, cadence.alert, name_ops=bool(guard or healer))
         self.quiet = Quiet(self.losses.true)
         self.samples = 0
         self._by_hand: bool | None = None
@@ -77,12 +84,25 @@ class Conductor:
         self._latest = -2  # the latest sampled step
         if guard is not None:
             guard.open(self.recorder.catalogue)
+        if healer is not None:
+            healer.open(self)
+            self.delivery.reviver = healer.reviver
         self._arm()
 
     @property
     def step(self) -> int:
         """Completed updates."""
         return self.quiet.step
+
+    @property
+    def healing(self) -> bool:
+        """Is anything allowed to be changed?"""
+        return self.healer is not None
+
+    @property
+    def backwards(self) -> int:
+        """Backward passes since the latest update."""
+        return self._backwards
 
     # -- hooks.Listener -----------------------------------------------------------------------
     def before_backward(
@@ -141,14 +161,22 @@ class Conductor:
             self._end_by_hand(leaves, inputs, result)
         self._own += perf_counter() - start
 
-    def before_update(self, optimizer: torch.optim.Optimizer) -> None:
-        """Copy the parameters if this update is to be read; check them if guarded."""
+    def before_update(self, optimizer: torch.optim.Optimizer, closure: bool = False) -> None:
+        """Copy the parameters if this update is to be read; check them if guarded. With a
+        closure the gradients come later: see `within_update`."""
         if self.recorder.recording or self._hand is not None or self._by_hand is not False:
             self._guarded(self._before_update, optimizer)
         else:
             self._guarded(self.recorder.settle)
         if self.guard is not None and not self._over:
             self.guard.check(self, optimizer)  # may raise NonFiniteError: that is what "stop" asks
+        if self.healer is not None and not closure:
+            self._guarded(self.healer.before, optimizer, False)
+
+    def within_update(self, optimizer: torch.optim.Optimizer) -> None:
+        """The closure has run, so that the gradients are there."""
+        if self.healer is not None:
+            self._guarded(self.healer.before, optimizer, True)
 
     def _before_update(self, optimizer: torch.optim.Optimizer) -> None:
         self._by_hand = False
@@ -169,7 +197,11 @@ class Conductor:
         start = perf_counter()
         self._native = True
         if self.guard is not None and self.guard.skipped:
+            self.guard.hidden.give_back()
             self._skipped("a gradient was NaN or Inf; on_nonfinite is 'skip'")
+            return
+        if self.healer is not None and self.healer.after():
+            self._skipped("")  # its event says more
             return
         index = self.know(optimizer)
         self._turns.took(index)
@@ -189,20 +221,25 @@ class Conductor:
 
     def scaled(self, scaler: Any, loss: Any, result: Any) -> None:
         """GradScaler.scale was called."""
+        if self.healer is not None:
+            self.healer.scaler = scaler
         self._guarded(self.losses.scaled, scaler, loss, result)
 
     def scaler_stepping(self) -> Callable[[], None]:
         """Around GradScaler.step; an update that did not happen is an event, not a step."""
-        before = self.step
+        before, healed = self.step, self.healer.left_out if self.healer is not None else 0
 
         def after() -> None:
+            if self.healer is not None and self.healer.left_out > healed:
+                return
             if self.step == before:
                 self._guarded(self._skipped, "GradScaler found a non-finite gradient")
 
         return after
 
     def _skipped(self, why: str) -> None:
-        self.writer.event(Event("skipped", self.step, {"why": why}))
+        if why:
+            self.writer.event(Event("skipped", self.step, {"why": why}))
         self._backwards = 0
         if self.recorder.recording:
             self._arm()
@@ -216,6 +253,12 @@ class Conductor:
         self._guarded(self._compiled_call)
         self._guarded(self.recorder.step_back)
         return self.recorder.recording
+
+    def compiles_in_place(self) -> None:
+        """`module.compile()` keeps the method it finds: ours must not be there."""
+        self._guarded(self.recorder.step_aside)
+        self.recorder.in_place = True
+        self._guarded(self.recorder.step_back)
 
     def _compiled_call(self) -> None:
         if self._compiled_step and not self._native:
@@ -288,7 +331,8 @@ class Conductor:
 
     def _hush(self) -> None:
         """Until the next step is due, or losses are to be looked at, steps are only counted."""
-        if self.guard is None and self.recorder.clean and not self.delivery.waits:
+        checked = self.guard is not None or self.healer is not None
+        if not checked and self.recorder.clean and not self.delivery.waits:
             due = self.cadence.due(self.step)
             self.quiet.begin(self._optimizers[0], min(STRETCH, due - self.step))
 
@@ -366,6 +410,8 @@ class Conductor:
         self.recorder.disarm()
         if self.guard is not None:
             self.guard.close()
+        if self.healer is not None:
+            self.healer.close()
 
     def close(self) -> None:
         """Take everything off and send what is left."""

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from typing import TYPE_CHECKING
 
 from ..schema import Channel, Event, Reading
 from ..store import Writer
 from ..tape import Catalogue, Pending
 from .cadence import Cadence
+
+if TYPE_CHECKING:
+    from .heal.reviving import Reviver
 
 
 class Delivery:
@@ -20,6 +24,7 @@ class Delivery:
         self._layouts: dict[tuple[Channel, ...], tuple[Channel, ...]] = {}
         self._norms: deque[float] = deque(maxlen=32)
         self._noted: set[str] = set()
+        self.reviver: Reviver | None = None  # heal's, if it may revive units
 
     @property
     def waits(self) -> bool:
@@ -50,6 +55,8 @@ class Delivery:
                 self.note(reading.step, f"only the first {len(catalogue.sites)} sites are watched")
             self._writer.reading(reading)
             self._look(reading)
+            if self.reviver is not None:
+                self.reviver.read(reading)
 
     def note(self, step: int, text: str) -> None:
         """Write a note, once."""

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from ..lang import _
 from ..schema import Event
 from ..tape import Catalogue, local, of_optimizer, watch_calls
+from .hiding import Hidden
 from .replay import Held, hold, replay
 
 if TYPE_CHECKING:
@@ -37,8 +38,8 @@ class Guard:
     """One grouped finite check before every update.
 
     "report" writes an event with the origin; "skip" also leaves the update out, by taking the
-    gradients away, so that weights and optimizer state stay as they are; "stop" raises
-    `NonFiniteError` before the update. The check waits for the device once a step.
+    gradients away until it is over, so that weights and optimizer state stay as they are; "stop"
+    raises `NonFiniteError` before the update. The check waits for the device once a step.
 
     Args:
         mode: "report", "skip" or "stop".
@@ -53,26 +54,27 @@ class Guard:
             )
         self.mode, self.keep_batch = mode, keep_batch
         self.skipped = False
-        self._held: dict[int, Held] = {}
+        self.found: tuple[Origin, list[str]] | None = None  # by the latest check: parameters
+        self.hidden = Hidden()
+        self.held: dict[int, Held] = {}
         self._undo: Callable[[], None] | None = None
         self._told = 0
 
     def check(self, conductor: Conductor, optimizer: torch.optim.Optimizer) -> None:
         """Look at the gradients of one optimizer. Raises NonFiniteError in mode "stop"."""
-        self.skipped = False
+        self.skipped, self.found = False, None
         message = ""
         try:
             params = of_optimizer(optimizer)
             if _all_finite([p.grad for p in params if p.grad is not None]):
-                self._held.clear()
+                self.held.clear()
                 return
-            origin, bad = self._find(conductor, params)
+            origin, bad = self.found = self._find(conductor, params)
             message = self._tell(conductor, origin, bad)
             if self.mode == "skip":
-                for p in params:
-                    p.grad = None
+                self.hidden.take(params)
                 self.skipped = True
-            self._held.clear()
+            self.held.clear()
         except Exception as e:
             conductor.fail(e, "guarding against non-finite gradients")
         if self.mode == "stop" and message:
@@ -91,12 +93,13 @@ class Guard:
         if self._undo is not None:
             self._undo()
             self._undo = None
-        self._held.clear()
+        self.hidden.give_back()
+        self.held.clear()
 
     def enter(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """A module is called (`calling.Door`): keep a root's arguments if it is a training call."""
         if torch.is_grad_enabled() and any(r() is module for r in self._catalogue.roots):
-            self._held[id(module)] = hold(module, args, kwargs)
+            self.held[id(module)] = hold(module, args, kwargs)
 
     def leave(self, module: nn.Module, args: tuple[Any, ...], token: None) -> None:
         """The call ended."""
@@ -108,10 +111,10 @@ class Guard:
             for p in params
             if p.grad is not None and not bool(torch.isfinite(p.grad).all())
         ]
-        if not self._held:
+        if not self.held:
             why = _("the guard had not yet seen a call of the model, so nothing could be replayed")
             return Origin("unknown", None, why), bad
-        for held in self._held.values():
+        for held in self.held.values():
             site = conductor.alone(replay, held, catalogue)
             if site is not None:
                 s = catalogue.sites[site]
@@ -155,16 +158,9 @@ class Guard:
             names=", ".join(bad[:3]) + (", ..." if len(bad) > 3 else ""),
             origin=origin.text,
         )
-        if self.keep_batch is not None and self._held:
-            saved = [
-                {"args": h.args, "kwargs": h.kwargs, "rng": h.rng} for h in self._held.values()
-            ]
-            self.keep_batch.parent.mkdir(parents=True, exist_ok=True)
-            torch.save({"step": conductor.step, "calls": saved}, self.keep_batch)
-            message = _("{message}; batch kept in {path}").format(
-                message=message, path=self.keep_batch
-            )
-            self.keep_batch = None
+        kept = self.save(conductor.step)
+        if kept is not None:
+            message = _("{message}; batch kept in {path}").format(message=message, path=kept)
         self._told += 1
         if self._told <= 3 and self.mode != "stop":
             said = message
@@ -172,6 +168,17 @@ class Guard:
                 said = _("{message}; the update is left out").format(message=message)
             print(f"evenflow: {said}", file=sys.stderr)
         return message
+
+    def save(self, step: int) -> Path | None:
+        """Save what the models were called with, if that was asked for and not done yet."""
+        path = self.keep_batch
+        if path is None or not self.held:
+            return None
+        saved = [{"args": h.args, "kwargs": h.kwargs, "rng": h.rng} for h in self.held.values()]
+        path.parent.mkdir(parents=True, exist_ok=True)
+        torch.save({"step": step, "calls": saved}, path)
+        self.keep_batch = None
+        return path
 
 
 def _all_finite(grads: list[Tensor]) -> bool:

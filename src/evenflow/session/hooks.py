@@ -31,13 +31,20 @@ class Listener(Protocol):
 
     quiet: Quiet
 
+    @property
+    def healing(self) -> bool:
+        """Are gradients to be looked at as soon as a closure has made them?"""
+
     def before_backward(
         self, outputs: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Callable[[Any], None] | None:
         """The engine is about to run; what is returned is called with its result."""
 
-    def before_update(self, optimizer: torch.optim.Optimizer) -> None:
-        """An optimizer is about to step."""
+    def before_update(self, optimizer: torch.optim.Optimizer, closure: bool) -> None:
+        """An optimizer is about to step; with a closure its gradients are yet to come."""
+
+    def within_update(self, optimizer: torch.optim.Optimizer) -> None:
+        """The closure of a step has run."""
 
     def after_update(self, optimizer: torch.optim.Optimizer) -> None:
         """An optimizer has stepped."""
@@ -53,6 +60,9 @@ class Listener(Protocol):
 
     def compiled_call(self) -> bool:
         """A compiled function is entered; True to run it eagerly this time."""
+
+    def compiles_in_place(self) -> None:
+        """A module is about to be compiled in place."""
 
 
 _listener: Listener | None = None
@@ -139,10 +149,25 @@ def _engine() -> None:
 
 
 def _optimizers() -> None:
-    def before(optimizer: Any, args: Any, kwargs: Any) -> None:
-        if _listener is not None and not _listener.quiet.on:
-            with untraced():
-                _listener.before_update(optimizer)
+    def before(optimizer: Any, args: Any, kwargs: Any) -> Any:
+        if _listener is None or _listener.quiet.on:
+            return None
+        closure = args[1] if len(args) > 1 else kwargs.get("closure")
+        with untraced():
+            _listener.before_update(optimizer, closure is not None)
+        if not callable(closure) or not _listener.healing:
+            return None
+
+        def watched() -> Any:
+            result = closure()
+            if _listener is not None:
+                with untraced():
+                    _listener.within_update(optimizer)
+            return result
+
+        if len(args) > 1:
+            return (args[0], watched, *args[2:]), kwargs
+        return args, {**kwargs, "closure": watched}
 
     def after(optimizer: Any, args: Any, kwargs: Any) -> None:
         if _listener is not None and not _listener.quiet.update(optimizer):
@@ -189,6 +214,16 @@ def _compiler() -> None:
         return make(*args, **kwargs)
 
     _replace(torch, "compile", compile)
+
+    in_place: Any = torch.nn.Module.compile
+
+    @functools.wraps(in_place)
+    def compile_in_place(self: Any, *args: Any, **kwargs: Any) -> Any:
+        if _listener is not None:
+            _listener.compiles_in_place()
+        return in_place(self, *args, **kwargs)
+
+    _replace(torch.nn.Module, "compile", compile_in_place)
 
 
 def watch_compiled() -> None:

@@ -19,7 +19,7 @@ from torch import nn
 
 from ..diagnosis import diagnose
 from ..lang import _
-from ..schema import Event, Finding, Run
+from ..schema import Event, Finding, Run, allowed
 from ..store import SUFFIX, Writer, load
 from . import hooks
 from .cadence import Cadence
@@ -51,6 +51,7 @@ class Watch:
         budget: float,
         on_nonfinite: str | None,
         keep_batch: bool,
+        heal: bool | str | Sequence[str],
     ) -> None:
         global _current
         if model is not None and not isinstance(model, nn.Module):
@@ -63,6 +64,7 @@ class Watch:
         self.path = Path(run) if run is not None else default_path()
         batch = self.path.with_suffix(".batch.pt") if keep_batch else None
         guard = Guard(on_nonfinite, batch) if on_nonfinite is not None else None
+        kinds = [k for k in allowed(heal) if guard is None or k != "skip"]
         self.active = False
         self._conductor: Conductor | None = None
         self._writer: Writer | None = None
@@ -72,8 +74,13 @@ class Watch:
         if _current is not None:
             _current.close()  # a notebook cell run again, or a watch left open
         self._pid = os.getpid()
-        self._writer = Writer(self.path, _meta(every, budget), overwrite=run is not None)
-        self._conductor = Conductor(self._writer, cadence, self._fail, model, guard)
+        self._writer = Writer(self.path, _meta(every, budget, heal), overwrite=run is not None)
+        healer = None
+        if kinds:
+            from .heal import Healer  # it brings the treatments: only who heals pays for them
+
+            healer = Healer(kinds, batch if guard is None else None)
+        self._conductor = Conductor(self._writer, cadence, self._fail, model, guard, healer)
         if optimizer is not None:
             self._conductor.know(optimizer)
         hooks.listen(self._conductor)
@@ -188,11 +195,13 @@ def watch(
     budget: float = 0.01,
     on_nonfinite: str | None = None,
     keep_batch: bool = False,
+    heal: bool | str | Sequence[str] = False,
 ) -> Watch:
     """Watch a training from here on.
 
-    Nothing about the training changes: on sampled steps autograd's graph is read, on all others
-    nothing is attached to the model. A watch that is open already is closed first.
+    Unless `heal` is given, nothing about the training changes: on sampled steps autograd's graph
+    is read, on all others nothing is attached to the model. A watch that is open already is closed
+    first.
 
     Args:
         model: watch this model only; None watches every root module that takes part in a backward.
@@ -203,7 +212,13 @@ def watch(
         budget: share of wall time that sampling may add after birth.
         on_nonfinite: what to do before an update with a NaN or Inf gradient: None (nothing),
             "report", "skip" the update, or "stop" with `NonFiniteError`.
-        keep_batch: with `on_nonfinite`, save the first offending batch beside the run file.
+        keep_batch: with `on_nonfinite` or `heal`, save the first offending batch beside the run
+            file.
+        heal: what may be done to the training while it runs: True, or names of "clip" (outlier
+            gradients scaled down), "skip" (updates with NaN or Inf left out), "rollback" (to the
+            last healthy weights, on divergence), "revive" (dead units drawn anew), "lr" (the rate
+            lowered then). Each time is an event in the run; without one, weights are as without
+            heal, to the bit. `on_nonfinite` takes the place of "skip".
 
     Returns:
         A `Watch`: a context manager with `.findings()`, `.report(path)`, `.close()`, `.path`.
@@ -212,7 +227,7 @@ def watch(
         ValueError, TypeError: an argument makes no sense. OSError: the run file cannot be made.
         Nothing is raised later on (but with EVENFLOW_STRICT=1, or on_nonfinite="stop").
     """
-    return Watch(model, optimizer, run, every, budget, on_nonfinite, keep_batch)
+    return Watch(model, optimizer, run, every, budget, on_nonfinite, keep_batch, heal)
 
 
 def current() -> Watch | None:
@@ -232,7 +247,7 @@ def default_path() -> Path:
     return path
 
 
-def _meta(every: str | int, budget: float) -> dict[str, Any]:
+def _meta(every: str | int, budget: float, heal: bool | str | Sequence[str]) -> dict[str, Any]:
     get: Callable[[int], str] = torch.cuda.get_device_name
     return {
         "script": sys.argv[0] if sys.argv else "",
@@ -244,6 +259,7 @@ def _meta(every: str | int, budget: float) -> dict[str, Any]:
         "threads": torch.get_num_threads(),
         "every": every,
         "budget": budget,
+        "heal": ",".join(allowed(heal)),
         "optimizers": [],
         "ended": "",
     }

@@ -1,0 +1,132 @@
+"""Healing: what a training may be given while it runs, and the record of each time it was."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..lang import _
+from .run import Event
+
+#: The treatments that are safe in mid-training.
+HEALS = ("clip", "skip", "rollback", "revive", "lr")
+#: The kind of the events that hold interventions.
+HEALED = "healed"
+_ALL, _NONE = ("all", "1", "true", "yes", "on"), ("", "0", "false", "no", "off", "none")
+_MOST = 64  # values of one record that are read from a file
+
+
+@dataclass(frozen=True, slots=True)
+class Intervention:
+    """One change to a running training.
+
+    Attributes:
+        kind: one of `HEALS`.
+        step: completed updates before it.
+        reason: why, as a key of `words.healing` ("outlier-gradient").
+        optimizer: index in `Run.meta["optimizers"]`.
+        attempt: which of this optimizer's updates it was tried at, counted from 0; an update that
+            was left out is no step, so attempts run ahead of steps.
+        site: name of the layer, op or parameter it concerns most; "" where it is all of them.
+        before, after: the values it changed, by name (see `words.healing`).
+        evidence: what was measured, and what it was held against.
+        note: free text of the origin of NaN and Inf.
+    """
+
+    kind: str
+    step: int
+    reason: str
+    optimizer: int = 0
+    attempt: int = 0
+    site: str = ""
+    before: Mapping[str, float] = field(default_factory=dict)
+    after: Mapping[str, float] = field(default_factory=dict)
+    evidence: Mapping[str, float] = field(default_factory=dict)
+    note: str = ""
+
+    def event(self) -> Event:
+        """As it is stored."""
+        detail = {
+            "did": self.kind,
+            "reason": self.reason,
+            "optimizer": self.optimizer,
+            "attempt": self.attempt,
+            "site": self.site,
+            "before": dict(self.before),
+            "after": dict(self.after),
+            "evidence": dict(self.evidence),
+            "note": self.note,
+        }
+        return Event(HEALED, self.step, detail)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain JSON types."""
+        return {"step": self.step, **self.event().detail}
+
+
+def interventions(events: Iterable[Event]) -> list[Intervention]:
+    """Those among a run's events, in order; what a foreign file garbled is left out."""
+    found = []
+    for event in events:
+        if event.kind != HEALED:
+            continue
+        d = event.detail
+        try:
+            if d["did"] not in HEALS:
+                continue
+            found.append(
+                Intervention(
+                    kind=str(d["did"]),
+                    step=event.step,
+                    reason=str(d["reason"]),
+                    optimizer=int(d["optimizer"]),
+                    attempt=int(d["attempt"]),
+                    site=str(d["site"]),
+                    before=_numbers(d["before"]),
+                    after=_numbers(d["after"]),
+                    evidence=_numbers(d["evidence"]),
+                    note=str(d["note"]),
+                )
+            )
+        except (KeyError, TypeError, ValueError, AttributeError):
+            continue
+    return found
+
+
+def _numbers(table: Any) -> dict[str, float]:
+    return {str(k): float(v) for k, v in list(table.items())[:_MOST]}
+
+
+def allowed(heal: bool | str | Sequence[str] | None) -> tuple[str, ...]:
+    """What `heal` permits, in the order of `HEALS`.
+
+    Args:
+        heal: True or "all": everything; False, None or "none": nothing; names in one text
+            ("clip,skip") or a sequence.
+
+    Raises:
+        ValueError: a name that is none of `HEALS`; it says which, and the nearest.
+    """
+    if heal is None or isinstance(heal, bool):
+        return HEALS if heal else ()
+    if isinstance(heal, str):
+        text = heal.strip().lower()
+        if text in _ALL:
+            return HEALS
+        if text in _NONE:
+            return ()
+        names = [n for n in text.replace(",", " ").split() if n]
+    else:
+        names = list(heal)
+    for name in names:
+        if name not in HEALS:
+            near = difflib.get_close_matches(str(name), HEALS, 1)
+            said = _("heal: there is no {name!r}; there are {all}.").format(
+                name=name, all=", ".join(HEALS)
+            )
+            if near:
+                said = _("{said} Did you mean {near}?").format(said=said, near=near[0])
+            raise ValueError(said)
+    return tuple(h for h in HEALS if h in names)

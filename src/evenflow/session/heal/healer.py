@@ -1,0 +1,492 @@
+"""Heal: what is done to a training while it runs, within what the user allowed.
+
+    forward, backward -> before(): measure; then at most one of
+        non-finite gradient   leave the update out; three in a row: roll back
+        loss diverged         roll back, leave the update out, lower the rate
+        outlier gradient      scale it down to the usual norm
+        else                  nothing (now and then a snapshot; dead units are looked for)
+    -> the optimizer's update -> after()
+
+Measuring changes nothing, so a training without an intervention keeps its weights to the bit.
+What is measured: one norm of all gradients and the loss, both read once an update.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from ...lang import _
+from ...schema import Intervention
+from ...tape import unwrap
+from ...words import healed
+from ..guard import Guard
+from ..hiding import Hidden
+from .gradients import dense, largest, norm_of, scale_, sharded
+from .party import FACTORS, LEAST_RATE, OLD, Course, Party
+from .reviving import Reviver
+from .snapshot import Buffers, all_buffers
+
+if TYPE_CHECKING:
+    from ..conductor import Conductor
+
+#: Non-finite gradients on end that no batch explains: the weights do.
+ON_END = 3
+#: Roll-backs of one training, after which it is left alone.
+ROLLBACKS = 10
+#: Without roll-back the loss gets so many updates to answer to a lower rate.
+PATIENCE = 25
+#: Interventions of one kind that are told on stderr; the run file has them all.
+_TOLD = 3
+
+
+class Healer:
+    """Acts for one watch. Its errors end the watch as any of ours do (see `Watch._fail`).
+
+    Args:
+        kinds: what is allowed, of `schema.HEALS`.
+        keep_batch: file to which the first offending batch is saved; None keeps nothing.
+    """
+
+    def __init__(self, kinds: Sequence[str], keep_batch: Path | None = None) -> None:
+        self.kinds = frozenset(kinds)
+        self.guard = Guard("skip", keep_batch)
+        self.scaler: Any = None
+        self.parties: list[Party] = []
+        self._courses: dict[int, Course] = {}
+        self._hidden = Hidden()
+        self._buffers = Buffers()
+        self.reviver = Reviver() if "revive" in self.kinds else None
+        self._told: Counter[str] = Counter()
+        self._latest: Party | None = None
+        self._left_out = False
+        self.left_out = 0  # updates, so far
+
+    def open(self, conductor: Conductor) -> None:
+        """Begin."""
+        self._conductor = conductor
+        self._writer, self._catalogue = conductor.writer, conductor.recorder.catalogue
+        if self.kinds & {"skip", "revive"} or self.guard.keep_batch is not None:
+            self.guard.open(self._catalogue)
+
+    def close(self) -> None:
+        """Take everything off; what was hidden is given back, rates are the script's."""
+        self._hidden.give_back()
+        self.guard.close()
+        for course in self._courses.values():
+            course.free()
+        self.parties.clear()
+
+    # -- around an update ---------------------------------------------------------------------
+    def before(self, optimizer: torch.optim.Optimizer, closure: bool) -> None:
+        """The gradients are there, the update is not. `closure`: called from within the step."""
+        self._hidden.give_back()
+        self._left_out = False
+        course = self._course(optimizer, closure)
+        if course.refused:
+            return
+        fresh = self._conductor.backwards > 0
+        party = self._party(course, fresh)
+        attempt, course.attempts = course.attempts, course.attempts + 1
+        if fresh:
+            party.left_out = False
+            party.attempts += 1
+        elif party.left_out:  # its round was rolled back: this gradient belongs to other weights
+            self._leave_out(party)
+            return
+        pairs = dense(optimizer)
+        if not pairs or self._handled(optimizer):
+            return
+        norm = norm_of(optimizer, [g for _, g in pairs])
+        if not math.isfinite(norm):
+            self._non_finite(optimizer, course, party, attempt, norm)
+        else:
+            self._finite(course, party, attempt, norm, pairs, fresh)
+        self.guard.held.clear()
+
+    def after(self) -> bool:
+        """The optimizer has stepped; was its update left out?"""
+        self._hidden.give_back()
+        out, self._left_out = self._left_out, False
+        return out
+
+    def _finite(
+        self,
+        course: Course,
+        party: Party,
+        attempt: int,
+        norm: float,
+        pairs: list[tuple[Tensor, Tensor]],
+        fresh: bool,
+    ) -> None:
+        course.bad_on_end = 0
+        usual, limit = course.norms.usual, course.norms.limit
+        outlier = course.norms.outlier(norm)
+        loss = self._loss() if fresh and self._judges(party) else None
+        # One bad batch says nothing of the weights; a second one on end may.
+        if loss is not None and not (outlier and course.norms.on_end == 1):
+            diverged = party.losses.take(loss)
+            if self._other_loss(party, course, attempt, loss):
+                return
+            if diverged and self._diverged(party, course, attempt, loss, norm):
+                return
+        if outlier:
+            party.trouble = party.attempts
+            if "clip" in self.kinds:
+                self._clip(course, attempt, norm, usual, limit, pairs)
+            return
+        if self._odd_statistics(party, course, attempt):
+            return
+        calm = party.losses.calm if loss is not None else True
+        due = "rollback" in self.kinds and party.due()
+        self._buffers.keep(self._roots(None), again=due or party.attempts == 1)
+        if due and calm and party.attempts - party.trouble >= OLD:
+            party.snap(self._conductor.step, self._buffers_of(party), self.scaler)
+        if self.reviver is not None:
+            self._revive(party, course, attempt)
+
+    # -- interventions ------------------------------------------------------------------------
+    def _clip(
+        self,
+        course: Course,
+        attempt: int,
+        norm: float,
+        usual: float,
+        limit: float,
+        pairs: list[tuple[Tensor, Tensor]],
+    ) -> None:
+        at = largest(pairs)
+        scale_([g for _, g in pairs], usual / norm)
+        self._buffers.put_back()
+        self._note(
+            course,
+            Intervention(
+                "clip",
+                self._conductor.step,
+                "outlier-gradient",
+                attempt=attempt,
+                site="" if at is None else self._name(at),
+                before={"grad_norm": norm},
+                after={"grad_norm": usual},
+                evidence={"limit": limit, "loss": _or_nan(self._loss())},
+            ),
+        )
+
+    def _odd_statistics(self, party: Party, course: Course, attempt: int) -> bool:
+        """Did this batch throw running statistics (BatchNorm) far off? Normalisation hides such a
+        batch from the gradient, but evaluation would suffer for hundreds of steps."""
+        usual, limit = party.statistics.usual, party.statistics.limit
+        moved = self._buffers.moved()
+        if math.isfinite(moved) and not party.statistics.outlier(moved):
+            return False
+        party.trouble = party.attempts
+        if "clip" in self.kinds:
+            self._buffers.put_back()
+            self._note(
+                course,
+                Intervention(
+                    "clip",
+                    self._conductor.step,
+                    "outlier-statistics",
+                    attempt=attempt,
+                    before={"moved": moved},
+                    after={"moved": 0.0},
+                    evidence={"limit": limit, "usual": usual},
+                ),
+            )
+        return True
+
+    def _non_finite(
+        self,
+        optimizer: torch.optim.Optimizer,
+        course: Course,
+        party: Party,
+        attempt: int,
+        norm: float,
+    ) -> None:
+        course.bad_on_end += 1
+        party.trouble = party.attempts
+        origin, bad = None, 0
+        if "skip" in self.kinds:
+            self.guard.check(self._conductor, optimizer)
+            self.guard.hidden.give_back()  # one place hides: ours
+            if self.guard.found is not None:
+                origin, names = self.guard.found
+                bad = len(names)
+        of_data = origin is not None and origin.where == "input"
+        if course.bad_on_end >= ON_END and not of_data and self._may_return(party):
+            why = "non-finite-on-end"
+            self._roll_back(party, course, attempt, why, {"on_end": float(course.bad_on_end)})
+            return
+        if "skip" not in self.kinds:
+            return
+        self._leave_out(party)
+        site = "" if origin is None or origin.site is None else origin.site
+        self._note(
+            course,
+            Intervention(
+                "skip",
+                self._conductor.step,
+                "non-finite-gradient",
+                attempt=attempt,
+                site=self._catalogue.sites[site].name if isinstance(site, int) else site,
+                before={"grad_norm": norm},
+                after={"grad_norm": 0.0},
+                evidence={"parameters": float(bad), "loss": _or_nan(self._loss())},
+                note="" if origin is None else origin.text,
+            ),
+            tell=False,  # the guard has
+        )
+
+    def _diverged(
+        self, party: Party, course: Course, attempt: int, loss: float, norm: float
+    ) -> bool:
+        """Do what is allowed; was the round ended by it?"""
+        losses = party.losses
+        evidence = {"level": losses.level, "limit": losses.limit, "start": losses.start}
+        if self._may_return(party):
+            self._roll_back(party, course, attempt, "loss-diverged", evidence)
+            return True
+        if "lr" in self.kinds and party.attempts - party.slowed >= PATIENCE:
+            self._slow(party, course, attempt, "loss-diverged", FACTORS[0])
+        return False
+
+    def _may_return(self, party: Party) -> bool:
+        if "rollback" not in self.kinds or not party.snapshots:
+            return False
+        if party.rollbacks == ROLLBACKS:
+            said = f"heal: {ROLLBACKS} roll-backs did not help; no more are made"
+            self._conductor.delivery.note(self._conductor.step, said)
+            return False
+        return True
+
+    def _roll_back(
+        self, party: Party, course: Course, attempt: int, why: str, evidence: dict[str, float]
+    ) -> None:
+        self.guard.save(self._conductor.step)
+        before = {"loss": _or_nan(self._loss()), "weight_norm": _norm(party.params())}
+        snapshot = party.go_back(self._buffers_of(party), self.scaler)
+        self._buffers.keep(self._roots(None), again=True)
+        self._leave_out(party)
+        level = party.losses.level
+        after = {
+            "loss": level if math.isfinite(level) else party.losses.start,
+            "weight_norm": _norm(party.params()),
+            "from_step": float(snapshot.step),
+        }
+        step = self._conductor.step
+        self._note(
+            course,
+            Intervention(
+                "rollback",
+                step,
+                why,
+                attempt=attempt,
+                before=before,
+                after=after,
+                evidence=evidence,
+            ),
+        )
+        if "lr" in self.kinds:
+            factor = FACTORS[min(party.returns, len(FACTORS)) - 1]
+            self._slow(party, course, attempt, why, factor)
+
+    def _slow(self, party: Party, course: Course, attempt: int, why: str, factor: float) -> None:
+        """Multiply the rate of the whole party by `factor`, down to the least."""
+        party.slowed = party.attempts
+        old = course.factor
+        new = max(old * factor, LEAST_RATE)
+        if new < old:
+            self._rate(party, course, attempt, why, old, new)
+
+    def _rate(
+        self, party: Party, course: Course, attempt: int, why: str, old: float, new: float
+    ) -> None:
+        for each in party.courses:
+            each.slow(new)
+        optimizer = course.ref()
+        rate = math.nan if optimizer is None else optimizer.param_groups[0].get("lr", math.nan)
+        self._note(
+            course,
+            Intervention(
+                "lr",
+                self._conductor.step,
+                why,
+                attempt=attempt,
+                before={"lr": float(rate) * old, "factor": old},
+                after={"lr": float(rate) * new, "factor": new},
+            ),
+        )
+
+    def _other_loss(self, party: Party, course: Course, attempt: int, loss: float) -> bool:
+        """After a roll-back: is the loss as high with the weights that had a low one? Then it is
+        the loss that has changed (a term came in, the data are others), and nothing diverged."""
+        if not party.proving:
+            return False
+        party.proving.append(loss)
+        limit, *known = party.proving
+        if loss <= limit:
+            party.proving = []
+        elif len(known) >= 2:
+            party.proving = []
+            party.losses = type(party.losses)()
+            if course.factor < 1:
+                factor = FACTORS[min(party.returns, len(FACTORS)) - 1]
+                new = min(1.0, course.factor / factor)
+                self._rate(party, course, attempt, "another-loss", course.factor, new)
+            return True
+        return False
+
+    def _revive(self, party: Party, course: Course, attempt: int) -> None:
+        assert self.reviver is not None
+        if not self.reviver.wanted:
+            return
+        if self._alike_only():
+            self._conductor.delivery.note(
+                0, "heal: several processes train together; units are not revived, since each "
+                "process sees other batches"
+            )  # fmt: skip
+            self.reviver.wanted.clear()
+            return
+        roots = {id(r): r for r in self._roots(party)}
+        held = [h for h in self.guard.held.values() if id(unwrap(h.module)) in roots]
+        if not held:
+            return
+        revived = self._conductor.alone(self.reviver.look, held, party.optimizers, party.attempts)
+        again = False
+        for layer in revived:
+            again |= layer.times > 1
+            self._note(
+                course,
+                Intervention(
+                    "revive",
+                    self._conductor.step,
+                    "dead-units",
+                    attempt=attempt,
+                    site=layer.name,
+                    before={"dead": layer.share, "units": float(layer.units)},
+                    after={"dead": 0.0, "units": 0.0},
+                    evidence={"batches": float(layer.batches)},
+                ),
+            )
+        if revived and self.reviver.tired:
+            self._conductor.delivery.note(
+                self._conductor.step, "heal: units die again after every revival; no more are made"
+            )
+        if again and "lr" in self.kinds:
+            self._slow(party, course, attempt, "died-again", FACTORS[0])
+
+    # -- the rest -----------------------------------------------------------------------------
+    def _leave_out(self, party: Party) -> None:
+        self._hidden.take(party.params())
+        self._buffers.put_back()
+        self._left_out = party.left_out = True
+        self.left_out += 1
+
+    def _handled(self, optimizer: torch.optim.Optimizer) -> bool:
+        """Has somebody else seen to this update: the guard the user asked for, a GradScaler?"""
+        guard = self._conductor.guard
+        found = getattr(optimizer, "found_inf", None)
+        return (guard is not None and guard.skipped) or (
+            isinstance(found, Tensor) and bool(found > 0)
+        )
+
+    def _judges(self, party: Party) -> bool:
+        """Does the loss of this party say whether it diverged? Losses of competing optimizers
+        (GAN) rise in health; of ranks each has its own, and they must decide alike."""
+        if len(self.parties) > 1 or self._alike_only():
+            return False
+        return len(party.courses) == 1 or self._conductor.backwards == 1
+
+    def _alike_only(self) -> bool:
+        dist: Any = torch.distributed
+        return bool(dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1)
+
+    def _loss(self) -> float | None:
+        loss = self._conductor.losses.latest
+        return None if loss is None else float(loss)
+
+    def _course(self, optimizer: torch.optim.Optimizer, closure: bool) -> Course:
+        course = self._courses.get(id(optimizer))
+        if course is None or course.ref() is not optimizer:
+            course = Course(optimizer, self._conductor.know(optimizer))
+            self._courses[id(optimizer)] = course
+            why = self._refuses(optimizer, closure)
+            if why:
+                course.refused = True
+                name = type(optimizer).__name__
+                self._conductor.delivery.note(self._conductor.step, f"heal: {name}: {why}")
+                said = _("heal leaves {optimizer} alone: {why}").format(optimizer=name, why=why)
+                print(f"evenflow: {said}", file=sys.stderr)
+        return course
+
+    def _refuses(self, optimizer: torch.optim.Optimizer, closure: bool) -> str:
+        """Why an optimizer is left alone; "" if it is not."""
+        if sharded(optimizer):
+            return _("its parameters are sharded, so each process would decide by its own part.")
+        if isinstance(optimizer, torch.optim.LBFGS):
+            return _("it evaluates the loss many times within one step.")
+        if closure and not type(optimizer).__module__.startswith("torch.optim"):
+            return _("its step is given a closure, which it may call more than once.")
+        ref = self._conductor.model
+        only = ref() if ref is not None else None
+        if only is not None:
+            own = {id(p) for p in unwrap(only).parameters()}
+            if not any(id(p) in own for g in optimizer.param_groups for p in g["params"]):
+                return _("it trains another model than the one that is watched.")
+        return ""
+
+    def _party(self, course: Course, fresh: bool) -> Party:
+        party = next((p for p in self.parties if course in p.courses), None)
+        latest, self._latest = self._latest, None
+        if party is None:
+            party = Party(course)
+            self.parties.append(party)
+        if not fresh and latest is not None and latest is not party:
+            latest.join(party)
+            self.parties.remove(party)
+            party = latest
+        self._latest = party
+        return party
+
+    def _roots(self, party: Party | None) -> list[nn.Module]:
+        """The models met so far; of a party those it trains."""
+        roots = [unwrap(m) for r in self._catalogue.roots if (m := r()) is not None]
+        if party is None:
+            return roots
+        own = {id(p) for p in party.params()}
+        return [m for m in roots if any(id(p) in own for p in m.parameters())]
+
+    def _buffers_of(self, party: Party) -> list[Tensor]:
+        return all_buffers(self._roots(party))
+
+    def _name(self, param: Tensor) -> str:
+        return self._catalogue.params[self._catalogue.add_param(param)].name
+
+    def _note(self, course: Course, done: Intervention, tell: bool = True) -> None:
+        done = dataclasses.replace(done, optimizer=course.index)
+        self._writer.event(done.event())
+        self._conductor.cadence.alert()
+        if done.kind == "clip":
+            self.guard.save(done.step)
+        self._told[done.kind] += 1
+        if tell and self._told[done.kind] <= _TOLD:
+            print(f"evenflow: {healed(done)}", file=sys.stderr)
+
+
+def _norm(params: Sequence[Tensor]) -> float:
+    with torch.no_grad():
+        sizes = [float(torch.linalg.vector_norm(p.detach().double())) for p in params if p.numel()]
+    return math.hypot(*sizes)
+
+
+def _or_nan(value: float | None) -> float:
+    return math.nan if value is None else value

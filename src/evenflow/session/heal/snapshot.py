@@ -1,0 +1,172 @@
+"""Copies to go back to: weights, buffers, optimizer state, a GradScaler's scale. Nothing else.
+
+Not `treatments.live.undo.Snapshot`: param_groups stay as they are now (chainable schedulers work
+out the next rate from the last one, and would begin anew in the past), and a copy is refilled in
+place, so that a snapshot every 50 steps allocates nothing.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ...treatments.live.clipping import total_norm
+
+#: ("p", optimizer, parameter), ("s", optimizer, parameter, name), ("b", n) or ("g", name).
+_Key = tuple[Any, ...]
+#: Buffers of more elements are taken for constants (masks, tables): copied in snapshots only.
+SMALL = 1 << 20
+
+
+class Snapshot:
+    """One copy of a training's state on its own devices, refilled by `take`.
+
+    `step` is that of the latest `take`, -1 before. Random state is no part of it: the batches
+    that come after a roll-back are other ones than those that led to it.
+    """
+
+    def __init__(self) -> None:
+        self.step = -1
+        self.extra: Any = None
+        self._kept: dict[_Key, Tensor] = {}
+        self._rest: dict[_Key, Any] = {}
+
+    @torch.no_grad()
+    def take(
+        self,
+        step: int,
+        optimizers: Sequence[torch.optim.Optimizer],
+        buffers: Sequence[Tensor],
+        scaler: Any,
+        extra: Any,
+    ) -> None:
+        """Copy everything as it is now."""
+        now, rest = _live(optimizers, buffers, scaler)
+        if list(now) == list(self._kept) and all(_fits(self._kept[k], t) for k, t in now.items()):
+            torch._foreach_copy_(list(self._kept.values()), list(now.values()))
+        else:
+            self._kept = {k: t.clone() for k, t in now.items()}
+        self._rest = {k: copy.deepcopy(v) for k, v in rest.items()}
+        self.step, self.extra = step, extra
+
+    @torch.no_grad()
+    def restore(
+        self,
+        optimizers: Sequence[torch.optim.Optimizer],
+        buffers: Sequence[Tensor],
+        scaler: Any,
+    ) -> None:
+        """Put it back into the same tensors. State that arose since is dropped (an optimizer
+        makes it anew); a tensor that has changed its shape since is left as it is."""
+        now, rest = _live(optimizers, buffers, scaler)
+        known = self._kept.keys() | self._rest.keys()
+        for key in (now.keys() | rest.keys()) - known:
+            if key[0] == "s":
+                _state(optimizers, key).pop(key[3], None)
+        for key, kept in self._kept.items():
+            if key in now:
+                if _fits(kept, now[key]):
+                    now[key].copy_(kept)
+            elif key[0] == "s" and key[1] < len(optimizers):
+                _state(optimizers, key)[key[3]] = kept.clone()
+        for key, value in self._rest.items():
+            if key[1] < len(optimizers):
+                _state(optimizers, key)[key[3]] = copy.deepcopy(value)
+        for optimizer in optimizers:
+            for p in [p for p, state in optimizer.state.items() if not state]:
+                del optimizer.state[p]
+
+
+def _live(
+    optimizers: Sequence[torch.optim.Optimizer], buffers: Sequence[Tensor], scaler: Any
+) -> tuple[dict[_Key, Tensor], dict[_Key, Any]]:
+    """What there is to copy, by place: tensors, and state that is none (step counts)."""
+    tensors: dict[_Key, Tensor] = {}
+    rest: dict[_Key, Any] = {}
+    for i, optimizer in enumerate(optimizers):
+        for j, p in enumerate(params_of(optimizer)):
+            tensors["p", i, j] = p.detach()
+            for name, value in optimizer.state.get(p, {}).items():
+                if isinstance(value, Tensor):
+                    tensors["s", i, j, name] = value.detach()
+                else:
+                    rest["s", i, j, name] = value
+    for n, b in enumerate(buffers):
+        tensors["b", n] = b.detach()
+    for name in ("_scale", "_growth_tracker"):
+        if isinstance(value := getattr(scaler, name, None), Tensor):
+            tensors["g", name] = value
+    return tensors, rest
+
+
+def _state(optimizers: Sequence[torch.optim.Optimizer], key: _Key) -> dict[str, Any]:
+    state: dict[str, Any] = optimizers[key[1]].state[params_of(optimizers[key[1]])[key[2]]]
+    return state
+
+
+def params_of(optimizer: torch.optim.Optimizer) -> list[Tensor]:
+    """An optimizer's parameters, in order."""
+    return [p for g in optimizer.param_groups for p in g["params"] if isinstance(p, Tensor)]
+
+
+def _fits(a: Tensor, b: Tensor) -> bool:
+    return (a.shape, a.dtype, a.device, a.layout) == (b.shape, b.dtype, b.device, b.layout)
+
+
+class Buffers:
+    """Running statistics as they were before the forward that is being judged.
+
+    A batch with one infinite pixel leaves NaN in BatchNorm's running mean for good, however
+    surely its update is left out. Kept after each update; constants are not (see `SMALL`).
+    """
+
+    def __init__(self) -> None:
+        self._roots: tuple[nn.Module, ...] = ()
+        self._live: list[Tensor] = []
+        self._kept: list[Tensor] = []
+
+    @torch.no_grad()
+    def keep(self, roots: Iterable[nn.Module], again: bool) -> None:
+        """Note their values now; `again` looks for buffers that were replaced since."""
+        found = tuple(roots)
+        if again or found != self._roots:
+            self._roots = found
+            self._live = [b for b in all_buffers(found) if b.numel() <= SMALL]
+            self._kept = [b.detach().clone() for b in self._live]
+        elif self._live:
+            torch._foreach_copy_(self._kept, self._live)
+
+    @torch.no_grad()
+    def moved(self) -> float:
+        """How far those of real numbers have gone since `keep`, as one 2-norm."""
+        pairs = [
+            (b.detach(), old)
+            for b, old in zip(self._live, self._kept, strict=True)
+            if b.is_floating_point()
+        ]
+        if not pairs:
+            return 0.0
+        now, old = ([pair[k] for pair in pairs] for k in (0, 1))
+        return float(total_norm(list(torch._foreach_sub(now, old))))
+
+    @torch.no_grad()
+    def put_back(self) -> int:
+        """How many were changed since `keep`; they are as they were."""
+        changed = [
+            (b, old)
+            for b, old in zip(self._live, self._kept, strict=True)
+            if not torch.equal(b, old)
+        ]
+        for b, old in changed:
+            b.copy_(old)
+        return len(changed)
+
+
+def all_buffers(roots: Iterable[nn.Module]) -> list[Tensor]:
+    """Each dense buffer of these modules once."""
+    found = {id(b): b for root in roots for b in root.buffers() if b.layout == torch.strided}
+    return list(found.values())
