@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from .options import Every, parse_budget, parse_every
+from .options import Every, parse_budget, parse_every, spelled_out
 from .plan import OnNonfinite, Plan
 from .speaking import Lang, speak
 
@@ -117,6 +117,16 @@ def run(
             help="Before each update look for NaN and Inf: report them, skip the update, or stop.",
         ),
     ] = None,
+    heal: Annotated[
+        str,
+        typer.Option(
+            "--heal",
+            envvar="EVENFLOW_HEAL",
+            metavar="[=NAMES]",
+            show_default=False,
+            help="Mend it while it runs: all, or some of clip,skip,rollback,revive,lr.",
+        ),
+    ] = "",
     select: Select = None,
     ignore: Ignore = None,
     quiet: Annotated[
@@ -133,7 +143,7 @@ def run(
 
     Evenflow's options come before SCRIPT; all that follows it belongs to the script.
     """
-    from .options import check_known, codes
+    from .options import check_heal, check_known, codes
 
     chosen, dropped = codes(select, "--select"), codes(ignore, "--ignore")
     check_known((*chosen, *dropped))
@@ -147,6 +157,7 @@ def run(
         out=None if out is None else out.absolute(),
         json=json if json in (None, "-") else str(Path(json).absolute()),
         on_nonfinite=on_nonfinite.value if on_nonfinite else None,
+        heal=check_heal(heal),
         select=chosen,
         ignore=dropped,
         quiet=quiet,
@@ -523,11 +534,10 @@ def demo(
 def main(argv: Sequence[str] | None = None) -> int:
     """The exit code of `evenflow ARGV`; for `run`, whatever the script raises at its end."""
     command = typer.main.get_command(app)
-    speak(command, sys.argv[1:] if argv is None else argv)
+    words = spelled_out(command, sys.argv[1:] if argv is None else argv)
+    speak(command, words)
     try:
-        outcome: Any = command.main(
-            args=None if argv is None else list(argv), prog_name="evenflow", standalone_mode=False
-        )
+        outcome: Any = command.main(args=words, prog_name="evenflow", standalone_mode=False)
     except typer.Abort:
         return 130
     except BrokenPipeError:  # `evenflow rules | head`

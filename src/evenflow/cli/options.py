@@ -57,16 +57,52 @@ def check_known(prefixes: Sequence[str]) -> None:
     """
     if not prefixes:
         return
-    ask = (
+    _refused(
         "import sys; from evenflow.rules import REGISTRY\n"
         "from evenflow.rules.select import select_codes\n"
         "try: select_codes(tuple(REGISTRY), sys.argv[1:])\n"
-        "except ValueError as error: sys.exit(str(error))"
+        "except ValueError as error: sys.exit(str(error))",
+        prefixes,
     )
+
+
+def check_heal(text: str) -> str:
+    """What `--heal` may do, once it has been found to make sense."""
+    if text not in ("", "all"):
+        _refused(
+            "import sys; from evenflow.schema import allowed\n"
+            "try: allowed(sys.argv[1])\n"
+            "except ValueError as error: sys.exit(str(error))",
+            [text],
+        )
+    return text
+
+
+def spelled_out(command: Any, argv: Sequence[str]) -> list[str]:
+    """`evenflow run --heal SCRIPT` as `--heal=all`: SCRIPT is not the option's value."""
+    words, out = list(argv), []
+    if not words or words[0] != "run":
+        return words
+    run = command.commands["run"]
+    out.append(words.pop(0))
+    while words and words[0].startswith("-") and words[0] != "--":
+        word = words.pop(0)
+        out.append("--heal=all" if word == "--heal" else word)
+        name, equals, _value = word.partition("=")
+        flag = name == "--heal" or any(
+            name in p.opts and getattr(p, "is_flag", False) for p in run.params
+        )
+        if not flag and not equals and words:
+            out.append(words.pop(0))
+    return out + words
+
+
+def _refused(ask: str, given: Sequence[str]) -> None:
+    """Run a check of ours on its own; BadParameter with what it says when it ends."""
     done = subprocess.run(
-        [sys.executable, "-P", "-c", ask, *prefixes]
+        [sys.executable, "-P", "-c", ask, *given]
         if sys.version_info >= (3, 11)
-        else [sys.executable, "-c", ask, *prefixes],
+        else [sys.executable, "-c", ask, *given],
         capture_output=True,
         encoding="utf-8",
         env=os.environ | {"EVENFLOW_LANG": language(), "PYTHONIOENCODING": "utf-8"},

@@ -28,6 +28,7 @@ class Plan:
     out: Path | None = None
     json: str | None = None
     on_nonfinite: str | None = None
+    heal: str = ""
     select: tuple[str, ...] = ()
     ignore: tuple[str, ...] = ()
     quiet: bool = False

@@ -41,6 +41,7 @@ class Vigil:
                 every=self.plan.every,
                 budget=self.plan.budget,
                 on_nonfinite=self.plan.on_nonfinite,
+                heal=self.plan.heal,
             )
         except Exception as error:
             self._say_failed(
