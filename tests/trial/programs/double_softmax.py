@@ -25,7 +25,7 @@ train_x, test_x, train_y, test_y = train_test_split(
 )
 model = nn.Sequential(nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 10))
 optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
-for epoch in range(15):
+for epoch in range(30):
     for batch in torch.randperm(len(train_x)).split(64):
         optimizer.zero_grad()
         scores = model(train_x[batch])

@@ -1,6 +1,6 @@
 """A rectifier network on raw pixels at a rate that kills its units within the first epoch.
 
-`--fixed`: a hundredth of the rate.
+`--fixed`: pixels scaled to [0, 1], and a quarter of the rate.
 """
 
 import argparse
@@ -19,7 +19,7 @@ args = parser.parse_args()
 torch.manual_seed(args.seed)
 digits = load_digits()
 train_x, test_x, train_y, test_y = train_test_split(
-    torch.tensor(digits.data, dtype=torch.float32),
+    torch.tensor(digits.data / (16 if args.fixed else 1), dtype=torch.float32),
     torch.tensor(digits.target),
     test_size=500,
     random_state=0,
@@ -41,7 +41,7 @@ class Net(nn.Module):
 
 
 model = Net()
-rate = 0.002 if args.fixed else 0.2
+rate = 0.05 if args.fixed else 0.2
 optimizer = torch.optim.SGD(model.parameters(), lr=rate, momentum=0.9)
 for epoch in range(20):
     for batch in torch.randperm(len(train_x)).split(64):
