@@ -250,6 +250,20 @@ def _write(path: Path, rows: Sequence[dict[str, Any]]) -> None:
     fresh.replace(path)
 
 
+def _merged(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Rows of one program and seed, made with different methods, as one."""
+    out: dict[tuple[str, int], dict[str, Any]] = {}
+    for row in rows:
+        known = out.setdefault((row["program"], row["seed"]), {})
+        if known and "cpu" in row:
+            if row["twin"] != known["twin"]:
+                raise SystemExit(f"{row['program']} {row['seed']}: the twin's scores differ")
+            row["cpu"] = {**known["cpu"], **row["cpu"]}
+            row["seconds"] = round(known["seconds"] + row["seconds"], 1)
+        known.update(row)
+    return list(out.values())
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--half", choices=tuple(PROGRAMS), default="report")
@@ -264,7 +278,7 @@ def main() -> None:
     parser.add_argument("--healthy", action="store_true", help="the healthy zoo instead")
     args = parser.parse_args()
     if args.table:
-        rows = [row for path in args.table for row in json.loads(path.read_text())]
+        rows = _merged(row for path in args.table for row in json.loads(path.read_text()))
         (print_healthy if args.healthy else print_tables)(rows)
         return
     if args.healthy:
