@@ -9,8 +9,9 @@ from statistics import median
 
 #: Birth: 0, 1, 2, 3, 4, 6, 8, 11, 16, ... 256, that is powers of the square root of two.
 BIRTH = frozenset([0, 1, *(round(2 ** (k / 2)) for k in range(17))])
-#: Aim below the budget: costs are estimated from a few sampled steps.
-_SAFETY = 0.7
+#: Aim below the budget: costs are estimated from a few sampled steps, and the four or five steps
+#: after each are slower by 1 % (they find the caches full of ours), which no clock of ours sees.
+_SAFETY = 0.5
 #: In trouble so many steps in a row are sampled (an outlier comes again within an epoch: what
 #: brought the loss to jump is to be seen when it does), and so many in a whole run.
 _ALERT, _ALERTS = 32, 64
