@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -223,3 +224,46 @@ def test_equal_trials_prefer_the_smaller_change() -> None:
     found._ask("screen", [parse("init=he; norm=batch"), parse("init=he")], 30)
     assert [text(c) for c in found._ranked(30)][:2] == ["init=he", "init=he; norm=batch"]
     assert isinstance(found._ranked(30)[0][0], Treatment)
+
+
+def test_a_rate_far_too_low_is_not_taken_for_a_network_that_cannot_learn() -> None:
+    """One treatment trains, and only far above the script's own rate; all else stays flat."""
+
+    def world(texts: frozenset[str], rate: float, seed: int) -> float:
+        if "init=he" not in texts or rate > 150.0:
+            return 0.0
+        return 2.0 * min(rate / 50.0, 1.0)
+
+    engine = Engine(world)
+    first = [parse("init=he"), *(c for c in PRESCRIBED if text(c) != "init=he")]
+    found, _ = search(engine, runs=12.0)
+    best = found.run(first, reserve=4.0)[0]
+    assert 10.0 <= scale(best) <= 150.0 and "init=he" in text(best)
+
+
+def test_twelve_runs_hold_three_of_the_whole_length_beside_the_proof() -> None:
+    many = [*PRESCRIBED, *(parse(f"l2=1e-{k}") for k in range(2, 12))]
+    engine = Engine(lambda texts, rate, seed: 0.3 * len(texts) * min(rate, 1.0))
+    found, _ = search(engine, runs=12.0)
+    assert len(found.run(many, reserve=4.0)) == 3
+    assert sum(t.stage == "race" for t in found.trials) >= 3
+    assert found.budget.left() >= 4.0
+
+
+def test_what_starts_slowly_is_raced_if_it_is_prescribed_first() -> None:
+    """By the first horizon it has not moved; over the whole length it is the best."""
+
+    class Late(Engine):
+        def outcome(self, job: Job) -> Outcome:
+            done = super().outcome(job)
+            if "skip=rezero" not in job.treatments:
+                return done
+            losses = tuple(2.3 if s < 40 else max(0.0, 2.3 - s / 40) for s in range(done.steps))
+            whole = 2.3 - losses[-1] if done.ended == "finished" else None
+            return replace(done, losses=losses, metric=whole)
+
+    engine = Late(lambda texts, rate, seed: 0.4 * (len(texts) == 1) * min(rate, 1.0))
+    slow = parse("skip=rezero")
+    found, _ = search(engine, runs=12.0)
+    best = found.run([slow, *(c for c in PRESCRIBED if c != slow)], reserve=4.0)[0]
+    assert "skip=rezero" in text(best)

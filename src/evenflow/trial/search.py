@@ -42,6 +42,8 @@ FEWEST_STEPS = 12
 LONGEST = 5
 #: At most so many courses are tried by themselves.
 WIDEST = 20
+#: Room is kept for so many combinations, runs over the second horizon, and whole runs.
+UNIONS, RACERS, FINALS = 3, 5, 3
 #: A loss lower by this share than the untreated one's at the same step counts as learning.
 LEARNS = 0.03
 #: How a trial ended whose treatment need not be tried again.
@@ -93,6 +95,7 @@ class Search:
     tell: Callable[[str, int], None] = lambda stage, jobs: None
     trials: list[Tried] = field(default_factory=list)
     companion: bool = True
+    finals: int = 1
 
     def run(self, prescribed: Sequence[Candidate], reserve: float) -> list[Candidate]:
         """Finalists, best first; `reserve` of the budget is kept for what follows.
@@ -105,6 +108,10 @@ class Search:
         short = self.short(reserve)
         if short:
             reserve = 0.0
+        whole = self.budget.cost(0) or 1.0
+        # A third of the search for runs of the whole length: only they tell the metric itself.
+        ample = (self.budget.left() - reserve) / (2.2 * whole)
+        self.finals = max(1, int(min(FINALS, ample)))
         first, second = self._horizons(len(singles), reserve, short)
         # Dear scripts: the first of the prescription only, as rates and a race must follow.
         room = self._room(first, reserve, second) // 2 if second > first else 0
@@ -158,7 +165,7 @@ class Search:
         """
 
         def room() -> int:
-            return self._room(steps, reserve, longer)
+            return max(0, self._room(steps, reserve, longer) - UNIONS)
 
         treated = [c for c in ranked if c]
         tops = spread(treated, 3, each=1)
@@ -168,6 +175,10 @@ class Search:
             tops = spread([c for pair in turns for c in pair], 6, each=1)
             # Three rungs for each, if there is no more: a rate tells more than another treatment.
             tops = tops[: max(2, room() // 3)]
+            # Too low a rate looks the same over so short a way as one that lets nothing be learned.
+            self._ask("rates", [rescaled(c, DECADE) for c in tops[:2]][: room()], steps)
+            if self._learners(steps):
+                tops = tops[:1]
         elif self.budget.affordable(steps, reserve + 4 * self.budget.cost(longer)) < 12:
             tops = tops[:1]
         self._walk(tops, 1 / DECADE, LOWEST, steps, room)
@@ -229,11 +240,13 @@ class Search:
     ) -> list[Candidate]:
         """The best of the short rung, and the first prescription, over a longer distance."""
         treated = [c for c in ranked if c]
-        keep = reserve if self.short(reserve) else reserve + 2 * self.budget.cost(0)
+        keep = reserve + (0.0 if self.short(reserve) else self.finals * self.budget.cost(0))
         room = max(2, min(7, self.budget.affordable(steps, keep) - 2))
         first = min(t.job.steps for t in self.trials if t.job.steps)
         runners = spread(self._alternating(treated, first), room - 1)
-        runners = _unique([*runners, *spread(self._able(singles), 1)])[:room]
+        kept = {base(c) for c in runners}
+        late = [c for c in self._able(singles) if base(c) not in kept]
+        runners = _unique([*runners, *late[:1]])[:room]
         ranked = self._ask("race", runners, steps)
         for best in spread([c for c in ranked if c], 2, each=1):
             if self.budget.affordable(steps, keep) >= 2:
@@ -344,8 +357,8 @@ class Search:
 
     def _room(self, steps: int, reserve: float, longer: int) -> int:
         """Runs of the shortest rung that leave room for a race and a final."""
-        whole = 0.0 if self.short(reserve) else self.budget.cost(0)
-        return self.budget.affordable(steps, reserve + 3 * self.budget.cost(longer) + whole)
+        whole = 0.0 if self.short(reserve) else self.finals * self.budget.cost(0)
+        return self.budget.affordable(steps, reserve + RACERS * self.budget.cost(longer) + whole)
 
 
 def _unique(candidates: Sequence[Candidate]) -> list[Candidate]:
