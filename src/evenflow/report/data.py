@@ -6,30 +6,36 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..schema import Finding, Run, verdict
-from ..words import told
+from ..schema import Finding, Run, interventions, verdict
+from ..words import healed
+from ..words import told as with_message
 
 
 def as_json(run: Run, findings: Sequence[Finding]) -> dict[str, Any]:
     """`{"schema": 1, "run": name, "verdict": ..., "findings": [...], "sites": {id: name}}`.
 
     NaN and infinities, which JSON lacks, are the strings "NaN", "Infinity" and "-Infinity":
-    `float()` and so `Finding.from_dict` read them back. Messages are filled in.
+    `float()` and so `Finding.from_dict` read them back. Messages are filled in. A run under heal
+    has "healed" too: each intervention (`Intervention.as_dict`) and its message.
     """
     spoken = worded(findings, run)
     named = sorted({site for finding in spoken for site in finding.sites})
-    return {
+    told: dict[str, Any] = {
         "schema": 1,
         "run": run.name,
         "verdict": verdict(spoken),
         "findings": [finite(finding.as_dict()) for finding in spoken],
         "sites": {str(site): run.sites[site].name for site in named if site < len(run.sites)},
     }
+    done = interventions(run.events)
+    if done or run.meta.get("heal"):
+        told["healed"] = [finite({**d.as_dict(), "message": healed(d)}) for d in done]
+    return told
 
 
 def worded(findings: Sequence[Finding], run: Run) -> list[Finding]:
     """Findings with a message: their own, or the one `words` finds."""
-    return [f if f.message else told([f], run)[0] for f in findings]
+    return [f if f.message else with_message([f], run)[0] for f in findings]
 
 
 def finite(value: Any) -> Any:

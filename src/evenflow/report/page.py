@@ -20,7 +20,7 @@ from .cards import CARDS, findings_section
 from .data import worded
 from .grids import grids
 from .markup import data, esc, short, tag
-from .tables import events_section, layers_section, parameters_section, run_section
+from .tables import events_section, healed_section, layers_section, parameters_section, run_section
 from .telling import facts, headline, kind, names
 from .waterfall import card, ledger_section
 
@@ -52,6 +52,7 @@ def html(run: Run, findings: Sequence[Finding]) -> str:
             "<main>",
             _banner(run, spoken),
             findings_section(run, spoken),
+            healed_section(run),
             _charts(run),
             ledger_section(run),
             layers_section(run, spoken),

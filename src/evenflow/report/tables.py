@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 from typing import Any
 
 from ..lang import N_, _, ngettext, sentences, whole
-from ..schema import Finding, Run
-from ..words import number, share
+from ..schema import HEALED, Finding, Run, interventions
+from ..words import healing, number, share
 from .layers import chosen, latest, named_sites, now, relative_updates, untrained
 from .markup import esc, short, tag
 from .telling import names
@@ -112,9 +112,44 @@ def parameters_section(run: Run) -> str:
     )
 
 
+def healed_section(run: Run) -> str:
+    """What heal did, each time with the value before and after."""
+    done = interventions(run.events)
+    if not done:
+        return ""
+    rows = [
+        tag(
+            "tr",
+            tag("td", whole(each.step)),
+            tag("th", esc(healing.kind(each)), scope="row"),
+            tag("td", tag("code", esc(short(each.site, 80))) if each.site else ""),
+            tag("td", esc(_value(each.before, each.kind))),
+            tag("td", esc(_value(each.after, each.kind))),
+            tag("td", esc(f"{healing.reason(each)}; {healing.particulars(each)}"[:400])),
+        )
+        for each in done[:_EVENTS]
+    ]
+    lead = "".join(tag("p", esc(said)) for said in healing.summaries(done))
+    more = len(done) - _EVENTS
+    if more > 0:
+        lead += tag("p", _("The first {count} are listed.").format(count=_EVENTS), class_="quiet")
+    head = (_("step"), _("what"), _("where"), _("before"), _("after"), _("why"))
+    return _section(
+        _("Healed while it ran"), "healed", lead, _scroll(_table(head, rows), _("Healed"))
+    )
+
+
+def _value(values: Mapping[str, float], kind: str) -> str:
+    main = values.get(healing.MAIN.get(kind, ""))
+    if main is None:
+        main = next(iter(values.values()), None)
+    return "–" if main is None else number(main)
+
+
 def events_section(run: Run) -> str:
-    """What happened once."""
-    if not run.events:
+    """What else happened once."""
+    events = [event for event in run.events if event.kind != HEALED]
+    if not events:
         return ""
     rows = [
         tag(
@@ -123,9 +158,9 @@ def events_section(run: Run) -> str:
             tag("th", esc(event.kind[:40]), scope="row"),
             tag("td", esc(_detail(event.detail))),
         )
-        for event in run.events[:_EVENTS]
+        for event in events[:_EVENTS]
     ]
-    more = len(run.events) - _EVENTS
+    more = len(events) - _EVENTS
     note = ""
     if more > 0:
         note = tag("p", _("And {count} more.").format(count=whole(more)), class_="quiet")

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..lang import _
-from ..schema import Finding, Run, Severity
-from ..words import title
+from ..schema import Finding, Run, Severity, interventions
+from ..words import summaries, title
 from ..words.wrapping import breaks, has_wide
 from .data import worded
 from .layers import learning
@@ -76,6 +76,11 @@ def text(run: Run, findings: Sequence[Finding], console: Console) -> None:
     if len(spoken) > _MOST:
         line("")
         line(_("and {count} more: the HTML report has them all.").format(count=len(spoken) - _MOST))
+    done = interventions(run.events)
+    if done:
+        line("")
+        for said in summaries(done):
+            line(Text.assemble((_("healed: "), "green"), said))
     shown = strip(run, _unicode(console), max(20, min(console.width - 4, 72)))
     if shown:
         line("")

@@ -288,6 +288,8 @@ class Conductor:
         return index
 
     def _end_by_hand(self, leaves: dict[int, Tensor], inputs: Any, result: Any) -> None:
+        if self.healer is not None:
+            self.delivery.note(self.step, "heal: the script updates by hand; nothing is healed")
         if self.recorder.recording:
             grads: dict[int, Tensor] | None = None
             if inputs:

@@ -10,6 +10,7 @@ from .figures import number as number
 from .figures import share as share
 from .figures import span as span
 from .healing import healed as healed
+from .healing import summaries as summaries
 from .places import sites as sites
 from .remedies import advice as advice
 from .story import tell as tell

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
-from ..lang import N_, _, whole
+from ..lang import N_, _, ngettext, whole
 from ..schema import Intervention
 from .figures import number, share
 
@@ -90,3 +91,30 @@ def healed(done: Intervention) -> str:
         reason=reason(done),
         particulars=particulars(done),
     )
+
+
+def summaries(done: Sequence[Intervention]) -> list[str]:
+    """One sentence for each kind of intervention, in order of first appearance."""
+    by_kind: dict[str, list[Intervention]] = {}
+    for each in done:
+        by_kind.setdefault(kind(each), []).append(each)
+    said = []
+    for what, some in by_kind.items():
+        first, last = whole(some[0].step), whole(some[-1].step)
+        if len(some) == 1:
+            said.append(healed(some[0]))
+            continue
+        times = ngettext("{count} time", "{count} times", len(some)).format(count=len(some))
+        said.append(
+            _(
+                "steps {first} to {last}: {what} {times}, for {reason}; at last {particulars}"
+            ).format(
+                first=first,
+                last=last,
+                what=what,
+                times=times,
+                reason=reason(some[-1]),
+                particulars=particulars(some[-1]),
+            )
+        )
+    return said

@@ -133,7 +133,7 @@ class Healer:
         loss = self._loss() if fresh and self._judges(party) else None
         # One bad batch says nothing of the weights; a second one on end may.
         if loss is not None and not (outlier and course.norms.on_end == 1):
-            diverged = party.losses.take(loss)
+            diverged = party.losses.take(loss) or (party.losses.suspect and party.gone_far())
             if self._other_loss(party, course, attempt, loss):
                 return
             if diverged and self._diverged(party, course, attempt, loss, norm):

@@ -26,6 +26,8 @@ SPAN = 5
 #: loss had been won, more than LOST of that lost again at TIMES_BEST times the best. The largest
 #: such values in healthy trainings were 1.35, and .27 lost.
 TIMES_START, WON, LOST, TIMES_BEST = 3.0, 0.3, 0.5, 3.0
+#: Weights that went further than their own norm since the snapshot have gone far.
+FAR = 1.0
 
 
 class Norms:
@@ -73,7 +75,7 @@ class Norms:
 
 
 class Losses:
-    """Losses of one training; the start's is the median of the first SPAN."""
+    """Losses of one training."""
 
     def __init__(self) -> None:
         self._latest: deque[float] = deque(maxlen=SPAN)
@@ -82,11 +84,26 @@ class Losses:
 
     @property
     def start(self) -> float:
-        """The loss it began with. Of the first steps the lowest: a rate far too high has ruined
-        the second loss already, and a median of ruins would pass for a start."""
-        if len(self._first) < SPAN:
-            return self._first[0] if self._first else math.nan
-        return min(self._first[0], median(self._first))
+        """The loss it began with: median of the first SPAN, or of as many as there are."""
+        return median(self._first) if self._first else math.nan
+
+    @property
+    def first(self) -> float:
+        """The very first loss. A rate far too high has ruined the second already, and a median
+        of ruins would pass for a start; but one loss alone may be low by chance."""
+        return self._first[0] if self._first else math.nan
+
+    @property
+    def suspect(self) -> bool:
+        """Is all of it far above the first loss? Diverged, if the weights have gone far too."""
+        level = self.level
+        return level > self._above(self.first, TIMES_START) and min(self._latest) > self._above(
+            self.first, 0.5 * (1 + TIMES_START)
+        )
+
+    @staticmethod
+    def _above(loss: float, times: float) -> float:
+        return loss + (times - 1) * abs(loss)
 
     @property
     def level(self) -> float:
@@ -97,11 +114,10 @@ class Losses:
     def limit(self) -> float:
         """The level at which it has diverged."""
         start, best = self.start, min(self.best, self.start)
-        limit = start + (TIMES_START - 1) * abs(start)
+        limit = self._above(start, TIMES_START)
         won = start - best
         if won > WON * abs(start):
-            clear = best + (TIMES_BEST - 1) * abs(best)
-            limit = min(limit, max(best + LOST * won, clear))
+            limit = min(limit, max(best + LOST * won, self._above(best, TIMES_BEST)))
         return limit
 
     def take(self, loss: float) -> bool:

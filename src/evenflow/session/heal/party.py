@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ...treatments.live.stepping import Stage, Stepper
-from .judge import Losses, Norms
+from .judge import FAR, Losses, Norms
 from .snapshot import Snapshot, params_of
 
 #: Updates between two snapshots. Even an optimizer's own step reads and writes each weight, moment
@@ -97,9 +97,15 @@ class Party:
         return [o for c in self.courses if (o := c.ref()) is not None]
 
     def join(self, other: Party) -> None:
-        """Another party turns out to follow the same loss."""
+        """Another party turns out to follow the same loss; its turn of this round is to come."""
+        fresh = bool(self.snapshots) and self.snapshots[-1].extra[0] == self.attempts
+        self.snapshots = self.snapshots[-1:] if fresh else []
+        if fresh:
+            theirs = Snapshot()
+            theirs.take(-1, other.optimizers, (), None, None)
+            self.snapshots[0].absorb(theirs, len(self.optimizers))
+            self.snapshots[0].extra[2].extend(c.norms.copy() for c in other.courses)
         self.courses.extend(other.courses)
-        self.snapshots.clear()
 
     def params(self) -> list[Tensor]:
         """All that it trains."""
@@ -122,6 +128,10 @@ class Party:
         self.snapshots.append(again)
         self.returns, self._snapped = 0, self.attempts
 
+    def gone_far(self) -> bool:
+        """Have the weights left the oldest snapshot far behind? NaN is far."""
+        return bool(self.snapshots) and not self.snapshots[0].gone(self.optimizers) <= FAR
+
     def go_back(self, buffers: Iterable[Tensor], scaler: Any) -> Snapshot:
         """To the newest snapshot that is old enough; the second time to the one before."""
         young = self.attempts - self.snapshots[-1].extra[0] < OLD
@@ -130,7 +140,7 @@ class Party:
         snapshot = self.snapshots[-1]
         snapshot.restore(self.optimizers, list(buffers), scaler)
         _, losses, norms = snapshot.extra
-        self.proving = [self.losses.limit]
+        self.proving = [min(self.losses.limit, self.losses.level)]
         self.losses = losses.copy()
         for course, known in zip(self.courses, norms, strict=False):
             course.norms = known.copy()

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from ...treatments.live.clipping import total_norm
 
-#: ("p", optimizer, parameter), ("s", optimizer, parameter, name), ("b", n) or ("g", name).
+#: ("p", optimizer, parameter), ("s", optimizer, parameter, name), ("b", id) or ("g", name).
 _Key = tuple[Any, ...]
 #: Buffers of more elements are taken for constants (masks, tables): copied in snapshots only.
 SMALL = 1 << 20
@@ -34,6 +34,7 @@ class Snapshot:
         self.extra: Any = None
         self._kept: dict[_Key, Tensor] = {}
         self._rest: dict[_Key, Any] = {}
+        self._buffers: list[Tensor] = []  # alive, so that their ids stay theirs
 
     @torch.no_grad()
     def take(
@@ -51,7 +52,27 @@ class Snapshot:
         else:
             self._kept = {k: t.clone() for k, t in now.items()}
         self._rest = {k: copy.deepcopy(v) for k, v in rest.items()}
-        self.step, self.extra = step, extra
+        self.step, self.extra, self._buffers = step, extra, list(buffers)
+
+    @torch.no_grad()
+    def gone(self, optimizers: Sequence[torch.optim.Optimizer]) -> float:
+        """How far the weights are from where they were, over their norm there."""
+        now, _ = _live(optimizers, (), None)
+        pairs = [(t, self._kept[k]) for k, t in now.items() if k[0] == "p" and k in self._kept]
+        pairs = [(t, kept) for t, kept in pairs if _fits(t, kept) and t.numel()]
+        if not pairs:
+            return 0.0
+        then = [kept for _, kept in pairs]
+        size = float(total_norm(then))
+        away = float(total_norm(list(torch._foreach_sub([t for t, _ in pairs], then))))
+        return away / size if size > 0 else 0.0
+
+    def absorb(self, other: Snapshot, offset: int) -> None:
+        """Take in the copies of other optimizers, which are counted from `offset` on here."""
+        for key, tensor in other._kept.items():
+            self._kept[_shifted(key, offset)] = tensor
+        for key, value in other._rest.items():
+            self._rest[_shifted(key, offset)] = value
 
     @torch.no_grad()
     def restore(
@@ -95,12 +116,16 @@ def _live(
                     tensors["s", i, j, name] = value.detach()
                 else:
                     rest["s", i, j, name] = value
-    for n, b in enumerate(buffers):
-        tensors["b", n] = b.detach()
+    for b in buffers:
+        tensors["b", id(b)] = b.detach()
     for name in ("_scale", "_growth_tracker"):
         if isinstance(value := getattr(scaler, name, None), Tensor):
             tensors["g", name] = value
     return tensors, rest
+
+
+def _shifted(key: _Key, offset: int) -> _Key:
+    return (key[0], key[1] + offset, *key[2:])
 
 
 def _state(optimizers: Sequence[torch.optim.Optimizer], key: _Key) -> dict[str, Any]:

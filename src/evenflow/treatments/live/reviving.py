@@ -127,7 +127,7 @@ def _spread(mask: Tensor, weight: Tensor, dim: int) -> Tensor:
 
 def _scale(weight: Tensor, dead: Tensor, dim: int) -> float:
     """What makes N(0, 1/fan_in) rows as large as those of the living units; √2 (He) if none."""
-    living = weight.detach().movedim(dim, 0)[~dead].reshape(int((~dead).sum()), -1)
+    living = weight.detach().movedim(dim, 0)[~dead].flatten(1)
     if not len(living):
         return math.sqrt(2.0)
     size = float(living.float().norm(dim=1).mean())
