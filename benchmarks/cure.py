@@ -2,7 +2,7 @@
 
     python benchmarks/cure.py [--half report] [--seeds 3] [--jobs 2] [--out FILE.json] [--resume]
                               [--only REGEX] [--methods ours,list] [--part 1/2]
-    python benchmarks/cure.py --table FILE.json...    # print the tables of rows already made
+    python benchmarks/cure.py --table FILE.json... [--out FILE.json]   # tables of rows already made
     python benchmarks/cure.py --healthy               # every healthy network: nothing is to be done
 
 Sixteen sick trainings of the zoo's report half, named below before any was cured: faults of
@@ -20,7 +20,8 @@ program and seed, the untreated one counted in:
               counts is the score, on the program's own seed, of the treatment that it chose after
               its proof over three seeds, not the best of all it has run
 
-Rows are written as they come; `--resume` keeps those in the file.
+Rows are written as they come; `--resume` keeps those in the file. Exit status 1 when the bar is
+missed: ours cures 95 % and more than any other method; no healthy network is touched.
 """
 
 from __future__ import annotations
@@ -250,6 +251,12 @@ def _write(path: Path, rows: Sequence[dict[str, Any]]) -> None:
     fresh.replace(path)
 
 
+def _brief(row: dict[str, Any]) -> dict[str, Any]:
+    """Without the list of trials."""
+    short = {m: {k: v for k, v in row[m].items() if k != "trials"} for m in METHODS if m in row}
+    return {**{k: v for k, v in row.items() if k != "trials"}, **short}
+
+
 def _merged(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     """Rows of one program and seed, made with different methods, as one."""
     out: dict[tuple[str, int], dict[str, Any]] = {}
@@ -279,8 +286,9 @@ def main() -> None:
     args = parser.parse_args()
     if args.table:
         rows = _merged(row for path in args.table for row in json.loads(path.read_text()))
-        (print_healthy if args.healthy else print_tables)(rows)
-        return
+        if args.out:
+            _write(args.out, [_brief(row) for row in rows])
+        sys.exit(not (print_healthy if args.healthy else print_tables)(rows))
     if args.healthy:
         call: Any = left_alone
         names = [c.name for c in select(healthy=True)]
@@ -305,7 +313,7 @@ def main() -> None:
             if isinstance(told.get(method), dict):
                 told[method] = {k: told[method][k] for k in ("score", "chosen", "cured")}
         print(json.dumps(told), flush=True)
-    (print_healthy if args.healthy else print_tables)(rows)
+    sys.exit(not (print_healthy if args.healthy else print_tables)(rows))
 
 
 if __name__ == "__main__":

@@ -10,8 +10,12 @@ METHODS = ("nothing", "list", "random", "ours")
 BAR = 0.95
 
 
-def print_tables(rows: Sequence[dict[str, Any]]) -> None:
-    """Share cured by each method, per program and in all; what ours missed; processor time."""
+def print_tables(rows: Sequence[dict[str, Any]]) -> bool:
+    """Share cured by each method, per program and in all; what ours missed; processor time.
+
+    True if ours meets the bar, or was not among the methods.
+    """
+    met = True
     methods = [m for m in METHODS if rows and all(m in r for r in rows)]
     programs = sorted({r["program"] for r in rows})
     print(f"\n{'cured of seeds':30}{'twin':>9}" + "".join(f"{m:>9}" for m in methods))
@@ -35,10 +39,11 @@ def print_tables(rows: Sequence[dict[str, Any]]) -> None:
         print(f"run-equivalents ours: at most {most}; bar ({BAR:.0%} and ahead): {met}")
     total = sum(sum(r["cpu"].values()) for r in rows)
     print(f"processor time {total / 60:.1f} min, longest pair {max(r['seconds'] for r in rows)} s")
+    return met
 
 
-def print_healthy(rows: Sequence[dict[str, Any]]) -> None:
-    """How many healthy networks are left alone."""
+def print_healthy(rows: Sequence[dict[str, Any]]) -> bool:
+    """How many healthy networks are left alone; True if all are."""
     left = [
         r
         for r in rows
@@ -51,3 +56,4 @@ def print_healthy(rows: Sequence[dict[str, Any]]) -> None:
                 f"  {r['program']} seed {r['seed']}: {r['verdict']}, {r['findings']}, "
                 f"{r['chosen']!r}, {r['runs']} runs, same score {r['same']}"
             )
+    return len(left) == len(rows)
