@@ -42,6 +42,7 @@ SUITS: dict[str, tuple[str, str | None]] = {
     "recurrent=gru": ("rnn", "lstm"),
     "recurrent=truncate": ("rnn", "relu"),
     "attention=sigma-reparam": ("attention", "relu"),
+    "attention=qk-norm": ("attention", "relu"),
     "lr": ("relu", None),
     "warmup": ("relu", None),
     "momentum": ("relu", None),

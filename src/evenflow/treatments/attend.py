@@ -1,9 +1,11 @@
-"""σReparam: query, key and value weights as (γ/σ(W)) W, so that attention cannot collapse.
+"""Attention that cannot collapse: σReparam and query-key normalisation.
 
-Scores are bounded by the spectral norms of the weights in front of them; with γ trainable and
-equal to σ(W) at first the function is the same at any time, and growth of the weights no longer
-sharpens the softmax. New parameters γ join the optimizer. Fails: slower to sharpen where that is
-right.
+σReparam: query, key and value weights as (γ/σ(W)) W. Scores are bounded by the spectral norms of
+the weights in front of them; with γ trainable and equal to σ(W) at first the function is the same
+at any time, and growth of the weights no longer sharpens the softmax. QK-norm: each head's queries
+and keys have rms 1 times a gain per component, so that no score grows with the weights at all; step
+0, as it is another function. New parameters join the optimizer. Fails: slower to sharpen where that
+is right.
 """
 
 from __future__ import annotations
@@ -15,7 +17,13 @@ def _refuse(value: str, facts: Facts) -> str | None:
     return None if facts.attention else "the network has no attention."
 
 
-ATTENTION = Entry(
+def _start(value: str, facts: Facts) -> str | None:
+    if facts.step > 0:
+        return "it changes what the trained attention computes; use attention=sigma-reparam."
+    return _refuse(value, facts)
+
+
+SIGMA = Entry(
     kind="attention",
     method="sigma-reparam",
     about="query, key and value weights kept at their spectral norm",
@@ -35,4 +43,24 @@ ATTENTION = Entry(
     refuse=_refuse,
     apply="attention:apply",
 )
-ENTRIES = (ATTENTION,)
+QK = Entry(
+    kind="attention",
+    method="qk-norm",
+    about="queries and keys normalised before their scores",
+    codes=("EF204", "EF206", "EF703"),
+    when="start",
+    needs=("batch", "attention"),
+    preserves=False,
+    cost="two normalisations of queries and keys a step",
+    fails="slower to sharpen where that is right",
+    source="Henry et al. 2020, arXiv:2010.04245; Dehghani et al. 2023, arXiv:2302.05442",
+    values={"qk-norm": "each head's to rms 1, with a gain per component"},
+    edit=lambda v: (
+        "in each attention, before the scores: q, k = q_norm(q), k_norm(k), with torch.nn.RMSNorm("
+        "head size) for each"
+    ),
+    check=bare,
+    refuse=_start,
+    apply="qknorm:apply",
+)
+ENTRIES = (SIGMA, QK)

@@ -44,6 +44,10 @@ LONGEST = 5
 WIDEST = 20
 #: Room is kept for so many combinations, runs over the second horizon, and whole runs.
 UNIONS, RACERS, FINALS = 3, 5, 3
+#: Of what is free for short runs the race is kept at most this share.
+RACE_SHARE = 0.4
+#: At least so many courses are tried by themselves.
+FEWEST_SCREENED = 4
 #: A loss lower by this share than the untreated one's at the same step counts as learning.
 LEARNS = 0.03
 #: How a trial ended whose treatment need not be tried again.
@@ -114,8 +118,9 @@ class Search:
         self.finals = max(1, int(min(FINALS, ample)))
         first, second = self._horizons(len(singles), reserve, short)
         # Dear scripts: the first of the prescription only, as rates and a race must follow.
-        room = self._room(first, reserve, second) // 2 if second > first else 0
-        room = room or self.budget.affordable(first, reserve) - 1
+        room = self.budget.affordable(first, reserve) - 1
+        if second > first:
+            room = min(room, max(FEWEST_SCREENED, self._room(first, reserve, second) // 2))
         ranked = self._ask("screen", [(), *singles[: max(1, room)]], first)
         if second > first:
             ranked = self._rates(ranked, singles, first, reserve, second)
@@ -165,7 +170,8 @@ class Search:
         """
 
         def room() -> int:
-            return max(0, self._room(steps, reserve, longer) - UNIONS)
+            all_of_it = self._room(steps, reserve, longer)
+            return all_of_it - min(UNIONS, all_of_it // 3)
 
         treated = [c for c in ranked if c]
         tops = spread(treated, 3, each=1)
@@ -358,7 +364,11 @@ class Search:
     def _room(self, steps: int, reserve: float, longer: int) -> int:
         """Runs of the shortest rung that leave room for a race and a final."""
         whole = 0.0 if self.short(reserve) else self.finals * self.budget.cost(0)
-        return self.budget.affordable(steps, reserve + RACERS * self.budget.cost(longer) + whole)
+        race = RACERS * self.budget.cost(longer)
+        free = self.budget.left() - reserve - whole
+        if free < math.inf:  # a dear script's race is smaller
+            race = min(race, RACE_SHARE * max(0.0, free))
+        return self.budget.affordable(steps, reserve + whole + race)
 
 
 def _unique(candidates: Sequence[Candidate]) -> list[Candidate]:

@@ -1,0 +1,135 @@
+"""Queries and keys normalised before their scores: a graft on the module that attends.
+
+Its forward runs under a TorchFunctionMode, as swaps do. In `scaled_dot_product_attention` the two
+are normalised where they come in; the fused function of `nn.MultiheadAttention` projects and
+attends at once, so there they are projected first, and it is given the identity as its weights.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+from .grafting import Forward, Graft
+from .looking import Call
+from .swapping import _ASIDE, aside
+from .ward import Ward
+
+
+class QKNorm(Graft):
+    """q̂ = γ_q q / rms(q) and k̂ = γ_k k / rms(k), each head [D] by itself, γ [D] = 1 at first.
+
+    Then no score is larger than √D max|γ_q γ_k| however large the weights grow (Henry et al. 2020,
+    arXiv:2010.04245, with a gain for each component as in Dehghani et al. 2023, arXiv:2302.05442,
+    section 2.1).
+    """
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.query, self.key = nn.RMSNorm(size), nn.RMSNorm(size)
+
+    def around(self, inner: Forward, *args: Any, **kwargs: Any) -> Any:
+        with _Attending(self):
+            return inner(*args, **kwargs)
+
+
+class _Attending(TorchFunctionMode):
+    """Hands attention normalised queries and keys."""
+
+    def __init__(self, norm: QKNorm) -> None:
+        super().__init__()
+        self.norm = norm
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Sequence[type],
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:
+        kwargs = kwargs or {}
+        if _ASIDE[0]:  # a module further inside has normalised them
+            return func(*args, **kwargs)
+        if func is F.scaled_dot_product_attention:
+            named = dict(zip(("query", "key", "value"), args, strict=False))
+            named.update((k, kwargs[k]) for k in ("query", "key", "value") if k in kwargs)
+            more = {k: v for k, v in kwargs.items() if k not in named}
+            q, k = self.norm.query(named["query"]), self.norm.key(named["key"])
+            return aside(func, q, k, named["value"], *args[3:], **more)
+        if func is F.multi_head_attention_forward:
+            return aside(_fused, self.norm, *args, **kwargs)
+        return func(*args, **kwargs)
+
+
+def _fused(
+    norm: QKNorm,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    width: int,
+    heads: int,
+    weight: Tensor | None,
+    bias: Tensor | None,
+    *args: Any,
+    **kwargs: Any,
+) -> Any:
+    """`F.multi_head_attention_forward`, its queries and keys projected and normalised before."""
+    if kwargs.pop("use_separate_proj_weight", False):
+        w_q, w_k, w_v = (kwargs[f"{n}_proj_weight"] for n in "qkv")
+    else:
+        assert weight is not None
+        w_q, w_k, w_v = weight.chunk(3)
+    b_q, b_k, b_v = (None, None, None) if bias is None else bias.chunk(3)
+    q, k = F.linear(query, w_q, b_q), F.linear(key, w_k, b_k)
+    q = norm.query(q.unflatten(-1, (heads, -1))).flatten(-2)
+    k = norm.key(k.unflatten(-1, (heads, -1))).flatten(-2)
+    same = torch.eye(width, device=q.device, dtype=q.dtype)
+    rest = None if b_v is None else torch.cat([torch.zeros_like(b_v).repeat(2), b_v])
+    weights = {"q_proj_weight": same, "k_proj_weight": same, "v_proj_weight": w_v}
+    more = {k: v for k, v in kwargs.items() if k not in weights}
+    return F.multi_head_attention_forward(
+        q, k, value, width, heads, None, rest, *args,
+        use_separate_proj_weight=True, **weights, **more,
+    )  # fmt: skip
+
+
+def apply(ward: Ward, value: str) -> None:
+    """Normalise queries and keys of every attention.
+
+    Raises:
+        ValueError: no call of torch's attention, or one outside any module, inside a checkpointed
+            function, or of heads of two sizes in one module.
+    """
+    calls: dict[int, list[Call]] = defaultdict(list)
+    for c in ward.seen.calls:
+        if c.kind == "attention":
+            calls[id(c.module)].append(c)
+    if not calls:
+        raise ValueError(
+            "no call of torch's attention was found; where scores are computed by hand, normalise "
+            "queries and keys there."
+        )
+    for group in calls.values():
+        module = group[0].module
+        sizes = {_head(c) for c in group}
+        if module is None or len(sizes) > 1 or any(c.inside for c in group):
+            raise ValueError(
+                f"the attention at {group[0].path or 'the root'} is called outside any module, "
+                "inside a checkpointed function, or with heads of different sizes: normalise its "
+                "queries and keys in the script."
+            )
+        ward.graft(module, QKNorm(sizes.pop()), next(module.parameters(), None))
+    ward.changed()
+
+
+def _head(call: Call) -> int:
+    """Components of one head's query."""
+    if isinstance(call.module, nn.MultiheadAttention):
+        return int(call.module.head_dim)
+    return call.shapes[0][-1]
