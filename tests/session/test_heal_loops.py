@@ -257,3 +257,28 @@ def test_ranks_decide_alike(tmp_path: Path) -> None:
     assert outs[0][0] == outs[1][0] != ""
     for r in (0, 1):
         assert healed(tmp_path / f"{r}.evenflow") == TOLD[:2]
+
+
+@pytest.mark.slow
+def test_a_compiled_model_is_healed(tmp_path: Path) -> None:
+    def train(run: Path | None, bad: dict[int, float]) -> list[Tensor]:
+        model = net()
+        optimizer = torch.optim.Adam(model.parameters(), 1e-3)
+        compiled: Any = torch.compile(model, backend="aot_eager", fullgraph=True)
+        watch = evenflow.watch(run=run, heal=True) if run else None
+        for t in range(50):
+            x, y = batch(t)
+            optimizer.zero_grad()
+            (F.cross_entropy(compiled(x), y) * bad.get(t, 1.0)).backward()
+            optimizer.step()
+        if watch is not None:
+            assert watch.active
+            watch.close()
+        return [p.detach().clone() for p in model.parameters()]
+
+    path = tmp_path / "r.evenflow"
+    assert all(bool(p.isfinite().all()) for p in train(path, BAD)) and healed(path) == TOLD
+    bare, under = train(None, {}), train(path, {})
+    assert healed(path) == []
+    for a, b in zip(bare, under, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-6)

@@ -240,6 +240,8 @@ class Conductor:
     def _skipped(self, why: str) -> None:
         if why:
             self.writer.event(Event("skipped", self.step, {"why": why}))
+        if self.healer is not None:
+            self.healer.guard.held.clear()
         self._backwards = 0
         if self.recorder.recording:
             self._arm()

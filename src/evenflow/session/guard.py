@@ -57,6 +57,7 @@ class Guard:
         self.found: tuple[Origin, list[str]] | None = None  # by the latest check: parameters
         self.hidden = Hidden()
         self.held: dict[int, Held] = {}
+        self.at_first: Callable[[], None] | None = None  # called before the first call held
         self._undo: Callable[[], None] | None = None
         self._told = 0
 
@@ -99,6 +100,8 @@ class Guard:
     def enter(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """A module is called (`calling.Door`): keep a root's arguments if it is a training call."""
         if torch.is_grad_enabled() and any(r() is module for r in self._catalogue.roots):
+            if not self.held and self.at_first is not None:
+                self.at_first()
             self.held[id(module)] = hold(module, args, kwargs)
 
     def leave(self, module: nn.Module, args: tuple[Any, ...], token: None) -> None:

@@ -8,7 +8,6 @@ from collections.abc import Iterable, Sequence
 import torch
 from torch import Tensor
 
-from ...tape import local
 from ...treatments.live.clipping import total_norm
 from ...treatments.live.stepping import loss_scale, with_gradients
 
@@ -26,9 +25,17 @@ def norm_of(optimizer: torch.optim.Optimizer, grads: Sequence[Tensor]) -> float:
         return 0.0
     size = float(total_norm(list(grads)))
     if not math.isfinite(size) and all(bool(torch.isfinite(g).all()) for g in grads):
-        wide = torch.float32 if grads[0].device.type == "mps" else torch.float64
-        size = math.hypot(*(float(torch.linalg.vector_norm(g, dtype=wide)) for g in grads))
+        size = math.hypot(*(size_of(g) for g in grads))
     return size / loss_scale(optimizer)
+
+
+def size_of(t: Tensor) -> float:
+    """2-norm of one tensor, in float64 where the device has it."""
+    t = t.detach()
+    if t.is_complex():
+        t = torch.view_as_real(t)
+    wide = torch.float32 if t.device.type == "mps" else torch.float64
+    return float(torch.linalg.vector_norm(t, dtype=wide))
 
 
 @torch.no_grad()
@@ -40,17 +47,14 @@ def scale_(grads: Iterable[Tensor], factor: float) -> None:
 @torch.no_grad()
 def largest(pairs: Sequence[tuple[Tensor, Tensor]]) -> Tensor | None:
     """The parameter with the largest gradient norm."""
-    if not pairs:
-        return None
-    sizes = [float(torch.linalg.vector_norm(g.double())) for _, g in pairs]
-    return pairs[max(range(len(sizes)), key=sizes.__getitem__)][0]
+    return max(pairs, key=lambda pair: size_of(pair[1]))[0] if pairs else None
 
 
-def sharded(optimizer: torch.optim.Optimizer) -> bool:
-    """Does a rank hold only a part of a parameter (FSDP)?"""
-    return any(
-        local(p) is not p or type(p).__name__ == "FlatParameter"
-        for g in optimizer.param_groups
-        for p in g["params"]
-        if isinstance(p, Tensor)
-    )
+def norm_of_all(params: Iterable[Tensor]) -> float:
+    """2-norm of all of these together."""
+    return math.hypot(*(size_of(p) for p in params if p.numel()))
+
+
+def known(value: float | None) -> float:
+    """NaN for what is not known."""
+    return math.nan if value is None else value

@@ -22,18 +22,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from ...lang import _
 from ...schema import Intervention
 from ...tape import unwrap
 from ...words import healed
 from ..guard import Guard
 from ..hiding import Hidden
-from .gradients import dense, largest, norm_of, scale_, sharded
+from .chart import Chart
+from .gradients import dense, known, largest, norm_of, norm_of_all, scale_
 from .party import FACTORS, LEAST_RATE, OLD, Course, Party
 from .reviving import Reviver
-from .snapshot import Buffers, all_buffers
+from .snapshot import Buffers
+from .surroundings import captured, scaler_skips, several_processes
 
 if TYPE_CHECKING:
     from ..conductor import Conductor
@@ -60,41 +61,39 @@ class Healer:
         self.kinds = frozenset(kinds)
         self.guard = Guard("skip", keep_batch)
         self.scaler: Any = None
-        self.parties: list[Party] = []
-        self._courses: dict[int, Course] = {}
         self._hidden = Hidden()
         self._buffers = Buffers()
         self.reviver = Reviver() if "revive" in self.kinds else None
         self._told: Counter[str] = Counter()
-        self._latest: Party | None = None
         self._left_out = False
+        self._again = True  # look for buffers anew
         self.left_out = 0  # updates, so far
 
     def open(self, conductor: Conductor) -> None:
         """Begin."""
         self._conductor = conductor
-        self._writer, self._catalogue = conductor.writer, conductor.recorder.catalogue
-        if self.kinds & {"skip", "revive"} or self.guard.keep_batch is not None:
-            self.guard.open(self._catalogue)
+        self.chart = Chart(conductor)
+        self._catalogue = conductor.recorder.catalogue
+        # By then a script may have put other statistics there itself (SWA's update_bn).
+        self.guard.at_first = self._keep_buffers
+        self.guard.open(self._catalogue)
 
     def close(self) -> None:
         """Take everything off; what was hidden is given back, rates are the script's."""
         self._hidden.give_back()
         self.guard.close()
-        for course in self._courses.values():
-            course.free()
-        self.parties.clear()
+        self.chart.close()
 
     # -- around an update ---------------------------------------------------------------------
     def before(self, optimizer: torch.optim.Optimizer, closure: bool) -> None:
         """The gradients are there, the update is not. `closure`: called from within the step."""
         self._hidden.give_back()
         self._left_out = False
-        course = self._course(optimizer, closure)
-        if course.refused:
+        course = self.chart.course(optimizer, closure)
+        if course.refused or captured():
             return
         fresh = self._conductor.backwards > 0
-        party = self._party(course, fresh)
+        party = self.chart.party(course, fresh)
         attempt, course.attempts = course.attempts, course.attempts + 1
         if fresh:
             party.left_out = False
@@ -103,7 +102,8 @@ class Healer:
             self._leave_out(party)
             return
         pairs = dense(optimizer)
-        if not pairs or self._handled(optimizer):
+        guard = self._conductor.guard
+        if not pairs or scaler_skips(optimizer) or (guard is not None and guard.skipped):
             return
         norm = norm_of(optimizer, [g for _, g in pairs])
         if not math.isfinite(norm):
@@ -130,7 +130,7 @@ class Healer:
         course.bad_on_end = 0
         usual, limit = course.norms.usual, course.norms.limit
         outlier = course.norms.outlier(norm)
-        loss = self._loss() if fresh and self._judges(party) else None
+        loss = self._loss() if fresh and self.chart.judges(party) else None
         # One bad batch says nothing of the weights; a second one on end may.
         if loss is not None and not (outlier and course.norms.on_end == 1):
             diverged = party.losses.take(loss) or (party.losses.suspect and party.gone_far())
@@ -147,9 +147,9 @@ class Healer:
             return
         calm = party.losses.calm if loss is not None else True
         due = "rollback" in self.kinds and party.due()
-        self._buffers.keep(self._roots(None), again=due or party.attempts == 1)
+        self._again |= due
         if due and calm and party.attempts - party.trouble >= OLD:
-            party.snap(self._conductor.step, self._buffers_of(party), self.scaler)
+            party.snap(self._conductor.step, self.chart.buffers_of(party), self.scaler)
         if self.reviver is not None:
             self._revive(party, course, attempt)
 
@@ -173,10 +173,10 @@ class Healer:
                 self._conductor.step,
                 "outlier-gradient",
                 attempt=attempt,
-                site="" if at is None else self._name(at),
+                site="" if at is None else self.chart.name(at),
                 before={"grad_norm": norm},
                 after={"grad_norm": usual},
-                evidence={"limit": limit, "loss": _or_nan(self._loss())},
+                evidence={"limit": limit, "loss": known(self._loss())},
             ),
         )
 
@@ -240,7 +240,7 @@ class Healer:
                 site=self._catalogue.sites[site].name if isinstance(site, int) else site,
                 before={"grad_norm": norm},
                 after={"grad_norm": 0.0},
-                evidence={"parameters": float(bad), "loss": _or_nan(self._loss())},
+                evidence={"parameters": float(bad), "loss": known(self._loss())},
                 note="" if origin is None else origin.text,
             ),
             tell=False,  # the guard has
@@ -272,14 +272,14 @@ class Healer:
         self, party: Party, course: Course, attempt: int, why: str, evidence: dict[str, float]
     ) -> None:
         self.guard.save(self._conductor.step)
-        before = {"loss": _or_nan(self._loss()), "weight_norm": _norm(party.params())}
-        snapshot = party.go_back(self._buffers_of(party), self.scaler)
-        self._buffers.keep(self._roots(None), again=True)
+        before = {"loss": known(self._loss()), "weight_norm": norm_of_all(party.params())}
+        snapshot = party.go_back(self.chart.buffers_of(party), self.scaler)
+        self._buffers.forget()
         self._leave_out(party)
         level = party.losses.level
         after = {
             "loss": level if math.isfinite(level) else party.losses.start,
-            "weight_norm": _norm(party.params()),
+            "weight_norm": norm_of_all(party.params()),
             "from_step": float(snapshot.step),
         }
         step = self._conductor.step
@@ -349,14 +349,14 @@ class Healer:
         assert self.reviver is not None
         if not self.reviver.wanted:
             return
-        if self._alike_only():
+        if several_processes():
             self._conductor.delivery.note(
                 0, "heal: several processes train together; units are not revived, since each "
                 "process sees other batches"
             )  # fmt: skip
             self.reviver.wanted.clear()
             return
-        roots = {id(r): r for r in self._roots(party)}
+        roots = {id(r): r for r in self.chart.roots(party)}
         held = [h for h in self.guard.held.values() if id(unwrap(h.module)) in roots]
         if not held:
             return
@@ -381,8 +381,16 @@ class Healer:
             self._conductor.delivery.note(
                 self._conductor.step, "heal: units die again after every revival; no more are made"
             )
-        if again and "lr" in self.kinds:
-            self._slow(party, course, attempt, "died-again", FACTORS[0])
+        if "lr" in self.kinds and (again or (revived and party.rollbacks)):
+            self._slow(party, course, attempt, "died-again" if again else "killed", FACTORS[0])
+
+    def _keep_buffers(self) -> None:
+        """A round's first forward begins."""
+        try:
+            self._buffers.keep(self.chart.roots(None), self._again)
+            self._again = False
+        except Exception as e:
+            self._conductor.fail(e, "healing")
 
     # -- the rest -----------------------------------------------------------------------------
     def _leave_out(self, party: Party) -> None:
@@ -391,102 +399,16 @@ class Healer:
         self._left_out = party.left_out = True
         self.left_out += 1
 
-    def _handled(self, optimizer: torch.optim.Optimizer) -> bool:
-        """Has somebody else seen to this update: the guard the user asked for, a GradScaler?"""
-        guard = self._conductor.guard
-        found = getattr(optimizer, "found_inf", None)
-        return (guard is not None and guard.skipped) or (
-            isinstance(found, Tensor) and bool(found > 0)
-        )
-
-    def _judges(self, party: Party) -> bool:
-        """Does the loss of this party say whether it diverged? Losses of competing optimizers
-        (GAN) rise in health; of ranks each has its own, and they must decide alike."""
-        if len(self.parties) > 1 or self._alike_only():
-            return False
-        return len(party.courses) == 1 or self._conductor.backwards == 1
-
-    def _alike_only(self) -> bool:
-        dist: Any = torch.distributed
-        return bool(dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1)
-
     def _loss(self) -> float | None:
         loss = self._conductor.losses.latest
         return None if loss is None else float(loss)
 
-    def _course(self, optimizer: torch.optim.Optimizer, closure: bool) -> Course:
-        course = self._courses.get(id(optimizer))
-        if course is None or course.ref() is not optimizer:
-            course = Course(optimizer, self._conductor.know(optimizer))
-            self._courses[id(optimizer)] = course
-            why = self._refuses(optimizer, closure)
-            if why:
-                course.refused = True
-                name = type(optimizer).__name__
-                self._conductor.delivery.note(self._conductor.step, f"heal: {name}: {why}")
-                said = _("heal leaves {optimizer} alone: {why}").format(optimizer=name, why=why)
-                print(f"evenflow: {said}", file=sys.stderr)
-        return course
-
-    def _refuses(self, optimizer: torch.optim.Optimizer, closure: bool) -> str:
-        """Why an optimizer is left alone; "" if it is not."""
-        if sharded(optimizer):
-            return _("its parameters are sharded, so each process would decide by its own part.")
-        if isinstance(optimizer, torch.optim.LBFGS):
-            return _("it evaluates the loss many times within one step.")
-        if closure and not type(optimizer).__module__.startswith("torch.optim"):
-            return _("its step is given a closure, which it may call more than once.")
-        ref = self._conductor.model
-        only = ref() if ref is not None else None
-        if only is not None:
-            own = {id(p) for p in unwrap(only).parameters()}
-            if not any(id(p) in own for g in optimizer.param_groups for p in g["params"]):
-                return _("it trains another model than the one that is watched.")
-        return ""
-
-    def _party(self, course: Course, fresh: bool) -> Party:
-        party = next((p for p in self.parties if course in p.courses), None)
-        latest, self._latest = self._latest, None
-        if party is None:
-            party = Party(course)
-            self.parties.append(party)
-        if not fresh and latest is not None and latest is not party:
-            latest.join(party)
-            self.parties.remove(party)
-            party = latest
-        self._latest = party
-        return party
-
-    def _roots(self, party: Party | None) -> list[nn.Module]:
-        """The models met so far; of a party those it trains."""
-        roots = [unwrap(m) for r in self._catalogue.roots if (m := r()) is not None]
-        if party is None:
-            return roots
-        own = {id(p) for p in party.params()}
-        return [m for m in roots if any(id(p) in own for p in m.parameters())]
-
-    def _buffers_of(self, party: Party) -> list[Tensor]:
-        return all_buffers(self._roots(party))
-
-    def _name(self, param: Tensor) -> str:
-        return self._catalogue.params[self._catalogue.add_param(param)].name
-
     def _note(self, course: Course, done: Intervention, tell: bool = True) -> None:
         done = dataclasses.replace(done, optimizer=course.index)
-        self._writer.event(done.event())
+        self._conductor.writer.event(done.event())
         self._conductor.cadence.alert()
         if done.kind == "clip":
             self.guard.save(done.step)
         self._told[done.kind] += 1
         if tell and self._told[done.kind] <= _TOLD:
             print(f"evenflow: {healed(done)}", file=sys.stderr)
-
-
-def _norm(params: Sequence[Tensor]) -> float:
-    with torch.no_grad():
-        sizes = [float(torch.linalg.vector_norm(p.detach().double())) for p in params if p.numel()]
-    return math.hypot(*sizes)
-
-
-def _or_nan(value: float | None) -> float:
-    return math.nan if value is None else value

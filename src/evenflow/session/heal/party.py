@@ -88,6 +88,7 @@ class Party:
         self.returns = 0  # roll-backs since the latest snapshot was taken
         self.rollbacks = 0
         self.proving: list[float] = []  # the limit, then losses since the latest roll-back
+        self.seen = 0  # by the healer's clock
         self.slowed = 0  # attempt at which the rate was lowered last
         self._snapped = 0
 

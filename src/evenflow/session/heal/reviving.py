@@ -23,7 +23,7 @@ ALL = 0.999
 #: So many batches more must find a unit silent before it is drawn anew.
 SURE = 8
 #: Attempts after a revival before the next, and revivals of one layer at most.
-REST, TIMES = 200, 5
+REST, TIMES = 100, 5
 
 
 class Layer(NamedTuple):

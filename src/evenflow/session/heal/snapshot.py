@@ -146,7 +146,8 @@ class Buffers:
     """Running statistics as they were before the forward that is being judged.
 
     A batch with one infinite pixel leaves NaN in BatchNorm's running mean for good, however
-    surely its update is left out. Kept after each update; constants are not (see `SMALL`).
+    surely its update is left out. Kept before each round's first forward; constants are not
+    (see `SMALL`).
     """
 
     def __init__(self) -> None:
@@ -164,6 +165,10 @@ class Buffers:
             self._kept = [b.detach().clone() for b in self._live]
         elif self._live:
             torch._foreach_copy_(self._kept, self._live)
+
+    def forget(self) -> None:
+        """They are as they are to be."""
+        self._roots, self._live, self._kept = (), [], []
 
     @torch.no_grad()
     def moved(self) -> float:
