@@ -1,76 +1,52 @@
 """Networks with default settings side by side: accuracy or R², time, and five corruptions.
 
-    python benchmarks/fit.py tables [NAME ...]   5-fold scores, ours / scikit-learn / skorch
+    python benchmarks/fit.py tables [NAME ...]   5-fold scores on the report tables
     python benchmarks/fit.py robust [NAME ...]   the same tables, spoilt in five ways
-    python benchmarks/fit.py speed               time of an epoch at equal architecture and batch
+    python benchmarks/fit.py speed               an epoch's time at equal architecture and batch
+    python benchmarks/fit.py ranks               what is written so far, as mean ranks
 
-Everything runs in one process with one thread, on the same folds. `sklearn` is MLPClassifier or
-MLPRegressor as it comes; `sklearn+std` has a StandardScaler before it; `skorch` is NeuralNet
-Classifier/Regressor as it comes (SGD, 10 epochs) on a two-layer module; pytabkit's RealMLP takes
-part where it is installed. Results are printed and written to benchmarks/fit.json.
+Options: --calibration takes the tables that defaults were chosen on instead (`fit_tables.py` lists
+both); --realmlp lets pytabkit's RealMLP-TD take part; --out FILE. Everything runs in one process
+with one thread, on the same folds, and on the same numbers: missing values at the median with a
+mark, categories one-hot, learned on each fold's training rows. Each result is written as it comes.
+
+`sklearn` is MLPClassifier or MLPRegressor as it comes; `sklearn+std` has a StandardScaler before
+it, and around the target of a regression; `skorch` is NeuralNetClassifier/Regressor as it comes
+(SGD, 10 epochs) on a module of two layers.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
-import sys
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from sklearn import datasets as d
+from scipy.stats import rankdata
+from sklearn import datasets
+from sklearn.compose import TransformedTargetRegressor
 from sklearn.model_selection import KFold, StratifiedKFold
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from evenflow.fit import NetworkClassifier, NetworkRegressor
+from evenflow.fit.table import as_numbers, held_out, preprocessing
+from fit_tables import CALIBRATION, REPORT, Source
 
-OUT = Path(__file__).with_suffix(".json")
-Rows = tuple[np.ndarray, np.ndarray]
-
-
-def _diabetes_classes() -> Rows:
-    X, y = d.load_diabetes(return_X_y=True)
-    return X, (y > np.median(y)).astype(int)
-
-
-def _part(load: Callable[..., Rows], column: int) -> Rows:
-    """A regression within a table of classes: one measured column from the others."""
-    X, _ = load(return_X_y=True)
-    return np.delete(X, column, 1), X[:, column]
+SPOILT = ("inputs x1e4", "outliers", "40 hidden layers", "sigmoid", "rate x10")
+#: Mean ranks are among these; RealMLP is reported beside.
+RANKED = ("evenflow", "sklearn", "sklearn+std", "skorch")
+Fold = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 
 
-def _linnerud(column: int) -> Rows:
-    X, Y = d.load_linnerud(return_X_y=True)
-    return X, Y[:, column]
-
-
-#: name -> (is it of classes, rows). All real measurements that ship with scikit-learn.
-TABLES: dict[str, tuple[bool, Callable[[], Rows]]] = {
-    "iris": (True, lambda: d.load_iris(return_X_y=True)),
-    "wine": (True, lambda: d.load_wine(return_X_y=True)),
-    "breast cancer": (True, lambda: d.load_breast_cancer(return_X_y=True)),
-    "digits": (True, lambda: d.load_digits(return_X_y=True)),
-    "diabetes, above median": (True, _diabetes_classes),
-    "digits, even or odd": (True, lambda: (d.load_digits().data, d.load_digits().target % 2)),
-    "diabetes": (False, lambda: d.load_diabetes(return_X_y=True)),
-    "linnerud, weight": (False, lambda: _linnerud(0)),
-    "linnerud, waist": (False, lambda: _linnerud(1)),
-    "iris, petal width": (False, lambda: _part(d.load_iris, 3)),
-    "wine, alcohol": (False, lambda: _part(d.load_wine, 0)),
-    "wine, flavanoids": (False, lambda: _part(d.load_wine, 6)),
-    "cancer, worst area": (False, lambda: _part(d.load_breast_cancer, 23)),
-    "cancer, smoothness": (False, lambda: _part(d.load_breast_cancer, 4)),
-    "digits, how great": (False, lambda: (d.load_digits().data, d.load_digits().target * 1.0)),
-}
-
-
-def models(classes: bool, how: str = "", seed: int = 0) -> dict[str, Any]:
+def models(classes: bool, how: str, realmlp: bool, seed: int = 0) -> dict[str, Callable[[], Any]]:
     """Every competitor, with defaults but for what a corruption changes."""
     ours: dict[str, Any] = {"random_state": seed}
     theirs: dict[str, Any] = {"random_state": seed}
@@ -83,22 +59,24 @@ def models(classes: bool, how: str = "", seed: int = 0) -> dict[str, Any]:
     if how == "rate x10":
         ours |= {"learning_rate": 3e-2}
         theirs |= {"learning_rate_init": 1e-2}
-    sk = MLPClassifier if classes else MLPRegressor
-    net = NetworkClassifier if classes else NetworkRegressor
-    found = {
-        "evenflow": net(**ours),
-        "sklearn": sk(**theirs),
-        "sklearn+std": make_pipeline(StandardScaler(), sk(**theirs)),
+    sk = partial(MLPClassifier if classes else MLPRegressor, **theirs)
+
+    def standard() -> Any:
+        piped = make_pipeline(StandardScaler(), sk())
+        return piped if classes else TransformedTargetRegressor(piped, transformer=StandardScaler())
+
+    found: dict[str, Callable[[], Any]] = {
+        "evenflow": partial(NetworkClassifier if classes else NetworkRegressor, **ours),
+        "sklearn": sk,
+        "sklearn+std": standard,
     }
     if not how:
-        found |= {"skorch": Skorch(classes, seed)}
-        try:
+        found["skorch"] = partial(Skorch, classes, seed)
+        if realmlp:
             from pytabkit import RealMLP_TD_Classifier, RealMLP_TD_Regressor
-        except ImportError:
-            pass
-        else:
+
             real = RealMLP_TD_Classifier if classes else RealMLP_TD_Regressor
-            found["RealMLP"] = real(random_state=seed, device="cpu", n_threads=1)
+            found = {"RealMLP": partial(real, random_state=seed, device="cpu", n_threads=1)}
     return found
 
 
@@ -112,57 +90,35 @@ class Skorch:
         from skorch import NeuralNetClassifier, NeuralNetRegressor
 
         torch.manual_seed(self.seed)
-        out = len(np.unique(y)) if self.classes else 1
+        known, places = np.unique(y, return_inverse=True) if self.classes else (np.zeros(1), y)
         module = torch.nn.Sequential(
-            torch.nn.Linear(X.shape[1], 100), torch.nn.ReLU(), torch.nn.Linear(100, out)
+            torch.nn.Linear(X.shape[1], 100), torch.nn.ReLU(), torch.nn.Linear(100, len(known))
         )
+        self.known, rows = known, X.astype(np.float32)
         if self.classes:
             self.net = NeuralNetClassifier(module, criterion=torch.nn.CrossEntropyLoss, verbose=0)
-            self.net.fit(X.astype(np.float32), y.astype(np.int64))
+            self.net.fit(rows, places.astype(np.int64))
         else:
             self.net = NeuralNetRegressor(module, verbose=0)
-            self.net.fit(X.astype(np.float32), y.astype(np.float32)[:, None])
+            self.net.fit(rows, places.astype(np.float32)[:, None])
         return self
 
     def score(self, X: np.ndarray, y: np.ndarray) -> float:
         from sklearn.metrics import r2_score
 
         p = self.net.predict(X.astype(np.float32))
-        return float((p == y).mean()) if self.classes else float(r2_score(y, np.ravel(p)))
+        return float((self.known[p] == y).mean()) if self.classes else float(r2_score(y, p[:, 0]))
 
 
-def folds(classes: bool, X: np.ndarray, y: np.ndarray) -> list[Any]:
-    kind = StratifiedKFold if classes else KFold
-    return list(kind(5, shuffle=True, random_state=0).split(X, y))
-
-
-def cross(model: Any, classes: bool, X: np.ndarray, y: np.ndarray) -> tuple[float, float]:
-    """Mean score over five folds, and seconds a fit; NaN where it raised (it diverged)."""
-    began, scores = time.perf_counter(), []
-    for train, test in folds(classes, X, y):
-        try:
-            scores.append(model.fit(X[train], y[train]).score(X[test], y[test]))
-        except ValueError:
-            scores.append(float("nan"))
-    return float(np.mean(scores)), (time.perf_counter() - began) / 5
-
-
-def tables(names: list[str]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for name, (classes, load) in TABLES.items():
-        if names and name not in names:
-            continue
-        X, y = load()
-        found[name] = {k: cross(m, classes, X, y) for k, m in models(classes).items()}
-        _tell(name, found[name])
-    ranks: dict[str, list[float]] = {}
-    for row in found.values():
-        for k, (score, _) in row.items():
-            better = sum(s > score + 1e-9 or np.isnan(score) for s, _ in row.values())
-            same = sum(abs(s - score) <= 1e-9 for s, _ in row.values())
-            ranks.setdefault(k, []).append(better + (same + 1) / 2)
-    print("mean rank:", ", ".join(f"{k} {np.mean(r):.2f}" for k, r in ranks.items()))
-    return found
+def folds(source: Source, how: str = "") -> Iterator[Fold]:
+    """X and y of training, X and y of test, five times; all numbers."""
+    frame, y = source.rows()
+    kind = StratifiedKFold if source.classes else KFold
+    for train, test in kind(5, shuffle=True, random_state=0).split(frame, y):
+        made = preprocessing(frame.iloc[train])
+        X = as_numbers(made, frame.iloc[train]), held_out(made, frame.iloc[test])
+        spoilt_X = spoilt(np.concatenate(X).astype(float), how)
+        yield spoilt_X[: len(train)], y[train], spoilt_X[len(train) :], y[test]
 
 
 def spoilt(X: np.ndarray, how: str) -> np.ndarray:
@@ -170,73 +126,154 @@ def spoilt(X: np.ndarray, how: str) -> np.ndarray:
         return X * 1e4
     if how == "outliers":  # 1 % of the rows: one column each at 1e6
         rng = np.random.default_rng(1)
-        X = X.astype(float).copy()
         rows = rng.choice(len(X), max(1, round(0.01 * len(X))), replace=False)
         X[rows, rng.integers(X.shape[1], size=len(rows))] = 1e6
     return X
 
 
-def robust(names: list[str]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for name in names or ["iris", "wine", "breast cancer", "digits", "diabetes"]:
-        classes, load = TABLES[name]
-        X, y = load()
-        for how in ("", "inputs x1e4", "outliers", "40 hidden layers", "sigmoid", "rate x10"):
-            chosen = models(classes, how or "clean")
-            row = {k: cross(m, classes, spoilt(X, how), y) for k, m in chosen.items()}
-            found[f"{name}: {how or 'clean'}"] = row
-            _tell(f"{name}: {how or 'clean'}", row)
-    return found
+def scored(make: Callable[[], Any], cut: list[Fold]) -> dict[str, Any]:
+    """Scores of the folds, NaN where it raised (it diverged), and seconds a fit."""
+    scores, took = [], []
+    for X, y, X_test, y_test in cut:
+        began = time.perf_counter()
+        try:
+            model = make().fit(X, y)
+            took.append(time.perf_counter() - began)
+            scores.append(float(model.score(X_test, y_test)))
+        except ValueError:
+            scores.append(float("nan"))
+    return {
+        "score": float(np.mean(scores)),
+        "seconds": float(np.mean(took)) if took else float("nan"),
+        "folds": scores,
+    }
 
 
-def speed() -> dict[str, Any]:
+class Kept:
+    """Results as nested dicts in one JSON file, written after each."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.all: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
+
+    def __call__(self, verb: str, row: str, column: str, value: Any) -> None:
+        self.all.setdefault(verb, {}).setdefault(row, {})[column] = value
+        self.path.write_text(json.dumps(self.all, indent=1) + "\n")
+
+
+def compare(kept: Kept, verb: str, known: dict[str, Source], names: list[str], real: bool) -> None:
+    """Score every competitor on every table asked for, under every corruption of the verb."""
+    for name in names or known:
+        for how in ("",) if verb == "tables" else ("", *SPOILT):
+            cut = list(folds(known[name], how))
+            n, c = len(cut[0][0]) + len(cut[0][2]), cut[0][0].shape[1]
+            row = f"{name}: {how or 'clean'}" if verb == "robust" else name
+            print(f"{row} [{n} x {c}]", end="", flush=True)
+            found = models(known[name].classes, how or ("" if verb == "tables" else "clean"), real)
+            for column, make in found.items():
+                value = scored(make, cut)
+                kept(verb, row, column, value)
+                print(
+                    f"  {column} {value['score']:.4f} ({value['seconds']:.1f} s)",
+                    end="",
+                    flush=True,
+                )
+            print()
+
+
+def ranks(kept: Kept) -> None:
+    """Mean rank over the tables that all competitors have been scored on; equal scores share."""
+    table = kept.all.get("tables", {})
+    for among in (RANKED, (*RANKED, "RealMLP")):
+        rows = [
+            [r[k]["score"] for k in among] for r in table.values() if all(k in r for k in among)
+        ]
+        if not rows:
+            continue
+        scores = np.nan_to_num(np.round(rows, 9), nan=-np.inf)
+        mean = rankdata(-scores, axis=1).mean(0)
+        told = ", ".join(f"{k} {r:.2f}" for k, r in zip(among, mean, strict=True))
+        print(f"mean rank on {len(rows)} tables: {told}")
+
+
+def speed(kept: Kept) -> None:
     """Milliseconds an epoch on digits: one hidden ReLU layer, batch 200, Adam; float64 rows given.
 
-    An epoch is the difference between fits of 5 and of 25 epochs: setting up is left out.
+    An epoch is the difference between fits of 5 and of 45 epochs: setting up is left out. `loader`
+    and `compiled` are the same training written plainly: a DataLoader with `Optimizer.step()`, and
+    tensors sliced as ours, the network under `torch.compile`.
     """
-    X, y = d.load_digits(return_X_y=True)
+    X, y = datasets.load_digits(return_X_y=True)
     X = X / 16
-    found = {}
     for width in (100, 512, 1024):
         same = {"learning_rate_init": 1e-3, "batch_size": 200, "tol": 0.0, "random_state": 0}
         makers: dict[str, Callable[[int], Any]] = {
             "evenflow": lambda n, w=width: NetworkClassifier(
                 hidden=(w,), activation="relu", optimizer="adam", learning_rate=1e-3, l2=1e-4,
                 batch_size=200, validation=0.0, patience=None, epochs=n, random_state=0,
-            ),
-            "sklearn": lambda n, w=width, s=same: MLPClassifier((w,), max_iter=n, **s),
+            ).fit(X, y),
+            "sklearn": lambda n, w=width, s=same: MLPClassifier((w,), max_iter=n, **s).fit(X, y),
+            "loader": lambda n, w=width: plainly(X, y, w, n, "loader"),
+            "compiled": lambda n, w=width: plainly(X, y, w, n, "compiled"),
         }  # fmt: skip
         best = dict.fromkeys(makers, np.inf)
-        for _ in range(5):  # in turn, so that both meet the same load
+        for _ in range(5):  # in turn, so that all meet the same load
             for k, make in makers.items():
                 took = []
-                for n in (5, 25):
+                for n in (5, 45):
                     began = time.perf_counter()
-                    make(n).fit(X, y)
+                    make(n)
                     took.append(time.perf_counter() - began)
-                best[k] = min(best[k], (took[1] - took[0]) / 20 * 1e3)
-        found[str(width)] = best
-        print(
-            f"width {width}: evenflow {best['evenflow']:.2f} ms, sklearn {best['sklearn']:.2f} ms "
-            f"an epoch, ratio {best['evenflow'] / best['sklearn']:.2f}",
-            flush=True,
-        )
-    return found
+                best[k] = min(best[k], (took[1] - took[0]) / 40 * 1e3)
+        told = ", ".join(f"{k} {v:.2f} ms" for k, v in best.items())
+        ratio = best["evenflow"] / best["sklearn"]
+        print(f"width {width}: {told}; evenflow/sklearn {ratio:.2f}", flush=True)
+        for k, v in best.items():
+            kept("speed", str(width), k, v)
 
 
-def _tell(name: str, row: dict[str, tuple[float, float]]) -> None:
-    told = "  ".join(f"{k} {score:.3f} ({seconds:.2f} s)" for k, (score, seconds) in row.items())
-    print(f"{name:28s} {told}", flush=True)
+_compiled: dict[int, Any] = {}
+
+
+def plainly(X: np.ndarray, y: np.ndarray, width: int, epochs: int, how: str) -> None:
+    x, t = torch.from_numpy(X).float(), torch.from_numpy(y)
+    net = torch.nn.Sequential(
+        torch.nn.Linear(X.shape[1], width), torch.nn.ReLU(), torch.nn.Linear(width, 10)
+    )
+    run: Any = net
+    if how == "compiled":  # compiled once a width: what a long training would amortise
+        net, run = _compiled.setdefault(width, (net, torch.compile(net, dynamic=False)))
+    step = torch.optim.Adam(net.parameters(), 1e-3, weight_decay=1e-4, fused=True)
+    rows = torch.utils.data.TensorDataset(x, t)
+    loader = torch.utils.data.DataLoader(rows, batch_size=200, shuffle=True)
+    for _ in range(epochs):
+        order = torch.randperm(len(x))
+        parts = zip(x[order].split(200), t[order].split(200), strict=True)
+        for xb, tb in loader if how == "loader" else parts:
+            step.zero_grad()
+            torch.nn.functional.cross_entropy(run(xb), tb).backward()
+            step.step()
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("verb", choices=("tables", "robust", "speed", "ranks"))
+    parser.add_argument("names", nargs="*")
+    parser.add_argument("--calibration", action="store_true")
+    parser.add_argument("--realmlp", action="store_true")
+    parser.add_argument("--out", type=Path, default=Path(__file__).with_suffix(".json"))
+    given = parser.parse_args()
+    known = CALIBRATION if given.calibration else REPORT
+    if strange := [name for name in given.names if name not in known]:
+        parser.error(f"no table {strange[0]!r}; there are {', '.join(known)}.")
     warnings.simplefilter("ignore")  # theirs say at every fit that it did not converge
     torch.set_num_threads(1)
-    what, names = (sys.argv[1:2] or ["tables"])[0], sys.argv[2:]
-    result = {"tables": tables, "robust": robust, "speed": lambda _: speed()}[what](names)
-    kept = json.loads(OUT.read_text()) if OUT.exists() else {}
-    kept[what] = kept.get(what, {}) | result
-    OUT.write_text(json.dumps(kept, indent=1) + "\n")
+    kept = Kept(given.out)
+    if given.verb == "speed":
+        speed(kept)
+    elif given.verb != "ranks":
+        compare(kept, given.verb, known, given.names, given.realmlp)
+    ranks(kept)
 
 
 if __name__ == "__main__":

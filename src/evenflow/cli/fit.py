@@ -6,6 +6,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from ..lang import _, whole
+
 
 def fit_table(
     data: Path,
@@ -21,9 +23,8 @@ def fit_table(
         from ..fit import table
         from ..fit.keeping import save
     except ImportError as error:
-        return _say(
-            f"it needs scikit-learn, pandas and more: pip install 'evenflow[fit]' ({error})"
-        )
+        said = _("it needs scikit-learn, pandas and more: pip install 'evenflow[fit]' ({error})")
+        return _say(said.format(error=error))
     folder = out if out is not None else Path(f"{data.stem}-model")
     try:
         found = table.checked(table.read(data), target, task)
@@ -42,15 +43,17 @@ def fit_table(
     except ValueError as error:
         return _say(str(error))
     except ImportError as error:
-        return _say(f"{error.name} is missing: pip install 'evenflow[fit]'")
+        said = _("{module} is missing: pip install 'evenflow[fit]'")
+        return _say(said.format(module=error.name))
     except OSError as error:
-        return _say(f"cannot write {str(folder)!r}: {error.strerror or error}.")
+        said = _("cannot write {path!r}: {error}.")
+        return _say(said.format(path=str(folder), error=error.strerror or error))
     for line in (*notes, *str(report).splitlines()):
         print(line, file=sys.stderr)
     for name, value in judged.metrics.items():
         more = f" ± {judged.spread[name]:.2g}" if judged.spread else ""
         print(f"{name}: {value:.4g}{more}", file=sys.stderr)
-    print(f"wrote {folder}, with report.html", file=sys.stderr)
+    print(_("wrote {folder}, with report.html").format(folder=folder), file=sys.stderr)
     return 0
 
 
@@ -61,28 +64,33 @@ def _trained(found: Any, folds: int, options: dict[str, Any], seed: int) -> Any:
 
     from ..fit import NetworkClassifier, NetworkRegressor
     from ..fit.judging import judge, together
-    from ..fit.table import BadData, as_numbers, preprocessing
+    from ..fit.table import BadData, as_numbers, held_out, preprocessing
 
     kind = NetworkRegressor if found.task == "regression" else NetworkClassifier
     n = len(found.X)
     least = max(folds, 2) if folds else 5
     if n < least:
-        raise BadData(f"{n} rows are too few: give {least} at least.")
+        said = _("{count} rows are too few: give {least} at least.")
+        raise BadData(said.format(count=n, least=least))
     strata = None
     if found.task == "classification":
         counts = {c: int((found.y == c).sum()) for c in set(found.y.tolist())}
         if folds and min(counts.values()) < folds:
             rare = min(counts, key=lambda c: counts[c])
-            raise BadData(f"class {rare!r} has {counts[rare]} rows: too few for --cv {folds}.")
+            said = _("class {name!r} has {count} rows: too few for --cv {folds}.")
+            raise BadData(said.format(name=rare, count=counts[rare], folds=folds))
         strata = found.y if min(counts.values()) >= 2 and len(counts) <= n // 5 else None
-    notes = [f"{found.dropped} rows without a target were left out."] if found.dropped else []
+    notes = []
+    if found.dropped:
+        said = _("Rows without a target, left out: {count}.")
+        notes.append(said.format(count=whole(found.dropped)))
     console = Console(stderr=True)
     with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
 
         def model(rows: Any) -> tuple[Any, Any]:
             X = found.X.iloc[rows]
             made = preprocessing(X)
-            job = bar.add_task("training", total=None)
+            job = bar.add_task(_("training"), total=None)
 
             def told(epoch: int, epochs: int) -> None:
                 bar.update(job, completed=epoch, total=epochs)
@@ -96,13 +104,14 @@ def _trained(found: Any, folds: int, options: dict[str, Any], seed: int) -> Any:
         import numpy as np
 
         def judged(fitted: Any, made: Any, rows: Any) -> Any:
-            return judge(fitted, _unseen(made, found.X.iloc[rows]), found.y[rows], found.task)
+            return judge(fitted, held_out(made, found.X.iloc[rows]), found.y[rows], found.task)
 
         if folds:
             cut = StratifiedKFold if found.task == "classification" else KFold
             parts = cut(folds, shuffle=True, random_state=seed).split(found.X, found.y)
             result = together([judged(*model(train), test) for train, test in parts])
-            notes.append(f"Judged by {folds}-fold cross-validation; the model saw all {n} rows.")
+            said = _("Judged by {folds}-fold cross-validation; the model saw all {count} rows.")
+            notes.append(said.format(folds=folds, count=whole(n)))
             fitted, made = model(np.arange(n))
         else:
             train, test = train_test_split(
@@ -110,26 +119,9 @@ def _trained(found: Any, folds: int, options: dict[str, Any], seed: int) -> Any:
             )
             fitted, made = model(np.sort(train))
             result = judged(fitted, made, test)
-            notes.append(f"Judged on {len(test)} rows held out of {n}.")
+            said = _("Judged on {some} rows held out of {count}.")
+            notes.append(said.format(some=whole(len(test)), count=whole(n)))
     return fitted, made, result, notes
-
-
-def _unseen(made: Any, X: Any) -> Any:
-    """Rows for the network; a category that only held-out rows have counts as none of those known.
-
-    Only here: what a model is judged on may hold what its part of the table lacks.
-    """
-    from ..fit.table import plain
-
-    categories = dict(made.named_transformers_).get("categories")
-    if categories is None or not len(made.transformers_[1][2]):
-        return made.transform(plain(X, list(made.transformers_[0][2])))
-    encoder = categories[-1]
-    encoder.set_params(handle_unknown="ignore")
-    try:
-        return made.transform(plain(X, list(made.transformers_[0][2])))
-    finally:
-        encoder.set_params(handle_unknown="error")
 
 
 def _say(what: str) -> int:

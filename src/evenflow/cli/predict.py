@@ -7,6 +7,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+from ..lang import _, whole
+
 
 def predict_table(model: Path, data: Path, output: Path) -> int:
     """0: predictions were written; 2: model or data make no sense, and nothing was written."""
@@ -36,12 +38,15 @@ def predict_table(model: Path, data: Path, output: Path) -> int:
             os.unlink(name)
             raise
     except ImportError as error:
-        return _say(f"{error.name} is missing: pip install 'evenflow[fit]'")
+        said = _("{module} is missing: pip install 'evenflow[fit]'")
+        return _say(said.format(module=error.name))
     except ValueError as error:
         return _say(str(error))
     except OSError as error:
-        return _say(f"cannot write {str(output)!r}: {error.strerror or error}.")
-    print(f"wrote {output}: {len(result)} rows", file=sys.stderr)
+        said = _("cannot write {path!r}: {error}.")
+        return _say(said.format(path=str(output), error=error.strerror or error))
+    said = _("wrote {file}: {count} rows")
+    print(said.format(file=output, count=whole(len(result))), file=sys.stderr)
     return 0
 
 

@@ -25,6 +25,7 @@ from .loop import Course, Data, Plan, Stop, train_
 from .network import Shape
 from .rates import factor, range_test
 from .record import Applied, FitReport
+from .reviving import Mortal
 from .rows import looked_at, split
 from .scaling import scaling
 from .settling import Settled, auto_told, settle
@@ -335,6 +336,7 @@ class Network(BaseEstimator, ABC):  # type: ignore[misc]
             self._update,
             torch.Generator().manual_seed(seed),
             restart=lambda: Update(settled.optimizing, params),
+            mortal=Mortal.of(self.network_, self.shape_) if self.heal else None,
             tell=lambda epoch, course: self._progress(epoch, plan.stop.epochs, course),
         )
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from ..lang import _
 from .network import Shape, build
 from .scaling import Scaling
 from .table import BadData
@@ -34,7 +35,8 @@ def save(folder: Path, model: Any, preprocessing: Any, facts: dict[str, Any], pa
 
     folder = folder.absolute()
     if folder.exists() and not (folder / "model.json").is_file():
-        raise BadData(f"{str(folder)!r} exists and is no model: give another --out.")
+        said = _("{path!r} exists and is no model: give another --out.")
+        raise BadData(said.format(path=str(folder)))
     folder.parent.mkdir(parents=True, exist_ok=True)
     made = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:
@@ -62,11 +64,13 @@ def load(folder: Path) -> tuple[Any, Any, dict[str, Any]]:
 
     missing = [name for name in _FILES if not (folder / name).is_file()]
     if missing:
-        raise BadData(f"{str(folder)!r} is no model that `evenflow fit` wrote: no {missing[0]}.")
+        said = _("{path!r} is no model that `evenflow fit` wrote: no {file}.")
+        raise BadData(said.format(path=str(folder), file=missing[0]))
     try:
         facts = json.loads((folder / "model.json").read_text(encoding="utf-8"))
         if facts["format"] != FORMAT:
-            raise BadData(f"{str(folder)!r} has format {facts['format']}; this reads {FORMAT}.")
+            said = _("{path!r} has format {found}; this reads {known}.")
+            raise BadData(said.format(path=str(folder), found=facts["format"], known=FORMAT))
         model = _undescribed(facts)
         state = load_file(folder / "weights.safetensors")
         model.network_ = build(model.shape_).to(next(iter(state.values())).dtype)
@@ -76,7 +80,9 @@ def load(folder: Path) -> tuple[Any, Any, dict[str, Any]]:
     except BadData:
         raise
     except Exception as error:  # a foreign file: whatever it does, it is one thing to the user
-        raise BadData(f"{str(folder)!r} cannot be read: {type(error).__name__}: {error}") from error
+        said = _("{path!r} cannot be read: {error}")
+        text = f"{type(error).__name__}: {error}"
+        raise BadData(said.format(path=str(folder), error=text)) from error
     return model, preprocessing, facts
 
 

@@ -4,7 +4,8 @@ N rows, B of a batch. In pseudocode:
 
     for epoch:  shuffle;  for batch:  loss, gradients, clip, update
                 judge (training error, validation error, gradient norm, time): stop?
-                heal: not finite, or far above the best? back to the best weights, lower rate
+                heal: not finite, or far above the best? back to the best weights, lower rate;
+                      units that no row switches on? drawn anew
     the weights of the best epoch are kept, where there is a judge for it
 """
 
@@ -14,7 +15,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -23,6 +24,9 @@ from . import losses
 from .rates import Factor
 from .record import Applied
 from .stepping import Update
+
+if TYPE_CHECKING:
+    from .reviving import Mortal
 
 #: A loss so many times the best constant's, or this much above the best epoch's, has left.
 LEFT = 3.0
@@ -97,6 +101,7 @@ def train_(
     step: Update,
     draws: torch.Generator,
     restart: Callable[[], Update],
+    mortal: Mortal | None = None,
     tell: Callable[[int, Course], None] | None = None,
 ) -> Course:
     """Train `net` in place. The course says how it went.
@@ -105,6 +110,7 @@ def train_(
         step: the update, with the moments of earlier training if there was any.
         draws: of the shuffling; on the CPU.
         restart: a fresh `step`, for weights that were set back.
+        mortal: the activations whose dead units are to be drawn anew; None for none.
         tell: called after each epoch, for a progress bar.
     """
     params = [p for p in net.parameters() if p.requires_grad]
@@ -118,6 +124,8 @@ def train_(
     a_epoch = max(1, math.ceil(n / plan.batch))
     total = max(1, stop.epochs * a_epoch)
     least, since, scale, tries = math.inf, 0, 1.0, 0
+    revivals = 0
+    grads: Sequence[Tensor] = ()
     best: list[Tensor] = []
     good = _copy(net)
     if exact or valid is not None:
@@ -184,6 +192,11 @@ def train_(
         if why:
             course.stopped = why
             break
+        if mortal is None or revivals == TRIES or course.epochs == stop.epochs:
+            continue
+        if mortal.perhaps(grads) and (done := mortal.revive_(data.x, step, course.epochs)):
+            revivals += 1
+            course.applied.append(done)
     if plan.keep_best and best and valid is not None:
         _restore(net, best)
     else:

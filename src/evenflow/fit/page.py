@@ -6,155 +6,144 @@ import math
 from collections.abc import Sequence
 from importlib.resources import files
 
-import numpy as np
-
+from ..lang import N_, TAGS, _, language, whole
 from ..report.markup import esc, tag
+from ..report.page import _MARK as MARK
+from ..report.page import _icon as icon
+from ..words import number, title
 from .judging import Judged
+from .pictures import STYLE, confusion, curves, predictions
 from .record import FitReport
 
-_W, _H, _PAD = 640, 240, 44
+_WORDS = {"healthy": N_("Healthy"), "warning": N_("Warning"), "sick": N_("Sick")}
+_ICONS = {"healthy": "ok", "warning": "warning", "sick": "error"}
+#: What `FitReport.stopped` means.
+STOPPED = {
+    "epochs": N_("all epochs were run"),
+    "error": N_("the error fell below the level asked for"),
+    "patience": N_("no better epoch came"),
+    "gradient": N_("the gradient fell below the level asked for"),
+    "time": N_("the time was up"),
+    "diverged": N_("the loss was not finite; the last good weights are kept"),
+}
+_METRICS = (
+    N_("accuracy"), N_("balanced accuracy"), N_("log-loss"), N_("root mean squared error"),
+    N_("mean absolute error"),
+)  # fmt: skip
 
 
 def page(name: str, report: FitReport, judged: Judged, notes: Sequence[str]) -> str:
     """The whole page. `notes`: sentences about the data, such as how rows were held out."""
     style = files("evenflow.report").joinpath("assets", "style.css").read_text(encoding="utf-8")
-    curves = [("training", report.errors), ("held out", report.held_out)]
-    picture = _confusion(judged) if judged.task == "classification" else _residuals(judged)
-    title = "Confusion" if judged.task == "classification" else "Predicted against true"
+    classes = judged.task == "classification"
     body = "".join(
         (
-            tag("header", tag("p", "Evenflow", class_="brand"), tag("h1", esc(name))),
+            tag("header", tag("p", MARK, "Evenflow", class_="brand"), tag("h1", esc(name))),
             "<main>",
-            _card("Result", _metrics(judged), *(tag("p", esc(note)) for note in notes)),
-            _card("Learning curves", _lines(curves, report.baseline)),
-            _card(title, picture),
-            _card("Diagnosis", _diagnosis(report)),
-            _card("Settings", _pairs([(k, str(v)) for k, v in report.settings.items()])),
+            _banner(report, judged),
+            _card(_("Result"), _metrics(judged), *(tag("p", esc(n), class_="lead") for n in notes)),
+            _card(_("Learning curves"), curves(report)),
+            _card(_("Confusion"), confusion(judged)) if classes else "",
+            "" if classes else _card(_("Predicted against true values"), predictions(judged)),
+            _card(_("What was seen and done"), _diagnosis(report)),
+            _card(_("Settings"), _settings(report)),
             "</main>",
+            tag("footer", esc(_("Written by Evenflow. Every number here was measured."))),
         )
     )
     return (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        f'<!doctype html>\n<html lang="{TAGS[language()]}"><head><meta charset="utf-8">'
         '<meta http-equiv="Content-Security-Policy" content="default-src \'none\'; '
         "style-src 'unsafe-inline'\">"
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         '<meta name="color-scheme" content="light dark">'
-        f"<title>{esc(name)} · Evenflow</title><style>{style}</style></head>"
+        f"<title>{esc(name)} · Evenflow</title><style>{style}{STYLE}</style></head>"
         f"<body>{body}</body></html>\n"
     )
 
 
-def _card(title: str, *parts: str) -> str:
-    return tag("section", tag("h2", esc(title)), *parts, class_="card")
+def _card(heading: str, *parts: str) -> str:
+    return tag("section", tag("h2", esc(heading)), *parts, class_="card")
 
 
-def _pairs(rows: Sequence[tuple[str, str]]) -> str:
-    return tag("table", "".join(tag("tr", tag("th", esc(k)), tag("td", esc(v))) for k, v in rows))
+def _pairs(rows: Sequence[tuple[str, str]], kind: str) -> str:
+    return tag(
+        "dl",
+        *(tag("div", tag("dt", esc(k)), tag("dd", esc(v))) for k, v in rows),
+        class_=kind,
+    )
+
+
+def _banner(report: FitReport, judged: Judged) -> str:
+    least = min(report.held_out or report.errors, default=float("nan"))
+    if report.learned:
+        said = _("The network learned: its loss is {loss}, the best constant prediction's {base}.")
+    else:
+        said = _(
+            "The network did no better than a constant: its loss is {loss}, that one's {base}."
+        )
+    figures = [(_name(k), _metric(judged, k)) for k in list(judged.metrics)[:1]]
+    figures += [
+        (_("Epochs"), whole(report.epochs)),
+        (_("Updates"), whole(report.steps)),
+        (_("Training"), _("{seconds} s").format(seconds=number(report.seconds))),
+    ]
+    kind = _ICONS[report.verdict]
+    return tag(
+        "section",
+        tag(
+            "div",
+            tag("h2", icon(kind), esc(_(_WORDS[report.verdict]))),
+            tag("p", esc(said.format(loss=number(least), base=number(report.baseline)))),
+        ),
+        _pairs(figures, "facts"),
+        class_=f"banner {kind}",
+    )
+
+
+def _name(metric: str) -> str:
+    return _(metric) if metric in _METRICS else metric
+
+
+def _metric(judged: Judged, name: str) -> str:
+    """The value; over folds with its deviation, to as many places as that has digits."""
+    value, spread = judged.metrics[name], judged.spread.get(name, 0.0)
+    if not spread > 0:
+        return number(value)
+    places = min(max(1 - math.floor(math.log10(spread)), 0), 6)
+    return f"{value:.{places}f} ± {spread:.{places}f}"
 
 
 def _metrics(judged: Judged) -> str:
-    return _pairs(
-        [
-            (k, f"{v:.4g}" + (f" ± {judged.spread[k]:.2g}" if judged.spread else ""))
-            for k, v in judged.metrics.items()
-        ]
-    )
+    return _pairs([(_name(k), _metric(judged, k)) for k in judged.metrics], "pairs")
 
 
 def _diagnosis(report: FitReport) -> str:
-    facts = tag(
+    stopped = tag(
         "p",
         esc(
-            f"{report.verdict}: {report.epochs} epochs, {report.steps} updates in "
-            f"{report.seconds:.1f} s, stopped by {report.stopped}."
+            _("Training ended after epoch {epoch}: {why}. Kept are the weights of epoch {kept}.")
+            .format(epoch=whole(report.epochs), why=_(STOPPED[report.stopped]),
+                    kept=whole(report.best_epoch))
         ),
-    )
-    told = [f"{f.code} {f.name}: {f.message}" for f in report.findings]
-    told += [f"Before epoch {t.epoch + 1}: {t.treatment}. {t.reason}" for t in report.treatments]
-    if not told:
-        return facts + tag("p", "Nothing was wrong and nothing had to be treated.")
-    return facts + tag("ul", "".join(tag("li", esc(line)) for line in told))
-
-
-def _frame(parts: str, label: str) -> str:
-    axes = f"M{_PAD} 8V{_H - _PAD / 2}H{_W - 8}"
-    return tag(
-        "svg", tag("path", d=axes, fill="none", stroke="currentColor", opacity=".4"), parts,
-        viewBox=f"0 0 {_W} {_H}", role="img", aria_label=label, style="max-width:100%",
     )  # fmt: skip
-
-
-def _text(x: float, y: float, text: str, anchor: str = "start") -> str:
-    return tag(
-        "text", esc(text), x=f"{x:.1f}", y=f"{y:.1f}", font_size="11", text_anchor=anchor,
-        fill="currentColor",
-    )  # fmt: skip
-
-
-def _lines(curves: Sequence[tuple[str, Sequence[float]]], baseline: float) -> str:
-    """Loss by epoch, logarithmic; the best constant's as a dashed line."""
-    values = [v for _, c in curves for v in c if v > 0 and math.isfinite(v)]
-    if not values:
-        return tag("p", "No epoch was run.")
-    if baseline > 0:
-        values.append(baseline)
-    low, high = math.log10(min(values)), math.log10(max(values))
-    high = max(high, low + 0.1)
-    longest = max(len(c) for _, c in curves)
-
-    def at(k: int, v: float) -> str:
-        x = _PAD + (_W - _PAD - 12) * k / max(longest - 1, 1)
-        y = 12 + (_H - _PAD / 2 - 16) * (high - math.log10(v)) / (high - low)
-        return f"{x:.1f},{y:.1f}"
-
-    parts = [_text(4, 16, f"{10**high:.2g}"), _text(4, _H - _PAD / 2, f"{10**low:.2g}")]
-    parts.append(_text(_W - 8, _H - 6, f"{longest} epochs", "end"))
-    for n, ((label, curve), colour) in enumerate(zip(curves, ("#2a78c2", "#c2662a"), strict=True)):
-        points = " ".join(at(k, v) for k, v in enumerate(curve) if v > 0 and math.isfinite(v))
-        if points:
-            parts.append(
-                tag("polyline", points=points, fill="none", stroke=colour, stroke_width="2")
-            )
-            parts.append(tag("text", esc(label), x=_W - 90, y=20 + 15 * n, fill=colour,
-                             font_size="12"))  # fmt: skip
-    if baseline > 0:
-        y = at(0, baseline).split(",")[1]
-        parts.append(tag("path", d=f"M{_PAD} {y}H{_W - 8}", stroke="currentColor",
-                         stroke_dasharray="4 4", opacity=".5"))  # fmt: skip
-        parts.append(_text(_PAD + 4, float(y) - 3, "best constant"))
-    return _frame("".join(parts), "loss by epoch")
-
-
-def _confusion(judged: Judged) -> str:
-    known = np.unique(np.concatenate([judged.true, judged.predicted]))
-    head = tag("tr", tag("th", "true \\ predicted"), *(tag("th", esc(c)) for c in known))
-    rows = []
-    for c in known:
-        counts = [int(((judged.true == c) & (judged.predicted == d)).sum()) for d in known]
-        total = max(sum(counts), 1)
-        cells = "".join(
-            tag("td", str(n), style=f"background:rgba(42,120,194,{0.7 * n / total:.2f})")
-            for n in counts
+    told = [f"{title(f.code)} ({f.code}): {f.message}" for f in report.findings]
+    for t in report.treatments:
+        when = (
+            _("after epoch {epoch}").format(epoch=whole(t.epoch)) if t.epoch else _("at the start")
         )
-        rows.append(tag("tr", tag("th", esc(c)), cells))
-    return tag("div", tag("table", head, *rows), style="overflow-x:auto")
+        told.append(f"{when}: {t.treatment}. {t.reason}")
+    if not told:
+        return stopped + tag("p", esc(_("Nothing was wrong and nothing had to be treated.")))
+    return stopped + tag("ul", *(tag("li", esc(line)) for line in told), class_="told")
 
 
-def _residuals(judged: Judged) -> str:
-    t, p = judged.true.astype(float), judged.predicted.astype(float)
-    low, high = float(min(t.min(), p.min())), float(max(t.max(), p.max()))
-    wide = max(high - low, 1e-300)
-    keep = np.linspace(0, len(t) - 1, min(len(t), 800)).astype(int)
+def _settings(report: FitReport) -> str:
+    def shown(value: object) -> str:
+        if isinstance(value, (tuple, list)):
+            return ", ".join(map(shown, value))
+        return number(value) if isinstance(value, float) else str(value)
 
-    def at(v: float, start: float, end: float) -> float:
-        return start + (end - start) * (v - low) / wide
-
-    bottom = _H - _PAD / 2
-    dots = "".join(
-        tag("circle", cx=f"{at(x, _PAD, _W - 12):.1f}", cy=f"{at(y, bottom, 12):.1f}", r="2.5",
-            fill="#2a78c2", opacity=".5")
-        for x, y in zip(t[keep], p[keep], strict=True)
-    )  # fmt: skip
-    ideal = tag("path", d=f"M{_PAD} {bottom}L{_W - 12} 12", stroke="currentColor", opacity=".5")
-    words = _text(_PAD, _H - 4, f"true {low:.4g}") + _text(_W - 8, _H - 4, f"{high:.4g}", "end")
-    return _frame(dots + ideal + words, "predicted against true values")
+    lead = _("What each option came to; give any of them yourself in Python.")
+    rows = [(k, shown(v)) for k, v in report.settings.items()]
+    return tag("p", esc(lead), class_="lead") + _pairs(rows, "pairs")

@@ -90,6 +90,13 @@ class Update:
             grads = clipped(grads, self.params, *parse_clip(how.clip))
         _RULES[how.optimizer](self, grads, rate)
 
+    @torch.no_grad()
+    def forget(self, before: Sequence[Tensor]) -> None:
+        """Set the moments to 0 wherever the parameters differ from `before`, their older copies."""
+        for p, old, *moments in zip(self.params, before, self.first, self.second, strict=True):
+            for moment in moments:
+                moment.masked_fill_(p != old, 0.0)
+
 
 def _descend(u: Update, grads: Sequence[Tensor], rate: float) -> None:
     torch._foreach_add_(u.params, list(grads), alpha=-rate)

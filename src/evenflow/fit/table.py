@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from ..lang import _
+
 #: A numeric target with more distinct values than this is a number, not a class.
 CLASSES = 20
 #: A text column of which this share reads as numbers is a number column with text in it.
@@ -35,7 +37,7 @@ def read(path: Path) -> Any:
     import pandas as pd
 
     if not path.is_file():
-        raise BadData(f"there is no file {str(path)!r}.")
+        raise BadData(_("there is no file {path!r}.").format(path=str(path)))
     try:
         if path.suffix.lower() in (".parquet", ".pq"):
             frame = pd.read_parquet(path)
@@ -48,20 +50,22 @@ def read(path: Path) -> Any:
         raise
     except Exception as error:  # pandas and pyarrow each have errors of their own
         said = str(error).strip().splitlines() or [type(error).__name__]
-        raise BadData(f"{str(path)!r} cannot be read as a table: {said[0]}") from error
+        text = _("{path!r} cannot be read as a table: {error}")
+        raise BadData(text.format(path=str(path), error=said[0])) from error
     frame.columns = [str(name) for name in frame.columns]
     _unique(list(frame.columns), path)
     if not len(frame):
-        raise BadData(f"{str(path)!r} has no rows.")
+        raise BadData(_("{path!r} has no rows.").format(path=str(path)))
     return frame
 
 
 def _unique(names: list[str], path: Path) -> None:
     twice = sorted({name for name in names if names.count(name) > 1})
     if not names:
-        raise BadData(f"{str(path)!r} is empty.")
+        raise BadData(_("{path!r} is empty.").format(path=str(path)))
     if twice:
-        raise BadData(f"{str(path)!r} has several columns named {twice[0]!r}: rename them.")
+        said = _("{path!r} has several columns named {name!r}: rename them.")
+        raise BadData(said.format(path=str(path), name=twice[0]))
 
 
 def checked(frame: Any, target: str, task: str = "auto") -> Table:
@@ -70,30 +74,38 @@ def checked(frame: Any, target: str, task: str = "auto") -> Table:
 
     if target not in frame.columns:
         near = difflib.get_close_matches(target, list(frame.columns), 1)
-        hint = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(frame.columns)}."
-        raise BadData(f"the table has no column {target!r}; {hint}")
+        said = _("the table has no column {name!r}; did you mean {near!r}?")
+        if not near:
+            said = _("the table has no column {name!r}; it has {known}.")
+        known = ", ".join(frame.columns)
+        raise BadData(said.format(name=target, near=near[0] if near else "", known=known))
     kept = frame[frame[target].notna()]
     if not len(kept):
-        raise BadData(f"no row is left: the target {target!r} is missing in all {len(frame)} rows.")
+        said = _("no row is left: the target {name!r} is missing in all {count} rows.")
+        raise BadData(said.format(name=target, count=len(frame)))
     X, y = kept.drop(columns=target), kept[target]
     if not len(X.columns):
-        raise BadData(f"the table has no column but the target {target!r}.")
+        said = _("the table has no column but the target {name!r}.")
+        raise BadData(said.format(name=target))
     for name in X.columns:
         if X[name].isna().all():
-            raise BadData(f"column {name!r} has no value in any row: remove it.")
+            said = _("column {name!r} has no value in any row: remove it.")
+            raise BadData(said.format(name=name))
         _not_mixed(X[name], name)
         if pd.api.types.is_numeric_dtype(X[name]) and np.isinf(X[name].to_numpy(float)).any():
-            raise BadData(f"column {name!r} holds an infinite number.")
+            raise BadData(_("column {name!r} holds an infinite number.").format(name=name))
     numeric = pd.api.types.is_numeric_dtype(y) and not pd.api.types.is_bool_dtype(y)
     if task == "auto":
         task = "regression" if numeric and y.nunique() > CLASSES else "classification"
     if task == "regression":
         _not_mixed(y, target)
         if not numeric:
-            raise BadData(f"the target {target!r} is text: regression needs numbers.")
+            said = _("the target {name!r} is text: regression needs numbers.")
+            raise BadData(said.format(name=target))
         return Table(X, y.to_numpy(float), task, len(frame) - len(kept))
     if y.nunique() < 2:
-        raise BadData(f"the target {target!r} holds one class only, {y.iloc[0]!r}.")
+        said = _("the target {name!r} holds one class only, {value!r}.")
+        raise BadData(said.format(name=target, value=y.iloc[0]))
     values = y.to_numpy() if numeric else y.astype(str).to_numpy(dtype=str)
     return Table(X, values, task, len(frame) - len(kept))
 
@@ -108,10 +120,11 @@ def _not_mixed(column: Any, name: str) -> None:
     wrong = pd.to_numeric(given, errors="coerce").isna()
     if wrong.any() and 1 - wrong.mean() >= MOSTLY:
         row = given.index[wrong.to_numpy().argmax()]
-        raise BadData(
-            f"column {name!r} is of numbers, but row {row} holds the text {given[row]!r}: "
+        said = _(
+            "column {name!r} is of numbers, but row {row} holds the text {text!r}: "
             "correct it, or leave it empty (missing)."
         )
+        raise BadData(said.format(name=name, row=row, text=given[row]))
 
 
 def preprocessing(X: Any) -> Any:
@@ -173,12 +186,14 @@ def as_numbers(made: Any, X: Any) -> Any:
     wanted = list(made.feature_names_in_)
     lacking = [name for name in wanted if name not in X.columns]
     if lacking:
-        raise BadData(f"the table has no column {lacking[0]!r}, which the model was trained on.")
+        said = _("the table has no column {name!r}, which the model was trained on.")
+        raise BadData(said.format(name=lacking[0]))
     numeric = list(made.transformers_[0][2])
     for name in numeric:
         _not_mixed(X[name], name)
         if name not in numbers(X) and X[name].notna().any():
-            raise BadData(f"column {name!r} must be of numbers, as in training.")
+            said = _("column {name!r} must be of numbers, as in training.")
+            raise BadData(said.format(name=name))
     rows = plain(X[wanted], numeric)
     others = [name for name in wanted if name not in numeric]
     if others:
@@ -187,8 +202,31 @@ def as_numbers(made: Any, X: Any) -> Any:
             seen = rows[name].fillna("(missing)")
             strange = seen[~seen.isin(list(known))]
             if len(strange):
+                said = _(
+                    "column {name!r}: row {row} holds {value!r}, which training never saw; "
+                    "it knows {known}."
+                )
+                listed = ", ".join(map(str, known[:8]))
                 raise BadData(
-                    f"column {name!r}: row {strange.index[0]} holds {strange.iloc[0]!r}, which "
-                    f"training never saw; it knows {', '.join(map(str, known[:8]))}."
+                    said.format(
+                        name=name, row=strange.index[0], value=strange.iloc[0], known=listed
+                    )
                 )
     return made.transform(rows)
+
+
+def held_out(made: Any, X: Any) -> Any:
+    """Rows [N, C] to judge a model on: a category that they alone have is none of those known.
+
+    Unlike `as_numbers`, which refuses it: what is held out of a table may hold what the rest lacks.
+    """
+    rows = plain(X, list(made.transformers_[0][2]))
+    categories = dict(made.named_transformers_).get("categories")
+    if categories is None or not len(made.transformers_[1][2]):
+        return made.transform(rows)
+    encoder = categories[-1]
+    encoder.set_params(handle_unknown="ignore")
+    try:
+        return made.transform(rows)
+    finally:
+        encoder.set_params(handle_unknown="error")
