@@ -116,7 +116,7 @@ def test_a_lowered_rate_is_a_factor_that_schedulers_never_see(tmp_path: Path) ->
             assert optimizer.param_groups[0]["lr"] == pytest.approx(1e3 / (1 + t)), (
                 "the script's own rate"
             )
-            moved = float((model.weight - before).norm() / model.weight.grad.norm())
+            moved = float((model.weight.detach() - before).norm() / model.weight.grad.norm())
             rates.append(moved / (1e3 / (1 + t)))
             scheduler.step()
     done = [d for d in healed(watch.path) if d.kind == "lr"]

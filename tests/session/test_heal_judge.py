@@ -67,7 +67,7 @@ def test_what_was_won_and_lost_again() -> None:
 
 def test_a_rate_far_too_high_ruins_the_start_itself() -> None:
     """Then the median of the start is no start: suspect, to be confirmed by the weights."""
-    assert losses(2.3, 50.0, 1e4, 1e6, 1e8)[0].suspect
+    assert losses(2.3, 50.0, 1e4, 1e6, 1e8, 1e9)[0].suspect
     assert losses(2.3, *[math.nan] * 5)[1][-1]
     assert not losses(*[2.3] * 9)[0].suspect and not losses(2.3, 9.0, 2.3, 9.0, 9.0)[0].suspect
 

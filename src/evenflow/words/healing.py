@@ -26,6 +26,7 @@ REASONS = {
     "non-finite-on-end": N_("one gradient after another was NaN or Inf"),
     "another-loss": N_("the loss has changed, not the weights"),
     "dead-units": N_("no batch switched them on any more"),
+    "units-killed": N_("units that were alive had died, at a rate found too high before"),
     "killed": N_("it had led to a roll-back before, and now it killed units"),
     "died-again": N_("revived units died again"),
 }

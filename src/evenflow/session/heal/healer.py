@@ -32,7 +32,7 @@ from ..hiding import Hidden
 from .chart import Chart
 from .gradients import dense, known, largest, norm_of, norm_of_all, scale_
 from .party import FACTORS, LEAST_RATE, OLD, Course, Party
-from .reviving import Reviver
+from .reviving import SHARE, Reviver
 from .snapshot import Buffers
 from .surroundings import captured, scaler_skips, several_processes
 
@@ -273,7 +273,10 @@ class Healer:
     ) -> None:
         self.guard.save(self._conductor.step)
         before = {"loss": known(self._loss()), "weight_norm": norm_of_all(party.params())}
-        snapshot = party.go_back(self.chart.buffers_of(party), self.scaler)
+        killed = why == "units-killed"  # before it was noticed, a snapshot may have been taken
+        limit = min(party.losses.limit, party.losses.level)
+        snapshot = party.go_back(self.chart.buffers_of(party), self.scaler, oldest=killed)
+        party.proving = [limit] if why == "loss-diverged" else []
         self._buffers.forget()
         self._leave_out(party)
         level = party.losses.level
@@ -360,7 +363,16 @@ class Healer:
         held = [h for h in self.guard.held.values() if id(unwrap(h.module)) in roots]
         if not held:
             return
-        revived = self._conductor.alone(self.reviver.look, held, party.optimizers, party.attempts)
+        looks = self._conductor.alone(self.reviver.look, held, party.attempts)
+        if not looks:
+            return
+        worst = self.reviver.worst(looks)
+        if party.rollbacks and worst >= SHARE and self._may_return(party):
+            # The rate was too high before, and now it has killed what was alive then.
+            self.reviver.rest(party.attempts)
+            self._roll_back(party, course, attempt, "units-killed", {"dead": worst})
+            return
+        revived = self.reviver.revive(looks, party.optimizers, party.attempts)
         again = False
         for layer in revived:
             again |= layer.times > 1

@@ -133,15 +133,14 @@ class Party:
         """Have the weights left the oldest snapshot far behind? NaN is far."""
         return bool(self.snapshots) and not self.snapshots[0].gone(self.optimizers) <= FAR
 
-    def go_back(self, buffers: Iterable[Tensor], scaler: Any) -> Snapshot:
+    def go_back(self, buffers: Iterable[Tensor], scaler: Any, oldest: bool) -> Snapshot:
         """To the newest snapshot that is old enough; the second time to the one before."""
         young = self.attempts - self.snapshots[-1].extra[0] < OLD
-        if len(self.snapshots) > 1 and (young or self.returns):
+        if len(self.snapshots) > 1 and (young or self.returns or oldest):
             self.snapshots.pop()
         snapshot = self.snapshots[-1]
         snapshot.restore(self.optimizers, list(buffers), scaler)
         _, losses, norms = snapshot.extra
-        self.proving = [min(self.losses.limit, self.losses.level)]
         self.losses = losses.copy()
         for course, known in zip(self.courses, norms, strict=False):
             course.norms = known.copy()

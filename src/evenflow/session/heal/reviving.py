@@ -68,37 +68,49 @@ class Reviver:
             else:
                 self.wanted.discard(site)
 
-    def look(
-        self, held: Sequence[Held], optimizers: Sequence[torch.optim.Optimizer], attempt: int
-    ) -> list[Layer]:
-        """Look at one more batch; with enough of them, revive what was silent on each.
-
-        At τ = 0 outputs stay the same, on every batch that leaves these units silent.
-        """
+    def look(self, held: Sequence[Held], attempt: int) -> list[tuple[int, Look]]:
+        """Look at one more batch of each model; with enough of them, what was seen (else [])."""
         if attempt < self._rest_until:
             return []
         plain = [(unwrapped(h.module), h) for h in held]
         try:
-            looks = [(m, look(m, (h.args, h.kwargs), Outputs(m))) for m, h in plain]
+            looks = [(id(m), look(m, (h.args, h.kwargs), Outputs(m))) for m, h in plain]
         except ValueError:  # arguments that were changed since, or that serve only once
-            self._forget(attempt + REST)
+            self.rest(attempt)
             return []
         for model, seen in looks:
             assert isinstance(seen, Outputs)
-            if self._calls.setdefault(id(model), len(seen.calls)) != len(seen.calls):
-                self._forget(attempt + REST)  # another path through the model each time
+            if self._calls.setdefault(model, len(seen.calls)) != len(seen.calls):
+                self.rest(attempt)  # another path through the model each time
                 return []
             for before, activation, _ in between(seen):
                 out = seen.kept[activation.index]
                 rows = out.movedim(units_of(before), -1).reshape(-1, out.shape[units_of(before)])
                 silent = (rows == 0).all(0)
-                key = (id(model), activation.index)
+                key = (model, activation.index)
                 self._silent[key] = silent & self._silent.get(key, silent)
         self._seen += 1
-        if self._seen < SURE:
-            return []
-        revived = [r for m, seen in looks for r in self._revive(id(m), seen, optimizers, attempt)]
-        self._forget(attempt + REST)
+        return looks if self._seen >= SURE else []
+
+    def worst(self, looks: Sequence[tuple[int, Look]]) -> float:
+        """The largest share of a layer's units that no batch switched on."""
+        shares = [
+            float(self._silent[model, activation.index].float().mean())
+            for model, seen in looks
+            for _, activation, _ in between(seen)
+        ]
+        return max(shares, default=0.0)
+
+    def revive(
+        self,
+        looks: Sequence[tuple[int, Look]],
+        optimizers: Sequence[torch.optim.Optimizer],
+        attempt: int,
+    ) -> list[Layer]:
+        """Draw anew what was silent on all batches. At τ = 0 outputs stay the same, on every
+        batch that leaves these units silent."""
+        revived = [r for m, seen in looks for r in self._revive(m, seen, optimizers, attempt)]
+        self.rest(attempt)
         return revived
 
     def _revive(
@@ -119,9 +131,10 @@ class Reviver:
         self.tired = any(n >= TIMES for n in self._times.values())
         return done
 
-    def _forget(self, until: int) -> None:
+    def rest(self, attempt: int) -> None:
+        """Look again when what was done has had its time."""
         self.wanted.clear()
         self._on_end.clear()
         self._silent.clear()
         self._calls.clear()
-        self._seen, self._rest_until = 0, until
+        self._seen, self._rest_until = 0, attempt + REST
