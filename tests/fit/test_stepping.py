@@ -65,6 +65,20 @@ def test_decay_and_penalties_are_on_weights_alone() -> None:
         torch.testing.assert_close(p.detach(), old * 0.95 if p.dim() > 1 else old)
 
 
+def test_coupled_decay_in_adams_kernel_is_the_penaltys_gradient() -> None:
+    a, b, x = nets()
+    params, others = list(a.parameters()), list(b.parameters())
+    update, plain = Update(Optimizing("adam", l2=0.3), params), Update(Optimizing("adam"), others)
+    for _ in range(5):
+        update(torch.autograd.grad(a(x).square().sum(), params), 0.01)
+        loss = b(x).square().sum() + sum(0.15 * p.square().sum() for p in others if p.dim() > 1)
+        plain(torch.autograd.grad(loss, others), 0.01)
+    for p, q in zip(params, others, strict=True):
+        torch.testing.assert_close(p, q, rtol=1e-9, atol=1e-9)
+    clipping = Update(Optimizing("adam", l2=0.3, clip="norm:1"), params)
+    assert clipping.inner == 0.0  # what is clipped holds the penalty
+
+
 def test_clipping_bounds_what_it_says() -> None:
     grads = [torch.full((2, 3), 4.0), torch.full((2,), -3.0)]
     params = [torch.ones(2, 3), torch.ones(2)]

@@ -148,7 +148,12 @@ def train_(
         rate = plan.rate
         for xb, tb, wb in parts:
             loss = losses.mean(plan.each, plan.own, net(xb), tb, wb)
-            grads = torch.autograd.grad(loss, params, allow_unused=True, materialize_grads=True)
+            grads = torch.autograd.grad(loss, params, allow_unused=True)
+            if any(g is None for g in grads):  # cheaper than letting torch look: materialize_grads
+                grads = [
+                    torch.zeros_like(p) if g is None else g
+                    for p, g in zip(params, grads, strict=True)
+                ]
             rate = plan.rate * scale * plan.factor(course.steps / total, course.steps)
             step(grads, rate)
             seen.append(loss.detach())

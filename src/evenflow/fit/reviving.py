@@ -109,7 +109,7 @@ class Mortal:
                 for mask, h in zip(off, self._outputs(piece), strict=True):
                     on = (h != 0) & mask
                     alive = on.any(0)
-                    witnesses.append(piece[on.to(torch.uint8).argmax(0)[alive].unique()])
+                    witnesses.append(piece[on.to(torch.uint8).argmax(0)[alive]])
                     mask &= ~alive
         return torch.cat(witnesses), sum(int(mask.sum()) for mask in off)
 

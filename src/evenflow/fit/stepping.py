@@ -71,17 +71,26 @@ class Update:
         self.params = list(params)
         self.first = [torch.zeros_like(p) for p in params]
         self.second = [torch.zeros_like(p) for p in params]
-        self.steps = [torch.zeros((), device=p.device) for p in params]
+        self.steps = torch.zeros((), device=self.params[0].device)
+        # what the fused kernel adds by itself: one pass over the weights instead of three
+        alone = how.optimizer == "adamw" or (
+            how.optimizer == "adam" and not how.l1 and how.clip == "none"
+        )
+        self.inner = how.l2 if alone else 0.0
+        self.weights = [k for k, p in enumerate(self.params) if p.dim() > 1]
+        others = [k for k, p in enumerate(self.params) if p.dim() <= 1]
+        whole = list(range(len(self.params)))
+        groups = ((self.weights, self.inner), (others, 0.0)) if self.inner else ((whole, 0.0),)
+        self.groups = [(keys, decay) for keys, decay in groups if keys]
 
     @torch.no_grad()
     def __call__(self, grads: Sequence[Tensor], rate: float) -> None:
         how = self.how
-        coupled = 0.0 if how.optimizer == "adamw" else how.l2
+        coupled = how.l2 - self.inner
         if coupled or how.l1:
             grads = list(grads)
-            weights = [k for k, p in enumerate(self.params) if p.dim() > 1]
             # a new tensor: a gradient may be a view of what autograd shares
-            for k in weights:
+            for k in self.weights:
                 p = self.params[k]
                 grads[k] = grads[k].add(p, alpha=coupled) if coupled else grads[k].clone()
                 if how.l1:
@@ -127,51 +136,33 @@ def _rmsprop(u: Update, grads: Sequence[Tensor], rate: float) -> None:
 
 
 def _adam(u: Update, grads: Sequence[Tensor], rate: float) -> None:
-    _fused(torch._fused_adam_, u.params, grads, u.first, u.second, u.steps, rate, 0.0)
+    _fused(torch._fused_adam_, u, grads, rate)
 
 
 def _adamw(u: Update, grads: Sequence[Tensor], rate: float) -> None:
-    if not u.how.l2:
-        return _adam(u, grads, rate)
-    weights = [k for k, p in enumerate(u.params) if p.dim() > 1]
-    others = [k for k, p in enumerate(u.params) if p.dim() <= 1]
-    for rule, keys, decay in (
-        (torch._fused_adamw_, weights, u.how.l2),
-        (torch._fused_adam_, others, 0.0),
-    ):
-        p, g, m, v, t = (
-            [each[k] for k in keys] for each in (u.params, grads, u.first, u.second, u.steps)
+    _fused(torch._fused_adamw_, u, grads, rate)
+
+
+def _fused(rule: Callable[..., None], u: Update, grads: Sequence[Tensor], rate: float) -> None:
+    """torch's own kernel, called as `torch.optim.adam` calls it: one call for all parameters, two
+    where it decays weights alone."""
+    u.steps.add_(1)
+    for keys, decay in u.groups:
+        rule(
+            [u.params[k] for k in keys],
+            [grads[k] for k in keys],
+            [u.first[k] for k in keys],
+            [u.second[k] for k in keys],
+            [],
+            [u.steps] * len(keys),
+            lr=rate,
+            beta1=0.9,
+            beta2=0.999,
+            weight_decay=decay,
+            eps=1e-8,
+            amsgrad=False,
+            maximize=False,
         )
-        _fused(rule, p, g, m, v, t, rate, decay)
-
-
-def _fused(
-    rule: Callable[..., None],
-    params: list[Tensor],
-    grads: Sequence[Tensor],
-    first: list[Tensor],
-    second: list[Tensor],
-    steps: list[Tensor],
-    rate: float,
-    decay: float,
-) -> None:
-    """torch's own kernel, called as `torch.optim.adam` calls it: one call for all parameters."""
-    torch._foreach_add_(steps, 1)
-    rule(
-        params,
-        list(grads),
-        first,
-        second,
-        [],
-        steps,
-        lr=rate,
-        beta1=0.9,
-        beta2=0.999,
-        weight_decay=decay,
-        eps=1e-8,
-        amsgrad=False,
-        maximize=False,
-    )
 
 
 _RULES: dict[str, Callable[[Update, Sequence[Tensor], float], None]] = {
