@@ -25,9 +25,14 @@ def test_the_first_choice_for_fifty_sigmoid_layers_is_centred_lsuv() -> None:
     assert any(str(r.treatment) == "init=xavier" and "8.8 %" in r.reason for r in refused)
 
 
-def test_beyond_a_hundred_sigmoid_layers_the_activation_is_centred() -> None:
-    found, _ = courses([finding("EF604")], replace(SIGMOID, depth=1000))
-    assert str(found[0]) == "activation=sigmoid->centred_sigmoid; init=orthogonal"
+@pytest.mark.parametrize("activation", ["sigmoid", "tanh", "relu"])
+@pytest.mark.parametrize(("depth", "rate"), [(1000, "lr=x0.0316"), (10_000, "lr=x0.00316")])
+def test_great_depth_is_tailored_at_the_rate_it_asks_for(
+    activation: str, depth: int, rate: str
+) -> None:
+    facts = replace(SIGMOID, depth=depth, activations=(activation,))
+    found, _ = courses([finding("EF604")], facts)
+    assert [str(c) for c in found[:2]] == [f"tailored=auto; {rate}", "tailored=auto"]
     assert all(t.reason for t in found[0].treatments)
 
 

@@ -170,6 +170,16 @@ def test_wall_time_counts_for_all_processes() -> None:
     assert account.limit(0) <= 100.0
 
 
+def test_trials_cost_what_the_script_does_without_a_watch() -> None:
+    account = budget.Budget(seconds=100.0)
+    account.measured(seconds=32.0, start=2.0, steps=10, whole=True)
+    assert account.cost(0) == pytest.approx(32.0)
+    account.unwatched(seconds=7.0, start=2.0, steps=5)
+    assert account.cost(0) == pytest.approx(12.0) and account.cost(5) == pytest.approx(7.0)
+    account.unwatched(seconds=20.0, start=4.0, steps=2)  # a slow moment
+    assert account.cost(0) == pytest.approx(12.0)
+
+
 # -- candidates -------------------------------------------------------------------------------
 
 

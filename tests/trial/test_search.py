@@ -187,7 +187,7 @@ def test_the_budget_cuts_whole_pairs() -> None:
     assert not [t for t in trials if t.stage == "choice"]
     one, trials = confirmation(world, runs=2.0)
     assert one is not None and not one[1].proven and one[1].seeds == 1
-    assert {t.stage for t in trials if t.candidate} == {"final"}
+    assert {t.stage for t in trials} == {"final"}
 
 
 def same(seed: int, losses: tuple[float, ...]) -> Tried:
@@ -267,3 +267,11 @@ def test_what_starts_slowly_is_raced_if_it_is_prescribed_first() -> None:
     found, _ = search(engine, runs=12.0)
     best = found.run([slow, *(c for c in PRESCRIBED if c != slow)], reserve=4.0)[0]
     assert "skip=rezero" in text(best)
+
+
+def test_of_rates_that_do_as_well_the_nearest_is_preferred() -> None:
+    engine = Engine(lambda texts, rate, seed: 2.29 + rate / 1e4 if "init=he" in texts else 0.0)
+    found, _ = search(engine, runs=30.0)
+    rungs = [parse(f"init=he{more}") for more in ("; lr=x31.6", "; lr=x10", "; lr=x3.16")]
+    found._ask("refine", rungs, FULL)
+    assert [text(c) for c in found._ranked(FULL)][:1] == ["init=he; lr=x3.16"]

@@ -11,6 +11,7 @@ import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -86,7 +87,7 @@ class Patient:
             time.sleep(0.1)
         return not self.processes()
 
-    def journal(self) -> list[dict[str, object]]:
+    def journal(self) -> list[dict[str, Any]]:
         paths = list(self.folder.glob("evenflow-cure/train-*/journal.jsonl"))
         lines = paths[0].read_text().splitlines() if paths else []
         return [json.loads(line) for line in lines if line.endswith("}")]
@@ -110,8 +111,8 @@ def patient(tmp_path: Path) -> Iterator[Patient]:
         os.kill(pid, signal.SIGKILL)
 
 
-def cured(out: str, said: str) -> dict[str, object]:
-    told = json.loads(out)
+def cured(out: str, said: str) -> dict[str, Any]:
+    told: dict[str, Any] = json.loads(out)
     assert told["verdict"] == "cured", said
     assert told["before"]["mean"] < 0.7 < 0.8 < told["after"]["mean"]
     return told

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -146,7 +147,7 @@ class _Display:
         self.name = Path(program.target).name
         self.progress: Progress | None = None
         self.task: TaskID | None = None
-        self.left = 0
+        self.began = time.monotonic()
 
     def __enter__(self) -> _Display:
         if self.console.is_terminal:
@@ -169,7 +170,9 @@ class _Display:
         words = _STAGES.get(stage, stage)
         if self.progress is None:
             runs = f" ({jobs} run{'s' if jobs != 1 else ''})" if jobs else ""
-            self.console.print(f"{self.name}: {words}{runs}", highlight=False, markup=False)
+            minutes, seconds = divmod(int(time.monotonic() - self.began), 60)
+            line = f"{minutes:2}:{seconds:02} {self.name}: {words}{runs}"
+            self.console.print(line, highlight=False, markup=False)
             return
         if self.task is not None:
             self.progress.remove_task(self.task)

@@ -56,6 +56,12 @@ class Budget:
         self.per_step = (seconds - self.start) / max(1, steps)
         self.full = steps if whole else 0
 
+    def unwatched(self, seconds: float, start: float, steps: int) -> None:
+        """A part of it has been seen without a watch, as trials run: they may cost less."""
+        if steps and self.per_step:
+            self.start = min(self.start, start or seconds)
+            self.per_step = min(self.per_step, max(0.0, seconds - start) / steps)
+
     def cost(self, steps: int) -> float:
         """Of one run of so many updates (0 = the script's whole length)."""
         if self.runs is not None:

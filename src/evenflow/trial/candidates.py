@@ -53,6 +53,15 @@ def base(candidate: Candidate) -> str:
     return text(bare)
 
 
+def change(candidate: Candidate) -> tuple[int, float]:
+    """How much it changes: treatments, then decades between its rate and the script's own.
+
+    Of equals the smaller change is preferred: a rate far off lies nearer to where training breaks.
+    """
+    times = (t.value[1:] for t in candidate if t.kind == RATE and t.value.startswith("x"))
+    return len(candidate), max((abs(math.log10(float(x))) for x in times), default=0.0)
+
+
 def union(a: Candidate, b: Candidate) -> Candidate | None:
     """Both together, learning rate last; None where they change the same thing."""
     kinds = [RATE if t.kind == OPTIMIZER else t.kind for t in (*a, *b)]

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 
 from ..schema.treatment import text
 from .budget import Budget
-from .candidates import Candidate
+from .candidates import Candidate, change
 from .engine import Engine
 from .job import Job, Outcome
 from .score import Comparison, Estimate, better, compare, estimate, order
@@ -84,7 +84,7 @@ class Confirmation:
             return estimate(values).mean if len(values) == 2 else None
 
         means = {c: mean(c) for c in asked}
-        asked.sort(key=lambda c: (order(means[c], self.goal.larger), len(c)))
+        asked.sort(key=lambda c: (order(means[c], self.goal.larger), change(c)))
         return asked, 2
 
     def _over_seeds(self, candidate: Candidate, seeds: Sequence[int]) -> Proof | None:
@@ -94,11 +94,16 @@ class Confirmation:
         for s in seeds:
             jobs += [((), Job(seed=s, seconds=limit))] if s not in self.before else []
             jobs.append((candidate, Job(text(candidate), seed=s, seconds=limit)))
-        self._run("confirm", jobs[: self.budget.affordable(0)])
+        jobs = jobs[: self.budget.affordable(0)]
+        if jobs and not jobs[-1][1].treatments:
+            jobs.pop()  # an untreated run without its treated one proves nothing
+        self._run("confirm", jobs)
         both = [s for s in seeds if s in self.before and self._on(candidate, s) is not None]
         return self._compared(candidate, both) if both else None
 
     def _run(self, stage: str, jobs: Sequence[tuple[Candidate, Job]]) -> None:
+        if not jobs:
+            return
         self.tell(stage, len(jobs))
         whose = {job: candidate for candidate, job in jobs}
         for job, outcome in self.engine.run(list(whose)):

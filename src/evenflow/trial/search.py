@@ -26,6 +26,7 @@ from .candidates import (
     LOWEST,
     Candidate,
     base,
+    change,
     combinations,
     rescaled,
     spread,
@@ -45,14 +46,14 @@ WIDEST = 20
 #: Room is kept for so many combinations, runs over the second horizon, and whole runs.
 UNIONS, RACERS, FINALS = 3, 5, 3
 #: Of what is free for short runs the race is kept at most this share.
-RACE_SHARE = 0.4
+RACE_SHARE = 0.5
 #: At least so many courses are tried by themselves.
 FEWEST_SCREENED = 4
 #: A loss lower by this share than the untreated one's at the same step counts as learning.
 LEARNS = 0.03
 #: How a trial ended whose treatment need not be tried again.
 UNABLE = ("refused", "error", "killed")
-#: Among losses closer than this share the smaller change is preferred.
+#: Among losses closer than this share of what the best has gained the smaller change is preferred.
 TIE = 0.01
 
 
@@ -170,8 +171,9 @@ class Search:
         """
 
         def room() -> int:
-            all_of_it = self._room(steps, reserve, longer)
-            return all_of_it - min(UNIONS, all_of_it // 3)
+            return max(0, self._room(steps, reserve, longer) - unions)
+
+        unions = min(UNIONS, self._room(steps, reserve, longer) // 2)
 
         treated = [c for c in ranked if c]
         tops = spread(treated, 3, each=1)
@@ -213,7 +215,7 @@ class Search:
             going = [
                 c
                 for c in self._able(following)
-                if searching or better(self._value(c, steps), before[base(c)], larger=False)
+                if searching or _clearly(self._value(c, steps), before[base(c)])
             ]
 
     def _best(self, name: str, steps: int) -> float | None:
@@ -275,7 +277,7 @@ class Search:
         """Over the script's whole length, by the goal itself."""
         self._ask("final", candidates, 0)
         scores = {t.candidate: self.goal.of(t.outcome) for t in self.trials if t.stage == "final"}
-        return sorted(scores, key=lambda c: (order(scores[c], self.goal.larger), len(c)))
+        return sorted(scores, key=lambda c: (order(scores[c], self.goal.larger), change(c)))
 
     def leader(self) -> Candidate:
         """Best at the longest horizon run, if it beats the untreated script there; else ()."""
@@ -313,6 +315,8 @@ class Search:
         self.tell(stage, len(jobs))
         for job, outcome in self.engine.run(list(jobs)):
             self.budget.spend(outcome.steps)
+            if not job.treatments and outcome.ended == "horizon":
+                self.budget.unwatched(outcome.seconds, outcome.start, outcome.steps)
             self.trials.append(Tried(stage, jobs[job], job, outcome))
         return self._ranked(steps)
 
@@ -324,19 +328,22 @@ class Search:
         return None if outcome is None else loss_at(outcome, steps)
 
     def _ranked(self, steps: int) -> list[Candidate]:
-        """By loss at the horizon; of equals (within 1 %) the smaller change first.
+        """By loss; of equals (within 1 % of what the best gains) the smaller change first.
 
         Of those that did the same to the bit (clipping that never clipped) all but the smallest
         change come last.
         """
         at = {c: o for c, o in self._at(steps).items() if o.ended not in UNABLE}
         scores = {c: loss_at(o, steps) for c, o in at.items()}
-        ranked = sorted(scores, key=lambda c: (order(scores[c], larger=False), len(c)))
+        ranked = sorted(scores, key=lambda c: (order(scores[c], larger=False), change(c)))
+        untreated, tie = loss_at(self.baseline, steps), 0.0
+        if ranked and (best := scores[ranked[0]]) is not None:
+            tie = TIE * (abs(best) if untreated is None else max(untreated - best, 0.0))
         for i in range(len(ranked) - 1, 0, -1):
             above, here = scores[ranked[i - 1]], scores[ranked[i]]
             if above is None or here is None:
                 continue
-            if here - above < TIE * abs(above) and len(ranked[i]) < len(ranked[i - 1]):
+            if here - above < tie and change(ranked[i]) < change(ranked[i - 1]):
                 ranked[i - 1], ranked[i] = ranked[i], ranked[i - 1]
         seen: set[tuple[float, ...]] = set()
         again = []
@@ -366,9 +373,15 @@ class Search:
         whole = 0.0 if self.short(reserve) else self.finals * self.budget.cost(0)
         race = RACERS * self.budget.cost(longer)
         free = self.budget.left() - reserve - whole
-        if free < math.inf:  # a dear script's race is smaller
+        if self.budget.runs is None and free < math.inf:  # a dear script's race is smaller
             race = min(race, RACE_SHARE * max(0.0, free))
         return self.budget.affordable(steps, reserve + whole + race)
+
+
+def _clearly(value: float | None, before: float | None) -> bool:
+    """Better by more than a loss wobbles that only nears that of a network's own indifference."""
+    margin = TIE * abs(before) if before is not None else 0.0
+    return better(value, None if before is None else before - margin, larger=False)
 
 
 def _unique(candidates: Sequence[Candidate]) -> list[Candidate]:
