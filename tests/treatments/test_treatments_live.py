@@ -4,6 +4,8 @@ optimizers, functional calls, wrong use."""
 from __future__ import annotations
 
 import copy
+import dataclasses
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -337,6 +339,23 @@ def test_live_facts_and_a_runs_facts_tell_the_same(
     for key in ("activations", "norms", "skips", "attention", "convolution", "optimizer", "lr",
                 "depth", "hidden", "square", "recurrent"):  # fmt: skip
         assert getattr(stored, key) == getattr(live, key), key
+
+
+def test_depth_goes_on_where_the_tape_has_stopped_adding_sites(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import evenflow
+    from evenflow.treatments import architecture, of_run
+
+    model, x = make("deep-relu")
+    opt = torch.optim.Adam(model.parameters(), 1e-3)
+    with evenflow.watch(model, opt, run=tmp_path / "r.evenflow", every=1):
+        train(model, opt, x, 2)
+    run = evenflow.load(tmp_path / "r.evenflow")
+    cut = dataclasses.replace(run, sites=run.sites[: len(run.sites) // 2])
+    assert of_run(cut).depth < 8  # so few sites are all there are
+    monkeypatch.setattr(architecture, "LARGE", 5)
+    assert of_run(run).depth == of_run(cut).depth == 13
 
 
 def test_batches_of_several_arguments() -> None:

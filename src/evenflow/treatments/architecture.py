@@ -31,6 +31,8 @@ _KINDS: dict[str, str] = {
 #: looked through. (The tape has a fuller table; it stands beside this layer and not below it.)
 KIND_OF = {name: kind for kind, names in _KINDS.items() for name in names.split()}
 
+#: Only beyond so many sites can the tape have left some out.
+LARGE = 1000
 PRODUCTS = frozenset(("mul", "multiply", "imul", "rmul", "addcmul", "lerp"))
 #: As a factor of a product, one of these is a gate and no activation to swap.
 BOUNDED = frozenset(("sigmoid", "tanh", "hardsigmoid", "hardtanh", "softsign"))
@@ -58,8 +60,9 @@ def of_run(run: Run) -> Facts:
     shapes = {p.name: p.shape for p in run.params}
     used = {n for s in hidden for n in s.params if len(shapes.get(n, ())) >= 2}
     square = sum(shapes[n][0] == shapes[n][1] for n in used)
+    seen = {n for s in heavy for n in s.params if len(shapes.get(n, ())) >= 2}
     return Facts(
-        depth=_depth(sites, weighty),
+        depth=round(_depth(sites, weighty) * _unseen(len(sites), len(seen), shapes)),
         activations=tuple(op for op, _ in Counter(acts).most_common()),
         norms=frozenset(s.op for s in sites if s.kind == "norm"),
         recurrent=frozenset(s.op for s in sites if s.kind == "recurrent") | _unrolled(heavy),
@@ -116,6 +119,13 @@ def _depth(sites: tuple[Site, ...], weighty: Any) -> int:
         above = max((depth.get(i, 0) for i in s.inputs), default=0)
         depth[s.id] = int(weighty(s)) + above
     return max(depth.values(), default=0)
+
+
+def _unseen(sites: int, seen: int, shapes: Mapping[str, tuple[int, ...]]) -> float:
+    """Weights there are for each that a site was seen to read: above 1 where a network is so large
+    that the tape has stopped adding sites. Its depth is taken to go on likewise."""
+    matrices = sum(len(shape) >= 2 for shape in shapes.values())
+    return matrices / seen if sites >= LARGE and matrices > 1.2 * seen > 0 else 1.0
 
 
 def _skips(sites: tuple[Site, ...], weighty: Any, uses: Counter[Place]) -> bool:
