@@ -93,7 +93,8 @@ def _fused(
     rest = None if b_v is None else torch.cat([torch.zeros_like(b_v).repeat(2), b_v])
     weights = {"q_proj_weight": same, "k_proj_weight": same, "v_proj_weight": w_v}
     more = {k: v for k, v in kwargs.items() if k not in weights}
-    return F.multi_head_attention_forward(
+    attend: Any = F.multi_head_attention_forward  # `args` and `more` are what torch was called with
+    return attend(
         q, k, value, width, heads, None, rest, *args,
         use_separate_proj_weight=True, **weights, **more,
     )  # fmt: skip
