@@ -87,8 +87,8 @@ def _fused(
         w_q, w_k, w_v = weight.chunk(3)
     b_q, b_k, b_v = (None, None, None) if bias is None else bias.chunk(3)
     q, k = F.linear(query, w_q, b_q), F.linear(key, w_k, b_k)
-    q = norm.query(q.unflatten(-1, (heads, -1))).flatten(-2)
-    k = norm.key(k.unflatten(-1, (heads, -1))).flatten(-2)
+    q = norm.query(q.view(*q.shape[:-1], heads, -1)).flatten(-2)
+    k = norm.key(k.view(*k.shape[:-1], heads, -1)).flatten(-2)
     same = torch.eye(width, device=q.device, dtype=q.dtype)
     rest = None if b_v is None else torch.cat([torch.zeros_like(b_v).repeat(2), b_v])
     weights = {"q_proj_weight": same, "k_proj_weight": same, "v_proj_weight": w_v}
