@@ -48,10 +48,12 @@ def run(
     return float(accuracy), finite == "True", events
 
 
-def programs(seeds: int) -> None:
+def programs(seeds: int, only: str) -> None:
     print("| program | clean | as it is | healed | interventions (clean twin under heal) |")
     print("|---|---|---|---|---|")
     for name, script, sick, clean in PROGRAMS:
+        if only not in f"{name} {script}":
+            continue
         with tempfile.TemporaryDirectory() as folder:
             bars, bare, healed, kinds, twin = [], [], [], {}, 0
             for seed in range(seeds):
@@ -218,6 +220,7 @@ def cost(pairs: int) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--only", default="", help="part of a program's name or script")
     parser.add_argument("--healthy", choices=("calibration", "report"))
     parser.add_argument("--calibrate", action="store_true")
     parser.add_argument("--cost", action="store_true")
@@ -229,4 +232,4 @@ if __name__ == "__main__":
     elif args.cost:
         cost(7)
     else:
-        programs(args.seeds)
+        programs(args.seeds, args.only)

@@ -27,6 +27,7 @@ REASONS = {
     "another-loss": N_("the loss has changed, not the weights"),
     "dead-units": N_("no batch switched them on any more"),
     "units-killed": N_("units that were alive had died, at a rate found too high before"),
+    "no-better": N_("the loss stayed where it began, at a rate found too high before"),
     "killed": N_("it had led to a roll-back before, and now it killed units"),
     "died-again": N_("revived units died again"),
 }

@@ -136,6 +136,8 @@ class Healer:
             diverged = party.losses.take(loss) or (party.losses.suspect and party.gone_far())
             if self._other_loss(party, course, attempt, loss):
                 return
+            if self._still_too_fast(party, course, attempt):
+                return
             if diverged and self._diverged(party, course, attempt, loss, norm):
                 return
         if outlier:
@@ -146,6 +148,7 @@ class Healer:
         if self._odd_statistics(party, course, attempt):
             return
         calm = party.losses.calm if loss is not None else True
+        calm &= not (party.rollbacks and party.losses.no_better)
         due = "rollback" in self.kinds and party.due()
         self._again |= due
         if due and calm and party.attempts - party.trouble >= OLD:
@@ -259,6 +262,18 @@ class Healer:
             self._slow(party, course, attempt, "loss-diverged", FACTORS[0])
         return False
 
+    def _still_too_fast(self, party: Party, course: Course, attempt: int) -> bool:
+        """A rate that was too high before may now saturate or kill units without a divergence:
+        the loss stays where it began, while the weights go far."""
+        if not party.rollbacks or party.attempts - party.returned < 2 * PATIENCE:
+            return False
+        if not (party.losses.no_better and party.gone_far() and self._may_return(party)):
+            return False
+        losses = party.losses
+        evidence = {"level": losses.level, "start": losses.start}
+        self._roll_back(party, course, attempt, "no-better", evidence)
+        return True
+
     def _may_return(self, party: Party) -> bool:
         if "rollback" not in self.kinds or not party.snapshots:
             return False
@@ -273,9 +288,10 @@ class Healer:
     ) -> None:
         self.guard.save(self._conductor.step)
         before = {"loss": known(self._loss()), "weight_norm": norm_of_all(party.params())}
-        killed = why == "units-killed"  # before it was noticed, a snapshot may have been taken
+        # Before these are noticed a snapshot may have been taken.
+        late = why in ("units-killed", "no-better")
         limit = min(party.losses.limit, party.losses.level)
-        snapshot = party.go_back(self.chart.buffers_of(party), self.scaler, oldest=killed)
+        snapshot = party.go_back(self.chart.buffers_of(party), self.scaler, oldest=late)
         party.proving = [limit] if why == "loss-diverged" else []
         self._buffers.forget()
         self._leave_out(party)

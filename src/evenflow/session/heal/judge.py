@@ -26,6 +26,8 @@ SPAN = 5
 #: loss had been won, more than LOST of that lost again at TIMES_BEST times the best. The largest
 #: such values in healthy trainings were 1.35, and .27 lost.
 TIMES_START, WON, LOST, TIMES_BEST = 3.0, 0.3, 0.5, 3.0
+#: After a roll-back, losses above this share of the start's are no better than the start.
+WORSE = 0.95
 #: Weights that went further than their own norm since the snapshot have gone far.
 FAR = 1.0
 
@@ -100,6 +102,11 @@ class Losses:
         return level > self._above(self.first, TIMES_START) and min(self._latest) > self._above(
             self.first, 0.5 * (1 + TIMES_START)
         )
+
+    @property
+    def no_better(self) -> bool:
+        """Is all of it at or above the start, where a training that learns is not for long?"""
+        return math.isfinite(self.level) and min(self._latest) > WORSE * self.start
 
     @staticmethod
     def _above(loss: float, times: float) -> float:

@@ -87,6 +87,7 @@ class Party:
         self.trouble = -OLD  # attempt of the latest outlier or non-finite gradient
         self.returns = 0  # roll-backs since the latest snapshot was taken
         self.rollbacks = 0
+        self.returned = 0  # attempt of the latest roll-back
         self.proving: list[float] = []  # the limit, then losses since the latest roll-back
         self.seen = 0  # by the healer's clock
         self.slowed = 0  # attempt at which the rate was lowered last
@@ -147,5 +148,5 @@ class Party:
             course.bad_on_end = 0
         self.returns += 1
         self.rollbacks += 1
-        self._snapped = self.attempts
+        self._snapped = self.returned = self.attempts
         return snapshot

@@ -44,4 +44,5 @@ def scaler_skips(optimizer: torch.optim.Optimizer) -> bool:
 
 def captured() -> bool:
     """Is a CUDA graph being captured? Looking at a number would ruin it."""
-    return torch.cuda.is_initialized() and torch.cuda.is_current_stream_capturing()
+    begun: bool = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
+    return begun and torch.cuda.is_current_stream_capturing()
