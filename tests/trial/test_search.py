@@ -178,6 +178,19 @@ def test_a_finalist_that_fails_its_proof_gives_way_to_the_next() -> None:
     assert proof is not None and text(proof[0]) == "init=lsuv" and proof[1].proven
 
 
+def test_after_a_failed_proof_another_change_comes_before_another_rate() -> None:
+    def world(texts: frozenset[str], rate: float, seed: int) -> float:
+        if "init=lsuv" in texts:
+            return 1.2 + seed / 100
+        return 2.0 if texts and seed < 2 else 0.05 + seed / 100
+
+    texts = ("init=he", "init=he; lr=x3.16", "init=lsuv")
+    proof, trials = confirmation(world, *texts)
+    assert proof is not None and text(proof[0]) == "init=lsuv" and proof[1].proven
+    confirmed = {t.text for t in trials if t.stage == "confirm"}
+    assert confirmed == {"", "init=he", "init=lsuv"}
+
+
 def test_the_budget_cuts_whole_pairs() -> None:
     world: World = lambda texts, rate, seed: 1.0 + bool(texts) + seed / 100  # noqa: E731
     found, _ = confirmation(world, runs=6.0)

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 
 from ..schema.treatment import text
 from .budget import Budget
-from .candidates import Candidate, change
+from .candidates import Candidate, change, spread
 from .engine import Engine
 from .job import Job, Outcome
 from .score import Comparison, Estimate, better, compare, estimate, order
@@ -49,16 +49,19 @@ class Confirmation:
 
         Finalists that are no better than nothing on seed 0 are passed over; the others are put in
         order by their mean over the seeds of the choice. The first is put to the proof; where it
-        fails and the budget holds it, the next. If none passes: the first that is better on
-        more seeds than worse, else None. With no budget for a pair on a new seed (or `seeds` 0) the
-        comparison is of seed 0 alone, and never proven.
+        fails and the budget holds it, the next, of another ladder of rates if there is one. If
+        none passes: the first that is better on more seeds than worse, else None. With no budget
+        for a pair on a new seed (or `seeds` 0) the comparison is of seed 0 alone, and never proven.
         """
         able = [c for c in finalists if self._better(self._on(c, 0), self.before[0])]
         if not able:
             return None
         able, used = self._choice(able, seeds)
         proofs: list[Proof] = []
-        for candidate in able[:MOST_PROOFS]:
+        # Where one rate fails on other seeds, its neighbours are no better bet than another change.
+        ladders = spread(able, len(able), each=1)
+        in_turn = [*ladders, *(c for c in able if c not in ladders)]
+        for candidate in in_turn[:MOST_PROOFS]:
             if proofs and self.budget.affordable(0) < DEARER * seeds:
                 break
             proof = self._over_seeds(candidate, range(used, used + seeds))
