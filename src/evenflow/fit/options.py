@@ -59,8 +59,9 @@ OPTIONS = '''
         random_state: a seed; the same seed gives the same network on the same machine.
         heal: look at the network before it trains (`evenflow.preflight`) and give it another
             start where it would not learn; lower a rate that a range test or the loss itself
-            shows to be too high, from the last good weights on; train once more where nothing
-            was learned. What was done is in `fit_report_`.
+            shows to be too high, from the last good weights on; draw rectifier units anew that no
+            training row switches on; train once more where nothing was learned. What was done is
+            in `fit_report_`.
         warm_start: let `fit` go on from the weights of the last one.
         verbose: print each epoch's loss, or a callable (epoch, epochs).
 '''  # fmt: skip
