@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
@@ -57,6 +58,8 @@ def replay(held: Held, catalogue: Any) -> int | None:
         for kind, dtype in held.autocast:
             stack.enter_context(torch.autocast(kind, dtype=dtype))
         stack.enter_context(torch.enable_grad())
+        if "torch._dynamo.eval_frame" in sys.modules:  # or it would trace our own reading
+            stack.enter_context(torch.compiler.set_stance("force_eager"))
         recorder.arm(dear=False)
         try:
             module(*held.args, **held.kwargs)
