@@ -18,7 +18,7 @@ from torch import Tensor
 from .slab import Scalar
 
 LIMIT = 1 << 15
-_COMMON = (Tensor, torch.nn.Parameter)  # no shards: asking them for one takes a microsecond
+_COMMON = (Tensor, torch.nn.Parameter)  # no shards, and what they say of themselves is true
 _TINY_NORM = 1e-15  # below it float32 squares lose bits (1e-38 is the smallest normal)
 
 
@@ -104,7 +104,7 @@ def norm(x: Tensor) -> Scalar:
     if x.device.type == "cpu":
         if x.dtype in (torch.float16, torch.bfloat16):
             return float(torch.linalg.vector_norm(x, dtype=torch.float32))
-        if x.is_contiguous():
+        if type(x) in _COMMON and x.is_contiguous():
             flat = x.view(-1)
             value = math.sqrt(flat.dot(flat).item())  # three quarters of vector_norm's time
         else:
