@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from . import networks
-from .options import Every, parse_budget, parse_every, spelled_out
+from .options import Arguments, Every, Module, parse_budget, parse_every, spelled_out
 from .plan import OnNonfinite, Plan
 from .speaking import Lang, speak
 
@@ -67,13 +67,8 @@ def evenflow(
 @app.command("run", context_settings={"allow_interspersed_args": False})
 def run(
     script: Annotated[str, typer.Argument(help="What to run, as you would after `python`.")],
-    args: Annotated[
-        list[str] | None,
-        typer.Argument(show_default=False, help="The script's own."),
-    ] = None,
-    module: Annotated[
-        bool, typer.Option("-m", "--module", help="SCRIPT is a module's name, as in `python -m`.")
-    ] = False,
+    args: Arguments = None,
+    module: Module = False,
     every: Annotated[
         Every,
         typer.Option(

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from .options import Arguments, Module
 from .speaking import Lang
 
 
@@ -68,13 +69,8 @@ def preflight(
 
 def cure(
     script: Annotated[str, typer.Argument(help="What to cure, as you would run it by `python`.")],
-    args: Annotated[
-        list[str] | None,
-        typer.Argument(show_default=False, help="The script's own."),
-    ] = None,
-    module: Annotated[
-        bool, typer.Option("-m", "--module", help="SCRIPT is a module's name, as in `python -m`.")
-    ] = False,
+    args: Arguments = None,
+    module: Module = False,
     metric: Annotated[
         str,
         typer.Option(

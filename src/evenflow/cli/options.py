@@ -9,13 +9,20 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NewType
+from typing import Annotated, Any, NewType
 
 import typer
 
 from ..lang import _, language
 
 Every = NewType("Every", object)  # "auto" or a whole number
+#: What follows a script, and how it is named; of all commands that run one.
+Arguments = Annotated[
+    list[str] | None, typer.Argument(show_default=False, help="The script's own.")
+]
+Module = Annotated[
+    bool, typer.Option("-m", "--module", help="SCRIPT is a module's name, as in `python -m`.")
+]
 _CODE = re.compile(r"EF\d{0,3}", re.IGNORECASE)
 
 

@@ -8,8 +8,7 @@ from importlib.resources import files
 
 from ..lang import N_, TAGS, _, language, whole
 from ..report.markup import esc, tag
-from ..report.page import _MARK as MARK
-from ..report.page import _icon as icon
+from ..report.page import MARK, icon_of
 from ..words import number, title
 from .judging import Judged
 from .pictures import STYLE, confusion, curves, predictions
@@ -93,7 +92,7 @@ def _banner(report: FitReport, judged: Judged) -> str:
         "section",
         tag(
             "div",
-            tag("h2", icon(kind), esc(_(_WORDS[report.verdict]))),
+            tag("h2", icon_of(kind), esc(_(_WORDS[report.verdict]))),
             tag("p", esc(said.format(loss=number(least), base=number(report.baseline)))),
         ),
         _pairs(figures, "facts"),

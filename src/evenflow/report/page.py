@@ -25,7 +25,7 @@ from .telling import facts, headline, kind, names
 from .waterfall import card, ledger_section
 
 _SCRIPTS = ("base.js", "curve.js", "heat.js", "start.js")
-_MARK = (
+MARK = (
     '<svg class="mark" viewBox="0 0 40 24" aria-hidden="true">'
     '<path d="M2 6h10c5 0 6 3 10 3s6-3 16-3M2 12h36M2 18h10c5 0 6-3 10-3s6 3 16 3"/></svg>'
 )
@@ -80,7 +80,7 @@ def ledger_html(ledger: Ledger) -> str:
     where = heading = ledger.run or _("a loss")
     if ledger.step is not None:
         heading = _("{name}, step {step}").format(name=where, step=whole(ledger.step))
-    head = tag("header", tag("p", _MARK, "Evenflow", class_="brand"), tag("h1", esc(heading)))
+    head = tag("header", tag("p", MARK, "Evenflow", class_="brand"), tag("h1", esc(heading)))
     title = _("{name}: chain rule · Evenflow").format(name=where)
     foot = _("Written by Evenflow. Every number here was measured.")
     return (
@@ -103,7 +103,7 @@ def _header(run: Run) -> str:
     known = tag("code", esc(script)) if script else ""
     return tag(
         "header",
-        tag("p", _MARK, "Evenflow", class_="brand"),
+        tag("p", MARK, "Evenflow", class_="brand"),
         tag("h1", esc(run.name)),
         tag("p", known, class_="sub") if known else "",
     )
@@ -125,7 +125,7 @@ def _banner(run: Run, findings: Sequence[Finding]) -> str:
         "section",
         tag(
             "div",
-            tag("h2", _icon(icon), esc(word), id="verdict"),
+            tag("h2", icon_of(icon), esc(word), id="verdict"),
             tag("p", esc(said), class_="said"),
             worst,
         ),
@@ -135,7 +135,7 @@ def _banner(run: Run, findings: Sequence[Finding]) -> str:
     )
 
 
-def _icon(kind: str) -> str:
+def icon_of(kind: str) -> str:
     """A shape for each verdict, so that colour never speaks alone."""
     path = {
         "ok": "M12 2a10 10 0 1 0 0 20 10 10 0 0 0 0-20zM7 12.5l3.5 3.5L17 9",

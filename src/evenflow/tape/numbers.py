@@ -24,6 +24,8 @@ _TINY_NORM = 1e-15  # below it float32 squares lose bits (1e-38 is the smallest 
 
 def local(t: Tensor) -> Tensor:
     """This rank's shard of a DTensor. No collective: ranks may sample different steps."""
+    if type(t) in _COMMON:
+        return t
     shard = getattr(t, "to_local", None)
     return shard() if shard is not None else t
 
@@ -31,9 +33,7 @@ def local(t: Tensor) -> Tensor:
 def plain(x: Tensor) -> Tensor | None:
     """The tensor to read numbers off: detached, a DTensor's own shard; None if it has no readable
     elements (sparse, nested, complex, integer, empty)."""
-    if type(x) not in _COMMON:
-        x = local(x)
-    x = x.detach()
+    x = local(x).detach()
     if x.layout != torch.strided or x.is_nested or not x.is_floating_point() or not x.numel():
         return None
     return x

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from ...lang import _
-from ...tape import local, unwrap
+from ...tape import local, of_optimizer, unwrap
 
 
 def refuses(optimizer: torch.optim.Optimizer, closure: bool, only: nn.Module | None) -> str:
@@ -16,7 +16,7 @@ def refuses(optimizer: torch.optim.Optimizer, closure: bool, only: nn.Module | N
 
     `closure`: its step is given one. `only`: the model that the user named, if any.
     """
-    params = [p for g in optimizer.param_groups for p in g["params"] if isinstance(p, Tensor)]
+    params = of_optimizer(optimizer)
     if any(local(p) is not p or type(p).__name__ == "FlatParameter" for p in params):
         return _("its parameters are sharded, so each process would decide by its own part.")
     if isinstance(optimizer, torch.optim.LBFGS):
