@@ -16,7 +16,7 @@ from evenflow.schema.treatment import parse, text
 from evenflow.trial import budget, honour, metric
 from evenflow.trial.candidates import base, combinations, rescaled, spread, union
 from evenflow.trial.job import Job, Outcome, as_json, outcome_from, thinned
-from evenflow.trial.score import better, compare, estimate, loss_at, order
+from evenflow.trial.score import better, compare, estimate, lapsed, loss_at, order
 from evenflow.trial.seeding import STRIDE, Seeds
 
 # -- metric -----------------------------------------------------------------------------------
@@ -140,6 +140,24 @@ def test_jobs_that_must_agree_have_one_key() -> None:
     assert len({job.key for job in kinds}) == 16
 
 
+@pytest.mark.parametrize(
+    ("losses", "said"),
+    [
+        ((2.0, 1.0, 0.5, 0.1), False),
+        ((2.0, 1.0, 1.4, 0.1), False),  # batches differ
+        ((2.0, 0.5, 1.6, 0.1), True),
+        ((2.0, 0.5, math.inf, 0.1), True),
+        ((2.0, 2.01, 1.99, 2.02), True),  # it gained nothing to speak of
+        ((), False),
+    ],
+)
+def test_a_run_that_lost_its_way_is_known(losses: tuple[float, ...], said: bool) -> None:
+    run = Outcome(
+        "finished", steps=len(losses), loss_steps=tuple(range(len(losses))), losses=losses
+    )
+    assert lapsed(run) is said
+
+
 # -- budget -----------------------------------------------------------------------------------
 
 
@@ -195,6 +213,9 @@ def test_rates_multiply_and_come_last() -> None:
     )
     assert text(union(parse("lr=x0.1"), parse("clip=norm:1.0")) or ()) == "clip=norm:1.0; lr=x0.1"
     assert union(parse("init=lsuv"), parse("init=he")) is None
+    tailored = parse("tailored=auto; lr=x0.1")  # it draws orthogonal weights itself
+    assert union(tailored, parse("init=orthogonal")) is None
+    assert union(tailored, parse("init=lsuv")) is not None
 
 
 def test_an_optimizer_of_its_own_has_the_rate_of_its_ladder() -> None:

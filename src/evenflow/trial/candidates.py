@@ -15,6 +15,8 @@ DECADE, HALF = 10.0, 10**0.5
 #: So many decades below the script's own rate, and above, no further.
 LOWEST, HIGHEST = 6, 3
 RATE, OPTIMIZER = "lr", "optimizer"
+#: Tailored activations come with orthogonal weights: asking for these again only draws others.
+TAILORED, ORTHOGONAL = ("tailored", "auto"), ("init", "orthogonal")
 #: What helps many a treatment that lets a signal through; tried on top of the best.
 COMPANION = Treatment("clip", "norm:1.0", reason="bounds the steps of a network made sensitive")
 
@@ -64,10 +66,10 @@ def change(candidate: Candidate) -> tuple[int, float]:
 
 def union(a: Candidate, b: Candidate) -> Candidate | None:
     """Both together, learning rate last; None where they change the same thing."""
-    kinds = [RATE if t.kind == OPTIMIZER else t.kind for t in (*a, *b)]
-    if len(set(kinds)) < len(kinds):
-        return None
     both = (*a, *b)
+    kinds = [RATE if t.kind == OPTIMIZER else t.kind for t in both]
+    if len(set(kinds)) < len(kinds) or {TAILORED, ORTHOGONAL} <= {(t.kind, t.value) for t in both}:
+        return None
     return (*(t for t in both if t.kind != RATE), *(t for t in both if t.kind == RATE))
 
 

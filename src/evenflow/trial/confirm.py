@@ -1,6 +1,6 @@
 """The proof: the chosen treatment against none, over seeds; and what the runs say of themselves.
 
-    choice    the finalists over one more seed, where the budget holds that beside the proof
+    choice    the finalists over two more seeds, where the budget holds that beside the proof
     confirm   the best of them and the untreated script, pair by pair, on seeds that had no say
 
 Among treatments that train, the best on one seed is the best by luck of that seed, too: a mean over
@@ -16,12 +16,13 @@ from .budget import Budget
 from .candidates import Candidate, change, spread
 from .engine import Engine
 from .job import Job, Outcome
-from .score import Comparison, Estimate, better, compare, estimate, order
+from .score import Comparison, Estimate, better, compare, estimate, lapsed, order
 from .search import Goal, Tried
 
-#: Finalists that run on the second seed of the choice, and at most so many are put to the proof,
-#: one after the other, until one passes.
-MOST_CHOSEN, MOST_PROOFS = 3, 2
+#: Seeds of the choice beside 0, and how many finalists run on them.
+MORE_SEEDS, MOST_CHOSEN = (1, 2), 3
+#: At most so many are put to the proof, one after the other, until one passes.
+MOST_PROOFS = 2
 #: What a run of a treatment may cost beyond an untreated one, when the budget is planned.
 DEARER = 1.25
 
@@ -75,20 +76,30 @@ class Confirmation:
         return next((p for p in proofs if p[1].ahead), None)
 
     def _choice(self, able: list[Candidate], seeds: int) -> tuple[list[Candidate], int]:
-        """Best first over the seeds 0 and, where the proof leaves room for it, 1; seeds used."""
-        room = max(0, int(self.budget.affordable(0) - (1 + DEARER) * seeds)) if seeds else 0
-        asked = able[: min(MOST_CHOSEN, room)]
-        if len(asked) < 2:
-            return able, 1
-        self._run("choice", [(c, Job(text(c), 1, seconds=self.budget.limit(0))) for c in asked])
+        """Best first over the seeds of the choice, of equals the steadier; how many seeds.
 
-        def mean(c: Candidate) -> float | None:
-            values = [self.goal.of(o) for s in (0, 1) if (o := self._on(c, s)) is not None]
-            return estimate(values).mean if len(values) == 2 else None
+        Seed 0, where the finals were; seeds 1 and 2, if the proof leaves room for them.
+        """
+        ranked, asked = list(able), list(able)
+        for seed in MORE_SEEDS:
+            room = int(self.budget.affordable(0) - (1 + DEARER) * seeds) if seeds else 0
+            asked = asked[: min(MOST_CHOSEN, room)] if room > 0 else []
+            if len(asked) < 2:
+                return ranked, seed
+            limit = self.budget.limit(0)
+            self._run("choice", [(c, Job(text(c), seed, seconds=limit)) for c in asked])
+            asked.sort(key=lambda c: self._merit(c, range(seed + 1)))
+            ranked = [*asked, *(c for c in ranked if c not in asked)]
+        return ranked, MORE_SEEDS[-1] + 1
 
-        means = {c: mean(c) for c in asked}
-        asked.sort(key=lambda c: (order(means[c], self.goal.larger), change(c)))
-        return asked, 2
+    def _merit(
+        self, candidate: Candidate, seeds: Sequence[int]
+    ) -> tuple[tuple[bool, float], int, tuple[int, float]]:
+        """A key that sorts the best first: mean, steadiness, size of the change."""
+        runs = [self._on(candidate, s) for s in seeds]
+        mean = estimate([None if o is None else self.goal.of(o) for o in runs]).mean
+        unsteady = sum(o is None or lapsed(o) for o in runs)
+        return order(mean, self.goal.larger), unsteady, change(candidate)
 
     def _over_seeds(self, candidate: Candidate, seeds: Sequence[int]) -> Proof | None:
         limit = self.budget.limit(0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,6 +12,8 @@ from .job import Outcome
 #: A score at a horizon is the mean loss over this last share of it (and at least so many steps):
 #: long enough to even out batches, short enough not to average the start in.
 TAIL, FEWEST = 0.2, 5
+#: A run that lost at least this share of what it had gained came near to breaking down.
+LAPSE = 0.5
 
 
 def loss_at(outcome: Outcome, horizon: int = 0) -> float | None:
@@ -38,6 +41,20 @@ def first_loss(outcome: Outcome) -> float | None:
     """The loss before the first update; None if not finite or not known."""
     value = outcome.losses[0] if outcome.losses else math.nan
     return value if math.isfinite(value) else None
+
+
+def lapsed(outcome: Outcome) -> bool:
+    """Did its loss on the way climb back by half of all that it gained, or cease to be finite?
+
+    Such a training held on this seed and may not on the next: single huge steps do that.
+    """
+    start = first_loss(outcome)
+    finite = [v for v in outcome.losses if math.isfinite(v)]
+    if start is None or len(finite) < len(outcome.losses):
+        return bool(outcome.losses)
+    most = LAPSE * (start - min(finite))
+    lowest = itertools.accumulate(finite, min)
+    return any(v - low > most for v, low in zip(finite, lowest, strict=True))
 
 
 def better(a: float | None, b: float | None, larger: bool) -> bool:

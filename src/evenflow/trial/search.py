@@ -33,7 +33,7 @@ from .candidates import (
 )
 from .engine import Engine
 from .job import Job, Outcome
-from .score import better, first_loss, loss_at, order
+from .score import better, first_loss, lapsed, loss_at, order
 
 #: Ratio of one horizon to the one before.
 RATIO = 3
@@ -274,10 +274,11 @@ class Search:
                 self._ask("refine", [at], steps)
 
     def _final(self, candidates: list[Candidate]) -> list[Candidate]:
-        """Over the script's whole length, by the goal itself."""
+        """Over the script's whole length, by the goal itself; of equals the steadier first."""
         self._ask("final", candidates, 0)
-        scores = {t.candidate: self.goal.of(t.outcome) for t in self.trials if t.stage == "final"}
-        return sorted(scores, key=lambda c: (order(scores[c], self.goal.larger), change(c)))
+        done = {t.candidate: t.outcome for t in self.trials if t.stage == "final"}
+        scores = {c: order(self.goal.of(o), self.goal.larger) for c, o in done.items()}
+        return sorted(done, key=lambda c: (scores[c], lapsed(done[c]), change(c)))
 
     def leader(self) -> Candidate:
         """Best at the longest horizon run, if it beats the untreated script there; else ()."""
