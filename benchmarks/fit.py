@@ -3,7 +3,7 @@
     python benchmarks/fit.py tables [NAME ...]   5-fold scores on the report tables
     python benchmarks/fit.py robust [NAME ...]   the same tables, spoilt in five ways
     python benchmarks/fit.py speed               an epoch's time at equal architecture and batch
-    python benchmarks/fit.py ranks               what is written so far, as mean ranks
+    python benchmarks/fit.py ranks               what is written so far: mean ranks, points lost
 
 Options: --calibration takes the tables that defaults were chosen on instead (`fit_tables.py` lists
 both); --realmlp lets pytabkit's RealMLP-TD take part; --out FILE. Everything runs in one process
@@ -41,6 +41,8 @@ from evenflow.fit.table import as_numbers, held_out, preprocessing
 from fit_tables import CALIBRATION, REPORT, Source
 
 SPOILT = ("inputs x1e4", "outliers", "40 hidden layers", "sigmoid", "rate x10")
+#: Points of accuracy or R² that a corruption may cost.
+NEAR = 2.0
 #: Mean ranks are among these; RealMLP is reported beside.
 RANKED = ("evenflow", "sklearn", "sklearn+std", "skorch")
 Fold = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
@@ -196,6 +198,36 @@ def ranks(kept: Kept) -> None:
         print(f"mean rank on {len(rows)} tables: {told}")
 
 
+def lost(kept: Kept) -> None:
+    """Points (hundredths of accuracy or R²) that each corruption costs each competitor.
+
+    A fold's own clean score is the measure; a fold that raised or fell below R² -1 counts as -1.
+    Told are the largest mean loss over five folds with its standard error, and on how many tables
+    the mean loss is within `NEAR` points.
+    """
+    table = kept.all.get("robust", {})
+    for how in SPOILT:
+        names = [n[: -len(": clean")] for n in table if n.endswith(": clean")]
+        names = [n for n in names if f"{n}: {how}" in table]
+        for k in dict.fromkeys(k for n in names for k in table[f"{n}: {how}"]):
+            seen = []
+            for n in names:
+                clean, now = (table[f"{n}: {what}"].get(k) for what in ("clean", how))
+                if clean and now:
+                    before, after = (
+                        np.maximum(np.nan_to_num(r["folds"], nan=-1.0), -1.0) for r in (clean, now)
+                    )
+                    points = 100 * (before - after)
+                    error = float(points.std(ddof=1) / np.sqrt(len(points)))
+                    seen.append((float(points.mean()), error, n))
+            worst, error, name = max(seen)
+            near = sum(points <= NEAR for points, _, _ in seen)
+            print(
+                f"{how}: {k} within {NEAR:g} points on {near} of {len(seen)} tables; "
+                f"at most {worst:.1f} ± {error:.1f} lost ({name})"
+            )
+
+
 def speed(kept: Kept) -> None:
     """Milliseconds an epoch on digits: one hidden ReLU layer, batch 200, Adam; float64 rows given.
 
@@ -276,6 +308,7 @@ def main() -> None:
     elif given.verb != "ranks":
         compare(kept, given.verb, known, given.names, given.realmlp)
     ranks(kept)
+    lost(kept)
 
 
 if __name__ == "__main__":
