@@ -45,6 +45,7 @@ SUITS: dict[str, tuple[str, str | None]] = {
     "attention=qk-norm": ("attention", "relu"),
     "lr": ("relu", None),
     "warmup": ("relu", None),
+    "decay": ("relu", None),
     "momentum": ("relu", None),
     "optimizer": ("relu", None),
     "clip=norm": ("relu", None),

@@ -396,6 +396,42 @@ def test_rates_hold_for_the_update_alone() -> None:
     assert np.allclose(steps, [0.125, 0.25, 0.375, 0.5, 0.5, 0.5])
 
 
+def test_a_decaying_rate_falls_along_a_line_to_a_hundredth() -> None:
+    p = nn.Parameter(torch.zeros(1))
+    opt = torch.optim.SGD([p], lr=2.0)
+    treat_(nn.ParameterList([p]), opt, "decay=4")
+    steps = []
+    for _ in range(6):
+        before = p.item()
+        p.grad = torch.ones(1)
+        opt.step()
+        steps.append(before - p.item())
+    assert np.allclose(steps, [2.0, 1.5, 1.0, 0.5, 0.02, 0.02])
+
+
+@pytest.mark.parametrize("scheduled", [False, True])
+def test_warm_up_and_decay_govern_another_optimizer_too(scheduled: bool) -> None:
+    """The other optimizer's rate is relative to the script's own, not to the first, warmed one."""
+    p = nn.Parameter(torch.zeros(1))
+    opt = torch.optim.SGD([p], lr=5.0)
+    sched = torch.optim.lr_scheduler.LambdaLR(opt, lambda t: 1.0) if scheduled else None
+    treat_(nn.ParameterList([p]), opt, "optimizer=sgd:0.1; momentum=0; warmup=2; decay=4")
+    steps = []
+    for _ in range(4):
+        before = p.item()
+        p.grad = torch.ones(1)
+        opt.step()
+        p.grad = None
+        steps.append(before - p.item())
+        if sched is not None:
+            sched.step()
+    velocity, expected = 0.0, []  # torch's SGD: the velocity gathers gradients, not steps
+    for rate in (0.05, 0.075, 0.05, 0.025):
+        velocity = 0.9 * velocity + 1.0
+        expected.append(rate * velocity)
+    assert np.allclose(steps, expected)
+
+
 def test_a_set_rate_keeps_the_schedules_shape() -> None:
     p = nn.Parameter(torch.zeros(1))
     opt = torch.optim.SGD([p], lr=1.0)

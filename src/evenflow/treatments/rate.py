@@ -1,4 +1,4 @@
-"""Learning rate, warm-up, momentum, and another optimizer.
+"""Learning rate, warm-up, decay, momentum, and another optimizer.
 
 The script's optimizer and its schedulers stay as they are: the settings are changed for the
 duration of each update, so that schedules keep their shape. Any time; outputs stay the same.
@@ -86,6 +86,21 @@ WARMUP = Entry(
     apply="rates:warmup",
     **_SHARED,  # type: ignore[arg-type]
 )
+DECAY = Entry(
+    kind="decay",
+    about="learning rate that falls along a line to a hundredth over so many updates",
+    codes=("EF403", "EF703", "EF302", "EF402"),
+    fails="a training that goes on beyond them stands still: give the updates of the whole of it",
+    source="Defazio et al. 2023, arXiv:2310.07831; Bergsma et al. 2025, arXiv:2502.15938",
+    values={"300": "over 300 updates", "10000": "over 10,000 updates"},
+    edit=lambda v: (
+        "after the optimizer: scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda t: "
+        f"max(0.01, 1 - t / {v})); scheduler.step() after each optimizer.step()"
+    ),
+    check=lambda v: (whole(v, least=2), None)[1],
+    apply="rates:decay",
+    **_SHARED,  # type: ignore[arg-type]
+)
 MOMENTUM = Entry(
     kind="momentum",
     about="momentum (Adam: the first beta)",
@@ -115,4 +130,4 @@ OPTIMIZER = Entry(
     apply="rates:optimizer",
     **_SHARED,  # type: ignore[arg-type]
 )
-ENTRIES = (LR, WARMUP, MOMENTUM, OPTIMIZER)
+ENTRIES = (LR, WARMUP, DECAY, MOMENTUM, OPTIMIZER)

@@ -14,7 +14,7 @@ from .swap import split
 ORDER = (
     *("input", "target", "recurrent", "activation", "tailored", "norm", "rezero", "dropout"),
     *("attention", "init", "bias", "revive", "parameters"),
-    *("l1", "l2", "clip", "momentum", "lr", "warmup", "optimizer", "edit"),
+    *("l1", "l2", "clip", "momentum", "lr", "warmup", "decay", "optimizer", "edit"),
 )
 
 

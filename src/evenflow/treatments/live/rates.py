@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from ..base import detail, number, whole
-from .stepping import Stage
+from .stepping import Stage, Stepper
 from .ward import Ward
 
 
@@ -74,7 +74,8 @@ class Other(Stage):
             )
         if self.inner is None:
             self.inner = self.make([{"params": list(g["params"])} for g in groups])
-            self._first = [top_rate(g) for g in groups]
+            own = Stepper.of(optimizer).own
+            self._first = [top_rate({**g, "lr": own(g, "lr")}) for g in groups]
             self._rates = [float(g["lr"]) for g in self.inner.param_groups]
         for ours, theirs, rate, first in zip(
             self.inner.param_groups, groups, self._rates, self._first, strict=False
@@ -109,6 +110,16 @@ def warmup(ward: Ward, value: str) -> None:
     """lr (t + 1)/n in the first n updates."""
     n = whole(value, least=1)
     ward.stage(lambda: Rate(lambda t: min(1.0, (t + 1) / n)))
+
+
+#: Of the rate it began with a decaying one keeps this share: a longer training still moves.
+LAST = 0.01
+
+
+def decay(ward: Ward, value: str) -> None:
+    """lr (1 - t/n) in the first n updates, never below a hundredth."""
+    n = whole(value, least=2)
+    ward.stage(lambda: Rate(lambda t: max(LAST, 1 - t / n)))
 
 
 def momentum(ward: Ward, value: str) -> None:

@@ -67,6 +67,10 @@ class Stepper:
                 handle.remove()
             _STEPPERS.pop(optimizer, None)
 
+    def own(self, group: dict[str, Any], key: str) -> Any:
+        """A setting as the script has it, whatever stages have made of it for this update."""
+        return next((old[key] for g, old in self._stash if g is group and key in old), group[key])
+
     @torch.compiler.disable  # type: ignore[untyped-decorator]
     @torch.no_grad()
     def _before(self, optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
