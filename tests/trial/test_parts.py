@@ -198,6 +198,23 @@ def test_trials_cost_what_the_script_does_without_a_watch() -> None:
     assert account.cost(0) == pytest.approx(12.0)
 
 
+def test_planned_costs_follow_what_runs_really_take() -> None:
+    account = budget.Budget(seconds=1000.0)
+    account.measured(seconds=12.0, start=2.0, steps=100, whole=True)
+    for _ in range(3):
+        account.spend(100, 24.0)  # another program has come to share the machine
+    assert account.cost(0) == pytest.approx(24.0) and account.cost(50) == pytest.approx(14.0)
+    for _ in range(40):
+        account.spend(100, 12.0)  # it has gone again
+    assert account.cost(0) == pytest.approx(12.0, rel=0.02)
+    account.spend(100, 1.0)  # a run that is cheaper than an untreated one promises nothing
+    assert account.cost(0) >= 12.0
+    counted = budget.Budget(runs=12.0)
+    counted.measured(seconds=12.0, start=2.0, steps=100, whole=True)
+    counted.spend(100, 500.0)
+    assert counted.cost(0) == 1.0
+
+
 # -- candidates -------------------------------------------------------------------------------
 
 

@@ -8,6 +8,8 @@ import time
 from dataclasses import dataclass
 
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
+#: How far back the planned costs look, in runs: treatments, and what else the machine does, change.
+MEMORY = 10
 #: A treatment may slow a step (normalisation does, twofold) and its own start may take a while.
 SLOWER, PATIENCE = 6.0, 30.0
 
@@ -46,6 +48,8 @@ class Budget:
     full: int = 0
     spent: float = 0.0  # in runs
     began: float = 0.0
+    took: float = 0.0  # seconds of late, and what they had been planned to be
+    planned: float = 0.0
 
     def __post_init__(self) -> None:
         self.began = time.monotonic()
@@ -66,6 +70,13 @@ class Budget:
         """Of one run of so many updates (0 = the script's whole length)."""
         if self.runs is not None:
             return min(1.0, steps / self.full) if steps and self.full else 1.0
+        return self._plain(steps) * self.slower()
+
+    def slower(self) -> float:
+        """How much longer runs take of late than the untreated one at its best; at least 1."""
+        return max(1.0, self.took / self.planned) if self.planned else 1.0
+
+    def _plain(self, steps: int) -> float:
         return self.start + self.per_step * (steps or self.full)
 
     def left(self) -> float:
@@ -83,9 +94,13 @@ class Budget:
             return 1_000_000
         return max(0, int(room / each + 1e-9)) if each > 0 else 1_000_000
 
-    def spend(self, steps: int) -> None:
-        """A run of so many updates was made."""
+    def spend(self, steps: int, seconds: float = 0.0) -> None:
+        """A run of so many updates was made, in so many seconds (0 = not known)."""
         self.spent += steps / self.full if self.full else 0.0
+        if steps and seconds:
+            keep = 1 - 1 / MEMORY
+            self.took = keep * self.took + seconds
+            self.planned = keep * self.planned + self._plain(steps)
 
     def limit(self, steps: int) -> float:
         """Wall seconds one run of so many updates may take before it is stopped."""

@@ -121,7 +121,7 @@ class Confirmation:
         self.tell(stage, len(jobs))
         whose = {job: candidate for candidate, job in jobs}
         for job, outcome in self.engine.run(list(whose)):
-            self.budget.spend(outcome.steps)
+            self.budget.spend(outcome.steps, outcome.seconds)
             if not job.treatments:
                 self.before[job.seed] = outcome
             self.trials.append(Tried(stage, whose[job], job, outcome))

@@ -315,9 +315,9 @@ class Search:
         jobs = {Job(t, steps=steps, seconds=limit): c for t, c in fresh.items()}
         self.tell(stage, len(jobs))
         for job, outcome in self.engine.run(list(jobs)):
-            self.budget.spend(outcome.steps)
             if not job.treatments and outcome.ended == "horizon":
                 self.budget.unwatched(outcome.seconds, outcome.start, outcome.steps)
+            self.budget.spend(outcome.steps, outcome.seconds)
             self.trials.append(Tried(stage, jobs[job], job, outcome))
         return self._ranked(steps)
 
