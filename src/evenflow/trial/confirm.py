@@ -9,7 +9,7 @@ the seeds it was chosen on would promise too much.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from ..schema.treatment import text
 from .budget import Budget
@@ -22,7 +22,7 @@ from .search import Goal, Tried
 #: Seeds of the choice beside 0, and how many finalists run on them.
 MORE_SEEDS, MOST_CHOSEN = (1, 2), 3
 #: At most so many are put to the proof, one after the other, until one passes.
-MOST_PROOFS = 2
+MOST_PROOFS = 3
 #: What a run of a treatment may cost beyond an untreated one, when the budget is planned.
 DEARER = 1.25
 
@@ -50,30 +50,40 @@ class Confirmation:
 
         Finalists that are no better than nothing on seed 0 are passed over; the others are put in
         order by their mean over the seeds of the choice. The first is put to the proof; where it
-        fails and the budget holds it, the next, of another ladder of rates if there is one. If
-        none passes: the first that is better on more seeds than worse, else None. With no budget
+        fails, or breaks down on one seed, and the budget holds it, the next, of another ladder of
+        rates if there is one. If none passes: the first that is better on more seeds than worse,
+        one that ran on all of them if there is any; else None. With no budget
         for a pair on a new seed (or `seeds` 0) the comparison is of seed 0 alone, and never proven.
         """
         able = [c for c in finalists if self._better(self._on(c, 0), self.before[0])]
         if not able:
             return None
         able, used = self._choice(able, seeds)
-        proofs: list[Proof] = []
+        fresh = range(used, used + seeds)
         # Where one rate fails on other seeds, its neighbours are no better bet than another change.
         ladders = spread(able, len(able), each=1)
-        in_turn = [*ladders, *(c for c in able if c not in ladders)]
-        for candidate in in_turn[:MOST_PROOFS]:
-            if proofs and self.budget.affordable(0) < DEARER * seeds:
+        in_turn = [*ladders, *(c for c in able if c not in ladders)][:MOST_PROOFS]
+        ahead: list[Candidate] = []
+        for k, candidate in enumerate(in_turn):
+            if k and not self._affords(seeds):
                 break
-            proof = self._over_seeds(candidate, range(used, used + seeds))
+            proof = self._over_seeds(candidate, fresh, give_way=candidate != in_turn[-1])
             if proof is None:
                 break
-            if proof[1].proven:
+            if proof[1].proven and proof[1].seeds == seeds:
                 return proof
-            proofs.append(proof)
-        if not proofs:
-            return self._compared(able[0], [0])
-        return next((p for p in proofs if p[1].ahead), None)
+            if proof[1].ahead:
+                ahead.append(candidate)
+        if not ahead:
+            tried = any(t.stage == "confirm" for t in self.trials)
+            return None if tried else self._compared(able[0], [0])
+        # Those whose proof was broken off fell short on a seed: they are the last resort.
+        whole = [c for c in ahead if all(self._on(c, s) is not None for s in fresh)]
+        return self._over_seeds((whole or ahead)[0], fresh)
+
+    def _affords(self, seeds: int) -> bool:
+        """Another proof, of a treatment that has not run on these seeds."""
+        return self.budget.affordable(0) >= DEARER * seeds
 
     def _choice(self, able: list[Candidate], seeds: int) -> tuple[list[Candidate], int]:
         """Best first over the seeds of the choice, of equals the steadier; how many seeds.
@@ -101,19 +111,47 @@ class Confirmation:
         unsteady = sum(o is None or lapsed(o) for o in runs)
         return order(mean, self.goal.larger), unsteady, change(candidate)
 
-    def _over_seeds(self, candidate: Candidate, seeds: Sequence[int]) -> Proof | None:
-        limit = self.budget.limit(0)
-        # Seed by seed, untreated and treated side by side: a budget that ends cuts whole pairs.
-        jobs: list[tuple[Candidate, Job]] = []
-        for s in seeds:
-            jobs += [((), Job(seed=s, seconds=limit))] if s not in self.before else []
-            jobs.append((candidate, Job(text(candidate), seed=s, seconds=limit)))
-        jobs = jobs[: self.budget.affordable(0)]
-        if jobs and not jobs[-1][1].treatments:
-            jobs.pop()  # an untreated run without its treated one proves nothing
-        self._run("confirm", jobs)
+    def _over_seeds(
+        self, candidate: Candidate, seeds: Sequence[int], give_way: bool = False
+    ) -> Proof | None:
+        """Pairs of runs seed by seed, as far as the budget goes; those that were run are kept.
+
+        Broken off where a seed falls far short of what the seeds of the choice promised, if it may
+        `give_way` to another and the budget holds that.
+        """
+        pairs: list[tuple[Candidate, Job]] = []
+        for seed in seeds:
+            limit = self.budget.limit(0)
+            # Untreated and treated side by side: a budget that ends cuts whole pairs.
+            pair = [((), Job(seed=seed, seconds=limit))] if seed not in self.before else []
+            if self._on(candidate, seed) is None:
+                pair.append((candidate, Job(text(candidate), seed=seed, seconds=limit)))
+            if len(pairs) + len(pair) > self.budget.affordable(0):
+                break
+            pairs += pair
+            if len(pairs) < self.budget.size and seed != seeds[-1]:
+                continue  # no process idles
+            self._run("confirm", pairs)
+            pairs = []
+            if give_way and self._fell_short(candidate, seeds) and self._affords(len(seeds)):
+                break
+        self._run("confirm", pairs)
         both = [s for s in seeds if s in self.before and self._on(candidate, s) is not None]
         return self._compared(candidate, both) if both else None
+
+    def _fell_short(self, candidate: Candidate, seeds: Sequence[int]) -> bool:
+        """On one of these seeds nearer to the untreated mean than to what the choice showed?"""
+        done = [o for s in seeds if (o := self._on(candidate, s)) is not None]
+        values = [self.goal.of(o) for o in done]
+        untreated = self._known(self.before.values())
+        shown = self._known(self._on(candidate, s) for s in range(seeds[0]))
+        if None in values or not shown or not untreated:
+            return None in values
+        middle = (sum(untreated) / len(untreated) + sum(shown) / len(shown)) / 2
+        return any(better(middle, v, self.goal.larger) for v in values)
+
+    def _known(self, outcomes: Iterable[Outcome | None]) -> list[float]:
+        return [v for o in outcomes if o is not None and (v := self.goal.of(o)) is not None]
 
     def _run(self, stage: str, jobs: Sequence[tuple[Candidate, Job]]) -> None:
         if not jobs:
