@@ -103,3 +103,22 @@ def test_subnormal_share() -> None:
     x = torch.tensor([0.0, 1.0, 1e-40, -1e-41])
     assert float(numbers.subnormal(x)) == pytest.approx(2 / 3)
     assert float(numbers.subnormal(torch.zeros(3))) == 0
+
+
+@pytest.mark.parametrize("shape", [(70, 144), (64, 32, 16, 16), (8192,), (9000, 3), (5, 7)])
+def test_runs_are_spread_over_all_of_a_tensor(shape):
+    n = math.prod(shape)
+    x = torch.arange(n, dtype=torch.float64).view(shape)
+    few = numbers.runs(x, 1024)
+    assert few.numel() <= max(1024, n) and few.data_ptr() == x.data_ptr()
+    if n > 1024:
+        assert 0.4 * 1024 <= few.numel() <= 2 * 1024
+        assert few.mean() == pytest.approx(float(x.mean()), rel=0.1)
+    columns = x.shape[-1] if x.dim() > 1 else 1
+    seen = set((few.reshape(-1).long() % columns).tolist())
+    assert len(seen) == columns, "every column of a matrix is met"
+
+
+def test_runs_of_memory_in_pieces_are_a_sample():
+    x = torch.randn(64, 64, 64)[:, ::2]
+    assert torch.equal(numbers.runs(x, 1000), numbers.sample(x, limit=1000))

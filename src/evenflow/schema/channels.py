@@ -54,7 +54,7 @@ PARAM_METRICS: dict[str, str] = {
     "grad_absmax": "largest |gradient| (inf or NaN if it holds one)",
     "grad_zeros": "share of elements of the gradient exactly 0",
     "weight": "2-norm of the parameter before the update; where the dear readings were not taken "
-    "and it has more than 65536 elements, estimated from one in nine (within 0.8 % if alike)",
+    "and it has more than 65536 elements, estimated from one in ten (within 1 % if alike)",
     "alike": "forecasts only: share of units (rows) whose weights and gradient equal another's",
     "update": "2-norm of the applied update: |w_after - w_before|; estimated as `weight` is",
 }

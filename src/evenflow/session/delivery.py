@@ -6,9 +6,9 @@ import math
 from collections import deque
 from typing import TYPE_CHECKING
 
-from ..schema import Channel, Event, Reading
+from ..schema import Event, Reading
 from ..store import Writer
-from ..tape import Catalogue, Pending
+from ..tape import Catalogue, Layouts, Pending
 from .cadence import Cadence
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ class Delivery:
     def __init__(self, writer: Writer, catalogue: Catalogue, cadence: Cadence) -> None:
         self._writer, self._catalogue, self._cadence = writer, catalogue, cadence
         self._pending: list[tuple[Pending, float, float]] = []
-        self._layouts: dict[tuple[Channel, ...], tuple[Channel, ...]] = {}
+        self._layouts: Layouts = {}
         self._norms: deque[float] = deque(maxlen=32)
         self._noted: set[str] = set()
         self.reviver: Reviver | None = None  # heal's, if it may revive units

@@ -15,6 +15,7 @@ from .parameters import held_by_an_optimizer as held_by_an_optimizer
 from .parameters import of_optimizer as of_optimizer
 from .parameters import settings as settings
 from .recorder import Recorder as Recorder
+from .slab import Layouts as Layouts
 from .slab import Pending as Pending
 from .slab import Scalar as Scalar
 from .slab import Slab as Slab

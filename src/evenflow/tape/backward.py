@@ -16,6 +16,7 @@ from .ops import of_node
 if TYPE_CHECKING:
     from .recorder import Recorder
 
+_LEAF = torch._C._functions.AccumulateGrad  # type: ignore[attr-defined]
 _HALF = (torch.float16, torch.bfloat16)
 _LOW = 1e-32  # rms of float32 deltas below which some may be subnormal (< 1.2e-38)
 
@@ -49,21 +50,16 @@ class Backward:
         owner: dict[Any, int | None] = {}
         seen: set[Any] = set()
         todo: list[tuple[Any, int | None, int]] = [
-            (n, None, thread) for n in roots if n is not None
+            (n, None, thread) for n in roots if n is not None and type(n) is not _LEAF
         ]
         seen.update(n for n, _, _ in todo)
         while todo:
             node, consumer, tid = todo.pop()
-            variable = getattr(node, "variable", None)
-            if variable is not None:
-                self._leaf(variable, consumer)
-                continue
             known = read(node, rec.oldest)
             if known is not None:
                 site, tid = known.site, known.thread
                 primary = known.primary and known.armed != generation
-                if known.primary:
-                    label(node, Label(*known[:4], generation))
+                known.armed = generation
             else:
                 site, primary = self._unseen(node, tid)
                 if primary or site is not None:
@@ -77,6 +73,9 @@ class Backward:
             sender = site if inner else consumer
             for i, (child, _) in enumerate(node.next_functions):
                 if child is None:
+                    continue
+                if type(child) is _LEAF:
+                    self._leaf(child.variable, sender)
                     continue
                 branches.setdefault(child, []).append(_Branch(node, i, sender))
                 if child not in seen:
@@ -114,8 +113,7 @@ class Backward:
         shape = _shape(node)
         if (
             kind == "join"
-            and sum(c is not None and not hasattr(c, "variable") for c, _ in node.next_functions)
-            < 2
+            and sum(c is not None and type(c) is not _LEAF for c, _ in node.next_functions) < 2
         ):
             kind = "other"
         n = span.counts.get(op.name, 0)
@@ -147,8 +145,12 @@ class Backward:
 
     def _arrived(self, site: int, grad_outputs: Sequence[Tensor | None]) -> Tensor | None:
         rec = self.recorder
-        g = next((g for g in grad_outputs if g is not None), None)
-        g = None if g is None else numbers.plain(g)
+        for given in grad_outputs:
+            if given is not None:
+                break
+        else:
+            return None
+        g = numbers.plain(given)
         if g is None:
             return None
         size = numbers.norm(g)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterator
-from types import TracebackType
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -26,6 +25,10 @@ _SPREAD = frozenset({"affine", "activation", "norm", "join", "attention", "recur
 _CONVS = ("conv", "max_pool", "avg_pool", "adaptive", "batch_norm", "group_norm", "instance_norm")
 
 
+#: Most of what is given to ops; asking these whether they are tensors is slow.
+_NO_TENSORS = frozenset({int, float, bool, str, type(None), torch.dtype, torch.Size})
+
+
 class Call:
     """One torch function under way: what went in, known before in-place ops overwrite it."""
 
@@ -33,20 +36,10 @@ class Call:
 
     def __init__(self, op: Op, args: tuple[Any, ...], kwargs: dict[str, Any], seq: int) -> None:
         self.op, self.args, self.kwargs, self.seq = op, args, kwargs, seq
-        self.tensors = list(_tensors((*args, *kwargs.values())))
+        self.tensors = _tensors((*args, *kwargs.values()) if kwargs else args)
         self.inputs: list[int] = []
         self.params: list[int] = []
         self.inner: Attention | None = None
-
-    def __enter__(self) -> None:
-        if self.inner is not None:
-            self.inner.__enter__()
-
-    def __exit__(
-        self, kind: type[BaseException] | None, e: BaseException | None, tb: TracebackType | None
-    ) -> None:
-        if self.inner is not None:
-            self.inner.__exit__(kind, e, tb)
 
 
 class Forward:
@@ -70,9 +63,11 @@ class Forward:
         if frame.ignored or traced():
             return None
         call = Call(op, args, kwargs, torch._C._autograd._get_sequence_nr())
+        if op.name == "add" and not any(t.is_floating_point() for t in call.tensors):
+            return None  # a counter: every batch norm has one
         for t in call.tensors:
             p = rec.catalogue.param(t)
-            if p is None and isinstance(t, torch.nn.Parameter):
+            if p is None and type(t) is not Tensor and isinstance(t, torch.nn.Parameter):
                 p = rec.catalogue.stand_in(t, frame.module, frame.place)
                 if p is None:  # in no module: a list of layers, a script's own
                     p = rec.catalogue.add_param(t)
@@ -100,7 +95,7 @@ class Forward:
         outs = [t for t in _tensors((out,)) if t.is_floating_point()]
         if not outs:
             return
-        made = [t for t in outs if node_of(t) is not None]
+        made = [(t, node) for t in outs if (node := node_of(t)) is not None]
         if not made and (torch.is_grad_enabled() or not self.recorder.thread.stack):
             if call.inputs and call.op.kind != "loss":
                 for t in outs:  # what is done to data before the first layer is still data
@@ -113,20 +108,21 @@ class Forward:
         if call.op.kind == "view":
             if not made and call.inputs:
                 self.note_data(outs[0], call.inputs[0])
-            for t in made:
+            for _, node in made:
                 if call.inputs:
-                    self._name(t, call, call.inputs[0], primary=False)
+                    self._name(node, call, call.inputs[0], primary=False)
                 elif call.params:
-                    label(t.grad_fn, Label(rec.generation, rec.thread.key, None, False))
+                    label(node, Label(rec.generation, rec.thread.key, None, False))
             return
-        site = self._site(call, (made or outs)[0])
+        first = made[0][0] if made else outs[0]
+        site = self._site(call, first)
         if site is None:
             return
-        for i, t in enumerate(made):
-            self._name(t, call, site, primary=i == 0)
+        for i, (_, node) in enumerate(made):
+            self._name(node, call, site, primary=i == 0)
         if not made:
-            self.note_data(outs[0], site)
-        x = None if rec.recomputing else numbers.plain((made or outs)[0])
+            self.note_data(first, site)
+        x = None if rec.recomputing else numbers.plain(first)
         if x is not None:
             self._read(call, site, x)
 
@@ -134,9 +130,7 @@ class Forward:
         """Note which site a tensor without a node comes from."""
         self.inputs.setdefault(id(t), (weakref.ref(t), site))
 
-    def _name(self, t: Tensor, call: Call, site: int, primary: bool) -> None:
-        node = t.grad_fn
-        assert node is not None
+    def _name(self, node: Any, call: Call, site: int, primary: bool) -> None:
         thread = self.recorder.thread
         label(node, Label(self.recorder.generation, thread.key, site, primary))
         if primary:
@@ -190,7 +184,7 @@ class Forward:
         counted, bounds = kind in ("activation", "pool", "embedding"), SATURATED.get(op)
         if not (rec.dear or counted or bounds):
             return
-        few = numbers.sample(x, limit=numbers.LIMIT if rec.dear else numbers.LIMIT // 4)
+        few = numbers.sample(x) if rec.dear else numbers.runs(x, numbers.LIMIT // 4)
         if counted:
             rec.add("site", site, "zeros", numbers.zeros(few))
         if bounds is not None:
@@ -220,7 +214,7 @@ class Forward:
         """rms, non-finite count; with the dear readings (float16: always) absmax; the mean."""
         rec = self.recorder
         size = numbers.norm(x)
-        rec.add("site", site, "rms", size / max(1, x.numel()) ** 0.5)
+        rec.add("site", site, "rms", size / (x.numel() or 1) ** 0.5)
         rec.add("site", site, "nonfinite", numbers.nonfinite(x, size))
         if rec.dear or mean or x.dtype == torch.float16:  # whose range ends at 65504
             rec.add("site", site, "absmax", numbers.absmax(x))
@@ -268,9 +262,15 @@ class Forward:
         return site
 
 
-def _tensors(values: tuple[Any, ...]) -> Iterator[Tensor]:
+def _tensors(values: Iterable[Any]) -> list[Tensor]:
+    """The tensors among the values and in lists and tuples among them, in order."""
+    found: list[Tensor] = []
     for v in values:
-        if isinstance(v, Tensor):
-            yield v
+        kind = type(v)
+        if kind in _NO_TENSORS:
+            continue
+        if kind is Tensor or isinstance(v, Tensor):
+            found.append(v)
         elif isinstance(v, (tuple, list)):
-            yield from _tensors(tuple(v))
+            found += _tensors(v)
+    return found

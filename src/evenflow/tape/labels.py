@@ -6,7 +6,8 @@ A label lives in the node's own metadata dict, so it dies with the graph, is fou
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
 
 from torch import Tensor
@@ -17,7 +18,8 @@ if TYPE_CHECKING:
 _KEY = "evenflow"
 
 
-class Label(NamedTuple):
+@dataclass(slots=True)
+class Label:
     """`site` is None for a view of a parameter; `primary` marks the node of the site's output.
 
     `generation` is the sampled step the node was made in, `armed` the one that hooked it.

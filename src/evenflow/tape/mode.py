@@ -47,8 +47,11 @@ class Mode(TorchFunctionMode):
         recorder.cost += perf_counter() - start
         if call is None:
             return func(*args, **kwargs)
-        with call:
+        if call.inner is None:
             out = func(*args, **kwargs)
+        else:
+            with call.inner:
+                out = func(*args, **kwargs)
         start = perf_counter()
         try:
             forward.after(call, out)

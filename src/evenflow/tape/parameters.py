@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import gc
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
-from ..schema import Channel
 from . import numbers
 from .numbers import local
-from .slab import Scalar
+from .slab import Key, Scalar
 
 if TYPE_CHECKING:
     from .recorder import Recorder
@@ -42,13 +42,13 @@ class Update:
 
     def __init__(self, recorder: Recorder, params: Iterable[Tensor]) -> None:
         self._slab, self._dear = recorder.slab, recorder.dear
-        index = recorder.catalogue.add_param
+        self._params = [p for p in params if p.requires_grad and p.numel() and held(p)]
+        self._index = tuple(map(recorder.catalogue.add_param, self._params))
         with torch.no_grad():
-            self._before = [
-                (p, index(p), self._part(p).clone())
-                for p in params
-                if p.requires_grad and p.numel() and held(p)
-            ]
+            parts = [self._part(p) for p in self._params]
+            # Copies, in one call; the minus sign is so that `w_after` can be added to them.
+            self._minus = list(torch._foreach_neg(parts)) if parts else []
+            self._times = [_whole(p, m) for p, m in zip(self._params, parts, strict=True)]
 
     def _part(self, p: Tensor) -> Tensor:
         x = local(p.detach())
@@ -56,40 +56,45 @@ class Update:
 
     def gradients(self, grads: dict[int, Tensor] | None = None) -> None:
         """Read the gradients' norms: `grads` by id of parameter, else each `p.grad`."""
-        found: list[tuple[int, Tensor]] = []
-        for p, index, _ in self._before:
+        found: list[Tensor] = []
+        index: list[int] = []
+        for p, i in zip(self._params, self._index, strict=True):
             g = p.grad if grads is None else grads.get(id(p))
-            if g is None:
-                continue
-            g = local(g.detach())
-            found.append((index, g.coalesce().values() if g.is_sparse else g))
-        sizes = numbers.norms([g for _, g in found])
-        for (index, g), size in zip(found, sizes, strict=True):
-            self._note(index, "grad", size)
-            if self._dear and numbers.plain(g) is not None:
-                self._note(index, "grad_zeros", numbers.zeros(numbers.sample(g)))
-                self._note(index, "grad_absmax", numbers.absmax(g))
+            if g is not None:
+                g = local(g.detach())
+                found.append(g.coalesce().values() if g.is_sparse else g)
+                index.append(i)
+        sizes = numbers.norms(found)
+        self._note(tuple(index), "grad", sizes)
+        if self._dear:
+            for i, g in zip(index, found, strict=True):
+                if numbers.plain(g) is not None:
+                    channel = ("param", i, "grad_zeros", -1)
+                    self._slab.add(channel, numbers.zeros(numbers.sample(g)))
+                    self._slab.add(("param", i, "grad_absmax", -1), numbers.absmax(g))
         if sizes:
-            self._slab.add(Channel("step", 0, "grad_norm"), _hypot(sizes))
+            self._slab.add(("step", 0, "grad_norm", -1), _hypot(sizes))
 
     def applied(self) -> None:
         """Read the weights' norms and how far the update moved them; let the copy go."""
-        held, self._before = self._before, []
-        whole = [_whole(p, before) for p, _, before in held]
-        sizes = numbers.norms([before for _, _, before in held])
-        for (_, index, _), size, times in zip(held, sizes, whole, strict=True):
-            self._note(index, "weight", size * times)
-        moved: list[tuple[int, Tensor, float]] = []
-        for (p, index, before), times in zip(held, whole, strict=True):
-            after = self._part(p)
-            if after.shape == before.shape:
-                moved.append((index, before.sub_(after), times))
-        sizes = numbers.norms([step for _, step, _ in moved])
-        for (index, _, times), size in zip(moved, sizes, strict=True):
-            self._note(index, "update", size * times)
+        minus, self._minus = self._minus, []
+        sizes = numbers.norms(minus)
+        self._note(self._index, "weight", [s * t for s, t in zip(sizes, self._times, strict=True)])
+        after = [self._part(p) for p in self._params]
+        same = [i for i, m in enumerate(minus) if m.shape == after[i].shape]
+        moved = [minus[i] for i in same]
+        if moved:
+            torch._foreach_add_(moved, [after[i] for i in same])
+        far = [s * self._times[i] for s, i in zip(numbers.norms(moved), same, strict=True)]
+        self._note(tuple(self._index[i] for i in same), "update", far)
 
-    def _note(self, index: int, metric: str, value: Scalar) -> None:
-        self._slab.add(Channel("param", index, metric), value)
+    def _note(self, index: tuple[int, ...], metric: str, values: Sequence[Scalar]) -> None:
+        self._slab.extend(_keys(index, metric), values)
+
+
+@lru_cache(maxsize=64)
+def _keys(index: tuple[int, ...], metric: str) -> tuple[Key, ...]:
+    return tuple(("param", i, metric, -1) for i in index)
 
 
 def _whole(p: Tensor, part: Tensor) -> float:

@@ -18,7 +18,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..schema import Channel
 from .backward import Backward
 from .calling import traced, watch_calls
 from .catalogue import Catalogue, Place, unwrap
@@ -33,6 +32,7 @@ from .units import Units
 _FAST_PATH = (nn.TransformerEncoder, nn.TransformerEncoderLayer, nn.MultiheadAttention)
 
 
+_task = torch._C._current_graph_task_id
 #: Numbers sampled steps, of all recorders: a label may outlive the recorder that wrote it.
 _generations = itertools.count(1)
 
@@ -99,11 +99,11 @@ class Recorder:
     @property
     def recomputing(self) -> bool:
         """Is this a checkpoint's forward, run again inside a backward?"""
-        return bool(torch._C._current_graph_task_id() != -1)
+        return bool(_task() != -1)
 
     def add(self, of: str, id: int, metric: str, value: Scalar) -> None:
         """One reading."""
-        self.slab.add(Channel(of, id, metric), value)
+        self.slab.add((of, id, metric, -1), value)
 
     def sealed(self, thread: int, seq: int) -> int | None:
         """The site whose composite op made the node with this sequence number."""

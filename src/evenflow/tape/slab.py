@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -19,6 +19,29 @@ _LARGEST = frozenset({"absmax", "grad_absmax", "logit_max", "outlier", "feature_
 _SUMS = frozenset({"nonfinite", "delta_nonfinite", "loss"})
 _LAST = frozenset({"dead", "observed"})
 
+#: A channel as the slab keeps it: a plain tuple, equal to the `Channel` it will become, made in a
+#: tenth of the time. A sampled step notes hundreds.
+Key = tuple[str, int, str, int]
+
+
+class Layout(NamedTuple):
+    """What a sampled step noted: each channel once, and its forks with two branches.
+
+    `places` holds, channel by channel, where its values stand among those noted; None if each has
+    one, in order. A fork is (delta, one branch's delta_in, the other's), indices of `channels`;
+    `whole` is `channels` with the two shares of every fork after them.
+    """
+
+    channels: tuple[Channel, ...]
+    places: tuple[tuple[int, ...], ...] | None
+    forks: tuple[tuple[int, int, int], ...]
+    whole: tuple[Channel, ...]
+
+
+#: The layouts met so far, by what was noted.
+Layouts = dict[tuple[Key, ...], Layout]
+_MOST_LAYOUTS = 64  # a script whose steps never look alike must not fill the memory
+
 
 class Slab:
     """Collects (channel, scalar) pairs; a scalar on a device is copied only once, at the end.
@@ -29,22 +52,27 @@ class Slab:
     """
 
     def __init__(self) -> None:
-        self._channels: list[Channel] = []
+        self._channels: list[Key] = []
         self._values: list[Scalar] = []
 
     def __len__(self) -> int:
         return len(self._channels)
 
-    def add(self, channel: Channel, value: Scalar) -> None:
+    def add(self, channel: Key, value: Scalar) -> None:
         """Note one value; a CPU tensor is read now, any other later."""
-        if isinstance(value, torch.Tensor) and value.device.type == "cpu":
+        if type(value) is not float and isinstance(value, torch.Tensor) and value.is_cpu:
             value = value.item()
         self._channels.append(channel)
         self._values.append(value)
 
+    def extend(self, channels: Sequence[Key], values: Sequence[Scalar]) -> None:
+        """Note several values, none of which is a tensor on the CPU."""
+        self._channels.extend(channels)
+        self._values.extend(values)
+
     def values(self) -> list[tuple[Channel, Scalar]]:
         """What was noted so far."""
-        return list(zip(self._channels, self._values, strict=True))
+        return list(zip(map(Channel._make, self._channels), self._values, strict=True))
 
     def finish(self, step: int) -> Pending:
         """Start the copy and hand over; the slab is empty afterwards."""
@@ -77,7 +105,7 @@ class Pending:
     def __init__(
         self,
         step: int,
-        channels: list[Channel],
+        channels: list[Key],
         values: list[Scalar],
         copies: list[tuple[list[int], torch.Tensor]],
         wait: Callable[[], None],
@@ -90,31 +118,60 @@ class Pending:
         """Is everything on the host without waiting?"""
         return self._wait is _nothing
 
-    def reading(
-        self,
-        layouts: dict[tuple[Channel, ...], tuple[Channel, ...]],
-        extra: Mapping[str, float] | None = None,
-    ) -> Reading:
+    def reading(self, layouts: Layouts, extra: Mapping[str, float] | None = None) -> Reading:
         """Wait for the copy and fold values of one channel into one.
 
-        `layouts` interns channel tuples, so that a layout met before is the same object; `extra`
-        are metrics of the step that were known only later.
+        `layouts` keeps what was met before, so that a layout is read quickly the second time and
+        its channels are the same object; `extra` are metrics of the step known only later.
         """
         self._wait()
         for index, host in self._copies:
             for i, v in zip(index, host.tolist(), strict=True):
                 self._values[i] = v
-        folded: dict[Channel, list[float]] = {}
-        for channel, value in zip(self._channels, self._values, strict=True):
-            folded.setdefault(channel, []).append(float(value))
-        _shares(folded)
-        for metric, known in (extra or {}).items():
-            if known == known:
-                folded[Channel("step", 0, metric)] = [known]
-        channels = tuple(folded)
-        channels = layouts.setdefault(channels, channels)
-        data = np.array([_fold(c.metric, v) for c, v in folded.items()], dtype=np.float64)
+        for metric, late in (extra or {}).items():
+            if late == late:
+                self._channels.append(("step", 0, metric, -1))
+                self._values.append(late)
+        noted = tuple(self._channels)
+        values = [float(v) for v in self._values]
+        known = layouts.get(noted)
+        if known is None:
+            known = _layout(noted)
+            if len(layouts) < _MOST_LAYOUTS:
+                layouts[noted] = known
+        last = values
+        if known.places is not None:
+            parts = [[values[i] for i in place] for place in known.places]
+            values = [_fold(c.metric, v) for c, v in zip(known.channels, parts, strict=True)]
+            last = [v[-1] for v in parts]
+        shares = _shares(last, known.forks)
+        channels, data = known.whole, np.array(values + shares, dtype=np.float64)
+        if any(v != v for v in shares):  # a fork that no gradient came to has none
+            n = len(values)
+            there = [*range(n), *(n + i for i, v in enumerate(shares) if v == v)]
+            channels, data = tuple(channels[i] for i in there), data[there]
         return Reading(self._step, channels, data)
+
+
+def _layout(noted: Sequence[Key]) -> Layout:
+    places: dict[Key, list[int]] = {}
+    for i, key in enumerate(noted):
+        places.setdefault(key, []).append(i)
+    channels = tuple(map(Channel._make, places))
+    at = {c: i for i, c in enumerate(channels)}
+    branches: dict[int, list[Channel]] = {}
+    for c in channels:
+        if c.of == "edge" and c.metric == "delta_in":
+            branches.setdefault(c.edge, []).append(c)
+    forks: list[tuple[int, int, int]] = []
+    for fork, into in branches.items():
+        three = (Channel("site", fork, "delta"), *into)
+        if len(into) == 2 and len({len(places.get(c, ())) for c in three}) == 1:
+            forks.append((at[three[0]], at[three[1]], at[three[2]]))
+    shares = [channels[k]._replace(metric="share") for _, *two in forks for k in two]
+    once = len(places) == len(noted)
+    listed = None if once else tuple(tuple(place) for place in places.values())
+    return Layout(channels, listed, tuple(forks), (*channels, *shares))
 
 
 def _fold(metric: str, values: list[float]) -> float:
@@ -131,27 +188,20 @@ def _fold(metric: str, values: list[float]) -> float:
     return sum(values) / len(values)
 
 
-def _shares(folded: dict[Channel, list[float]]) -> None:
-    """Shares of a fork with two branches, exact from the three norms.
+def _shares(values: Sequence[float], forks: Sequence[tuple[int, int, int]]) -> list[float]:
+    """Both shares of each fork with two branches, exact from the three norms; NaN without delta.
 
     <a, a+b> = (|a+b|^2 + |a|^2 - |b|^2) / 2, so share_a = that / |a+b|^2. Larger forks bring
     their own "share" values (inner products taken where the branches meet).
     """
-    forks: dict[int, list[Channel]] = {}
-    for c in folded:
-        if c.of == "edge" and c.metric == "delta_in":
-            forks.setdefault(c.edge, []).append(c)
-    for fork, branches in forks.items():
-        total = folded.get(Channel("site", fork, "delta"))
-        if len(branches) != 2 or total is None:
-            continue
-        one, two = branches
-        whole = total[-1] ** 2
-        if not whole > 0 or len(total) != len(folded[one]) or len(total) != len(folded[two]):
-            continue
-        share = (whole + folded[one][-1] ** 2 - folded[two][-1] ** 2) / (2 * whole)
-        folded[Channel("edge", one.id, "share", fork)] = [share]
-        folded[Channel("edge", two.id, "share", fork)] = [1 - share]
+    shares: list[float] = []
+    for total, one, two in forks:
+        whole = values[total] * values[total]
+        away = math.nan
+        if whole > 0:
+            away = (values[one] * values[one] - values[two] * values[two]) / (2 * whole)
+        shares += (0.5 + away, 0.5 - away)
+    return shares
 
 
 def _nothing() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from itertools import accumulate
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +13,11 @@ from torch import Tensor
 from . import numbers
 from .slab import Scalar
 
+Bits = npt.NDArray[np.int64]
+
 WINDOW = 64
+_FEW = 128  # positions of one sample, looked at first
+_NUMPY = frozenset({torch.float32, torch.float64})
 
 
 class Units:
@@ -28,6 +33,7 @@ class Units:
 
     def __init__(self) -> None:
         self._bits: dict[int, tuple[Tensor, Tensor]] = {}
+        self._together: tuple[tuple[list[int], list[int]], Bits, Bits] | None = None
         self._waiting: dict[int, tuple[Tensor, Tensor]] = {}  # site -> (seen, alive) of its units
         self._told: dict[int, tuple[Scalar, Scalar]] = {}
         self._offset = 0
@@ -76,6 +82,7 @@ class Units:
                 continue
             for site in sites:
                 seen, alive = waiting[site]
+                self._together = None
                 bits, count = self._known(site, alive)
                 bits = torch.where(seen, (bits << 1) | alive, bits)
                 count = (count + seen).clamp_(max=WINDOW)
@@ -83,16 +90,12 @@ class Units:
                 self._told[site] = _dead(bits & _mask(self._window), count, self._window)
 
     def _advance_on_host(self, sites: list[int], new: list[tuple[Tensor, Tensor]]) -> None:
-        olds = [self._known(site, alive) for site, (_, alive) in zip(sites, new, strict=True)]
-        bits, count = (np.concatenate([old[k].numpy() for old in olds]) for k in (0, 1))
         seen, alive = (np.concatenate([n[k].numpy() for n in new]) for k in (0, 1))
-        sizes = [len(old[0]) for old in olds]
-        ends = np.cumsum(sizes)
-        starts: npt.NDArray[np.intp] = ends - np.array(sizes)
-        bits = np.where(seen, (bits << 1) | alive, bits)
-        count = np.minimum(count + seen, WINDOW)
-        for site, low, high in zip(sites, starts, ends, strict=True):
-            self._bits[site] = torch.from_numpy(bits[low:high]), torch.from_numpy(count[low:high])
+        sizes = [len(n[1]) for n in new]
+        starts = [0, *accumulate(sizes[:-1])]
+        bits, count = self._windows(sites, sizes, new)
+        np.copyto(bits, (bits << 1) | alive, where=seen)
+        np.minimum(count + seen, WINDOW, out=count)
         enough = np.minimum(count, self._window)
         most = np.maximum.reduceat(enough, starts)
         told = enough * 2 >= np.repeat(np.maximum(most, 1), sizes)
@@ -100,6 +103,19 @@ class Units:
         of = np.maximum(np.add.reduceat(told, starts, dtype=np.int64), 1)
         shares, observed = (dead / of).tolist(), most.tolist()
         self._told.update(zip(sites, zip(shares, map(float, observed), strict=True), strict=True))
+
+    def _windows(
+        self, sites: list[int], sizes: list[int], new: list[tuple[Tensor, Tensor]]
+    ) -> tuple[Bits, Bits]:
+        """The windows of these sites in two arrays, of which `_bits` holds the parts."""
+        if self._together is None or self._together[0] != (sites, sizes):
+            olds = [self._known(site, alive) for site, (_, alive) in zip(sites, new, strict=True)]
+            bits, count = (np.concatenate([old[k].numpy() for old in olds]) for k in (0, 1))
+            self._together = (sites, sizes), bits, count
+            for site, size, end in zip(sites, sizes, accumulate(sizes), strict=True):
+                part = slice(end - size, end)
+                self._bits[site] = torch.from_numpy(bits[part]), torch.from_numpy(count[part])
+        return self._together[1:]
 
     def _known(self, site: int, alive: Tensor) -> tuple[Tensor, Tensor]:
         old = self._bits.get(site)
@@ -130,10 +146,16 @@ def _reached(g: Tensor, axis: int, offset: int, limit: int) -> Tensor:
     if axis == g.dim() - 1 and g.is_contiguous():
         g, axis = g.view(-1, g.shape[-1]), 1  # tokens are samples too
     g = numbers.sample_rows(g, offset, limit)
-    if g.device.type == "cpu" and g.dim() > 2 and axis and g.shape[0] > 1:
-        few = _any(g[: max(1, g.shape[0] // 8)], axis)  # of many positions: most units show here
-        if few.all():
-            return few
+    if g.is_cpu and g.dim() > 2 and axis == 1 and g.shape[0] > 1:
+        # Of many positions a few will do, unless a unit is silent: then look at more.
+        if g.dtype in _NUMPY:
+            few = g.detach().numpy()[0].reshape(g.shape[1], -1)[:, :_FEW]
+            shown = (few != 0).any(1)
+            if shown.all():
+                return torch.from_numpy(shown)
+        reached = _any(g[: max(1, g.shape[0] // 8)], 1)
+        if reached.all():
+            return reached
     return _any(g, axis)
 
 
