@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..lang import N_, _, ngettext
 from ..trial.job import Job, Outcome, Program
 from .judging import stderr, stdout
 
@@ -22,16 +23,16 @@ if TYPE_CHECKING:
     from ..trial.record import Cure
 
 _STAGES = {
-    "copy": "copying the folder",
-    "watch": "running the script as it is, watched",
-    "screen": "each treatment by itself",
-    "rates": "down the ladder of learning rates",
-    "combine": "combinations of the best",
-    "race": "the best over a longer horizon",
-    "refine": "learning rates around the best",
-    "final": "the best over the whole length",
-    "choice": "the best over another seed",
-    "confirm": "proof over seeds that had no say in the choice",
+    "copy": N_("copying the folder"),
+    "watch": N_("running the script as it is, watched"),
+    "screen": N_("each treatment by itself"),
+    "rates": N_("down the ladder of learning rates"),
+    "combine": N_("combinations of the best"),
+    "race": N_("the best over a longer horizon"),
+    "refine": N_("learning rates around the best"),
+    "final": N_("the best over the whole length"),
+    "choice": N_("the best over another seed"),
+    "confirm": N_("proof over seeds that had no say in the choice"),
 }
 #: Exit codes: something was found (or nothing was wrong), nothing was.
 _FOUND = {"healthy": 0, "cured": 0, "improved": 0, "unproven": 0, "edit": 0, "uncured": 1}
@@ -88,7 +89,8 @@ def cure_script(program: Program, settings: Settings, as_json: bool, apply: bool
     if not program.module and not Path(program.folder, program.target).is_file():
         from .target import hint
 
-        said = f"there is no file {program.target!r}.{hint(program.target)}"
+        said = _("there is no file {name}.").format(name=repr(program.target))
+        said += hint(program.target)
         print(f"evenflow cure: {said}", file=sys.stderr)
         return 2
     display = _Display(program)
@@ -103,8 +105,11 @@ def cure_script(program: Program, settings: Settings, as_json: bool, apply: bool
         return 3
     except KeyboardInterrupt:
         print(
-            "evenflow cure: interrupted; all that it started has been stopped. What was run is "
-            "kept: the same command goes on from here.",
+            "evenflow cure: "
+            + _(
+                "interrupted; all that it started has been stopped. What was run is kept: the same "
+                "command goes on from here."
+            ),
             file=sys.stderr,
         )
         return 130
@@ -117,20 +122,22 @@ def cure_script(program: Program, settings: Settings, as_json: bool, apply: bool
         _apply(program, found)
     elif found.chosen:
         again = shlex.join(["evenflow", "cure", "--apply", program.target, *program.args])
-        print(f"Next: {again}   (evenflow run then applies it)", file=sys.stderr)
+        said = _("Next: {command}   (evenflow run then applies it)").format(command=again)
+        print(said, file=sys.stderr)
     return _FOUND[found.verdict]
 
 
 def _apply(program: Program, found: Cure) -> None:
     if not found.chosen:
-        print("evenflow cure: nothing to apply; no file was written.", file=sys.stderr)
+        print("evenflow cure: " + _("nothing to apply; no file was written."), file=sys.stderr)
         return
     from ..trial import honour
 
     folder = Path(program.folder)
     key = program.target if program.module else honour.script_key(program.target, folder)
     path = honour.write(folder, key, found.chosen)
-    print(f"wrote {path}: `evenflow run {program.target}` applies it.", file=sys.stderr)
+    said = _("wrote {path}: `{command}` applies it.")
+    print(said.format(path=path, command=f"evenflow run {program.target}"), file=sys.stderr)
 
 
 def _child() -> tuple[str, ...]:
@@ -161,15 +168,15 @@ class _Display:
             self.progress.start()
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, *error: object) -> None:
         if self.progress is not None:
             self.progress.stop()
 
     def stage(self, stage: str, jobs: int) -> None:
         """A stage begins."""
-        words = _STAGES.get(stage, stage)
+        words = _(_STAGES.get(stage, stage))
         if self.progress is None:
-            runs = f" ({jobs} run{'s' if jobs != 1 else ''})" if jobs else ""
+            runs = ngettext(" ({n} run)", " ({n} runs)", jobs).format(n=jobs) if jobs else ""
             minutes, seconds = divmod(int(time.monotonic() - self.began), 60)
             line = f"{minutes:2}:{seconds:02} {self.name}: {words}{runs}"
             self.console.print(line, highlight=False, markup=False)

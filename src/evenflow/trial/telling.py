@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ..lang import N_, _, ngettext
 from .record import Cure, Edit
 from .score import Estimate, loss_at
 from .search import Tried
@@ -12,49 +13,58 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 _SAID = {
-    "healthy": "healthy, nothing to do",
-    "cured": "cured, proven over {n} seeds",
-    "improved": "improved; not proven beyond chance",
-    "unproven": "promising; not proven",
-    "uncured": "nothing that was tried is better than the script as it is",
-    "edit": "no treatment of the model mends it; a change to the script is proposed",
+    "healthy": N_("healthy, nothing to do"),
+    "cured": N_("cured, proven over {n} seeds"),
+    "improved": N_("improved; not proven beyond chance"),
+    "unproven": N_("promising; not proven"),
+    "uncured": N_("nothing that was tried is better than the script as it is"),
+    "edit": N_("no treatment of the model mends it; a change to the script is proposed"),
 }
 _ENDED = {
-    "refused": "refused",
-    "error": "failed",
-    "time": "too slow",
-    "killed": "stopped",
+    "refused": N_("refused"),
+    "error": N_("failed"),
+    "time": N_("too slow"),
+    "killed": N_("stopped"),
 }
 
 
 def tell(cure: Cure, console: Console) -> None:
     """Print all of it."""
 
+    from rich.cells import cell_len, set_cell_size
+
     def say(line: str = "") -> None:
         console.print(line, highlight=False, markup=False, soft_wrap=True)
 
     seeds = cure.comparison.seeds if cure.comparison else 0
-    say(f"verdict: {_SAID[cure.verdict].format(n=seeds)}")
+    told = [(_("verdict:"), _(_SAID[cure.verdict]).format(n=seeds))]
     if cure.verdict == "healthy":
+        say(" ".join(told[0]))
         return
     if cure.findings:
-        say(f"found:   {', '.join(cure.findings)}")
+        told.append((_("found:"), ", ".join(cure.findings)))
     if cure.chosen:
-        say(f"chosen:  {cure.chosen}")
+        told.append((_("chosen:"), cure.chosen))
     if cure.comparison is not None:
-        say(f"before:  {_interval(cure.before)}   ({cure.goal})")
-        say(f"after:   {_interval(cure.after)}   better on {_wins(cure)} seeds")
+        told.append((_("before:"), f"{_interval(cure.before)}   ({cure.goal})"))
+        better = _("better on {wins} of {seeds} seeds").format(
+            wins=cure.comparison.wins, seeds=cure.comparison.seeds
+        )
+        told.append((_("after:"), f"{_interval(cure.after)}   {better}"))
         gain = cure.comparison.gain
         if gain.mean is not None:
-            say(f"gain:    {_interval(gain, seeds=False)}   paired by seed, same data order")
-    for note in cure.notes:
-        say(f"note:    {note}")
+            paired = _("paired by seed, same data order")
+            told.append((_("gain:"), f"{_interval(gain, seeds=False)}   {paired}"))
+    told += [(_("note:"), note) for note in cure.notes]
+    wide = max(cell_len(name) for name, _text in told)
+    for name, text in told:
+        say(f"{set_cell_size(name, wide)} {text}")
     say()
     _table(cure, console)
     _refusals(cure, say)
     for words, edits in (
-        ("As an edit of your script:", cure.chosen_edits),
-        ("Proposed, not tried (outside the model):", cure.proposed),
+        (_("As an edit of your script:"), cure.chosen_edits),
+        (_("Proposed, not tried (outside the model):"), cure.proposed),
     ):
         if edits:
             say()
@@ -63,11 +73,11 @@ def tell(cure: Cure, console: Console) -> None:
                 _edit(edit, say)
     if cure.line:
         say()
-        say("As one line, before the first training step:")
+        say(_("As one line, before the first training step:"))
         say(f"    {cure.line}")
     if cure.uncontrolled:
         say()
-        say("Not controlled:")
+        say(_("Not controlled:"))
         for sentence in cure.uncontrolled:
             say(f"  - {sentence}")
 
@@ -82,13 +92,9 @@ def _interval(estimate: Estimate, seeds: bool = True) -> str:
     if estimate.low is not None and estimate.high is not None:
         said += f" [{number(estimate.low)}, {number(estimate.high)}]"
     if seeds and len(estimate.per_seed) > 1:
-        said += f"   per seed {', '.join(map(number, estimate.per_seed))}"
+        values = ", ".join(map(number, estimate.per_seed))
+        said += "   " + _("per seed {values}").format(values=values)
     return said
-
-
-def _wins(cure: Cure) -> str:
-    assert cure.comparison is not None
-    return f"{cure.comparison.wins} of {cure.comparison.seeds}"
 
 
 def _table(cure: Cure, console: Console) -> None:
@@ -96,11 +102,11 @@ def _table(cure: Cure, console: Console) -> None:
 
     table = Table(box=None, pad_edge=False, header_style="", show_edge=False)
     for head, side in (
-        ("treatment", "left"),
-        ("stage", "left"),
-        ("steps", "right"),
-        ("training loss", "right"),
-        ("metric", "right"),
+        (_("treatment"), "left"),
+        (_("stage"), "left"),
+        (_("steps"), "right"),
+        (_("training loss"), "right"),
+        (_("metric"), "right"),
         ("", "left"),
     ):
         table.add_column(head, justify=side, overflow="fold")  # type: ignore[arg-type]
@@ -122,10 +128,10 @@ def _rows(cure: Cure) -> list[tuple[str, ...]]:
 
         losses = estimate([loss_at(t.outcome) for t in runs])
         metrics = estimate([t.outcome.metric for t in runs])
-        words = f"{len(runs)} more seed{'s' if len(runs) > 1 else ''}"
+        words = ngettext("{n} more seed", "{n} more seeds", len(runs)).format(n=len(runs))
         rows.append(
             (
-                name or "(untreated)",
+                name or _("(untreated)"),
                 stage,
                 str(max(t.outcome.steps for t in runs)),
                 _interval(losses, seeds=False),
@@ -139,12 +145,12 @@ def _rows(cure: Cure) -> list[tuple[str, ...]]:
 def _row(tried: Tried) -> tuple[str, ...]:
     outcome = tried.outcome
     return (
-        tried.text or "(untreated)",
+        tried.text or _("(untreated)"),
         tried.stage,
         str(outcome.steps),
         number(loss_at(outcome, tried.job.steps)),
         number(outcome.metric),
-        _ENDED.get(outcome.ended, ""),
+        _(_ENDED.get(outcome.ended, "")),
     )
 
 
@@ -152,7 +158,7 @@ def _refusals(cure: Cure, say: object) -> None:
     assert callable(say)
     if cure.refused:
         say()
-        say("Refused:")
+        say(_("Refused:"))
         for treatment, why in cure.refused:
             say(f"  {treatment}: {why}")
 
