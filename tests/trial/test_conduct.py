@@ -10,14 +10,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from rich.console import Console
 from torch import nn
 
 import evenflow
+from evenflow.schema import Channel
 from evenflow.trial import telling
-from evenflow.trial.conduct import CannotCure, Settings, conduct, sized
+from evenflow.trial.conduct import CannotCure, Settings, conduct, falls, sized
 from evenflow.trial.job import Job, Outcome, Program
 from evenflow.trial.record import Cure
 
@@ -83,6 +85,24 @@ def test_a_cure_is_found_and_proven(cure: Any) -> None:
         assert words in text
     whole = [t for t in found.trials if not t.job.steps]
     assert len(whole) + sum(t.outcome.steps for t in found.trials if t.job.steps) / 90 <= 14
+
+
+def test_a_rate_that_falls_by_itself_is_not_made_to_fall(cure: Any, runs: dict[str, Path]) -> None:
+    run = evenflow.load(runs["sick"])
+    assert run.step("lr") is not None and not falls(run)
+
+    def at(rates: np.ndarray[Any, Any]) -> bool:
+        changed = {**run.columns, Channel("step", 0, "lr"): rates}
+        return falls(dataclasses.replace(run, columns=changed))
+
+    n = len(run.steps)
+    assert at(np.linspace(1.0, 0.0, n)) and at(np.r_[np.linspace(1.0, 0.1, n - 1), np.nan])
+    assert not at(np.linspace(0.0, 1.0, n)) and not at(np.full(n, np.nan))
+    tried = [t.text for t in cure({"speed": {"rezero": 2.0}}).trials]
+    assert any("decay=90" in t for t in tried)
+    unwanted = dataclasses.replace(METRIC, without=("decay",), fresh=True)
+    tried = [t.text for t in cure({"speed": {"rezero": 2.0}}, unwanted).trials]
+    assert not any("decay" in t for t in tried)
 
 
 def test_json_is_as_promised(cure: Any) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from evenflow.schema.treatment import Treatment, parse, text
 from evenflow.trial.budget import Budget
+from evenflow.trial.candidates import base, decayed, rescaled, steady
 from evenflow.trial.confirm import Confirmation, uncontrolled
 from evenflow.trial.job import Job, Outcome
 from evenflow.trial.search import Goal, Search, Tried
@@ -307,6 +308,44 @@ def test_twelve_runs_hold_three_of_the_whole_length_beside_the_proof() -> None:
     assert len(found.run(many, reserve=4.0)) == 3
     assert sum(t.stage == "race" for t in found.trials) >= 3
     assert found.budget.left() >= 4.0
+
+
+def test_a_rate_that_has_to_fall_is_let_down() -> None:
+    """Over a short way it makes no difference, over the whole length it decides."""
+
+    class Settles(Engine):
+        def outcome(self, job: Job) -> Outcome:
+            done = super().outcome(job)
+            fell = f"decay={FULL}" in job.treatments and done.ended == "finished"
+            return replace(done, metric=9.0) if fell else done
+
+    def world(texts: frozenset[str], rate: float, seed: int) -> float:
+        return (1.5 if "init=he" in texts else 0.01) * (min(rate, 3.0) if rate < 50.0 else 0.0)
+
+    engine = Settles(world)
+    found, _ = search(engine, runs=12.0)
+    best = found.run(PRESCRIBED, reserve=4.0)[0]
+    assert "init=he" in text(best) and f"decay={FULL}" in text(best)
+    assert not any("decay" in j.treatments for j in engine.jobs if j.steps)
+    as_it_is, _ = search(Settles(world), runs=12.0)
+    as_it_is.decay = False
+    finalists = as_it_is.run(PRESCRIBED, reserve=4.0)
+    assert finalists and not any("decay" in text(c) for c in finalists)
+
+
+def test_a_decay_that_changes_nothing_is_not_kept() -> None:
+    engine = Engine(lambda texts, rate, seed: (2.0 if "init=he" in texts else 0.01) * min(rate, 1))
+    found, _ = search(engine, runs=12.0)
+    finalists = [text(c) for c in found.run(PRESCRIBED, reserve=4.0)]
+    assert finalists[0] == "init=he" and f"init=he; decay={FULL}" in finalists
+
+
+def test_a_decaying_rate_is_a_rung_of_the_same_ladder() -> None:
+    c = parse("init=he; lr=x0.1")
+    assert text(decayed(c, 80)) == "init=he; decay=80; lr=x0.1"
+    assert steady(decayed(c, 80)) == c and base(decayed(c, 80)) == base(c)
+    assert rescaled(decayed(c, 80), 10.0) == decayed(parse("init=he"), 80)
+    assert decayed(decayed(c, 80), 90) == decayed(c, 80) and decayed(c, 1) == c
 
 
 def test_what_starts_slowly_is_raced_if_it_is_prescribed_first() -> None:

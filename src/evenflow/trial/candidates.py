@@ -14,7 +14,7 @@ Candidate = tuple[Treatment, ...]
 DECADE, HALF = 10.0, 10**0.5
 #: So many decades below the script's own rate, and above, no further.
 LOWEST, HIGHEST = 6, 3
-RATE, OPTIMIZER = "lr", "optimizer"
+RATE, DECAY, OPTIMIZER = "lr", "decay", "optimizer"
 #: Tailored activations come with orthogonal weights: asking for these again only draws others.
 TAILORED, ORTHOGONAL = ("tailored", "auto"), ("init", "orthogonal")
 #: What helps many a treatment that lets a signal through; tried on top of the best.
@@ -48,9 +48,23 @@ def _sped(t: Treatment, factor: float) -> Treatment:
     return replace(t, value=f"{name}:{float(rate) * factor:.3g}")
 
 
+def decayed(candidate: Candidate, steps: int) -> Candidate:
+    """The same with a rate that falls to nearly nothing over the `steps` of the whole training."""
+    if steps < 2 or any(t.kind == DECAY for t in candidate):
+        return candidate
+    rest = tuple(t for t in candidate if t.kind != RATE)
+    fall = Treatment(DECAY, str(steps), reason="lets what a large rate has learned settle")
+    return (*rest, fall, *(t for t in candidate if t.kind == RATE))
+
+
+def steady(candidate: Candidate) -> Candidate:
+    """The same without that fall."""
+    return tuple(t for t in candidate if t.kind != DECAY)
+
+
 def base(candidate: Candidate) -> str:
     """Its text without any learning rate: rungs of one ladder have the same."""
-    kept = (t for t in candidate if t.kind != RATE)
+    kept = (t for t in candidate if t.kind not in (RATE, DECAY))
     bare = (replace(t, value=t.value.partition(":")[0]) if t.kind == OPTIMIZER else t for t in kept)
     return text(bare)
 

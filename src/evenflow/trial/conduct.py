@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 import shutil
 import sys
@@ -171,7 +172,7 @@ class Patient:
                 uncontrolled=unique([*notes, *baseline.uncontrolled]),
             )
         found = self.prescribe(run, findings).without(self.settings.without)
-        return self._treat(baseline, found, named, notes)
+        return self._treat(baseline, found, named, notes, decay=not falls(run))
 
     def _treat(
         self,
@@ -179,10 +180,12 @@ class Patient:
         found: Prescription,
         findings: tuple[str, ...],
         notes: Sequence[str],
+        decay: bool = True,
     ) -> Cure:
         seeds, said = self._seeds(), list[str]()
         search = Search(self.engine, self.budget, self.goal, baseline, self.hear)
         search.companion = not {"clip", "clip=norm"} & set(self.settings.without)
+        search.decay = decay and "decay" not in set(self.settings.without)
         search.trials.append(Tried("watch", (), Job(watch=True), baseline))
         short = search.short(0.0)
         finalists = search.run(found.tried, 2 * seeds * self.budget.cost(0))
@@ -255,6 +258,13 @@ class Patient:
     def _seeds(self) -> int:
         """Pairs of runs to plan the proof for: half of what is left may go on them."""
         return min(self.settings.seeds, int(self.budget.affordable(0) // 4))
+
+
+def falls(run: Run) -> bool:
+    """Does the script let its own learning rate fall? Then another fall is one too many."""
+    column = run.step("lr")
+    rate = [] if column is None else [x for x in column.tolist() if math.isfinite(x)]
+    return len(rate) > 2 and rate[-1] < 0.5 * max(rate)
 
 
 def state_folder(program: Program, settings: Settings) -> Path:
