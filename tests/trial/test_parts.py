@@ -14,7 +14,7 @@ from scipy import stats
 
 from evenflow.schema.treatment import parse, text
 from evenflow.trial import budget, honour, metric
-from evenflow.trial.candidates import base, combinations, rescaled, spread, union
+from evenflow.trial.candidates import base, combinations, hot, rescaled, spread, union
 from evenflow.trial.job import Job, Outcome, as_json, outcome_from, thinned
 from evenflow.trial.score import better, compare, estimate, lapsed, loss_at, order
 from evenflow.trial.seeding import STRIDE, Seeds
@@ -233,6 +233,11 @@ def test_rates_multiply_and_come_last() -> None:
     tailored = parse("tailored=auto; lr=x0.1")  # it draws orthogonal weights itself
     assert union(tailored, parse("init=orthogonal")) is None
     assert union(tailored, parse("init=lsuv")) is not None
+
+
+def test_a_raised_rate_that_never_falls_is_hot() -> None:
+    assert hot(parse("recurrent=gru; lr=x3.16")) and not hot(parse("recurrent=gru; lr=x0.316"))
+    assert not hot(parse("decay=160; lr=x3.16")) and not hot(parse("lr=0.1")) and not hot(())
 
 
 def test_an_optimizer_of_its_own_has_the_rate_of_its_ladder() -> None:

@@ -78,6 +78,12 @@ def change(candidate: Candidate) -> tuple[int, float]:
     return len(candidate), max((abs(math.log10(float(x))) for x in times), default=0.0)
 
 
+def hot(candidate: Candidate) -> bool:
+    """Is its rate raised, and to the very end? Such a training may break down in its last steps."""
+    raised = any(t.kind == RATE and t.value[0] == "x" and float(t.value[1:]) > 1 for t in candidate)
+    return raised and not any(t.kind == DECAY for t in candidate)
+
+
 def union(a: Candidate, b: Candidate) -> Candidate | None:
     """Both together, learning rate last; None where they change the same thing."""
     both = (*a, *b)

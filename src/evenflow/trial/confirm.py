@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from ..schema.treatment import text
 from .budget import Budget
-from .candidates import Candidate, change, spread
+from .candidates import Candidate, change, hot, spread
 from .engine import Engine
 from .job import Job, Outcome
 from .score import Comparison, Estimate, better, compare, estimate, lapsed, order
@@ -108,7 +108,7 @@ class Confirmation:
         """A key that sorts the best first: mean, steadiness, size of the change."""
         runs = [self._on(candidate, s) for s in seeds]
         mean = estimate([None if o is None else self.goal.of(o) for o in runs]).mean
-        unsteady = sum(o is None or lapsed(o) for o in runs)
+        unsteady = sum(o is None or lapsed(o) for o in runs) + hot(candidate)
         return order(mean, self.goal.larger), unsteady, change(candidate)
 
     def _over_seeds(
@@ -123,7 +123,9 @@ class Confirmation:
         for seed in seeds:
             limit = self.budget.limit(0)
             # Untreated and treated side by side: a budget that ends cuts whole pairs.
-            pair = [((), Job(seed=seed, seconds=limit))] if seed not in self.before else []
+            pair: list[tuple[Candidate, Job]] = []
+            if seed not in self.before:
+                pair.append(((), Job(seed=seed, seconds=limit)))
             if self._on(candidate, seed) is None:
                 pair.append((candidate, Job(text(candidate), seed=seed, seconds=limit)))
             if len(pairs) + len(pair) > self.budget.affordable(0):

@@ -30,6 +30,7 @@ from .candidates import (
     change,
     combinations,
     decayed,
+    hot,
     rescaled,
     spread,
     steady,
@@ -300,7 +301,7 @@ class Search:
         self._ask("final", candidates, 0)
         done = {t.candidate: t.outcome for t in self.trials if t.stage == "final"}
         scores = {c: order(self.goal.of(o), self.goal.larger) for c, o in done.items()}
-        return sorted(done, key=lambda c: (scores[c], lapsed(done[c]), change(c)))
+        return sorted(done, key=lambda c: (scores[c], lapsed(done[c]) + hot(c), change(c)))
 
     def leader(self) -> Candidate:
         """Best at the longest horizon run, if it beats the untreated script there; else ()."""
