@@ -122,3 +122,38 @@ def test_runs_are_spread_over_all_of_a_tensor(shape):
 def test_runs_of_memory_in_pieces_are_a_sample():
     x = torch.randn(64, 64, 64)[:, ::2]
     assert torch.equal(numbers.runs(x, 1000), numbers.sample(x, limit=1000))
+
+
+@pytest.mark.parametrize("layout", ["whole", "in pieces"])
+def test_zeros_of_a_large_tensor_are_those_of_its_runs(layout: str) -> None:
+    x = torch.randn(64, 32, 8, 8, generator=torch.Generator().manual_seed(0)).relu()
+    x = x if layout == "whole" else x[..., ::2]
+    few = numbers.runs(x, 4096)
+    assert numbers.zeros(x, 4096) == pytest.approx(float((few == 0).double().mean()))
+    assert numbers.zeros(x) == pytest.approx(float((x == 0).double().mean()))
+    half = x.bfloat16()  # not read by numpy
+    seen = float((numbers.runs(half, 4096) == 0).double().mean())
+    assert float(numbers.zeros(half, 4096)) == pytest.approx(seen)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
+def test_slope_is_the_quotient_where_delta_came(dtype: torch.dtype) -> None:
+    d_out = torch.tensor([[2.0, 0.0, -4.0], [0.0, 1.0, 8.0]], dtype=dtype)
+    d_in = torch.tensor([[1.0, 0.0, 4.0], [math.nan, 0.0, 2.0]], dtype=dtype)
+    expected = math.sqrt((0.5**2 + 1.0**2 + 0.0**2 + 0.25**2) / 4)
+    assert float(numbers.slope(d_in, d_out)) == pytest.approx(expected)
+    assert float(numbers.slope(d_in * 0, d_out * 0)) == 0
+
+
+def test_an_outlier_is_measured_from_the_median_and_the_rest() -> None:
+    x = torch.randn(200, 7, generator=torch.Generator().manual_seed(2))
+    x[17, 4] = -300.0
+    rows = x.double().tolist()
+    spans = []
+    for column in zip(*rows, strict=True):
+        away = sorted(abs(v - sorted(column)[(len(column) - 1) // 2]) for v in column)
+        rest = away[: len(away) - math.ceil(0.02 * len(away))]
+        spans.append((away[-1], math.sqrt(math.fsum(v * v for v in rest) / len(rest))))
+    floor = sorted(r for _, r in spans)[(len(spans) - 1) // 2]
+    expected = max(top / max(r, floor) for top, r in spans)
+    assert float(numbers.features(x)["outlier"]) == pytest.approx(expected, rel=1e-5)

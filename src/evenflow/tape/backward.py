@@ -186,11 +186,8 @@ class Backward:
             return
         rec.units.observe(site, after, before, axis, (8 if rec.dear else 2) * numbers.LIMIT)
         if rec.dear:
-            d_in, d_out = numbers.sample(before).float(), numbers.sample(after).float()
-            there = d_out != 0
-            slope = torch.where(there, d_in / torch.where(there, d_out, 1.0), 0.0)
-            mean = slope.square().sum() / there.sum().clamp(min=1)
-            rec.add("site", site, "slope", mean.sqrt())
+            f = numbers.slope(numbers.sample(before), numbers.sample(after))
+            rec.add("site", site, "slope", f)
 
     # -- forks --------------------------------------------------------------------------------
     def _forks(self, branches: dict[Any, list[_Branch]], owner: dict[Any, int | None]) -> None:

@@ -30,13 +30,19 @@ _NO_TENSORS = frozenset({int, float, bool, str, type(None), torch.dtype, torch.S
 
 
 class Call:
-    """One torch function under way: what went in, known before in-place ops overwrite it."""
+    """One torch function under way: what went in, known before in-place ops overwrite it.
 
-    __slots__ = ("args", "inner", "inputs", "kwargs", "op", "params", "seq", "tensors")
+    `known` is the site, where it was met before and only its core readings are to be taken; what
+    it reads need not be looked up again then, and `inputs` and `params` stay empty.
+    """
 
-    def __init__(self, op: Op, args: tuple[Any, ...], kwargs: dict[str, Any], seq: int) -> None:
-        self.op, self.args, self.kwargs, self.seq = op, args, kwargs, seq
-        self.tensors = _tensors((*args, *kwargs.values()) if kwargs else args)
+    __slots__ = ("args", "inner", "inputs", "known", "kwargs", "op", "params", "seq", "tensors")
+
+    def __init__(
+        self, op: Op, args: tuple[Any, ...], kwargs: dict[str, Any], seq: int, known: int | None
+    ) -> None:
+        self.op, self.args, self.kwargs, self.seq, self.known = op, args, kwargs, seq, known
+        self.tensors: list[Tensor] = []
         self.inputs: list[int] = []
         self.params: list[int] = []
         self.inner: Attention | None = None
@@ -62,9 +68,23 @@ class Forward:
         frame = thread.stack[-1] if thread.stack else thread.outside
         if frame.ignored or traced():
             return None
-        call = Call(op, args, kwargs, torch._C._autograd._get_sequence_nr())
-        if op.name == "add" and not any(t.is_floating_point() for t in call.tensors):
-            return None  # a counter: every batch norm has one
+        known = None
+        if not (rec.dear or rec.replays):
+            n = frame.counts.get(op.name, 0)
+            known = rec.catalogue.known(frame.place, op.name, n, frame.call)
+        call = Call(op, args, kwargs, torch._C._autograd._get_sequence_nr(), known)
+        if known is None and not self._look(call, frame):
+            return None
+        if op.kind == "attention" and rec.dear and not rec.recomputing:
+            call.inner = watch_inner_attention()
+        return call
+
+    def _look(self, call: Call, frame: Frame) -> bool:
+        """What goes into the call: parameters, and sites. False if it is not to be recorded."""
+        rec = self.recorder
+        call.tensors = _tensors((*call.args, *call.kwargs.values()))
+        if call.op.name == "add" and not any(t.is_floating_point() for t in call.tensors):
+            return False  # a counter: every batch norm has one
         for t in call.tensors:
             p = rec.catalogue.param(t)
             if p is None and type(t) is not Tensor and isinstance(t, torch.nn.Parameter):
@@ -77,9 +97,7 @@ class Forward:
             found = self._producer(t)
             if found is not None and found not in call.inputs:
                 call.inputs.append(found)
-        if op.kind == "attention" and rec.dear and not rec.recomputing:
-            call.inner = watch_inner_attention()
-        return call
+        return True
 
     def _producer(self, t: Tensor) -> int | None:
         node = node_of(t)
@@ -92,10 +110,14 @@ class Forward:
     def after(self, call: Call, out: Any) -> None:
         """Make the site, label its node, take its readings."""
         rec = self.recorder
+        if call.known is not None and type(out) is Tensor and self._met(call, call.known, out):
+            return
         outs = [t for t in _tensors((out,)) if t.is_floating_point()]
         if not outs:
             return
         made = [(t, node) for t in outs if (node := node_of(t)) is not None]
+        if call.known is not None and not made:  # it had a gradient when it was met
+            self._look(call, rec.thread.stack[-1] if rec.thread.stack else rec.thread.outside)
         if not made and (torch.is_grad_enabled() or not self.recorder.thread.stack):
             if call.inputs and call.op.kind != "loss":
                 for t in outs:  # what is done to data before the first layer is still data
@@ -126,6 +148,20 @@ class Forward:
         if x is not None:
             self._read(call, site, x)
 
+    def _met(self, call: Call, site: int, out: Tensor) -> bool:
+        """`after` where nothing is new: one output of a known site, made with a gradient."""
+        node = node_of(out)
+        if node is None or torch._C._autograd._get_sequence_nr() == call.seq:
+            return False
+        rec = self.recorder
+        thread = rec.thread
+        (thread.stack[-1] if thread.stack else thread.outside).index(call.op.name)
+        self._name(node, call, site, primary=True)
+        x = None if rec.recomputing else numbers.plain(out)
+        if x is not None:
+            self._read(call, site, x)
+        return True
+
     def note_data(self, t: Tensor, site: int) -> None:
         """Note which site a tensor without a node comes from."""
         self.inputs.setdefault(id(t), (weakref.ref(t), site))
@@ -144,6 +180,8 @@ class Forward:
         frame: Frame = thread.stack[-1] if thread.stack else thread.outside
         op, kind = call.op
         index = frame.index(op)
+        if call.known is not None:
+            return call.known
         known = rec.catalogue.known(frame.place, op, index, frame.call)
         if known is not None:
             for i in call.inputs:
@@ -182,11 +220,14 @@ class Forward:
         if op == "multi_head_attention_forward" and x.dim() == 3:
             x = x.transpose(0, 1)  # the function works time first; samples are to lie on axis 0
         counted, bounds = kind in ("activation", "pool", "embedding"), SATURATED.get(op)
-        if not (rec.dear or counted or bounds):
-            return
-        few = numbers.sample(x) if rec.dear else numbers.runs(x, numbers.LIMIT // 4)
-        if counted:
-            rec.add("site", site, "zeros", numbers.zeros(few))
+        if not rec.dear:
+            few = numbers.runs(x, numbers.LIMIT // 4) if bounds else x
+            if counted:
+                rec.add("site", site, "zeros", numbers.zeros(few, numbers.LIMIT // 4))
+        else:
+            few = numbers.sample(x)
+            if counted:
+                rec.add("site", site, "zeros", numbers.zeros(few))
         if bounds is not None:
             low, high = bounds
             past = (few <= low) | (few >= high) if op in CLOSED else (few < low) | (few > high)

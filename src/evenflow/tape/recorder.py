@@ -62,6 +62,7 @@ class Recorder:
     ) -> None:
         self.fail = fail
         self.catalogue = share or Catalogue()
+        self.replays = share is not None  # a replay needs to know what each site read this time
         self.slab = Slab()
         self.units = Units()
         self.forward = Forward(self)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from itertools import accumulate
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -145,18 +146,21 @@ def _reached(g: Tensor, axis: int, offset: int, limit: int) -> Tensor:
     axis %= g.dim()
     if axis == g.dim() - 1 and g.is_contiguous():
         g, axis = g.view(-1, g.shape[-1]), 1  # tokens are samples too
-    g = numbers.sample_rows(g, offset, limit)
-    if g.is_cpu and g.dim() > 2 and axis == 1 and g.shape[0] > 1:
-        # Of many positions a few will do, unless a unit is silent: then look at more.
-        if g.dtype in _NUMPY:
-            few = g.detach().numpy()[0].reshape(g.shape[1], -1)[:, :_FEW]
-            shown = (few != 0).any(1)
-            if shown.all():
-                return torch.from_numpy(shown)
-        reached = _any(g[: max(1, g.shape[0] // 8)], 1)
-        if reached.all():
-            return reached
-    return _any(g, axis)
+    if g.dim() > 2 and axis == 1 and g.is_cpu and g.dtype in _NUMPY:
+        every = numbers.row_step(g.shape, limit)
+        return torch.from_numpy(_reached_on_host(g.detach().numpy()[offset % every :: every]))
+    return _any(numbers.sample_rows(g, offset, limit), axis)
+
+
+def _reached_on_host(g: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
+    """`_any` along axis 1. Of many positions a few will do, unless a unit is silent: then more are
+    looked at, but only that unit's."""
+    shown: npt.NDArray[np.bool_] = (g[0].reshape(g.shape[1], -1)[:, :_FEW] != 0).any(1)
+    if not shown.all():
+        for rows in (max(1, len(g) // 8), len(g)):
+            silent = (~shown).nonzero()[0]
+            shown[silent] = (g[:rows, silent] != 0).any((0, *range(2, g.ndim)))
+    return shown
 
 
 def _any(g: Tensor, axis: int) -> Tensor:
