@@ -3,6 +3,7 @@
     python benchmarks/overhead.py                 all workloads, eager, about 12 minutes
     python benchmarks/overhead.py --compiled      the same under torch.compile
     python benchmarks/overhead.py --quick         fewer and shorter blocks, to see that it runs
+    OVERHEAD_SCALE=0.5 python benchmarks/overhead.py    with half of each batch
 
 *Total*: blocks of 500 steps with the watch on (every="auto", sampled steps included, after step
 256) against blocks without it, dealt out in turns of 20 steps; the ratio of each pair, their
@@ -98,19 +99,27 @@ class Recurrent(nn.Module):
         return self.head(self.layer(x)[0][:, -1])
 
 
+#: Factor of every workload's batch. What a sampled step costs grows less than the step itself.
+SCALE = float(os.environ.get("OVERHEAD_SCALE", 1 if DEVICE == "cpu" else 8))
+
+
+def batch(n: int) -> int:
+    """So many samples, for a workload of n."""
+    return max(2, round(n * SCALE))
+
+
 def workload(name: str, compiled: bool) -> tuple[nn.Module, Step]:
     """A model and one training step of it."""
     torch.manual_seed(0)
-    scale = 1 if DEVICE == "cpu" else 8
     model: nn.Module
     if name == "perceptron":
-        model, x = Perceptron(), torch.randn(128 * scale, 640)
+        model, x = Perceptron(), torch.randn(batch(128), 640)
     elif name == "cnn":
-        model, x = Residual(), torch.randn(16 * scale, 3, 16, 16)
+        model, x = Residual(), torch.randn(batch(32), 3, 16, 16)
     elif name == "transformer":
-        model, x = Transformer(), torch.randint(0, 64, (8 * scale, 64))
+        model, x = Transformer(), torch.randint(0, 64, (batch(8), 64))
     else:
-        model, x = Recurrent(), torch.randn(32 * scale, 48, 32)
+        model, x = Recurrent(), torch.randn(batch(32), 48, 32)
     model, x = model.to(DEVICE), x.to(DEVICE)
     y = x if name == "transformer" else torch.randint(0, 10, (len(x),), device=DEVICE)
     optimizer = torch.optim.SGD(model.parameters(), lr=1e-3, momentum=0.9)

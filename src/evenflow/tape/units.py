@@ -60,10 +60,10 @@ class Units:
         if site in self._waiting:  # another micro-batch of this step
             self._advance()
         self._offset += 1
-        self._waiting[site] = (
-            _reached(delta_out, axis, self._offset, limit),
-            _reached(delta_in, axis, self._offset, limit),
-        )
+        alive = seen = _reached(delta_in, axis, self._offset, limit)
+        if not alive.is_cpu or not alive.all():  # what got through had come
+            seen = alive | _reached(delta_out, axis, self._offset, limit)
+        self._waiting[site] = seen, alive
 
     def take(self) -> list[tuple[int, Scalar, Scalar]]:
         """(site, share of units dead among those observed, batches observed) of this step."""
