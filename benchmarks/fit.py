@@ -6,7 +6,8 @@
     python benchmarks/fit.py ranks               what is written so far: mean ranks, points lost
 
 Options: --calibration takes the tables that defaults were chosen on instead (`fit_tables.py` lists
-both); --realmlp lets pytabkit's RealMLP-TD take part; --out FILE. Everything runs in one process
+both); --realmlp runs pytabkit's RealMLP-TD alone, into the same file; --out FILE. `robust` takes
+its clean scores from a `tables` run in the file, where there is one. Everything runs in one process
 with one thread, on the same folds, and on the same numbers: missing values at the median with a
 mark, categories one-hot, learned on each fold's training rows. Each result is written as it comes.
 
@@ -173,7 +174,10 @@ def compare(kept: Kept, verb: str, known: dict[str, Source], names: list[str], r
             print(f"{row} [{n} x {c}]", end="", flush=True)
             found = models(known[name].classes, how or ("" if verb == "tables" else "clean"), real)
             for column, make in found.items():
-                value = scored(make, cut)
+                known_clean = None
+                if verb == "robust" and not how:
+                    known_clean = kept.all.get("tables", {}).get(name, {}).get(column)
+                value = known_clean or scored(make, cut)
                 kept(verb, row, column, value)
                 print(
                     f"  {column} {value['score']:.4f} ({value['seconds']:.1f} s)",

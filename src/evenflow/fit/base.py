@@ -19,16 +19,16 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 from torch import Tensor
 from torch.func import functional_call
 
-from . import losses
+from .asking import bold
 from .healing import Born, born
-from .loop import Course, Data, Plan, Stop, train_
+from .loop import Course, Data, Plan, train_
 from .network import Shape
-from .rates import factor, range_test
+from .planning import planned, tested
 from .record import Applied, FitReport
 from .reviving import Mortal
 from .rows import looked_at, split
 from .scaling import scaling
-from .settling import Settled, auto_told, settle
+from .settling import Settled, asks, auto_told, settle
 from .stepping import Update
 from .targets import Array, Classes, Numbers
 
@@ -111,6 +111,7 @@ class Network(BaseEstimator, ABC):  # type: ignore[misc]
 
     targets_: Targets
     n_iter_: int
+    _bold: bool  # did the table say that its weights may grow?
 
     # -- what the two kinds differ in ---------------------------------------------------------
 
@@ -183,7 +184,8 @@ class Network(BaseEstimator, ABC):  # type: ignore[misc]
         if weight is not None:
             w_N = _check_sample_weight(weight, x_NC, dtype=np.float64, ensure_non_negative=True)
             x_NC, y, w_N = (a[w_N > 0] for a in (x_NC, y, w_N))
-        settled = settle(self.get_params(deep=False), len(x_NC))
+        options = self.get_params(deep=False)
+        settled = settle(options, len(x_NC), bold=keep and self._bold)
         targets = self.targets_ if keep else self._targets(y, told)
         t = targets.encode(y)
         if t.ndim != (1 if isinstance(targets, Classes) and targets.kind == "one" else 2) or (
@@ -193,13 +195,15 @@ class Network(BaseEstimator, ABC):  # type: ignore[misc]
         seeds = check_random_state(self.random_state)
         seed = int(seeds.randint(np.iinfo(np.int32).max))
         if not keep:
+            ask = asks(options) and not one_epoch
+            self._bold = ask and bold(self, x_NC, y, w_N, targets, seed)
+            settled = settle(options, len(x_NC), bold=self._bold)
             self.targets_ = targets
             self.scaling_ = scaling(x_NC, self.scale)
             if w_N is not None:
                 w_N = w_N / w_N.mean()
         data, valid = split(self.scaling_.apply(x_NC), t, w_N, self._strata(t), settled, seeds)
-        each = None if callable(self.loss) else targets.loss(self.loss)
-        plan = self._plan(settled, targets, data, each, one_epoch)
+        plan = planned(settled, targets, data, self.loss, self.heal, one_epoch)
         with torch.random.fork_rng(devices=_devices(settled.device)):
             torch.manual_seed(seed)
             applied: list[Applied] = []
@@ -212,7 +216,8 @@ class Network(BaseEstimator, ABC):  # type: ignore[misc]
             if not keep or not one_epoch or not hasattr(self, "_update"):
                 self._update = Update(settled.optimizing, params)
                 if not one_epoch:
-                    plan = self._tested(plan, settled, data, applied)
+                    plan, lowered = tested(plan, settled, self.network_, data)
+                    applied += lowered
             course = self._run(plan, settled, data, valid, seed)
             applied += course.applied
             if not one_epoch and self.heal and not keep and _unlearned(course, plan):
@@ -247,40 +252,6 @@ class Network(BaseEstimator, ABC):  # type: ignore[misc]
             )
         return self
 
-    def _plan(
-        self,
-        settled: Settled,
-        targets: Targets,
-        data: Data,
-        each: losses.PerSample | None,
-        one_epoch: bool,
-    ) -> Plan:
-        constant = targets.constant(
-            data.t.cpu().numpy(),
-            None if data.weight is None else data.weight.double().cpu().numpy(),
-        )
-        baseline = math.nan
-        if each is not None:
-            z = torch.from_numpy(constant).to(data.x).expand(len(data.x), -1)
-            baseline = float(losses.mean(each, None, z, data.t, data.weight))
-        schedule = "constant" if one_epoch and self.schedule == "auto" else self.schedule
-        return Plan(
-            each=each,
-            own=self.loss,
-            batch=settled.batch,
-            shuffle=settled.shuffle,
-            rate=settled.rate,
-            factor=factor(schedule, 0.0 if one_epoch else settled.warmup),
-            stop=Stop(1)
-            if one_epoch
-            else Stop(
-                settled.epochs, settled.error, settled.patience, settled.gradient, settled.seconds
-            ),
-            heal=self.heal,
-            baseline=baseline,
-            keep_best=True,
-        )
-
     def _born(
         self, settled: Settled, targets: Targets, data: Data, seed: int, **changed: Any
     ) -> Born:
@@ -297,32 +268,6 @@ class Network(BaseEstimator, ABC):  # type: ignore[misc]
         init = changed.pop("init", settled.init)
         look = looked_at(data.x, seed)
         return born(replace(shape, **changed), init, look, settled.dtype, seed, self.heal)
-
-    def _tested(self, plan: Plan, settled: Settled, data: Data, applied: list[Applied]) -> Plan:
-        """The plan with a rate that the range test found safe, if it was to look."""
-        if not (settled.test_rate or self.heal) or plan.stop.epochs == 0:
-            return plan
-        order = torch.randperm(len(data.x), generator=torch.Generator().manual_seed(0))
-        parts = torch.split(order.to(data.x.device), max(settled.batch, 16))[:40]
-
-        def loss(rows: Tensor) -> Any:
-            x, t = data.x[rows], data.t[rows]
-            w = None if data.weight is None else data.weight[rows]
-            return lambda net: losses.mean(plan.each, plan.own, net(x), t, w)
-
-        self.network_.train()
-        rate = range_test(
-            self.network_, settled.optimizing, [loss(rows) for rows in parts], plan.rate
-        )
-        if rate < plan.rate and not settled.test_rate:
-            applied.append(
-                Applied(
-                    f"lr={rate:.3g}",
-                    0,
-                    f"EF703: in the range test the loss left below the rate {plan.rate:.3g}",
-                )
-            )
-        return replace(plan, rate=rate)
 
     def _run(
         self, plan: Plan, settled: Settled, data: Data, valid: Data | None, seed: int

@@ -20,6 +20,9 @@ from .stepping import OPTIMIZERS, Optimizing, parse_clip
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
 #: `auto` trains for about so many updates, within these numbers of epochs.
 UPDATES, EPOCHS = 3000, (30, 100)
+#: AdamW's weight decay: of a table that is noisy or not asked, and of one that said it is not
+#: (`asking.py`), which is trained twice as long.
+CAUTIOUS, BOLD = 1.0, 0.1
 #: Fewer rows than this are too few to spare some for validation.
 SPARE = 1000
 
@@ -52,9 +55,16 @@ class Settled:
     device: torch.device
 
 
-def settle(given: dict[str, Any], n: int) -> Settled:
+def asks(given: dict[str, Any]) -> bool:
+    """Is the weight decay to be asked of the table: is it free, and the length of training, too?"""
+    free = given["l2"] == "auto" and given["epochs"] == "auto" and given["max_seconds"] is None
+    return free and given["optimizer"] in ("auto", "adamw") and not callable(given["loss"])
+
+
+def settle(given: dict[str, Any], n: int, bold: bool = False) -> Settled:
     """Check the parameters `given` of an estimator and settle them for n rows.
 
+    `bold`: the table said that its weights may grow, where `auto` leaves that open.
     ValueError naming the parameter and what it can be.
     """
     hidden = network.widths(given["hidden"], given["depth"])
@@ -77,7 +87,9 @@ def settle(given: dict[str, Any], n: int) -> Settled:
     if residual == "auto":
         residual = "rezero" if len(hidden) >= network.DEEP else "none"
     optimizer = "adamw" if given["optimizer"] == "auto" else given["optimizer"]
-    l2 = (1.0 if optimizer == "adamw" else 0.0) if given["l2"] == "auto" else given["l2"]
+    l2 = given["l2"]
+    if l2 == "auto":
+        l2 = 0.0 if optimizer != "adamw" else BOLD if bold else CAUTIOUS
     clip = "none" if given["clip"] in ("auto", None) else given["clip"]
     if not isinstance(clip, str):
         raise ValueError(f"clip = {clip!r}: give 'none', 'norm:1.0', 'value:0.5' or 'agc:0.01'.")
@@ -94,7 +106,7 @@ def settle(given: dict[str, Any], n: int) -> Settled:
     a_epoch = max(1, math.ceil(rows / batch))
     epochs = given["epochs"]
     if epochs == "auto":
-        epochs = min(max(math.ceil(UPDATES / a_epoch), EPOCHS[0]), EPOCHS[1])
+        epochs = min(max(math.ceil(UPDATES / a_epoch), EPOCHS[0]), EPOCHS[1]) * (2 if bold else 1)
     epochs = int(_number("epochs", epochs, 0, math.inf, "a whole number, 0 or more", whole=True))
     patience = given["patience"]
     if patience == "auto":

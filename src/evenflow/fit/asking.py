@@ -1,0 +1,95 @@
+"""How much the weights should decay is asked of the table: short trainings, judged elsewhere.
+
+A table without noise wants weights that grow, a noisy one weights that are held down, and neither
+its size nor its shape tells which it is. N rows, C columns.
+"""
+
+from __future__ import annotations
+
+import warnings
+from itertools import islice
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.model_selection import KFold, StratifiedKFold
+
+from .settling import BOLD, CAUTIOUS
+from .targets import Array, Classes, Numbers
+
+Targets = Classes | Numbers
+#: A part of the rows in turn judges what was trained on the others; this often at most.
+PARTS, TURNS = 5, 3
+#: With fewer rows nothing is asked; of more, so many are drawn.
+LEAST, MOST = 200, 3000
+#: The bold one must lead by so many standard errors of the rows' differences; where it trails or
+#: is so clearly ahead, there is no further turn.
+SURE, CLEAR = 1.0, 2.0
+#: What the networks that ask take over from the one that is to be trained.
+SAME = ("loss", "scale", "target_scale", "device", "dtype")
+
+
+def bold(
+    estimator: Any, x_NC: Array, y: Array, weight_N: Array | None, known: Targets, seed: int
+) -> bool:
+    """Is the decay `BOLD` better than `CAUTIOUS`, by the squared error (Brier's) on rows held out?
+
+    The networks that ask are of the default shape, so that the answer is the table's and not that
+    of a depth, an activation or a rate under trial.
+
+    Args:
+        estimator: whose kind, loss, scaling and device the networks have.
+        weight_N: above 0.
+        known: the targets, read from all rows.
+    """
+    if len(x_NC) < LEAST:
+        return False
+    draws = np.random.RandomState(seed)
+    rows = draws.permutation(len(x_NC))[:MOST]
+    x_NC, y, weight_N = x_NC[rows], y[rows], None if weight_N is None else weight_N[rows]
+    cut: Any = KFold(PARTS, shuffle=True, random_state=draws)
+    strata = None
+    if isinstance(known, Classes):
+        if known.kind != "one":
+            return False
+        strata = known.encode(y)
+        if np.bincount(strata, minlength=known.outputs).min() < PARTS:
+            return False  # a class might be missing on one side
+        cut = StratifiedKFold(PARTS, shuffle=True, random_state=draws)
+    gained, weight = np.empty(0), np.empty(0)
+    lead = error = 0.0
+    for train, test in islice(cut.split(x_NC, strata), TURNS):
+        cautious, brave = (
+            _errors(estimator, l2, seed, x_NC, y, weight_N, train, test) for l2 in (CAUTIOUS, BOLD)
+        )
+        gained = np.append(gained, cautious - brave)
+        weight = np.append(weight, np.ones(len(test)) if weight_N is None else weight_N[test])
+        lead = np.average(gained, weights=weight)
+        error = np.sqrt(np.sum((weight * (gained - lead)) ** 2)) / weight.sum()
+        if lead <= 0 or lead > CLEAR * error:
+            break
+    return bool(lead > SURE * error)
+
+
+def _errors(
+    estimator: Any,
+    l2: float,
+    seed: int,
+    x_NC: Array,
+    y: Array,
+    weight_N: Array | None,
+    train: Array,
+    test: Array,
+) -> Array:
+    """Squared errors, one a row of `test`, of a default network trained on the rows `train`."""
+    given = estimator.get_params(deep=False)
+    same = {name: given[name] for name in SAME if name in given}
+    asking = type(estimator)(l2=l2, validation=0.0, random_state=seed, **same)
+    with warnings.catch_warnings():  # what they learned is told by the one they are asked for
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        asking.fit(x_NC[train], y[train], None if weight_N is None else weight_N[train])
+    z = torch.from_numpy(asking._scores(x_NC[test]))
+    t = torch.from_numpy(np.ascontiguousarray(asking.targets_.encode(y[test])))
+    found: Array = asking.targets_.loss("squared")(z, t).numpy()
+    return found
