@@ -36,8 +36,8 @@ def held(t: Tensor) -> bool:
 class Update:
     """One update from just before to just after.
 
-    Holds meanwhile a copy of the parameters (with the dear readings), or of `numbers.chunks` of
-    them (without): the copy of a large network costs more than all the rest of a sampled step.
+    Holds meanwhile a copy of `numbers.chunks` of the parameters: one of all of a large network
+    costs more, in memory and time, than all the rest of a sampled step.
     """
 
     def __init__(self, recorder: Recorder, params: Iterable[Tensor]) -> None:
@@ -45,14 +45,10 @@ class Update:
         self._params = [p for p in params if p.requires_grad and p.numel() and held(p)]
         self._index = tuple(map(recorder.catalogue.add_param, self._params))
         with torch.no_grad():
-            parts = [self._part(p) for p in self._params]
+            parts = [_part(p) for p in self._params]
             # Copies, in one call; the minus sign is so that `w_after` can be added to them.
             self._minus = list(torch._foreach_neg(parts)) if parts else []
             self._times = [_whole(p, m) for p, m in zip(self._params, parts, strict=True)]
-
-    def _part(self, p: Tensor) -> Tensor:
-        x = local(p.detach())
-        return x if self._dear or x.layout != torch.strided else numbers.chunks(x)
 
     def gradients(self, grads: dict[int, Tensor] | None = None) -> None:
         """Read the gradients' norms: `grads` by id of parameter, else each `p.grad`."""
@@ -80,13 +76,18 @@ class Update:
         minus, self._minus = self._minus, []
         sizes = numbers.norms(minus)
         self._note(self._index, "weight", [s * t for s, t in zip(sizes, self._times, strict=True)])
-        after = [self._part(p) for p in self._params]
+        after = [_part(p) for p in self._params]
         same = [i for i, m in enumerate(minus) if m.shape == after[i].shape]
         moved = [minus[i] for i in same]
         if moved:
             torch._foreach_add_(moved, [after[i] for i in same])
         far = [s * self._times[i] for s, i in zip(numbers.norms(moved), same, strict=True)]
-        self._note(tuple(self._index[i] for i in same), "update", far)
+        told = [  # on a device nobody looks: that would wait for it
+            k
+            for k, (i, size) in enumerate(zip(same, far, strict=True))
+            if not isinstance(size, float) or size != 0 or not _missed(self._params[i])
+        ]
+        self._note(tuple(self._index[same[k]] for k in told), "update", [far[k] for k in told])
 
     def _note(self, index: tuple[int, ...], metric: str, values: Sequence[Scalar]) -> None:
         self._slab.extend(_keys(index, metric), values)
@@ -95,6 +96,24 @@ class Update:
 @lru_cache(maxsize=64)
 def _keys(index: tuple[int, ...], metric: str) -> tuple[Key, ...]:
     return tuple(("param", i, metric, -1) for i in index)
+
+
+def _part(p: Tensor) -> Tensor:
+    x = local(p.detach())
+    return numbers.chunks(x) if x.layout == torch.strided else x
+
+
+def _missed(p: Tensor) -> bool:
+    """Of a parameter that stood still in its part: may it have moved elsewhere? A large embedding
+    of which few rows had a gradient may, all of them between the chunks."""
+    if _part(p).numel() == local(p).numel():
+        return False
+    if p.grad is None:
+        return True
+    g = local(p.grad.detach())
+    if g.layout != torch.strided:
+        return True
+    return not bool(numbers.chunks(g).any()) and bool(g.any())
 
 
 def _whole(p: Tensor, part: Tensor) -> float:
