@@ -143,18 +143,19 @@ def norm(x: Tensor) -> Scalar:
 
 
 def norms(xs: Sequence[Tensor]) -> list[Scalar]:
-    """`norm` of each, in one grouped call per device and dtype where that is cheaper."""
+    """`norm` of each; of small tensors in one grouped call per device and dtype, as each costs."""
     if not xs or not all(x.is_cpu for x in xs):
         return [norm(x) for x in xs]
     if any(x.dtype in _HALF for x in xs):
         xs = [x.float() if x.dtype in _HALF else x for x in xs]
-    values: list[Scalar] = torch.stack(torch._foreach_norm(tuple(xs))).tolist()
-    if min(values) >= _TINY_NORM and math.isfinite(sum(values)):
-        return values
-    return [
-        v if math.isfinite(v) and v >= _TINY_NORM else norm(x)
-        for v, x in zip(values, xs, strict=True)
-    ]
+    found: list[Scalar] = [0.0 if x.numel() <= LIMIT else norm(x) for x in xs]
+    few = [i for i, x in enumerate(xs) if x.numel() <= LIMIT]
+    if few:
+        values: list[float] = torch.stack(torch._foreach_norm([xs[i] for i in few])).tolist()
+        sure = min(values) >= _TINY_NORM and math.isfinite(sum(values))
+        for i, v in zip(few, values, strict=True):
+            found[i] = v if sure or (math.isfinite(v) and v >= _TINY_NORM) else norm(xs[i])
+    return found
 
 
 def rms(x: Tensor) -> Scalar:

@@ -146,7 +146,7 @@ def _reached(g: Tensor, axis: int, offset: int, limit: int) -> Tensor:
     axis %= g.dim()
     if axis == g.dim() - 1 and g.is_contiguous():
         g, axis = g.view(-1, g.shape[-1]), 1  # tokens are samples too
-    if g.dim() > 2 and axis == 1 and g.is_cpu and g.dtype in _NUMPY:
+    if axis == 1 and g.is_cpu and g.dtype in _NUMPY:
         every = numbers.row_step(g.shape, limit)
         return torch.from_numpy(_reached_on_host(g.detach().numpy()[offset % every :: every]))
     return _any(numbers.sample_rows(g, offset, limit), axis)
@@ -155,11 +155,15 @@ def _reached(g: Tensor, axis: int, offset: int, limit: int) -> Tensor:
 def _reached_on_host(g: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
     """`_any` along axis 1. Of many positions a few will do, unless a unit is silent: then more are
     looked at, but only that unit's."""
+    if g.ndim == 2:
+        whole: npt.NDArray[np.bool_] = (g != 0).any(0)
+        return whole
     shown: npt.NDArray[np.bool_] = (g[0].reshape(g.shape[1], -1)[:, :_FEW] != 0).any(1)
-    if not shown.all():
-        for rows in (max(1, len(g) // 8), len(g)):
-            silent = (~shown).nonzero()[0]
-            shown[silent] = (g[:rows, silent] != 0).any((0, *range(2, g.ndim)))
+    for rows in (max(1, len(g) // 8), len(g)):
+        if shown.all():
+            break
+        silent = (~shown).nonzero()[0]
+        shown[silent] = (g[:rows, silent] != 0).any((0, *range(2, g.ndim)))
     return shown
 
 
