@@ -99,8 +99,8 @@ class Recurrent(nn.Module):
         return self.head(self.layer(x)[0][:, -1])
 
 
-#: Factor of every batch. A sampled step costs a few ms more, whatever the batch; unscaled, bare steps
-#: take 50 ms or so on one thread of 2026.
+#: Factor of every batch. A sampled step costs some milliseconds, whatever the batch; unscaled, a
+#: bare step takes about 50 on one thread (of a server in 2026).
 SCALE = float(os.environ.get("OVERHEAD_SCALE", 1 if DEVICE == "cpu" else 8))
 
 
