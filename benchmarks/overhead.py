@@ -6,7 +6,8 @@
     OVERHEAD_SCALE=0.5 python benchmarks/overhead.py    with half of each batch
 
 *Total*: blocks of 500 steps with the watch on (every="auto", sampled steps included, after step
-256) against blocks without it, dealt out in turns of 20 steps; the ratio of each pair, their
+256) against blocks without it, dealt out in turns of 5 steps (a virtual machine
+changes its pace from second to second); the ratio of each pair, their
 median, and the upper end of its 95 % bootstrap interval. *One step*: single steps taking turns:
 bare, sampled with core readings, sampled with all readings, and a histogram hook as wandb.watch
 has it (one host sync a parameter). *Memory*: how far the peak of watched steps lies above that of
@@ -135,7 +136,7 @@ def workload(name: str, compiled: bool) -> tuple[nn.Module, Step]:
     return model, step
 
 
-TURN = 20
+TURN = 5
 WORKLOADS = ("perceptron", "cnn", "transformer", "lstm")
 
 
