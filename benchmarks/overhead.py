@@ -1,17 +1,17 @@
 """What watching costs: ratios against the bare loop, interleaved in one run, medians.
 
-    python benchmarks/overhead.py                 all workloads, eager, about 12 minutes
+    python benchmarks/overhead.py                 all workloads, eager, about half an hour
     python benchmarks/overhead.py --compiled      the same under torch.compile
     python benchmarks/overhead.py --quick         fewer and shorter blocks, to see that it runs
     OVERHEAD_SCALE=0.5 python benchmarks/overhead.py    with half of each batch
 
 *Total*: blocks of 500 steps with the watch on (every="auto", sampled steps included, after step
-256) against blocks without it, dealt out in turns of 5 steps (a virtual machine
-changes its pace from second to second); the ratio of each pair, their
-median, and the upper end of its 95 % bootstrap interval. *One step*: single steps taking turns:
-bare, sampled with core readings, sampled with all readings, and a histogram hook as wandb.watch
-has it (one host sync a parameter). *Memory*: how far the peak of watched steps lies above that of
-bare ones, how large the parameters are, and how far above bare the peak is when watched and eager.
+256) against blocks without it, dealt out in turns of 5 steps (a virtual machine changes its pace
+from second to second); the ratio of each pair, their median, and the upper end of its 95 %
+bootstrap interval. *One step*: single steps taking turns: bare, sampled with core readings, sampled
+with all readings, and a histogram hook as wandb.watch has it (one host sync a parameter). *Memory*:
+how far the peak of watched steps lies above that of bare ones, how large the parameters are, and
+how far above bare the peak is when watched and eager.
 """
 
 from __future__ import annotations
