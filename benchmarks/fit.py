@@ -300,7 +300,7 @@ def main() -> None:
     parser.add_argument("--calibration", action="store_true")
     parser.add_argument("--realmlp", action="store_true")
     parser.add_argument("--out", type=Path, default=Path(__file__).with_suffix(".json"))
-    given = parser.parse_args()
+    given = parser.parse_intermixed_args()  # names may stand after options, too
     known = CALIBRATION if given.calibration else REPORT
     if strange := [name for name in given.names if name not in known]:
         parser.error(f"no table {strange[0]!r}; there are {', '.join(known)}.")

@@ -36,6 +36,7 @@ def test_from_a_csv_to_predictions(folder: Path, capsys: pytest.CaptureFixture[s
     assert {p.name for p in made.iterdir()} == {
         "model.json", "weights.safetensors", "preprocessing.skops", "report.html",
     }  # fmt: skip
+    assert len({p.stat().st_mode for p in made.iterdir()}) == 1  # who may read one may read all
     assert "Confusion" in (made / "report.html").read_text(encoding="utf-8")
     assert main(["predict", "data-model", "data.csv", "-o", "out.csv"]) == 0
     found = pd.read_csv("out.csv")

@@ -30,7 +30,7 @@ def save(folder: Path, model: Any, preprocessing: Any, facts: dict[str, Any], pa
         facts: what else to keep in model.json (target, columns, metrics).
         page: the report.
     """
-    from safetensors.torch import save_file
+    from safetensors.torch import save as safe
     from skops.io import dump
 
     folder = folder.absolute()
@@ -40,10 +40,9 @@ def save(folder: Path, model: Any, preprocessing: Any, facts: dict[str, Any], pa
     folder.parent.mkdir(parents=True, exist_ok=True)
     made = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:
-        save_file(
-            {name: t.contiguous().cpu() for name, t in model.network_.state_dict().items()},
-            made / "weights.safetensors",
-        )
+        state = {name: t.contiguous().cpu() for name, t in model.network_.state_dict().items()}
+        # not save_file: it makes a file that its owner alone can read
+        (made / "weights.safetensors").write_bytes(safe(state))
         text = json.dumps({**_described(model), **facts}, indent=1, allow_nan=False)
         (made / "model.json").write_text(text, encoding="utf-8")
         dump(preprocessing, made / "preprocessing.skops")
