@@ -74,3 +74,10 @@ def test_a_fit_says_what_it_came_to() -> None:
     assert model.fit_report_.settings["l2"] in (CAUTIOUS, BOLD)
     again = NetworkClassifier(random_state=0).fit(X, labels)
     np.testing.assert_array_equal(model.predict_proba(X), again.predict_proba(X))
+
+
+def test_a_model_read_from_a_folder_never_asked_and_goes_on_learning() -> None:
+    model = NetworkRegressor(epochs=2, random_state=0).fit(X, RULE)
+    vars(model).pop("_bold")  # a folder keeps no answer
+    model.partial_fit(X, RULE)
+    assert model.fit_report_.settings["l2"] == CAUTIOUS

@@ -111,7 +111,7 @@ class Network(BaseEstimator, ABC):  # type: ignore[misc]
 
     targets_: Targets
     n_iter_: int
-    _bold: bool  # did the table say that its weights may grow?
+    _bold = False  # did the table say that its weights may grow?
 
     # -- what the two kinds differ in ---------------------------------------------------------
 

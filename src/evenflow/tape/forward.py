@@ -220,14 +220,10 @@ class Forward:
         if op == "multi_head_attention_forward" and x.dim() == 3:
             x = x.transpose(0, 1)  # the function works time first; samples are to lie on axis 0
         counted, bounds = kind in ("activation", "pool", "embedding"), SATURATED.get(op)
-        if not rec.dear:
-            few = numbers.runs(x, numbers.LIMIT // 4) if bounds else x
-            if counted:
-                rec.add("site", site, "zeros", numbers.zeros(few, numbers.LIMIT // 4))
-        else:
-            few = numbers.sample(x)
-            if counted:
-                rec.add("site", site, "zeros", numbers.zeros(few))
+        limit = 0 if rec.dear else numbers.LIMIT // 4
+        few = numbers.sample(x) if rec.dear else numbers.runs(x, limit) if bounds else x
+        if counted:
+            rec.add("site", site, "zeros", numbers.zeros(few, limit))
         if bounds is not None:
             low, high = bounds
             past = (few <= low) | (few >= high) if op in CLOSED else (few < low) | (few > high)

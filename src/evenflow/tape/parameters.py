@@ -85,7 +85,10 @@ class Update:
         told = [  # on a device nobody looks: that would wait for it
             k
             for k, (i, size) in enumerate(zip(same, far, strict=True))
-            if not isinstance(size, float) or size != 0 or not _missed(self._params[i])
+            if not isinstance(size, float)
+            or size != 0
+            or self._times[i] == 1.0  # its part is the whole
+            or not _missed(self._params[i])
         ]
         self._note(tuple(self._index[same[k]] for k in told), "update", [far[k] for k in told])
 
@@ -106,8 +109,6 @@ def _part(p: Tensor) -> Tensor:
 def _missed(p: Tensor) -> bool:
     """Of a parameter that stood still in its part: may it have moved elsewhere? A large embedding
     of which few rows had a gradient may, all of them between the chunks."""
-    if _part(p).numel() == local(p).numel():
-        return False
     if p.grad is None:
         return True
     g = local(p.grad.detach())
