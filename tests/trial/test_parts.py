@@ -16,7 +16,7 @@ from evenflow.schema.treatment import parse, text
 from evenflow.trial import budget, honour, metric
 from evenflow.trial.candidates import base, combinations, hot, rescaled, spread, union
 from evenflow.trial.job import Job, Outcome, as_json, outcome_from, thinned
-from evenflow.trial.score import better, compare, estimate, lapsed, loss_at, order
+from evenflow.trial.score import better, compare, estimate, lapsed, loss_at, order, unlearned
 from evenflow.trial.seeding import STRIDE, Seeds
 
 # -- metric -----------------------------------------------------------------------------------
@@ -156,6 +156,18 @@ def test_a_run_that_lost_its_way_is_known(losses: tuple[float, ...], said: bool)
         "finished", steps=len(losses), loss_steps=tuple(range(len(losses))), losses=losses
     )
     assert lapsed(run) is said
+
+
+def test_the_run_that_learned_sooner_spent_less_of_itself_unlearned() -> None:
+    def run(*losses: float) -> Outcome:
+        return Outcome(
+            "finished", steps=len(losses), loss_steps=tuple(range(len(losses))), losses=losses
+        )
+
+    sooner, later = run(2.0, 0.4, 0.1, 0.1), run(2.0, 1.8, 1.2, 0.1)
+    assert unlearned(sooner) == pytest.approx(2.6 / 4 / 2)
+    assert unlearned(sooner) < unlearned(later) < 1 == unlearned(run(3.0, 3.0))
+    assert unlearned(run()) == unlearned(run(2.0, math.nan, 0.1)) == math.inf
 
 
 # -- budget -----------------------------------------------------------------------------------

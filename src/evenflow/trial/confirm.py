@@ -9,6 +9,7 @@ the seeds it was chosen on would promise too much.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 
 from ..schema.treatment import text
@@ -16,7 +17,7 @@ from .budget import Budget
 from .candidates import Candidate, change, hot, spread
 from .engine import Engine
 from .job import Job, Outcome
-from .score import Comparison, Estimate, better, compare, estimate, lapsed, order
+from .score import Comparison, Estimate, better, compare, estimate, lapsed, order, unlearned
 from .search import Goal, Tried
 
 #: Seeds of the choice beside 0, and how many finalists run on them.
@@ -104,12 +105,13 @@ class Confirmation:
 
     def _merit(
         self, candidate: Candidate, seeds: Sequence[int]
-    ) -> tuple[tuple[bool, float], int, tuple[int, float]]:
-        """A key that sorts the best first: mean, steadiness, size of the change."""
+    ) -> tuple[tuple[bool, float], int, float, tuple[int, float]]:
+        """A key that sorts the best first: mean, steadiness, how soon it learns, its size."""
         runs = [self._on(candidate, s) for s in seeds]
         mean = estimate([None if o is None else self.goal.of(o) for o in runs]).mean
         unsteady = sum(o is None or lapsed(o) for o in runs) + hot(candidate)
-        return order(mean, self.goal.larger), unsteady, change(candidate)
+        slow = max((math.inf if o is None else unlearned(o) for o in runs), default=math.inf)
+        return order(mean, self.goal.larger), unsteady, slow, change(candidate)
 
     def _over_seeds(
         self, candidate: Candidate, seeds: Sequence[int], give_way: bool = False

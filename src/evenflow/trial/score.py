@@ -57,6 +57,18 @@ def lapsed(outcome: Outcome) -> bool:
     return any(v - low > most for v, low in zip(finite, lowest, strict=True))
 
 
+def unlearned(outcome: Outcome) -> float:
+    """Mean loss over the whole run as a share of its first: the smaller, the sooner it learned.
+
+    Of trainings that end alike the one that got there early has steps to spare on another seed.
+    Infinite where the loss is not known throughout.
+    """
+    start = first_loss(outcome)
+    if start is None or start <= 0 or not all(map(math.isfinite, outcome.losses)):
+        return math.inf
+    return sum(outcome.losses) / len(outcome.losses) / start
+
+
 def better(a: float | None, b: float | None, larger: bool) -> bool:
     """Is a better than b? None is below everything, and not better than itself."""
     if a is None:

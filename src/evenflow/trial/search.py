@@ -37,7 +37,7 @@ from .candidates import (
 )
 from .engine import Engine
 from .job import Job, Outcome
-from .score import better, first_loss, lapsed, loss_at, order
+from .score import better, first_loss, lapsed, loss_at, order, unlearned
 
 #: Ratio of one horizon to the one before.
 RATIO = 3
@@ -297,11 +297,15 @@ class Search:
         return self._final(_unique([*best, *plain])[: most - len(falling)])
 
     def _final(self, candidates: list[Candidate]) -> list[Candidate]:
-        """Over the script's whole length, by the goal itself; of equals the steadier first."""
+        """Over the whole length, by the goal itself; of equals the steadier, then the sooner."""
         self._ask("final", candidates, 0)
         done = {t.candidate: t.outcome for t in self.trials if t.stage == "final"}
         scores = {c: order(self.goal.of(o), self.goal.larger) for c, o in done.items()}
-        return sorted(done, key=lambda c: (scores[c], lapsed(done[c]) + hot(c), change(c)))
+
+        def merit(c: Candidate) -> tuple[object, ...]:
+            return scores[c], lapsed(done[c]) + hot(c), unlearned(done[c]), change(c)
+
+        return sorted(done, key=merit)
 
     def leader(self) -> Candidate:
         """Best at the longest horizon run, if it beats the untreated script there; else ()."""
