@@ -192,8 +192,8 @@ def _pass(
 class _Deep(Forward):
     """Also reads how many directions samples differ in: too dear for a training's steps."""
 
-    def _read(self, call: Call, site: int, x: Tensor) -> None:
-        super()._read(call, site, x)
+    def _read(self, call: Call, site: int, x: Tensor, kept: bool = False) -> None:
+        super()._read(call, site, x, kept)
         kind = self.recorder.catalogue.sites[site].kind
         values = plain(x)
         if kind in _RANKED and values is not None:

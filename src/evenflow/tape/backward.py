@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
@@ -12,6 +13,7 @@ from ..schema import Channel
 from . import numbers
 from .labels import Label, label, read
 from .ops import of_node
+from .slab import Key
 
 if TYPE_CHECKING:
     from .recorder import Recorder
@@ -155,8 +157,9 @@ class Backward:
             return None
         size = numbers.norm(g)
         level = size / g.numel() ** 0.5
-        rec.add("site", site, "delta", level / rec.scale)
-        rec.add("site", site, "delta_nonfinite", numbers.nonfinite(g, size))
+        delta, bad = _keys(site)
+        rec.slab.add(delta, level / rec.scale)
+        rec.slab.add(bad, numbers.nonfinite(g, size))
         half = g.dtype in _HALF
         if half or rec.dear:
             few = numbers.sample(g)
@@ -228,6 +231,11 @@ class Backward:
                     rec.timed(take, g)
 
         branch.consumer.register_hook(post)
+
+
+@lru_cache(maxsize=1 << 13)
+def _keys(site: int) -> tuple[Key, Key]:
+    return ("site", site, "delta", -1), ("site", site, "delta_nonfinite", -1)
 
 
 def _is_primary(node: Any, oldest: int) -> bool:

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from .forward import Forward
 
 
+_unseen = torch._C.DisableTorchFunction
+
+
 class Mode(TorchFunctionMode):
     """Shows every torch function of one thread to the forward reader; changes none of them."""
 
@@ -40,7 +43,8 @@ class Mode(TorchFunctionMode):
         start = perf_counter()
         recorder = forward.recorder
         try:
-            call = forward.before(op, args, kwargs)
+            with _unseen():  # by a mode of the user's that lies below ours
+                call = forward.before(op, args, kwargs)
         except Exception as e:
             recorder.fail(e, f"reading the inputs of {op.name}")
             call = None
@@ -54,7 +58,8 @@ class Mode(TorchFunctionMode):
                 out = func(*args, **kwargs)
         start = perf_counter()
         try:
-            forward.after(call, out)
+            with _unseen():
+                forward.after(call, out)
         except Exception as e:
             recorder.fail(e, f"reading the output of {op.name}")
         recorder.cost += perf_counter() - start

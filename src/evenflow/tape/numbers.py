@@ -190,9 +190,10 @@ def zeros(x: Tensor, limit: int = 0) -> Scalar:
 
 def nonfinite(x: Tensor, size: Scalar) -> Scalar:
     """Number of NaN and Inf elements; `size` is the norm, which tells the CPU when to look."""
-    if isinstance(size, float) and math.isfinite(size):
+    if type(size) is float and math.isfinite(size):
         return 0.0
-    return (~torch.isfinite(x)).sum()
+    bad = (~torch.isfinite(x)).sum()
+    return float(bad) if bad.is_cpu else bad
 
 
 def subnormal(x: Tensor) -> Scalar:

@@ -145,7 +145,7 @@ class Recorder:
         self.started = 0.0
         self.units.begin(step)
         self.backward.reset()
-        self.forward.inputs.clear()
+        self.forward.reset()
         self._made = [_Made(), self._made[0]] if follows else [_Made()]
         self.oldest = previous if follows else self.generation
         self._home = self.thread.key
@@ -158,6 +158,7 @@ class Recorder:
 
     def release(self) -> Slab:
         """The step's forward and backward are over; its slab, to which the update may add."""
+        self.forward.late()
         for site, dead, observed in self.units.take():
             self.add("site", site, "dead", dead)
             self.add("site", site, "observed", observed)
@@ -171,7 +172,7 @@ class Recorder:
         self._mode_off()
         if self._thread.mode is None:
             self._unhook()
-        self.forward.inputs.clear()
+        self.forward.reset()
         self.backward.reset()
 
     def _unhook(self) -> None:
@@ -185,6 +186,7 @@ class Recorder:
         nested = self.recomputing
         if not nested:
             self._mode_off()
+            self.forward.late()
         nodes = [t.grad_fn for t in outputs if isinstance(t, Tensor)]
         self.backward.arm(nodes, self.thread.key)
 
@@ -208,7 +210,8 @@ class Recorder:
             self.settle()
             if not self.recording:
                 return None
-            frame = self._enter_call(module, args)
+            with torch._C.DisableTorchFunction():  # our own arithmetic is none of the script's
+                frame = self._enter_call(module, args)
         except Exception as e:
             self.fail(e, f"entering {type(module).__name__}")
         self.cost += perf_counter() - start
@@ -251,8 +254,7 @@ class Recorder:
             frame.span = Span(frame.place, frame.call, opened)
             self._made[0].spans.setdefault(thread.key, []).append(frame.span)
             if not stack and not self.recomputing:
-                with torch._C.DisableTorchFunction():  # our own arithmetic is none of the script's
-                    self._data(frame, args)
+                self._data(frame, args)
         stack.append(frame)
         return frame
 
@@ -306,8 +308,10 @@ class Recorder:
         if thread.suspended and thread.suspended[-1][0] == len(stack):
             thread.mode = thread.suspended.pop()[1]
             put_on(thread.mode)
-        if not stack and thread.nested:
-            self._mode_off()
+        if not stack:
+            self.forward.late()
+            if thread.nested:
+                self._mode_off()
 
     # -- the mode -----------------------------------------------------------------------------
     def _mode_on(self) -> None:

@@ -15,6 +15,8 @@ from . import numbers
 from .slab import Scalar
 
 Bits = npt.NDArray[np.int64]
+#: One truth a unit: an array on the host, a tensor on a device.
+Flags = npt.NDArray[np.bool_] | Tensor
 
 WINDOW = 64
 _FEW = 128  # positions of one sample, looked at first
@@ -35,7 +37,7 @@ class Units:
     def __init__(self) -> None:
         self._bits: dict[int, tuple[Tensor, Tensor]] = {}
         self._together: tuple[tuple[list[int], list[int]], Bits, Bits] | None = None
-        self._waiting: dict[int, tuple[Tensor, Tensor]] = {}  # site -> (seen, alive) of its units
+        self._waiting: dict[int, tuple[Flags, Flags]] = {}  # site -> (seen, alive) of its units
         self._told: dict[int, tuple[Scalar, Scalar]] = {}
         self._offset = 0
         self._steps: deque[int] = deque(maxlen=WINDOW)
@@ -61,7 +63,7 @@ class Units:
             self._advance()
         self._offset += 1
         alive = seen = _reached(delta_in, axis, self._offset, limit)
-        if not alive.is_cpu or not alive.all():  # what got through had come
+        if isinstance(alive, Tensor) or not alive.all():  # what got through had come
             seen = alive | _reached(delta_out, axis, self._offset, limit)
         self._waiting[site] = seen, alive
 
@@ -74,27 +76,28 @@ class Units:
     def _advance(self) -> None:
         """Move the windows of all sites that wait: one call for all, since each call costs."""
         waiting, self._waiting = self._waiting, {}
-        by_device: dict[torch.device, list[int]] = {}
-        for site, (_, alive) in waiting.items():
-            by_device.setdefault(alive.device, []).append(site)
-        for device, sites in by_device.items():
-            if device.type == "cpu":  # numpy calls cost a tenth of torch's
-                self._advance_on_host(sites, [waiting[site] for site in sites])
+        on_host: dict[int, tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]] = {}
+        for site, (seen, alive) in waiting.items():
+            if not isinstance(alive, Tensor) and not isinstance(seen, Tensor):
+                on_host[site] = seen, alive
                 continue
-            for site in sites:
-                seen, alive = waiting[site]
-                self._together = None
-                bits, count = self._known(site, alive)
-                bits = torch.where(seen, (bits << 1) | alive, bits)
-                count = (count + seen).clamp_(max=WINDOW)
-                self._bits[site] = (bits, count)
-                self._told[site] = _dead(bits & _mask(self._window), count, self._window)
+            assert isinstance(alive, Tensor) and isinstance(seen, Tensor)
+            self._together = None
+            bits, count = self._known(site, alive.shape, alive.device)
+            bits = torch.where(seen, (bits << 1) | alive, bits)
+            count = (count + seen).clamp_(max=WINDOW)
+            self._bits[site] = (bits, count)
+            self._told[site] = _dead(bits & _mask(self._window), count, self._window)
+        if on_host:
+            self._advance_on_host(list(on_host), list(on_host.values()))
 
-    def _advance_on_host(self, sites: list[int], new: list[tuple[Tensor, Tensor]]) -> None:
-        seen, alive = (np.concatenate([n[k].numpy() for n in new]) for k in (0, 1))
+    def _advance_on_host(
+        self, sites: list[int], new: list[tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]]
+    ) -> None:
+        seen, alive = (np.concatenate([n[k] for n in new]) for k in (0, 1))
         sizes = [len(n[1]) for n in new]
         starts = [0, *accumulate(sizes[:-1])]
-        bits, count = self._windows(sites, sizes, new)
+        bits, count = self._windows(sites, sizes)
         np.copyto(bits, (bits << 1) | alive, where=seen)
         np.minimum(count + seen, WINDOW, out=count)
         enough = np.minimum(count, self._window)
@@ -105,12 +108,14 @@ class Units:
         shares, observed = (dead / of).tolist(), most.tolist()
         self._told.update(zip(sites, zip(shares, map(float, observed), strict=True), strict=True))
 
-    def _windows(
-        self, sites: list[int], sizes: list[int], new: list[tuple[Tensor, Tensor]]
-    ) -> tuple[Bits, Bits]:
+    def _windows(self, sites: list[int], sizes: list[int]) -> tuple[Bits, Bits]:
         """The windows of these sites in two arrays, of which `_bits` holds the parts."""
         if self._together is None or self._together[0] != (sites, sizes):
-            olds = [self._known(site, alive) for site, (_, alive) in zip(sites, new, strict=True)]
+            host = torch.device("cpu")
+            olds = [
+                self._known(site, torch.Size([size]), host)
+                for site, size in zip(sites, sizes, strict=True)
+            ]
             bits, count = (np.concatenate([old[k].numpy() for old in olds]) for k in (0, 1))
             self._together = (sites, sizes), bits, count
             for site, size, end in zip(sites, sizes, accumulate(sizes), strict=True):
@@ -118,10 +123,10 @@ class Units:
                 self._bits[site] = torch.from_numpy(bits[part]), torch.from_numpy(count[part])
         return self._together[1:]
 
-    def _known(self, site: int, alive: Tensor) -> tuple[Tensor, Tensor]:
+    def _known(self, site: int, shape: torch.Size, on: torch.device) -> tuple[Tensor, Tensor]:
         old = self._bits.get(site)
-        if old is None or old[0].shape != alive.shape or old[0].device != alive.device:
-            none = torch.zeros_like(alive, dtype=torch.int64)
+        if old is None or old[0].shape != shape or old[0].device != on:
+            none = torch.zeros(shape, dtype=torch.int64, device=on)
             return none, none
         return old
 
@@ -139,17 +144,21 @@ def _mask(n: int) -> int:
     return -1 if n >= 64 else (1 << n) - 1
 
 
-def _reached(g: Tensor, axis: int, offset: int, limit: int) -> Tensor:
+def _reached(g: Tensor, axis: int, offset: int, limit: int) -> Flags:
     """For each unit along `axis`: is any element of g non-zero?"""
     if g.dim() <= 1:
-        return (g != 0).reshape(-1)
+        return _flags((g != 0).reshape(-1))
     axis %= g.dim()
     if axis == g.dim() - 1 and g.is_contiguous():
         g, axis = g.view(-1, g.shape[-1]), 1  # tokens are samples too
     if axis == 1 and g.is_cpu and g.dtype in _NUMPY:
         every = numbers.row_step(g.shape, limit)
-        return torch.from_numpy(_reached_on_host(g.detach().numpy()[offset % every :: every]))
-    return _any(numbers.sample_rows(g, offset, limit), axis)
+        return _reached_on_host(g.detach().numpy()[offset % every :: every])
+    return _flags(_any(numbers.sample_rows(g, offset, limit), axis))
+
+
+def _flags(reached: Tensor) -> Flags:
+    return reached.numpy() if reached.is_cpu else reached
 
 
 def _reached_on_host(g: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
