@@ -6,7 +6,7 @@ import math
 from collections import deque
 from typing import TYPE_CHECKING
 
-from ..schema import Event, Reading
+from ..schema import Channel, Event, Reading
 from ..store import Writer
 from ..tape import Catalogue, Layouts, Pending
 from .cadence import Cadence
@@ -24,6 +24,7 @@ class Delivery:
         self._layouts: Layouts = {}
         self._norms: deque[float] = deque(maxlen=32)
         self._noted: set[str] = set()
+        self._seen: dict[int, tuple[tuple[Channel, ...], tuple[list[int], list[int]]]] = {}
         self.reviver: Reviver | None = None  # heal's, if it may revive units
 
     @property
@@ -66,15 +67,23 @@ class Delivery:
 
     def _look(self, reading: Reading) -> None:
         """Does anything look wrong at a glance? Then the next samples come denser."""
-        norm = bad = 0.0
-        for c, v in zip(reading.channels, reading.values, strict=True):
-            if c.metric in ("nonfinite", "delta_nonfinite"):
-                bad += v
-            elif c.metric == "grad_norm":
-                norm = float(v)
+        counts, norms = self._places(reading.channels)
+        bad = float(reading.values[counts].sum())
+        norm = float(reading.values[norms[-1]]) if norms else 0.0
         known = sorted(self._norms)
         usual = known[len(known) // 2] if len(known) > 4 else norm
         if bad > 0 or not math.isfinite(norm) or norm > 10 * usual:
             self._cadence.alert()
         if math.isfinite(norm):
             self._norms.append(norm)
+
+    def _places(self, channels: tuple[Channel, ...]) -> tuple[list[int], list[int]]:
+        """Where the non-finite counts and gradient norms stand; `_layouts` keeps tuples alike."""
+        known = self._seen.get(id(channels))
+        if known is None or known[0] is not channels:
+            counts = [i for i, c in enumerate(channels) if c.metric.endswith("nonfinite")]
+            norms = [i for i, c in enumerate(channels) if c.metric == "grad_norm"]
+            if len(self._seen) > len(self._layouts):
+                self._seen.clear()
+            known = self._seen[id(channels)] = channels, (counts, norms)
+        return known[1]

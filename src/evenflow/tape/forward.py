@@ -40,12 +40,23 @@ class Call:
     it reads need not be looked up again then, and `inputs` and `params` stay empty.
     """
 
-    __slots__ = ("args", "inner", "inputs", "known", "kwargs", "op", "params", "seq", "tensors")
+    __slots__ = (
+        "args", "frame", "inner", "inputs", "key", "known", "kwargs", "op", "params", "sealed",
+        "seq", "tensors",
+    )  # fmt: skip
 
     def __init__(
-        self, op: Op, args: tuple[Any, ...], kwargs: dict[str, Any], seq: int, known: int | None
+        self,
+        op: Op,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        seq: int,
+        known: int | None,
+        frame: Frame,
+        thread: Thread,
     ) -> None:
         self.op, self.args, self.kwargs, self.seq, self.known = op, args, kwargs, seq, known
+        self.frame, self.key, self.sealed = frame, thread.key, thread.sealed
         self.tensors: list[Tensor] = []
         self.inputs: list[int] = []
         self.params: list[int] = []
@@ -82,7 +93,8 @@ class Forward:
         if not (rec.dear or rec.replays):
             n = frame.counts.get(op.name, 0)
             known = rec.catalogue.known(frame.place, op.name, n, frame.call)
-        call = Call(op, args, kwargs, torch._C._autograd._get_sequence_nr(), known)
+        seq = torch._C._autograd._get_sequence_nr()
+        call = Call(op, args, kwargs, seq, known, frame, thread)
         if known is None and not self._look(call, frame):
             return None
         if op.kind == "attention" and rec.dear and not rec.recomputing:
@@ -127,7 +139,7 @@ class Forward:
             return
         made = [(t, node) for t in outs if (node := node_of(t)) is not None]
         if call.known is not None and not made:  # it had a gradient when it was met
-            self._look(call, rec.thread.stack[-1] if rec.thread.stack else rec.thread.outside)
+            self._look(call, call.frame)
         if not made and (torch.is_grad_enabled() or not self.recorder.thread.stack):
             if call.inputs and call.op.kind != "loss":
                 for t in outs:  # what is done to data before the first layer is still data
@@ -160,36 +172,29 @@ class Forward:
 
     def _met(self, call: Call, site: int, out: Tensor) -> bool:
         """`after` where nothing is new: one output of a known site, made with a gradient."""
-        node = node_of(out)
-        if node is None or torch._C._autograd._get_sequence_nr() == call.seq:
+        node, seq = node_of(out), torch._C._autograd._get_sequence_nr()
+        if node is None or seq == call.seq:
             return False
-        self._index(call)
-        self._name(node, call, site, primary=True)
+        call.frame.index(call.op.name)
+        self._name(node, call, site, True, seq)
         x = None if self.recorder.recomputing else numbers.plain(out)
         if x is not None:
             self._read(call, site, x, kept=call.op.name in _KEPT)
         return True
 
-    def _index(self, call: Call) -> None:
-        thread = self.recorder.thread
-        (thread.stack[-1] if thread.stack else thread.outside).index(call.op.name)
-
     def note_data(self, t: Tensor, site: int) -> None:
         """Note which site a tensor without a node comes from."""
         self.inputs.setdefault(id(t), (weakref.ref(t), site))
 
-    def _name(self, node: Any, call: Call, site: int, primary: bool) -> None:
-        thread = self.recorder.thread
-        label(node, Label(self.recorder.generation, thread.key, site, primary))
+    def _name(self, node: Any, call: Call, site: int, primary: bool, end: int = -1) -> None:
+        label(node, Label(self.recorder.generation, call.key, site, primary))
         if primary:
             # A composite function makes several nodes; the inner ones belong to it too.
-            for seq in range(call.seq, torch._C._autograd._get_sequence_nr()):
-                thread.sealed[seq] = site
+            for seq in range(call.seq, end if end >= 0 else torch._C._autograd._get_sequence_nr()):
+                call.sealed[seq] = site
 
     def _site(self, call: Call, out: Tensor) -> int | None:
-        rec = self.recorder
-        thread: Thread = rec.thread
-        frame: Frame = thread.stack[-1] if thread.stack else thread.outside
+        rec, frame = self.recorder, call.frame
         op, kind = call.op
         index = frame.index(op)
         if call.known is not None:

@@ -18,7 +18,8 @@ from torch import Tensor
 from .slab import Scalar
 
 LIMIT = 1 << 15
-_COMMON = (Tensor, torch.nn.Parameter)  # no shards, and what they say of themselves is true
+#: No shards, and what they say of themselves is true.
+COMMON = (Tensor, torch.nn.Parameter)
 _DOT = frozenset({torch.float32, torch.float64})
 _HALF = frozenset({torch.float16, torch.bfloat16})
 _TINY_NORM = 1e-15  # below it float32 squares lose bits (1e-38 is the smallest normal)
@@ -26,7 +27,7 @@ _TINY_NORM = 1e-15  # below it float32 squares lose bits (1e-38 is the smallest 
 
 def local(t: Tensor) -> Tensor:
     """This rank's shard of a DTensor. No collective: ranks may sample different steps."""
-    if type(t) in _COMMON:
+    if type(t) in COMMON:
         return t
     shard = getattr(t, "to_local", None)
     return shard() if shard is not None else t
@@ -79,11 +80,11 @@ def row_step(shape: Sequence[int], limit: int) -> int:
     return min(math.ceil(n / limit), shape[0] // 8)
 
 
-_RUN = 16  # elements: a cache line of float32
+_RUN = 32  # elements: cache lines that lie together are fetched together
 
 
 def runs(x: Tensor, limit: int) -> Tensor:
-    """A view of about `limit` elements of a larger tensor, spread evenly: one cache line of every
+    """A view of about `limit` elements of a larger tensor, spread evenly: `_RUN` of every
     so many, a number without a common factor with the rows' length, so that every column is met.
     `sample` where the memory is not in one piece."""
     if x.numel() <= limit:
@@ -127,7 +128,7 @@ def norm(x: Tensor) -> Scalar:
     always float64, since looking at the result would wait for the device.
     """
     if x.is_cpu:
-        if type(x) in _COMMON and x.dtype in _DOT and x.is_contiguous():
+        if type(x) in COMMON and x.dtype in _DOT and x.is_contiguous():
             flat = x.view(-1)
             value = math.sqrt(flat.dot(flat).item())  # three quarters of vector_norm's time
         elif x.dtype in _HALF:

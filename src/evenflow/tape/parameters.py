@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import math
+import sys
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,7 @@ from .numbers import local
 from .slab import Key, Scalar
 
 if TYPE_CHECKING:
+    from .catalogue import Catalogue
     from .recorder import Recorder
 
 
@@ -26,11 +28,16 @@ def of_optimizer(optimizer: torch.optim.Optimizer) -> list[Tensor]:
 
 def held(t: Tensor) -> bool:
     """Does the tensor have its memory? FSDP lets that of gathered parameters go between uses."""
+    if not (_FSDP[0] in sys.modules or _FSDP[1] in sys.modules):  # asking costs
+        return True
     x = local(t.detach())
     try:
         return x.layout != torch.strided or x.untyped_storage().nbytes() > 0
     except NotImplementedError:  # a subclass without memory of its own
         return True
+
+
+_FSDP = ("torch.distributed.fsdp", "torch.distributed._composable.fsdp")
 
 
 class Update:
@@ -43,15 +50,16 @@ class Update:
     def __init__(self, recorder: Recorder, params: Iterable[Tensor]) -> None:
         self._slab, self._dear = recorder.slab, recorder.dear
         self._params = [p for p in params if p.requires_grad and p.numel() and held(p)]
-        self._index = tuple(map(recorder.catalogue.add_param, self._params))
+        self._index = tuple(_known(recorder.catalogue, p) for p in self._params)
         with torch.no_grad():
-            parts = [_part(p) for p in self._params]
+            self._parts = [_part(p) for p in self._params]
             # Copies, in one call; the minus sign is so that `w_after` can be added to them.
-            self._minus = list(torch._foreach_neg(parts)) if parts else []
-            self._times = [_whole(p, m) for p, m in zip(self._params, parts, strict=True)]
+            self._minus = list(torch._foreach_neg(self._parts)) if self._parts else []
+            self._times = [_whole(p, m) for p, m in zip(self._params, self._parts, strict=True)]
 
     def gradients(self, grads: dict[int, Tensor] | None = None) -> None:
-        """Read the gradients' norms: `grads` by id of parameter, else each `p.grad`."""
+        """Read the norms of the weights before the update, and of the gradients: `grads` by id of
+        parameter, else each `p.grad`."""
         found: list[Tensor] = []
         index: list[int] = []
         for p, i in zip(self._params, self._index, strict=True):
@@ -60,8 +68,11 @@ class Update:
                 g = local(g.detach())
                 found.append(g.coalesce().values() if g.is_sparse else g)
                 index.append(i)
-        sizes = numbers.norms(found)
+        both = numbers.norms([*found, *self._minus])
+        sizes, weights = both[: len(found)], both[len(found) :]
         self._note(tuple(index), "grad", sizes)
+        scaled = [s * t for s, t in zip(weights, self._times, strict=True)]
+        self._note(self._index, "weight", scaled)
         if self._dear:
             for i, g in zip(index, found, strict=True):
                 if numbers.plain(g) is not None:
@@ -72,11 +83,12 @@ class Update:
             self._slab.add(("step", 0, "grad_norm", -1), _hypot(sizes))
 
     def applied(self) -> None:
-        """Read the weights' norms and how far the update moved them; let the copy go."""
+        """Read how far the update moved the weights; let the copy go."""
         minus, self._minus = self._minus, []
-        sizes = numbers.norms(minus)
-        self._note(self._index, "weight", [s * t for s, t in zip(sizes, self._times, strict=True)])
-        after = [_part(p) for p in self._params]
+        after = [
+            part if type(p) in numbers.COMMON and p.data_ptr() == part.data_ptr() else _part(p)
+            for p, part in zip(self._params, self._parts, strict=True)
+        ]
         same = [i for i, m in enumerate(minus) if m.shape == after[i].shape]
         moved = [minus[i] for i in same]
         if moved:
@@ -99,6 +111,13 @@ class Update:
 @lru_cache(maxsize=64)
 def _keys(index: tuple[int, ...], metric: str) -> tuple[Key, ...]:
     return tuple(("param", i, metric, -1) for i in index)
+
+
+def _known(catalogue: Catalogue, p: Tensor) -> int:
+    index = catalogue.param(p)
+    if index is None or not catalogue.params[index].trainable:
+        index = catalogue.add_param(p)
+    return index
 
 
 def _part(p: Tensor) -> Tensor:
