@@ -17,7 +17,7 @@ from .budget import Budget
 from .candidates import Candidate, change, hot, spread
 from .engine import Engine
 from .job import Job, Outcome
-from .score import Comparison, Estimate, better, compare, estimate, lapsed, order, unlearned
+from .score import Comparison, Estimate, better, compare, estimate, order, unlearned
 from .search import Goal, Tried
 
 #: Seeds of the choice beside 0, and how many finalists run on them.
@@ -87,7 +87,7 @@ class Confirmation:
         return self.budget.affordable(0) >= DEARER * seeds
 
     def _choice(self, able: list[Candidate], seeds: int) -> tuple[list[Candidate], int]:
-        """Best first over the seeds of the choice, of equals the steadier; how many seeds.
+        """Best first over the seeds of the choice, of equals the ones that cool down; how many seeds.
 
         Seed 0, where the finals were; seeds 1 and 2, if the proof leaves room for them.
         """
@@ -105,13 +105,12 @@ class Confirmation:
 
     def _merit(
         self, candidate: Candidate, seeds: Sequence[int]
-    ) -> tuple[tuple[bool, float], int, float, tuple[int, float]]:
-        """A key that sorts the best first: mean, steadiness, how soon it learns, its size."""
+    ) -> tuple[tuple[bool, float], bool, float, tuple[int, float]]:
+        """A key that sorts the best first: mean, no hot end, how soon it learns, its size."""
         runs = [self._on(candidate, s) for s in seeds]
         mean = estimate([None if o is None else self.goal.of(o) for o in runs]).mean
-        unsteady = sum(o is None or lapsed(o) for o in runs) + hot(candidate)
         slow = max((math.inf if o is None else unlearned(o) for o in runs), default=math.inf)
-        return order(mean, self.goal.larger), unsteady, slow, change(candidate)
+        return order(mean, self.goal.larger), hot(candidate), slow, change(candidate)
 
     def _over_seeds(
         self, candidate: Candidate, seeds: Sequence[int], give_way: bool = False

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,8 +11,6 @@ from .job import Outcome
 #: A score at a horizon is the mean loss over this last share of it (and at least so many steps):
 #: long enough to even out batches, short enough not to average the start in.
 TAIL, FEWEST = 0.2, 5
-#: A run that lost at least this share of what it had gained came near to breaking down.
-LAPSE = 0.5
 
 
 def loss_at(outcome: Outcome, horizon: int = 0) -> float | None:
@@ -43,24 +40,11 @@ def first_loss(outcome: Outcome) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def lapsed(outcome: Outcome) -> bool:
-    """Did its loss on the way climb back by half of all that it gained, or cease to be finite?
-
-    Such a training held on this seed and may not on the next: single huge steps do that.
-    """
-    start = first_loss(outcome)
-    finite = [v for v in outcome.losses if math.isfinite(v)]
-    if start is None or len(finite) < len(outcome.losses):
-        return bool(outcome.losses)
-    most = LAPSE * (start - min(finite))
-    lowest = itertools.accumulate(finite, min)
-    return any(v - low > most for v, low in zip(finite, lowest, strict=True))
-
-
 def unlearned(outcome: Outcome) -> float:
     """Mean loss over the whole run as a share of its first: the smaller, the sooner it learned.
 
-    Of trainings that end alike the one that got there early has steps to spare on another seed.
+    Of trainings that end alike the one that got there early, and did not lose on the way what it
+    had gained, has steps to spare on another seed.
     Infinite where the loss is not known throughout.
     """
     start = first_loss(outcome)

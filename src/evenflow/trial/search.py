@@ -37,7 +37,7 @@ from .candidates import (
 )
 from .engine import Engine
 from .job import Job, Outcome
-from .score import better, first_loss, lapsed, loss_at, order, unlearned
+from .score import better, first_loss, loss_at, order, unlearned
 
 #: Ratio of one horizon to the one before.
 RATIO = 3
@@ -297,13 +297,13 @@ class Search:
         return self._final(_unique([*best, *plain])[: most - len(falling)])
 
     def _final(self, candidates: list[Candidate]) -> list[Candidate]:
-        """Over the whole length, by the goal itself; of equals the steadier, then the sooner."""
+        """Over the whole length, by the goal itself; of equals what cools down, then the sooner."""
         self._ask("final", candidates, 0)
         done = {t.candidate: t.outcome for t in self.trials if t.stage == "final"}
         scores = {c: order(self.goal.of(o), self.goal.larger) for c, o in done.items()}
 
         def merit(c: Candidate) -> tuple[object, ...]:
-            return scores[c], lapsed(done[c]) + hot(c), unlearned(done[c]), change(c)
+            return scores[c], hot(c), unlearned(done[c]), change(c)
 
         return sorted(done, key=merit)
 
