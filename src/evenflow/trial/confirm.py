@@ -87,7 +87,7 @@ class Confirmation:
         return self.budget.affordable(0) >= DEARER * seeds
 
     def _choice(self, able: list[Candidate], seeds: int) -> tuple[list[Candidate], int]:
-        """Best first over the seeds of the choice, of equals the ones that cool down; how many seeds.
+        """Best first over the seeds of the choice (`_merit`); how many seeds.
 
         Seed 0, where the finals were; seeds 1 and 2, if the proof leaves room for them.
         """
