@@ -153,15 +153,19 @@ def scored(make: Callable[[], Any], cut: list[Fold]) -> dict[str, Any]:
 
 
 class Kept:
-    """Results as nested dicts in one JSON file, written after each."""
+    """Results as nested dicts in one JSON file, written after each; two runs may share it."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.all: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
+
+    @property
+    def all(self) -> dict[str, Any]:
+        return json.loads(self.path.read_text()) if self.path.exists() else {}
 
     def __call__(self, verb: str, row: str, column: str, value: Any) -> None:
-        self.all.setdefault(verb, {}).setdefault(row, {})[column] = value
-        self.path.write_text(json.dumps(self.all, indent=1) + "\n")
+        known = self.all
+        known.setdefault(verb, {}).setdefault(row, {})[column] = value
+        self.path.write_text(json.dumps(known, indent=1) + "\n")
 
 
 def compare(kept: Kept, verb: str, known: dict[str, Source], names: list[str], real: bool) -> None:

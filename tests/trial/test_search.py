@@ -209,6 +209,24 @@ def test_of_equals_the_one_that_never_lost_its_way_goes_first() -> None:
     assert [text(c) for c in found._final([rash, steady])] == [text(steady), text(rash)]
 
 
+def test_of_equals_the_one_that_learned_sooner_goes_first() -> None:
+    """Both end alike on every seed; the larger change gets there in half the time."""
+
+    class Early(Engine):
+        def outcome(self, job: Job) -> Outcome:
+            done = super().outcome(job)
+            early = tuple(done.losses[min(2 * s, done.steps - 1)] for s in range(done.steps))
+            return replace(done, losses=early) if "clip" in job.treatments else done
+
+    engine = Early(lambda texts, rate, seed: 2.2 if "init=he" in texts else 0.01)
+    found, baseline = search(engine, runs=60.0)
+    late, early = parse("init=he"), parse("init=he; clip=norm:1.0")
+    assert [text(c) for c in found._final([late, early])] == [text(early), text(late)]
+    told = Confirmation(engine, found.budget, found.goal, baseline, found.trials, lambda *_: None)
+    ranked, seeds = told._choice([late, early], 3)
+    assert [text(c) for c in ranked] == [text(early), text(late)] and seeds == 3
+
+
 def test_two_seeds_more_where_the_budget_holds_them() -> None:
     """A training that breaks on every third seed is not the one that is put to the proof."""
 
