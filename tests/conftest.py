@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 import os
+import signal
+
+# Started in the background by a shell (`make test &`), this ignores Ctrl-C, and so would the
+# commands that tests interrupt: what is ignored is inherited.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Before torch or numpy is imported anywhere: their pools are sized then. Two test processes with
 # two threads each would fight for two cores.
