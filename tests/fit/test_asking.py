@@ -68,6 +68,16 @@ def test_the_answer_settles_decay_and_length() -> None:
     assert brave.epochs == 2 * careful.epochs
 
 
+@pytest.mark.parametrize(
+    ("activation", "share"), [("sigmoid", 0.25), ("tanh", 1.0), ("silu", 1.0), ("meta_acon", 1.0)]
+)
+def test_weights_after_flat_activations_may_be_larger(activation: str, share: float) -> None:
+    given = NetworkClassifier(activation=activation).get_params()
+    assert settle(given, 500).optimizing.l2 == pytest.approx(share * CAUTIOUS)
+    assert settle(given, 500, bold=True).optimizing.l2 == pytest.approx(share * BOLD)
+    assert settle(given | {"l2": 1.0}, 500).optimizing.l2 == 1.0
+
+
 def test_a_fit_says_what_it_came_to() -> None:
     labels = (RULE > 0).astype(int)
     model = NetworkClassifier(random_state=0).fit(X, labels)

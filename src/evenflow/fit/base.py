@@ -27,7 +27,7 @@ from .planning import planned, tested
 from .record import Applied, FitReport
 from .reviving import Mortal
 from .rows import looked_at, split
-from .scaling import scaling
+from .scaling import WILD, scaling
 from .settling import Settled, asks, auto_told, settle
 from .stepping import Update
 from .targets import Array, Classes, Numbers
@@ -211,7 +211,8 @@ class Network(BaseEstimator, ABC):  # type: ignore[misc]
             if not keep:
                 newborn = self._born(settled, targets, data, seed)
                 self.network_, findings = newborn.net, newborn.findings
-                self.shape_, applied = newborn.shape, list(newborn.applied)
+                self.shape_ = newborn.shape
+                applied = [*self._tamed(x_NC), *newborn.applied]
             params = [p for p in self.network_.parameters() if p.requires_grad]
             if not keep or not one_epoch or not hasattr(self, "_update"):
                 self._update = Update(settled.optimizing, params)
@@ -251,6 +252,16 @@ class Network(BaseEstimator, ABC):  # type: ignore[misc]
                 stacklevel=3,
             )
         return self
+
+    def _tamed(self, x_NC: Array) -> list[Applied]:
+        """What is said of numbers so far out that they are not read as measurements."""
+        wild = self.scaling_.wild(x_NC)
+        if not wild.any():
+            return []
+        names = getattr(self, "feature_names_in_", np.arange(len(wild)))
+        worst = ", ".join(f"{n} in column {c}" for c, n in zip(names, wild, strict=True) if n)
+        why = f"EF502: over {WILD:g} deviations from the middle of their column: {worst}"
+        return [Applied("wild=middle", 0, why)]
 
     def _born(
         self, settled: Settled, targets: Targets, data: Data, seed: int, **changed: Any

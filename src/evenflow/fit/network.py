@@ -9,6 +9,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from importlib import import_module
 from numbers import Integral
 from typing import Any
@@ -16,7 +17,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..activations import find, get
+from ..activations import curve, find, get
+from ..activations.shape import shape
 
 NORMS = ("none", "batch", "layer")
 RESIDUALS = ("none", "plain", "rezero")
@@ -150,6 +152,13 @@ def activations(wanted: object, depth: int) -> tuple[str, ...]:
             f"activation = {wanted!r} names {len(names)} layers, but there are {depth} hidden ones."
         )
     return tuple(find(str(name)).name for name in names)
+
+
+@lru_cache(maxsize=64)
+def steepness(names: tuple[str, ...]) -> float:
+    """The largest |f'| of the flattest of these activations, at most 1: ¼ for the sigmoid."""
+    curves = [curve(name) for name in set(names) if find(name).f is not None]
+    return min([1.0, *(shape(c).bound for c in curves)])
 
 
 def _whole(value: object) -> int | None:

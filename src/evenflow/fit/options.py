@@ -41,11 +41,13 @@ OPTIONS = '''
             η λ w instead. "auto" for l2 is 0 without AdamW; with it, where `epochs` is "auto", too,
             the table is asked: default networks train with λ = 1 and λ = 0.1 on four fifths of at
             most 3000 of its rows, up to three times on other fifths, and where the second is
-            clearly better on the rows left out, l2 is 0.1; else, and below 200 rows, 1.
+            clearly better on the rows left out, l2 is 0.1; else, and below 200 rows, 1. Of an
+            activation whose |f'| stays below 1 it is that share of this (the sigmoid: a quarter).
         clip: "none", "norm:1.0" (Pascanu et al. 2013), "value:0.5", "agc:0.01" (Brock et al. 2021,
             arXiv:2102.06171). "auto" is none where the optimizer bounds its updates, else norm:1.
         scale: of inputs: "standard", "minmax", "robust" (median and quartiles, bent at ±4),
-            "none"; "auto" is near "standard" on tame columns, near "robust" on wild ones.
+            "none"; "auto" is near "standard" on tame columns, near "robust" on wild ones. Both
+            "auto" and "robust" read a number over 1000 deviations off as the column's middle.
         batch_size: rows, "online" (one), "full" (all: an epoch is one step), or "auto" (16 to 256,
             about a thirty-second of the table).
         shuffle: a new order of the rows each epoch.

@@ -11,13 +11,17 @@ Floats = npt.NDArray[np.float64]
 SCALES = ("auto", "standard", "minmax", "robust", "none")
 #: Beyond so many deviations `auto` and `robust` bend a column: x / √(1 + (x/BOUND)²).
 BOUND = 4.0
+#: So many deviations from the middle is no measurement (a unit mistaken, -999999 for "not known"):
+#: `auto` and `robust` read it as the column's middle, as they would a missing one.
+WILD = 1000.0
 #: The share at each end that `auto` does not let into its mean and deviation.
 TAIL = 0.025
 
 
 @dataclass(frozen=True, slots=True)
 class Scaling:
-    """(x - shift) / size column by column [C], then bent so that nothing passes ±bound."""
+    """(x - shift) / size column by column [C], then bent so that nothing passes ±bound,
+    what is `WILD` read as the middle."""
 
     kind: str
     shift: Floats
@@ -26,12 +30,21 @@ class Scaling:
 
     def apply(self, x: npt.ArrayLike) -> Floats:
         """[N, C] -> [N, C]."""
-        z: Floats = np.asarray(x, dtype=np.float64)
-        if self.kind != "none":
-            z = (z - self.shift) / self.size
+        z = self._sized(x)
         if np.isfinite(self.bound):
+            z = np.where(np.abs(z) > WILD, 0.0, z)
             z = z / np.hypot(1.0, z / self.bound)
         return z
+
+    def wild(self, x: npt.ArrayLike) -> npt.NDArray[np.int64]:
+        """How many numbers of each column [C] are read as its middle."""
+        far = WILD if np.isfinite(self.bound) else np.inf
+        found: npt.NDArray[np.int64] = np.sum(np.abs(self._sized(x)) > far, axis=0)
+        return found
+
+    def _sized(self, x: npt.ArrayLike) -> Floats:
+        z: Floats = np.asarray(x, dtype=np.float64)
+        return z if self.kind == "none" else (z - self.shift) / self.size
 
     def undo(self, z: npt.ArrayLike) -> Floats:
         """The inverse, for targets; bound must be infinite."""

@@ -21,7 +21,8 @@ DTYPES = {"float32": torch.float32, "float64": torch.float64}
 #: `auto` trains for about so many updates, within these numbers of epochs.
 UPDATES, EPOCHS = 3000, (30, 100)
 #: AdamW's weight decay: of a table that is noisy or not asked, and of one that said it is not
-#: (`asking.py`), which is trained twice as long.
+#: (`asking.py`), which is trained twice as long. Both for activations as steep as the line: decay
+#: λ holds weights at about 1/λ, and after a unit of slope 1/4 four times that is needed.
 CAUTIOUS, BOLD = 1.0, 0.1
 #: Fewer rows than this are too few to spare some for validation.
 SPARE = 1000
@@ -89,7 +90,8 @@ def settle(given: dict[str, Any], n: int, bold: bool = False) -> Settled:
     optimizer = "adamw" if given["optimizer"] == "auto" else given["optimizer"]
     l2 = given["l2"]
     if l2 == "auto":
-        l2 = 0.0 if optimizer != "adamw" else BOLD if bold else CAUTIOUS
+        l2 = (BOLD if bold else CAUTIOUS) * network.steepness(activations)
+        l2 = l2 if optimizer == "adamw" else 0.0
     clip = "none" if given["clip"] in ("auto", None) else given["clip"]
     if not isinstance(clip, str):
         raise ValueError(f"clip = {clip!r}: give 'none', 'norm:1.0', 'value:0.5' or 'agc:0.01'.")
