@@ -10,7 +10,7 @@ import pytest
 
 from evenflow.fit.judging import Judged
 from evenflow.fit.page import page
-from evenflow.fit.pictures import _linear, _logarithmic, confusion, predictions
+from evenflow.fit.pictures import _linear, _logarithmic, confusion, curves, predictions
 from evenflow.fit.record import Applied, FitReport
 
 REPORT = FitReport(
@@ -20,7 +20,7 @@ REPORT = FitReport(
     best_epoch=30,
     seconds=1.25,
     errors=tuple(0.7 * 0.9**k for k in range(40)),
-    held_out=tuple(0.8 * 0.95**k for k in range(40)),
+    held_out=tuple(0.8 * 0.95**k for k in range(41)),  # before the first epoch, too
     rates=(1e-3,) * 40,
     baseline=0.69,
     treatments=(Applied("lr=*0.3", 3, "EF402: the loss was 9"), Applied("init=lsuv", 0, "why")),
@@ -52,6 +52,15 @@ class Whole(HTMLParser):
 
     def handle_data(self, text: str) -> None:
         self.said += text + " "
+
+
+def test_losses_of_one_epoch_stand_above_each_other() -> None:
+    training, held_out = (
+        [float(point.split(",")[0]) for point in points.split()]
+        for points in re.findall(r'points="([^"]+)"', curves(REPORT))
+    )
+    assert (len(training), len(held_out)) == (40, 41)
+    assert training == held_out[1:]
 
 
 @pytest.mark.parametrize("judged", [CLASSES, NUMBERS])

@@ -19,6 +19,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 from torch import Tensor
 from torch.func import functional_call
 
+from . import threads
 from .asking import bold
 from .healing import Born, born
 from .loop import Course, Data, Plan, train_
@@ -204,7 +205,11 @@ class Network(BaseEstimator, ABC):  # type: ignore[misc]
                 w_N = w_N / w_N.mean()
         data, valid = split(self.scaling_.apply(x_NC), t, w_N, self._strata(t), settled, seeds)
         plan = planned(settled, targets, data, self.loss, self.heal, one_epoch)
-        with torch.random.fork_rng(devices=_devices(settled.device)):
+        widths = (data.x.shape[1], *settled.hidden, targets.outputs)
+        with (
+            torch.random.fork_rng(devices=_devices(settled.device)),
+            threads.few(widths, settled.batch),
+        ):
             torch.manual_seed(seed)
             applied: list[Applied] = []
             findings: tuple[Any, ...] = ()

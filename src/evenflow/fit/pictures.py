@@ -44,15 +44,19 @@ def curves(report: FitReport) -> str:
     drawn = [(_("training rows"), report.errors), (_("validation rows"), report.held_out)]
     base = report.baseline if report.baseline > 0 else math.nan
     seen = [v for _name, c in drawn for v in (*c, base) if v > 0 and math.isfinite(v)]
-    longest = max(len(c) for _name, c in drawn)
-    if not longest or not seen:
+    last = report.epochs
+    # Aligned by their last points: what is judged before the first epoch stands at 0.
+    begun = [max(0, last + 1 - len(c)) for _name, c in drawn]
+    if not any(c for _name, c in drawn) or not seen:
         return tag("p", esc(_("No epoch was run.")))
     low, high = math.log10(min(seen)), math.log10(max(seen))
     middle, span = (low + high) / 2, max(high - low, 0.3) * 1.06
     low, high = middle - span / 2, middle + span / 2
 
-    def x(k: float) -> float:
-        return _LEFT + (_W - _LEFT - _RIGHT) * k / max(longest - 1, 1)
+    left = min(begun)
+
+    def x(epoch: float) -> float:
+        return _LEFT + (_W - _LEFT - _RIGHT) * (epoch - left) / max(last - left, 1)
 
     def y(v: float) -> float:
         return _TOP + (_H - _TOP - _BOTTOM) * (high - math.log10(v)) / (high - low)
@@ -61,15 +65,13 @@ def curves(report: FitReport) -> str:
     for tick in _logarithmic(low, high):
         parts.append(_line("grid", _LEFT, y(tick), _W - _RIGHT, y(tick)))
         parts.append(_text(_LEFT - 8, y(tick) + 4, number(tick), "end"))
-    for k in sorted({1, *(t for t in _linear(1, longest) if t == int(t)), longest}):
-        parts.append(
-            _text(x(k - 1), _H - 10, whole(int(k)), "end" if k == longest > 1 else "start")
-        )
+    for k in sorted({left, *(t for t in _linear(left, last) if t == int(t)), last}):
+        parts.append(_text(x(k), _H - 10, whole(int(k)), "end" if k == last > left else "start"))
     if math.isfinite(base):
         parts.append(_line("best", _LEFT, y(base), _W - _RIGHT, y(base)))
     legend = []
     for n, (name, curve) in enumerate(drawn):
-        points = [(x(k), y(v)) for k, v in enumerate(curve) if v > 0 and math.isfinite(v)]
+        points = [(x(k), y(v)) for k, v in enumerate(curve, begun[n]) if v > 0 and math.isfinite(v)]
         if points:
             legend.append((f"c{n}", name))
             text = " ".join(f"{a:.1f},{b:.1f}" for a, b in points)

@@ -34,7 +34,8 @@ class FitReport:
         seconds: wall time of training.
         errors: mean loss of each epoch's batches, or over all the training data after each epoch
             where a stopping rule asks for that (then `errors[0]` is before the first).
-        held_out: loss on the validation rows after each epoch; () without them.
+        held_out: loss on the validation rows before the first epoch and after each; () without
+            them.
         rates: learning rate at the end of each epoch.
         baseline: the loss of the best constant prediction on the training data.
         findings: what preflight saw at the start of the network that was trained, worst first.
