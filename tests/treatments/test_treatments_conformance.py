@@ -147,8 +147,7 @@ def test_applies_trains_and_is_undone_to_the_bit(name: str, given: str) -> None:
     with torch.no_grad():
         out = model(x)
     model.train()
-    # ReDo keeps outputs where the units it draws anew were dead (τ = 0), as its page says.
-    if REGISTRY[name].preserves and kept is not None and given != "revive=0.025":
+    if kept is not None and REGISTRY[name].keeps_outputs(given.partition("=")[2]):
         assert float((out - kept).detach().norm() / kept.detach().norm()) <= 1e-5
     in_optimizer = {id(p) for g in opt.param_groups for p in g["params"]}
     fresh = [p for p in model.parameters() if id(p) not in {id(q) for q in held}]

@@ -11,8 +11,9 @@ from evenflow.schema.treatment import Treatment, parse, text
 from evenflow.trial.budget import Budget
 from evenflow.trial.candidates import base, decayed, rescaled, steady
 from evenflow.trial.confirm import Confirmation, uncontrolled
+from evenflow.trial.goal import Goal, Tried
 from evenflow.trial.job import Job, Outcome
-from evenflow.trial.search import Goal, Search, Tried
+from evenflow.trial.search import Search
 
 FULL = 270
 PRESCRIBED = [parse(t) for t in (
@@ -391,3 +392,21 @@ def test_of_rates_that_do_as_well_the_nearest_is_preferred() -> None:
     rungs = [parse(f"init=he{more}") for more in ("; lr=x31.6", "; lr=x10", "; lr=x3.16")]
     found._ask("refine", rungs, FULL)
     assert [text(c) for c in found._ranked(FULL)][:1] == ["init=he; lr=x3.16"]
+
+
+def test_where_a_race_is_dear_it_is_among_what_learns_and_its_rate_is_refined() -> None:
+    """Over the short rung a rate too high looks best; half a decade below is better in the end."""
+
+    def world(texts: frozenset[str], rate: float, seed: int) -> float:
+        if "init=he" not in texts:
+            return 0.0
+        return {1.0: 0.0, 0.1: 1.6, 0.0316: 2.0, 0.01: 1.5}.get(round(rate, 4), 0.0)
+
+    engine = Engine(world)
+    found, _ = search(engine, runs=6.0)
+    best = found.run([parse("init=he; lr=x0.1"), *PRESCRIBED[:1], *PRESCRIBED[2:3]], reserve=2.25)[
+        0
+    ]
+    assert scale(best) == pytest.approx(0.0316)
+    raced = [t.candidate for t in found.trials if t.stage == "race" and t.candidate]
+    assert {base(c) for c in raced} == {"init=he"}

@@ -85,6 +85,7 @@ class Entry:
         when: "start" (before the first step only) or "any".
         needs: what it needs to be applied: "batch", "optimizer", "layers", "activation", ...
         preserves: whether the network's outputs stay the same at the moment it is applied.
+        alters: (value) -> whether they change at this value, though it `preserves` at others.
         cost: of applying it and of each step, in words.
         fails: how it fails, in words.
         source: paper or measurement.
@@ -110,11 +111,16 @@ class Entry:
     method: str = ""
     needs: tuple[str, ...] = ()
     refuse: Callable[[str, Facts], str | None] = field(default=never)
+    alters: Callable[[str], bool] = field(default=lambda value: False)
 
     @property
     def name(self) -> str:
         """Its key in the registry: "init=lsuv-centred", "lr"."""
         return f"{self.kind}={self.method}" if self.method else self.kind
+
+    def keeps_outputs(self, value: str) -> bool:
+        """Do the network's outputs stay the same when it is applied at this value?"""
+        return self.preserves and not self.alters(value)
 
 
 def detail(value: str) -> str:

@@ -21,12 +21,13 @@ from . import metric as metrics
 from .budget import Budget
 from .confirm import Confirmation, uncontrolled
 from .engine import Engine, LocalPool, Remembered
+from .goal import Goal, Tried
 from .job import Job, Outcome, Program
 from .medicine import Prescription, edits, known, prescription
 from .record import Cure, unique
 from .score import Estimate, estimate
 from .scratch import LEFT_OUT, Snapshot
-from .search import Goal, Search, Tried
+from .search import Search
 
 #: Where states of cures are kept, in the folder the command was given in.
 FOLDER = "evenflow-cure"

@@ -9,16 +9,15 @@ the seeds it was chosen on would promise too much.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Sequence
 
 from ..schema.treatment import text
 from .budget import Budget
-from .candidates import Candidate, change, hot, spread
+from .candidates import Candidate, spread
 from .engine import Engine
+from .goal import Goal, Tried, merit
 from .job import Job, Outcome
-from .score import Comparison, Estimate, better, compare, estimate, order, unlearned
-from .search import Goal, Tried
+from .score import Comparison, Estimate, better, compare, estimate
 
 #: Seeds of the choice beside 0, and how many finalists run on them.
 MORE_SEEDS, MOST_CHOSEN = (1, 2), 3
@@ -87,7 +86,7 @@ class Confirmation:
         return self.budget.affordable(0) >= DEARER * seeds
 
     def _choice(self, able: list[Candidate], seeds: int) -> tuple[list[Candidate], int]:
-        """Best first over the seeds of the choice (`_merit`); how many seeds.
+        """Best first over the seeds of the choice (`merit`); how many seeds.
 
         Seed 0, where the finals were; seeds 1 and 2, if the proof leaves room for them.
         """
@@ -99,18 +98,10 @@ class Confirmation:
                 return ranked, seed
             limit = self.budget.limit(0)
             self._run("choice", [(c, Job(text(c), seed, seconds=limit)) for c in asked])
-            asked.sort(key=lambda c: self._merit(c, range(seed + 1)))
+            seen = range(seed + 1)
+            asked.sort(key=lambda c: merit(self.goal, c, [self._on(c, s) for s in seen]))
             ranked = [*asked, *(c for c in ranked if c not in asked)]
         return ranked, MORE_SEEDS[-1] + 1
-
-    def _merit(
-        self, candidate: Candidate, seeds: Sequence[int]
-    ) -> tuple[tuple[bool, float], bool, float, tuple[int, float]]:
-        """A key that sorts the best first: mean, no hot end, how soon it learns, its size."""
-        runs = [self._on(candidate, s) for s in seeds]
-        mean = estimate([None if o is None else self.goal.of(o) for o in runs]).mean
-        slow = max((math.inf if o is None else unlearned(o) for o in runs), default=math.inf)
-        return order(mean, self.goal.larger), hot(candidate), slow, change(candidate)
 
     def _over_seeds(
         self, candidate: Candidate, seeds: Sequence[int], give_way: bool = False

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from .goal import Tried
 from .score import Comparison, Estimate, loss_at
-from .search import Tried
 
 #: "healthy": nothing to do. "cured": proven over the seeds. "improved": better, though not on
 #: every seed or not beyond chance. "unproven": the budget allowed short runs only. "uncured":

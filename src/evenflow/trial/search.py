@@ -30,14 +30,14 @@ from .candidates import (
     change,
     combinations,
     decayed,
-    hot,
     rescaled,
     spread,
     steady,
 )
 from .engine import Engine
+from .goal import Goal, Tried, merit
 from .job import Job, Outcome
-from .score import better, first_loss, loss_at, order, unlearned
+from .score import better, first_loss, loss_at, order
 
 #: Ratio of one horizon to the one before.
 RATIO = 3
@@ -53,6 +53,8 @@ UNIONS, RACERS, FINALS = 3, 5, 3
 DECAYED = 3
 #: Of what is free for short runs the race is kept at most this share.
 RACE_SHARE = 0.5
+#: With room for fewer runs than this the race is among treatments that learn already.
+DEAR = 4
 #: At least so many courses are tried by themselves.
 FEWEST_SCREENED = 4
 #: A loss lower by this share than the untreated one's at the same step counts as learning.
@@ -61,35 +63,6 @@ LEARNS = 0.03
 UNABLE = ("refused", "error", "killed")
 #: Among losses closer than this share of what the best has gained the smaller change is preferred.
 TIE = 0.01
-
-
-@dataclass(frozen=True, slots=True)
-class Goal:
-    """What is to become better: the user's metric, or the training loss if `metric` is False."""
-
-    metric: bool = False
-    larger: bool = False
-
-    def of(self, outcome: Outcome) -> float | None:
-        """The value of a run of the script's whole length; None, below all, if it broke off."""
-        if outcome.ended != "finished":
-            return None
-        return outcome.metric if self.metric else loss_at(outcome)
-
-
-@dataclass(frozen=True, slots=True)
-class Tried:
-    """One trial of the table: a candidate, its job, and what came of it."""
-
-    stage: str
-    candidate: Candidate
-    job: Job
-    outcome: Outcome
-
-    @property
-    def text(self) -> str:
-        """The treatments' text; "" is the untreated script."""
-        return text(self.candidate)
 
 
 @dataclass(slots=True)
@@ -261,6 +234,10 @@ class Search:
         runners = spread(self._alternating(treated, first), room - 1)
         kept = {base(c) for c in runners}
         late = [c for c in self._able(singles) if base(c) not in kept]
+        learners = self._learners(first)
+        if learners and self.budget.affordable(steps, keep) < DEAR:
+            # The rate of what learns tells more than what may yet begin to.
+            runners, late = [c for c in runners if base(c) in learners], []
         runners = _unique([*runners, *late[:1]])[:room]
         ranked = self._ask("race", runners, steps)
         for best in spread([c for c in ranked if c], 2, each=1):
@@ -297,15 +274,10 @@ class Search:
         return self._final(_unique([*best, *plain])[: most - len(falling)])
 
     def _final(self, candidates: list[Candidate]) -> list[Candidate]:
-        """Over the whole length, by the goal itself; of equals what cools down, then the sooner."""
+        """Over the whole length, best first (`merit`)."""
         self._ask("final", candidates, 0)
         done = {t.candidate: t.outcome for t in self.trials if t.stage == "final"}
-        scores = {c: order(self.goal.of(o), self.goal.larger) for c, o in done.items()}
-
-        def merit(c: Candidate) -> tuple[object, ...]:
-            return scores[c], hot(c), unlearned(done[c]), change(c)
-
-        return sorted(done, key=merit)
+        return sorted(done, key=lambda c: merit(self.goal, c, [done[c]]))
 
     def leader(self) -> Candidate:
         """Best at the longest horizon run, if it beats the untreated script there; else ()."""

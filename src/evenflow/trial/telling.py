@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..lang import N_, _, ngettext
+from .goal import Tried
 from .record import Cure, Edit
 from .score import Estimate, loss_at
-from .search import Tried
 
 if TYPE_CHECKING:
     from rich.console import Console
