@@ -12,6 +12,7 @@ pytest.importorskip("sklearn")
 
 from evenflow.fit import NetworkClassifier, NetworkRegressor
 from evenflow.fit.asking import LEAST, bold
+from evenflow.fit.rates import BASE
 from evenflow.fit.settling import BOLD, CAUTIOUS, asks, settle
 from evenflow.fit.targets import classes, numbers
 
@@ -91,3 +92,15 @@ def test_a_model_read_from_a_folder_never_asked_and_goes_on_learning() -> None:
     vars(model).pop("_bold")  # a folder keeps no answer
     model.partial_fit(X, RULE)
     assert model.fit_report_.settings["l2"] == CAUTIOUS
+
+
+def test_a_rate_that_predicts_worse_is_lowered_and_said_so_and_a_usual_one_is_not_asked() -> None:
+    noisy = RULE + RNG.normal(size=len(RULE))
+    given: dict[str, Any] = {"epochs": 15, "random_state": 0}
+    calm = NetworkRegressor(learning_rate=0.3, **given).fit(X, noisy).fit_report_
+    assert calm.settings["learning_rate"] == BASE["adamw"]
+    assert any(a.treatment == "lr=0.003" and "held out" in a.reason for a in calm.treatments)
+    usual = NetworkRegressor(learning_rate=5e-3, **given).fit(X, noisy).fit_report_
+    assert usual.settings["learning_rate"] == 5e-3
+    own = NetworkRegressor(learning_rate=0.3, heal=False, **given).fit(X, noisy).fit_report_
+    assert own.settings["learning_rate"] == 0.3

@@ -1,12 +1,14 @@
-"""How much the weights should decay is asked of the table: short trainings, judged elsewhere.
+"""What is asked of the table itself: trainings on some rows, judged on others.
 
-A table without noise wants weights that grow, a noisy one weights that are held down, and neither
-its size nor its shape tells which it is. N rows, C columns.
+How much the weights should decay: a table without noise wants weights that grow, a noisy one
+weights that are held down, and neither its size nor its shape tells which it is. And whether a rate
+far above the usual is too high, which may show on new rows only. N rows, C columns.
 """
 
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 from itertools import islice
 from typing import Any
 
@@ -15,7 +17,9 @@ import torch
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import KFold, StratifiedKFold
 
-from .settling import BOLD, CAUTIOUS
+from .rates import BASE
+from .record import Applied
+from .settling import BOLD, CAUTIOUS, Settled
 from .targets import Array, Classes, Numbers
 
 Targets = Classes | Numbers
@@ -26,6 +30,10 @@ LEAST, MOST = 200, 3000
 #: The bold one must lead by so many standard errors of the rows' differences; where it trails or
 #: is so clearly ahead, there is no further turn.
 SURE, CLEAR = 1.0, 2.0
+#: A rate so many times the usual one or more is asked about.
+FAST = 3.0
+#: The squared error of a network whose training diverged.
+GONE = 1e6
 #: What the networks that ask take over from the one that is to be trained.
 SAME = ("loss", "scale", "target_scale", "device", "dtype")
 
@@ -33,13 +41,58 @@ SAME = ("loss", "scale", "target_scale", "device", "dtype")
 def bold(
     estimator: Any, x_NC: Array, y: Array, weight_N: Array | None, known: Targets, seed: int
 ) -> bool:
-    """Is the decay `BOLD` better than `CAUTIOUS`, by the squared error (Brier's) on rows held out?
+    """Is the decay `BOLD` better than `CAUTIOUS`?
 
     The networks that ask are of the default shape, so that the answer is the table's and not that
-    of a depth, an activation or a rate under trial.
+    of a depth, an activation or a rate under trial. Arguments as of `leads`.
+    """
+    given = estimator.get_params(deep=False)
+    same = {name: given[name] for name in SAME if name in given}
+    one, other = ({**same, "l2": l2} for l2 in (CAUTIOUS, BOLD))
+    return leads(type(estimator), one, other, x_NC, y, weight_N, known, seed)
+
+
+def calmed(
+    estimator: Any,
+    settled: Settled,
+    x_NC: Array,
+    y: Array,
+    weight_N: Array | None,
+    known: Targets,
+    seed: int,
+) -> tuple[Settled, list[Applied]]:
+    """The usual rate instead of one `FAST` times as high or more, if it is better; what was done.
+
+    The networks that ask are as they are to be trained. Arguments as of `leads`.
+    """
+    given = estimator.get_params(deep=False)
+    usual = BASE[settled.optimizing.optimizer]
+    free = given["max_seconds"] is None and not callable(given["loss"])
+    if settled.test_rate or settled.rate < FAST * usual or not free or settled.epochs == 0:
+        return settled, []
+    same = {**given, "l2": settled.optimizing.l2, "epochs": settled.epochs, "heal": False}
+    same |= {"warm_start": False, "verbose": False}
+    one, other = ({**same, "learning_rate": rate} for rate in (settled.rate, usual))
+    if not leads(type(estimator), one, other, x_NC, y, weight_N, known, seed):
+        return settled, []
+    why = f"EF302: on rows held out {usual:g} predicts better than the given rate {settled.rate:g}"
+    return replace(settled, rate=usual), [Applied(f"lr={usual:g}", 0, why)]
+
+
+def leads(
+    kind: Any,
+    one: dict[str, Any],
+    other: dict[str, Any],
+    x_NC: Array,
+    y: Array,
+    weight_N: Array | None,
+    known: Targets,
+    seed: int,
+) -> bool:
+    """Is the `other` set of parameters better, by the squared error (Brier's) on rows held out?
 
     Args:
-        estimator: whose kind, loss, scaling and device the networks have.
+        kind: of estimator; `one` and `other` are parameters of it.
         weight_N: above 0.
         known: the targets, read from all rows.
     """
@@ -60,10 +113,12 @@ def bold(
     gained, weight = np.empty(0), np.empty(0)
     lead = error = 0.0
     for train, test in islice(cut.split(x_NC, strata), TURNS):
-        cautious, brave = (
-            _errors(estimator, l2, seed, x_NC, y, weight_N, train, test) for l2 in (CAUTIOUS, BOLD)
-        )
-        gained = np.append(gained, cautious - brave)
+        before, after = (
+            _errors(kind(**{**given, "validation": 0.0, "random_state": seed}),
+                    x_NC, y, weight_N, train, test)
+            for given in (one, other)
+        )  # fmt: skip
+        gained = np.append(gained, before - after)
         weight = np.append(weight, np.ones(len(test)) if weight_N is None else weight_N[test])
         lead = np.average(gained, weights=weight)
         error = np.sqrt(np.sum((weight * (gained - lead)) ** 2)) / weight.sum()
@@ -73,23 +128,13 @@ def bold(
 
 
 def _errors(
-    estimator: Any,
-    l2: float,
-    seed: int,
-    x_NC: Array,
-    y: Array,
-    weight_N: Array | None,
-    train: Array,
-    test: Array,
+    asking: Any, x_NC: Array, y: Array, weight_N: Array | None, train: Array, test: Array
 ) -> Array:
-    """Squared errors, one a row of `test`, of a default network trained on the rows `train`."""
-    given = estimator.get_params(deep=False)
-    same = {name: given[name] for name in SAME if name in given}
-    asking = type(estimator)(l2=l2, validation=0.0, random_state=seed, **same)
+    """Squared errors, one a row of `test`, of an estimator trained on the rows `train`."""
     with warnings.catch_warnings():  # what they learned is told by the one they are asked for
         warnings.simplefilter("ignore", ConvergenceWarning)
         asking.fit(x_NC[train], y[train], None if weight_N is None else weight_N[train])
     z = torch.from_numpy(asking._scores(x_NC[test]))
     t = torch.from_numpy(np.ascontiguousarray(asking.targets_.encode(y[test])))
     found: Array = asking.targets_.loss("squared")(z, t).numpy()
-    return found
+    return np.nan_to_num(found, nan=GONE, posinf=GONE)

@@ -20,7 +20,7 @@ from torch import Tensor
 from torch.func import functional_call
 
 from . import threads
-from .asking import bold
+from .asking import bold, calmed
 from .healing import Born, born
 from .loop import Course, Data, Plan, train_
 from .network import Shape
@@ -195,10 +195,13 @@ class Network(BaseEstimator, ABC):  # type: ignore[misc]
             raise ValueError(f"y of shape {y.shape} does not match the targets known from before.")
         seeds = check_random_state(self.random_state)
         seed = int(seeds.randint(np.iinfo(np.int32).max))
+        calm: list[Applied] = []
         if not keep:
             ask = asks(options) and not one_epoch
             self._bold = ask and bold(self, x_NC, y, w_N, targets, seed)
             settled = settle(options, len(x_NC), bold=self._bold)
+            if self.heal and not one_epoch:
+                settled, calm = calmed(self, settled, x_NC, y, w_N, targets, seed)
             self.targets_ = targets
             self.scaling_ = scaling(x_NC, self.scale)
             if w_N is not None:
@@ -217,7 +220,7 @@ class Network(BaseEstimator, ABC):  # type: ignore[misc]
                 newborn = self._born(settled, targets, data, seed)
                 self.network_, findings = newborn.net, newborn.findings
                 self.shape_ = newborn.shape
-                applied = [*self._tamed(x_NC), *newborn.applied]
+                applied = [*self._tamed(x_NC), *calm, *newborn.applied]
             params = [p for p in self.network_.parameters() if p.requires_grad]
             if not keep or not one_epoch or not hasattr(self, "_update"):
                 self._update = Update(settled.optimizing, params)

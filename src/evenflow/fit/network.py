@@ -37,8 +37,8 @@ class Shape:
         norm: "none", "batch" (Ioffe & Szegedy 2015, arXiv:1502.03167) or "layer" (Ba et al.
             2016, arXiv:1607.06450).
         residual: "none"; "plain", x + F(x) (He et al. 2016, arXiv:1512.03385); "rezero",
-            x + αF(x) with α = 0 at the start (Bachlechner et al. 2020, arXiv:2003.04887). Layers
-            whose width changes have no skip.
+            x + αF(x)/L² with α = 0 at the start (Bachlechner et al. 2020, arXiv:2003.04887, without
+            L, the number of hidden layers). Layers whose width changes have no skip.
         dropout: share of units dropped (Srivastava et al. 2014, JMLR 15).
         alpha_dropout: keep mean and variance (Klambauer et al. 2017, arXiv:1706.02515).
     """
@@ -54,16 +54,21 @@ class Shape:
 
 
 class Residual(nn.Module):
-    """x + F(x), or x + αF(x) with a trainable α that starts at 0 (ReZero). x: [B, H]."""
+    """x + F(x), or x + αF(x)/L² with a trainable α that starts at 0 (ReZero). x: [B, H].
 
-    def __init__(self, body: nn.Module, rezero: bool) -> None:
+    ReZero has no L, the number of hidden layers. But every α grows by about the learning rate a
+    step, all of them together by L times that, and a small noisy table is learned by heart before
+    it is understood (docs/decisions.md, 48).
+    """
+
+    def __init__(self, body: nn.Module, rezero: bool, layers: int = 1) -> None:
         super().__init__()
-        self.body = body
+        self.body, self.share = body, layers**-2.0
         self.alpha = nn.Parameter(torch.zeros(())) if rezero else None
 
     def forward(self, x: Tensor) -> Tensor:
         y: Tensor = self.body(x)
-        return x + y if self.alpha is None else torch.addcmul(x, self.alpha, y)
+        return x + y if self.alpha is None else torch.addcmul(x, self.alpha, y, value=self.share)
 
 
 def build(shape: Shape) -> nn.Sequential:
@@ -79,7 +84,8 @@ def build(shape: Shape) -> nn.Sequential:
             kind = nn.AlphaDropout if shape.alpha_dropout else nn.Dropout
             layer.append(kind(shape.dropout))
         if shape.residual != "none" and width == units:
-            parts.append(Residual(nn.Sequential(*layer), shape.residual == "rezero"))
+            rezero = shape.residual == "rezero"
+            parts.append(Residual(nn.Sequential(*layer), rezero, len(shape.hidden)))
         else:
             parts.extend(layer)
         width = units

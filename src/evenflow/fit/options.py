@@ -21,9 +21,9 @@ OPTIONS = '''
             arXiv:1611.01232). For the sigmoid it is centred LSUV.
         norm: "none", "batch" (Ioffe & Szegedy 2015, arXiv:1502.03167), "layer" (Ba et al. 2016,
             arXiv:1607.06450); between linear layer and activation.
-        residual: "none", "plain" x + F(x) (He et al. 2016, arXiv:1512.03385), "rezero" x + αF(x)
-            with α = 0 at first (Bachlechner et al. 2020, arXiv:2003.04887). "auto" is ReZero from
-            8 hidden layers on.
+        residual: "none", "plain" x + F(x) (He et al. 2016, arXiv:1512.03385), "rezero"
+            x + αF(x)/L² with α = 0 at first (Bachlechner et al. 2020, arXiv:2003.04887, without L,
+            the number of hidden layers). "auto" is ReZero from 8 hidden layers on.
         dropout: share of units dropped after each activation (Srivastava et al. 2014).
         alpha_dropout: the dropout that keeps mean and variance (Klambauer et al. 2017).
         loss: "squared", "cross_entropy", or a callable (scores [B, O], targets) -> one number a
@@ -31,7 +31,8 @@ OPTIONS = '''
             Classes are judged by the squared error of their probabilities (Brier).
         optimizer: "gd", "momentum", "nesterov", "adam", "adamw" ("auto"), "rmsprop".
         learning_rate: a number, or "auto": as high as a range test finds safe (Smith 2017,
-            arXiv:1506.01186), up to 3e-3 with AdamW.
+            arXiv:1506.01186), up to 3e-3 with AdamW. With `heal` a number of three times the usual
+            or more gives way to the usual where that predicts clearly better on rows held out.
         schedule: "constant", "cosine" ("auto"), "linear", "exponential", "step", or a callable
             (step from 0) -> factor of the rate.
         warmup: over which share of the training (below 1), or how many steps, the rate rises.
