@@ -88,10 +88,14 @@ class Cell(nn.Module):
 
 
 class Attention(nn.Module):
-    def __init__(self) -> None:
+    """`sharpness` multiplies query and key weights."""
+
+    def __init__(self, sharpness: float = 1.0) -> None:
         super().__init__()
         self.q, self.k, self.v = nn.Linear(8, 8), nn.Linear(8, 8), nn.Linear(8, 8)
         self.head = nn.Linear(8, 3)
+        with torch.no_grad():
+            self.q.weight.mul_(sharpness), self.k.weight.mul_(sharpness)
 
     def forward(self, x: Tensor) -> Tensor:
         h = F.scaled_dot_product_attention(self.q(x), self.k(x), self.v(x))
@@ -131,6 +135,7 @@ NETS: dict[str, tuple[Any, Any]] = {
     "lstm": (lambda: Recurrent(nn.LSTM), sequences),
     "cell": (Cell, sequences),
     "attention": (Attention, words),
+    "sharp-attention": (lambda: Attention(30.0), words),
     "transformer": (transformer, words),
 }
 

@@ -43,6 +43,7 @@ SUITS: dict[str, tuple[str, str | None]] = {
     "recurrent=truncate": ("rnn", "relu"),
     "attention=sigma-reparam": ("attention", "relu"),
     "attention=qk-norm": ("attention", "relu"),
+    "attention=max-norm": ("sharp-attention", "relu"),
     "lr": ("relu", None),
     "warmup": ("relu", None),
     "decay": ("relu", None),

@@ -53,6 +53,7 @@ def _visit(number: int, out: Path, console: Console) -> Path:
     import evenflow
 
     from .. import report
+    from ..fit import threads
     from .patients import PATIENTS, train
 
     patient = PATIENTS[number]
@@ -70,16 +71,12 @@ def _visit(number: int, out: Path, console: Console) -> Path:
     run = out / f"{patient.name}.evenflow"
     for old in out.glob(f"{run.name}*"):  # the file of an earlier demo, and SQLite's beside it
         old.unlink()
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # so small that more threads only wait for each other
     torch.manual_seed(0)
-    try:
+    with threads.one():  # so small that more only wait for each other
         model, optimizer = patient.build()
         with _progress() as progress, evenflow.watch(model, optimizer, run=run, every=2):
             task = progress.add_task(patient.name, total=patient.steps)
             loss, accuracy = train(patient, model, optimizer, lambda: progress.advance(task))
-    finally:
-        torch.set_num_threads(threads)
     said = _("loss {loss}, accuracy on new digits {accuracy}")
     console.print(said.format(loss=f"{loss:.4f}", accuracy=f"{accuracy:.1%}"), highlight=False)
     stored = evenflow.load(run)

@@ -8,7 +8,7 @@ far above the usual is too high, which may show on new rows only. N rows, C colu
 from __future__ import annotations
 
 import warnings
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
 
@@ -38,32 +38,44 @@ GONE = 1e6
 SAME = ("loss", "scale", "target_scale", "device", "dtype")
 
 
-def bold(
-    estimator: Any, x_NC: Array, y: Array, weight_N: Array | None, known: Targets, seed: int
-) -> bool:
+@dataclass(frozen=True, slots=True)
+class Table:
+    """The rows that are asked.
+
+    Attributes:
+        x_NC: not scaled.
+        weight_N: above 0; None = all alike.
+        known: the targets, read from all rows.
+        seed: of the draw, and of the networks that ask.
+    """
+
+    x_NC: Array
+    y: Array
+    weight_N: Array | None
+    known: Targets
+    seed: int
+
+    def __getitem__(self, rows: Array) -> Table:
+        weight = None if self.weight_N is None else self.weight_N[rows]
+        return replace(self, x_NC=self.x_NC[rows], y=self.y[rows], weight_N=weight)
+
+
+def bold(estimator: Any, table: Table) -> bool:
     """Is the decay `BOLD` better than `CAUTIOUS`?
 
     The networks that ask are of the default shape, so that the answer is the table's and not that
-    of a depth, an activation or a rate under trial. Arguments as of `leads`.
+    of a depth, an activation or a rate under trial.
     """
     given = estimator.get_params(deep=False)
     same = {name: given[name] for name in SAME if name in given}
     one, other = ({**same, "l2": l2} for l2 in (CAUTIOUS, BOLD))
-    return leads(type(estimator), one, other, x_NC, y, weight_N, known, seed)
+    return leads(type(estimator), one, other, table)
 
 
-def calmed(
-    estimator: Any,
-    settled: Settled,
-    x_NC: Array,
-    y: Array,
-    weight_N: Array | None,
-    known: Targets,
-    seed: int,
-) -> tuple[Settled, list[Applied]]:
+def calmed(estimator: Any, settled: Settled, table: Table) -> tuple[Settled, list[Applied]]:
     """The usual rate instead of one `FAST` times as high or more, if it is better; what was done.
 
-    The networks that ask are as they are to be trained. Arguments as of `leads`.
+    The networks that ask are as they are to be trained.
     """
     given = estimator.get_params(deep=False)
     usual = BASE[settled.optimizing.optimizer]
@@ -73,53 +85,41 @@ def calmed(
     same = {**given, "l2": settled.optimizing.l2, "epochs": settled.epochs, "heal": False}
     same |= {"warm_start": False, "verbose": False}
     one, other = ({**same, "learning_rate": rate} for rate in (settled.rate, usual))
-    if not leads(type(estimator), one, other, x_NC, y, weight_N, known, seed):
+    if not leads(type(estimator), one, other, table):
         return settled, []
     why = f"EF302: on rows held out {usual:g} predicts better than the given rate {settled.rate:g}"
     return replace(settled, rate=usual), [Applied(f"lr={usual:g}", 0, why)]
 
 
-def leads(
-    kind: Any,
-    one: dict[str, Any],
-    other: dict[str, Any],
-    x_NC: Array,
-    y: Array,
-    weight_N: Array | None,
-    known: Targets,
-    seed: int,
-) -> bool:
+def leads(kind: Any, one: dict[str, Any], other: dict[str, Any], table: Table) -> bool:
     """Is the `other` set of parameters better, by the squared error (Brier's) on rows held out?
 
-    Args:
-        kind: of estimator; `one` and `other` are parameters of it.
-        weight_N: above 0.
-        known: the targets, read from all rows.
+    `kind`: of estimator, whose parameters `one` and `other` are.
     """
-    if len(x_NC) < LEAST:
+    if len(table.x_NC) < LEAST:
         return False
-    draws = np.random.RandomState(seed)
-    rows = draws.permutation(len(x_NC))[:MOST]
-    x_NC, y, weight_N = x_NC[rows], y[rows], None if weight_N is None else weight_N[rows]
+    draws = np.random.RandomState(table.seed)
+    table = table[draws.permutation(len(table.x_NC))[:MOST]]
     cut: Any = KFold(PARTS, shuffle=True, random_state=draws)
     strata = None
-    if isinstance(known, Classes):
-        if known.kind != "one":
+    if isinstance(table.known, Classes):
+        if table.known.kind != "one":
             return False
-        strata = known.encode(y)
-        if np.bincount(strata, minlength=known.outputs).min() < PARTS:
+        strata = table.known.encode(table.y)
+        if np.bincount(strata, minlength=table.known.outputs).min() < PARTS:
             return False  # a class might be missing on one side
         cut = StratifiedKFold(PARTS, shuffle=True, random_state=draws)
     gained, weight = np.empty(0), np.empty(0)
     lead = error = 0.0
-    for train, test in islice(cut.split(x_NC, strata), TURNS):
+    for train, test in islice(cut.split(table.x_NC, strata), TURNS):
         before, after = (
-            _errors(kind(**{**given, "validation": 0.0, "random_state": seed}),
-                    x_NC, y, weight_N, train, test)
+            _errors(kind(**{**given, "validation": 0.0, "random_state": table.seed}),
+                    table[train], table[test])
             for given in (one, other)
         )  # fmt: skip
         gained = np.append(gained, before - after)
-        weight = np.append(weight, np.ones(len(test)) if weight_N is None else weight_N[test])
+        judges = table[test].weight_N
+        weight = np.append(weight, np.ones(len(test)) if judges is None else judges)
         lead = np.average(gained, weights=weight)
         error = np.sqrt(np.sum((weight * (gained - lead)) ** 2)) / weight.sum()
         if lead <= 0 or lead > CLEAR * error:
@@ -127,14 +127,12 @@ def leads(
     return bool(lead > SURE * error)
 
 
-def _errors(
-    asking: Any, x_NC: Array, y: Array, weight_N: Array | None, train: Array, test: Array
-) -> Array:
-    """Squared errors, one a row of `test`, of an estimator trained on the rows `train`."""
+def _errors(asking: Any, train: Table, test: Table) -> Array:
+    """Squared errors, one a row of `test`, of an estimator trained on `train`."""
     with warnings.catch_warnings():  # what they learned is told by the one they are asked for
         warnings.simplefilter("ignore", ConvergenceWarning)
-        asking.fit(x_NC[train], y[train], None if weight_N is None else weight_N[train])
-    z = torch.from_numpy(asking._scores(x_NC[test]))
-    t = torch.from_numpy(np.ascontiguousarray(asking.targets_.encode(y[test])))
+        asking.fit(train.x_NC, train.y, train.weight_N)
+    z = torch.from_numpy(asking._scores(test.x_NC))
+    t = torch.from_numpy(np.ascontiguousarray(asking.targets_.encode(test.y)))
     found: Array = asking.targets_.loss("squared")(z, t).numpy()
     return np.nan_to_num(found, nan=GONE, posinf=GONE)

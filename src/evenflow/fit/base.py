@@ -20,7 +20,7 @@ from torch import Tensor
 from torch.func import functional_call
 
 from . import threads
-from .asking import bold, calmed
+from .asking import Table, bold, calmed
 from .healing import Born, born
 from .loop import Course, Data, Plan, train_
 from .network import Shape
@@ -198,10 +198,11 @@ class Network(BaseEstimator, ABC):  # type: ignore[misc]
         calm: list[Applied] = []
         if not keep:
             ask = asks(options) and not one_epoch
-            self._bold = ask and bold(self, x_NC, y, w_N, targets, seed)
+            table = Table(x_NC, y, w_N, targets, seed)
+            self._bold = ask and bold(self, table)
             settled = settle(options, len(x_NC), bold=self._bold)
             if self.heal and not one_epoch:
-                settled, calm = calmed(self, settled, x_NC, y, w_N, targets, seed)
+                settled, calm = calmed(self, settled, table)
             self.targets_ = targets
             self.scaling_ = scaling(x_NC, self.scale)
             if w_N is not None:

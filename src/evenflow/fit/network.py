@@ -61,7 +61,7 @@ class Residual(nn.Module):
     it is understood (docs/decisions.md, 48).
     """
 
-    def __init__(self, body: nn.Module, rezero: bool, layers: int = 1) -> None:
+    def __init__(self, body: nn.Module, rezero: bool, layers: int) -> None:
         super().__init__()
         self.body, self.share = body, layers**-2.0
         self.alpha = nn.Parameter(torch.zeros(())) if rezero else None

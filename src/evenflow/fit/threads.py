@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from itertools import pairwise
 
 import torch
@@ -15,20 +15,22 @@ SMALL = 1 << 22
 
 
 @contextmanager
-def few(widths: tuple[int, ...], batch: int) -> Iterator[None]:
-    """One thread for torch in here, if layers of these widths are small; as it was afterwards.
-
-    Args:
-        widths: units from the inputs to the outputs.
-        batch: rows.
-    """
+def one() -> Iterator[None]:
+    """One thread for torch in here; as it was afterwards."""
     before = torch.get_num_threads()
-    largest = max(batch * a * b for a, b in pairwise(widths))
-    if before == 1 or largest > SMALL:
-        yield
-        return
     torch.set_num_threads(1)
     try:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+def few(widths: tuple[int, ...], batch: int) -> AbstractContextManager[None]:
+    """`one`, if layers of these widths are small; else as many threads as there are.
+
+    Args:
+        widths: units from the inputs to the outputs.
+        batch: rows.
+    """
+    largest = max(batch * a * b for a, b in pairwise(widths))
+    return one() if largest <= SMALL else nullcontext()

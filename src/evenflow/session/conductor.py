@@ -9,7 +9,6 @@ hand a step ends with its outermost backward, and the update is read when the ne
 
 from __future__ import annotations
 
-import sys
 import weakref
 from collections.abc import Callable
 from time import perf_counter
@@ -36,6 +35,7 @@ from .delivery import Delivery
 from .guard import Guard
 from .losses import Losses
 from .quiet import STRETCH, Quiet
+from .roster import Roster
 from .turns import Turns
 
 if TYPE_CHECKING:
@@ -69,11 +69,11 @@ class Conductor:
         self.quiet = Quiet(self.losses.true)
         self.samples = 0
         self._by_hand: bool | None = None
-        self._optimizers: list[weakref.ref[torch.optim.Optimizer]] = []
+        self.roster = Roster(writer, self.recorder.catalogue)
         self._turns = Turns()
         self._update: tuple[Update, int] | None = None  # and the optimizer's id
         self._hand: tuple[Slab, Update, int, float] | None = None
-        self._backwards = 0
+        self.backwards = 0  # passes since the latest update
         self._busy = False
         self._over = False
         self._ended, self._ended_step = perf_counter(), 0
@@ -98,11 +98,6 @@ class Conductor:
     def healing(self) -> bool:
         """Is anything allowed to be changed?"""
         return self.healer is not None
-
-    @property
-    def backwards(self) -> int:
-        """Backward passes since the latest update."""
-        return self._backwards
 
     # -- hooks.Listener -----------------------------------------------------------------------
     def before_backward(
@@ -129,7 +124,7 @@ class Conductor:
         scale: Any = 1.0
         if outer:
             self._native = True
-            self._backwards += 1
+            self.backwards += 1
             self._close_hand()
             if tensors:
                 counts = kwargs.get("accumulate_grad", True) or bool(self._by_hand)
@@ -154,8 +149,8 @@ class Conductor:
         if recorder.recording:
             recorder.after_backward()
         if self._by_hand is None:
-            self._by_hand = not self._optimizers and not held_by_an_optimizer(leaves)
-        elif self._backwards >= _PATIENCE and not self._optimizers:
+            self._by_hand = not self.roster.refs and not held_by_an_optimizer(leaves)
+        elif self.backwards >= _PATIENCE and not self.roster.refs:
             self._by_hand = True  # the optimizer there is serves something else
         if self._by_hand and whole:
             self._end_by_hand(leaves, inputs, result)
@@ -185,7 +180,7 @@ class Conductor:
             self._close_hand()
         if self.recorder.recording:
             start = perf_counter()
-            self.know(optimizer)
+            self.roster.index(optimizer)
             self._update = (Update(self.recorder, of_optimizer(optimizer)), id(optimizer))
             self._own += perf_counter() - start
 
@@ -203,7 +198,7 @@ class Conductor:
         if self.healer is not None and self.healer.after():
             self._skipped("")  # its event says more
             return
-        index = self.know(optimizer)
+        index = self.roster.index(optimizer)
         self._turns.took(index)
         update, self._update = self._update, None
         if self.recorder.recording and update is not None and update[1] == id(optimizer):
@@ -242,7 +237,7 @@ class Conductor:
             self.writer.event(Event("skipped", self.step, {"why": why}))
         if self.healer is not None:
             self.healer.guard.held.clear()
-        self._backwards = 0
+        self.backwards = 0
         if self.recorder.recording:
             self._arm()
 
@@ -271,24 +266,6 @@ class Conductor:
         self._native = False
 
     # -- steps --------------------------------------------------------------------------------
-    def know(self, optimizer: torch.optim.Optimizer) -> int:
-        """Index of an optimizer; met first, its parameters and class are written down."""
-        for i, ref in enumerate(self._optimizers):
-            if ref() is optimizer:
-                return i
-        index = len(self._optimizers)
-        self._optimizers.append(weakref.ref(optimizer))
-        for g in optimizer.param_groups:
-            for p in g["params"]:
-                self.recorder.catalogue.add_param(p, optimizer=index)
-        described = [
-            {"class": type(o).__name__, "params": len(of_optimizer(o)), **settings(o)}
-            for ref in self._optimizers
-            if (o := ref()) is not None
-        ]
-        self.writer.meta(optimizers=described)
-        return index
-
     def _end_by_hand(self, leaves: dict[int, Tensor], inputs: Any, result: Any) -> None:
         if self.healer is not None:
             self.delivery.note(self.step, "heal: the script updates by hand; nothing is healed")
@@ -319,7 +296,7 @@ class Conductor:
 
     def _next(self) -> None:
         self.quiet.step += 1
-        self._backwards = 0
+        self.backwards = 0
         if self.writer.error is not None:
             raise RuntimeError(f"the run file cannot be written: {self.writer.error}")
         if self._turns.samples(self.cadence.wants(self.step)):
@@ -330,7 +307,7 @@ class Conductor:
             self.delivery.send()
         self._ended, self._ended_step = perf_counter(), self.step
         self._own = 0.0
-        if self._by_hand is False and len(self._optimizers) == 1 and not self._compiled_step:
+        if self._by_hand is False and len(self.roster.refs) == 1 and not self._compiled_step:
             self._hush()
 
     def _hush(self) -> None:
@@ -338,7 +315,7 @@ class Conductor:
         checked = self.guard is not None or self.healer is not None
         if not checked and self.recorder.clean and not self.delivery.waits:
             due = self.cadence.due(self.step)
-            self.quiet.begin(self._optimizers[0], min(STRETCH, due - self.step))
+            self.quiet.begin(self.roster.refs[0], min(STRETCH, due - self.step))
 
     def _arm(self, follows: bool = False) -> None:
         if self.cadence.every == 0:
@@ -354,7 +331,7 @@ class Conductor:
 
     def _sampled(self, slab: Slab, step: int, start: float) -> None:
         """A sampled step is complete: send it off."""
-        slab.add(Channel("step", 0, "backwards"), float(self._backwards))
+        slab.add(Channel("step", 0, "backwards"), float(self.backwards))
         recorder = self.recorder
         if recorder.probes.waiting:
             self._busy = True
@@ -379,11 +356,8 @@ class Conductor:
 
     # -- the rest -----------------------------------------------------------------------------
     def _note_compiled(self) -> None:
-        """Is the update itself inside a compiled call? Only then do such calls count as steps."""
-        at: Any = sys._getframe()
-        while at is not None and at.f_code.co_name != "compile_wrapper":
-            at = at.f_back
-        self._compiled_step = at is not None
+        """Only where the update itself is inside a compiled call do such calls count as steps."""
+        self._compiled_step = hooks.within_compiled_call()
         if hooks.compiled_seen():
             self.delivery.note(
                 self.step,

@@ -76,6 +76,14 @@ def compiled_seen() -> bool:
     return _compiled_seen
 
 
+def within_compiled_call() -> bool:
+    """Is a function that was given to torch.compile on the stack?"""
+    at: Any = sys._getframe()
+    while at is not None and at.f_code.co_name != "compile_wrapper":
+        at = at.f_back
+    return at is not None
+
+
 def listen(listener: Listener) -> None:
     """Put the hooks on."""
     global _listener

@@ -82,7 +82,7 @@ class Watch:
             healer = Healer(kinds, batch if guard is None else None)
         self._conductor = Conductor(self._writer, cadence, self._fail, model, guard, healer)
         if optimizer is not None:
-            self._conductor.know(optimizer)
+            self._conductor.roster.index(optimizer)
         hooks.listen(self._conductor)
         self.active = True
         _current = self

@@ -4,13 +4,14 @@
 the weights in front of them; with γ trainable and equal to σ(W) at first the function is the same
 at any time, and growth of the weights no longer sharpens the softmax. QK-norm: each head's queries
 and keys have rms 1 times a gain per component, so that no score grows with the weights at all; step
-0, as it is another function. New parameters join the optimizer. Fails: slower to sharpen where that
-is right.
+0, as it is another function. Max-norm: rows of these weights at most 1 long, so that queries and
+keys of normalised inputs have components of variance at most 1, for which scores are divided by √d;
+once, at step 0. New parameters join the optimizer. Fails: slower to sharpen where that is right.
 """
 
 from __future__ import annotations
 
-from .base import Entry, Facts, bare
+from .base import Entry, Facts, bare, detail, number, optional
 
 
 def _refuse(value: str, facts: Facts) -> str | None:
@@ -63,4 +64,24 @@ QK = Entry(
     refuse=_start,
     apply="qknorm:apply",
 )
-ENTRIES = (SIGMA, QK)
+MAX_NORM = Entry(
+    kind="attention",
+    method="max-norm",
+    about="rows of query, key and value weights at most 1 long at the start",
+    codes=("EF204", "EF601"),
+    when="start",
+    needs=("batch", "attention"),
+    preserves=False,
+    cost="none",
+    fails="inputs of attention that are not normalised may be as large as they like",
+    source="Vaswani et al. 2017, arXiv:1706.03762, section 3.2.1; Srebro & Shraibman 2005, COLT",
+    values={"max-norm": "rows of norm 1 at most", "max-norm:0.5": "half as long"},
+    edit=lambda v: (
+        "before training, for the query, key and value layers: layer.weight.mul_("
+        f"{detail(v) or 1} / layer.weight.norm(dim=1, keepdim=True).clamp_min({detail(v) or 1}))"
+    ),
+    check=optional(lambda text: number(text, above=0)),
+    refuse=_start,
+    apply="attention:max_norm",
+)
+ENTRIES = (SIGMA, QK, MAX_NORM)

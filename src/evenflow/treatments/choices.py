@@ -148,7 +148,7 @@ def _dead_at_birth(f: Finding, facts: Facts) -> list[str]:
 
 
 def _attention(f: Finding, facts: Facts) -> list[str]:
-    start = ["init=xavier", "init=lsuv"] if facts.step == 0 else []
+    start = ["attention=max-norm", "init=xavier", "init=lsuv"] if facts.step == 0 else []
     norms = ["attention=sigma-reparam", "attention=qk-norm"]
     return [*start, "warmup=100", *norms, *_RATES[:2], _CLIP]
 

@@ -43,7 +43,7 @@ class Chart:
         if course is not None and course.ref() is optimizer:
             return course
         conductor = self._conductor
-        course = Course(optimizer, conductor.know(optimizer))
+        course = Course(optimizer, conductor.roster.index(optimizer))
         self._courses[id(optimizer)] = course
         only = conductor.model() if conductor.model is not None else None
         why = refuses(optimizer, closure, only)

@@ -11,8 +11,11 @@ from torch import Tensor
 from ...treatments.live.clipping import total_norm
 from ...treatments.live.stepping import loss_scale, with_gradients
 
+#: Parameters, each with its gradient.
+Pairs = list[tuple[Tensor, Tensor]]
 
-def dense(optimizer: torch.optim.Optimizer) -> list[tuple[Tensor, Tensor]]:
+
+def dense(optimizer: torch.optim.Optimizer) -> Pairs:
     """(parameter, gradient) of all that the next update uses and that have elements."""
     return [(p, g) for p, g in with_gradients(optimizer) if g.numel()]
 

@@ -13,7 +13,6 @@ What is measured: one norm of all gradients and the loss, both read once an upda
 
 from __future__ import annotations
 
-import dataclasses
 import math
 import sys
 from collections import Counter
@@ -22,7 +21,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor
 
 from ...schema import Intervention
 from ...tape import unwrap
@@ -30,7 +28,7 @@ from ...words import healed
 from ..guard import Guard
 from ..hiding import Hidden
 from .chart import Chart
-from .gradients import dense, known, largest, norm_of, norm_of_all, scale_
+from .gradients import Pairs, dense, known, largest, norm_of, norm_of_all, scale_
 from .party import FACTORS, LEAST_RATE, OLD, Course, Party
 from .reviving import SHARE, Reviver
 from .snapshot import Buffers
@@ -94,7 +92,7 @@ class Healer:
             return
         fresh = self._conductor.backwards > 0
         party = self.chart.party(course, fresh)
-        attempt, course.attempts = course.attempts, course.attempts + 1
+        course.attempts += 1
         if fresh:
             party.left_out = False
             party.attempts += 1
@@ -107,9 +105,9 @@ class Healer:
             return
         norm = norm_of(optimizer, [g for _, g in pairs])
         if not math.isfinite(norm):
-            self._non_finite(optimizer, course, party, attempt, norm)
+            self._non_finite(optimizer, course, party, norm)
         else:
-            self._finite(course, party, attempt, norm, pairs, fresh)
+            self._finite(course, party, norm, pairs, fresh)
         self.guard.held.clear()
 
     def after(self) -> bool:
@@ -118,15 +116,7 @@ class Healer:
         out, self._left_out = self._left_out, False
         return out
 
-    def _finite(
-        self,
-        course: Course,
-        party: Party,
-        attempt: int,
-        norm: float,
-        pairs: list[tuple[Tensor, Tensor]],
-        fresh: bool,
-    ) -> None:
+    def _finite(self, course: Course, party: Party, norm: float, pairs: Pairs, fresh: bool) -> None:
         course.bad_on_end = 0
         usual, limit = course.norms.usual, course.norms.limit
         outlier = course.norms.outlier(norm)
@@ -134,18 +124,18 @@ class Healer:
         # One bad batch says nothing of the weights; a second one on end may.
         if loss is not None and not (outlier and course.norms.on_end == 1):
             diverged = party.losses.take(loss) or (party.losses.suspect and party.gone_far())
-            if self._other_loss(party, course, attempt, loss):
+            if self._other_loss(party, course, loss):
                 return
-            if self._still_too_fast(party, course, attempt):
+            if self._still_too_fast(party, course):
                 return
-            if diverged and self._diverged(party, course, attempt, loss, norm):
+            if diverged and self._diverged(party, course):
                 return
         if outlier:
             party.trouble = party.attempts
             if "clip" in self.kinds:
-                self._clip(course, attempt, norm, usual, limit, pairs)
+                self._clip(course, norm, usual, limit, pairs)
             return
-        if self._odd_statistics(party, course, attempt):
+        if self._odd_statistics(party, course):
             return
         calm = party.losses.calm if loss is not None else True
         calm &= not (party.rollbacks and party.losses.no_better)
@@ -154,36 +144,24 @@ class Healer:
         if due and calm and party.attempts - party.trouble >= OLD:
             party.snap(self._conductor.step, self.chart.buffers_of(party), self.scaler)
         if self.reviver is not None:
-            self._revive(party, course, attempt)
+            self._revive(party, course)
 
     # -- interventions ------------------------------------------------------------------------
-    def _clip(
-        self,
-        course: Course,
-        attempt: int,
-        norm: float,
-        usual: float,
-        limit: float,
-        pairs: list[tuple[Tensor, Tensor]],
-    ) -> None:
+    def _clip(self, course: Course, norm: float, usual: float, limit: float, pairs: Pairs) -> None:
         at = largest(pairs)
         scale_([g for _, g in pairs], usual / norm)
         self._buffers.put_back()
         self._note(
             course,
-            Intervention(
-                "clip",
-                self._conductor.step,
-                "outlier-gradient",
-                attempt=attempt,
-                site="" if at is None else self.chart.name(at),
-                before={"grad_norm": norm},
-                after={"grad_norm": usual},
-                evidence={"limit": limit, "loss": known(self._loss())},
-            ),
+            "clip",
+            "outlier-gradient",
+            site="" if at is None else self.chart.name(at),
+            before={"grad_norm": norm},
+            after={"grad_norm": usual},
+            evidence={"limit": limit, "loss": known(self._loss())},
         )
 
-    def _odd_statistics(self, party: Party, course: Course, attempt: int) -> bool:
+    def _odd_statistics(self, party: Party, course: Course) -> bool:
         """Did this batch throw running statistics (BatchNorm) far off? Normalisation hides such a
         batch from the gradient, but evaluation would suffer for hundreds of steps."""
         usual, limit = party.statistics.usual, party.statistics.limit
@@ -195,25 +173,16 @@ class Healer:
             self._buffers.put_back()
             self._note(
                 course,
-                Intervention(
-                    "clip",
-                    self._conductor.step,
-                    "outlier-statistics",
-                    attempt=attempt,
-                    before={"moved": moved},
-                    after={"moved": 0.0},
-                    evidence={"limit": limit, "usual": usual},
-                ),
+                "clip",
+                "outlier-statistics",
+                before={"moved": moved},
+                after={"moved": 0.0},
+                evidence={"limit": limit, "usual": usual},
             )
         return True
 
     def _non_finite(
-        self,
-        optimizer: torch.optim.Optimizer,
-        course: Course,
-        party: Party,
-        attempt: int,
-        norm: float,
+        self, optimizer: torch.optim.Optimizer, course: Course, party: Party, norm: float
     ) -> None:
         course.bad_on_end += 1
         party.trouble = party.attempts
@@ -227,7 +196,7 @@ class Healer:
         of_data = origin is not None and origin.where == "input"
         if course.bad_on_end >= ON_END and not of_data and self._may_return(party):
             why = "non-finite-on-end"
-            self._roll_back(party, course, attempt, why, {"on_end": float(course.bad_on_end)})
+            self._roll_back(party, course, why, {"on_end": float(course.bad_on_end)})
             return
         if "skip" not in self.kinds:
             return
@@ -235,56 +204,48 @@ class Healer:
         site = "" if origin is None or origin.site is None else origin.site
         self._note(
             course,
-            Intervention(
-                "skip",
-                self._conductor.step,
-                "non-finite-gradient",
-                attempt=attempt,
-                site=self._catalogue.sites[site].name if isinstance(site, int) else site,
-                before={"grad_norm": norm},
-                after={"grad_norm": 0.0},
-                evidence={"parameters": float(bad), "loss": known(self._loss())},
-                note="" if origin is None else origin.text,
-            ),
+            "skip",
+            "non-finite-gradient",
+            site=self._catalogue.sites[site].name if isinstance(site, int) else site,
+            before={"grad_norm": norm},
+            after={"grad_norm": 0.0},
+            evidence={"parameters": float(bad), "loss": known(self._loss())},
+            note="" if origin is None else origin.text,
             tell=False,  # the guard has
         )
 
-    def _diverged(
-        self, party: Party, course: Course, attempt: int, loss: float, norm: float
-    ) -> bool:
+    def _diverged(self, party: Party, course: Course) -> bool:
         """Do what is allowed; was the round ended by it?"""
         losses = party.losses
         evidence = {"level": losses.level, "limit": losses.limit, "start": losses.start}
         if self._may_return(party):
-            self._roll_back(party, course, attempt, "loss-diverged", evidence)
+            self._roll_back(party, course, "loss-diverged", evidence)
             return True
         if "lr" in self.kinds and party.attempts - party.slowed >= PATIENCE:
-            self._slow(party, course, attempt, "loss-diverged", FACTORS[0])
+            self._slow(party, course, "loss-diverged", FACTORS[0])
         return False
 
-    def _still_too_fast(self, party: Party, course: Course, attempt: int) -> bool:
+    def _still_too_fast(self, party: Party, course: Course) -> bool:
         """A rate that was too high before may now saturate or kill units without a divergence:
         the loss stays where it began, while the weights go far."""
         if not party.rollbacks or party.attempts - party.returned < 2 * PATIENCE:
             return False
         if not (party.losses.no_better and party.gone_far() and self._may_return(party)):
             return False
-        losses = party.losses
-        evidence = {"level": losses.level, "start": losses.start}
-        self._roll_back(party, course, attempt, "no-better", evidence)
+        evidence = {"level": party.losses.level, "start": party.losses.start}
+        self._roll_back(party, course, "no-better", evidence)
         return True
 
     def _may_return(self, party: Party) -> bool:
         if "rollback" not in self.kinds or not party.snapshots:
             return False
         if party.rollbacks == ROLLBACKS:
-            said = f"heal: {ROLLBACKS} roll-backs did not help; no more are made"
-            self._conductor.delivery.note(self._conductor.step, said)
+            self._say(f"{ROLLBACKS} roll-backs did not help; no more are made")
             return False
         return True
 
     def _roll_back(
-        self, party: Party, course: Course, attempt: int, why: str, evidence: dict[str, float]
+        self, party: Party, course: Course, why: str, evidence: dict[str, float]
     ) -> None:
         self.guard.save(self._conductor.step)
         before = {"loss": known(self._loss()), "weight_norm": norm_of_all(party.params())}
@@ -301,51 +262,32 @@ class Healer:
             "weight_norm": norm_of_all(party.params()),
             "from_step": float(snapshot.step),
         }
-        step = self._conductor.step
-        self._note(
-            course,
-            Intervention(
-                "rollback",
-                step,
-                why,
-                attempt=attempt,
-                before=before,
-                after=after,
-                evidence=evidence,
-            ),
-        )
+        self._note(course, "rollback", why, before=before, after=after, evidence=evidence)
         if "lr" in self.kinds:
-            factor = FACTORS[min(party.returns, len(FACTORS)) - 1]
-            self._slow(party, course, attempt, why, factor)
+            self._slow(party, course, why, party.next_factor)
 
-    def _slow(self, party: Party, course: Course, attempt: int, why: str, factor: float) -> None:
+    def _slow(self, party: Party, course: Course, why: str, factor: float) -> None:
         """Multiply the rate of the whole party by `factor`, down to the least."""
         party.slowed = party.attempts
         old = course.factor
         new = max(old * factor, LEAST_RATE)
         if new < old:
-            self._rate(party, course, attempt, why, old, new)
+            self._rate(party, course, why, old, new)
 
-    def _rate(
-        self, party: Party, course: Course, attempt: int, why: str, old: float, new: float
-    ) -> None:
+    def _rate(self, party: Party, course: Course, why: str, old: float, new: float) -> None:
         for each in party.courses:
             each.slow(new)
         optimizer = course.ref()
         rate = math.nan if optimizer is None else optimizer.param_groups[0].get("lr", math.nan)
         self._note(
             course,
-            Intervention(
-                "lr",
-                self._conductor.step,
-                why,
-                attempt=attempt,
-                before={"lr": float(rate) * old, "factor": old},
-                after={"lr": float(rate) * new, "factor": new},
-            ),
+            "lr",
+            why,
+            before={"lr": float(rate) * old, "factor": old},
+            after={"lr": float(rate) * new, "factor": new},
         )
 
-    def _other_loss(self, party: Party, course: Course, attempt: int, loss: float) -> bool:
+    def _other_loss(self, party: Party, course: Course, loss: float) -> bool:
         """After a roll-back: is the loss as high with the weights that had a low one? Then it is
         the loss that has changed (a term came in, the data are others), and nothing diverged."""
         if not party.proving:
@@ -358,21 +300,17 @@ class Healer:
             party.proving = []
             party.losses = type(party.losses)()
             if course.factor < 1:
-                factor = FACTORS[min(party.returns, len(FACTORS)) - 1]
-                new = min(1.0, course.factor / factor)
-                self._rate(party, course, attempt, "another-loss", course.factor, new)
+                new = min(1.0, course.factor / party.next_factor)
+                self._rate(party, course, "another-loss", course.factor, new)
             return True
         return False
 
-    def _revive(self, party: Party, course: Course, attempt: int) -> None:
+    def _revive(self, party: Party, course: Course) -> None:
         assert self.reviver is not None
         if not self.reviver.wanted:
             return
         if several_processes():
-            self._conductor.delivery.note(
-                0, "heal: several processes train together; units are not revived, since each "
-                "process sees other batches"
-            )  # fmt: skip
+            self._say("several processes train together, each on other batches: no unit is revived")
             self.reviver.wanted.clear()
             return
         roots = {id(r): r for r in self.chart.roots(party)}
@@ -386,7 +324,7 @@ class Healer:
         if party.rollbacks and worst >= SHARE and self._may_return(party):
             # The rate was too high before, and now it has killed what was alive then.
             self.reviver.rest(party.attempts)
-            self._roll_back(party, course, attempt, "units-killed", {"dead": worst})
+            self._roll_back(party, course, "units-killed", {"dead": worst})
             return
         revived = self.reviver.revive(looks, party.optimizers, party.attempts)
         again = False
@@ -394,23 +332,17 @@ class Healer:
             again |= layer.times > 1
             self._note(
                 course,
-                Intervention(
-                    "revive",
-                    self._conductor.step,
-                    "dead-units",
-                    attempt=attempt,
-                    site=layer.name,
-                    before={"dead": layer.share, "units": float(layer.units)},
-                    after={"dead": 0.0, "units": 0.0},
-                    evidence={"batches": float(layer.batches)},
-                ),
+                "revive",
+                "dead-units",
+                site=layer.name,
+                before={"dead": layer.share, "units": float(layer.units)},
+                after={"dead": 0.0, "units": 0.0},
+                evidence={"batches": float(layer.batches)},
             )
         if revived and self.reviver.tired:
-            self._conductor.delivery.note(
-                self._conductor.step, "heal: units die again after every revival; no more are made"
-            )
+            self._say("units die again after every revival; no more are made")
         if "lr" in self.kinds and (again or (revived and party.rollbacks)):
-            self._slow(party, course, attempt, "died-again" if again else "killed", FACTORS[0])
+            self._slow(party, course, "died-again" if again else "killed", FACTORS[0])
 
     def _keep_buffers(self) -> None:
         """A round's first forward begins."""
@@ -431,8 +363,21 @@ class Healer:
         loss = self._conductor.losses.latest
         return None if loss is None else float(loss)
 
-    def _note(self, course: Course, done: Intervention, tell: bool = True) -> None:
-        done = dataclasses.replace(done, optimizer=course.index)
+    def _say(self, text: str) -> None:
+        self._conductor.delivery.note(self._conductor.step, f"heal: {text}")
+
+    def _note(
+        self, course: Course, kind: str, reason: str, *, tell: bool = True, **what: Any
+    ) -> None:
+        """An intervention was made; `what`: fields of `Intervention`."""
+        done = Intervention(
+            kind,
+            self._conductor.step,
+            reason,
+            optimizer=course.index,
+            attempt=course.attempts - 1,
+            **what,
+        )
         self._conductor.writer.event(done.event())
         self._conductor.cadence.alert()
         if done.kind == "clip":

@@ -94,6 +94,11 @@ class Party:
         self._snapped = 0
 
     @property
+    def next_factor(self) -> float:
+        """For the rate, after the latest roll-back."""
+        return FACTORS[min(self.returns, len(FACTORS)) - 1]
+
+    @property
     def optimizers(self) -> list[torch.optim.Optimizer]:
         """Those still alive."""
         return [o for c in self.courses if (o := c.ref()) is not None]

@@ -1,4 +1,4 @@
-"""Attention that does not collapse: weights reparametrised by their spectral norm."""
+"""Attention that does not collapse: weights reparametrised by their spectral norm, or cut short."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
+from ..base import detail, number
 from .looking import Call
 from .ward import Ward
 
@@ -67,6 +68,22 @@ def apply(ward: Ward, value: str) -> None:
         parametrize.register_parametrization(module, name, made)
         ward.adopt(made, original)
     ward.changed()
+
+
+def max_norm(ward: Ward, value: str) -> None:
+    """Rows of the query, key and value weights longer than the bound are cut to it."""
+    bound = number(detail(value), above=0) if ":" in value else 1.0
+    longer = 0
+    for module, name in _weights(ward):
+        weight = getattr(module, name).detach()
+        norms = torch.linalg.vector_norm(weight.float(), dim=1, keepdim=True)
+        longer += int((norms > bound).sum())
+        factor = (bound / norms.clamp_min(bound)).to(weight.dtype)
+        ward.put(getattr(module, name), weight * factor)
+    if not longer:
+        raise ValueError(
+            f"no row of a query or key weight in front of an attention is longer than {bound:g}."
+        )
 
 
 def _weights(ward: Ward) -> list[tuple[nn.Module, str]]:
