@@ -305,6 +305,24 @@ def test_equal_trials_prefer_the_smaller_change() -> None:
     assert isinstance(found._ranked(30)[0][0], Treatment)
 
 
+def test_beside_a_loss_that_exploded_not_all_are_equal() -> None:
+    """What lies 1e30 below it may still be far from the best."""
+
+    class Explodes(Engine):
+        def outcome(self, job: Job) -> Outcome:
+            done = super().outcome(job)
+            return done if job.treatments else replace(done, losses=(1e30,) * done.steps)
+
+    def world(texts: frozenset[str], rate: float, seed: int) -> float:
+        together = {"init=lsuv", "norm=batch"} <= texts
+        return (2.0 if together else 0.7 * len(texts & {"init=lsuv", "norm=batch"})) * (rate == 1.0)
+
+    found, _ = search(Explodes(world), runs=12.0)
+    found.run(PRESCRIBED, reserve=4.0)
+    raced = max(t.job.steps for t in found.trials if t.job.steps)
+    assert text(found._ranked(raced)[0]) == "init=lsuv; norm=batch"
+
+
 def test_a_rate_far_too_low_is_not_taken_for_a_network_that_cannot_learn() -> None:
     """One treatment trains, and only far above the script's own rate; all else stays flat."""
 
@@ -365,6 +383,42 @@ def test_a_decaying_rate_is_a_rung_of_the_same_ladder() -> None:
     assert steady(decayed(c, 80)) == c and base(decayed(c, 80)) == base(c)
     assert rescaled(decayed(c, 80), 10.0) == decayed(parse("init=he"), 80)
     assert decayed(decayed(c, 80), 90) == decayed(c, 80) and decayed(c, 1) == c
+
+
+def test_what_is_held_out_may_ask_for_a_gentler_rate() -> None:
+    """The loss falls fastest at the highest rate that holds; the metric is best below it."""
+
+    class Overfits(Engine):
+        def outcome(self, job: Job) -> Outcome:
+            done = super().outcome(job)
+            rate = scale(parse(job.treatments))
+            gentle = "decay" in job.treatments and rate < 1.0
+            return replace(done, metric=9.0 if gentle else 1.0) if done.metric else done
+
+    engine = Overfits(
+        lambda texts, rate, seed: (2.0 if "init=he" in texts else 0.01) * min(rate, 1)
+    )
+    found, _ = search(engine, runs=12.0)
+    finalists = [text(c) for c in found.run(PRESCRIBED, reserve=2.0)]
+    assert finalists[0] == f"init=he; decay={FULL}; lr=x0.316"
+    assert "init=he" in finalists and f"init=he; decay={FULL}" in finalists
+    assert not any(text(c) == "" for c in found._at(0))
+
+
+def test_clipping_that_the_script_does_itself_takes_nobodys_place() -> None:
+    """Clipped a second time, losses differ by rounding only."""
+
+    def world(texts: frozenset[str], rate: float, seed: int) -> float:
+        rounding = 1.0 + 1e-6 * ("clip=norm:1.0" in texts)
+        best = 2.0 if "init=he" in texts else 1.5 if "norm=batch" in texts else 0.01
+        return best * rounding * min(rate, 1.0) * (len(texts - {"clip=norm:1.0"}) == 1)
+
+    found, _ = search(Engine(world), runs=12.0)
+    finalists = found.run(PRESCRIBED, reserve=4.0)
+    tried = {text(c) for c in (*finalists, *(t.candidate for t in found.trials))}
+    assert any("clip=norm:1.0" in t for t in tried)
+    assert not any("clip" in text(c) for c in finalists)
+    assert any("norm=batch" in text(c) for c in finalists)
 
 
 def test_what_starts_slowly_is_raced_if_it_is_prescribed_first() -> None:

@@ -93,6 +93,11 @@ def union(a: Candidate, b: Candidate) -> Candidate | None:
     return (*(t for t in both if t.kind != RATE), *(t for t in both if t.kind == RATE))
 
 
+def joint(a: Candidate, b: Candidate) -> Candidate | None:
+    """Both together at the rate of the first; None where they change the same thing."""
+    return union(a, tuple(t for t in b if t.kind != RATE))
+
+
 def combinations(ranked: Sequence[Candidate], most: int, companion: bool = True) -> list[Candidate]:
     """Unions of the best, best first: each pair among the first four, and the companion."""
     found: dict[frozenset[Treatment], Candidate] = {}

@@ -11,6 +11,8 @@ from .job import Outcome
 #: A score at a horizon is the mean loss over this last share of it (and at least so many steps):
 #: long enough to even out batches, short enough not to average the start in.
 TAIL, FEWEST = 0.2, 5
+#: Losses that differ by less, relatively, at every step are of the same training.
+ALIKE = 1e-3
 
 
 def loss_at(outcome: Outcome, horizon: int = 0) -> float | None:
@@ -134,3 +136,10 @@ def compare(
     if len(gains) == 1:
         sure = len(pairs) > 1  # of all other seeds the untreated run gave no number
     return Comparison(wins, len(pairs), gain, every and sure, losses)
+
+
+def alike(one: Sequence[float], other: Sequence[float]) -> bool:
+    """Are two loss curves the same but for rounding, which training magnifies?"""
+    pairs = zip(one, other, strict=False)
+    same = len(one) == len(other) > 0
+    return same and all(math.isclose(a, b, rel_tol=ALIKE) for a, b in pairs)

@@ -6,7 +6,7 @@
     race      the best of all these                  three times as long
     refine    half decades of rate around the best, on in the direction that helps
     final     the best, with a rate that falls to    the script's whole length
-              the end, and as they are
+              the end, as it is, and gentler
 
 Losers are stopped at their horizon. The untreated script runs along at each: same seed, same data
 order, so that scores are differences of treatment alone.
@@ -30,6 +30,7 @@ from .candidates import (
     change,
     combinations,
     decayed,
+    joint,
     rescaled,
     spread,
     steady,
@@ -37,7 +38,7 @@ from .candidates import (
 from .engine import Engine
 from .goal import Goal, Tried, merit
 from .job import Job, Outcome
-from .score import better, first_loss, loss_at, order
+from .score import alike, better, first_loss, loss_at, order
 
 #: Ratio of one horizon to the one before.
 RATIO = 3
@@ -48,7 +49,7 @@ LONGEST = 5
 #: At most so many courses are tried by themselves.
 WIDEST = 20
 #: Room is kept for so many combinations, runs over the second horizon, and whole runs.
-UNIONS, RACERS, FINALS = 3, 5, 3
+UNIONS, RACERS, FINALS = 3, 5, 5
 #: At most so many finalists run with a decaying rate first.
 DECAYED = 3
 #: Of what is free for short runs the race is kept at most this share.
@@ -229,7 +230,8 @@ class Search:
         """The best of the short rung, and the first prescription, over a longer distance."""
         treated = [c for c in ranked if c]
         keep = reserve + (0.0 if self.short(reserve) else self.finals * self.budget.cost(0))
-        room = max(2, min(7, self.budget.affordable(steps, keep) - 2))
+        room = self.budget.affordable(steps, keep)
+        room = max(2, min(7, room - (3 if room > 5 else 2)))
         first = min(t.job.steps for t in self.trials if t.job.steps)
         runners = spread(self._alternating(treated, first), room - 1)
         kept = {base(c) for c in runners}
@@ -238,9 +240,13 @@ class Search:
         if learners and self.budget.affordable(steps, keep) < DEAR:
             # The rate of what learns tells more than what may yet begin to.
             runners, late = [c for c in runners if base(c) in learners], []
-        runners = _unique([*runners, *late[:1]])[:room]
+        runners = list(dict.fromkeys([*runners, *late[:1]]))[:room]
         ranked = self._ask("race", runners, steps)
-        for best in spread([c for c in ranked if c], 2, each=1):
+        # What is slow to begin with is met here first, and may go with what began well.
+        tops = spread([c for c in ranked if c], 3, each=1)
+        joined = [u for c in tops[1:] if (u := joint(tops[0], c))]
+        self._ask("combine", joined[: max(0, self.budget.affordable(steps, keep) - 2)], steps)
+        for best in spread([c for c in self._ranked(steps) if c], 2, each=1):
             if self.budget.affordable(steps, keep) >= 2:
                 self._refine(best, steps, keep)
         return self._ranked(steps)
@@ -258,20 +264,26 @@ class Search:
                 self._ask("refine", [at], steps)
 
     def _closing(self, ranked: list[Candidate], most: int) -> list[Candidate]:
-        """The finals: with a decaying rate; then the best of these, and others, as they are.
+        """The finals: the best with a decaying rate; the best of these as it is, and gentler and
+        bolder by half a decade; then others.
 
         Over a short way the largest rate that holds looks best; over the whole length it often is
-        so only if it is let down (calibration half, 27 trainings with three finalists each: held-
-        out score of the best .021 above the healthy twin's with decay, .013 without; and .023 if
-        the best is tried both ways).
+        so only if it is let down, and what is held out may ask for a lower one still
+        (docs/decisions.md, 50, has the measurements).
         """
         plain = spread(ranked, most)
         if not self.decay or most < 2:
             return self._final(plain)
         steps = self.baseline.steps
-        falling = [decayed(c, steps) for c in plain[: min(DECAYED, most - 1)]]
-        best = [steady(c) for c in self._final(falling)[:1]]
-        return self._final(_unique([*best, *plain])[: most - len(falling)])
+        first = spread(ranked, min(DECAYED, most - 1, max(most - 2, 2)), each=1)
+        ranked = self._final([decayed(c, steps) for c in first])
+        near = [
+            c
+            for best in ranked[:1]
+            for c in (steady(best), *(rescaled(decayed(best, steps), f) for f in (1 / HALF, HALF)))
+        ]
+        left = most - len(ranked)
+        return self._final([c for c in dict.fromkeys([*near, *plain]) if c not in ranked][:left])
 
     def _final(self, candidates: list[Candidate]) -> list[Candidate]:
         """Over the whole length, best first (`merit`)."""
@@ -303,7 +315,7 @@ class Search:
         if not self.goal.metric or all(v is None for v in values.values()):
             return ranked
         by_metric = sorted(values, key=lambda c: order(values[c], self.goal.larger))
-        return _unique([c for pair in zip(ranked, by_metric, strict=False) for c in pair])
+        return list(dict.fromkeys(c for pair in zip(ranked, by_metric, strict=False) for c in pair))
 
     # -- asking and ranking -------------------------------------------------------------------
     def _ask(self, stage: str, candidates: Sequence[Candidate], steps: int) -> list[Candidate]:
@@ -330,28 +342,29 @@ class Search:
     def _ranked(self, steps: int) -> list[Candidate]:
         """By loss; of equals (within 1 % of what the best gains) the smaller change first.
 
-        Of those that did the same to the bit (clipping that never clipped) all but the smallest
-        change come last.
+        Of those that did the same (clipping that never clipped, or that the script does itself)
+        all but the smallest change come last.
         """
         at = {c: o for c, o in self._at(steps).items() if o.ended not in UNABLE}
         scores = {c: loss_at(o, steps) for c, o in at.items()}
         ranked = sorted(scores, key=lambda c: (order(scores[c], larger=False), change(c)))
-        untreated, tie = loss_at(self.baseline, steps), 0.0
-        if ranked and (best := scores[ranked[0]]) is not None:
-            tie = TIE * (abs(best) if untreated is None else max(untreated - best, 0.0))
+        # An untreated loss that has exploded is no measure of what was gained.
+        worst = (*map(first_loss, at.values()), loss_at(self.baseline, steps))
+        best, tie = scores[ranked[0]] if ranked else None, 0.0
+        if best is not None:
+            tie = TIE * max(0.0, min((v for v in worst if v is not None), default=best) - best)
         for i in range(len(ranked) - 1, 0, -1):
             above, here = scores[ranked[i - 1]], scores[ranked[i]]
             if above is None or here is None:
                 continue
             if here - above < tie and change(ranked[i]) < change(ranked[i - 1]):
                 ranked[i - 1], ranked[i] = ranked[i], ranked[i - 1]
-        seen: set[tuple[float, ...]] = set()
+        seen: list[Sequence[float]] = []
         again = []
         for c in sorted(ranked, key=len):
-            curve = at[c].losses
-            if curve and curve in seen:
+            if any(alike(at[c].losses, curve) for curve in seen):
                 again.append(c)
-            seen.add(curve)
+            seen.append(at[c].losses)
         return [*(c for c in ranked if c not in again), *again]
 
     def _learns(self, candidate: Candidate, steps: int) -> bool:
@@ -382,7 +395,3 @@ def _clearly(value: float | None, before: float | None) -> bool:
     """Better by more than a loss wobbles that only nears that of a network's own indifference."""
     margin = TIE * abs(before) if before is not None else 0.0
     return better(value, None if before is None else before - margin, larger=False)
-
-
-def _unique(candidates: Sequence[Candidate]) -> list[Candidate]:
-    return list(dict.fromkeys(candidates))
