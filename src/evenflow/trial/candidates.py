@@ -62,6 +62,12 @@ def steady(candidate: Candidate) -> Candidate:
     return tuple(t for t in candidate if t.kind != DECAY)
 
 
+def neighbours(best: Candidate, steps: int) -> list[Candidate]:
+    """As it is, then with a falling rate, half a decade lower and higher."""
+    falling = decayed(best, steps)
+    return [steady(best), *(rescaled(falling, f) for f in (1 / HALF, HALF))]
+
+
 def base(candidate: Candidate) -> str:
     """Its text without any learning rate: rungs of one ladder have the same."""
     kept = (t for t in candidate if t.kind not in (RATE, DECAY))

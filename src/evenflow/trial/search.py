@@ -31,9 +31,9 @@ from .candidates import (
     combinations,
     decayed,
     joint,
+    neighbours,
     rescaled,
     spread,
-    steady,
 )
 from .engine import Engine
 from .goal import Goal, Tried, merit
@@ -264,12 +264,12 @@ class Search:
                 self._ask("refine", [at], steps)
 
     def _closing(self, ranked: list[Candidate], most: int) -> list[Candidate]:
-        """The finals: the best with a decaying rate; the best of these as it is, and gentler and
-        bolder by half a decade; then others.
+        """The finals: the best with a decaying rate; then, one by one, from the best so far, as it
+        is, and gentler and bolder by half a decade; then others.
 
         Over a short way the largest rate that holds looks best; over the whole length it often is
-        so only if it is let down, and what is held out may ask for a lower one still
-        (docs/decisions.md, 50, has the measurements).
+        so only if it is let down, and what is held out may ask for a lower one still (measured:
+        docs/decisions.md, 50).
         """
         plain = spread(ranked, most)
         if not self.decay or most < 2:
@@ -277,13 +277,13 @@ class Search:
         steps = self.baseline.steps
         first = spread(ranked, min(DECAYED, most - 1, max(most - 2, 2)), each=1)
         ranked = self._final([decayed(c, steps) for c in first])
-        near = [
-            c
-            for best in ranked[:1]
-            for c in (steady(best), *(rescaled(decayed(best, steps), f) for f in (1 / HALF, HALF)))
-        ]
-        left = most - len(ranked)
-        return self._final([c for c in dict.fromkeys([*near, *plain]) if c not in ranked][:left])
+        for _ in range(most - len(ranked)):
+            near = [c for best in ranked[:1] for c in neighbours(best, steps)]
+            done = set(map(text, ranked))
+            fresh = [c for c in self._able([*near, *plain]) if text(c) not in done]
+            if fresh := fresh[: min(most - len(ranked), self.budget.size)]:
+                ranked = self._final(fresh)
+        return ranked
 
     def _final(self, candidates: list[Candidate]) -> list[Candidate]:
         """Over the whole length, best first (`merit`)."""
