@@ -75,11 +75,12 @@ def max_norm(ward: Ward, value: str) -> None:
     bound = number(detail(value), above=0) if ":" in value else 1.0
     longer = 0
     for module, name in _weights(ward):
-        weight = getattr(module, name).detach()
-        norms = torch.linalg.vector_norm(weight.float(), dim=1, keepdim=True)
+        weight = getattr(module, name)
+        if not isinstance(weight, nn.Parameter):
+            continue  # worked out from others: a parametrisation has its say
+        norms = torch.linalg.vector_norm(weight.detach().float(), dim=1, keepdim=True)
         longer += int((norms > bound).sum())
-        factor = (bound / norms.clamp_min(bound)).to(weight.dtype)
-        ward.put(getattr(module, name), weight * factor)
+        ward.put(weight, weight.detach() * (bound / norms.clamp_min(bound)).to(weight.dtype))
     if not longer:
         raise ValueError(
             f"no row of a query or key weight in front of an attention is longer than {bound:g}."
