@@ -104,6 +104,14 @@ def test_options_before_the_script_only(tmp_path: Path) -> None:
     assert "no training step was seen" in done.stderr
 
 
+def test_without_sampling_it_says_so(tmp_path: Path) -> None:
+    where = copies(tmp_path)
+    done = evenflow(where, "run", "--every", "0", "classic.py")
+    assert done.returncode == 0
+    assert "none was measured: sampling was off" in done.stderr
+    assert "no training step was seen" not in done.stderr
+
+
 def test_says_in_one_line_that_nothing_trained(tmp_path: Path) -> None:
     where = copies(tmp_path)
     for script, said in (("no_training.py", "no training step"), ("no_torch.py", "never imported")):

@@ -20,7 +20,16 @@ if TYPE_CHECKING:
     from ..forecast import Pair
     from ..schema import Finding, Run
 
-NO_READINGS = N_("no training step was seen: no backward pass with an update after it")
+_NO_STEPS = N_("no training step was seen: no backward pass with an update after it")
+_NO_SAMPLES = N_(
+    "steps of training were counted, and none was measured: sampling was off (every=0)"
+)
+
+
+def no_readings(run: Run) -> str:
+    """Why there is nothing to judge."""
+    off = run.meta.get("every") == 0 and run.meta.get("steps")
+    return _(_NO_SAMPLES) if off else _(_NO_STEPS)
 
 
 def check_run(
@@ -36,7 +45,7 @@ def check_run(
         with _busy(path):
             run, findings = _judged(path, select, ignore)
         if not len(run.steps):
-            raise CannotJudge(f"{str(path)!r}: {_(NO_READINGS)}.")
+            raise CannotJudge(f"{str(path)!r}: {no_readings(run)}.")
         pairs = None if forecast is None else _beside(run, forecast)
     except (CannotJudge, ValueError) as error:
         return _refuse("check", error)
@@ -104,7 +113,7 @@ def tell_run(path: Path, plan: Plan, whole: bool = True) -> None:
             else _("{problem}; if the script opened a watch of its own, judge that run's file.")
         )
         if not stopped:
-            print(f"evenflow: {said.format(problem=_(NO_READINGS))}", file=sys.stderr)
+            print(f"evenflow: {said.format(problem=no_readings(run))}", file=sys.stderr)
         return
     from .. import report
 
