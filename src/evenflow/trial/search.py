@@ -299,7 +299,7 @@ class Search:
         return best if best and better(value, untreated, larger=False) else ()
 
     def _finals(self, reserve: float) -> int:
-        """Three runs of the whole length; up to six if the proof is paid for twice over."""
+        """Runs of the whole length: up to five; six if the proof is paid for twice over."""
         room = self.budget.affordable(0, reserve)
         ample = self.budget.affordable(0, 2.0 * reserve)
         return max(1, min(6, ample), min(FINALS, room))
