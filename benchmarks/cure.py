@@ -7,10 +7,11 @@
 
 Sixteen sick trainings of the zoo's report half, named below before any was cured: faults of
 start, activation, rate, normalisation and data scale, which a treatment can mend (a wrong mask or
-shuffled labels it cannot); and as many of the same kinds from the calibration half, on which the
-search may be looked at. Cured means: the held-out score is within two points of the healthy twin's
-on the same seed (0.02, or 2 % of a score beyond 1). Each method gets the work of twelve runs a
-program and seed, the untreated one counted in:
+shuffled labels it cannot); and as many of the same kinds from the calibration half, and stand-ins
+(`standins.py`) for the kinds it lacks, on which the search may be looked at. Cured means: the
+held-out score is within two points of the healthy twin's on the same seed (0.02, or 2 % of a score
+beyond 1). Each method gets the work of twelve runs a program and seed, the untreated one counted
+in:
 
     nothing   the training as it is (one run)
     list      the fixed repairs of AutoTrainer (see PEERS.md), a whole run each; the best of them
@@ -42,6 +43,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
+import standins
 from cure_table import METHODS, print_healthy, print_tables
 from evenflow.treatments import REGISTRY as TREATMENTS
 from evenflow.trial.budget import Budget
@@ -87,9 +89,11 @@ PROGRAMS = {
         "autoencoder-raw-target",
         "autoencoder-raw-measurements",
     ),
+    "stand-in": tuple(name for name, c in standins.CASES.items() if c.twin),
 }
 #: Seeds of the calibration half, so that none is ever both tuned on and reported.
-FIRST_SEED = {"report": 0, "calibration": 100}
+FIRST_SEED = {"report": 0, "calibration": 100, "stand-in": 100}
+CASES = {**REGISTRY, **standins.CASES}
 RUNS = 12
 #: No run of a program of five seconds needs more; seconds of wall time.
 LIMIT = 300.0
@@ -186,7 +190,7 @@ def cured(score: float | None, twin: float | None) -> bool:
 def treated(task: tuple[str, int, tuple[str, ...]]) -> dict[str, Any]:
     """A program on a seed, by every method asked for."""
     name, seed, methods = task
-    case = REGISTRY[name]
+    case = CASES[name]
     began = time.monotonic()
     row: dict[str, Any] = {"program": name, "seed": seed}
     with TemporaryDirectory() as temporary:
@@ -200,7 +204,7 @@ def treated(task: tuple[str, int, tuple[str, ...]]) -> dict[str, Any]:
             return result
 
         plain = Job(seconds=LIMIT)
-        row["twin"] = run("twin", lambda at: Forks(REGISTRY[case.twin], seed, at).one(plain).metric)
+        row["twin"] = run("twin", lambda at: Forks(CASES[case.twin], seed, at).one(plain).metric)
         untreated = run("nothing", lambda at: Forks(case, seed, at).one(plain).metric)
         calls = {
             "nothing": lambda at: {"score": untreated, "chosen": "", "runs": 1},
@@ -232,15 +236,20 @@ def _processor() -> float:
     return sum(u.ru_utime + u.ru_stime for u in used)
 
 
+def _ready() -> None:
+    alone()
+    standins.load()
+
+
 def _all(
     call: Callable[[Any], dict[str, Any]], tasks: Sequence[Any], jobs: int
 ) -> Iterable[dict[str, Any]]:
     """Every task in one of `jobs` processes, each of a single thread; rows as they come."""
     if jobs == 1:
-        alone()
+        _ready()
         yield from map(call, tasks)
         return
-    with multiprocessing.get_context("spawn").Pool(jobs, alone) as pool:
+    with multiprocessing.get_context("spawn").Pool(jobs, _ready) as pool:
         yield from pool.imap_unordered(call, tasks)
 
 
