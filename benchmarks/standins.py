@@ -11,29 +11,23 @@ from functools import cache, partial
 from itertools import pairwise
 from typing import Any
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from evenflow.zoo.case import Case
-from evenflow.zoo.data import Split, Text, standardised
+from evenflow.zoo.data import Split, Text, characters, split, standard_targets, standardised
+from evenflow.zoo.decoder import TinyGPT
 from evenflow.zoo.loop import fit, fit_text, r2, seed_all, text_score
 
 WIDTH, HEADS = 48, 3
-LETTERS = "abcdefghijklmnopqrstuvwxyz ,.()-"
 
 
 @cache
 def topics() -> Text:
-    """Python's help topics in lower case, rare characters as one; the last fifth is held out."""
+    """The first 16,000 characters of Python's help topics."""
     found: dict[str, str] = importlib.import_module("pydoc_data.topics").topics
-    raw = " ".join(" ".join(found[k] for k in sorted(found))[:16000].lower().split())
-    alphabet = sorted({*LETTERS, "\0"})
-    index = {c: i for i, c in enumerate(alphabet)}
-    ids = torch.tensor([index.get(c, 0) for c in raw])
-    cut = len(ids) * 4 // 5
-    return Text(ids[:cut], ids[cut:], len(alphabet))
+    return characters(" ".join(found[k] for k in sorted(found))[:16000])
 
 
 @cache
@@ -41,13 +35,8 @@ def table(name: str, scaled: bool) -> Split:
     """Wine: alcohol by 12 others; cancer: the worst symmetry by ten means. Targets standardised."""
     datasets: Any = importlib.import_module("sklearn.datasets")
     data, _ = getattr(datasets, f"load_{name}")(return_X_y=True)
-    x, y = (data[:, 1:], data[:, 0]) if name == "wine" else (data[:, :10], data[:, 28])
-    order = np.random.RandomState(0).permutation(len(x))
-    held = torch.arange(len(x)) % 4 == 3
-    xs, ys = torch.tensor(x, dtype=torch.float32)[order], torch.tensor(y)[order, None].float()
-    mean, std = ys[~held].mean(), ys[~held].std()
-    ys = (ys - mean) / std
-    d = Split(xs[~held], ys[~held], xs[held], ys[held])
+    x, y = (data[:, 1:], data[:, :1]) if name == "wine" else (data[:, :10], data[:, 28:29])
+    d = standard_targets(split(x, y, torch.float32))
     return standardised(d) if scaled else d
 
 
@@ -70,25 +59,6 @@ class Block(nn.Module):
         return found
 
 
-class Decoder(nn.Module):
-    """Embeddings, two blocks, LayerNorm, head."""
-
-    def __init__(self, size: int) -> None:
-        super().__init__()
-        self.tokens, self.places = nn.Embedding(size, WIDTH), nn.Embedding(64, WIDTH)
-        self.blocks = nn.ModuleList(Block() for _ in range(2))
-        self.norm, self.head = nn.LayerNorm(WIDTH), nn.Linear(WIDTH, size)
-        for e in (self.tokens, self.places):
-            nn.init.normal_(e.weight, std=0.1)
-
-    def forward(self, chars: Tensor) -> Tensor:
-        x = self.tokens(chars) + self.places(torch.arange(chars.shape[1]))
-        for block in self.blocks:
-            x = block(x)
-        out: Tensor = self.head(self.norm(x))
-        return out
-
-
 def read(
     seed: int,
     *,
@@ -100,7 +70,7 @@ def read(
     """A character model; minus the held-out loss."""
     seed_all(seed)
     data = topics()
-    model = Decoder(data.size)
+    model = TinyGPT(data.size, block=Block, width=WIDTH)
     with torch.no_grad():
         for block in model.blocks:
             assert isinstance(block, Block)

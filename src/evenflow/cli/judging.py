@@ -28,8 +28,7 @@ _NO_SAMPLES = N_(
 
 def no_readings(run: Run) -> str:
     """Why there is nothing to judge."""
-    off = run.meta.get("every") == 0 and run.meta.get("steps")
-    return _(_NO_SAMPLES) if off else _(_NO_STEPS)
+    return _(_NO_SAMPLES) if run.unsampled else _(_NO_STEPS)
 
 
 def check_run(

@@ -37,7 +37,7 @@ def headline(run: Run, findings: Sequence[Finding]) -> tuple[str, str]:
     """The verdict as a word, and what stands behind it as a sentence."""
     word = _(_VERDICTS[kind(run, findings)])
     if not len(run.steps):
-        if run.meta.get("every") == 0 and run.meta.get("steps"):
+        if run.unsampled:
             return word, _("Nothing was measured: sampling was off.")
         return word, _("Nothing was measured: no training step was seen.")
     errors, warnings, notes = (

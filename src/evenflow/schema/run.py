@@ -84,6 +84,11 @@ class Run:
     events: tuple[Event, ...] = ()
     source: str = "measured"
 
+    @property
+    def unsampled(self) -> bool:
+        """Were steps only counted, as sampling was off (every=0)?"""
+        return self.meta.get("every") == 0 and bool(self.meta.get("steps"))
+
     def site(self, id: int, metric: str) -> Floats | None:
         """Column [T] of a site's metric; None if it was never measured."""
         return self.columns.get(Channel("site", id, metric))

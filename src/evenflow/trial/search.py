@@ -230,14 +230,14 @@ class Search:
         """The best of the short rung, and the first prescription, over a longer distance."""
         treated = [c for c in ranked if c]
         keep = reserve + (0.0 if self.short(reserve) else self.finals * self.budget.cost(0))
-        room = self.budget.affordable(steps, keep)
-        room = max(2, min(7, room - (3 if room > 5 else 2)))
+        affordable = self.budget.affordable(steps, keep)
+        room = max(2, min(7, affordable - (3 if affordable > 5 else 2)))
         first = min(t.job.steps for t in self.trials if t.job.steps)
         runners = spread(self._alternating(treated, first), room - 1)
         kept = {base(c) for c in runners}
         late = [c for c in self._able(singles) if base(c) not in kept]
         learners = self._learners(first)
-        if learners and self.budget.affordable(steps, keep) < DEAR:
+        if learners and affordable < DEAR:
             # The rate of what learns tells more than what may yet begin to.
             runners, late = [c for c in runners if base(c) in learners], []
         runners = list(dict.fromkeys([*runners, *late[:1]]))[:room]

@@ -35,7 +35,7 @@ def _sklearn(loader: str, **options: Any) -> tuple[Any, Any]:
     return getattr(datasets, loader)(return_X_y=True, **options)  # type: ignore[no-any-return]
 
 
-def _split(x: Any, y: Any, dtype: torch.dtype) -> Split:
+def split(x: Any, y: Any, dtype: torch.dtype) -> Split:
     """Every fourth example of a fixed shuffle is held out."""
     order = np.random.RandomState(0).permutation(len(x))
     held = np.arange(len(x)) % 4 == 3
@@ -47,7 +47,7 @@ def _split(x: Any, y: Any, dtype: torch.dtype) -> Split:
 
 @functools.cache
 def _load(loader: str, dtype: torch.dtype, **options: Any) -> Split:
-    return _split(*_sklearn(loader, **options), dtype)
+    return split(*_sklearn(loader, **options), dtype)
 
 
 def digits(scale: str = "standard") -> Split:
@@ -92,10 +92,13 @@ def diabetes(scaled: bool = True, target: str = "standard") -> Split:
     d = d._replace(y=d.y[:, None], y_test=d.y_test[:, None])
     if scaled:
         d = standardised(d)
-    if target == "standard":
-        mean, std = d.y.mean(), d.y.std()
-        d = d._replace(y=(d.y - mean) / std, y_test=(d.y_test - mean) / std)
-    return d
+    return standard_targets(d) if target == "standard" else d
+
+
+def standard_targets(d: Split) -> Split:
+    """All targets together to mean 0 and deviation 1, by the training half's figures."""
+    mean, std = d.y.mean(), d.y.std()
+    return d._replace(y=(d.y - mean) / std, y_test=(d.y_test - mean) / std)
 
 
 def _licence() -> str:
@@ -121,8 +124,13 @@ class Text(NamedTuple):
 
 @functools.cache
 def text() -> Text:
-    """Python's licence in lower case, rare characters as one; the last fifth is held out."""
-    raw = " ".join(_licence().lower().split())
+    """Python's licence as `characters`."""
+    return characters(_licence())
+
+
+def characters(raw: str) -> Text:
+    """Lower case, white space as one blank, rare characters as one; the last fifth is held out."""
+    raw = " ".join(raw.lower().split())
     alphabet = sorted(set("abcdefghijklmnopqrstuvwxyz ,.()-") | {"\0"})
     index = {c: i for i, c in enumerate(alphabet)}
     ids = torch.tensor([index.get(c, 0) for c in raw], dtype=torch.int64)

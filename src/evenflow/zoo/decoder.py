@@ -69,13 +69,14 @@ class TinyGPT(nn.Module):
         size: int,
         depth: int = 2,
         block: Callable[[], nn.Module] = plain_block,
+        width: int = WIDTH,
     ) -> None:
         super().__init__()
-        self.tokens = nn.Embedding(size, WIDTH)
-        self.places = nn.Embedding(64, WIDTH)
+        self.tokens = nn.Embedding(size, width)
+        self.places = nn.Embedding(64, width)
         self.blocks = nn.ModuleList(block() for _ in range(depth))
-        self.norm = nn.LayerNorm(WIDTH)
-        self.head = nn.Linear(WIDTH, size)
+        self.norm = nn.LayerNorm(width)
+        self.head = nn.Linear(width, size)
         for e in (self.tokens, self.places):
             nn.init.normal_(e.weight, std=0.1)
 

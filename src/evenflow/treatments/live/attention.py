@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from ..base import detail, number
+from .initialising import scale
 from .looking import Call
 from .ward import Ward
 
@@ -72,7 +72,7 @@ def apply(ward: Ward, value: str) -> None:
 
 def max_norm(ward: Ward, value: str) -> None:
     """Rows of the query, key and value weights longer than the bound are cut to it."""
-    bound = number(detail(value), above=0) if ":" in value else 1.0
+    bound = scale(value)
     longer = 0
     for module, name in _weights(ward):
         weight = getattr(module, name)
