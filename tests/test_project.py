@@ -43,6 +43,33 @@ def test_the_torch_check_can_fail() -> None:
     assert "torch was imported" in done.stderr
 
 
+WITHOUT_TORCH = """
+import sys
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] == "torch":
+            raise ModuleNotFoundError("No module named 'torch'", name="torch")
+sys.meta_path.insert(0, Absent())
+"""
+
+
+@pytest.mark.parametrize("command", ["demo", "preflight a:b --input 3", "explain --lesson fork"])
+def test_without_torch_commands_say_so_in_one_line(command: str) -> None:
+    code = f"from evenflow.cli import main; sys.exit(main({command.split()!r}))"
+    done = python(WITHOUT_TORCH + code)
+    assert done.returncode == 2 and done.stdout == ""
+    assert done.stderr.splitlines()[-1] == (
+        "evenflow: this command needs PyTorch, which is not installed: pip install torch"
+    )
+    assert "Traceback" not in done.stderr
+
+
+def test_without_torch_public_names_say_so() -> None:
+    done = python(WITHOUT_TORCH + "import evenflow\nevenflow.load\nevenflow.watch")
+    assert done.returncode == 1
+    assert "evenflow.watch needs PyTorch, which is not installed: pip install torch" in done.stderr
+
+
 def test_all_is_what_can_be_had() -> None:
     import evenflow
 

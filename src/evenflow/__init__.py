@@ -61,7 +61,13 @@ __all__ = ["__version__", *sorted(_HOME)]  # noqa: PLE0604 - plain strings
 def __getattr__(name: str) -> Any:
     if name not in _HOME:
         raise AttributeError(f"module 'evenflow' has no attribute {name!r}")
-    value = getattr(import_module(f".{_HOME[name]}", __name__), name)
+    try:
+        value = getattr(import_module(f".{_HOME[name]}", __name__), name)
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
+        said = f"evenflow.{name} needs PyTorch, which is not installed: pip install torch"
+        raise ModuleNotFoundError(said, name="torch") from None
     globals()[name] = value
     return value
 

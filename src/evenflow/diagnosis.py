@@ -6,6 +6,7 @@ import dataclasses
 import os
 import warnings
 from collections.abc import Sequence
+from typing import Protocol
 
 from . import words
 from .lang import _
@@ -14,15 +15,22 @@ from .schema import Finding, Run
 from .store import load
 
 
+class Watching(Protocol):
+    """What has a run to judge, also while it goes on: `evenflow.watch`'s `Watch`."""
+
+    def run(self) -> Run:
+        """All that was seen until now."""
+
+
 def diagnose(
-    run: Run | str | os.PathLike[str],
+    run: Run | Watching | str | os.PathLike[str],
     select: Sequence[str] = (),
     ignore: Sequence[str] = (),
 ) -> list[Finding]:
     """Judge a run, or the file of one (also while it is being written).
 
     Args:
-        run: a `Run` or the path of a run file.
+        run: a `Run`, the path of a run file, or an open or closed `Watch`.
         select: codes or prefixes to judge by ("EF1", "EF202"); all when empty.
         ignore: codes or prefixes to leave out.
 
@@ -32,7 +40,10 @@ def diagnose(
     Raises:
         ValueError: an unknown code; StoreError (a ValueError): the file cannot be judged.
     """
-    loaded = run if isinstance(run, Run) else load(run)
+    if isinstance(run, (str, os.PathLike)):
+        loaded = load(run)
+    else:
+        loaded = run if isinstance(run, Run) else run.run()
     found = judge(loaded, select=select, ignore=ignore, on_error=_tell)
     return [dataclasses.replace(f, message=words.tell(f, loaded)) for f in found]
 

@@ -72,6 +72,9 @@ def test_the_page_needs_nothing_else(
     assert "http:" not in text and "https:" not in text
     assert main(["explain", str(stored), "-o", "-"]) == 0
     assert capsys.readouterr().out == text
+    assert main(["explain", str(stored), "-o", str(tmp_path / "x.png")]) == 2
+    assert "x.png': a ledger is written as one HTML file" in capsys.readouterr().err
+    assert not (tmp_path / "x.png").exists()
     assert main(["explain", str(stored), "-o", str(tmp_path / "no" / "x.html")]) == 2
 
 

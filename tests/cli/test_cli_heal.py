@@ -44,7 +44,7 @@ def test_a_script_with_accidents_is_healed_and_shown(tmp_path: Path) -> None:
     told = json.loads(checked.stdout)["healed"]
     assert [t["did"] for t in told].count("clip") == 6
     assert all(t["before"] and t["after"] and t["reason"] and t["message"] for t in told)
-    assert "healed: " in evenflow(tmp_path, "check", "r.evenflow").stderr
+    assert "healed: " in evenflow(tmp_path, "check", "r.evenflow").stdout
     page = evenflow(tmp_path, "report", "-o", "-", "r.evenflow").stdout
     assert "Healed while it ran" in page and "gradient clipped" in page
 

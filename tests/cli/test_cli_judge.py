@@ -59,19 +59,17 @@ def here(made: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 Captured = pytest.CaptureFixture[str]
 
 
-def test_check_says_sick_by_exit_code_and_on_stderr(here: Path, capsys: Captured) -> None:
+def test_check_says_sick_by_exit_code_and_on_stdout(here: Path, capsys: Captured) -> None:
     assert main(["check", "sick.evenflow"]) == 1
     out, err = capsys.readouterr()
-    assert out == ""
-    assert "SICK" in err
-    assert "EF101" in err
-    assert err.splitlines()[-1] == "Next: evenflow report sick.evenflow"
-    assert "\x1b" not in err  # plain where it is not a terminal
+    assert "SICK" in out and "EF101" in out  # asked for, so `check > file` keeps it
+    assert err == "Next: evenflow report sick.evenflow\n"
+    assert "\x1b" not in out  # plain where it is not a terminal
 
 
 def test_check_says_healthy(here: Path, capsys: Captured) -> None:
     assert main(["check", "well.evenflow"]) == 0
-    assert "HEALTHY" in capsys.readouterr().err
+    assert "HEALTHY" in capsys.readouterr().out
 
 
 def test_json_is_all_there_is_on_stdout(here: Path, capsys: Captured) -> None:
@@ -81,6 +79,7 @@ def test_json_is_all_there_is_on_stdout(here: Path, capsys: Captured) -> None:
     assert err == ""
     assert page["schema"] == 1
     assert page["verdict"] == "sick"
+    assert all(f["remedies"] for f in page["findings"])
     found = [Finding.from_dict(f) for f in page["findings"]]
     assert "EF101" in {f.code for f in found}
     assert all(f.message for f in found)
@@ -218,6 +217,9 @@ def test_rules_lists_every_code_and_shows_each_page(capsys: Captured) -> None:
             page = capsys.readouterr().out
             assert page.startswith(f"{code} {rule.name} (")
             assert "What it means" in page
+    assert main(["rules", "ef1"]) == 0
+    some = capsys.readouterr().out.splitlines()
+    assert [s.split()[0] for s in some[:-2]] == [c for c in REGISTRY if c.startswith("EF1")]
     assert main(["rules", "EF999"]) == 2
     assert "no rule 'EF999'" in capsys.readouterr().err
     assert main(["rules", "vanishing-gradiant"]) == 2

@@ -71,11 +71,11 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_sick_is_1_healthy_is_0(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["preflight", "mynets:deep", "--input", "32,16"]) == 1
     out, err = capsys.readouterr()
-    assert out == ""
-    assert "SICK" in err and "41 layers, but signals survive only" in err
-    assert "EF604" in err and "centred-lsuv" in err
+    assert err == "what the user's module prints\n"
+    assert "SICK" in out and "41 layers, but signals survive only" in out
+    assert "EF604" in out and "centred-lsuv" in out
     assert main(["preflight", "mynets:small", "--input", "32,16"]) == 0
-    assert "HEALTHY" in capsys.readouterr().err
+    assert "HEALTHY" in capsys.readouterr().out
 
 
 def test_json_is_all_there_is_on_stdout(capsys: pytest.CaptureFixture[str]) -> None:
@@ -160,8 +160,8 @@ def test_check_sets_the_forecast_beside_the_run(folder: Path) -> None:
     assert evenflow(folder, "run", "--every", "1", "train.py").returncode == 0
     done = evenflow(folder, "check", "--forecast", "f.evenflow")
     assert done.returncode == 1
-    assert "81 sites, off by " in done.stderr
-    assert " foreseen -" in done.stderr and ", measured -" in done.stderr
+    assert "81 sites, off by " in done.stdout
+    assert " foreseen -" in done.stdout and ", measured -" in done.stdout
     told = json.loads(evenflow(folder, "check", "--json", "--forecast", "f.evenflow").stdout)
     pairs = told["forecast"]
     assert abs(pairs[0]["foreseen"] - pairs[0]["measured"]) < 1

@@ -18,9 +18,10 @@ def test_findings_and_report_while_open_and_afterwards(tmp_path: Path) -> None:
     with evenflow.watch(run=tmp_path / "r.evenflow") as watch:
         KINDS["perceptron"](40)
         assert isinstance(watch.findings(), list)
+        assert evenflow.diagnose(watch) == watch.findings()
     page = watch.report(tmp_path / "deep" / "page.html")
     assert page.read_text(encoding="utf-8").lstrip().lower().startswith("<!doctype html>")
-    assert evenflow.diagnose(watch.path) == watch.findings()
+    assert evenflow.diagnose(watch.path) == evenflow.diagnose(watch) == watch.findings()
     assert watch.findings(ignore=["EF"]) == []
 
 

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from ..lang import _
 from . import networks
 from .options import Arguments, Every, Module, parse_budget, parse_every, spelled_out
 from .plan import OnNonfinite, Plan
@@ -23,6 +24,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     add_completion=False,
     no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 Select = Annotated[
     list[str] | None,
@@ -270,7 +272,11 @@ def report(
 def rules(
     code: Annotated[
         str | None,
-        typer.Argument(metavar="CODE", show_default=False, help="A code or a name; its page."),
+        typer.Argument(
+            metavar="CODE",
+            show_default=False,
+            help="A code or a name: its page. The beginning of codes (ef1): those rules.",
+        ),
     ] = None,
     lang: Lang = None,
 ) -> int:
@@ -326,6 +332,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # `evenflow rules | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
+        said = _("this command needs PyTorch, which is not installed: pip install torch")
+        print(f"evenflow: {said}", file=sys.stderr)
+        return 2
     except Exception as error:
         # Wrong usage, in whichever typer (its errors moved between versions); ours go through.
         show, code = getattr(error, "show", None), getattr(error, "exit_code", None)

@@ -24,6 +24,9 @@ def explain_run(
         ledger = from_run(run, site, step)
     except ValueError as error:
         return _say(error, 2 if len(run.steps) else 3)
+    if output not in (None, "-") and Path(output).suffix.lower() not in (".html", ".htm"):
+        said = _("{path!r}: a ledger is written as one HTML file, picture included; name it .html.")
+        return _say(said.format(path=output), 2)
     if output is not None:
         from .. import report
 

@@ -1,4 +1,8 @@
-"""Judge a stored run and tell of it: on stderr, as JSON, or as a page."""
+"""Judge a stored run and tell of it: as text, as JSON, or as a page.
+
+What a command was asked for goes to stdout; what is said beside it, and all that `evenflow run`
+says beside a script's own output, to stderr.
+"""
 
 from __future__ import annotations
 
@@ -53,7 +57,7 @@ def check_run(
     else:
         from .. import report
 
-        console = stderr()
+        console = stdout()
         report.text(run, findings, console)
         if pairs is not None:
             from ..forecast.telling import compared
@@ -62,7 +66,7 @@ def check_run(
             for row in ("", *compared(pairs, names(run, [p.site for p in pairs]))):
                 row = report.terminal.writable(row, console.encoding)
                 console.print(row, soft_wrap=True, highlight=False, markup=False)
-        next_command(console, "report", path, Path.cwd())
+        next_command(stderr(), "report", path, Path.cwd())
     return _is_sick(findings)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import sys
+from collections.abc import Iterable
 
 from ..lang import _, language
 
@@ -11,16 +12,19 @@ _WIDTH = 96  # of a page that goes into a file or a pipe
 
 
 def show_rules(wanted: str | None) -> int:
-    """List all rules, or print the page of one named by code or name."""
+    """List all rules, or those whose codes begin so, or print one rule's page."""
     from ..rules import REGISTRY
 
     if wanted is None:
-        _list()
+        _list(REGISTRY)
         return 0
     by_name = {rule.name: code for code, rule in REGISTRY.items()}
     code = wanted.upper() if wanted.upper() in REGISTRY else by_name.get(wanted.lower(), "")
     if code:
         _page(code)
+        return 0
+    if alike := [each for each in REGISTRY if each.startswith(wanted.upper())]:
+        _list(alike)
         return 0
     close = difflib.get_close_matches(wanted.upper(), REGISTRY, 3) or difflib.get_close_matches(
         wanted.lower(), by_name, 3
@@ -34,15 +38,18 @@ def show_rules(wanted: str | None) -> int:
     return 2
 
 
-def _list() -> None:
+def _list(codes: Iterable[str]) -> None:
     from ..rules import REGISTRY
     from ..rules.pages import headline
 
-    widest = max((len(rule.name) for rule in REGISTRY.values()), default=0)
-    for code, rule in sorted(REGISTRY.items()):
+    listed = {code: REGISTRY[code] for code in sorted(codes)}
+    widest = max((len(rule.name) for rule in listed.values()), default=0)
+    for code, rule in listed.items():
         mark = "" if rule.status == "stable" else f" ({_status(rule.status)})"
         print(f"{code}  {rule.name:<{widest}}  {headline(rule).rstrip('.。')}{mark}")
-    print("\n" + _("One rule's page: evenflow rules EF101"))
+    print(
+        "\n" + _("One rule's page: evenflow rules {code}").format(code=next(iter(listed), "EF101"))
+    )
 
 
 def _page(code: str) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..lang import _
 from .factory import NoFactory, find_factory, make
-from .judging import next_command, stderr
+from .judging import next_command, stderr, stdout
 
 if TYPE_CHECKING:
     from ..forecast import Forecast
@@ -101,7 +101,7 @@ def _tell(forecast: Forecast, out: Path | None) -> None:
     from ..report.terminal import writable
     from ..words.wrapping import breaks, has_wide
 
-    console = stderr()
+    console = stdout()
     for said, style in lines(forecast):
         indent = len(said) - len(said.lstrip())
         table = "  " in said.strip()
@@ -116,10 +116,10 @@ def _tell(forecast: Forecast, out: Path | None) -> None:
             row.pad_left(indent)
             console.print(row, highlight=False, soft_wrap=True)
     if out is not None:
-        console.print(
+        stderr().print(
             _("wrote {file}").format(file=out), soft_wrap=True, highlight=False, markup=False
         )
-        next_command(console, "check RUN --forecast", out, Path.cwd())
+        next_command(stderr(), "check RUN --forecast", out, Path.cwd())
 
 
 def _say(what: str) -> int:

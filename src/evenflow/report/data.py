@@ -9,13 +9,15 @@ from typing import Any
 from ..schema import Finding, Run, interventions, verdict
 from ..words import healed
 from ..words import told as with_message
+from .telling import remedies
 
 
 def as_json(run: Run, findings: Sequence[Finding]) -> dict[str, Any]:
     """`{"schema": 1, "run": name, "verdict": ..., "findings": [...], "sites": {id: name}}`.
 
     NaN and infinities, which JSON lacks, are the strings "NaN", "Infinity" and "-Infinity":
-    `float()` and so `Finding.from_dict` read them back. Messages are filled in. A run under heal
+    `float()` and so `Finding.from_dict` read them back. Messages are filled in; "remedies" of a
+    finding are its treatments and then general advice, as the reports say them. A run under heal
     has "healed" too: each intervention (`Intervention.as_dict`) and its message.
     """
     spoken = worded(findings, run)
@@ -24,7 +26,7 @@ def as_json(run: Run, findings: Sequence[Finding]) -> dict[str, Any]:
         "schema": 1,
         "run": run.name,
         "verdict": verdict(spoken),
-        "findings": [finite(finding.as_dict()) for finding in spoken],
+        "findings": [finite({**f.as_dict(), "remedies": remedies(f)}) for f in spoken],
         "sites": {str(site): run.sites[site].name for site in named if site < len(run.sites)},
     }
     done = interventions(run.events)

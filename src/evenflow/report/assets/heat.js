@@ -179,7 +179,9 @@ function heatChart(root) {
       if (grid.log && !Number.isInteger(mark)) continue;
       draw(g, "line", { class: "grid", x1: x(mark), x2: x(mark), y1: m.above,
         y2: m.above + m.high });
-      draw(g, "text", { x: x(mark), y: m.above + m.high + 16, "text-anchor": "middle" },
+      // Outer labels stay within the profile: beside them stands the map's last step.
+      const anchor = x(mark) < left + 16 ? "start" : x(mark) > right - 16 ? "end" : "middle";
+      draw(g, "text", { x: x(mark), y: m.above + m.high + 16, "text-anchor": anchor },
         grid.log ? `1e${mark}` : `${Math.round(100 * mark)} %`);
     }
     draw(g, "text", { class: "head", x: left, y: 12 }, _("at step {step}", { step: whole(steps[step]) }));
