@@ -18,3 +18,9 @@ for variable in [name for name in os.environ if name.startswith("EVENFLOW_")]:
     del os.environ[variable]
 os.environ["EVENFLOW_STRICT"] = "1"
 os.environ["EVENFLOW_LANG"] = "en"  # whatever the locale of who runs the tests
+
+from hypothesis import HealthCheck, settings  # noqa: E402 - it may import numpy
+
+# A busy machine is slow, and that is no failure.
+settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("busy")

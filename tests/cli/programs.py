@@ -9,6 +9,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from patience import HANG
+
 SCRIPTS = Path(__file__).with_name("scripts")
 EVENFLOW = (sys.executable, "-m", "evenflow")
 
@@ -31,7 +33,7 @@ def run(
         stdin=subprocess.DEVNULL if stdin is None else None,
         capture_output=True,
         text=True,
-        timeout=240,
+        timeout=HANG,
         env=environment,
     )
 

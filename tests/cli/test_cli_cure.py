@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 from programs import EVENFLOW, evenflow
 
+from patience import HANG
+
 TRAIN = """
 import torch
 from torch import nn
@@ -100,7 +102,7 @@ def test_interrupted_it_stops_all_and_says_how_to_go_on(tmp_path: Path) -> None:
     while not pids.exists() or not pids.read_text():
         time.sleep(0.05)
     process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=20)
+    _, said = process.communicate(timeout=HANG)
     assert process.returncode == 130
     assert "the same command goes on from here" in said and "Traceback" not in said
     assert not Path(f"/proc/{pids.read_text()}").exists()

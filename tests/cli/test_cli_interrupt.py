@@ -13,6 +13,7 @@ from pathlib import Path
 from programs import EVENFLOW, copies, evenflow, run
 
 import evenflow as library
+from patience import HANG
 
 
 def started(folder: Path, *command: str) -> subprocess.Popen[str]:
@@ -34,7 +35,7 @@ def started(folder: Path, *command: str) -> subprocess.Popen[str]:
 def interrupted(folder: Path, *command: str) -> tuple[int, str]:
     process = started(folder, *command)
     process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=60)
+    _, said = process.communicate(timeout=HANG)
     return process.returncode, said
 
 
@@ -83,9 +84,11 @@ def test_ctrl_c_while_we_judge_is_no_traceback_of_ours(tmp_path: Path) -> None:
 def test_kill_9_leaves_a_run_that_can_be_judged(tmp_path: Path) -> None:
     where = copies(tmp_path)
     process = started(where, *EVENFLOW, "run", "--every", "1", "--out", "r.evenflow", "waits.py")
-    time.sleep(1.5)  # the last unflushed second may be lost
+    while len(library.load(where / "r.evenflow").steps) < 20:  # they reach the file within seconds
+        assert process.poll() is None
+        time.sleep(0.1)
     process.kill()
-    process.communicate(timeout=60)
+    process.communicate(timeout=HANG)
     done = evenflow(where, "check", "r.evenflow")
     assert done.returncode in (0, 1), done.stderr
     assert "Next: evenflow report r.evenflow" in done.stderr

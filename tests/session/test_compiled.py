@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from patience import HANG
+
 SCRIPT = """
 import json, sys
 import torch, torch.nn.functional as F
@@ -94,7 +96,7 @@ print(json.dumps({
 
 def run(how: str, path: str) -> dict[str, Any]:
     done = subprocess.run(
-        [sys.executable, "-c", SCRIPT, how, path], capture_output=True, text=True, timeout=300
+        [sys.executable, "-c", SCRIPT, how, path], capture_output=True, text=True, timeout=HANG
     )
     assert done.returncode == 0, done.stderr[-3000:]
     assert "Evenflow" not in done.stderr and "global hooks" not in done.stderr

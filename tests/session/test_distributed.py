@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 import evenflow
+from patience import HANG
 
 WORKER = Path(__file__).with_name("ddp_worker.py")
 
@@ -23,7 +24,7 @@ def train(folder: Path, kind: str, watched: bool) -> list[str]:
         for rank in (0, 1)
     ]  # fmt: skip
     try:
-        outs = [p.communicate(timeout=150) for p in ranks]
+        outs = [p.communicate(timeout=HANG) for p in ranks]
     finally:
         for p in ranks:
             p.kill()

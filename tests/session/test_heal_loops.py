@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 import evenflow
 from evenflow.schema import interventions
+from patience import HANG
 
 
 def healed(path: Path) -> list[tuple[str, int]]:
@@ -252,7 +253,7 @@ def test_ranks_decide_alike(tmp_path: Path) -> None:
         )
         for r in (0, 1)
     ]  # fmt: skip
-    outs = [p.communicate(timeout=150) for p in ranks]
+    outs = [p.communicate(timeout=HANG) for p in ranks]
     assert [p.returncode for p in ranks] == [0, 0], outs
     assert outs[0][0] == outs[1][0] != ""
     for r in (0, 1):

@@ -15,6 +15,7 @@ from evenflow.treatments.base import Facts
 from evenflow.treatments.choices import TABLE, of
 from evenflow.treatments.registry import KINDS, parse
 from evenflow.treatments.together import ORDER
+from patience import HANG
 
 
 def test_treatments_name_codes_that_exist_and_every_code_is_treated() -> None:
@@ -80,7 +81,7 @@ assert "torch" not in sys.modules
 
 def test_no_torch_is_needed_to_parse_and_prescribe() -> None:
     code = WITHOUT.format(more="evenflow.treatments.parse('activation=relu->elu; init=he')")
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=HANG)
     with pytest.raises(subprocess.CalledProcessError):
         code = WITHOUT.format(more="evenflow.treatments.treat_")
-        subprocess.run([sys.executable, "-c", code], check=True, timeout=60, capture_output=True)
+        subprocess.run([sys.executable, "-c", code], check=True, timeout=HANG, capture_output=True)

@@ -15,6 +15,8 @@ from typing import Any
 
 import pytest
 
+from patience import HANG
+
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="reads /proc"),
@@ -81,7 +83,7 @@ class Patient:
                 continue  # no process, another user's, or gone
         return found
 
-    def gone(self, seconds: float = 15.0) -> bool:
+    def gone(self, seconds: float = HANG) -> bool:
         until = time.monotonic() + seconds
         while self.processes() and time.monotonic() < until:
             time.sleep(0.1)
@@ -93,7 +95,7 @@ class Patient:
         return [json.loads(line) for line in lines if line.endswith("}")]
 
     def wait_for(self, runs: int, process: subprocess.Popen[str]) -> None:
-        until = time.monotonic() + 120
+        until = time.monotonic() + HANG
         while len(self.journal()) < runs:
             assert process.poll() is None, process.communicate()[1]
             assert time.monotonic() < until
@@ -127,7 +129,7 @@ def test_killed_in_the_middle_it_goes_on_from_its_journal(patient: Patient) -> N
     assert patient.gone(), "trials outlive the cure that started them"
     kept = patient.journal()
     second = patient.start()
-    out, said = second.communicate(timeout=240)
+    out, said = second.communicate(timeout=HANG)
     assert second.returncode == 0, said
     told = cured(out, said)
     after = patient.journal()
@@ -149,10 +151,10 @@ def test_ctrl_c_leaves_no_process_and_no_file(patient: Patient) -> None:
     process = patient.start()
     patient.wait_for(2, process)
     process.send_signal(signal.SIGINT)
-    out, said = process.communicate(timeout=30)
+    out, said = process.communicate(timeout=HANG)
     assert (process.returncode, out) == (130, "")
     assert "the same command goes on from here" in said and "Traceback" not in said
-    assert patient.gone(5.0)
+    assert patient.gone()
     assert patient.left() == ["evenflow-cure", "train.py"]
     jobs = patient.folder.glob("evenflow-cure/train-*/jobs/*/*")
     assert not {"scratch", "tmp"} & {p.name for p in jobs}

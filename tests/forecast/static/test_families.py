@@ -16,6 +16,7 @@ from torch import nn
 
 from evenflow.forecast.foresee import preflight
 from evenflow.forecast.static import forecast_static
+from patience import HANG
 
 ROOT = Path(__file__).parents[3]
 SMALL = {
@@ -79,7 +80,7 @@ def test_every_site_within_three_tenths_of_a_decade(name: str) -> None:
 @pytest.mark.slow
 def test_the_quick_benchmark_clears_its_bars() -> None:
     command = [sys.executable, str(ROOT / "benchmarks/foresight.py"), "--quick"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=HANG)
     assert done.returncode == 0, done.stderr
     assert "missed" not in done.stderr and "one-pass" in done.stderr
 
