@@ -165,10 +165,10 @@ class Switch:
             return
         self.on = on
         if on:
-            self.conductor._ended, self.conductor._ended_step = perf_counter(), self.conductor.step
+            self.conductor.clock.turn(self.conductor.step)
             hooks.listen(self.conductor)
             if self.armed:
-                self.conductor._arm()
+                self.conductor._arm(self.conductor.step)
         else:
             # A sample that is due waits for the next turn: a bare step must be bare.
             self.armed = self.conductor.recorder.recording
@@ -226,7 +226,7 @@ def one_step(name: str, compiled: bool, rounds: int) -> dict[str, float]:
         for all_readings in dear.values():  # the first of each meets every site
             switch.turn(True)
             switch.conductor.cadence.dear = lambda step, samples, d=all_readings: d
-            switch.conductor._arm()
+            switch.conductor._arm(switch.conductor.step)
             timed(step, 3)
         for _ in range(rounds):
             for way in took:

@@ -164,8 +164,7 @@ def _pass(
                 ) from error
             slab = recorder.release()
             if recorder.probes.waiting:
-                recorder.slab = slab
-                recorder.probes.run()
+                recorder.probes.run(slab)
         finally:
             recorder.disarm()
             recorder.settle()

@@ -304,7 +304,14 @@ class View:
 
     @cached_property
     def adversarial(self) -> bool:
-        """More than one optimizer takes turns: the losses pull against each other."""
+        """Losses that pull against each other (GAN): not all optimizers that stepped follow one.
+
+        Those that step after one backward make one turn, as the session noted; in files without
+        such notes each optimizer that made a sampled update is a turn.
+        """
+        turns = {o["turn"] for o in self.optimizers if "turn" in o}
+        if turns:
+            return len(turns) > 1
         whose = self.step("optimizer")
         return len(np.unique(whose[~np.isnan(whose)])) > 1
 

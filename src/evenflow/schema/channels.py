@@ -61,12 +61,13 @@ PARAM_METRICS: dict[str, str] = {
 #: Metrics of the step (`Channel.id` is 0).
 STEP_METRICS: dict[str, str] = {
     "loss": "sum of the scalars backward was called on (unscaled)",
-    "lr": "learning rate of the first parameter group",
-    "momentum": "momentum (or beta1) of the first parameter group",
-    "weight_decay": "of the first parameter group",
+    "lr": "learning rate of the first parameter group (of several optimizers, the largest one's)",
+    "momentum": "momentum (or beta1) of that group",
+    "weight_decay": "of that group",
     "grad_norm": "2-norm of all gradients together",
     "scale": "GradScaler's scale",
-    "optimizer": "index of the optimizer that made this update, in `Run.meta['optimizers']`",
+    "optimizer": "index of the optimizer that made this update, in `Run.meta['optimizers']`; left "
+    "out where several made it together",
     "backwards": "outermost backward passes within the step (micro-batches, several losses)",
     "wall": "seconds this step took, Evenflow included",
     "bare": "seconds an unsampled step takes (median of the latest)",

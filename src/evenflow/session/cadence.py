@@ -91,6 +91,9 @@ class Cadence:
         # Worked out here, not at each step: a step that is not sampled is to cost next to nothing.
         self._next = max(step + self.gap(), max(BIRTH) + 1)
 
+    def also(self, cost: float) -> None:
+        """So many seconds more were ours."""
+
     def bare_or(self, other: float) -> float:
         """`bare`, or another value before it is known."""
         return self.bare if self._bare else other

@@ -2,9 +2,11 @@
 
     step k:  forward (recorded if sampled) -> backward -> before_update -> after_update -> k + 1
 
-A step is one completed update of one optimizer. Micro-batches and several backward passes belong
-to the update that follows them; an update a GradScaler skips is none. In a script that updates by
-hand a step ends with its outermost backward, and the update is read when the next one begins.
+A step is one update: of all optimizers that step until the next outermost backward begins, those
+that step within a backward included. Micro-batches and several backward passes belong to the update
+that follows them; an update a GradScaler skips is none. In a script that updates by hand a step is
+made by its outermost backward, and the update is read when the next one begins. So a step is *made*
+(what follows is recorded for the next one), and *over* a little later.
 """
 
 from __future__ import annotations
@@ -17,23 +19,16 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from ..schema import Channel, Event
+from ..schema import Event
 from ..store import Writer
-from ..tape import (
-    Recorder,
-    Slab,
-    Update,
-    any_in_place,
-    held_by_an_optimizer,
-    of_optimizer,
-    settings,
-    traced,
-)
+from ..tape import Recorder, any_in_place, held_by_an_optimizer, traced
 from . import hooks
 from .cadence import Cadence
+from .clock import Clock
 from .delivery import Delivery
 from .guard import Guard
 from .losses import Losses
+from .made import Made, Parts, Passes, by_hand
 from .quiet import STRETCH, Quiet
 from .roster import Roster
 from .turns import Turns
@@ -43,13 +38,15 @@ if TYPE_CHECKING:
 
 #: So many backward passes without any optimizer's update, and a script is taken to update by hand.
 _PATIENCE = 256
+#: Among the ids of optimizers that stepped: the script itself.
+_HAND = 0
 
 
 class Conductor:
     """Listens to torch (see `hooks.Listener`) for one watch.
 
-    `fail(error, where)` turns an error of ours into a warning and ends the watch; it is called
-    at most a few times and never raises unless EVENFLOW_STRICT is set.
+    `fail(error, where)` turns an error of ours into a warning and ends the watch; it never raises
+    unless EVENFLOW_STRICT is set.
     """
 
     def __init__(
@@ -68,38 +65,43 @@ class Conductor:
         self.losses = Losses(writer, cadence.alert, name_ops=bool(guard or healer))
         self.quiet = Quiet(self.losses.true)
         self.samples = 0
-        self._by_hand: bool | None = None
+        self._by_hand: bool | None = None  # does the script update by itself? None: not known yet
         self.roster = Roster(writer, self.recorder.catalogue)
         self._turns = Turns()
-        self._update: tuple[Update, int] | None = None  # and the optimizer's id
-        self._hand: tuple[Slab, Update, int, float] | None = None
-        self.backwards = 0  # passes since the latest update
+        self._parts = Parts()
+        self._made: Made | None = None  # the update made and not over, if it is sampled
+        self._passes = Passes()
+        self._within = False  # does an optimizer step within the backward?
+        self._void = False  # a scaler skipped: no sample until the next backward
         self._busy = False
         self._over = False
-        self._ended, self._ended_step = perf_counter(), 0
         self.delivery = Delivery(writer, self.recorder.catalogue, cadence)
         self._compiled_step = False
         self._native = True
-        self._own = 0.0
+        self.clock = Clock(cadence)
         self._latest = -2  # the latest sampled step
         if guard is not None:
             guard.open(self.recorder.catalogue)
         if healer is not None:
             healer.open(self)
             self.delivery.reviver = healer.reviver
-        self._arm()
+        self._arm(0)
 
     @property
     def step(self) -> int:
-        """Completed updates."""
+        """Updates that are over."""
         return self.quiet.step
+
+    @property
+    def backwards(self) -> int:
+        """Outermost backward passes since an optimizer stepped."""
+        return self._passes.since
 
     @property
     def healing(self) -> bool:
         """Is anything allowed to be changed?"""
         return self.healer is not None
 
-    # -- hooks.Listener -----------------------------------------------------------------------
     def before_backward(
         self, outputs: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Callable[[Any], None] | None:
@@ -110,57 +112,56 @@ class Conductor:
         self._guarded(self._before_backward, outputs, args, kwargs, outer)
         if not outer:
             return None
-        # (grad_tensors, retain_graph, create_graph, inputs, ...): a gradient that is itself to be
-        # differentiated is a term of a loss, not an update.
-        inputs = args[3] if len(args) > 3 else kwargs.get("inputs", ())
-        whole = not (len(args) > 2 and args[2]) or kwargs.get("accumulate_grad", True)
-        return lambda result: self._guarded(self._after_backward, inputs, result, bool(whole))
+        return lambda result: self._guarded(self._after_backward, args, kwargs, result)
 
     def _before_backward(
         self, outputs: Any, args: tuple[Any, ...], kwargs: dict[str, Any], outer: bool
     ) -> None:
+        if outer:
+            self._native = True
+            self._over_with_update()
         start = perf_counter()
         tensors = [t for t in outputs if isinstance(t, Tensor)]
         scale: Any = 1.0
         if outer:
-            self._native = True
-            self.backwards += 1
-            self._close_hand()
+            self._passes.begin()
+            self._void = False
             if tensors:
                 counts = kwargs.get("accumulate_grad", True) or bool(self._by_hand)
-                loss, scale = self.losses.take(
-                    tensors[0], args[0] if args else (), self.step, counts
-                )
-                if self.recorder.recording:
-                    if loss is not None:
-                        self.recorder.add("step", 0, "loss", loss)
-                    if scale != 1.0:
-                        self.recorder.add("step", 0, "scale", scale)
+                seeds = args[0] if args else ()
+                slab = self.recorder.slab if self.recorder.recording else None
+                scale = self.losses.take(tensors[0], seeds, self.step, counts, slab)
         elif self.recorder.recording:
             scale = self.recorder.scale
         if self.recorder.recording:
             self.recorder.before_backward(tensors, scale)
-        self._own += perf_counter() - start
+        self.clock.own += perf_counter() - start
 
-    def _after_backward(self, inputs: Any, result: Any, whole: bool) -> None:
+    def _after_backward(self, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any) -> None:
         start = perf_counter()
-        recorder = self.recorder
-        leaves = dict(recorder.backward.leaves)
+        # (grad_tensors, retain_graph, create_graph, inputs, ...): a gradient that is itself to be
+        # differentiated is a term of a loss, not an update.
+        whole = not (len(args) > 2 and args[2]) or kwargs.get("accumulate_grad", True)
+        recorder, leaves = self.recorder, dict(self.recorder.backward.leaves)
         if recorder.recording:
             recorder.after_backward()
-        if self._by_hand is None:
+            if len(self.roster.refs) != 1:
+                self._passes.end(recorder)
+        if self.quiet.stepped:
+            self._turn_over(start)  # optimizers stepped within this backward
+        elif self._by_hand is None:
             self._by_hand = not self.roster.refs and not held_by_an_optimizer(leaves)
-        elif self.backwards >= _PATIENCE and not self.roster.refs:
+        elif self._passes.since >= _PATIENCE and not self.roster.refs:
             self._by_hand = True  # the optimizer there is serves something else
         if self._by_hand and whole:
-            self._end_by_hand(leaves, inputs, result)
-        self._own += perf_counter() - start
+            inputs = args[3] if len(args) > 3 else kwargs.get("inputs", ())
+            self._made_by_hand(leaves, inputs, result)
+        self.clock.own += perf_counter() - start
 
     def before_update(self, optimizer: torch.optim.Optimizer, closure: bool = False) -> None:
-        """Copy the parameters if this update is to be read; check them if guarded. With a
-        closure the gradients come later: see `within_update`."""
-        if self.recorder.recording or self._hand is not None or self._by_hand is not False:
-            self._guarded(self._before_update, optimizer)
+        """Copy the parameters if this update is to be read; check them if guarded."""
+        if self.recorder.recording or self._made is not None or self._by_hand is not False:
+            self._guarded(self._before_update, optimizer, closure)
         else:
             self._guarded(self.recorder.settle)
         if self.guard is not None and not self._over:
@@ -173,24 +174,26 @@ class Conductor:
         if self.healer is not None:
             self._guarded(self.healer.before, optimizer, True)
 
-    def _before_update(self, optimizer: torch.optim.Optimizer) -> None:
+    def _before_update(self, optimizer: torch.optim.Optimizer, closure: bool) -> None:
         self._by_hand = False
         self.recorder.settle()
-        if self._hand is not None:
-            self._close_hand()
-        if self.recorder.recording:
+        stepped = self.quiet.stepped
+        if _HAND in stepped or (id(optimizer) in stepped and not self.recorder.recomputing):
+            self._over_with_update()
+        if self._made is not None or (self.recorder.recording and (closure or not stepped)):
             start = perf_counter()
             self.roster.index(optimizer)
-            self._update = (Update(self.recorder, of_optimizer(optimizer)), id(optimizer))
-            self._own += perf_counter() - start
+            self._parts.before(self.recorder, optimizer)
+            self.clock.own += perf_counter() - start
 
     def after_update(self, optimizer: torch.optim.Optimizer) -> None:
-        """A step is complete."""
+        """An optimizer has stepped."""
         self._guarded(self._after_update, optimizer)
 
     def _after_update(self, optimizer: torch.optim.Optimizer) -> None:
         start = perf_counter()
         self._native = True
+        part = self._parts.after(optimizer)
         if self.guard is not None and self.guard.skipped:
             self.guard.hidden.give_back()
             self._skipped("a gradient was NaN or Inf; on_nonfinite is 'skip'")
@@ -199,20 +202,24 @@ class Conductor:
             self._skipped("")  # its event says more
             return
         index = self.roster.index(optimizer)
-        self._turns.took(index)
-        update, self._update = self._update, None
-        if self.recorder.recording and update is not None and update[1] == id(optimizer):
-            self._note_compiled()
-            update[0].gradients()
-            update[0].applied()
-            slab = self.recorder.release()
-            for name, value in settings(optimizer).items():
-                slab.add(Channel("step", 0, name), value)
-            slab.add(Channel("step", 0, "optimizer"), float(index))
-            self._sampled(slab, self.step, start)
-        else:
-            self._unsampled()
-        self._next()
+        stepped, within = self.quiet.stepped, self.recorder.recomputing
+        if id(optimizer) in stepped and not within:
+            self._over_with_update()  # no backward was seen between
+        first = not stepped
+        stepped.add(id(optimizer))
+        self._passes.since = 0
+        if first:
+            self._turns.took(index)
+            if part is not None and self.recorder.recording and not self._void:
+                self._made = Made(self.step, self.recorder.slab)
+        if part is not None and self._made:
+            self._made.take(part, optimizer, index)
+        self._within |= within
+        if first and not within:
+            self._turn_over(start)
+        elif self._made and self._made.recorded:
+            self.cadence.also(perf_counter() - start)
+            self._deliver_if_whole()
 
     def scaled(self, scaler: Any, loss: Any, result: Any) -> None:
         """GradScaler.scale was called."""
@@ -222,12 +229,11 @@ class Conductor:
 
     def scaler_stepping(self) -> Callable[[], None]:
         """Around GradScaler.step; an update that did not happen is an event, not a step."""
-        before, healed = self.step, self.healer.left_out if self.healer is not None else 0
+        healer, before = self.healer, self.quiet.count
+        healed = healer.left_out if healer is not None else 0
 
         def after() -> None:
-            if self.healer is not None and self.healer.left_out > healed:
-                return
-            if self.step == before:
+            if self.quiet.count == before and (not healer or healer.left_out == healed):
                 self._guarded(self._skipped, "GradScaler found a non-finite gradient")
 
         return after
@@ -237,9 +243,10 @@ class Conductor:
             self.writer.event(Event("skipped", self.step, {"why": why}))
         if self.healer is not None:
             self.healer.guard.held.clear()
-        self.backwards = 0
-        if self.recorder.recording:
-            self._arm()
+        self._passes.reset()
+        if self.recorder.recording and not self.quiet.stepped:
+            self._void = True
+            self._arm(self.step)
 
     def compiled_call(self) -> bool:
         """Sampled training calls of compiled functions run eagerly, all others as they are."""
@@ -262,114 +269,102 @@ class Conductor:
             # The whole step, update included, ran inside the latest compiled call.
             self._unsampled()
             self._next()
-        self._close_hand()
+            self.quiet.step += 1
+        elif self._compiled_step or _HAND in self.quiet.stepped:
+            self._over_with_update()
         self._native = False
 
-    # -- steps --------------------------------------------------------------------------------
-    def _end_by_hand(self, leaves: dict[int, Tensor], inputs: Any, result: Any) -> None:
-        if self.healer is not None:
+    def _made_by_hand(self, leaves: dict[int, Tensor], inputs: Any, result: Any) -> None:
+        start = perf_counter()
+        if self.healer:
             self.delivery.note(self.step, "heal: the script updates by hand; nothing is healed")
         if self.recorder.recording:
-            grads: dict[int, Tensor] | None = None
-            if inputs:
-                leaves = {id(p): p for p in inputs if isinstance(p, Tensor) and p.is_leaf}
-                grads = {
-                    id(p): g
-                    for p, g in zip(inputs, result or (), strict=False)
-                    if isinstance(g, Tensor)
-                }
-            self._note_compiled()
-            update = Update(self.recorder, leaves.values())
-            update.gradients(grads or None)
-            self._hand = (self.recorder.release(), update, self.step, perf_counter())
-        else:
+            self._made = Made(self.step, self.recorder.slab)
+            self._made.hand = by_hand(self.recorder, leaves, inputs, result)
+        self.quiet.stepped.add(_HAND)
+        self._turn_over(start)
+
+    def _turn_over(self, start: float) -> None:
+        """The update of this step is made: what is called from now on belongs to the next."""
+        made, recorder = self._made, self.recorder
+        if made is None:
             self._unsampled()
+        else:
+            made.record(self._passes)
+            # Only where the update itself is inside a compiled call do such calls count as steps.
+            self._compiled_step = hooks.within_compiled_call()
+            if hooks.compiled_seen():
+                self.delivery.note(self.step, hooks.COMPILED)
+            recorder.release()
+            if recorder.probes.waiting:
+                self.alone(recorder.probes.run, made.slab)
+            made.took = self.clock.sampled(self.step, start, recorder.started, recorder.cost)
+            self.samples += 1
+            self._latest = self.step
+        self._passes.reset()
+        self._deliver_if_whole()
         self._next()
 
-    def _close_hand(self) -> None:
-        """The update made by hand after the latest sampled backward is done by now."""
-        if self._hand is None:
+    def _over_with_update(self) -> None:
+        """The update made, if one was, is over."""
+        if self.quiet.stepped:
+            self._deliver()
+            self.quiet.over()
+
+    def _deliver_if_whole(self) -> None:
+        if self._made and self._made.whole(len(self.quiet.stepped), self.roster.alive):
+            self._deliver()
+
+    def _deliver(self) -> None:
+        """Send a sampled update off."""
+        made, self._made = self._made, None
+        if made is None or not made.recorded:  # its backward had an error
             return
-        (slab, update, step, _), self._hand = self._hand, None
-        update.applied()
-        self._sampled(slab, step, perf_counter())
+        start = perf_counter()
+        self.roster.stepped(made.optimizers, made.rivals(self.recorder.catalogue))
+        self.roster.write()
+        pending = made.finish().finish(made.step)
+        self.losses.flush(made.step)
+        self.delivery.take(pending, *made.took)
+        self.cadence.also(perf_counter() - start)
 
     def _next(self) -> None:
-        self.quiet.step += 1
-        self.backwards = 0
+        """The step to come: is it to be sampled?"""
+        coming = self.step + 1
         if self.writer.error is not None:
             raise RuntimeError(f"the run file cannot be written: {self.writer.error}")
-        if self._turns.samples(self.cadence.wants(self.step)):
-            self._arm(follows=self._latest == self.step - 1)
+        if self._turns.samples(self.cadence.wants(coming)):
+            self._arm(coming, follows=self._latest == coming - 1)
         elif self.recorder.recording:
             self.recorder.disarm()
         if self.delivery.waits and not self.recorder.recording:
             self.delivery.send()
-        self._ended, self._ended_step = perf_counter(), self.step
-        self._own = 0.0
-        if self._by_hand is False and len(self.roster.refs) == 1 and not self._compiled_step:
-            self._hush()
+        self.clock.turn(coming)
+        if self._by_hand is False and not (self._compiled_step or self._within):
+            self._hush(coming)
 
-    def _hush(self) -> None:
+    def _hush(self, coming: int) -> None:
         """Until the next step is due, or losses are to be looked at, steps are only counted."""
-        checked = self.guard is not None or self.healer is not None
-        if not checked and self.recorder.clean and not self.delivery.waits:
-            due = self.cadence.due(self.step)
-            self.quiet.begin(self.roster.refs[0], min(STRETCH, due - self.step))
+        # What was made is not sent off while another optimizer may add to it.
+        held = self.guard or self.healer or self._made
+        if not held and self.recorder.clean and not self.delivery.waits and self.roster.one_turn:
+            self.quiet.begin(self.roster.known, min(STRETCH, self.cadence.due(coming) - coming))
 
-    def _arm(self, follows: bool = False) -> None:
+    def _arm(self, step: int, follows: bool = False) -> None:
         if self.cadence.every == 0:
             return
         hooks.watch_compiled()
-        self.recorder.arm(self.cadence.dear(self.step, self.samples), self.step, follows)
+        self.recorder.arm(self.cadence.dear(step, self.samples), step, follows)
 
     def _unsampled(self) -> None:
-        since = self.step + 1 - self._ended_step
-        self.cadence.ran_bare((perf_counter() - self._ended) / since)
+        self.clock.unsampled(self.step)
         kept, self.quiet.losses = self.quiet.losses, []
         self.losses.unsampled(self.step, kept)
 
-    def _sampled(self, slab: Slab, step: int, start: float) -> None:
-        """A sampled step is complete: send it off."""
-        slab.add(Channel("step", 0, "backwards"), float(self.backwards))
-        recorder = self.recorder
-        if recorder.probes.waiting:
-            self._busy = True
-            try:
-                recorder.slab, kept = slab, recorder.slab
-                recorder.probes.run()
-                recorder.slab = kept
-            finally:
-                self._busy = False
-        pending = slab.finish(step)
-        self.losses.flush(step)
-        now = perf_counter()
-        # Before the first step a script builds and loads: that is none of the step's.
-        began = self._ended if step else max(self._ended, recorder.started)
-        wall, cost = now - began, recorder.cost + self._own + now - start
-        self.samples += 1
-        self._latest = step
-        if self.delivery.take(pending, wall, cost):
-            cost += perf_counter() - now
-            wall += perf_counter() - now
-        self.cadence.ran_sampled(step, wall, cost)
-
-    # -- the rest -----------------------------------------------------------------------------
-    def _note_compiled(self) -> None:
-        """Only where the update itself is inside a compiled call do such calls count as steps."""
-        self._compiled_step = hooks.within_compiled_call()
-        if hooks.compiled_seen():
-            self.delivery.note(
-                self.step,
-                "compiled training: sampled steps run eagerly; where the model draws random "
-                "numbers (dropout), sampling changes the random stream (every=0 restores equality)",
-            )
-
     def _guarded(self, call: Callable[..., None], *args: Any) -> None:
-        if self._over:
-            return
         try:
-            call(*args)
+            if not self._over:
+                call(*args)
         except Exception as e:
             self.fail(e, getattr(call, "__name__", "").strip("_").replace("_", " "))
 
@@ -386,15 +381,21 @@ class Conductor:
         """Take everything off, read nothing more (also after an error of ours)."""
         self._over, self.quiet.on = True, False
         self.recorder.disarm()
-        if self.guard is not None:
-            self.guard.close()
-        if self.healer is not None:
-            self.healer.close()
+        for helper in (self.guard, self.healer):
+            if helper is not None:
+                helper.close()
+
+    def settle(self) -> None:
+        """The file is to be read now: let it hold all that is known."""
+        if self._made and not self._made.hand:
+            self._guarded(self._deliver)
+        self._guarded(self.roster.write)
 
     def close(self) -> None:
         """Take everything off and send what is left."""
         self.abandon()
-        self._close_hand()
+        self._over_with_update()
+        self.roster.write()
         self.losses.close(self.step, self.quiet.losses)
         self.delivery.send()
         self.writer.meta(steps=self.step, samples=self.samples)

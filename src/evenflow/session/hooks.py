@@ -65,6 +65,12 @@ class Listener(Protocol):
         """A module is about to be compiled in place."""
 
 
+#: Note of a run in which compiled functions were called.
+COMPILED = (
+    "compiled training: sampled steps run eagerly; where the model draws random numbers "
+    "(dropout), sampling changes the random stream (every=0 restores equality)"
+)
+
 _listener: Listener | None = None
 _undo: list[Callable[[], None]] = []
 _dynamo_patched = False

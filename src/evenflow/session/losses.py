@@ -50,10 +50,9 @@ class Losses:
             return root.detach(), None
         return entry[1], entry[2]
 
-    def take(
-        self, root: Tensor, seeds: Any, step: int, counts: bool
-    ) -> tuple[Tensor | None, Scalar]:
-        """(the loss unscaled, or None if this is no loss; the factor it was scaled by).
+    def take(self, root: Tensor, seeds: Any, step: int, counts: bool, slab: Slab | None) -> Scalar:
+        """Keep the loss, unscaled, if this is one: in the curve, and in the `slab` of a sampled
+        step. The factor it was scaled by.
 
         `seeds` are the gradients backward was given; a loss is a scalar with scalar seeds.
         """
@@ -62,16 +61,18 @@ class Losses:
         held = getattr(scaler, "_scale", None)
         if isinstance(held, Tensor):
             factor = held.item() if held.device.type == "cpu" else held.double()
+            if slab is not None:
+                slab.add(Channel("step", 0, "scale"), factor)
         given = [g for g in seeds if isinstance(g, Tensor)] if isinstance(seeds, tuple) else []
         plain = value.numel() == 1 and all(g.numel() == 1 for g in given)
-        if not counts or not plain or value.is_complex():
-            return None, factor
-        value = value.reshape(())
-        self.latest = value
-        if self._name_ops:
-            self.ops = _ops(root)
-        self._note(step, value)
-        return value, factor
+        if counts and plain and not value.is_complex():
+            value = self.latest = value.reshape(())
+            if self._name_ops:
+                self.ops = _ops(root)
+            self._note(step, value)
+            if slab is not None:
+                slab.add(Channel("step", 0, "loss"), value)
+        return factor
 
     def _note(self, step: int, value: Tensor) -> None:
         self._curve.add(Channel("step", step, "loss"), value)

@@ -7,7 +7,7 @@ each function entered costs microseconds that a tight loop would not show; hence
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -28,21 +28,31 @@ _tracing = _C._get_tracing_state
 class Quiet:
     """Counts the steps, and takes in those of a quiet stretch (`on`) by itself.
 
+    A step is an update: of every optimizer that steps until the next outermost backward begins.
+    An optimizer that steps twice without one has made two.
+
     `true` gives a loss at its true scale (a GradScaler may have scaled it).
     """
 
     def __init__(self, true: Callable[[Tensor], Tensor]) -> None:
         self._true = true
-        self.step = 0  # completed updates
+        self.step = 0  # updates that are over
+        self.stepped: set[int] = set()  # ids of those that made the update which is not over yet
+        self.count = 0  # times that an optimizer stepped
         self.on = False
         self.losses: list[tuple[int, Tensor]] = []  # of the stretch: (step, as it was)
         self._left = 0
-        self._only: weakref.ref[torch.optim.Optimizer] | None = None
+        self._known: Mapping[int, weakref.ref[torch.optim.Optimizer]] = {}
 
-    def begin(self, optimizer: weakref.ref[torch.optim.Optimizer], steps: int) -> None:
-        """The next `steps` updates are to be this optimizer's, and none of them is sampled."""
-        self._only, self._left = optimizer, steps
+    def begin(self, known: Mapping[int, weakref.ref[torch.optim.Optimizer]], steps: int) -> None:
+        """The next `steps` updates are to be of optimizers `known` by id; none is sampled."""
+        self._known, self._left = known, steps
         self.on = steps > 1
+
+    def over(self) -> None:
+        """The update that was made is over."""
+        self.step += 1
+        self.stepped.clear()
 
     def backward(self, outputs: Any, kwargs: dict[str, Any]) -> bool:
         """The engine is about to run: is all done that was to be done?"""
@@ -57,18 +67,33 @@ class Quiet:
             return False
         if _tracing() is not None or _dispatch_modes() or _transforms() is not None:
             return True
+        if self.stepped:
+            self.step += 1
+            self.stepped.clear()
         self.losses.append((self.step, self._true(root)))
         return True
 
     def update(self, optimizer: torch.optim.Optimizer) -> bool:
         """An optimizer has stepped: is all done? (Not at the end of the stretch.)"""
+        self.count += 1
         if not self.on:
             return False
-        self._left -= 1
-        if self._left <= 0 or self._only is None or self._only() is not optimizer:
+        key, stepped = id(optimizer), self.stepped
+        known = self._known.get(key)
+        if known is None or known() is not optimizer:
             self.on = False
             return False
-        self.step += 1
+        if stepped:
+            if key not in stepped:
+                stepped.add(key)
+                return True
+            self.step += 1  # no backward was seen between
+            stepped.clear()
+        self._left -= 1
+        if self._left <= 0:
+            self.on = False
+            return False
+        stepped.add(key)
         return True
 
 

@@ -3,34 +3,118 @@
 from __future__ import annotations
 
 import weakref
+from collections.abc import Iterable
+from itertools import combinations
 
 import torch
 
 from ..store import Writer
 from ..tape import Catalogue, of_optimizer, settings
 
+#: A script that makes its optimizer anew may make thousands; past so many each takes the number
+#: of the one before it.
+_MOST = 64
+
 
 class Roster:
-    """Numbers optimizers; met first, an optimizer's parameters and class are written down."""
+    """Numbers optimizers; met first, an optimizer's parameters and class are written down.
+
+    Optimizers that step after one backward, or hold the same parameters, make *one turn*: they
+    follow one loss. Those of different turns compete (`separate` tells a GAN that steps both
+    halves together).
+    """
 
     def __init__(self, writer: Writer, catalogue: Catalogue) -> None:
         self.refs: list[weakref.ref[torch.optim.Optimizer]] = []
+        self.known: dict[int, weakref.ref[torch.optim.Optimizer]] = {}  # by id
         self._writer, self._catalogue = writer, catalogue
+        self._index: dict[int, int] = {}
+        self._mates: set[tuple[int, int]] = set()
+        self._rivals: set[tuple[int, int]] = set()
+        self._stepped: set[int] = set()
+        self._turn: list[int] = []
+        self._told: list[dict[str, object]] = []
+        self._changed = False
 
     def index(self, optimizer: torch.optim.Optimizer) -> int:
         """Its number, from 0."""
-        for i, ref in enumerate(self.refs):
-            if ref() is optimizer:
-                return i
-        index = len(self.refs)
-        self.refs.append(weakref.ref(optimizer))
-        for g in optimizer.param_groups:
-            for p in g["params"]:
-                self._catalogue.add_param(p, optimizer=index)
-        described = [
-            {"class": type(o).__name__, "params": len(of_optimizer(o)), **settings(o)}
-            for ref in self.refs
-            if (o := ref()) is not None
+        ref = self.known.get(id(optimizer))
+        if ref is not None and ref() is optimizer:
+            return self._index[id(optimizer)]
+        params = of_optimizer(optimizer)
+        before = [
+            -1 if i is None else self._catalogue.params[i].optimizer
+            for i in map(self._catalogue.param, params)
         ]
-        self._writer.meta(optimizers=described)
+        same = [i for i in {*before} - {-1} if 2 * before.count(i) > len(before)]
+        again = len(self.refs) >= _MOST and bool(same) and self.refs[same[0]]() is None
+        index = same[0] if again else len(self.refs)
+        new = weakref.ref(optimizer)
+        self.known[id(optimizer)], self._index[id(optimizer)] = new, index
+        if again:
+            self.refs[index] = new
+            return index
+        self.refs.append(new)
+        for p in params:
+            self._catalogue.add_param(p, optimizer=index)
+        self._told.append({"class": type(optimizer).__name__, "params": len(params)})
+        self._relate((i, index) for i in same)
+        self._changed = True
         return index
+
+    def stepped(self, indices: Iterable[int], rivals: bool = False) -> None:
+        """These have made an update together; `rivals`: each by a loss of its own."""
+        new = sorted(indices)
+        pairs = set(combinations(new, 2))
+        if rivals and not pairs <= self._rivals:
+            self._rivals |= pairs
+            self._changed = True
+        self._relate(pairs)
+        if not self._stepped.issuperset(new):
+            self._stepped.update(new)
+            self._changed = True
+
+    def _relate(self, pairs: Iterable[tuple[int, int]]) -> None:
+        new = set(pairs) - self._mates
+        self._mates |= new
+        self._changed |= bool(new)
+
+    @property
+    def one_turn(self) -> bool:
+        """Do all optimizers that ever stepped follow one loss, as far as is known?"""
+        if self._changed:
+            self._regroup()
+        return len({self._turn[i] for i in self._stepped}) == 1
+
+    @property
+    def alive(self) -> int:
+        """Optimizers that are still there."""
+        return len(self.refs) if len(self.refs) < 2 else sum(r() is not None for r in self.refs)
+
+    def _regroup(self) -> None:
+        """Each turn has the number of its first optimizer."""
+        turn = self._turn = list(range(len(self.refs)))
+
+        def first(i: int) -> int:
+            while turn[i] != i:
+                i = turn[i]
+            return i
+
+        for a, b in sorted(self._mates - self._rivals):
+            low, high = sorted((first(a), first(b)))
+            turn[high] = low
+        self._turn = [first(i) for i in range(len(turn))]
+
+    def write(self) -> None:
+        """Write down what has changed."""
+        if not self._changed:
+            return
+        self._regroup()
+        self._changed = False
+        for i, (told, ref) in enumerate(zip(self._told, self.refs, strict=True)):
+            optimizer = ref()
+            if optimizer is not None:
+                told.update(settings(optimizer))
+            if i in self._stepped:
+                told["turn"] = self._turn[i]
+        self._writer.meta(optimizers=[dict(told) for told in self._told])

@@ -99,6 +99,8 @@ class Watch:
         """
         if self._writer is None:
             raise ValueError("EVENFLOW_DISABLE is set: nothing was watched, there is no run")
+        if self.active and self._conductor is not None:
+            self._conductor.settle()
         self._writer.flush()
         return load(self.path)
 

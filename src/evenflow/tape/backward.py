@@ -37,11 +37,13 @@ class Backward:
     def __init__(self, recorder: Recorder) -> None:
         self.recorder = recorder
         self.leaves: dict[int, Tensor] = {}  # parameters the latest graphs end in
+        self.latest: dict[int, Tensor] = {}  # those of the latest outermost backward
         self._held: dict[int, list[tuple[Channel, Tensor]]] = {}
 
     def reset(self) -> None:
         """A new sampled step begins."""
         self.leaves.clear()
+        self.latest = {}
         self._held.clear()
 
     def arm(self, roots: Sequence[Any], thread: int) -> None:
@@ -91,7 +93,7 @@ class Backward:
 
     def _leaf(self, variable: Tensor, consumer: int | None) -> None:
         variable = self.recorder.catalogue.original(variable)
-        self.leaves[id(variable)] = variable
+        self.leaves[id(variable)] = self.latest[id(variable)] = variable
         if consumer is not None:
             known = self.recorder.catalogue.param(variable)
             if known is not None:

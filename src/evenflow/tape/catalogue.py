@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import re
 import weakref
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import torch
@@ -95,6 +96,10 @@ class Catalogue:
         """Index of a parameter met before."""
         entry = self._param_ids.get(id(tensor))
         return entry[1] if entry is not None and entry[0]() is tensor else None
+
+    def known_params(self, tensors: Iterable[torch.Tensor]) -> list[int]:
+        """Indices of those met before."""
+        return [i for i in map(self.param, tensors) if i is not None]
 
     def add_param(self, tensor: torch.Tensor, name: str = "", optimizer: int | None = None) -> int:
         """Index of a parameter, named when met first; `optimizer` is noted when given."""

@@ -48,7 +48,7 @@ class Update:
     """
 
     def __init__(self, recorder: Recorder, params: Iterable[Tensor]) -> None:
-        self._slab, self._dear = recorder.slab, recorder.dear
+        self.slab, self._dear = recorder.slab, recorder.dear
         self._params = [p for p in params if p.requires_grad and p.numel() and held(p)]
         self._index = tuple(_known(recorder.catalogue, p) for p in self._params)
         with torch.no_grad():
@@ -77,10 +77,10 @@ class Update:
             for i, g in zip(index, found, strict=True):
                 if numbers.plain(g) is not None:
                     channel = ("param", i, "grad_zeros", -1)
-                    self._slab.add(channel, numbers.zeros(numbers.sample(g)))
-                    self._slab.add(("param", i, "grad_absmax", -1), numbers.absmax(g))
+                    self.slab.add(channel, numbers.zeros(numbers.sample(g)))
+                    self.slab.add(("param", i, "grad_absmax", -1), numbers.absmax(g))
         if sizes:
-            self._slab.add(("step", 0, "grad_norm", -1), _hypot(sizes))
+            self.slab.add(("step", 0, "grad_norm", -1), _hypot(sizes))
 
     def applied(self) -> None:
         """Read how far the update moved the weights; let the copy go."""
@@ -105,7 +105,7 @@ class Update:
         self._note(tuple(self._index[same[k]] for k in told), "update", [far[k] for k in told])
 
     def _note(self, index: tuple[int, ...], metric: str, values: Sequence[Scalar]) -> None:
-        self._slab.extend(_keys(index, metric), values)
+        self.slab.extend(_keys(index, metric), values)
 
 
 @lru_cache(maxsize=64)

@@ -99,7 +99,7 @@ class Recorder:
 
     @property
     def recomputing(self) -> bool:
-        """Is this a checkpoint's forward, run again inside a backward?"""
+        """Does a backward run? Then a forward is a checkpoint's, run again."""
         return bool(_task() != -1)
 
     def add(self, of: str, id: int, metric: str, value: Scalar) -> None:
@@ -187,6 +187,7 @@ class Recorder:
         if not nested:
             self._mode_off()
             self.forward.late()
+            self.backward.latest = {}
         nodes = [t.grad_fn for t in outputs if isinstance(t, Tensor)]
         self.backward.arm(nodes, self.thread.key)
 

@@ -18,6 +18,7 @@ _MEAN_SQUARE = frozenset({"rms", "delta", "delta_in"})
 _LARGEST = frozenset({"absmax", "grad_absmax", "logit_max", "outlier", "feature_high"})
 _SUMS = frozenset({"nonfinite", "delta_nonfinite", "loss"})
 _LAST = frozenset({"dead", "observed"})
+_WHOLE = frozenset({"grad_norm"})  # each of several optimizers notes that of its own gradients
 
 #: A channel as the slab keeps it: a plain tuple, equal to the `Channel` it will become, made in a
 #: tenth of the time. A sampled step notes hundreds.
@@ -179,6 +180,8 @@ def _fold(metric: str, values: list[float]) -> float:
         return values[0]
     if metric in _MEAN_SQUARE:
         return math.hypot(*values) / math.sqrt(len(values))
+    if metric in _WHOLE:
+        return math.hypot(*values)
     if metric in _LARGEST:
         return math.nan if any(v != v for v in values) else max(values)
     if metric in _SUMS:

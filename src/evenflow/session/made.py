@@ -1,0 +1,131 @@
+"""One update: made by the optimizers that step after, or within, one backward."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..schema import Channel
+from ..tape import Catalogue, Recorder, Slab, Update, of_optimizer, settings
+
+
+class Parts:
+    """Copies of what optimizers that are stepping are about to change, by id of the optimizer.
+
+    Not yet part of an update: within `step(closure)` a backward may still begin the next one.
+    """
+
+    def __init__(self) -> None:
+        self._parts: dict[int, Update] = {}
+
+    def before(self, recorder: Recorder, optimizer: torch.optim.Optimizer) -> None:
+        """An optimizer is about to step."""
+        self._parts[id(optimizer)] = Update(recorder, of_optimizer(optimizer))
+
+    def after(self, optimizer: torch.optim.Optimizer) -> Update | None:
+        """It has stepped."""
+        return self._parts.pop(id(optimizer), None)
+
+
+class Passes:
+    """The outermost backward passes of the step that is running."""
+
+    def __init__(self) -> None:
+        self.since = 0  # since an optimizer stepped
+        self.reset()
+
+    def reset(self) -> None:
+        """None yet."""
+        self.since = self.count = 0
+        self.reach: list[frozenset[int]] = []  # of each sampled one: the parameters it reached
+
+    def begin(self) -> None:
+        """One begins."""
+        self.since += 1
+        self.count += 1
+
+    def end(self, recorder: Recorder) -> None:
+        """It has run, recorded, in a script with several optimizers."""
+        met = recorder.backward.latest.values()
+        self.reach.append(frozenset(recorder.catalogue.known_params(met)))
+
+
+class Made:
+    """A sampled update from its first optimizer's step on.
+
+    `hand`: made by the script itself, after its backward; read when the next backward begins.
+    """
+
+    def __init__(self, step: int, slab: Slab) -> None:
+        self.step, self.slab = step, slab
+        self.hand: Update | None = None
+        self.optimizers: set[int] = set()  # their indices
+        self.reach: list[frozenset[int]] = []  # see `Passes`
+        self.took = 0.0, 0.0  # seconds, and those of them that were ours
+        self.recorded = False  # all but what later optimizers of this update add is there
+        self._main: tuple[int, dict[str, float], int] | None = None
+
+    def record(self, passes: Passes) -> None:
+        """Its first optimizer has stepped, and no backward runs any more."""
+        self.slab.add(Channel("step", 0, "backwards"), float(passes.count))
+        self.reach, self.recorded = passes.reach, True
+
+    def take(self, part: Update, optimizer: torch.optim.Optimizer, index: int) -> None:
+        """One of its optimizers has stepped."""
+        part.slab = self.slab
+        part.gradients()
+        part.applied()
+        self.optimizers.add(index)
+        size = sum(p.numel() for p in of_optimizer(optimizer))
+        if self._main is None or size > self._main[0]:
+            self._main = size, settings(optimizer), index
+
+    def whole(self, stepped: int, alive: int) -> bool:
+        """Is nobody left to step? Of so many that live; in the first step, nobody is known yet."""
+        return self.recorded and self.hand is None and self.step > 0 and stepped >= alive
+
+    def rivals(self, catalogue: Catalogue) -> bool:
+        """Had its optimizers losses that compete?"""
+        if len(self.optimizers) < 2:
+            return False
+        whose = [frozenset(catalogue.params[i].optimizer for i in r) for r in self.reach]
+        return separate(w & self.optimizers for w in whose)
+
+    def finish(self) -> Slab:
+        """The slab, complete."""
+        if self.hand is not None:
+            self.hand.applied()
+        if self._main is not None:
+            _, told, index = self._main
+            for name, value in told.items():
+                self.slab.add(Channel("step", 0, name), value)
+            if len(self.optimizers) == 1:
+                self.slab.add(Channel("step", 0, "optimizer"), float(index))
+        return self.slab
+
+
+def separate(reach: Iterable[frozenset[int]]) -> bool:
+    """Do the losses of one update pull at different networks? `reach`: of each of its backwards
+    the optimizers whose parameters it reached.
+
+    A GAN's two losses reach {D} and {G, D}, or {D} and {G}. Micro-batches reach all alike; the
+    losses of several tasks share a trunk and have each a head of their own.
+    """
+    met = [r for r in dict.fromkeys(reach) if r]
+    return any(a < b or not a & b for a in met for b in met if a != b)
+
+
+def by_hand(recorder: Recorder, leaves: dict[int, Tensor], inputs: Any, result: Any) -> Update:
+    """The update that a script is about to make itself, after its backward from `inputs` (what
+    `autograd.grad` was given; none for `backward`) to `leaves`."""
+    grads: dict[int, Tensor] = {}
+    if inputs:
+        leaves = {id(p): p for p in inputs if isinstance(p, Tensor) and p.is_leaf}
+        pairs = zip(inputs, result or (), strict=False)
+        grads = {id(p): g for p, g in pairs if isinstance(g, Tensor)}
+    update = Update(recorder, leaves.values())
+    update.gradients(grads or None)
+    return update
