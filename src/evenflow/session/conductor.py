@@ -38,8 +38,7 @@ if TYPE_CHECKING:
 
 #: So many backward passes without any optimizer's update, and a script is taken to update by hand.
 _PATIENCE = 256
-#: Among the ids of optimizers that stepped: the script itself.
-_HAND = 0
+_HAND = 0  # among the ids of optimizers that stepped: the script itself
 
 
 class Conductor:
