@@ -43,6 +43,8 @@ class Vigil:
                 on_nonfinite=self.plan.on_nonfinite,
                 heal=self.plan.heal,
             )
+            if not self.watch.active:  # it has said why
+                self.watch, self.failed = None, True
         except Exception as error:
             self._say_failed(
                 N_("could not watch ({error}); the script itself is untouched."), error
@@ -76,7 +78,7 @@ class Vigil:
         alone = self.watch.alone if self.watch is not None else None
         Injection(self.plan.treatments, told, alone=alone, refused=refused)
 
-    def _module_file(self) -> Path | None:
+    def _module_file(self) -> str | None:
         """A run file named after the module: its script's name is __main__ for every package."""
         if not self.plan.module:
             return None

@@ -1,7 +1,7 @@
 """Sessions: watch a training, count its steps, judge it."""
 
 from .guard import NonFiniteError as NonFiniteError
-from .watching import EvenflowWarning as EvenflowWarning
+from .saying import EvenflowWarning as EvenflowWarning
 from .watching import Watch as Watch
 from .watching import current as current
 from .watching import watch as watch

@@ -72,18 +72,19 @@ class Conductor:
         self._passes = Passes()
         self._within = False  # does an optimizer step within the backward?
         self._void = False  # a scaler skipped: no sample until the next backward
-        self._busy = False
-        self._over = False
+        self._busy = self._over = False
         self.delivery = Delivery(writer, self.recorder.catalogue, cadence)
-        self._compiled_step = False
-        self._native = True
+        self._compiled_step, self._native = False, True
         self.clock = Clock(cadence)
         self._latest = -2  # the latest sampled step
-        if guard is not None:
-            guard.open(self.recorder.catalogue)
-        if healer is not None:
-            healer.open(self)
-            self.delivery.reviver = healer.reviver
+
+    def open(self) -> None:
+        """Begin; what is put on here `abandon` takes off, also if it is half done."""
+        if self.guard is not None:
+            self.guard.open(self.recorder.catalogue)
+        if self.healer is not None:
+            self.healer.open(self)
+            self.delivery.reviver = self.healer.reviver
         self._arm(0)
 
     @property

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -15,6 +14,7 @@ from ..schema import Event
 from ..tape import Catalogue, local, of_optimizer, watch_calls
 from .hiding import Hidden
 from .replay import Held, hold, replay
+from .saying import say
 
 if TYPE_CHECKING:
     from .conductor import Conductor
@@ -169,7 +169,7 @@ class Guard:
             said = message
             if self.mode == "skip":
                 said = _("{message}; the update is left out").format(message=message)
-            print(f"evenflow: {said}", file=sys.stderr)
+            say(said)
         return message
 
     def save(self, step: int) -> Path | None:

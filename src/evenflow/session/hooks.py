@@ -118,7 +118,8 @@ def _in_child() -> None:
     remove()
 
 
-os.register_at_fork(after_in_child=_in_child)
+if hasattr(os, "register_at_fork"):  # not on Windows, where nothing forks
+    os.register_at_fork(after_in_child=_in_child)
 
 
 def _replace(owner: Any, name: str, new: Any) -> None:

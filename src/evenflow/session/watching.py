@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import platform
 import re
 import sys
 import time
 import traceback
-import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -25,13 +25,14 @@ from . import hooks
 from .cadence import Cadence
 from .conductor import Conductor
 from .guard import Guard
+from .saying import warn
 
 FOLDER = "evenflow-runs"
 _current: Watch | None = None
 
 
-class EvenflowWarning(UserWarning):
-    """Evenflow stopped watching because of an error of its own; training goes on."""
+class Proposed(str):
+    """A run's path that is numbered where it is taken, as a default one is."""
 
 
 class Watch:
@@ -39,7 +40,8 @@ class Watch:
 
     Attributes:
         path: the run file; readable at any time, also by `evenflow check` elsewhere.
-        active: False once closed, stopped by an error, or switched off by EVENFLOW_DISABLE=1.
+        active: False once closed, stopped by an error, switched off by EVENFLOW_DISABLE=1, or
+            where the default folder cannot be written (a warning says so).
     """
 
     def __init__(
@@ -53,7 +55,6 @@ class Watch:
         keep_batch: bool,
         heal: bool | str | Sequence[str],
     ) -> None:
-        global _current
         if model is not None and not isinstance(model, nn.Module):
             raise TypeError(f"model must be a torch.nn.Module or None, not {type(model).__name__}")
         if optimizer is not None and not isinstance(optimizer, torch.optim.Optimizer):
@@ -61,31 +62,83 @@ class Watch:
                 f"optimizer must be a torch.optim.Optimizer or None, not {type(optimizer).__name__}"
             )
         cadence = Cadence(every, budget)
-        self.path = Path(run) if run is not None else default_path()
-        batch = self.path.with_suffix(".batch.pt") if keep_batch else None
-        guard = Guard(on_nonfinite, batch) if on_nonfinite is not None else None
-        kinds = [k for k in allowed(heal) if guard is None or k != "skip"]
+        chosen = run is not None and not isinstance(run, Proposed)
+        self.path = Path(run if run is not None else default_path())
+        kinds = [k for k in allowed(heal) if on_nonfinite is None or k != "skip"]
+        guard = Guard(on_nonfinite) if on_nonfinite is not None else None
         self.active = False
         self._conductor: Conductor | None = None
         self._writer: Writer | None = None
         self._failed = False
+        self._why = "EVENFLOW_DISABLE is set"
         if os.environ.get("EVENFLOW_DISABLE", "") not in ("", "0"):
             return
         if _current is not None:
             _current.close()  # a notebook cell run again, or a watch left open
         self._pid = os.getpid()
-        self._writer = Writer(self.path, _meta(every, budget, heal), overwrite=run is not None)
+        if not self._make_file(_meta(every, budget, heal), chosen):
+            return
+        try:
+            self._open(cadence, model, optimizer, guard, kinds, keep_batch)
+        except BaseException as e:  # whatever it is, nothing of ours stays behind in torch
+            self._take_off()
+            if not isinstance(e, Exception):
+                raise
+            self._fail(e, "opening")
+
+    def _make_file(self, meta: dict[str, Any], chosen: bool) -> bool:
+        """Make the run file. Where nobody chose its place and it cannot be made, say so: a
+        training does not end for want of a folder that it never asked for."""
+        try:
+            self._writer = Writer(self.path, meta, overwrite=chosen, numbered=not chosen)
+        except OSError as e:
+            if chosen:
+                raise
+            self._why = f"{str(self.path.parent)!r} cannot be written ({e})"
+            said = _(
+                "Evenflow is not watching: {folder!r} cannot be written ({error}); training goes "
+                "on. Choose another place with run=PATH, or --out PATH for evenflow run."
+            )
+            reason = e.strerror or e
+            warn(said.format(folder=str(self.path.parent.absolute()), error=reason))
+            return False
+        self.path = self._writer.path
+        return True
+
+    def _open(
+        self,
+        cadence: Cadence,
+        model: nn.Module | None,
+        optimizer: torch.optim.Optimizer | None,
+        guard: Guard | None,
+        kinds: list[str],
+        keep_batch: bool,
+    ) -> None:
+        """Begin to listen."""
+        global _current
+        assert self._writer is not None
+        batch = self.path.with_suffix(".batch.pt") if keep_batch else None
         healer = None
+        if guard is not None:
+            guard.keep_batch = batch
         if kinds:
             from .heal import Healer  # it brings the treatments: only who heals pays for them
 
             healer = Healer(kinds, batch if guard is None else None)
         self._conductor = Conductor(self._writer, cadence, self._fail, model, guard, healer)
+        self._conductor.open()
         if optimizer is not None:
             self._conductor.roster.index(optimizer)
         hooks.listen(self._conductor)
         self.active = True
         _current = self
+
+    def _take_off(self) -> None:
+        """Leave torch as it was found."""
+        hooks.remove()
+        if self._conductor is not None:
+            with contextlib.suppress(Exception):  # half open: what it has not got it cannot close
+                self._conductor.abandon()
 
     def findings(self, select: Sequence[str] = (), ignore: Sequence[str] = ()) -> list[Finding]:
         """Judge what was seen so far, worst first; may be called at any time."""
@@ -95,10 +148,10 @@ class Watch:
         """What was seen so far.
 
         Raises:
-            ValueError: Evenflow was switched off, so there is nothing.
+            ValueError: nothing was watched (switched off, or no file could be made).
         """
         if self._writer is None:
-            raise ValueError("EVENFLOW_DISABLE is set: nothing was watched, there is no run")
+            raise ValueError(f"{self._why}: nothing was watched, there is no run")
         if self.active and self._conductor is not None:
             self._conductor.settle()
         self._writer.flush()
@@ -182,10 +235,7 @@ class Watch:
             "Evenflow stopped watching at step {step} ({where}: {error}); training goes on. "
             "What was seen until then is in {path}."
         ).format(step=step, where=where, error=text, path=self.path)
-        try:
-            warnings.warn(said, EvenflowWarning, stacklevel=2)
-        except EvenflowWarning:  # the user's filter turns warnings into errors: not for ours
-            print(f"evenflow: {said}", file=sys.stderr)
+        warn(said)
 
 
 def watch(
@@ -226,7 +276,8 @@ def watch(
         A `Watch`: a context manager with `.findings()`, `.report(path)`, `.close()`, `.path`.
 
     Raises:
-        ValueError, TypeError: an argument makes no sense. OSError: the run file cannot be made.
+        ValueError, TypeError: an argument makes no sense. OSError: `run` cannot be made (where
+        none is given, a warning says so and nothing is watched).
         Nothing is raised later on (but with EVENFLOW_STRICT=1, or on_nonfinite="stop").
     """
     return Watch(model, optimizer, run, every, budget, on_nonfinite, keep_batch, heal)
@@ -237,16 +288,11 @@ def current() -> Watch | None:
     return _current
 
 
-def default_path() -> Path:
-    """evenflow-runs/<script>-<time>.evenflow, numbered if it exists."""
+def default_path() -> Proposed:
+    """evenflow-runs/<script>-<time>.evenflow; the writer numbers it if it is taken."""
     script = Path(sys.argv[0] or "python").stem or "python"
     name = re.sub(r"[^\w.-]+", "-", script).strip("-.") or "python"
-    base = Path(FOLDER) / f"{name}-{time.strftime('%Y%m%d-%H%M%S')}"
-    path, n = base.with_name(base.name + SUFFIX), 1
-    while path.exists():
-        n += 1
-        path = base.with_name(f"{base.name}-{n}{SUFFIX}")
-    return path
+    return Proposed(Path(FOLDER) / f"{name}-{time.strftime('%Y%m%d-%H%M%S')}{SUFFIX}")
 
 
 def _meta(every: str | int, budget: float, heal: bool | str | Sequence[str]) -> dict[str, Any]:

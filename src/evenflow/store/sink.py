@@ -25,6 +25,31 @@ def is_run(path: Path) -> bool:
     return head[:16] == b"SQLite format 3\0" and head[68:72] == APPLICATION_ID.to_bytes(4, "big")
 
 
+def free_name(path: Path) -> Path:
+    """The path, or with -2, -3, ... before its suffix the first that was free: an empty file.
+
+    Made in the asking (O_EXCL), so that no two processes are given the same.
+
+    Raises:
+        OSError: the folder cannot be made or written.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    name, n = path, 1
+    while not _make(name):
+        n += 1
+        name = path.with_name(f"{path.stem}-{n}{path.suffix}")
+    return name
+
+
+def _make(path: Path) -> bool:
+    """Make an empty file; False if there is one."""
+    try:
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644))
+    except FileExistsError:
+        return False
+    return True
+
+
 def create(path: Path, overwrite: bool) -> sqlite3.Connection:
     """A new run file with its tables, ready to write.
 
@@ -42,12 +67,19 @@ def create(path: Path, overwrite: bool) -> sqlite3.Connection:
             )
         for end in ("", "-wal", "-shm", "-journal"):
             Path(f"{path}{end}").unlink(missing_ok=True)
-    try:
-        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644))
-    except FileExistsError:
+    if not _make(path):
         raise FileExistsError(
             f"{str(path)!r} exists already; give another path, delete it, or pass overwrite=True"
-        ) from None
+        )
+    return fill(path)
+
+
+def fill(path: Path) -> sqlite3.Connection:
+    """Make an empty file of ours a run with its tables, ready to write.
+
+    Raises:
+        OSError: it cannot be written.
+    """
     db = sqlite3.connect(path, timeout=10, isolation_level=None, check_same_thread=False)
     try:
         # Before the switch to WAL, so that the mark and the tables are in the file itself at once.

@@ -19,7 +19,7 @@ import numpy as np
 
 from ..schema import Event, Finding, Parameter, Reading, Site
 from .format import MAX_BYTES
-from .sink import Sink, create
+from .sink import Sink, create, fill, free_name
 
 #: Seconds between transactions: what a kill can lose, plus the time of one write.
 INTERVAL = 0.5
@@ -45,6 +45,7 @@ class Writer:
         meta: of the run, plain JSON types.
         max_bytes: old readings are thinned when the file would grow past this.
         overwrite: replace an older run of that path (never a file that is not a run).
+        numbered: where the path is taken, take the next free one; `path` then says which.
 
     Raises:
         FileExistsError: the file exists.
@@ -58,8 +59,9 @@ class Writer:
         *,
         max_bytes: int = MAX_BYTES,
         overwrite: bool = False,
+        numbered: bool = False,
     ) -> None:
-        self.path = Path(path)
+        self.path = free_name(Path(path)) if numbered else Path(path)
         self.error: BaseException | None = None
         self._pid = os.getpid()
         self._queue: deque[tuple[Callable[..., None], tuple[Any, ...]] | threading.Event] = deque()
@@ -67,7 +69,8 @@ class Writer:
         self._left_out = 0
         self._closing = False
         self._wake = threading.Event()
-        self._sink = Sink(create(self.path, overwrite), max_bytes)
+        db = fill(self.path) if numbered else create(self.path, overwrite)
+        self._sink = Sink(db, max_bytes)
         self._sink.db.execute("BEGIN IMMEDIATE")
         self._sink.meta(meta)
         self._sink.db.execute("COMMIT")

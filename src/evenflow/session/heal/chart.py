@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING
 
 import torch
@@ -10,6 +9,7 @@ from torch import Tensor, nn
 
 from ...lang import _
 from ...tape import unwrap
+from ..saying import say
 from .party import Course, Party
 from .snapshot import all_buffers
 from .surroundings import refuses, several_processes
@@ -52,7 +52,7 @@ class Chart:
             name = type(optimizer).__name__
             conductor.delivery.note(conductor.step, f"heal: {name}: {why}")
             said = _("heal leaves {optimizer} alone: {why}").format(optimizer=name, why=why)
-            print(f"evenflow: {said}", file=sys.stderr)
+            say(said)
         return course
 
     def party(self, course: Course, fresh: bool) -> Party:

@@ -14,7 +14,6 @@ What is measured: one norm of all gradients and the loss, both read once an upda
 from __future__ import annotations
 
 import math
-import sys
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -27,6 +26,7 @@ from ...tape import unwrap
 from ...words import healed
 from ..guard import Guard
 from ..hiding import Hidden
+from ..saying import say
 from .chart import Chart
 from .gradients import Pairs, dense, known, largest, norm_of, norm_of_all, scale_
 from .party import FACTORS, LEAST_RATE, OLD, Course, Party
@@ -384,4 +384,4 @@ class Healer:
             self.guard.save(done.step)
         self._told[done.kind] += 1
         if tell and self._told[done.kind] <= _TOLD:
-            print(f"evenflow: {healed(done)}", file=sys.stderr)
+            say(healed(done))
