@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import io
 import json
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -134,9 +135,16 @@ def test_a_healthy_run_is_left_alone(cure: Any) -> None:
 
 
 def test_where_nothing_helps_nothing_is_claimed(cure: Any) -> None:
-    found = cure({})
+    found = cure({}, dataclasses.replace(METRIC, budget="60x"))
     assert (found.verdict, found.chosen, found.comparison) == ("uncured", "", None)
     assert "nothing that was tried" in said(found)
+
+
+def test_a_budget_that_ends_too_soon_is_no_verdict_on_what_was_not_tried(cure: Any) -> None:
+    found = cure({})
+    assert (found.verdict, found.chosen, found.comparison) == ("out-of-budget", "", None)
+    assert "the budget ended before all treatments were tried" in said(found)
+    assert re.search(r"budget of 14x ended before \d of \d treatments could run", said(found))
 
 
 def test_a_small_budget_is_said_and_ranks_only(cure: Any) -> None:
@@ -183,7 +191,7 @@ def test_a_metric_that_is_never_printed_is_told_at_once(cure: Any) -> None:
 
 def test_a_broken_run_counts_as_nothing(cure: Any) -> None:
     """NaN is below everything: no number to better, and none of the trials gives one."""
-    found = cure({"broken": True})
+    found = cure({"broken": True}, dataclasses.replace(METRIC, budget="60x"))
     assert found.verdict == "uncured" and found.before.mean is None
     assert found.as_json()["before"] == {"mean": None, "per_seed": [None]}
 

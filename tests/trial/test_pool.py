@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -152,6 +154,59 @@ def test_writing_elsewhere_is_told(tmp_path: Path) -> None:
     finally:
         outside.unlink(missing_ok=True)
     assert any("outside its scratch copy" in note for note in outcome.uncontrolled)
+
+
+def test_writing_beside_the_folder_reaches_nothing_of_the_users(tmp_path: Path) -> None:
+    (tmp_path / "results").mkdir()
+    (tmp_path / "results" / "log.txt").write_text("mine")
+    (tmp_path / "results" / "model.pt").write_text("mine")
+    script = """
+import torch
+open("../results/log.txt", "a").write("theirs")
+open("../results/more.txt", "w").write("theirs")
+open("../beside.txt", "w").write("theirs")
+torch.save(torch.ones(2), "../results/model.pt")
+assert open("../results/log.txt").read() == "minetheirs"
+assert torch.load("../results/model.pt").sum() == 2
+"""
+    (outcome,) = run(pool(tmp_path, script), Job())
+    assert (outcome.ended, outcome.error) == ("finished", "")
+    assert not any("outside" in note for note in outcome.uncontrolled)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["project", "results", "state"]
+    assert {p.name: p.read_text() for p in (tmp_path / "results").iterdir()} == {
+        "log.txt": "mine",
+        "model.pt": "mine",
+    }
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="reads /proc")
+def test_killed_with_9_the_cure_takes_all_with_it(tmp_path: Path) -> None:
+    """The script, and what the script has started: nobody waits for them any more."""
+    (tmp_path / "train.py").write_text(
+        "import os, subprocess, sys, time\n"
+        "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(9999)'])\n"
+        "open(os.environ['PIDS'] + '.part', 'w').write(f'{os.getpid()} {child.pid}')\n"
+        "os.rename(os.environ['PIDS'] + '.part', os.environ['PIDS'])\n"
+        "time.sleep(9999)\n"
+    )
+    pids = tmp_path / "pids"
+    cure = subprocess.Popen(
+        [sys.executable, "-m", "evenflow", "cure", "train.py"],
+        cwd=tmp_path,
+        env={**os.environ, "PIDS": str(pids)},
+        stderr=subprocess.DEVNULL,
+    )
+    until = time.monotonic() + HANG
+    while not pids.exists():
+        assert cure.poll() is None and time.monotonic() < until
+        time.sleep(0.05)
+    cure.kill()
+    cure.wait()
+    for pid in pids.read_text().split():
+        state = Path(f"/proc/{pid}/stat")
+        while state.exists() and state.read_text().split()[2] != "Z":
+            assert time.monotonic() < until, "it lives on"
+            time.sleep(0.05)
 
 
 def test_stopping_the_pool_stops_what_runs(tmp_path: Path) -> None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from evenflow.trial import scratch
-from evenflow.trial.scratch import LARGE, Snapshot, translated
+from evenflow.trial import beside, scratch
+from evenflow.trial.beside import own
+from evenflow.trial.scratch import LARGE, Snapshot, clear_abandoned, translated
 
 
 @pytest.fixture
@@ -105,3 +108,71 @@ def test_too_little_space_is_said_before_anything_is_copied(
 )
 def test_absolute_paths_into_the_folder_are_translated(given: str, meant: str) -> None:
     assert translated(given, Path("/a/b"), Path("/s/b")) == meant
+
+
+def test_keys_and_passwords_are_never_copied(project: Path, tmp_path: Path) -> None:
+    keys = (".env", "server.pem", "sub/id_rsa", "sub/credentials.json")
+    for name in keys:
+        (project / name).write_text("hunter2")
+    (project / ".ssh").mkdir()
+    (project / ".ssh" / "config").write_text("hunter2")
+    (project / "secrets.py").write_text("import os")  # code, to be imported
+    snapshot = Snapshot(project, tmp_path / "state" / "snapshot")
+    copy = snapshot.copy(tmp_path / "state" / "one")
+    for name in (*keys, ".ssh/config"):
+        assert (copy / name).read_text() == "hunter2"  # a script that needs it finds it
+        assert (copy / name).resolve() == project / name
+    written = [p for p in (tmp_path / "state").rglob("*") if p.is_file() and not p.is_symlink()]
+    assert not [
+        p
+        for p in written
+        if p.resolve().is_relative_to(tmp_path / "state") and p.read_bytes() == b"hunter2"
+    ]
+    assert not (copy / "secrets.py").is_symlink()
+
+
+def test_a_snapshot_is_gone_however_it_ends(project: Path, tmp_path: Path) -> None:
+    where = tmp_path / "state" / "snapshot"
+    with pytest.raises(KeyboardInterrupt), Snapshot(project, where) as snapshot:
+        assert (snapshot.where / "train.py").exists()
+        raise KeyboardInterrupt
+    assert not list((tmp_path / "state").iterdir())
+
+
+def test_what_a_killed_cure_left_is_cleared_by_the_next(project: Path, tmp_path: Path) -> None:
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    states = tmp_path / "states"
+    for name, pid in (("killed", dead.pid), ("running", os.getppid())):
+        Snapshot(project, states / name / "snapshot").copy(states / name / "jobs" / "k" / "scratch")
+        (states / name / "snapshot.owner").write_text(str(pid))
+        (states / name / "journal.jsonl").write_text("{}")
+    clear_abandoned(states)
+    assert sorted(p.name for p in (states / "killed").iterdir()) == ["jobs", "journal.jsonl"]
+    assert not list((states / "killed").glob("jobs/*/scratch"))
+    assert (states / "running" / "snapshot" / "train.py").exists()
+    assert list((states / "running").glob("jobs/*/scratch"))
+
+
+def test_what_is_written_beside_the_folder_stays_in_the_scratch(
+    project: Path, tmp_path: Path
+) -> None:
+    snapshot = Snapshot(project, tmp_path / "state" / "snapshot")
+    copy = snapshot.copy(tmp_path / "state" / "one")
+    (copy / ".." / "data" / "new.txt").write_text("new")
+    old = copy / ".." / "data" / "x.txt"
+    own(str(old), str(tmp_path / "state"))  # what a trial does before a file is written
+    old.write_text("changed")
+    neighbour = project.parent / "data"
+    assert [p.name for p in neighbour.iterdir()] == ["x.txt"]
+    assert (neighbour / "x.txt").read_text() == "shared"
+
+
+def test_a_neighbour_too_large_to_be_made_anew_is_told(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(beside, "MOST", 1)
+    snapshot = Snapshot(project, tmp_path / "state" / "snapshot")
+    assert any("'../data' holds too much" in note for note in snapshot.notes)
+    copy = snapshot.copy(tmp_path / "state" / "one")
+    assert (copy / ".." / "data" / "x.txt").read_text() == "shared"

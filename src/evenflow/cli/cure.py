@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import signal
 import sys
 import time
 from collections.abc import Sequence
@@ -35,7 +36,10 @@ _STAGES = {
     "confirm": N_("proof over seeds that had no say in the choice"),
 }
 #: Exit codes: something was found (or nothing was wrong), nothing was.
-_FOUND = {"healthy": 0, "cured": 0, "improved": 0, "unproven": 0, "edit": 0, "uncured": 1}
+_FOUND = {
+    **dict.fromkeys(("healthy", "cured", "improved", "unproven", "edit"), 0),
+    **dict.fromkeys(("uncured", "out-of-budget"), 1),
+}
 
 
 def cure(
@@ -94,6 +98,7 @@ def cure_script(program: Program, settings: Settings, as_json: bool, apply: bool
         print(f"evenflow cure: {said}", file=sys.stderr)
         return 2
     display = _Display(program)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # by way of `finally`
     try:
         with display:
             found = conduct(program, settings, _child(), hear=display.stage, heard=display.outcome)

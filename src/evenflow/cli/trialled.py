@@ -6,14 +6,17 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
+import signal
 import sys
 import threading
 import time
 from pathlib import Path
 from typing import Any
 
+from ..trial.beside import own
 from ..trial.job import Job, Outcome, Program, as_json
 from ..trial.seeding import Seeds
 from .arrival import when_imported
@@ -28,14 +31,15 @@ _LOOK = 0.05
 def main(path: Path) -> int:
     told = json.loads(path.read_text(encoding="utf-8"))
     told["program"]["args"] = tuple(told["program"]["args"])
-    return Attempt(Program(**told["program"]), Job(**told["job"]), path.parent).run()
+    program, job = Program(**told["program"]), Job(**told["job"])
+    return Attempt(program, job, path.parent, int(told["parent"])).run()
 
 
 class Attempt:
     """One run of the program. It ends in `finish`, from whichever thread comes first."""
 
-    def __init__(self, program: Program, job: Job, folder: Path) -> None:
-        self.program, self.job, self.folder = program, job, folder
+    def __init__(self, program: Program, job: Job, folder: Path, parent: int) -> None:
+        self.program, self.job, self.folder, self.parent = program, job, folder, parent
         self.began = time.monotonic()
         self.seeds = Seeds(job.seed)
         self.watch: Any = None
@@ -43,11 +47,11 @@ class Attempt:
         self.first: float | None = None  # seconds until the first update
         self.updates = 0
         self.outside: dict[str, None] = {}  # files written outside the scratch copy
+        self.scratch = str(folder.resolve() / "scratch")
         self.lock = threading.Lock()
 
     def run(self) -> int:
         """The script's exit code; at a horizon the process ends here and now."""
-        _die_with_parent()
         os.chdir(self.program.folder)
         plan = Plan(
             target=self.program.target,
@@ -88,6 +92,7 @@ class Attempt:
         from ..trial.injection import Injection
 
         self.seeds.torch(torch)
+        self._save(torch)
         self.watch = evenflow.watch(
             run=self.folder / "run.evenflow", every="auto" if self.job.watch else 0
         )
@@ -105,6 +110,17 @@ class Attempt:
         stepped._torchdynamo_disable = True  # type: ignore[attr-defined]
         register_optimizer_step_post_hook(stepped)
 
+    def _save(self, torch: Any) -> None:
+        """`torch.save` opens files by itself, which no audit hook hears of."""
+        save = torch.save
+
+        @functools.wraps(save)
+        def saved(obj: Any, f: Any, *args: Any, **kwargs: Any) -> Any:
+            self._written(f)
+            return save(obj, f, *args, **kwargs)
+
+        torch.save = torch.serialization.save = saved
+
     def _updated(self) -> None:
         self.updates += 1
         if self.first is None:
@@ -116,6 +132,8 @@ class Attempt:
         """Ends what takes too long; and by-hand updates, which no hook tells of, at the horizon."""
         while True:
             time.sleep(_LOOK)
+            if os.getppid() != self.parent:
+                _end_all()  # `evenflow cure` was killed: nobody waits for us any more
             if time.monotonic() - self.began > self.job.seconds:
                 self.finish("time", leave=True)
             steps = self.watch.step if self.watch is not None and not self.updates else 0
@@ -125,13 +143,22 @@ class Attempt:
                 self.finish("horizon", leave=True)
 
     def _audit(self, event: str, args: tuple[Any, ...]) -> None:
-        if event != "open" or len(self.outside) >= 5:
+        if event == "open":
+            path, _, flags = (*args, None, None)[:3]
+            if isinstance(flags, int) and flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT):
+                self._written(path)
+        elif event in ("sqlite3.connect", "os.truncate") and args:
+            self._written(args[0])
+
+    def _written(self, path: Any) -> None:
+        """The script is about to write a file: in the scratch copy a file of its own, or told."""
+        if not isinstance(path, (str, bytes, os.PathLike)):
             return
-        path, _, flags = (*args, None, None)[:3]
-        writes = isinstance(flags, int) and flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT)
-        if not writes or not isinstance(path, (str, bytes, os.PathLike)):
+        given = os.fsdecode(path)
+        own(given, self.scratch)
+        if len(self.outside) >= 5:
             return
-        name = os.path.realpath(os.fsdecode(path))
+        name = os.path.realpath(given)
         if not name.startswith(
             (self.program.folder, str(self.folder), "/dev/", "/proc/", "/tmp/")
         ) and not {"__pycache__", ".cache"} & set(name.split(os.sep)):
@@ -203,17 +230,12 @@ class Attempt:
         return steps, losses, updates
 
 
-def _die_with_parent() -> None:
-    """Nobody waits for us any more when `evenflow cure` was killed (Linux)."""
-    if not sys.platform.startswith("linux"):
-        return
+def _end_all() -> None:
+    """End this process and all that the script has started: they share a session of their own."""
     try:
-        import ctypes
-        import signal
-
-        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
-    except (OSError, AttributeError):
-        pass
+        os.killpg(0, signal.SIGKILL)
+    except (AttributeError, OSError):  # not POSIX
+        os._exit(1)
 
 
 if __name__ == "__main__":

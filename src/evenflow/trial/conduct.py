@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import math
 import os
@@ -19,6 +20,7 @@ from ..store import load
 from . import budget as budgets
 from . import metric as metrics
 from .budget import Budget
+from .candidates import Candidate
 from .confirm import Confirmation, uncontrolled
 from .engine import Engine, LocalPool, Remembered
 from .goal import Goal, Tried
@@ -26,8 +28,8 @@ from .job import Job, Outcome, Program
 from .medicine import Prescription, edits, known, prescription
 from .record import Cure, unique
 from .score import Estimate, estimate
-from .scratch import LEFT_OUT, Snapshot
-from .search import Search
+from .scratch import LEFT_OUT, Snapshot, clear_abandoned
+from .search import WIDEST, Search
 
 #: Where states of cures are kept, in the folder the command was given in.
 FOLDER = "evenflow-cure"
@@ -97,17 +99,21 @@ def conduct(
         shutil.rmtree(state)
         state.mkdir()
     hear("copy", 0)
-    snapshot = None if settings.in_place else Snapshot(Path(program.folder), state / "snapshot")
-    pool = LocalPool(program, state / "jobs", child, snapshot, pattern, size, threads)
-    engine = Remembered(pool, state / "journal.jsonl", heard)
+    clear_abandoned(Path(program.folder) / FOLDER)
+    with contextlib.ExitStack() as held:
+        snapshot = None
+        if not settings.in_place:
+            snapshot = held.enter_context(Snapshot(Path(program.folder), state / "snapshot"))
+        pool = LocalPool(program, state / "jobs", child, snapshot, pattern, size, threads)
+        engine = Remembered(pool, state / "journal.jsonl", heard)
 
-    def fit(baseline: Outcome) -> int:
-        if not settings.jobs:
-            pool.size = _fitting(size, baseline)
-        return pool.size
+        def fit(baseline: Outcome) -> int:
+            if not settings.jobs:
+                pool.size = _fitting(size, baseline)
+            return pool.size
 
-    patient = Patient(settings, engine, Budget(seconds, runs, size), hear, prescribe)
-    return patient.cure(snapshot.notes if snapshot is not None else [], fit)
+        patient = Patient(settings, engine, Budget(seconds, runs, size), hear, prescribe)
+        return patient.cure(snapshot.notes if snapshot is not None else [], fit)
 
 
 class Patient:
@@ -242,15 +248,22 @@ class Patient:
             )
             best = search.leader()
             return Cure(
-                "unproven" if best else "uncured",
+                "unproven" if best else "out-of-budget",
                 chosen=text(best),
                 before=before,
                 chosen_edits=edits(best),
                 notes=tuple(said),
                 **common,  # type: ignore[arg-type]
             )
+        missed = _missed(found.tried, search.trials)
+        if missed:
+            said.append(
+                f"the budget of {self.settings.budget} ended before {missed}: give more with "
+                "--budget; what was run is kept"
+            )
+        left = "out-of-budget" if missed else "uncured"
         return Cure(
-            "edit" if found.proposed else "uncured",
+            "edit" if found.proposed else left,
             before=before,
             notes=tuple(said),
             **common,  # type: ignore[arg-type]
@@ -259,6 +272,17 @@ class Patient:
     def _seeds(self) -> int:
         """Pairs of runs to plan the proof for: half of what is left may go on them."""
         return min(self.settings.seeds, int(self.budget.affordable(0) // 4))
+
+
+def _missed(prescribed: Sequence[Candidate], trials: Sequence[Tried]) -> str:
+    """What a search without a result has left undone, in words; "" if nothing."""
+    planned = prescribed[:WIDEST]
+    tried = {t.candidate for t in trials}
+    untried = [c for c in planned if c not in tried]
+    if untried:
+        return f"{len(untried)} of {len(planned)} treatments could run"
+    whole = any(t.candidate and not t.job.steps for t in trials)
+    return "" if whole or not planned else "any treatment could run over the script's whole length"
 
 
 def falls(run: Run) -> bool:

@@ -94,7 +94,7 @@ class LocalPool:
                 args=tuple(translated(a, original, where) for a in program.args),
                 module=program.module,
             )
-        told = {"program": as_json(program), "job": as_json(job)}
+        told = {"program": as_json(program), "job": as_json(job), "parent": os.getpid()}
         (folder / "job.json").write_text(json.dumps(told), encoding="utf-8")
         with open(folder / "output.txt", "wb") as output:
             process = subprocess.Popen(

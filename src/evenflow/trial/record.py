@@ -11,8 +11,9 @@ from .score import Comparison, Estimate, loss_at
 
 #: "healthy": nothing to do. "cured": proven over the seeds. "improved": better, though not on
 #: every seed or not beyond chance. "unproven": the budget allowed short runs only. "uncured":
-#: nothing tried was better. "edit": only a change to the script itself would mend it.
-VERDICTS = ("healthy", "cured", "improved", "unproven", "uncured", "edit")
+#: nothing tried was better. "out-of-budget": nothing tried was better, and not all could be tried.
+#: "edit": only a change to the script itself would mend it.
+VERDICTS = ("healthy", "cured", "improved", "unproven", "uncured", "out-of-budget", "edit")
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,11 @@
 
 Large files are linked to the snapshot and never to the original, so even a script that writes into
 one in place cannot reach the user's. Files are cloned (copy on write) where the file system can.
-Beside the copy stand links to the original's neighbours, so that `../data` is found.
+Files that hold keys or passwords (`secrets`) are links to the user's own, never copies. Beside the
+copy stand the original's neighbours (`beside`), so that `../data` is found.
+
+A snapshot is gone when the cure that made it ends, however it ends; one that a killed cure left
+behind is cleared away by the next (`clear_abandoned`).
 """
 
 from __future__ import annotations
@@ -15,6 +19,9 @@ import shutil
 import stat
 from collections.abc import Iterable
 from pathlib import Path
+
+from .beside import Beside
+from .secrets import is_secret
 
 #: Files from this size on are hard links of the snapshot's in each scratch copy.
 LARGE = 4 << 20
@@ -38,23 +45,28 @@ _FICLONE = 0x40049409  # ioctl of Linux: share the blocks until one side writes
 
 
 class Snapshot:
-    """One copy of `folder` at `where`, from which scratch copies are made.
+    """One copy of `folder` at `where`, from which scratch copies are made; as a context manager it
+    is removed at the end.
 
-    ValueError if the disk cannot hold it. A snapshot that is there already is used again.
+    Raises:
+        ValueError: the disk cannot hold it.
     """
 
     def __init__(self, folder: Path, where: Path) -> None:
         self.folder = folder.resolve()
         self.where = where
         self.notes: list[str] = []
-        done = where.with_name(f"{where.name}.done")
         entries = list(_entries(self.folder, where))
-        self.notes += _outward(entries, self.folder)
-        if not done.exists():
-            _check_space(self.folder, entries, where)
-            shutil.rmtree(where, ignore_errors=True)
+        self.beside = Beside(self.folder, LEFT_OUT)
+        self.notes += [*_outward(entries, self.folder), *self.beside.notes]
+        _check_space(self.folder, entries, where)
+        self.remove()
+        try:
+            _owner(where).write_text(str(os.getpid()), encoding="utf-8")
             _build(entries, self.folder, where, link=False)
-            done.touch()
+        except BaseException:
+            self.remove()
+            raise
         files = (p for p in _entries(where, None) if not p.is_symlink() and p.is_file())
         self._large = {p: _stamp(p) for p in files if p.stat().st_size >= LARGE}
 
@@ -63,10 +75,19 @@ class Snapshot:
         shutil.rmtree(where, ignore_errors=True)
         root = where / (self.folder.name or "root")
         _build(_entries(self.where, None), self.where, root, link=True, meant=self.folder)
-        for neighbour in _neighbours(self.folder):
-            if not os.path.lexists(where / neighbour.name):
-                os.symlink(neighbour, where / neighbour.name)
+        self.beside.make(where)
         return root
+
+    def __enter__(self) -> Snapshot:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.remove()
+
+    def remove(self) -> None:
+        """Nothing of it stays on the disk."""
+        shutil.rmtree(self.where, ignore_errors=True)
+        _owner(self.where).unlink(missing_ok=True)
 
     def damaged(self) -> list[str]:
         """Large files of the snapshot that a trial has written into in place; mended here."""
@@ -80,6 +101,31 @@ class Snapshot:
             _clone(self.folder / name, path)
             self._large[path] = _stamp(path)
         return found
+
+
+def clear_abandoned(states: Path) -> None:
+    """Remove what cures that were killed left of their copies: snapshots and scratch folders.
+
+    `states` holds a folder a cure; one whose cure still runs is left alone.
+    """
+    for owner in states.glob("*/snapshot.owner"):
+        try:
+            pid = int(owner.read_text(encoding="utf-8"))
+            os.kill(pid, 0)  # asks only whether it is there
+            if pid != os.getpid():
+                continue
+        except (OSError, ValueError, OverflowError):
+            pass
+        shutil.rmtree(owner.with_name("snapshot"), ignore_errors=True)
+        for left in ("scratch", "tmp"):
+            for folder in owner.parent.glob(f"jobs/*/{left}"):
+                shutil.rmtree(folder, ignore_errors=True)
+        owner.unlink(missing_ok=True)
+
+
+def _owner(where: Path) -> Path:
+    """The file that tells which process a snapshot belongs to."""
+    return where.with_name(f"{where.name}.owner")
 
 
 def translated(argument: str, original: Path, scratch: Path) -> str:
@@ -108,7 +154,7 @@ def _entries(folder: Path, avoid: Path | None) -> Iterable[Path]:
                 continue
             kept.append(name)
             yield path
-        folders[:] = [name for name in kept if not (here / name).is_symlink()]
+        folders[:] = [n for n in kept if not (here / n).is_symlink() and not is_secret(n)]
         for name in sorted(files):
             path = here / name
             mode = path.lstat().st_mode
@@ -126,7 +172,9 @@ def _build(
     target.mkdir(parents=True, exist_ok=True)
     for path in entries:
         new = target / path.relative_to(source)
-        if path.is_symlink():
+        if is_secret(path.name):
+            os.symlink(os.path.realpath(path), new)  # the user's own, in every copy
+        elif path.is_symlink():
             os.symlink(_aim(path, source, target, meant or source), new)
         elif path.is_dir():
             new.mkdir(exist_ok=True)
@@ -186,7 +234,8 @@ def _stamp(path: Path) -> tuple[int, int]:
 
 
 def _check_space(folder: Path, entries: list[Path], where: Path) -> None:
-    needed = sum(p.lstat().st_size for p in entries if not p.is_symlink() and p.is_file())
+    copied = (p for p in entries if not p.is_symlink() and not is_secret(p.name) and p.is_file())
+    needed = sum(p.lstat().st_size for p in copied)
     where.parent.mkdir(parents=True, exist_ok=True)
     free = shutil.disk_usage(where.parent).free
     if needed > 0.8 * free:
@@ -205,12 +254,3 @@ def _outward(entries: list[Path], folder: Path) -> list[str]:
         f"{name!r} is a link out of the folder: what the script writes there is not kept apart"
         for name in named[:5]
     ]
-
-
-def _neighbours(folder: Path) -> list[Path]:
-    if folder.parent == folder:
-        return []
-    try:
-        return [p for p in folder.parent.iterdir() if p != folder]
-    except OSError:
-        return []

@@ -18,6 +18,7 @@ _SAID = {
     "improved": N_("improved; not proven beyond chance"),
     "unproven": N_("promising; not proven"),
     "uncured": N_("nothing that was tried is better than the script as it is"),
+    "out-of-budget": N_("the budget ended before all treatments were tried; none so far is better"),
     "edit": N_("no treatment of the model mends it; a change to the script is proposed"),
 }
 _ENDED = {
