@@ -87,7 +87,8 @@ class Run:
     @property
     def unsampled(self) -> bool:
         """Were steps only counted, as sampling was off (every=0)?"""
-        return self.meta.get("every") == 0 and bool(self.meta.get("steps"))
+        counted = self.meta.get("steps") or len(self.curve_steps)  # a killed run has no "steps"
+        return self.meta.get("every") == 0 and bool(counted)
 
     def site(self, id: int, metric: str) -> Floats | None:
         """Column [T] of a site's metric; None if it was never measured."""

@@ -62,7 +62,7 @@ class Conductor:
         self.recorder = Recorder(fail, model)
         self.recorder.in_place = any_in_place()
         self.losses = Losses(writer, cadence.alert, name_ops=bool(guard or healer))
-        self.quiet = Quiet(self.losses.true)
+        self.quiet = Quiet(self.losses.true, self.losses.fresh)
         self.samples = 0
         self._by_hand: bool | None = None  # does the script update by itself? None: not known yet
         self.roster = Roster(writer, self.recorder.catalogue)
@@ -359,7 +359,7 @@ class Conductor:
     def _unsampled(self) -> None:
         self.clock.unsampled(self.step)
         kept, self.quiet.losses = self.quiet.losses, []
-        self.losses.unsampled(self.step, kept)
+        self.losses.unsampled(kept)
 
     def _guarded(self, call: Callable[..., None], *args: Any) -> None:
         try:
@@ -396,6 +396,6 @@ class Conductor:
         self.abandon()
         self._over_with_update()
         self.roster.write()
-        self.losses.close(self.step, self.quiet.losses)
+        self.losses.close(self.quiet.losses)
         self.delivery.send()
         self.writer.meta(steps=self.step, samples=self.samples)

@@ -4,34 +4,53 @@ from __future__ import annotations
 
 import math
 import weakref
+from collections import deque
 from collections.abc import Callable
+from time import monotonic
 from typing import Any
 
 from torch import Tensor
 
-from ..schema import Channel
 from ..store import Writer
-from ..tape import Pending, Scalar, Slab, of_node, skip_frame
+from ..tape import Scalar, of_node, skip_frame
+from .inbox import Inbox
 
-#: Losses kept on their device before they are sent to the host together.
-_TOGETHER = 512
+#: Losses on a device are gathered for so many seconds, then sent to the host together.
+TOGETHER = 0.25
+#: And at most so many at a time.
+_MOST = 512
+#: Losses that may wait for the writer (a forked child that trains on has none).
+_WAITING = 1 << 20
+#: Steps whose losses may still be added to (several backward passes, parts that come late).
+_OPEN = 64
 
 
 class Losses:
     """Collects what backward is called on. Never waits for a device.
+
+        backward -> on the host:   fresh ------------------------\
+                 -> on a device:   held, then an inbox (copied) --> the writer's thread, each half
+                                                                    second: one row of the curve
+
+    The writer fetches, so that a kill in the midst of a slow step costs no loss before it; on a
+    device those of the last quarter of a second of training may not have been sent yet.
 
     `alarm` is called when a loss jumps or is not finite; on the CPU at once, elsewhere not at all
     (a sampled step tells it there). `name_ops` keeps the names of the ops that made a loss.
     """
 
     def __init__(self, writer: Writer, alarm: Callable[[], None], name_ops: bool) -> None:
-        self._writer, self._alarm, self._name_ops = writer, alarm, name_ops
-        self._curve = Slab()
-        self._sent: list[Pending] = []
+        self._alarm, self._name_ops = alarm, name_ops
+        self.fresh: deque[tuple[int, float]] = deque(maxlen=_WAITING)
+        self._held: list[tuple[int, Tensor]] = []
+        self._inbox = Inbox()
+        self._since = monotonic()
+        self._sums: dict[int, float] = {}  # of the latest steps; the writer's thread's own
         self._scaled: dict[int, tuple[weakref.ref[Tensor], Tensor, Any]] = {}
         self._usual, self._swing, self._seen = 0.0, 0.0, 0  # running mean, mean distance from it
         self.latest: Tensor | None = None
         self.ops = ""  # what made the latest loss, nearest op first: "log <- mul <- sum"
+        writer.fetch(self._fetch)
 
     def scaled(self, scaler: Any, loss: Any, result: Any) -> None:
         """Remember a scaled loss by its tensor, to tell its true value when it comes back."""
@@ -75,9 +94,14 @@ class Losses:
         return factor
 
     def _note(self, step: int, value: Tensor) -> None:
-        self._curve.add(Channel("step", step, "loss"), value)
-        if value.device.type == "cpu":
-            self._look(value.item())
+        if value.is_cpu:
+            loss = value.item()
+            self.fresh.append((step, loss))
+            self._look(loss)
+        else:
+            self._held.append((step, value))
+            if len(self._held) >= _MOST or monotonic() - self._since > TOGETHER:
+                self._send()
 
     def _look(self, loss: float) -> None:
         if not math.isfinite(loss):
@@ -92,30 +116,42 @@ class Losses:
         self._usual += rate * away
         self._swing += rate * (abs(away) - self._swing)
 
-    def flush(self, step: int, at_least: int = 1) -> None:
-        """Send what was collected, if it is so much; write what has arrived."""
-        if len(self._curve) >= at_least:
-            self._sent.append(self._curve.finish(step))
-        while self._sent and (len(self._sent) > 1 or self._sent[0].ready):
-            self._write(self._sent.pop(0))
-
-    def unsampled(self, step: int, kept: list[tuple[int, Tensor]]) -> None:
-        """An unsampled step is over; `kept` are losses of quiet steps before it."""
+    def unsampled(self, kept: list[tuple[int, Tensor | float]]) -> None:
+        """An unsampled step is over; `kept` are losses of quiet steps before it (those on the
+        host are known to the writer by now)."""
         for at, value in kept:
-            self._note(at, value.reshape(()))
-        if len(self._curve) >= _TOGETHER:
-            self.flush(step)
+            if isinstance(value, float):
+                self._look(value)
+            else:
+                self._note(at, value.reshape(()))
+        if self._held and monotonic() - self._since > TOGETHER:
+            self._send()
 
-    def close(self, step: int, kept: list[tuple[int, Tensor]]) -> None:
-        """Write all."""
-        self.unsampled(step, kept)
-        self.flush(step)
-        while self._sent:
-            self._write(self._sent.pop(0))
+    def close(self, kept: list[tuple[int, Tensor | float]]) -> None:
+        """Have all of them on the host; the only call that may wait for a device."""
+        self.unsampled(kept)
+        self._send()
+        self._inbox.wait()
 
-    def _write(self, pending: Pending) -> None:
-        reading = pending.reading({})
-        self._writer.curve([c.id for c in reading.channels], reading.values.tolist())
+    def _send(self) -> None:
+        held, self._held, self._since = self._held, [], monotonic()
+        if held:
+            self._inbox.send([step for step, _ in held], [value for _, value in held])
+
+    def _fetch(self) -> tuple[list[int], list[float]]:
+        """What has come since the last time, in the writer's thread: steps, and their losses.
+
+        A step of several losses counts their sum. If one comes late, the step is told again, and
+        of a step told twice the latest counts.
+        """
+        came = [self.fresh.popleft() for _ in range(len(self.fresh))]
+        came += self._inbox.taken()
+        told: dict[int, float] = {}
+        for step, loss in came:
+            told[step] = self._sums[step] = self._sums.get(step, 0.0) + loss
+        for step in list(self._sums)[:-_OPEN]:
+            del self._sums[step]
+        return list(told), list(told.values())
 
 
 skip_frame(Losses._true)

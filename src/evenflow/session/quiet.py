@@ -7,7 +7,9 @@ each function entered costs microseconds that a tight loop would not show; hence
 from __future__ import annotations
 
 import weakref
+from collections import deque
 from collections.abc import Callable, Mapping
+from time import monotonic
 from typing import Any
 
 import torch
@@ -15,8 +17,9 @@ from torch import Tensor
 
 from ..tape import skip_frame
 
-#: Steps after which losses are looked at, at the latest.
+#: Steps after which losses are looked at, at the latest, and seconds.
 STRETCH = 8
+SECONDS = 0.25
 
 _C: Any = torch._C
 _in_backward = _C._current_graph_task_id
@@ -31,22 +34,23 @@ class Quiet:
     A step is an update: of every optimizer that steps until the next outermost backward begins.
     An optimizer that steps twice without one has made two.
 
-    `true` gives a loss at its true scale (a GradScaler may have scaled it).
+    `true` gives a loss at its true scale (a GradScaler may have scaled it); those on the host go
+    to `fresh` at once, from where they are written whatever becomes of this process.
     """
 
-    def __init__(self, true: Callable[[Tensor], Tensor]) -> None:
-        self._true = true
+    def __init__(self, true: Callable[[Tensor], Tensor], fresh: deque[tuple[int, float]]) -> None:
+        self._true, self._fresh = true, fresh
         self.step = 0  # updates that are over
         self.stepped: set[int] = set()  # ids of those that made the update which is not over yet
         self.count = 0  # times that an optimizer stepped
         self.on = False
-        self.losses: list[tuple[int, Tensor]] = []  # of the stretch: (step, as it was)
-        self._left = 0
+        self.losses: list[tuple[int, Tensor | float]] = []  # of the stretch: (step, as it was)
+        self._left, self._until = 0, 0.0
         self._known: Mapping[int, weakref.ref[torch.optim.Optimizer]] = {}
 
     def begin(self, known: Mapping[int, weakref.ref[torch.optim.Optimizer]], steps: int) -> None:
         """The next `steps` updates are to be of optimizers `known` by id; none is sampled."""
-        self._known, self._left = known, steps
+        self._known, self._left, self._until = known, steps, monotonic() + SECONDS
         self.on = steps > 1
 
     def over(self) -> None:
@@ -70,7 +74,11 @@ class Quiet:
         if self.stepped:
             self.step += 1
             self.stepped.clear()
-        self.losses.append((self.step, self._true(root)))
+        value: Tensor | float = self._true(root)
+        if value.is_cpu:  # type: ignore[union-attr]
+            value = float(value)
+            self._fresh.append((self.step, value))
+        self.losses.append((self.step, value))
         return True
 
     def update(self, optimizer: torch.optim.Optimizer) -> bool:
@@ -90,7 +98,7 @@ class Quiet:
             self.step += 1  # no backward was seen between
             stepped.clear()
         self._left -= 1
-        if self._left <= 0:
+        if self._left <= 0 or monotonic() > self._until:
             self.on = False
             return False
         stepped.add(key)

@@ -64,12 +64,14 @@ def thin_curve(db: sqlite3.Connection) -> int:
     losses = np.frombuffer(b"".join(row[2] for row in older), "<f8")
     if len(steps) < 2 * BIRTH:
         return 0
+    last = np.diff(steps, append=steps[-1] + 1) != 0  # of a step told twice in a row the latest
+    before, steps, losses = len(steps), steps[last], losses[last]
     db.execute("DELETE FROM curve WHERE seq <= ?", (older[-1][0],))
     db.execute(
         "INSERT INTO curve VALUES (?, ?, ?)",
         (older[-1][0], steps[::2].tobytes(), losses[::2].tobytes()),
     )
-    return len(steps) // 2
+    return before - len(steps[::2])
 
 
 def curve_bytes(db: sqlite3.Connection) -> int:

@@ -67,6 +67,7 @@ class Writer:
         self._queue: deque[tuple[Callable[..., None], tuple[Any, ...]] | threading.Event] = deque()
         self._waiting = 0
         self._left_out = 0
+        self._source: Callable[[], tuple[Sequence[int], Sequence[float]]] | None = None
         self._closing = False
         self._wake = threading.Event()
         db = fill(self.path) if numbered else create(self.path, overwrite)
@@ -99,6 +100,10 @@ class Writer:
     def curve(self, steps: Sequence[int], losses: Sequence[float]) -> None:
         """Add losses of steps."""
         self._put(self._sink.curve, list(steps), list(losses))
+
+    def fetch(self, source: Callable[[], tuple[Sequence[int], Sequence[float]]]) -> None:
+        """Call `source` before each transaction, in the writer's thread, for (steps, losses)."""
+        self._source = source
 
     def event(self, event: Event) -> None:
         """Add an event."""
@@ -165,6 +170,10 @@ class Writer:
 
     def _transact(self) -> None:
         """One transaction of all that waits. Flush marks are set after it, not within."""
+        if self._source is not None:
+            steps, losses = self._source()
+            if len(steps):  # before any flush mark that is waiting
+                self._queue.appendleft((self._sink.curve, (steps, losses)))
         if not self._queue:
             return
         marks: list[threading.Event] = []
