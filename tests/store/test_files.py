@@ -76,7 +76,7 @@ def test_another_database(tmp_path: Path) -> None:
 
 def test_newer_schema(path: Path) -> None:
     change(path, "PRAGMA user_version = 9")
-    expect(path, "newer Evenflow (schema 9, this one reads up to 1); update Evenflow")
+    expect(path, "newer Evenflow (schema 9, this one reads 2); update Evenflow")
 
 
 @pytest.mark.parametrize("share", [0.001, 0.003, 0.1, 0.5, 0.9])

@@ -49,6 +49,7 @@ class Event:
     Kinds: "nonfinite" (guard), "skipped" (guard or GradScaler skipped an update), "stopped"
     (Evenflow stopped watching after an error of its own), "thinned" (old steps were dropped),
     "healed" (heal changed something; read them by `schema.interventions`),
+    "damaged" (rows of the file that were left out, `detail["rows"]` of each table),
     "note" (free text the report should show, e.g. sampling changed the random stream).
     """
 

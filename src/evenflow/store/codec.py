@@ -11,11 +11,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..schema import Channel, Event, Finding, Parameter, Site
+from ..schema import Channel, Event, Finding, Parameter, Site, visible
 from .format import MAX_LAYOUT_BYTES
 
 _SMALLEST = np.array([1], np.uint32)  # bits of float32's smallest subnormal
 _LARGEST = np.float32(np.finfo(np.float32).max)
+#: Whole numbers beyond are nobody's (steps, sizes): such as float64 holds exactly.
+_FAR = 2**53
+_DEEPEST = 40  # of a record's lists and tables, one within the other
+_MOST_SIZES = 64
 
 
 def pack(values: npt.NDArray[np.float64]) -> bytes:
@@ -52,25 +56,58 @@ def dump(value: Any) -> str:
 
 
 def parse(text: Any) -> Any:
-    """Inverse of `dump`. Raises ValueError on anything that is not JSON text."""
+    """Inverse of `dump`, with texts made visible. Raises ValueError on what is not JSON text."""
     if not isinstance(text, str):
         raise ValueError(f"a record is {type(text).__name__}, not text")
     try:
-        return json.loads(text)
+        return _shown(json.loads(text, parse_int=_near), _DEEPEST)
     except RecursionError:
         raise ValueError("a record is nested too deep") from None
 
 
+def _near(digits: str) -> int:
+    if len(digits) > 20 or not -(2**63) <= (value := int(digits)) < 2**63:
+        raise ValueError(f"a number of {len(digits)} digits")
+    return value
+
+
+def _shown(value: Any, depth: int) -> Any:
+    if isinstance(value, str):
+        return visible(value, lines=True)
+    if not isinstance(value, (list, dict)):
+        return value
+    if not depth:
+        raise ValueError("a record is nested too deep")
+    if isinstance(value, list):
+        return [_shown(item, depth - 1) for item in value]
+    return {visible(key): _shown(item, depth - 1) for key, item in value.items()}
+
+
 def _whole(value: Any) -> int:
-    if type(value) is not int or not -(2**63) <= value < 2**63:
+    if type(value) is not int or not -_FAR <= value < _FAR:
         raise ValueError(f"not a whole number: {value!r:.60}")
     return value
+
+
+def _count(value: Any) -> int:
+    if _whole(value) < 0:
+        raise ValueError(f"less than nothing: {value!r:.60}")
+    return int(value)
 
 
 def _text(value: Any) -> str:
     if type(value) is not str:
         raise ValueError(f"not a text: {value!r:.60}")
-    return value
+    return visible(value)
+
+
+def _shape(value: Any) -> tuple[int, ...]:
+    shape, size = tuple(_count(n) for n in value), 1
+    for n in shape[:_MOST_SIZES]:
+        size *= n
+    if len(shape) > _MOST_SIZES or size >= _FAR:
+        raise ValueError(f"not a shape: {value!r:.60}")
+    return shape
 
 
 def _table(text: Any) -> dict[str, Any]:
@@ -94,9 +131,9 @@ def parse_site(text: Any) -> Site:
         path=_text(d["path"]),
         op=_text(d["op"]),
         kind=_text(d["kind"]),
-        index=_whole(d["index"]),
-        call=_whole(d["call"]),
-        shape=tuple(_whole(n) for n in d["shape"]),
+        index=_count(d["index"]),
+        call=_count(d["call"]),
+        shape=_shape(d["shape"]),
         dtype=_text(d["dtype"]),
         inputs=tuple(_whole(n) for n in d["inputs"]),
         params=tuple(_text(n) for n in d["params"]),
@@ -114,7 +151,7 @@ def parse_param(text: Any) -> Parameter:
     return Parameter(
         id=_whole(d["id"]),
         name=_text(d["name"]),
-        shape=tuple(_whole(n) for n in d["shape"]),
+        shape=_shape(d["shape"]),
         dtype=_text(d["dtype"]),
         trainable=bool(d["trainable"]),
         optimizer=_whole(d["optimizer"]),
@@ -131,13 +168,15 @@ def parse_finding(text: Any) -> Finding:
     return Finding.from_dict(_table(text))
 
 
-def dump_layout(channels: tuple[Channel, ...]) -> bytes:
-    """A layout as packed JSON: channels are many and alike, so they shrink tenfold."""
-    return zlib.compress(dump([list(channel) for channel in channels]).encode(), 6)
+def dump_layout(channels: tuple[Channel, ...]) -> tuple[bytes, int]:
+    """A layout as packed JSON (channels are many and alike, so they shrink tenfold); its size
+    unpacked."""
+    text = dump([list(channel) for channel in channels]).encode()
+    return zlib.compress(text, 6), len(text)
 
 
-def parse_layout(data: Any) -> tuple[Channel, ...]:
-    """Inverse of `dump_layout`, of bounded size."""
+def unpack_layout(data: Any) -> bytes:
+    """The JSON of a layout, of bounded size."""
     if not isinstance(data, bytes):
         raise ValueError("a layout is not bytes")
     try:
@@ -147,9 +186,23 @@ def parse_layout(data: Any) -> tuple[Channel, ...]:
         raise ValueError(f"a layout does not unpack ({error})") from None
     if unpacker.unconsumed_tail or not unpacker.eof:
         raise ValueError("a layout is cut off or too large")
-    rows = parse(text.decode("ascii"))
+    return text
+
+
+def parse_layout(text: bytes, known: dict[Any, Channel]) -> tuple[Channel, ...]:
+    """The channels of a layout; `known` are those of others, which share them."""
+    try:
+        rows = json.loads(text.decode("ascii"))
+    except RecursionError:
+        raise ValueError("a layout is nested too deep") from None
     if type(rows) is not list:
         raise ValueError("a layout is not a list")
-    return tuple(
-        Channel(_text(of), _whole(id), _text(metric), _whole(edge)) for of, id, metric, edge in rows
-    )
+    out = []
+    for row in rows:
+        of, id, metric, edge = row
+        channel = known.get((of, id, metric, edge))
+        if channel is None:
+            channel = Channel(_text(of), _whole(id), _text(metric), _whole(edge))
+            known[of, id, metric, edge] = channel
+        out.append(channel)
+    return tuple(out)

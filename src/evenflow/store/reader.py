@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import shutil
-import sqlite3
-import tempfile
-from collections.abc import Iterator
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,38 +11,46 @@ import numpy as np
 import numpy.typing as npt
 
 from ..lang import _
-from ..schema import Finding, Parameter, Run, Site
+from ..schema import Channel, Event, Finding, Parameter, Run, Site, visible
 from . import codec
+from .budget import TooMuch
 from .columns import Block, Columns
-from .format import APPLICATION_ID, SUFFIX, TABLES, VERSION, StoreError
+from .format import StoreError, row_sum
+from .opening import FLAWS, opened
+from .rows import Rows
 
-_MAGIC = b"SQLite format 3\0"
 _ROWS = 256  # readings turned into columns at a time: their bytes stay in the cache
+#: Sites and parameters of a run at most.
+_MOST = 50_000
+_FAR = 2**53
 
 
-def load(path: str | os.PathLike[str]) -> Run:
+def load(path: str | os.PathLike[str], *, partial: bool = False) -> Run:
     """The run as it stands now; safe while it is being written.
 
+    Every row has a checksum. Where rows do not match theirs, the file is refused; with `partial`
+    they are left out, and the run's last event, "damaged", says how many of which table: whoever
+    asks for it has to tell it.
+
     Raises:
-        StoreError: no such file, or not one of ours, or damaged, or of a newer Evenflow.
+        StoreError: no such file, or not one of ours, or damaged, or of another Evenflow.
     """
-    with _open(Path(path)) as db:
-        meta = {key: codec.parse(value) for key, value in db.execute("SELECT * FROM meta")}
-        sites = tuple(
-            codec.parse_site(row[0]) for row in db.execute("SELECT record FROM site ORDER BY id")
-        )
-        params = tuple(
-            codec.parse_param(row[0]) for row in db.execute("SELECT record FROM param ORDER BY id")
-        )
-        _check_ids(sites, params)
-        source, steps, columns = _readings(db, len(sites), len(params))
-        curve_steps, curve_loss = _curve(db)
-        events = tuple(
-            codec.parse_event(*row)
-            for row in db.execute("SELECT kind, step, detail FROM event ORDER BY seq")
-        )
+    path = Path(path)
+    with opened(path) as (db, budget):
+        rows = Rows(db, budget)
+        meta = dict(_meta(rows))
+        sites, params = _sites(rows), _params(rows)
+        source, steps, columns = _readings(rows, len(sites), len(params))
+        curve_steps, curve_loss = _curve(rows)
+        events = tuple(e for _key, e in rows.records("event", "seq, kind, step, detail", _event))
+        _findings(rows, len(sites))
+        if damage := rows.told():
+            if not partial:
+                raise StoreError(_refusal(path, damage))
+            last = max([0, *steps[-1:].tolist(), *curve_steps[-1:].tolist()])
+            events = (*events, Event("damaged", last, {"rows": damage}))
     return Run(
-        name=Path(path).stem,
+        name=visible(path.stem),
         meta=meta,
         sites=sites,
         params=params,
@@ -65,181 +69,197 @@ def load_findings(path: str | os.PathLike[str]) -> list[Finding]:
     Raises:
         StoreError: as `load`.
     """
-    with _open(Path(path)) as db:
-        rows = db.execute("SELECT record FROM finding ORDER BY seq").fetchall()
-        count = int(db.execute("SELECT count(*) FROM site").fetchone()[0])
-        findings = [codec.parse_finding(row[0]) for row in rows]
-        if any(not 0 <= site < count for finding in findings for site in finding.sites):
-            raise ValueError("a finding names a site that is not there")
+    path = Path(path)
+    with opened(path) as (db, budget):
+        rows = Rows(db, budget)
+        findings = _findings(rows, len(_sites(rows)))
+        if damage := rows.told():
+            raise StoreError(_refusal(path, damage))
     return findings
 
 
-@contextlib.contextmanager
-def _open(path: Path) -> Iterator[sqlite3.Connection]:
-    """A read transaction on a file proven to be ours; any flaw met within becomes a StoreError."""
-    _look(path)
-    try:
-        with _connect(path) as db:
-            db.execute("PRAGMA trusted_schema = OFF")
-            db.execute("PRAGMA cell_size_check = ON")
-            db.execute("BEGIN")
-            _check_schema(path, db)
-            yield db
-    except StoreError:
-        raise
-    except (sqlite3.Error, ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
-        said = _("{path!r} is damaged ({why}); take a copy from before, or run again")
-        raise StoreError(said.format(path=str(path), why=_why(error))) from error
+def _refusal(path: Path, damage: Mapping[str, int]) -> str:
+    said = _(
+        "{path!r} is damaged (rows that do not match their checksum: {rows}); `evenflow check` "
+        "judges the rest, and so does load(path, partial=True); better take a copy from before"
+    )
+    rows = ", ".join(f"{count} {table}" for table, count in damage.items())
+    return said.format(path=str(path), rows=rows)
 
 
-def _why(error: Exception) -> str:
-    return _("it lacks {key}").format(key=error) if isinstance(error, KeyError) else str(error)
+def _event(kind: Any, step: Any, detail: Any) -> Event:
+    return codec.parse_event(kind, step, detail)
 
 
-def _look(path: Path) -> None:
-    """What can be told without SQLite."""
-    shown = {"path": str(path), "suffix": SUFFIX}
-    try:
-        if path.is_dir():
-            said = _("{path!r} is a folder; give the path of a run, a *{suffix} file")
-            raise StoreError(said.format(**shown))
-        with path.open("rb") as file:
-            head = file.read(16)
-    except FileNotFoundError:
-        said = _("there is no file {path!r}; give the path of a run, a *{suffix} file")
-        raise StoreError(said.format(**shown)) from None
-    except (OSError, ValueError) as error:
-        said = _("{path!r} cannot be read: {error}; give a file that can")
-        raise StoreError(said.format(**shown, error=error)) from error
-    if not head:
-        said = _("{path!r} is empty: nothing was written to it yet; run again")
-        raise StoreError(said.format(**shown))
-    if head != _MAGIC:
-        said = _(
-            "{path!r} is not an Evenflow run; give a *{suffix} file as `evenflow run` writes it"
-        )
-        raise StoreError(said.format(**shown))
+def _meta(rows: Rows) -> list[tuple[str, Any]]:
+    found = rows.records("meta", "key, value", codec.parse)
+    return [(visible(key.decode("utf-8", "replace")), value) for key, value in found]
 
 
-@contextlib.contextmanager
-def _connect(path: Path) -> Iterator[sqlite3.Connection]:
-    """Read-only, without leaving anything behind that was not there.
-
-    A log (-wal) beside the file holds its newest part. SQLite reads it only where it may write
-    its index next to it; in a read-only folder both are copied elsewhere first.
-    """
-    address = path.resolve().as_uri()
-    log = Path(f"{path.resolve()}-wal")
-    with contextlib.ExitStack() as stack:
-        db = sqlite3.connect(f"{address}?mode=ro", uri=True, timeout=10, isolation_level=None)
-        stack.callback(lambda: db.close())
-        try:
-            db.execute("SELECT count(*) FROM sqlite_master").fetchone()
-        except sqlite3.OperationalError:
-            db.close()
-            how = "immutable=1"
-            if log.exists() and log.stat().st_size:
-                folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="evenflow-")))
-                copy = folder / "run"
-                shutil.copyfile(path, copy)
-                shutil.copyfile(log, f"{copy}-wal")
-                address, how = copy.as_uri(), "mode=rw"
-            db = sqlite3.connect(f"{address}?{how}", uri=True, isolation_level=None)
-            stack.callback(db.close)  # before the folder goes
-        yield db
+def _sites(rows: Rows) -> tuple[Site, ...]:
+    """Sites by id; one that is lost has a stand-in, so that the others keep their places."""
+    found = dict(rows.records("site", "id, record", codec.parse_site))
+    for key, site in list(found.items()):
+        if site.id != key:
+            rows.spoil("site", key)
+            del found[key]
+    count = _places(rows, "site", found)
+    for key, site in list(found.items()):
+        if any(not 0 <= other < count for other in site.inputs):
+            rows.spoil("site", key)
+            del found[key]
+    return tuple(found.get(i) or Site(i, "", "", "(damaged)", "other") for i in range(count))
 
 
-def _check_schema(path: Path, db: sqlite3.Connection) -> None:
-    """Ours, not newer, and nothing in it but our tables (a view could yield rows for ever)."""
-    shown = {"path": str(path), "suffix": SUFFIX}
-    if db.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
-        said = _("{path!r} is an SQLite database, but not an Evenflow run; give a *{suffix} file")
-        raise StoreError(said.format(**shown))
-    version = db.execute("PRAGMA user_version").fetchone()[0]
-    if version > VERSION:
-        said = _(
-            "{path!r} was written by a newer Evenflow (schema {version}, this one reads up to "
-            "{known}); update Evenflow to read it"
-        )
-        raise StoreError(said.format(**shown, version=version, known=VERSION))
-    found = dict(db.execute("SELECT name, sql FROM sqlite_master"))
-    if found != TABLES:
-        raise ValueError("its tables are not those of a run")
+def _params(rows: Rows) -> tuple[Parameter, ...]:
+    """Parameters by id, with stand-ins for those that are lost."""
+    found = dict(rows.records("param", "id, record", codec.parse_param))
+    for key, param in list(found.items()):
+        if param.id != key:
+            rows.spoil("param", key)
+            del found[key]
+    count = _places(rows, "param", found)
+    return tuple(found.get(i) or Parameter(i, f"(damaged) {i}", ()) for i in range(count))
 
 
-def _check_ids(sites: tuple[Site, ...], params: tuple[Parameter, ...]) -> None:
-    """Ids are positions, and inputs are sites: whoever reads the run indexes by them."""
-    for what, ids in (("site", [s.id for s in sites]), ("parameter", [p.id for p in params])):
-        if ids != list(range(len(ids))):
-            raise ValueError(f"the {what}s are not numbered from 0 without a gap")
-    for site in sites:
-        if any(not 0 <= other < len(sites) for other in site.inputs):
-            raise ValueError(f"site {site.id} reads a site that is not there")
+def _places(rows: Rows, table: str, found: dict[Any, Any]) -> int:
+    """How many there were: ids are positions. Those missing are damaged."""
+    known = [key for key in (*found, *rows.sums(table)) if type(key) is int and key >= 0]
+    count = max(known, default=-1) + 1
+    if count > _MOST or len(found) > _MOST:
+        raise TooMuch(f"its {table}s are numbered up to {count}")
+    for key in range(count):
+        if key not in found:
+            rows.spoil(table, key)
+    return count
 
 
-def _readings(
-    db: sqlite3.Connection, sites: int, params: int
-) -> tuple[str, npt.NDArray[np.int64], Columns]:
-    """Source, steps [T] and columns. Of a step told twice the latest reading counts."""
-    layouts = {
-        number: (source, codec.parse_layout(data))
-        for number, source, data in db.execute("SELECT id, source, channels FROM layout")
-    }
-    rows = db.execute("SELECT seq, step, layout FROM reading ORDER BY seq").fetchall()
-    kinds = {layouts[layout][0] for _, _, layout in rows}
-    if not kinds <= {"measured", "predicted"}:
-        raise ValueError(f"readings of unknown source {sorted(kinds)}")
-    source = "predicted" if kinds == {"predicted"} else "measured"
-    last = {step: seq for seq, step, layout in rows if layouts[layout][0] == source}
-    steps = np.array(sorted(last), np.int64)
-    place = {last[step]: row for row, step in enumerate(sorted(last))}
-    order: dict[int, list[int]] = {}
-    for seq, _step, layout in rows:
-        if seq in place:
-            order.setdefault(layout, []).append(place[seq])
+def _layouts(rows: Rows, sites: int, params: int) -> dict[int, tuple[str, tuple[Channel, ...]]]:
     limits = {"site": sites, "edge": sites, "param": params, "step": 1}
-    blocks = {}
-    for layout, at in order.items():
-        channels = layouts[layout][1]
-        for channel in channels:
-            if not 0 <= channel.id < limits.get(channel.of, 0) or channel.edge >= sites:
-                raise ValueError(f"a reading is about {channel}, which is not there")
-        values_CN = np.empty((len(channels), len(at)), np.float32)
-        blocks[layout] = Block(channels, np.array(at, np.int64), values_CN)
-    _fill(db, blocks, place)
-    return source, steps, Columns(list(blocks.values()), len(steps))
+    known: dict[Any, Channel] = {}
+    good: set[Channel] = set()
+    out: dict[int, tuple[str, tuple[Channel, ...]]] = {}
+    for number, source, data in rows.each("layout", "id, source, channels"):
+        try:
+            text = codec.unpack_layout(data)
+            rows.budget.layout(len(text))
+            channels = codec.parse_layout(text, known)
+            for channel in channels:
+                if channel in good:
+                    continue
+                if not 0 <= channel.id < limits.get(channel.of, 0) or channel.edge >= sites:
+                    raise ValueError(f"a reading is about {channel}, which is not there")
+                good.add(channel)
+            if source not in (b"measured", b"predicted"):
+                raise ValueError(f"readings of unknown source {source!r}")
+            out[number] = (source.decode(), channels)
+        except TooMuch:
+            raise
+        except FLAWS:
+            rows.spoil("layout", number)
+    return out
 
 
-def _fill(db: sqlite3.Connection, blocks: dict[int, Block], place: dict[int, int]) -> None:
-    """One pass over all readings, into their blocks."""
-    done = dict.fromkeys(blocks, 0)
-    cursor = db.execute("SELECT seq, layout, data FROM reading ORDER BY seq")
-    while part := cursor.fetchmany(_ROWS):
-        by_layout: dict[int, list[bytes]] = {}
-        for seq, layout, data in part:
+def _readings(rows: Rows, sites: int, params: int) -> tuple[str, npt.NDArray[np.int64], Columns]:
+    """Source, steps [T] and columns. Of a step told twice the latest reading counts."""
+    layouts = _layouts(rows, sites, params)
+    heads = _heads(rows, layouts)
+    while True:
+        spoilt = rows.damaged.get("reading", set())
+        there = [head for head in heads if head[0] not in spoilt]
+        kinds = {layouts[layout][0] for _, _, layout in there}
+        source = "predicted" if kinds == {"predicted"} else "measured"
+        last = {step: seq for seq, step, layout in there if layouts[layout][0] == source}
+        steps = np.array(sorted(last), np.int64)
+        place = {last[step]: row for row, step in enumerate(steps.tolist())}
+        order: dict[int, list[int]] = {}
+        for seq, _step, layout in there:
             if seq in place:
-                by_layout.setdefault(layout, []).append(data)
+                order.setdefault(layout, []).append(place[seq])
+        blocks = {}
+        for layout, at in order.items():
+            channels = layouts[layout][1]
+            values_CN = np.empty((len(channels), len(at)), np.float32)
+            blocks[layout] = Block(channels, np.array(at, np.int64), values_CN)
+        if _fill(rows, blocks, place):
+            return source, steps, Columns(list(blocks.values()), len(steps))
+        # Rows did not match: once more, without them. What counts of a step may be another now.
+
+
+def _heads(rows: Rows, layouts: Mapping[int, Any]) -> list[tuple[int, int, int]]:
+    """(seq, step, layout) of each reading that fits its layout; their bytes are looked at later."""
+    waiting = dict.fromkeys(rows.sums("reading"))
+    heads = []
+    for seq, step, layout, size in rows.db.execute(
+        "SELECT seq, step, layout, length(data) FROM reading ORDER BY seq"
+    ):
+        known = layouts.get(layout)
+        rows.budget.row(size if type(size) is int else 0)
+        fits = known is not None and size == 4 * len(known[1])
+        if not fits or seq not in waiting or type(step) is not int or not 0 <= step < _FAR:
+            rows.spoil("reading", seq)
+        else:
+            heads.append((seq, step, layout))
+        waiting.pop(seq, None)
+    for seq in waiting:
+        rows.spoil("reading", seq)
+    return heads
+
+
+def _fill(rows: Rows, blocks: dict[int, Block], place: dict[int, int]) -> bool:
+    """One pass over all readings, into their blocks; False if some did not match."""
+    done = dict.fromkeys(blocks, 0)
+    sums, spoilt, whole = rows.sums("reading"), rows.damaged.get("reading", set()), True
+    cursor = rows.db.execute("SELECT seq, step, layout, data FROM reading ORDER BY seq")
+    while part := cursor.fetchmany(_ROWS):
+        rows.budget.check_time()
+        by_layout: dict[int, list[bytes]] = {}
+        for row in part:
+            if row[0] in spoilt:
+                continue
+            if row_sum("reading", *row) != sums[row[0]]:
+                rows.spoil("reading", row[0])
+                whole = False
+            elif row[0] in place:
+                by_layout.setdefault(row[2], []).append(row[3])
         for layout, data in by_layout.items():
-            width = len(blocks[layout].channels)
-            if any(len(blob) != 4 * width for blob in data):
-                raise ValueError("a reading does not fit its layout")
+            if not whole:
+                break
+            width, at = len(blocks[layout].channels), done[layout]
             values_NC = np.frombuffer(b"".join(data), "<f4").reshape(len(data), width)
-            at = done[layout]
             blocks[layout].values_CN[:, at : at + len(data)] = values_NC.T
             done[layout] = at + len(data)
+    return whole
 
 
-def _curve(db: sqlite3.Connection) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
+def _curve(rows: Rows) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
     """Loss at (nearly) every step: steps [N] rising, losses [N]; the latest of a step counts."""
-    rows: list[tuple[Any, Any]] = db.execute(
-        "SELECT steps, losses FROM curve ORDER BY seq"
-    ).fetchall()
-    steps = np.frombuffer(b"".join(row[0] for row in rows), "<i8").astype(np.int64)
-    losses = np.frombuffer(b"".join(row[1] for row in rows), "<f8").astype(np.float64)
-    if len(steps) != len(losses):
-        raise ValueError("the loss curve has other steps than losses")
-    if np.all(np.diff(steps) > 0):
-        return steps, losses
-    _, first = np.unique(steps[::-1], return_index=True)
-    last = len(steps) - 1 - first
-    return steps[last], losses[last]
+    told: list[npt.NDArray[np.int64]] = [np.empty(0, np.int64)]
+    lost: list[npt.NDArray[np.float64]] = [np.empty(0)]
+    for key, steps, losses in rows.each("curve", "seq, steps, losses"):
+        fits = type(steps) is type(losses) is bytes and len(steps) == len(losses)
+        if not fits or len(steps) % 8:
+            rows.spoil("curve", key)
+            continue
+        at = np.frombuffer(steps, "<i8")
+        if np.any((at < 0) | (at >= _FAR)):
+            rows.spoil("curve", key)
+            continue
+        told.append(at.astype(np.int64))
+        lost.append(np.frombuffer(losses, "<f8").astype(np.float64))
+    steps_N, losses_N = np.concatenate(told), np.concatenate(lost)
+    if np.all(np.diff(steps_N) > 0):
+        return steps_N, losses_N
+    _unique, first = np.unique(steps_N[::-1], return_index=True)
+    last = len(steps_N) - 1 - first
+    return steps_N[last], losses_N[last]
+
+
+def _findings(rows: Rows, sites: int) -> list[Finding]:
+    def parse(text: Any) -> Finding:
+        finding = codec.parse_finding(text)
+        if any(not 0 <= site < sites for site in finding.sites):
+            raise ValueError("a finding names a site that is not there")
+        return finding
+
+    return [finding for _key, finding in rows.records("finding", "seq, record", parse)]

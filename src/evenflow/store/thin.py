@@ -6,6 +6,8 @@ import sqlite3
 
 import numpy as np
 
+from .format import PARTS, row_sum
+
 #: Of the oldest half, this many first steps are never dropped: a start explains most faults.
 BIRTH = 16
 #: Losses of steps may take this part of the file; past it the older half is halved.
@@ -38,7 +40,12 @@ def thin_readings(db: sqlite3.Connection) -> int:
         gap *= 2
         gone = _closer_than(gap, older)
     db.executemany("DELETE FROM reading WHERE seq = ?", gone)
+    db.executemany(f"DELETE FROM checksum WHERE part = {PARTS['reading']} AND key = ?", gone)
     db.execute("DELETE FROM layout WHERE id NOT IN (SELECT layout FROM reading)")
+    db.execute(
+        f"DELETE FROM checksum WHERE part = {PARTS['layout']} "
+        "AND key NOT IN (SELECT id FROM layout)"
+    )
     return len(gone)
 
 
@@ -66,11 +73,12 @@ def thin_curve(db: sqlite3.Connection) -> int:
         return 0
     last = np.diff(steps, append=steps[-1] + 1) != 0  # of a step told twice in a row the latest
     before, steps, losses = len(steps), steps[last], losses[last]
-    db.execute("DELETE FROM curve WHERE seq <= ?", (older[-1][0],))
-    db.execute(
-        "INSERT INTO curve VALUES (?, ?, ?)",
-        (older[-1][0], steps[::2].tobytes(), losses[::2].tobytes()),
-    )
+    seq, part = older[-1][0], PARTS["curve"]
+    db.execute("DELETE FROM curve WHERE seq <= ?", (seq,))
+    db.execute("DELETE FROM checksum WHERE part = ? AND key <= ?", (part, seq))
+    row = (seq, steps[::2].tobytes(), losses[::2].tobytes())
+    db.execute("INSERT INTO curve VALUES (?, ?, ?)", row)
+    db.execute("INSERT INTO checksum VALUES (?, ?, ?)", (part, seq, row_sum("curve", *row)))
     return before - len(steps[::2])
 
 

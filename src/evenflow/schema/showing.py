@@ -1,0 +1,32 @@
+"""Text that anybody may have written, made safe to show: no control character reaches a reader."""
+
+from __future__ import annotations
+
+import re
+
+# C0, DEL and C1; marks that turn or hide what stands beside them (bidi, zero-width, tags); line
+# separators; lone surrogates, which no stream can write.
+_ODD = (
+    "\x00-\x1f\x7f-\x9f\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
+    "\ud800-\udfff\U000e0000-\U000e007f"
+)
+_ONE_LINE = re.compile(f"[{_ODD}]")
+_LINES = re.compile(f"(?![\n\t])[{_ODD}]")
+
+
+def visible(text: str, lines: bool = False) -> str:
+    """The same text with what cannot be seen written out, as Python writes it: `\\x1b`, `\\u202e`.
+
+    A terminal obeys such characters: they clear it, retitle it, forge lines of ours. `lines` keeps
+    newlines and tabs.
+
+    >>> visible("a\\x1b[2Jb")
+    'a\\\\x1b[2Jb'
+    """
+    if text.isprintable():
+        return text
+    return (_LINES if lines else _ONE_LINE).sub(_written_out, text)
+
+
+def _written_out(found: re.Match[str]) -> str:
+    return found[0].encode("unicode_escape").decode("ascii")
