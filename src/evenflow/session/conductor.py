@@ -324,7 +324,6 @@ class Conductor:
         self.roster.stepped(made.optimizers, made.rivals(self.recorder.catalogue))
         self.roster.write()
         pending = made.finish().finish(made.step)
-        self.losses.flush(made.step)
         self.delivery.take(pending, *made.took)
         self.cadence.also(perf_counter() - start)
 

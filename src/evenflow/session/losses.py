@@ -11,8 +11,9 @@ from typing import Any
 
 from torch import Tensor
 
+from ..schema import Channel
 from ..store import Writer
-from ..tape import Scalar, of_node, skip_frame
+from ..tape import Scalar, Slab, of_node, skip_frame
 from .inbox import Inbox
 
 #: Losses on a device are gathered for so many seconds, then sent to the host together.
