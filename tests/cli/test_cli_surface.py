@@ -20,6 +20,7 @@ SURFACE = {
         "--every": "EVENFLOW_EVERY",
         "--budget": "EVENFLOW_BUDGET",
         "--out": "EVENFLOW_OUT",
+        "--resume": "EVENFLOW_RESUME",
         "--json": "EVENFLOW_JSON",
         "--on-nonfinite": "EVENFLOW_ON_NONFINITE",
         "--heal": "EVENFLOW_HEAL",

@@ -99,6 +99,14 @@ def run(
             help="The run file. Default: evenflow-runs/SCRIPT-TIME.evenflow",
         ),
     ] = None,
+    resume: Annotated[
+        bool,
+        typer.Option(
+            "--resume",
+            envvar="EVENFLOW_RESUME",
+            help="Continue the run file of --out at its step; without, a new one is numbered.",
+        ),
+    ] = False,
     json: Annotated[
         str | None,
         typer.Option(
@@ -143,6 +151,8 @@ def run(
     """
     from .options import check_heal, check_known, codes
 
+    if resume and out is None:
+        raise typer.BadParameter(_("--resume continues a run file: name it with --out FILE."))
     chosen, dropped = codes(select, "--select"), codes(ignore, "--ignore")
     check_known((*chosen, *dropped))
     return Plan(
@@ -153,6 +163,7 @@ def run(
         budget=budget,
         folder=Path.cwd(),
         out=None if out is None else out.absolute(),
+        resume=resume,
         json=json if json in (None, "-") else str(Path(json).absolute()),
         on_nonfinite=on_nonfinite.value if on_nonfinite else None,
         heal=check_heal(heal),

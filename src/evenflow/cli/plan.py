@@ -26,6 +26,7 @@ class Plan:
     every: str | int = "auto"
     budget: float = 0.01
     out: Path | None = None
+    resume: bool = False
     json: str | None = None
     on_nonfinite: str | None = None
     heal: str = ""

@@ -42,6 +42,7 @@ class Vigil:
                 budget=self.plan.budget,
                 on_nonfinite=self.plan.on_nonfinite,
                 heal=self.plan.heal,
+                resume=self.plan.resume,
             )
             if not self.watch.active:  # it has said why
                 self.watch, self.failed = None, True

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from ..schema import Event
+from ..schema import Event, Run
 from ..store import Writer
 from ..tape import Recorder, any_in_place, held_by_an_optimizer, traced
 from . import hooks
@@ -85,7 +85,15 @@ class Conductor:
         if self.healer is not None:
             self.healer.open(self)
             self.delivery.reviver = self.healer.reviver
-        self._arm(0)
+        self._arm(self.step)
+
+    def resume(self, run: Run) -> None:
+        """Go on where a run's file ends; before `open`."""
+        told = [int(steps[-1]) for steps in (run.steps, run.curve_steps) if len(steps)]
+        self.quiet.step = max([int(run.meta.get("steps") or 0), *(step + 1 for step in told)])
+        self.recorder.catalogue.restore(run.sites, run.params)
+        self.clock.turn(self.step)
+        self.delivery.note(self.step, f"continued at step {self.step}")
 
     @property
     def step(self) -> int:

@@ -20,12 +20,12 @@ from torch import nn
 from ..diagnosis import diagnose
 from ..lang import _
 from ..schema import Event, Finding, Run, allowed
-from ..store import SUFFIX, Writer, load
+from ..store import SUFFIX, Writer, load, refuse_others
 from . import hooks
 from .cadence import Cadence
 from .conductor import Conductor
 from .guard import Guard
-from .saying import warn
+from .saying import say, warn
 
 FOLDER = "evenflow-runs"
 _current: Watch | None = None
@@ -39,7 +39,6 @@ class Watch:
     """One watched training. A context manager, or a plain object to be closed.
 
     Attributes:
-        path: the run file; readable at any time, also by `evenflow check` elsewhere.
         active: False once closed, stopped by an error, switched off by EVENFLOW_DISABLE=1, or
             where the default folder cannot be written (a warning says so).
     """
@@ -54,7 +53,10 @@ class Watch:
         on_nonfinite: str | None,
         keep_batch: bool,
         heal: bool | str | Sequence[str],
+        resume: bool = False,
     ) -> None:
+        if resume and run is None:
+            raise ValueError("resume=True continues a run: say which, run=PATH")
         if model is not None and not isinstance(model, nn.Module):
             raise TypeError(f"model must be a torch.nn.Module or None, not {type(model).__name__}")
         if optimizer is not None and not isinstance(optimizer, torch.optim.Optimizer):
@@ -63,7 +65,7 @@ class Watch:
             )
         cadence = Cadence(every, budget)
         chosen = run is not None and not isinstance(run, Proposed)
-        self.path = Path(run if run is not None else default_path())
+        self._path = Path(run if run is not None else default_path())
         kinds = [k for k in allowed(heal) if on_nonfinite is None or k != "skip"]
         guard = Guard(on_nonfinite) if on_nonfinite is not None else None
         self.active = False
@@ -76,33 +78,61 @@ class Watch:
         if _current is not None:
             _current.close()  # a notebook cell run again, or a watch left open
         self._pid = os.getpid()
-        if not self._make_file(_meta(every, budget, heal), chosen):
+        before = self._before() if resume else None
+        if not self._make_file(_meta(every, budget, heal), chosen, before):
             return
         try:
-            self._open(cadence, model, optimizer, guard, kinds, keep_batch)
+            self._open(cadence, model, optimizer, guard, kinds, keep_batch, before)
         except BaseException as e:  # whatever it is, nothing of ours stays behind in torch
             self._take_off()
             if not isinstance(e, Exception):
                 raise
             self._fail(e, "opening")
 
-    def _make_file(self, meta: dict[str, Any], chosen: bool) -> bool:
+    @property
+    def path(self) -> Path:
+        """The run file; it may be another than was asked for, which is then said."""
+        return self._path if self._writer is None else self._writer.path
+
+    def _before(self) -> Run | None:
+        """The run to be continued; None, and said, where there is none that can be."""
+        if not self._path.exists():
+            return None
+        try:
+            return load(self._path, partial=True)
+        except ValueError as e:
+            warn(_("It cannot be continued: {why}.").format(why=e))
+            return None
+
+    def _make_file(self, meta: dict[str, Any], chosen: bool, before: Run | None) -> bool:
         """Make the run file. Where nobody chose its place and it cannot be made, say so: a
         training does not end for want of a folder that it never asked for."""
         try:
-            self._writer = Writer(self.path, meta, overwrite=chosen, numbered=not chosen)
+            if chosen:
+                refuse_others(self._path)
+            started = meta.pop("started")
+            self._writer = Writer(
+                self._path, meta, numbered=True, resume=before is not None, say=say
+            )
+            if not self._writer.resumed:
+                self._writer.meta(started=started)
         except OSError as e:
             if chosen:
                 raise
-            self._why = f"{str(self.path.parent)!r} cannot be written ({e})"
+            self._why = f"{str(self._path.parent)!r} cannot be written ({e})"
             said = _(
                 "Evenflow is not watching: {folder!r} cannot be written ({error}); training goes "
                 "on. Choose another place with run=PATH, or --out PATH for evenflow run."
             )
             reason = e.strerror or e
-            warn(said.format(folder=str(self.path.parent.absolute()), error=reason))
+            warn(said.format(folder=str(self._path.parent.absolute()), error=reason))
             return False
-        self.path = self._writer.path
+        if chosen and self.path != self._path:
+            said = _(
+                "{path!r} is there already, so this run goes to {new!r} (resume=True, or --resume, "
+                "continues a run that no other program has open)"
+            )
+            say(said.format(path=str(self._path), new=str(self.path)))
         return True
 
     def _open(
@@ -113,6 +143,7 @@ class Watch:
         guard: Guard | None,
         kinds: list[str],
         keep_batch: bool,
+        before: Run | None,
     ) -> None:
         """Begin to listen."""
         global _current
@@ -126,8 +157,12 @@ class Watch:
 
             healer = Healer(kinds, batch if guard is None else None)
         self._conductor = Conductor(self._writer, cadence, self._fail, model, guard, healer)
+        continued = before is not None and self._writer.resumed
+        if before is not None and self._writer.resumed:
+            self._conductor.resume(before)
         self._conductor.open()
-        if optimizer is not None:
+        # A continued run's parameters are known by names, which the first forward tells.
+        if optimizer is not None and not continued:
             self._conductor.roster.index(optimizer)
         hooks.listen(self._conductor)
         self.active = True
@@ -155,7 +190,7 @@ class Watch:
         if self.active and self._conductor is not None:
             self._conductor.settle()
         self._writer.flush()
-        return load(self.path)
+        return load(self.path, partial=True)
 
     def report(self, path: str | os.PathLike[str]) -> Path:
         """Write the HTML report (one self-contained file) and return its path."""
@@ -163,6 +198,8 @@ class Watch:
 
         run = self.run()
         target = Path(path)
+        if target.exists() and target.samefile(self.path):
+            raise FileExistsError(f"{str(path)!r} is the run itself; give another path")
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(html(run, diagnose(run)), encoding="utf-8")
         return target
@@ -248,6 +285,7 @@ def watch(
     on_nonfinite: str | None = None,
     keep_batch: bool = False,
     heal: bool | str | Sequence[str] = False,
+    resume: bool = False,
 ) -> Watch:
     """Watch a training from here on.
 
@@ -258,7 +296,8 @@ def watch(
     Args:
         model: watch this model only; None watches every root module that takes part in a backward.
         optimizer: its parameters are known from the start; None learns them at its first step.
-        run: the run file to write (an older one is replaced); None makes one in evenflow-runs/.
+        run: the run file to write; None makes one in evenflow-runs/. Where there is a run already,
+            it is left as it is: the new one's name is numbered, and said.
         every: "auto" samples densely at birth, then as `budget` allows; N samples every N-th
             step; 0 samples none (the loss curve is kept all the same).
         budget: share of wall time that sampling may add after birth.
@@ -271,6 +310,8 @@ def watch(
             last healthy weights, on divergence), "revive" (dead units drawn anew), "lr" (the rate
             lowered then). Each time is an event in the run; without one, weights are as without
             heal, to the bit. `on_nonfinite` takes the place of "skip".
+        resume: continue the file `run` at its step: a job that was stopped goes on. Where there
+            is none yet it is made; where another training has it open, numbered.
 
     Returns:
         A `Watch`: a context manager with `.findings()`, `.report(path)`, `.close()`, `.path`.
@@ -280,7 +321,7 @@ def watch(
         none is given, a warning says so and nothing is watched).
         Nothing is raised later on (but with EVENFLOW_STRICT=1, or on_nonfinite="stop").
     """
-    return Watch(model, optimizer, run, every, budget, on_nonfinite, keep_batch, heal)
+    return Watch(model, optimizer, run, every, budget, on_nonfinite, keep_batch, heal, resume)
 
 
 def current() -> Watch | None:

@@ -5,4 +5,6 @@ from .format import SUFFIX as SUFFIX
 from .format import StoreError as StoreError
 from .reader import load as load
 from .reader import load_findings as load_findings
+from .sink import is_run as is_run
+from .sink import refuse_others as refuse_others
 from .writer import Writer as Writer

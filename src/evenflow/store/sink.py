@@ -24,7 +24,15 @@ from .format import (
 )
 
 _KEPT_LAYOUTS = 64
+#: Seconds that one try to write waits for another program which holds the file.
+WAIT = 0.5
+#: Seconds that a file to be continued may be held by another program.
+TAKING = 2.0
 _NAMED = ("meta", "site", "param")  # keyed by their own ids; rows of the others are numbered
+
+
+def _digest(data: bytes, source: str) -> bytes:
+    return hashlib.blake2b(data + source.encode(), digest_size=16).digest()
 
 
 def _one(db: sqlite3.Connection) -> Callable[[str, Any], object]:
@@ -49,7 +57,8 @@ def free_name(path: Path) -> Path:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     name, n = path, 1
-    while not _make(name):
+    # A log that a run left behind would be taken for the new one's.
+    while Path(f"{name}-wal").exists() or not _make(name):
         n += 1
         name = path.with_name(f"{path.stem}-{n}{path.suffix}")
     return name
@@ -68,17 +77,12 @@ def create(path: Path, overwrite: bool) -> sqlite3.Connection:
     """A new run file with its tables, ready to write.
 
     Raises:
-        FileExistsError: the file exists and `overwrite` is false, or it is not a run: a mistyped
-            path must never cost a user another file.
+        FileExistsError: the file exists and `overwrite` is false, or it is not a run.
         OSError: the folder cannot be made or written.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     if overwrite and path.is_file():
-        if path.stat().st_size and not is_run(path):
-            raise FileExistsError(
-                f"{str(path)!r} exists and is not an Evenflow run, so it is not overwritten; "
-                "give another path"
-            )
+        refuse_others(path)
         for end in ("", "-wal", "-shm", "-journal"):
             Path(f"{path}{end}").unlink(missing_ok=True)
     if not _make(path):
@@ -88,13 +92,71 @@ def create(path: Path, overwrite: bool) -> sqlite3.Connection:
     return fill(path)
 
 
+def refuse_others(path: Path) -> None:
+    """Raises FileExistsError for what is there and is no run: a mistyped path must never cost a
+    user another file, nor put a run beside it that nobody looks for there."""
+    if path.exists() and not (path.is_file() and (not path.stat().st_size or is_run(path))):
+        raise FileExistsError(
+            f"{str(path)!r} exists and is not an Evenflow run, so it is not overwritten; "
+            "give another path"
+        )
+
+
+def take(path: Path) -> sqlite3.Connection | None:
+    """A run file that is there, to be written on; None if another program has it open.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    db = _connect(path)
+    try:
+        db.execute(f"PRAGMA busy_timeout = {round(1000 * TAKING)}")
+        # Only who is alone may leave write-ahead logging: whoever else writes or reads forbids it.
+        mode = db.execute("PRAGMA journal_mode = DELETE").fetchone()[0]
+        if mode != "delete":
+            db.close()
+            return None
+        _prepare(db)
+    except sqlite3.Error as error:
+        db.close()
+        if is_locked(error):
+            return None
+        raise OSError(f"cannot write a run to {str(path)!r}: {error}") from error
+    return db
+
+
+def copied(db: sqlite3.Connection, path: Path) -> sqlite3.Connection:
+    """All that `db` holds in an empty file of ours, ready to write on."""
+    new = _connect(path)
+    db.backup(new)
+    _prepare(new)
+    return new
+
+
+def is_locked(error: BaseException) -> bool:
+    """Is it only that another program holds the file?"""
+    return isinstance(error, sqlite3.OperationalError) and (
+        "locked" in str(error) or "busy" in str(error)
+    )
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    return sqlite3.connect(path, timeout=WAIT, isolation_level=None, check_same_thread=False)
+
+
+def _prepare(db: sqlite3.Connection) -> None:
+    db.execute(f"PRAGMA busy_timeout = {round(1000 * WAIT)}")
+    db.execute("PRAGMA journal_mode = WAL")
+    db.execute("PRAGMA synchronous = NORMAL")  # a kill loses nothing committed, a power cut may
+
+
 def fill(path: Path) -> sqlite3.Connection:
     """Make an empty file of ours a run with its tables, ready to write.
 
     Raises:
         OSError: it cannot be written.
     """
-    db = sqlite3.connect(path, timeout=10, isolation_level=None, check_same_thread=False)
+    db = _connect(path)
     try:
         # Before the switch to WAL, so that the mark and the tables are in the file itself at once.
         db.execute("BEGIN IMMEDIATE")
@@ -103,8 +165,7 @@ def fill(path: Path) -> sqlite3.Connection:
         for statement in TABLES.values():
             db.execute(statement)
         db.execute("COMMIT")
-        db.execute("PRAGMA journal_mode = WAL")
-        db.execute("PRAGMA synchronous = NORMAL")  # a kill loses nothing committed, a power cut may
+        _prepare(db)
     except sqlite3.Error as error:
         db.close()
         raise OSError(f"cannot write a run to {str(path)!r}: {error}") from error
@@ -124,11 +185,14 @@ class Sink:
         self._known: dict[int, tuple[tuple[Channel, ...], str, int]] = {}
         self._stored: dict[bytes, int] = {}
         self._findings = ""
-        self._unpacked = 0  # bytes of all layouts
         self._narrow = False
+        self._unpacked = 0  # bytes of all layouts
+        for number, source, data in db.execute("SELECT id, source, channels FROM layout"):
+            self._stored[_digest(data, source)] = number
+            self._unpacked += len(codec.unpack_layout(data))
         self._next = {name: self._last(name) + 1 for name in PARTS if name not in _NAMED}
         self._events = self._next["event"] - 1
-        self.last_step = 0
+        self.last_step = int(db.execute("SELECT coalesce(max(step), 0) FROM reading").fetchone()[0])
 
     def _last(self, table: str) -> int:
         key = "id" if table == "layout" else "seq"
@@ -186,7 +250,7 @@ class Sink:
         if known and known[0] is reading.channels and known[1] == reading.source:
             return known[2]
         data, size = codec.dump_layout(reading.channels)
-        digest = hashlib.blake2b(data + reading.source.encode(), digest_size=16).digest()
+        digest = _digest(data, reading.source)
         number = self._stored.get(digest)
         if number is None:
             if self._unpacked + size > MAX_LAYOUTS_BYTES:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import contextlib
 import ctypes
+import math
 import os
 import sqlite3
 import threading
@@ -17,9 +18,10 @@ from typing import Any, final
 
 import numpy as np
 
+from ..lang import _
 from ..schema import Event, Finding, Parameter, Reading, Site
 from .format import MAX_BYTES
-from .sink import Sink, create, fill, free_name
+from .sink import Sink, copied, create, fill, free_name, is_locked, take
 
 #: Seconds between transactions: what a kill can lose, plus the time of one write.
 INTERVAL = 0.5
@@ -28,6 +30,8 @@ INTERVAL = 0.5
 MAX_WAITING = 256_000_000
 #: Seconds `close` waits for a disk that does not answer.
 PATIENCE = 30.0
+#: Seconds `close` and `flush` wait for another program that holds the file.
+FOREIGN = 2.0
 
 
 @final
@@ -46,6 +50,10 @@ class Writer:
         max_bytes: old readings are thinned when the file would grow past this.
         overwrite: replace an older run of that path (never a file that is not a run).
         numbered: where the path is taken, take the next free one; `path` then says which.
+        resume: go on with the run that is there. If another program has it open, or there is
+            none, it is as `numbered`.
+        say: is told, in the writer's thread, where the run goes on in another file: when its own
+            has vanished or was replaced, or is held by another program as it is to be closed.
 
     Raises:
         FileExistsError: the file exists.
@@ -60,7 +68,12 @@ class Writer:
         max_bytes: int = MAX_BYTES,
         overwrite: bool = False,
         numbered: bool = False,
+        resume: bool = False,
+        say: Callable[[str], None] = lambda text: None,
     ) -> None:
+        found = take(Path(path)) if resume and Path(path).exists() else None
+        self.resumed = found is not None
+        numbered = (numbered or resume) and found is None
         self.path = free_name(Path(path)) if numbered else Path(path)
         self.error: BaseException | None = None
         self._pid = os.getpid()
@@ -70,11 +83,15 @@ class Writer:
         self._source: Callable[[], tuple[Sequence[int], Sequence[float]]] | None = None
         self._closing = False
         self._wake = threading.Event()
-        db = fill(self.path) if numbered else create(self.path, overwrite)
+        self._say, self._held, self._left = say, False, list[sqlite3.Connection]()
+        self._until = math.inf  # closing, then the file of another program's is given up
+        db = found or (fill(self.path) if numbered else create(self.path, overwrite))
+        self._mark = _mark(self.path)
         self._sink = Sink(db, max_bytes)
         self._sink.db.execute("BEGIN IMMEDIATE")
         self._sink.meta(meta)
         self._sink.db.execute("COMMIT")
+        self._log = _mark(f"{self.path}-wal")
         self._thread = threading.Thread(target=self._work, name="evenflow-writer", daemon=True)
         self._thread.start()
         _alive.add(self)
@@ -118,20 +135,24 @@ class Writer:
         self._put(self._sink.meta, changes)
 
     def flush(self) -> None:
-        """Wait until all that was given so far is on disk (or the writer has failed)."""
+        """Wait until all that was given so far is on disk (or the writer has failed, or another
+        program holds the file for longer than `FOREIGN`)."""
         if not self._open():
             return
         done = threading.Event()
         self._queue.append(done)
         self._wake.set()
+        began = time.monotonic()
         while not done.wait(0.05) and self._thread.is_alive():
-            pass
+            if self._held and time.monotonic() - began > FOREIGN:
+                return  # what is there can be read all the same
 
     def close(self) -> None:
         """Write what is left and close the file; may be called again, does nothing then."""
         if os.getpid() != self._pid:
             return
         atexit.unregister(self.close)
+        self._until = min(self._until, time.monotonic() + FOREIGN)
         self._closing = True
         self._wake.set()
         if threading.current_thread() is not self._thread:
@@ -159,6 +180,13 @@ class Writer:
                 self._wake.clear()
                 closing = self._closing  # read before the queue is: nothing comes after it is set
                 self._transact()
+                if self._held and time.monotonic() > self._until:
+                    self._move(
+                        _(
+                            "{path!r} is held by another program; the whole run, its end too, is "
+                            "in {new!r}"
+                        )
+                    )
                 last = closing and not self._queue
         except BaseException as error:
             self.error = error
@@ -177,18 +205,56 @@ class Writer:
         if not self._queue:
             return
         marks: list[threading.Event] = []
-        self._sink.db.execute("BEGIN IMMEDIATE")
+        if _mark(self.path) != self._mark:
+            gone = not self.path.exists()
+            self._move(
+                _("{path!r} has vanished; the run goes on in {new!r}")
+                if gone
+                else _("{path!r} was replaced by another file; the run goes on in {new!r}")
+            )
+        if not self._begin():
+            return
         try:
             self._drain(marks)
         finally:
             # Also after an error: what came before it is good. SQLite itself may have rolled back.
             if self._sink.db.in_transaction:
                 self._sink.db.execute("COMMIT")
-        self._sink.make_room()
+        try:
+            self._sink.make_room()
+        except sqlite3.OperationalError as error:
+            if not is_locked(error):
+                raise
         for mark in marks:
             mark.set()
         if self._queue:
             self._wake.set()
+
+    def _begin(self) -> bool:
+        """Open a transaction; False if another program holds the file, which may be over later."""
+        try:
+            self._sink.db.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError as error:
+            if not is_locked(error):
+                raise
+            self._held = True
+            return False
+        self._held = False
+        return True
+
+    def _move(self, said: str) -> None:
+        """Go on in a file of another name that holds all there was."""
+        old, self.path = self.path, free_name(self.path)
+        self._left.append(self._sink.db)
+        # Never closed: SQLite would remove the log of that name, which is another's by now.
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._sink.db))
+        self._sink.db = copied(self._sink.db, self.path)
+        if _mark(old) != self._mark and _mark(f"{old}-wal") == self._log:
+            for end in ("-wal", "-shm"):  # what is there now would be read with our log
+                Path(f"{old}{end}").unlink(missing_ok=True)
+        self._mark, self._held = _mark(self.path), False
+        self._log = _mark(f"{self.path}-wal")
+        self._say(said.format(path=str(old), new=str(self.path)))
 
     def _drain(self, marks: list[threading.Event]) -> None:
         began = time.monotonic()
@@ -220,6 +286,15 @@ class Writer:
             self._sink.meta({"ended": f"error: {what}"})
         except BaseException:
             pass  # `error` is told to the owner, who warns
+
+
+def _mark(path: Path | str) -> tuple[int, int] | None:
+    """What tells this file from another of its name."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 _alive: weakref.WeakSet[Writer] = weakref.WeakSet()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import re
 import weakref
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -57,7 +57,19 @@ class Catalogue:
         self._by_name: dict[str, int] = {}  # parameters, by root and path
         self._stood_for: dict[int, weakref.ref[torch.Tensor]] = {}  # id of a stand-in
         self._names: dict[str, int] = {}
+        self._awaited: dict[tuple[str, tuple[int, ...]], int] = {}  # a continued run's, by name
         self._edges: set[tuple[int, int]] = set()
+
+    def restore(self, sites: Sequence[Site], params: Sequence[Parameter]) -> None:
+        """Begin with what an earlier session met: sites and parameters keep their ids, and are
+        known again by their names (a parameter of another shape is another)."""
+        self.sites = list(sites)
+        self.params = [dataclasses.replace(p, optimizer=-1) for p in params]
+        for site in sites:
+            key = (site.root, site.path, site.op, site.index, site.call)
+            self._site_ids[key] = site.id
+            self._edges.update((site.id, i) for i in site.inputs)
+        self._awaited = {(p.name, p.shape): p.id for p in params}
 
     # -- modules ------------------------------------------------------------------------------
     def place(self, module: nn.Module) -> Place | None:
@@ -105,13 +117,15 @@ class Catalogue:
         """Index of a parameter, named when met first; `optimizer` is noted when given."""
         index = self.param(tensor)
         if index is None:
-            index = len(self.params)
+            unique, shape = self._unique(name or "parameter"), tuple(tensor.shape)
+            index = self._awaited.pop((unique, shape), len(self.params))
             self._param_ids[id(tensor)] = (weakref.ref(tensor), index)
+        if index == len(self.params):
             self.params.append(
                 Parameter(
                     index,
-                    self._unique(name or "parameter"),
-                    tuple(tensor.shape),
+                    unique,
+                    shape,
                     str(tensor.dtype).removeprefix("torch."),
                     bool(tensor.requires_grad),
                 )
