@@ -42,6 +42,7 @@ SURFACE = {
         "--json": "",
         "-o --output": "",
         "--lesson": "",
+        "--force": "",
     },
     "preflight": {
         "factory": "",
@@ -52,15 +53,17 @@ SURFACE = {
         "--json": "",
         "--out": "",
         "--seed": "",
+        "--force": "",
     },
     "report": {
         "run": "",
         "-o --output": "",
         "--select": "EVENFLOW_SELECT",
         "--ignore": "EVENFLOW_IGNORE",
+        "--force": "",
     },
     "rules": {"code": ""},
-    "activations": {"name": "", "-o --output": "", "--json": ""},
+    "activations": {"name": "", "-o --output": "", "--json": "", "--force": ""},
     "cure": {
         "script": "",
         "args": "",
@@ -87,7 +90,7 @@ SURFACE = {
         "--activation": "",
         "--seed": "",
     },
-    "predict": {"model": "", "data": "", "-o --output": ""},
+    "predict": {"model": "", "data": "", "-o --output": "", "--force": ""},
     "demo": {"--out": ""},
 }
 

@@ -30,7 +30,7 @@ def png(card: Card) -> bytes:
     """The card's curves as a PNG of about 1400 x 600 pixels. `NoPictures` without matplotlib,
     ValueError for a card without curves."""
     out = io.BytesIO()
-    _figure(card).savefig(out, format="png", dpi=140, metadata={"Software": None})
+    _figure(card).savefig(out, format="png", dpi=140, metadata={"Software": "Evenflow"})
     return out.getvalue()
 
 
@@ -190,6 +190,7 @@ def _esc(words: Any) -> str:
 def _document(title: str, body: str) -> str:
     return (
         "<!doctype html>\n<html lang='en'><head><meta charset='utf-8'>"
+        '<meta name="generator" content="Evenflow">'
         "<meta name='viewport' content='width=device-width, initial-scale=1'>"
         f"<title>{_esc(title)} · Evenflow</title><style>{_STYLE}</style></head>"
         f"<body><main>\n{body}\n</main></body></html>\n"

@@ -11,8 +11,8 @@ from typing import Annotated, Any
 import typer
 
 from ..lang import _
-from . import networks
-from .options import Arguments, Every, Module, parse_budget, parse_every, spelled_out
+from . import networks, writing
+from .options import Arguments, Every, Force, Module, parse_budget, parse_every, spelled_out
 from .plan import OnNonfinite, Plan
 from .speaking import Lang, speak
 
@@ -153,6 +153,11 @@ def run(
 
     if resume and out is None:
         raise typer.BadParameter(_("--resume continues a run file: name it with --out FILE."))
+    if json not in (None, "-"):
+        try:
+            writing.check(Path(json))
+        except writing.NotWritten as error:
+            raise typer.BadParameter(f"--json: {error}") from None
     chosen, dropped = codes(select, "--select"), codes(ignore, "--ignore")
     check_known((*chosen, *dropped))
     return Plan(
@@ -239,6 +244,7 @@ def explain(
             help="Instead of a run: show one of the lessons.",
         ),
     ] = None,
+    force: Force = False,
     lang: Lang = None,
 ) -> int:
     """Say which factor of the chain rule made a layer's error what it is.
@@ -249,7 +255,7 @@ def explain(
 
     if lesson is not None:
         return explain_lesson(lesson, run, site, step, json, output)
-    return explain_run(run, site, step, json, output)
+    return explain_run(run, site, step, json, output, force)
 
 
 app.command("preflight")(networks.preflight)
@@ -270,13 +276,14 @@ def report(
     ] = None,
     select: Select = None,
     ignore: Ignore = None,
+    force: Force = False,
     lang: Lang = None,
 ) -> int:
     """Write a run's report, one HTML file."""
     from .judging import report_run
     from .options import codes
 
-    return report_run(run, output, codes(select, "--select"), codes(ignore, "--ignore"))
+    return report_run(run, output, codes(select, "--select"), codes(ignore, "--ignore"), force)
 
 
 @app.command("rules")
@@ -314,6 +321,7 @@ def activations(
         ),
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="All figures as JSON on stdout.")] = False,
+    force: Force = False,
     lang: Lang = None,
 ) -> int:
     """List the activations, or show one's card.
@@ -322,7 +330,7 @@ def activations(
     """
     from .atlas import show_activations
 
-    return show_activations(name, output, json)
+    return show_activations(name, output, json, force)
 
 
 app.command("cure", context_settings={"allow_interspersed_args": False})(networks.cure)

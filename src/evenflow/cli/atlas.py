@@ -7,9 +7,12 @@ import sys
 from pathlib import Path
 
 from ..lang import _
+from . import writing
 
 
-def show_activations(name: str | None, output: Path | None, as_json: bool) -> int:
+def show_activations(
+    name: str | None, output: Path | None, as_json: bool, force: bool = False
+) -> int:
     """0, or 2 for a wrong name, a file that cannot be written, or matplotlib missing."""
     from ..activations import card, find, names
     from ..activations.pictures import NoPictures
@@ -18,14 +21,9 @@ def show_activations(name: str | None, output: Path | None, as_json: bool) -> in
     try:
         wanted = names() if name is None else (find(name).name,)
         if output is not None:
-            _picture(wanted, output, alone=name is not None)
-    except (ValueError, NoPictures) as error:
+            _picture(wanted, output, name is not None, force)
+    except (ValueError, NoPictures, writing.NotWritten) as error:
         print(f"evenflow activations: {error}", file=sys.stderr)
-        return 2
-    except OSError as error:
-        reason = error.strerror or error
-        said = _("cannot write {path!r}: {error}.").format(path=str(output), error=reason)
-        print(f"evenflow activations: {said}", file=sys.stderr)
         return 2
     if as_json:
         told = {"schema": 1, "activations": [as_data(card(each)) for each in wanted]}
@@ -38,7 +36,7 @@ def show_activations(name: str | None, output: Path | None, as_json: bool) -> in
     return 0
 
 
-def _picture(wanted: tuple[str, ...], output: Path, alone: bool) -> None:
+def _picture(wanted: tuple[str, ...], output: Path, alone: bool, force: bool) -> None:
     """Write the HTML page or the PNG that `output` ends in."""
     from ..activations import card
     from ..activations import pictures as draw
@@ -57,5 +55,5 @@ def _picture(wanted: tuple[str, ...], output: Path, alone: bool) -> None:
         data = draw.page(card(wanted[0])).encode()
     else:
         data = draw.png(card(wanted[0]))
-    output.write_bytes(data)
+    writing.write(output, data, force=force)
     print(_("wrote {file}").format(file=output), file=sys.stderr)

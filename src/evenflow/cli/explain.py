@@ -7,19 +7,38 @@ import sys
 from pathlib import Path
 
 from ..lang import _, whole
+from ..showing import visible
+from . import writing
+from .guarding import guarded
 from .runs import CannotJudge, find_run, load_run
 
 
 def explain_run(
-    named: str | None, site: str | None, step: int | None, as_json: bool, output: str | None
+    named: str | None,
+    site: str | None,
+    step: int | None,
+    as_json: bool,
+    output: str | None,
+    force: bool = False,
 ) -> int:
     """0; 2 for a wrong site, step or file to write; 3 where there is no run to read."""
     try:
-        run = load_run(find_run(named))
+        path = find_run(named)
+        with guarded(path):
+            return _explain(path, site, step, as_json, output, force)
     except CannotJudge as error:
         return _say(error, 3)
-    from ..ledger import from_run, text
 
+
+def _explain(
+    path: Path, site: str | None, step: int | None, as_json: bool, output: str | None, force: bool
+) -> int:
+    from ..ledger import from_run, text
+    from ..report import damage
+
+    run = load_run(path)
+    if left_out := damage(run):
+        _say(left_out, 0)
     try:
         ledger = from_run(run, site, step)
     except ValueError as error:
@@ -35,12 +54,10 @@ def explain_run(
             sys.stdout.write(page)
         else:
             try:
-                Path(output).write_text(page, encoding="utf-8")
-            except OSError as error:
-                reason = error.strerror or error
-                said = _("cannot write {path!r}: {error}.").format(path=output, error=reason)
-                return _say(said, 2)
-            print(_("wrote {file}").format(file=output), file=sys.stderr)
+                writing.write(Path(output), page, [path], force)
+            except writing.NotWritten as error:
+                return _say(error, 2)
+            print(_("wrote {file}").format(file=visible(output)), file=sys.stderr)
     if as_json:
         from ..report.data import finite
 
@@ -93,5 +110,5 @@ def explain_lesson(
 
 
 def _say(what: object, code: int) -> int:
-    print(f"evenflow explain: {what}", file=sys.stderr)
+    print(f"evenflow explain: {visible(str(what))}", file=sys.stderr)
     return code

@@ -14,7 +14,10 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..lang import N_, _
+from ..lang import N_, _, sentences
+from ..showing import visible
+from . import writing
+from .guarding import guarded
 from .plan import Plan
 from .runs import CannotJudge, find_run, load_run
 
@@ -45,53 +48,86 @@ def check_run(
     """`evenflow check`: 0, 1 (an error was found), 2 (usage) or 3 (could not judge)."""
     try:
         path = find_run(named)
-        with _busy(path):
-            run, findings = _judged(path, select, ignore)
-        if not len(run.steps):
-            raise CannotJudge(f"{str(path)!r}: {no_readings(run)}.")
-        pairs = None if forecast is None else _beside(run, forecast)
+        with guarded(path):
+            with _busy(path):
+                run, findings = _judged(path, select, ignore)
+            if not len(run.steps):
+                raise CannotJudge(_nothing(path, run))
+            _check_whole(path, run, findings)
+            pairs = None if forecast is None else _beside(run, forecast)
+            _tell(path, run, findings, as_json, pairs)
     except (CannotJudge, ValueError) as error:
         return _refuse("check", error)
-    if as_json:
-        print(as_text(run, findings, pairs))
-    else:
-        from .. import report
-
-        console = stdout()
-        report.text(run, findings, console)
-        if pairs is not None:
-            from ..forecast.telling import compared
-            from ..report.telling import names
-
-            for row in ("", *compared(pairs, names(run, [p.site for p in pairs]))):
-                row = report.terminal.writable(row, console.encoding)
-                console.print(row, soft_wrap=True, highlight=False, markup=False)
-        next_command(stderr(), "report", path, Path.cwd())
     return _is_sick(findings)
 
 
+def _check_whole(path: Path, run: Run, findings: Sequence[Finding]) -> None:
+    """No health is claimed of a network whose sites or parameters are lost."""
+    from ..report import damage
+
+    lost = {t for e in run.events if e.kind == "damaged" for t in e.detail["rows"]}
+    if lost & {"site", "param", "layout"} and not _is_sick(findings):
+        said = _("What is left shows no error, which is no judgement.")
+        raise CannotJudge(sentences((f"{str(path)!r}: {damage(run)}", said)))
+
+
+def _nothing(path: Path, run: Run) -> str:
+    from ..report import damage
+
+    return sentences(filter(None, (f"{str(path)!r}: {no_readings(run)}.", damage(run))))
+
+
+def _tell(
+    path: Path,
+    run: Run,
+    findings: Sequence[Finding],
+    as_json: bool,
+    pairs: Sequence[Pair] | None,
+) -> None:
+    if as_json:
+        print(as_text(run, findings, pairs))
+        return
+    from .. import report
+
+    console = stdout()
+    report.text(run, findings, console)
+    if pairs is not None:
+        from ..forecast.telling import compared
+        from ..report.telling import names
+
+        for row in ("", *compared(pairs, names(run, [p.site for p in pairs]))):
+            row = report.terminal.writable(row, console.encoding)
+            console.print(row, soft_wrap=True, highlight=False, markup=False)
+    next_command(stderr(), "report", path, Path.cwd())
+
+
 def report_run(
-    named: str | None, output: str | None, select: Sequence[str], ignore: Sequence[str]
+    named: str | None,
+    output: str | None,
+    select: Sequence[str],
+    ignore: Sequence[str],
+    force: bool = False,
 ) -> int:
     """`evenflow report`: one HTML file."""
     from .. import report
 
     try:
         path = find_run(named)
-        with _busy(path):
-            run, findings = _judged(path, select, ignore)
-    except (CannotJudge, ValueError) as error:
+        target = Path(output) if output else path.with_suffix(".html")
+        if output != "-":
+            writing.check(target, [path], force)  # before the run is judged, which takes long
+        with guarded(path):
+            with _busy(path):
+                run, findings = _judged(path, select, ignore)
+            page = report.html(run, findings)
+        if output == "-":
+            sys.stdout.write(page)
+            return 0
+        writing.write(target, page, [path], force)
+    except (CannotJudge, ValueError, writing.NotWritten) as error:
         return _refuse("report", error)
-    page = report.html(run, findings)
-    if output == "-":
-        sys.stdout.write(page)
-        return 0
-    target = Path(output) if output else path.with_suffix(".html")
-    if not _write(target, page, "report"):
-        return 2
-    stderr().print(
-        _("wrote {file}").format(file=target), soft_wrap=True, highlight=False, markup=False
-    )
+    said = _("wrote {file}").format(file=visible(str(target)))
+    stderr().print(said, soft_wrap=True, highlight=False, markup=False)
     return 0
 
 
@@ -101,14 +137,18 @@ def tell_run(path: Path, plan: Plan, whole: bool = True) -> None:
     if plan.json == "-":
         print(as_text(run, findings))
     elif plan.json:
-        _write(Path(plan.json), as_text(run, findings) + "\n", "run --json")
+        try:
+            writing.write(Path(plan.json), as_text(run, findings) + "\n", [path])
+        except writing.NotWritten as error:
+            _refuse("run --json", error)
     if plan.quiet:
         return
     stopped = [event.detail for event in run.events if event.kind == "stopped"]
     for detail in stopped:
         if "where" not in detail:  # the writer's; of all others the watch has warned
             said = _("watching stopped ({error}); the script itself is untouched.")
-            print(f"evenflow: {said.format(error=detail.get('error'))}", file=sys.stderr)
+            said = visible(said.format(error=detail.get("error")))
+            print(f"evenflow: {said}", file=sys.stderr)
     if not len(run.steps):
         said = (
             _("{problem}.")
@@ -160,7 +200,7 @@ def _busy(path: Path) -> AbstractContextManager[object]:
     console = stderr()
     if not console.is_terminal:
         return nullcontext()
-    return console.status(_("judging {name} ...").format(name=path.name))
+    return console.status(_("judging {name} ...").format(name=visible(path.name)))
 
 
 def _console(to_stderr: bool) -> Console:
@@ -187,21 +227,11 @@ def next_command(console: Console, command: str, path: Path, folder: Path) -> No
     """The command to type next, as it must be typed in `folder`."""
     path = path.absolute()
     near = path.relative_to(folder) if path.is_relative_to(folder) else path
-    line = _("Next: {command}").format(command=f"evenflow {command} {shlex.quote(str(near))}")
+    near_quoted = shlex.quote(visible(str(near)))
+    line = _("Next: {command}").format(command=f"evenflow {command} {near_quoted}")
     console.print(line, soft_wrap=True, highlight=False, markup=False)
 
 
 def _refuse(command: str, error: Exception) -> int:
-    print(f"evenflow {command}: {error}", file=sys.stderr)
+    print(f"evenflow {command}: {visible(str(error))}", file=sys.stderr)
     return 3 if isinstance(error, CannotJudge) else 2
-
-
-def _write(path: Path, text: str, command: str) -> bool:
-    try:
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        said = _("cannot write {path!r}: {error}.")
-        said = said.format(path=str(path), error=error.strerror or error)
-        print(f"evenflow {command}: {said}", file=sys.stderr)
-        return False
-    return True

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from .options import Arguments, Module
+from .options import Arguments, Force, Module
 from .speaking import Lang
 
 
@@ -56,6 +56,7 @@ def preflight(
     seed: Annotated[
         int, typer.Option("--seed", metavar="N", help="Of weights, inputs and all that is random.")
     ] = 0,
+    force: Force = False,
     lang: Lang = None,
 ) -> int:
     """Say before step 1 whether a model will learn as it stands.
@@ -64,7 +65,7 @@ def preflight(
     """
     from .preflight import foresee
 
-    return foresee(factory, inputs or (), dtype, compile, static, json, out, seed)
+    return foresee(factory, inputs or (), dtype, compile, static, json, out, seed, force)
 
 
 def cure(
@@ -200,12 +201,13 @@ def predict(
     output: Annotated[
         Path, typer.Option("-o", "--output", metavar="FILE", help="Predictions: CSV or Parquet.")
     ],
+    force: Force = False,
     lang: Lang = None,
 ) -> int:
     """Predict a table's target by a model of `evenflow fit`."""
     from .predict import predict_table
 
-    return predict_table(model, data, output)
+    return predict_table(model, data, output, force)
 
 
 def demo(

@@ -23,6 +23,10 @@ Arguments = Annotated[
 Module = Annotated[
     bool, typer.Option("-m", "--module", help="SCRIPT is a module's name, as in `python -m`.")
 ]
+#: Of all commands that write a file.
+Force = Annotated[
+    bool, typer.Option("--force", help="Write over a file that is there and is no report of ours.")
+]
 _CODE = re.compile(r"EF\d{0,3}", re.IGNORECASE)
 
 
@@ -162,7 +166,7 @@ def _table(file: Path) -> dict[str, Any]:
         import tomli as tomllib
     try:
         tool = tomllib.loads(file.read_text(encoding="utf-8")).get("tool", {})
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}  # a pyproject.toml that is broken is not ours to complain of
     table = tool.get("evenflow", {}) if isinstance(tool, dict) else {}
     return table if isinstance(table, dict) else {}

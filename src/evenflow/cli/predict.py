@@ -8,11 +8,14 @@ import tempfile
 from pathlib import Path
 
 from ..lang import _, whole
+from ..showing import visible
+from . import writing
 
 
-def predict_table(model: Path, data: Path, output: Path) -> int:
+def predict_table(model: Path, data: Path, output: Path, force: bool = False) -> int:
     """0: predictions were written; 2: model or data make no sense, and nothing was written."""
     try:
+        writing.check(output, [data, *model.glob("*")], force)
         from ..fit import table
         from ..fit.keeping import load
 
@@ -40,7 +43,7 @@ def predict_table(model: Path, data: Path, output: Path) -> int:
     except ImportError as error:
         said = _("{module} is missing: pip install 'evenflow[fit]'")
         return _say(said.format(module=error.name))
-    except ValueError as error:
+    except (ValueError, writing.NotWritten) as error:
         return _say(str(error))
     except OSError as error:
         said = _("cannot write {path!r}: {error}.")
@@ -51,5 +54,5 @@ def predict_table(model: Path, data: Path, output: Path) -> int:
 
 
 def _say(what: str) -> int:
-    print(f"evenflow predict: {what}", file=sys.stderr)
+    print(f"evenflow predict: {visible(what)}", file=sys.stderr)
     return 2

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..lang import _
+from ..showing import visible
+from . import writing
 from .factory import NoFactory, find_factory, make
 from .judging import next_command, stderr, stdout
 
@@ -26,16 +28,19 @@ def foresee(
     as_json: bool,
     out: Path | None,
     seed: int,
+    force: bool = False,
 ) -> int:
     """0: nothing is an error; 1: it will not learn as it stands; 2: wrong usage."""
     try:
+        if out is not None:
+            _check_place(out, force)
         with redirect_stdout(sys.stderr):  # what the user's code prints is no part of the JSON
             forecast = _forecast(named, inputs, dtype, compiled, static, seed)
         if out is not None:
             from ..forecast.keeping import save
 
             save(forecast, out)
-    except (NoFactory, ValueError) as error:
+    except (NoFactory, ValueError, writing.NotWritten) as error:
         return _say(str(error))
     except OSError as error:
         said = _("cannot write {path!r}: {error}.")
@@ -45,6 +50,20 @@ def foresee(
     else:
         _tell(forecast, out)
     return int(forecast.verdict == "sick")
+
+
+def _check_place(out: Path, force: bool) -> None:
+    """An older forecast may be written over, a training's run never."""
+    from ..store import StoreError, is_run, load
+
+    if out.is_file() and out.stat().st_size and is_run(out):
+        try:
+            known = load(out, partial=True).source == "predicted"
+        except StoreError:
+            known = force
+        if known:
+            return
+    writing.check(out, force=force)
 
 
 def _forecast(
@@ -123,5 +142,5 @@ def _tell(forecast: Forecast, out: Path | None) -> None:
 
 
 def _say(what: str) -> int:
-    print(f"evenflow preflight: {what}", file=sys.stderr)
+    print(f"evenflow preflight: {visible(what)}", file=sys.stderr)
     return 2

@@ -47,7 +47,7 @@ def load_run(path: Path) -> Run:
     from .. import store
 
     try:
-        run = store.load(path)
+        run = store.load(path, partial=True)
     except store.StoreError as error:
         raise CannotJudge(str(error)) from None
     except OSError as error:

@@ -52,6 +52,7 @@ def page(name: str, report: FitReport, judged: Judged, notes: Sequence[str]) -> 
     )
     return (
         f'<!doctype html>\n<html lang="{TAGS[language()]}"><head><meta charset="utf-8">'
+        '<meta name="generator" content="Evenflow">'
         '<meta http-equiv="Content-Security-Policy" content="default-src \'none\'; '
         "style-src 'unsafe-inline'\">"
         '<meta name="viewport" content="width=device-width, initial-scale=1">'

@@ -18,7 +18,8 @@ def as_json(run: Run, findings: Sequence[Finding]) -> dict[str, Any]:
     NaN and infinities, which JSON lacks, are the strings "NaN", "Infinity" and "-Infinity":
     `float()` and so `Finding.from_dict` read them back. Messages are filled in; "remedies" of a
     finding are its treatments and then general advice, as the reports say them. A run under heal
-    has "healed" too: each intervention (`Intervention.as_dict`) and its message.
+    has "healed" too: each intervention (`Intervention.as_dict`) and its message. A file of which
+    rows were left out has "damaged": how many of each table.
     """
     spoken = worded(findings, run)
     named = sorted({site for finding in spoken for site in finding.sites})
@@ -29,6 +30,9 @@ def as_json(run: Run, findings: Sequence[Finding]) -> dict[str, Any]:
         "findings": [finite({**f.as_dict(), "remedies": remedies(f)}) for f in spoken],
         "sites": {str(site): run.sites[site].name for site in named if site < len(run.sites)},
     }
+    for event in run.events:
+        if event.kind == "damaged":
+            told["damaged"] = dict(event.detail["rows"])
     done = interventions(run.events)
     if done or run.meta.get("heal"):
         told["healed"] = [finite({**d.as_dict(), "message": healed(d)}) for d in done]

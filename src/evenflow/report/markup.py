@@ -6,10 +6,12 @@ import html as _html
 import json
 from typing import Any
 
+from ..showing import visible
+
 
 def esc(value: object) -> str:
-    """Text for HTML, inside or outside attributes; lone surrogates become "?"."""
-    return _html.escape(str(value).encode("utf-8", "replace").decode(), quote=True)
+    """Text for HTML, inside or outside attributes; what cannot be seen is written out."""
+    return _html.escape(visible(str(value), lines=True), quote=True)
 
 
 def short(name: str, most: int) -> str:

@@ -21,7 +21,7 @@ from .data import worded
 from .grids import grids
 from .markup import data, esc, short, tag
 from .tables import events_section, healed_section, layers_section, parameters_section, run_section
-from .telling import facts, headline, kind, names
+from .telling import damage, facts, headline, kind, names
 from .waterfall import card, ledger_section
 
 _SCRIPTS = ("base.js", "curve.js", "heat.js", "start.js")
@@ -67,6 +67,7 @@ def html(run: Run, findings: Sequence[Finding]) -> str:
     )
     return (
         f'<!doctype html>\n<html lang="{TAGS[language()]}"><head><meta charset="utf-8">'
+        '<meta name="generator" content="Evenflow">'
         f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         '<meta name="color-scheme" content="light dark">'
@@ -85,6 +86,7 @@ def ledger_html(ledger: Ledger) -> str:
     foot = _("Written by Evenflow. Every number here was measured.")
     return (
         f'<!doctype html>\n<html lang="{TAGS[language()]}"><head><meta charset="utf-8">'
+        '<meta name="generator" content="Evenflow">'
         '<meta http-equiv="Content-Security-Policy" content="default-src \'none\'; '
         "style-src 'unsafe-inline'\">"
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
@@ -111,6 +113,7 @@ def _header(run: Run) -> str:
 
 def _banner(run: Run, findings: Sequence[Finding]) -> str:
     word, said = headline(run, findings)
+    left_out = damage(run)
     verdict = kind(run, findings)
     icon = {"healthy": "ok", "sick": "error"}.get(verdict, verdict)
     worst = ""
@@ -127,6 +130,7 @@ def _banner(run: Run, findings: Sequence[Finding]) -> str:
             "div",
             tag("h2", icon_of(icon), esc(word), id="verdict"),
             tag("p", esc(said), class_="said"),
+            tag("p", esc(left_out), class_="said") if left_out else "",
             worst,
         ),
         tag("dl", figures, class_="facts") if figures else "",

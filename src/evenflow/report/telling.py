@@ -147,3 +147,32 @@ def profile(run: Run, sites: Sequence[Site]) -> list[float]:
         value = now(run, site.id, "delta")
         out.append(float("-inf") if value == 0 else float(np.log10(value)))
     return out
+
+
+def damage(run: Run) -> str:
+    """What was left out of a damaged file, in a sentence; "" if nothing was."""
+    rows: dict[str, int] = {}
+    for event in run.events:
+        if event.kind == "damaged":
+            rows = dict(event.detail.get("rows") or {})
+    if not rows:
+        return ""
+    kinds = {
+        "meta": _("facts of the run"),
+        "site": _("sites"),
+        "param": _("parameters"),
+        "layout": _("layouts"),
+        "reading": _("readings"),
+        "curve": _("stretches of the loss curve"),
+        "event": _("events"),
+        "finding": _("findings"),
+    }
+    told = ", ".join(f"{count} {kinds.get(table, table)}" for table, count in rows.items())
+    said = ngettext(
+        "The file is damaged: {count} row of it does not match its checksum and is left out "
+        "({rows}).",
+        "The file is damaged: {count} rows of it do not match their checksums and are left out "
+        "({rows}).",
+        sum(rows.values()),
+    )
+    return said.format(count=sum(rows.values()), rows=told)

@@ -14,7 +14,18 @@ from ..words import summaries, title
 from ..words.wrapping import breaks, has_wide
 from .data import worded
 from .layers import learning
-from .telling import evidence, facts, headline, kind, names, profile, remedies, severity, when
+from .telling import (
+    damage,
+    evidence,
+    facts,
+    headline,
+    kind,
+    names,
+    profile,
+    remedies,
+    severity,
+    when,
+)
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -51,6 +62,8 @@ def text(run: Run, findings: Sequence[Finding], console: Console) -> None:
     figures = [f"{key.lower()} {value}" for key, value in facts(run)]
     if figures:
         line(Text(" · ".join(figures), "dim"))
+    if left_out := damage(run):
+        line(Text(left_out, "bold yellow"))
     advised: set[str] = set()
     for finding in spoken[:_MOST]:
         line("")

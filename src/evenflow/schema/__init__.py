@@ -18,7 +18,6 @@ from .healing import interventions as interventions
 from .run import Event as Event
 from .run import Parameter as Parameter
 from .run import Run as Run
-from .showing import visible as visible
 from .site import KINDS as KINDS
 from .site import Site as Site
 from .treatment import Treatment as Treatment

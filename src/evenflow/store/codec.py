@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..schema import Channel, Event, Finding, Parameter, Site, visible
+from ..schema import Channel, Event, Finding, Parameter, Site
+from ..showing import visible
 from .format import MAX_LAYOUT_BYTES
 
 _SMALLEST = np.array([1], np.uint32)  # bits of float32's smallest subnormal

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ..lang import _
-from ..schema import visible
+from ..showing import visible
 from .budget import Budget, TooMuch
 from .format import APPLICATION_ID, SUFFIX, TABLES, VERSION, StoreError
 

@@ -11,7 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ..lang import _
-from ..schema import Channel, Event, Finding, Parameter, Run, Site, visible
+from ..schema import Channel, Event, Finding, Parameter, Run, Site
+from ..showing import visible
 from . import codec
 from .budget import TooMuch
 from .columns import Block, Columns

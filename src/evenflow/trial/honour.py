@@ -15,7 +15,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from ..showing import visible
+
 NAME = "evenflow.toml"
+_LARGEST = 1_000_000
 _HEAD = "# Treatments applied by `evenflow run`; written by `evenflow cure --apply`.\n"
 
 
@@ -37,7 +40,7 @@ def read(folder: Path) -> dict[str, str]:
     table = _parsed(path).get("treat", {})
     if not isinstance(table, dict) or not all(isinstance(v, str) for v in table.values()):
         raise ValueError(
-            f"{path}: [treat] is {table!r}; it must name scripts and their treatments, as in "
+            f"{path}: [treat] is {table!r:.200}; it must name scripts and their treatments, as in "
             '"train.py" = "init=lsuv-centred"'
         )
     return dict(table)
@@ -82,9 +85,13 @@ def _names(line: str, script: str, treatments: str) -> bool:
 
 def _parsed(path: Path) -> dict[str, Any]:
     try:
+        if path.stat().st_size > _LARGEST:
+            raise ValueError(f"it is larger than {_LARGEST} bytes")
         return _loads(path.read_text(encoding="utf-8"))
+    except RecursionError:
+        raise ValueError(f"{path} cannot be read as TOML: it is nested too deep") from None
     except (OSError, ValueError) as error:
-        raise ValueError(f"{path} cannot be read as TOML: {error}") from None
+        raise ValueError(f"{path} cannot be read as TOML: {visible(str(error))}") from None
 
 
 def _loads(text: str) -> dict[str, Any]:
