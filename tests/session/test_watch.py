@@ -36,6 +36,7 @@ def test_the_default_path_names_script_and_time(
             KINDS["perceptron"](2)
         paths.append(watch.path)
     assert paths[0] != paths[1] and all(p.exists() for p in paths)
+    assert (tmp_path / "evenflow-runs" / ".gitignore").read_text() == "*\n"
     assert paths[0].parent.name == "evenflow-runs" and paths[0].name.startswith("my-train-")
 
 

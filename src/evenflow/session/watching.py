@@ -20,14 +20,13 @@ from torch import nn
 from ..diagnosis import diagnose
 from ..lang import _
 from ..schema import Event, Finding, Run, allowed
-from ..store import SUFFIX, Writer, load, refuse_others
+from ..store import FOLDER, SUFFIX, Writer, load, refuse_others
 from . import hooks
 from .cadence import Cadence
 from .conductor import Conductor
 from .guard import Guard
 from .saying import say, warn
 
-FOLDER = "evenflow-runs"
 _current: Watch | None = None
 
 

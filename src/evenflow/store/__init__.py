@@ -1,5 +1,6 @@
 """The store: one run is one SQLite file, written in the background, read as plain data."""
 
+from .format import FOLDER as FOLDER
 from .format import MAX_BYTES as MAX_BYTES
 from .format import SUFFIX as SUFFIX
 from .format import StoreError as StoreError

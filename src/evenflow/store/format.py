@@ -5,6 +5,8 @@ from __future__ import annotations
 import zlib
 
 SUFFIX = ".evenflow"
+#: Where runs are written that were given no path; hidden from git by a file of its own.
+FOLDER = "evenflow-runs"
 #: Mark in SQLite's header (offset 68) that tells our files from all others: "EvFl".
 APPLICATION_ID = 0x4576466C
 #: `PRAGMA user_version`; a reader accepts its own.

@@ -15,6 +15,7 @@ from ..schema import Channel, Event, Finding, Parameter, Reading, Site
 from . import codec, thin
 from .format import (
     APPLICATION_ID,
+    FOLDER,
     MAX_EVENTS,
     MAX_LAYOUTS_BYTES,
     PARTS,
@@ -55,8 +56,11 @@ def free_name(path: Path) -> Path:
     Raises:
         OSError: the folder cannot be made or written.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    name, n = path, 1
+    folder, name, n = path.parent, path, 1
+    if folder.name == FOLDER and not folder.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / ".gitignore").write_text("*\n", encoding="utf-8")  # runs are large, and no source
+    folder.mkdir(parents=True, exist_ok=True)
     # A log that a run left behind would be taken for the new one's.
     while Path(f"{name}-wal").exists() or not _make(name):
         n += 1
