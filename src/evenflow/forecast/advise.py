@@ -13,15 +13,18 @@ from torch import Tensor, nn
 from ..activations import TailoredLeakyReLU, TailoredSigmoid, TailoredTanh
 from ..lang import N_, _
 from ..rules import View
-from ..rules.birth import Birth
+from ..rules.birth import DOUBT, Birth
 from ..schema import Run
 from .aside import copied, same_random
 from .record import Advice, Forecast
 
 #: A change is worth telling from this chance on.
 LIKELY = 0.5
+#: From so many layers on a network is told of ReZero, which is about depth.
+DEEP = 5
 #: Larger models are not tried: five passes and as many copies would cost too much.
 LARGEST = 20_000_000
+_RECURRENT = (nn.RNNBase, nn.RNNCellBase)
 _LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
 _NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 _RECTIFIERS = (nn.ReLU, nn.LeakyReLU, nn.PReLU, nn.ELU, nn.SELU, nn.GELU, nn.SiLU, nn.Mish)
@@ -47,11 +50,13 @@ def advise(
         foresee: a copy -> the predicted run of it.
         seed: of weights that are drawn anew.
     """
-    if not forecast.chance < LIKELY or forecast.depth < 2:
+    if not forecast.chance < LIKELY or not forecast.depth:
         return ()
     size = sum(p.numel() for p in model.parameters())
     tried = list(_tried(model, forecast, args, kwargs, foresee, seed)) if size <= LARGEST else []
     tried.sort(key=lambda a: -a.chance)
+    if Birth.of(View(forecast.run)).worst < DOUBT or forecast.depth < DEEP:
+        return tuple(tried)
     return (*tried, dataclasses.replace(_REZERO, text=_(_REZERO.text)))
 
 
@@ -80,8 +85,14 @@ _Alter = Callable[[nn.Module, tuple[Any, ...], dict[str, Any]], None]
 
 
 def _changes(model: nn.Module, ops: set[str], depth: int) -> Iterable[tuple[str, str, _Alter]]:
+    if any(isinstance(m, _RECURRENT) for m in model.modules()):
+        yield (
+            "orthogonal-recurrence",
+            _("Draw recurrent weights with torch.nn.init.orthogonal_(weight_hh), gate by gate."),
+            lambda m, a, k: _recurrent_(m),
+        )
     layers = [m for m in model.modules() if isinstance(m, _LAYERS)]
-    if not layers:
+    if not layers or depth < 2:
         return
     gain = math.sqrt(2.0) if ops and not ops & _BOUNDED else 1.0
     yield (
@@ -145,6 +156,16 @@ def _orthogonal_(model: nn.Module, gain: float) -> None:
     for layer in _layers(model):
         nn.init.orthogonal_(_weight(layer), gain)
         _zero_bias_(layer)
+
+
+def _recurrent_(model: nn.Module) -> None:
+    """Square parts [H, H], one of each gate; of a projected LSTM [H, P]."""
+    for layer in model.modules():
+        if isinstance(layer, _RECURRENT):
+            for name, weight in layer.named_parameters(recurse=False):
+                if "weight_hh" in name:
+                    for gate in weight.split(layer.hidden_size):  # type: ignore[no-untyped-call]
+                        nn.init.orthogonal_(gate)
 
 
 def _he_(model: nn.Module) -> None:

@@ -66,7 +66,7 @@ def preflight(
             found.readings,
             found.log10_delta,
             found.error_bar,
-            meta={"fits": found.fits, "torch": torch.__version__},
+            meta={"fits": found.fits, "through_time": list(found.time), "torch": torch.__version__},
         )
 
     forecast = foresee(model)

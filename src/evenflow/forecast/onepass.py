@@ -19,11 +19,13 @@ from torch import Tensor, nn
 
 from ..schema import Channel, Parameter, Site
 from ..tape import Recorder
+from ..tape.alike import alike, units
 from ..tape.forward import Call, Forward
 from ..tape.numbers import norm, plain
 from .aside import same_random, unwatched
 from .ends import ends
 from .inputs import described
+from .overtime import Met, Opened
 from .width import error_bars
 
 #: rms of δ must stay between these for float32 norms and slopes to be exact (tiny = 1.2e-38).
@@ -48,6 +50,7 @@ class Measured(NamedTuple):
         sites: [S]. params: [P]. log10_delta, error_bar: [S], see `Outlook`.
         readings: by channel; δ itself is in `log10_delta` alone.
         fits: False where some δ was lost to underflow or overflow at every scale.
+        time: fused recurrent layers step by step (`overtime.Opened.chains`).
     """
 
     sites: tuple[Site, ...]
@@ -56,6 +59,7 @@ class Measured(NamedTuple):
     log10_delta: tuple[float, ...]
     error_bar: tuple[float, ...]
     fits: bool
+    time: tuple[dict[str, Any], ...] = ()
 
 
 def measure(
@@ -107,7 +111,10 @@ def join(narrow: Measured, wide: Measured) -> Measured:
     kept = {c: v for c, v in kept.items() if c not in lost}
     taken = {c: v for c, v in wide.readings.items() if c.metric in _BACKWARD or c in lost}
     return narrow._replace(
-        readings=kept | taken, log10_delta=wide.log10_delta, fits=narrow.fits or wide.fits
+        readings=kept | taken,
+        log10_delta=wide.log10_delta,
+        fits=narrow.fits or wide.fits,
+        time=wide.time,
     )
 
 
@@ -118,6 +125,7 @@ class _Pass(NamedTuple):
     sites: tuple[Site, ...]
     params: tuple[Parameter, ...]
     values: dict[Channel, float]
+    time: tuple[dict[str, Any], ...]
 
 
 def _pass(
@@ -143,6 +151,7 @@ def _pass(
     devices = {t.device for t in (*model.parameters(), *model.buffers())}
     with unwatched(engine), same_random(devices, seed), torch.enable_grad():
         recorder.arm(dear=True)
+        opened = Opened(model)
         try:
             out = _call(model, args, kwargs)
             roots, cotangents = _roots(model, out, loss_fn, targets, seed, scale)
@@ -166,16 +175,19 @@ def _pass(
             if recorder.probes.waiting:
                 recorder.probes.run(slab)
         finally:
+            opened.close()
             recorder.disarm()
             recorder.settle()
+        time = opened.chains(lambda met: _site_of(recorder, met))
         for p, g in zip(weights, grads, strict=True):
             index = recorder.catalogue.param(p)
             if index is None:
                 continue
             if isinstance(g, Tensor) and g.layout == torch.strided:
                 slab.add(Channel("param", index, "grad"), norm(g.detach()) / scale)
-        for p, w, g in _units(model, dict(zip(weights, grads, strict=True))):
-            index = recorder.catalogue.param(p)
+        named = dict(model.named_parameters())
+        for name, w, g in units(named, {id(p): g for p, g in zip(weights, grads, strict=True)}):
+            index = recorder.catalogue.param(named[name])
             if index is not None:
                 slab.add(Channel("param", index, "alike"), alike(w, g))
         for index, w in recorder.catalogue.tensors():
@@ -185,7 +197,23 @@ def _pass(
                 p.grad = None
     reading = slab.finish(0).reading({})
     values = dict(zip(reading.channels, reading.values.tolist(), strict=True))
-    return _Pass(tuple(recorder.catalogue.sites), tuple(recorder.catalogue.params), values)
+    catalogue = recorder.catalogue
+    return _Pass(tuple(catalogue.sites), tuple(catalogue.params), values, tuple(time))
+
+
+def _site_of(recorder: Recorder, met: Met) -> int | None:
+    """The site of a fused layer's call."""
+    place = recorder.catalogue.place(met.module)
+    if place is None:
+        return None
+    return next(
+        (
+            s.id
+            for s in recorder.catalogue.sites
+            if s.kind == "recurrent" and (s.root, s.path, s.call) == (*place, met.call)
+        ),
+        None,
+    )
 
 
 class _Deep(Forward):
@@ -216,56 +244,6 @@ def rank(x: Tensor) -> Tensor | None:
     x_BF = x_BF / x_BF.abs().max()
     gram_BB = x_BF @ x_BF.T
     return gram_BB.trace() ** 2 / gram_BB.square().sum()
-
-
-def alike(weight: Tensor, grad: Tensor) -> float:
-    """Share of units whose weights and gradient both equal another's; both [units, F].
-
-    Rows are compared by their products with one fixed vector each: equal rows give equal numbers
-    (within rounding), rows drawn at random never do.
-    """
-    if weight.shape[0] < 2:
-        return 0.0
-    keys = []
-    for t_NF in (weight, grad):
-        wide = t_NF.dtype if t_NF.dtype in (torch.float32, torch.float64) else torch.float32
-        probe = torch.linspace(1.0, 2.0, t_NF.shape[1], dtype=torch.float64).sin()
-        key = (t_NF.to(wide) @ probe.to(t_NF.device, wide)).double().cpu()
-        size = torch.linalg.vector_norm(t_NF, dim=1, dtype=wide).double().cpu()
-        keys.append((key, float(size.max())))
-    (w, w_size), (g, g_size) = keys
-    order = torch.argsort(w)
-    w, g = w[order], g[order]
-    near = ((w[1:] - w[:-1]).abs() <= 1e-7 * w_size) & ((g[1:] - g[:-1]).abs() <= 1e-6 * g_size)
-    twin = torch.zeros(len(w), dtype=torch.bool)
-    twin[1:] |= near
-    twin[:-1] |= near
-    return float(twin.double().mean())
-
-
-def _units(
-    model: nn.Module, grads: Mapping[nn.Parameter, Tensor | None]
-) -> Iterator[tuple[nn.Parameter, Tensor, Tensor]]:
-    """Weights with what each unit (row) has of them and of its bias, and the gradient of that:
-    (parameter, [units, F], [units, F]). Only of parameters whose elements can be read."""
-    named = dict(model.named_parameters())
-    for name, p in named.items():
-        head, dot, last = name.rpartition(".")
-        bias = named.get(head + dot + last.replace("weight", "bias")) if "weight" in last else None
-        both = [p] if bias is None or bias is p or bias.shape != p.shape[:1] else [p, bias]
-        found = [(t.detach(), grads.get(t)) for t in both]
-        if p.dim() < 2 or any(
-            type(t) is not nn.Parameter or not isinstance(grads.get(t), Tensor) for t in both
-        ):
-            continue
-        if any(g is None or g.layout != torch.strided for _, g in found):
-            continue
-        rows = p.shape[0]
-        yield (
-            p,
-            torch.cat([t.reshape(rows, -1) for t, _ in found], 1),
-            torch.cat([g.detach().reshape(rows, -1) for _, g in found if g is not None], 1),
-        )
 
 
 def _call(model: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
@@ -386,7 +364,7 @@ def _measured(plain: _Pass, scaled: _Pass, fits: bool) -> Measured:
         if c.metric in _BACKWARD and (c.of, c.metric) != ("site", "delta")
     }
     bars = error_bars(scaled.sites)
-    return Measured(scaled.sites, scaled.params, readings, tuple(levels), bars, fits)
+    return Measured(scaled.sites, scaled.params, readings, tuple(levels), bars, fits, scaled.time)
 
 
 def _raise(error: Exception, where: str) -> None:

@@ -9,6 +9,8 @@ from rich.cells import cell_len
 
 from ..lang import N_, _, ngettext
 from ..report.telling import names, remedies, severity
+from ..rules import View
+from ..rules.through_time import ThroughTime
 from ..schema import Severity
 from ..words import number, share, title
 from .beside import Pair
@@ -55,6 +57,9 @@ def lines(forecast: Forecast) -> Iterator[tuple[str, str]]:
         said.append(layers.format(depth=f.depth, survive=f.trainable_depth))
     if not math.isnan(f.chance):
         said.append(_("chance to learn {share}").format(share=share(f.chance)))
+    else:
+        said += _untold(f)
+    said += _over_time(f)
     how = {"one-pass": _("one forward and backward"), "static": _("theory, no weights built")}
     said.append(_("foreseen by {method}").format(method=how.get(f.method, f.method)))
     yield " · ".join(said), "dim"
@@ -65,7 +70,7 @@ def lines(forecast: Forecast) -> Iterator[tuple[str, str]]:
         yield "", ""
         yield f"{_filled(severity(finding), 8)}{finding.code} {title(finding.code)}", "bold"
         yield f"  {finding.message}", ""
-        for advice in [a for a in remedies(finding) if a not in told][:2]:
+        for advice in [a for a in remedies(finding, f.run) if a not in told][:2]:
             told.add(advice)
             yield "  " + _("try: ") + advice, "green"
     if f.advice:
@@ -81,6 +86,28 @@ def lines(forecast: Forecast) -> Iterator[tuple[str, str]]:
         yield "", ""
         for i, row in enumerate(table):
             yield row, "dim" if i == 0 else ""
+
+
+def _over_time(f: Forecast) -> Iterator[str]:
+    """How many time steps were looked at."""
+    steps = max((c.steps for c in ThroughTime.of(View(f.run)).chains), default=0)
+    if steps:
+        yield ngettext("{count} time step", "{count} time steps", steps).format(count=steps)
+
+
+def _untold(f: Forecast) -> Iterator[str]:
+    """Why no chance is told."""
+    time = ThroughTime.of(View(f.run))
+    if time.shortest is not None:
+        yield _(
+            "no chance is told: the gradient lives through {memory} of {steps} time steps, and "
+            "whether what is forgotten matters only the data know"
+        ).format(memory=int(time.shortest.memory), steps=time.shortest.steps)
+    elif time.closed:
+        yield _(
+            "no chance is told: {layer} could not be opened step by step, so that nothing is known "
+            "of its signals and gradients through time"
+        ).format(layer=names(f.run, [f.run.sites[time.closed[0]]])[0])
 
 
 def _profile(f: Forecast) -> Iterator[str]:

@@ -46,7 +46,7 @@ def _card(run: Run, finding: Finding, number: int) -> str:
         id=f"finding-{number}-title",
     )
     inside = [_where(run, finding), _evidence(finding)]
-    advice = remedies(finding)
+    advice = remedies(finding, run)
     if advice:
         items = "".join(tag("li", prose(text[:_LETTERS])) for text in advice[:_ADVICE])
         inside.append(tag("div", tag("h4", _("What to do")), tag("ol", items), class_="advice"))

@@ -27,7 +27,7 @@ def as_json(run: Run, findings: Sequence[Finding]) -> dict[str, Any]:
         "schema": 1,
         "run": run.name,
         "verdict": verdict(spoken),
-        "findings": [finite({**f.as_dict(), "remedies": remedies(f)}) for f in spoken],
+        "findings": [finite({**f.as_dict(), "remedies": remedies(f, run)}) for f in spoken],
         "sites": {str(site): run.sites[site].name for site in named if site < len(run.sites)},
     }
     for event in run.events:

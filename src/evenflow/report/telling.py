@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..lang import N_, _, ngettext, whole
+from ..rules import View
 from ..schema import Finding, Run, Severity, Site, verdict
 from ..words import advice, cause, number, share, title
 from ..words.evidence import LABELS, write
@@ -115,9 +116,10 @@ def chain(finding: Finding, run: Run) -> list[tuple[str, str, str, str]]:
     return out
 
 
-def remedies(finding: Finding) -> list[str]:
-    """Treatments tried on this run first, then general advice."""
-    return list(dict.fromkeys([*finding.treatments, *advice(finding)]))
+def remedies(finding: Finding, run: Run) -> list[str]:
+    """Treatments tried on this run first, then advice for a network of this run's depth."""
+    depth = max(View(run).depth, default=0)
+    return list(dict.fromkeys([*finding.treatments, *advice(finding, depth)]))
 
 
 def when(finding: Finding) -> str:

@@ -82,7 +82,7 @@ def text(run: Run, findings: Sequence[Finding], console: Console) -> None:
         ][:3]
         if more:
             line(Text(_("also measured: {figures}").format(figures=_(", ").join(more)), "dim"), 2)
-        new = [advice for advice in remedies(finding) if advice not in advised][:2]
+        new = [advice for advice in remedies(finding, run) if advice not in advised][:2]
         advised.update(new)  # findings of one cause share their advice: say it once
         for advice in new:
             line(Text.assemble((_("try: "), "green"), advice), 2)

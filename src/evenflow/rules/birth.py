@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from .series import Floats, decades
+from .through_time import ThroughTime
 from .view import View
 
 #: Kinds that count as layers here: an embedding's output is the data of what follows.
@@ -50,6 +51,7 @@ class Birth:
         strain: of the first d levels under the last d's gradient; it fails from 1 on. The
             largest of `lost`, `alike` and `grown`, its parts.
         depth: D. trainable_depth: how many levels signals survive; None without layers.
+        time: the same questions through time.
         chance: 0 to 1, that it learns as it stands; NaN where that cannot be told.
     """
 
@@ -95,7 +97,10 @@ class Birth:
         known = self.depth > 0 and bool(
             np.isfinite(self.pull).any() or np.isneginf(self.pull).any()
         )
-        self.chance = _chance(self.worst) if known else float("nan")
+        self.time = ThroughTime.of(view)
+        strain = max(self.worst, self.time.strain)
+        told = known and (strain >= DOUBT or not self.time.untold)
+        self.chance = _chance(strain) if told else float("nan")
 
     @property
     def worst(self) -> float:

@@ -73,6 +73,28 @@ class ExplodingGradient(Rule):
     def _foreseen(self, view: View) -> Iterable[Finding]:
         """Before the first step: where growth puts learning in doubt and the gradient shares it."""
         b, p = Birth.of(view), Profile.of(view)
+        worst = b.time.worst
+        if worst is not None and worst.strain >= DOUBT:
+            yield self.finding(
+                Severity.error if worst.strain >= 1 else Severity.warning,
+                sites=(worst.site,),
+                first=view.at(0),
+                last=view.at(0),
+                evidence={
+                    "decades": worst.gained,
+                    "calls": worst.steps,
+                    "decades_grown": worst.size,
+                    "decades_chaos": worst.chaos,
+                    "strain": worst.strain,
+                },
+                threshold={"strain": 1.0 if worst.strain >= 1 else DOUBT},
+                cause="through-time",
+                chain=(
+                    Link("cause", "through-time"),
+                    Link("event", self.code, view.at(0), worst.site),
+                ),
+            )
+            return
         if b.depth < 2 or not b.grown[-1] >= DOUBT or len(p.layers) < 3:
             return
         grown = growth(p.delta)[0]

@@ -57,7 +57,8 @@ class WeightsTooLarge(Rule):
         if not b.depth:
             return
         normed = any(s.kind == "norm" for s in view.sites)
-        if b.depth > 1 and b.grown[-1] >= DOUBT and not (normed and b.blame == "chaos"):
+        timed = b.time.strain >= max(b.worst, DOUBT)  # a loop over time: EF102's
+        if b.depth > 1 and b.grown[-1] >= DOUBT and not ((normed and b.blame == "chaos") or timed):
             if b.chaos[-1] >= b.grown[-1] / 2:  # every layer folds what enters it
                 ids = [level[0] for level in b.levels[:-1]]
             else:

@@ -52,6 +52,8 @@ class TooDeepForItsInit(Rule):
         b = Birth.of(view)
         if b.depth < 2 or b.trainable_depth is None or b.worst < DOUBT:
             return
+        if b.time.strain >= b.worst:
+            return  # a loop over time looks deep: EF102's, through time
         if b.blame == "lost" and np.isinf(b.lost[-1]):
             return  # cut off, not faded: EF603's, EF605's or EF704's
         blame = b.blame

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+import numpy as np
+
 from ..schema import Finding, Link, Severity
 from .base import Rule
+from .series import earliest, latest
 from .view import View
 
 #: Share of a layer's units that have a twin.
@@ -24,9 +27,10 @@ class SymmetricWeights(Rule):
     one. Where all is zero, nothing moves at all.
 
     ## How it is measured
-    On a forecast only. Share of a layer's units whose row of weights and whose row of the
-    gradient both equal another unit's. A last layer that starts at zero is no fault: its units
-    get different errors and part with the first step.
+    Share of a layer's units whose row of weights and whose row of the gradient both equal another
+    unit's: in a forecast, and in a training at the last of the first three dear readings (two at
+    least). A last layer that starts at zero is no fault: its units get different errors and part
+    with the first step.
 
     ## Threshold
     Half of the units of a layer: an error. Rows drawn at random are never equal, so there is
@@ -41,11 +45,12 @@ class SymmetricWeights(Rule):
     name = "symmetric-weights"
 
     def check(self, view: View) -> Iterable[Finding]:
-        if not view.foreseen:
-            return
         alike = view.param("alike")
+        # a branch that starts at zero passes no gradient at the first step, and wakes at the second
+        read = (~np.isnan(alike)).sum(axis=0) >= (1 if view.foreseen else 2)
+        last = np.where(read, latest(alike), 0.0) if alike.size else np.zeros(0)
         share = {
-            i: max(float(alike[0, p]) for p in view.weights[i])
+            i: max(float(last[p]) for p in view.weights[i])
             for i in view.layers
             if view.weights[i] and view.sites[i].kind != "embedding"
         }
@@ -54,15 +59,15 @@ class SymmetricWeights(Rule):
             return
         ids.sort(key=lambda i: (view.depth[i], i))
         names = [view.run.params[p].name for i in ids for p in view.weights[i]]
-        weight = view.param("weight")
-        zero = all(weight[0, p] == 0 for i in ids for p in view.weights[i])
+        weight = earliest(view.param("weight"))
+        zero = all(weight[p] == 0 for i in ids for p in view.weights[i])
         cause = "zero-init" if zero else ""
         yield self.finding(
             Severity.error,
             sites=ids,
             params=list(dict.fromkeys(names)),
             first=view.at(0),
-            last=view.at(0),
+            last=view.at(0 if view.foreseen else -1),
             evidence={"alike": share[ids[0]], "layers_affected": len(ids)},
             threshold={"alike": SHARE},
             cause=cause,

@@ -55,7 +55,8 @@ PARAM_METRICS: dict[str, str] = {
     "grad_zeros": "share of elements of the gradient exactly 0",
     "weight": "2-norm of the parameter before the update; where the dear readings were not taken "
     "and it has more than 65536 elements, estimated from one in ten (within 1 % if alike)",
-    "alike": "forecasts only: share of units (rows) whose weights and gradient equal another's",
+    "alike": "dear, the first three times: share of units (rows) whose weights and gradient equal "
+    "another's (of large weights the first rows)",
     "update": "2-norm of the applied update: |w_after - w_before|; estimated as `weight` is",
 }
 #: Metrics of the step (`Channel.id` is 0).

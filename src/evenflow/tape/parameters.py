@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from . import numbers
+from .alike import alike, units
 from .numbers import local
 from .slab import Key, Scalar
 
@@ -40,6 +41,10 @@ def held(t: Tensor) -> bool:
 _FSDP = ("torch.distributed.fsdp", "torch.distributed._composable.fsdp")
 
 
+#: Dear readings at which the likeness of units is read: what is alike by then stays so.
+BIRTHS = 3
+
+
 class Update:
     """One update from just before to just after.
 
@@ -51,6 +56,8 @@ class Update:
         self.slab, self._dear = recorder.slab, recorder.dear
         self._params = [p for p in params if p.requires_grad and p.numel() and held(p)]
         self._index = tuple(_known(recorder.catalogue, p) for p in self._params)
+        self._names = {i: recorder.catalogue.params[i].name for i in self._index}
+        self._seen = recorder.alike
         with torch.no_grad():
             self._parts = [_part(p) for p in self._params]
             # Copies, in one call; the minus sign is so that `w_after` can be added to them.
@@ -79,8 +86,25 @@ class Update:
                     channel = ("param", i, "grad_zeros", -1)
                     self.slab.add(channel, numbers.zeros(numbers.sample(g)))
                     self.slab.add(("param", i, "grad_absmax", -1), numbers.absmax(g))
+            self._alike(grads)
         if sizes:
             self.slab.add(("step", 0, "grad_norm", -1), _hypot(sizes))
+
+    def _alike(self, grads: dict[int, Tensor] | None) -> None:
+        """At birth: how many units of each weight are alike (`channels.PARAM_METRICS`)."""
+        due = {
+            self._names[i]: (i, p)
+            for p, i in zip(self._params, self._index, strict=True)
+            if self._seen[i] < BIRTHS
+        }
+        if not due:
+            return
+        named = {n: p for n, (_, p) in due.items()}
+        found = {id(p): p.grad for p in named.values()} if grads is None else grads
+        for name, weight, grad in units(named, found):
+            i = due[name][0]
+            self._seen[i] += 1
+            self.slab.add(("param", i, "alike", -1), alike(weight, grad))
 
     def applied(self) -> None:
         """Read how far the update moved the weights; let the copy go."""

@@ -11,6 +11,7 @@ release() -> Slab              hooks off; `Slab.finish` sends the numbers to the
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 from collections.abc import Callable, Sequence
 from time import perf_counter
 from typing import Any
@@ -70,6 +71,7 @@ class Recorder:
         self.probes = Probes(self)
         self.recording = False
         self.dear = True
+        self.alike: Counter[int] = Counter()  # by parameter: readings of its units' likeness
         self.generation = 0  # of the sampled step
         self.oldest = 0  # the oldest generation whose nodes are still known
         self.cost = 0.0

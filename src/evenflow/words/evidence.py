@@ -106,6 +106,7 @@ LABELS: dict[str, tuple[str, str]] = {
     "peers_update_ratio": (N_("peers update ratio"), "number"),
     "prediction_dims": (N_("prediction dims"), "number"),
     "rate_left": (N_("rate left"), "number"),
+    "memory": (N_("time steps remembered"), "number"),
     "base_loss": (N_("base loss"), "number"),
     "bits": (N_("bits"), "number"),
     "zero_share": (N_("zero share"), "share"),
@@ -116,6 +117,8 @@ LABELS: dict[str, tuple[str, str]] = {
 BY_CODE: dict[tuple[str, str], tuple[str, str]] = {
     ("EF101", "decades"): (N_("gradient lost on the way"), "span"),
     ("EF102", "decades"): (N_("gradient gained on the way"), "span"),
+    ("EF102", "calls"): (N_("time steps"), "number"),
+    ("EF101", "calls"): (N_("time steps"), "number"),
     ("EF206", "decades"): (N_("growth"), "span"),
 }
 #: Facts that are told without their threshold, as it is none, one or obvious.

@@ -314,11 +314,28 @@ _BY_CAUSE: dict[str, Text] = {
 }
 
 
-def advice(finding: Finding) -> list[str]:
+#: What is told from so many layers on: below, depth is not what ails the network.
+_DEEP_FROM = 5
+_DEEP: frozenset[Text] = frozenset(
+    {_SKIPS, *_ADVICE["EF101"][1:3], _ADVICE["EF205"][0], _ADVICE["EF205"][3], *_ADVICE["EF604"]}
+)
+_NARROW = N_(
+    "Use more hidden units, and try other random weights: a network of few units may start where "
+    "nothing moves it."
+)
+#: What is told instead, where the network has fewer.
+_SHALLOW: dict[str, tuple[Text, ...]] = {"EF205": (_NARROW,), "EF401": (_NARROW,)}
+
+
+def advice(finding: Finding, depth: int = 0) -> list[str]:
     """What to do, best first; what mends the cause stands before what eases the symptom.
 
-    An unknown code (a newer run file) gives the advice of its cause, or none.
+    `depth` is the network's number of layers (0 = not known): what helps deep ones is not told of
+    shallow ones. An unknown code (a newer run file) gives the advice of its cause, or none.
     """
     first = [_BY_CAUSE[finding.cause]] if finding.cause in _BY_CAUSE else []
     rest = [text for text in _ADVICE.get(finding.code, ()) if text not in first]
-    return [_(t) if isinstance(t, str) else sentences(map(_, t)) for t in first + rest]
+    texts = first + rest
+    if 0 < depth < _DEEP_FROM:
+        texts = [*_SHALLOW.get(finding.code, ()), *(t for t in texts if t not in _DEEP)]
+    return [_(t) if isinstance(t, str) else sentences(map(_, t)) for t in texts]

@@ -78,6 +78,7 @@ def forecast_static(
             "draws": draws,
             "weights": made.weights,
             "fits": found.fits,
+            "through_time": list(found.time),
             "torch": torch.__version__,
         },
     )
@@ -119,6 +120,7 @@ def draw(
         Measured(
             found[0].sites, found[0].params, _readings(found),
             tuple(levels.tolist()), tuple(bars.tolist()), all(one.fits for one in found),
+            found[0].time,  # one draw tells: time goes through the same weights over and over
         ),
         made,
     )  # fmt: skip
