@@ -23,12 +23,14 @@ from ..schema import Event, Run
 from ..store import Writer
 from ..tape import Recorder, any_in_place, held_by_an_optimizer, traced
 from . import hooks
+from .apart import Apart
 from .cadence import Cadence
 from .clock import Clock
 from .delivery import Delivery
 from .guard import Guard
 from .losses import Losses
 from .made import Made, Parts, Passes, by_hand
+from .misses import Misses, run
 from .quiet import STRETCH, Quiet
 from .roster import Roster
 from .turns import Turns
@@ -59,7 +61,9 @@ class Conductor:
     ) -> None:
         self.writer, self.cadence, self.fail, self.guard = writer, cadence, fail, guard
         self.healer, self.model = healer, None if model is None else weakref.ref(model)
-        self.recorder = Recorder(fail, model)
+        self.misses = Misses(fail)
+        self.recorder = Recorder(fail, model, miss=self.misses)
+        self.recorder.when_struck.append(self._put_right)
         self.recorder.in_place = any_in_place()
         self.losses = Losses(writer, cadence.alert, name_ops=bool(guard or healer))
         self.quiet = Quiet(self.losses.true, self.losses.fresh)
@@ -72,16 +76,17 @@ class Conductor:
         self._passes = Passes()
         self._within = False  # does an optimizer step within the backward?
         self._void = False  # a scaler skipped: no sample until the next backward
-        self._busy = self._over = False
+        self.apart = Apart(self.recorder)
+        self.alone = self.apart.alone
         self.delivery = Delivery(writer, self.recorder.catalogue, cadence)
-        self._compiled_step, self._native = False, True
+        self._compiled_step, self._native, self._over = False, True, False
         self.clock = Clock(cadence)
         self._latest = -2  # the latest sampled step
 
     def open(self) -> None:
         """Begin; what is put on here `abandon` takes off, also if it is half done."""
         if self.guard is not None:
-            self.guard.open(self.recorder.catalogue)
+            self.guard.open(self.recorder)
         if self.healer is not None:
             self.healer.open(self)
             self.delivery.reviver = self.healer.reviver
@@ -114,7 +119,7 @@ class Conductor:
         self, outputs: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Callable[[Any], None] | None:
         """Around every run of the engine."""
-        if self._busy or traced():
+        if self.apart.busy or traced():
             return None
         outer = torch._C._current_graph_task_id() == -1
         self._guarded(self._before_backward, outputs, args, kwargs, outer)
@@ -258,7 +263,7 @@ class Conductor:
 
     def compiled_call(self) -> bool:
         """Sampled training calls of compiled functions run eagerly, all others as they are."""
-        if self._busy or not torch.is_grad_enabled():
+        if self.apart.busy or not torch.is_grad_enabled():
             # Compiled evaluation between forward and backward: our mode would be traced into it.
             self._guarded(self.recorder.step_aside)
             return False
@@ -299,6 +304,7 @@ class Conductor:
             self._unsampled()
         else:
             made.record(self._passes)
+            self.misses.turn_over()
             # Only where the update itself is inside a compiled call do such calls count as steps.
             self._compiled_step = hooks.within_compiled_call()
             if hooks.compiled_seen():
@@ -331,12 +337,14 @@ class Conductor:
         start = perf_counter()
         self.roster.stepped(made.optimizers, made.rivals(self.recorder.catalogue))
         self.roster.write()
-        pending = made.finish().finish(made.step)
-        self.delivery.take(pending, *made.took)
+        if self.misses.told(made.finish(), self.delivery, made.step):
+            self.delivery.take(made.slab.finish(made.step), *made.took)
         self.cadence.also(perf_counter() - start)
 
     def _next(self) -> None:
         """The step to come: is it to be sampled?"""
+        if self._over:
+            return
         coming = self.step + 1
         if self.writer.error is not None:
             raise RuntimeError(f"the run file cannot be written: {self.writer.error}")
@@ -369,20 +377,11 @@ class Conductor:
         self.losses.unsampled(kept)
 
     def _guarded(self, call: Callable[..., None], *args: Any) -> None:
-        try:
-            if not self._over:
-                call(*args)
-        except Exception as e:
-            self.fail(e, getattr(call, "__name__", "").strip("_").replace("_", " "))
+        if not self._over:
+            run(call, args, self.fail, self.recorder)
 
-    def alone(self, call: Callable[..., Any], *args: Any) -> Any:
-        """Run something of ours that calls the model, unseen by this session."""
-        was, self.recorder.recording = self.recorder.recording, False
-        busy, self._busy = self._busy, True
-        try:
-            return call(*args)
-        finally:
-            self.recorder.recording, self._busy = was, busy
+    def _put_right(self) -> None:
+        self._made, self._parts, self.apart.busy, self.quiet.on = None, Parts(), False, False
 
     def abandon(self) -> None:
         """Take everything off, read nothing more (also after an error of ours)."""
@@ -403,6 +402,7 @@ class Conductor:
         self.abandon()
         self._over_with_update()
         self.roster.write()
+        self.misses.tell(self.delivery, self.step)
         self.losses.close(self.quiet.losses)
         self.delivery.send()
         self.writer.meta(steps=self.step, samples=self.samples)

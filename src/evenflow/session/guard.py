@@ -11,8 +11,9 @@ from torch import Tensor, nn
 
 from ..lang import _
 from ..schema import Event
-from ..tape import Catalogue, local, of_optimizer, watch_calls
+from ..tape import Recorder, local, mute, of_optimizer, unheard, watch_calls
 from .hiding import Hidden
+from .misses import run
 from .replay import Held, hold, replay
 from .saying import say
 
@@ -60,33 +61,42 @@ class Guard:
         self.at_first: Callable[[], None] | None = None  # called before the first call held
         self._undo: Callable[[], None] | None = None
         self._told = 0
+        self._message = ""  # of the latest check
 
     def check(self, conductor: Conductor, optimizer: torch.optim.Optimizer) -> None:
         """Look at the gradients of one optimizer. Raises NonFiniteError in mode "stop"."""
         self.skipped, self.found = False, None
-        message = ""
-        try:
-            params = of_optimizer(optimizer)
-            if _all_finite([p.grad for p in params if p.grad is not None]):
-                self.held.clear()
-                return
-            origin, bad = self.found = self._find(conductor, params)
-            message = self._tell(conductor, origin, bad)
-            if self.mode == "skip":
-                self.hidden.take(params)
-                self.skipped = True
-            self.held.clear()
-        except Exception as e:
-            conductor.fail(e, "guarding against non-finite gradients")
-        if self.mode == "stop" and message:
-            raise NonFiniteError(message)
+        self._message = ""
+        where = "guarding against non-finite gradients"
+        run(self._check, (conductor, optimizer), conductor.fail, self._recorder, where)
+        if self.mode == "stop" and self._message:
+            raise NonFiniteError(self._message)
 
-    def open(self, catalogue: Catalogue) -> None:
+    def _check(self, conductor: Conductor, optimizer: torch.optim.Optimizer) -> None:
+        params = of_optimizer(optimizer)
+        if _all_finite([p.grad for p in params if p.grad is not None]):
+            self.held.clear()
+            return
+        origin, bad = self.found = self._find(conductor, params)
+        self._message = self._tell(conductor, origin, bad)
+        if self.mode == "skip":
+            self.hidden.take(params)
+            self.skipped = True
+        self.held.clear()
+
+    def put_right(self) -> None:
+        """An error of the user's struck: what was hidden for an update is given back."""
+        self.hidden.give_back()
+        self.held.clear()
+        self.skipped = False
+
+    def open(self, recorder: Recorder) -> None:
         """Hold by reference what each root module is called with, from its next call on.
 
         By the process-wide door: a hook of ours on the user's module would be pickled with it.
         """
-        self._catalogue = catalogue
+        self._recorder = recorder
+        recorder.when_struck.append(self.put_right)
         self._undo = watch_calls(self)
 
     def close(self) -> None:
@@ -99,7 +109,11 @@ class Guard:
 
     def enter(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """A module is called (`calling.Door`): keep a root's arguments if it is a training call."""
-        if torch.is_grad_enabled() and any(r() is module for r in self._catalogue.roots):
+        if torch.is_grad_enabled() and any(r() is module for r in self._recorder.catalogue.roots):
+            self._recorder.sure("holding a call", "", self._hold, module, args, kwargs)
+
+    def _hold(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        with unheard():
             if not self.held and self.at_first is not None:
                 self.at_first()
             self.held[id(module)] = hold(module, args, kwargs)
@@ -186,8 +200,9 @@ class Guard:
 
 def _all_finite(grads: list[Tensor]) -> bool:
     """One grouped check. Norms first (a tenth of isfinite's cost), isfinite if one overflowed."""
-    dense = [g.detach() if not g.is_sparse else g.detach().coalesce().values() for g in grads]
-    dense = [g for g in map(local, dense) if g.numel()]
+    dense = [local(g).detach() for g in grads]
+    dense = [g.coalesce().values() if g.is_sparse else g for g in dense if not mute(g)]
+    dense = [g for g in dense if g.numel()]
     if not dense:
         return True
     with torch.no_grad():

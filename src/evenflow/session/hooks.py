@@ -19,7 +19,7 @@ from torch.optim.optimizer import (
     register_optimizer_step_pre_hook,
 )
 
-from ..tape import skip_frame, untraced
+from ..tape import room, skip_frame, untraced
 from .quiet import Quiet
 
 
@@ -152,7 +152,11 @@ def _engine() -> None:
             return run(outputs, *args, **kwargs)
         with untraced():
             after = _listener.before_backward(outputs, args, kwargs)
-        result = run(outputs, *args, **kwargs)
+        room.open()  # for this frame
+        try:
+            result = run(outputs, *args, **kwargs)
+        finally:
+            room.close()
         if after is not None:
             with untraced():
                 after(result)

@@ -11,6 +11,8 @@ from torch import Tensor
 from ..schema import Channel
 from ..tape import Catalogue, Recorder, Slab, Update, of_optimizer, settings
 
+_WHAT = "reading an update"
+
 
 class Parts:
     """Copies of what optimizers that are stepping are about to change, by id of the optimizer.
@@ -23,7 +25,7 @@ class Parts:
 
     def before(self, recorder: Recorder, optimizer: torch.optim.Optimizer) -> None:
         """An optimizer is about to step."""
-        self._parts[id(optimizer)] = Update(recorder, of_optimizer(optimizer))
+        self._parts[id(optimizer)] = _update(recorder, of_optimizer(optimizer))
 
     def after(self, optimizer: torch.optim.Optimizer) -> Update | None:
         """It has stepped."""
@@ -76,8 +78,8 @@ class Made:
     def take(self, part: Update, optimizer: torch.optim.Optimizer, index: int) -> None:
         """One of its optimizers has stepped."""
         part.slab = self.slab
-        part.gradients()
-        part.applied()
+        part.recorder.sure(_WHAT, "update", part.gradients)
+        part.recorder.sure(_WHAT, "update", part.applied)
         self.optimizers.add(index)
         size = sum(p.numel() for p in of_optimizer(optimizer))
         if self._main is None or size > self._main[0]:
@@ -97,7 +99,7 @@ class Made:
     def finish(self) -> Slab:
         """The slab, complete."""
         if self.hand is not None:
-            self.hand.applied()
+            self.hand.recorder.sure(_WHAT, "update", self.hand.applied)
         if self._main is not None:
             _, told, index = self._main
             for name, value in told.items():
@@ -126,6 +128,12 @@ def by_hand(recorder: Recorder, leaves: dict[int, Tensor], inputs: Any, result: 
         leaves = {id(p): p for p in inputs if isinstance(p, Tensor) and p.is_leaf}
         pairs = zip(inputs, result or (), strict=False)
         grads = {id(p): g for p, g in pairs if isinstance(g, Tensor)}
-    update = Update(recorder, leaves.values())
-    update.gradients(grads or None)
+    update = _update(recorder, leaves.values())
+    recorder.sure(_WHAT, "update", update.gradients, grads or None)
     return update
+
+
+def _update(recorder: Recorder, params: Iterable[Tensor]) -> Update:
+    """Of no parameters, where they cannot be read: the rest of the sample is none the worse."""
+    made: Update | None = recorder.sure(_WHAT, "update", Update, recorder, params)
+    return made or Update(recorder, ())

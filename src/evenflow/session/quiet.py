@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..tape import skip_frame
+from ..tape import heard_by_modes, skip_frame
 
 #: Steps after which losses are looked at, at the latest, and seconds.
 STRETCH = 8
@@ -23,6 +23,7 @@ SECONDS = 0.25
 
 _C: Any = torch._C
 _in_backward = _C._current_graph_task_id
+_function_modes = _C._len_torch_function_stack
 _dispatch_modes = _C._len_torch_dispatch_stack
 _transforms = _C._functorch.peek_interpreter_stack
 _tracing = _C._get_tracing_state
@@ -64,12 +65,12 @@ class Quiet:
             return False
         if not kwargs.get("accumulate_grad", True) or _in_backward() != -1:
             return True  # neither a loss nor a step
-        if len(outputs) != 1:
+        if len(outputs) != 1 or _dispatch_modes() or (_function_modes() and heard_by_modes()):
             return False
         root = outputs[0]
         if type(root) is not Tensor or root.numel() != 1 or not root.is_floating_point():
             return False
-        if _tracing() is not None or _dispatch_modes() or _transforms() is not None:
+        if _tracing() is not None or _transforms() is not None:
             return True
         if self.stepped:
             self.step += 1

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from itertools import combinations
 
 import torch
+from torch.nn.parameter import is_lazy
 
 from ..store import Writer
 from ..tape import Catalogue, of_optimizer, settings
@@ -35,11 +36,14 @@ class Roster:
         self._turn: list[int] = []
         self._told: list[dict[str, object]] = []
         self._changed = False
+        self._lazy: set[int] = set()  # optimizers some of whose parameters had no shape yet
 
     def index(self, optimizer: torch.optim.Optimizer) -> int:
         """Its number, from 0."""
         ref = self.known.get(id(optimizer))
         if ref is not None and ref() is optimizer:
+            if self._lazy:
+                self._enlist(optimizer, self._index[id(optimizer)])
             return self._index[id(optimizer)]
         params = of_optimizer(optimizer)
         before = [
@@ -55,12 +59,19 @@ class Roster:
             self.refs[index] = new
             return index
         self.refs.append(new)
-        for p in params:
-            self._catalogue.add_param(p, optimizer=index)
+        self._enlist(optimizer, index)
         self._told.append({"class": type(optimizer).__name__, "params": len(params)})
         self._relate((i, index) for i in same)
         self._changed = True
         return index
+
+    def _enlist(self, optimizer: torch.optim.Optimizer, index: int) -> None:
+        self._lazy.discard(index)
+        for p in of_optimizer(optimizer):
+            if is_lazy(p):
+                self._lazy.add(index)
+            else:
+                self._catalogue.add_param(p, optimizer=index)
 
     def stepped(self, indices: Iterable[int], rivals: bool = False) -> None:
         """These have made an update together; `rivals`: each by a loss of its own."""

@@ -21,6 +21,8 @@ from ..diagnosis import diagnose
 from ..lang import _
 from ..schema import Event, Finding, Run, allowed
 from ..store import FOLDER, SUFFIX, Writer, load, refuse_others
+from ..tape import unheard
+from ..whose import theirs
 from . import hooks
 from .cadence import Cadence
 from .conductor import Conductor
@@ -207,7 +209,7 @@ class Watch:
         """Run something that calls the model, unseen by this watch; its result."""
         if self._conductor is None:
             return call(*args)
-        return self._conductor.alone(call, *args)
+        return self._conductor.apart.unseen(call, *args)
 
     @property
     def step(self) -> int:
@@ -235,14 +237,22 @@ class Watch:
         assert self._conductor is not None and self._writer is not None
         self.active = False
         hooks.remove()
+        struck: BaseException | None = None
         try:
-            self._conductor.close()
-        except Exception as e:
-            self._fail(e, "closing")
+            with unheard():
+                self._conductor.close()
+        except BaseException as e:
+            if theirs(e):
+                struck = e
+            else:
+                assert isinstance(e, Exception)
+                self._fail(e, "closing")
         self._writer.meta(ended=how)
         self._writer.close()
         if isinstance(self._writer.error, Exception):
             self._fail(self._writer.error, "writing the run file")
+        if struck is not None:
+            raise struck
 
     def _fail(self, error: Exception, where: str) -> None:
         """An error of ours: stop watching, say so once, never reach the user's loop."""

@@ -92,9 +92,10 @@ class Writer:
         self._sink.meta(meta)
         self._sink.db.execute("COMMIT")
         self._log = _mark(f"{self.path}-wal")
-        self._thread = threading.Thread(target=self._work, name="evenflow-writer", daemon=True)
-        self._thread.start()
-        _alive.add(self)
+        thread = threading.Thread(target=self._work, name="evenflow-writer", daemon=True)
+        self._thread: threading.Thread | None = thread
+        thread.start()
+        _alive[:] = [ref for ref in _alive if ref() is not None] + [weakref.ref(self)]
         atexit.register(self.close)
 
     def sites(self, sites: Sequence[Site]) -> None:
@@ -142,8 +143,8 @@ class Writer:
         done = threading.Event()
         self._queue.append(done)
         self._wake.set()
-        began = time.monotonic()
-        while not done.wait(0.05) and self._thread.is_alive():
+        began, thread = time.monotonic(), self._thread
+        while not done.wait(0.05) and thread is not None and thread.is_alive():
             if self._held and time.monotonic() - began > FOREIGN:
                 return  # what is there can be read all the same
 
@@ -155,13 +156,19 @@ class Writer:
         self._until = min(self._until, time.monotonic() + FOREIGN)
         self._closing = True
         self._wake.set()
-        if threading.current_thread() is not self._thread:
-            self._thread.join(PATIENCE)
-            if self._thread.is_alive() and self.error is None:
-                self.error = TimeoutError(
-                    f"{str(self.path)!r} was not written within {PATIENCE:.0f} s; is the disk full "
-                    "or away?"
-                )
+        thread = self._thread
+        if thread is None or threading.current_thread() is thread:
+            return
+        thread.join(PATIENCE)
+        if not thread.is_alive():
+            # Let go of now, and not in a garbage collection some day, during whose callbacks Python
+            # swallows what a signal handler raises.
+            self._thread = None
+        elif self.error is None:
+            self.error = TimeoutError(
+                f"{str(self.path)!r} was not written within {PATIENCE:.0f} s; is the disk full "
+                "or away?"
+            )
 
     def _put(self, write: Callable[..., None], *args: Any) -> None:
         if self._open():
@@ -297,7 +304,9 @@ def _mark(path: Path | str) -> tuple[int, int] | None:
     return found.st_dev, found.st_ino
 
 
-_alive: weakref.WeakSet[Writer] = weakref.WeakSet()
+#: Plain references: the callback of a `WeakSet` is a place where Python swallows what a signal
+#: handler raises.
+_alive: list[weakref.ref[Writer]] = []
 
 
 def _disown() -> None:
@@ -306,7 +315,7 @@ def _disown() -> None:
     SQLite forbids a connection to cross a fork, and closing it there (as Python would do at the
     child's exit) may fold in a log the parent still writes. One reference too many keeps it open.
     """
-    for writer in list(_alive):
+    for writer in filter(None, [ref() for ref in _alive]):
         ctypes.pythonapi.Py_IncRef(ctypes.py_object(writer._sink.db))
 
 

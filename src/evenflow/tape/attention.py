@@ -11,10 +11,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..whose import theirs
 from . import numbers
+from .isolation import unheard
 from .slab import Scalar
 
 _BATCH, _QUERIES = 4, 64  # as numbers.some_queries
+_open: list[Attention] = []
 
 
 class Attention:
@@ -35,23 +38,34 @@ class Attention:
         self._old = (inner, softmax)
 
         def attend(q: Tensor, k: Tensor, v: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-            self.see((q, k, v, *args), kwargs, "scaled_dot_product_attention")
+            _quietly(self.see, (q, k, v, *args), kwargs, "scaled_dot_product_attention")
             return inner(q, k, v, *args, **kwargs)
 
         def weigh(*args: Any, **kwargs: Any) -> Tensor:
             out = softmax(*args, **kwargs)
-            self._weights = out.detach()
+            _quietly(self._weighed, out)
             return out
 
         functional: Any = F
+        _open.append(self)
         functional.scaled_dot_product_attention, functional.softmax = attend, weigh
 
     def __exit__(
         self, kind: type[BaseException] | None, e: BaseException | None, tb: TracebackType | None
     ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Put back what was replaced."""
         if self._old is not None:
             functional: Any = F
             functional.scaled_dot_product_attention, functional.softmax = self._old
+            self._old = None
+        if self in _open:
+            _open.remove(self)
+
+    def _weighed(self, out: Tensor) -> None:
+        self._weights = out.detach()
 
     def see(self, args: tuple[Any, ...], kwargs: dict[str, Any], op: str) -> None:
         """Note q, k and the mask of a scaled_dot_product_attention call."""
@@ -99,6 +113,22 @@ class Attention:
         else:
             return out
         return [*out, ("entropy", mean), ("entropy_min", least)]
+
+
+def _quietly(note: Callable[..., None], *args: Any) -> None:
+    """Inside the user's call: nothing of ours may be heard there, or fail."""
+    try:
+        with unheard():
+            note(*args)
+    except BaseException as e:
+        if theirs(e):
+            raise
+
+
+def let_go() -> None:
+    """Close what an error has left open."""
+    while _open:
+        _open[-1].close()
 
 
 def watch_inner_attention() -> Attention:

@@ -9,6 +9,8 @@ from typing import Any, Protocol
 import torch
 from torch import nn
 
+from .room import room
+
 _frames: Any = torch._C._dynamo.eval_frame
 
 
@@ -20,15 +22,6 @@ class Door(Protocol):
 
     def leave(self, module: nn.Module, args: tuple[Any, ...], token: Any) -> None:
         """The call ended, with a result or an error."""
-
-
-def traced() -> bool:
-    """Is somebody tracing, transforming or counting? Our arithmetic must not be in it."""
-    return (
-        torch._C._get_tracing_state() is not None
-        or torch._C._len_torch_dispatch_stack() > 0
-        or torch._C._functorch.peek_interpreter_stack() is not None
-    )
 
 
 def skip_frame(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -73,13 +66,19 @@ def watch_calls(door: Door, special: bool = True) -> Callable[[], None]:
     """
     name = "__call__" if special else "_call_impl"
     call: Any = getattr(nn.Module, name)
+    there = True
 
     def called(self: nn.Module, *args: Any, **kwargs: Any) -> Any:
-        if torch.compiler.is_compiling():
+        if not there or torch.compiler.is_compiling():
             return call(self, *args, **kwargs)
         prior = _frames.set_eval_frame(None)  # as `untraced`, without its cost, twice a call
         try:
-            token = door.enter(self, args, kwargs)
+            room.open()
+            try:
+                token = door.enter(self, args, kwargs)
+            except BaseException:
+                room.close()
+                raise
         finally:
             _frames.set_eval_frame(prior)
         try:
@@ -89,12 +88,15 @@ def watch_calls(door: Door, special: bool = True) -> Callable[[], None]:
             try:
                 door.leave(self, args, token)
             finally:
+                room.close()
                 _frames.set_eval_frame(prior)
 
     skip_frame(called)
     setattr(nn.Module, name, called)
 
     def undo() -> None:
+        nonlocal there
+        there = False  # somebody may have wrapped ours, or kept it to put it back
         if getattr(nn.Module, name) is called:
             setattr(nn.Module, name, call)
 

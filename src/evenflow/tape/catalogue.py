@@ -10,8 +10,10 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import nn
+from torch.nn.parameter import is_lazy
 
 from ..schema import Parameter, Site
+from . import numbers
 
 #: More sites than this are not kept (an RNN unrolled over thousands of steps); a note says so.
 MAX_SITES = 5000
@@ -89,7 +91,8 @@ class Catalogue:
             if next(inner.parameters(), None) is not None:
                 self.roots.append(weakref.ref(module))
             for name, p in inner.named_parameters():
-                self.add_param(p, f"{known.root}.{name}")
+                if not is_lazy(p):  # else it has no shape yet, and is named when it is used
+                    self.add_param(p, f"{known.root}.{name}")
         outer: nn.Module = module
         while outer is not inner:
             self._note(outer, known)
@@ -117,7 +120,7 @@ class Catalogue:
         """Index of a parameter, named when met first; `optimizer` is noted when given."""
         index = self.param(tensor)
         if index is None:
-            unique, shape = self._unique(name or "parameter"), tuple(tensor.shape)
+            unique, shape = self._unique(name or "parameter"), numbers.shape(tensor)
             index = self._awaited.pop((unique, shape), len(self.params))
             self._param_ids[id(tensor)] = (weakref.ref(tensor), index)
         if index == len(self.params):
@@ -154,11 +157,14 @@ class Catalogue:
 
     def stand_in(self, tensor: torch.Tensor, module: nn.Module | None, place: Place) -> int | None:
         """Index of the parameter in whose place a module now holds this tensor (FSDP2 puts whole
-        parameters there in place of their shards); None where it holds none, or another shape."""
+        parameters there in place of their shards), or of itself, if there was none before (a lazy
+        module had no parameter yet); None where the module holds it not, or in another shape."""
         own = () if module is None else module._parameters.items()
         for name, p in own:
             path = ".".join(filter(None, (place.root, place.path, name)))
             known = self._by_name.get(path) if p is tensor else None
+            if p is tensor and known is None and place.root:
+                return self.add_param(tensor, path)
             if known is not None and self.params[known].shape == tuple(tensor.shape):
                 ref = next(r for r, i in self._param_ids.values() if i == known)
                 self._param_ids[id(tensor)] = (weakref.ref(tensor), known)

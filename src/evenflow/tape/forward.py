@@ -12,9 +12,9 @@ from torch import Tensor
 
 from . import numbers
 from .attention import Attention, watch_inner_attention
-from .calling import traced
 from .catalogue import Place
 from .frames import Frame, Thread
+from .isolation import traced, unheard
 from .labels import Label, label, node_of, read
 from .ops import CLOSED, SATURATED, Op
 from .slab import Key
@@ -210,7 +210,7 @@ class Forward:
             kind = "affine"
         site = rec.catalogue.site(
             frame.place, op, kind, index, frame.call,
-            shape=tuple(out.shape), dtype=str(out.dtype).removeprefix("torch."),
+            shape=numbers.shape(out), dtype=str(out.dtype).removeprefix("torch."),
             inputs=tuple(call.inputs),
             params=tuple(rec.catalogue.params[p].name for p in call.params),
         )  # fmt: skip
@@ -241,19 +241,25 @@ class Forward:
         if kept and not rec.dear:
             self._late.append((site, op, few, x._version))
         else:
-            self._count(site, op, kind, few)
+            rec.sure(f"counting of {op}", "", self._count, site, op, kind, few)
         if not rec.dear:
             return
         if kind in _SPREAD or kind == "pool":
-            apart = numbers.spread(few)
-            if apart is not None:
-                rec.add("site", site, "spread", apart)
+            rec.sure(f"spread of {op}", "", self._spread, site, few)
         if kind == "softmax" and op != "log_softmax" and x.dim() > 1:
-            self._entropy(site, numbers.some_queries(x))
+            rec.sure(f"entropy of {op}", "", self._entropy, site, numbers.some_queries(x))
         if call.inner is not None:
-            call.inner.see(call.args, call.kwargs, op)
-            for metric, value in call.inner.readings():
-                rec.add("site", site, metric, value)
+            rec.sure(f"attention of {op}", "", self._attention, call, call.inner, site)
+
+    def _spread(self, site: int, x: Tensor) -> None:
+        apart = numbers.spread(x)
+        if apart is not None:
+            self.recorder.add("site", site, "spread", apart)
+
+    def _attention(self, call: Call, inner: Attention, site: int) -> None:
+        inner.see(call.args, call.kwargs, call.op.name)
+        for metric, value in inner.readings():
+            self.recorder.add("site", site, metric, value)
 
     def late(self) -> None:
         """Take the readings that could wait until the forward is over.
@@ -263,11 +269,12 @@ class Forward:
         """
         if not self._late:
             return
+        rec = self.recorder
         late, self._late = self._late, []
-        with torch._C.DisableTorchFunction():  # our own arithmetic is none of the script's
+        with unheard():
             for site, op, x, version in late:
                 if x._version == version:  # autograd forbids anything else, unless it was hooked
-                    self._count(site, op, "activation", x)
+                    rec.sure(f"counting of {op}", "", self._count, site, op, "activation", x)
 
     def _count(self, site: int, op: str, kind: str, x: Tensor) -> None:
         """Shares of zeros and of saturated elements."""
@@ -327,17 +334,24 @@ class Forward:
         rec = self.recorder
         site = rec.catalogue.site(
             place, op, "input", index, call,
-            shape=tuple(t.shape), dtype=str(t.dtype).removeprefix("torch."),
+            shape=numbers.shape(t), dtype=str(t.dtype).removeprefix("torch."),
         )  # fmt: skip
         if site is None or t.layout != torch.strided or t.is_nested or not t.numel():
+            return site
+        if numbers.mute(numbers.local(t)):
             return site
         x = numbers.plain(t)
         if x is not None:
             self.measure(site, x)
         if rec.dear and not t.is_complex():
-            for metric, value in numbers.features(t if x is None else x).items():
-                rec.add("site", site, metric, value)
+            rec.sure(
+                f"scale of {op}", "", self._features, site, numbers.local(t) if x is None else x
+            )
         return site
+
+    def _features(self, site: int, t: Tensor) -> None:
+        for metric, value in numbers.features(t).items():
+            self.recorder.add("site", site, metric, value)
 
 
 @lru_cache(maxsize=1 << 13)

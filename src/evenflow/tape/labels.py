@@ -6,9 +6,9 @@ A label lives in the node's own metadata dict, so it dies with the graph, is fou
 
 from __future__ import annotations
 
+import weakref
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-from weakref import WeakValueDictionary
 
 from torch import Tensor
 
@@ -33,12 +33,16 @@ class Label:
 
 
 #: Whose names a label's site is, by generation; gone with the watch that held them.
-_catalogues: WeakValueDictionary[int, Catalogue] = WeakValueDictionary()
+#: (No `WeakValueDictionary`: in its callback Python swallows what a signal handler raises.)
+_catalogues: dict[int, weakref.ref[Catalogue]] = {}
 
 
 def speak_for(generation: int, catalogue: Catalogue) -> None:
     """Labels of this generation name sites of this catalogue."""
-    _catalogues[generation] = catalogue
+    if not len(_catalogues) % 64:  # now and then
+        for old in [g for g, ref in _catalogues.items() if ref() is None]:
+            del _catalogues[old]
+    _catalogues[generation] = weakref.ref(catalogue)
 
 
 def known_site(node: Any) -> tuple[Catalogue, int] | None:
@@ -47,7 +51,8 @@ def known_site(node: Any) -> tuple[Catalogue, int] | None:
     found = node.metadata.get(_KEY)
     if found is None or found.site is None or not found.primary:
         return None
-    catalogue = _catalogues.get(found.generation)
+    ref = _catalogues.get(found.generation)
+    catalogue = None if ref is None else ref()
     return None if catalogue is None else (catalogue, found.site)
 
 

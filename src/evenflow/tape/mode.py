@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
@@ -11,13 +12,12 @@ from torch._C import _len_torch_function_stack
 from torch.overrides import TorchFunctionMode, _pop_mode, _push_mode
 from torch.utils._device import DeviceContext
 
+from .isolation import unheard
 from .ops import of_function
+from .originals import PLAIN, name_of, original
 
 if TYPE_CHECKING:
     from .forward import Forward
-
-
-_unseen = torch._C.DisableTorchFunction
 
 
 class Mode(TorchFunctionMode):
@@ -36,18 +36,22 @@ class Mode(TorchFunctionMode):
         kwargs: dict[str, Any] | None = None,
     ) -> Any:
         kwargs = kwargs or {}
-        op = of_function(func)
+        named = func
+        if type(func) not in PLAIN:
+            func = original(func, sys._getframe(1))
+            named = name_of(named, func)
+        op = of_function(named)
         forward = self._forward
-        if op is None or self.paused or not forward.recorder.recording:
+        recorder = forward.recorder
+        if op is None or self.paused or not recorder.recording:
             return func(*args, **kwargs)
         start = perf_counter()
-        recorder = forward.recorder
+        call = None
         try:
-            with _unseen():  # by a mode of the user's that lies below ours
+            with unheard():  # by a mode of the user's that lies below ours
                 call = forward.before(op, args, kwargs)
-        except Exception as e:
-            recorder.fail(e, f"reading the inputs of {op.name}")
-            call = None
+        except BaseException as e:
+            recorder.failed(e, f"reading the inputs of {op.name}", "forward")
         recorder.cost += perf_counter() - start
         if call is None:
             return func(*args, **kwargs)
@@ -58,10 +62,10 @@ class Mode(TorchFunctionMode):
                 out = func(*args, **kwargs)
         start = perf_counter()
         try:
-            with _unseen():
+            with unheard():
                 forward.after(call, out)
-        except Exception as e:
-            recorder.fail(e, f"reading the output of {op.name}")
+        except BaseException as e:
+            recorder.failed(e, f"reading the output of {op.name}", "forward")
         recorder.cost += perf_counter() - start
         return out
 
@@ -73,7 +77,7 @@ def put_on(mode: TorchFunctionMode) -> bool:
     after ours is. Only with none open (torch.device contexts sort themselves in at the bottom)
     can ours stay on beyond the call it was put on for.
     """
-    alone = all(isinstance(m, DeviceContext) for m in _modes())
+    alone = not heard_by_modes()
     _push_mode(mode)  # type: ignore[no-untyped-call]
     return alone
 
@@ -85,18 +89,20 @@ def take_off(mode: TorchFunctionMode) -> bool:
     function and puts it back afterwards, `loss.backward()` included, in which the engine runs.
     """
     above: list[Any] = []
-    found = False
-    while _len_torch_function_stack() > 0:
-        top = _pop_mode()  # type: ignore[no-untyped-call]
-        if top is mode:
-            found = True
-            break
-        above.append(top)
-    for m in reversed(above):
-        _push_mode(m)  # type: ignore[no-untyped-call]
-    return found
+    try:
+        while _len_torch_function_stack() > 0:
+            above.append(_pop_mode())  # type: ignore[no-untyped-call]
+            if above[-1] is mode:
+                above.pop()
+                return True
+        return False
+    finally:  # whatever a signal handler raises, the user's modes are put back
+        while above:
+            _push_mode(above[-1])  # type: ignore[no-untyped-call]
+            above.pop()
 
 
-def _modes() -> list[Any]:
+def heard_by_modes() -> bool:
+    """Is a mode open that is somebody's (`torch.device` contexts are torch's own)?"""
     get = torch._C._get_function_stack_at
-    return [get(i) for i in range(_len_torch_function_stack())]
+    return not all(isinstance(get(i), DeviceContext) for i in range(_len_torch_function_stack()))

@@ -26,22 +26,70 @@ _TINY_NORM = 1e-15  # below it float32 squares lose bits (1e-38 is the smallest 
 
 
 def local(t: Tensor) -> Tensor:
-    """This rank's shard of a DTensor. No collective: ranks may sample different steps."""
+    """What a tensor's numbers are read off: the tensor, or what a class of its own wraps.
+
+    Of a DTensor this rank's shard (no collective: ranks may sample different steps), of a jagged
+    one its values. To be called `unheard`; a `__torch_dispatch__` of the user's does not hear it
+    either. May return a tensor that is `mute`.
+    """
     if type(t) in COMMON:
         return t
     shard = getattr(t, "to_local", None)
-    return shard() if shard is not None else t
+    if shard is not None:
+        return shard()  # type: ignore[no-any-return]
+    return _inside(t)
+
+
+def _inside(t: Tensor) -> Tensor:
+    kind = type(t)
+    if not _listens(kind):
+        return t  # it would hear torch functions only
+    if t.layout == torch.jagged:
+        return getattr(t, "_values", t)
+    if (kind.__module__ or "").startswith("torch."):
+        return t
+    with torch._C._DisableTorchDispatch():
+        if t.layout == torch.strided and (t.data_ptr() or not t.numel()):
+            return t.detach()  # memory of its own: the same, without the class
+    names = [n for c in kind.__mro__ for n in getattr(c, "__slots__", ())] + list(vars(t))
+    held = [v for n in names if isinstance(v := getattr(t, n, None), Tensor)]
+    alike = [v for v in held if v.shape == t.shape and v.is_floating_point()]
+    return local(alike[0]) if len(alike) == 1 else t
+
+
+def _listens(kind: type) -> bool:
+    """Does the class have a `__torch_dispatch__`?"""
+    return kind.__torch_dispatch__ is not Tensor.__torch_dispatch__  # type: ignore[attr-defined]
+
+
+def mute(x: Tensor) -> bool:
+    """Can the numbers of `local`'s result not be read without the code of a class of the user's?"""
+    kind = type(x)
+    return (
+        kind not in COMMON and _listens(kind) and not (kind.__module__ or "").startswith("torch.")
+    )
 
 
 def plain(x: Tensor) -> Tensor | None:
     """The tensor to read numbers off: detached, a DTensor's own shard; None if it has no readable
-    elements (sparse, nested, complex, integer, empty)."""
-    x = local(x)
+    elements (sparse, nested, complex, integer, empty, or nobody else's to read)."""
+    if type(x) not in COMMON:
+        x = local(x)
+        if mute(x):
+            return None
     if x.requires_grad:
         x = x.detach()
     if x.layout != torch.strided or x.is_nested or not x.is_floating_point() or not x.numel():
         return None
     return x
+
+
+def shape(t: Tensor) -> tuple[int, ...]:
+    """Its sizes; of a nested tensor, which has none that are numbers, those of all its rows."""
+    if not t.is_nested:
+        return tuple(int(d) for d in t.shape)
+    values = getattr(t, "_values", None)  # jagged
+    return tuple(t.values().shape if values is None else values.shape)
 
 
 def sample(x: Tensor, offset: int = 0, limit: int = LIMIT) -> Tensor:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
+from torch.nn.parameter import is_lazy
 
 from . import numbers
 from .alike import alike, units
@@ -31,7 +32,7 @@ def held(t: Tensor) -> bool:
     """Does the tensor have its memory? FSDP lets that of gathered parameters go between uses."""
     if not (_FSDP[0] in sys.modules or _FSDP[1] in sys.modules):  # asking costs
         return True
-    x = local(t.detach())
+    x = local(t).detach()
     try:
         return x.layout != torch.strided or x.untyped_storage().nbytes() > 0
     except NotImplementedError:  # a subclass without memory of its own
@@ -53,8 +54,8 @@ class Update:
     """
 
     def __init__(self, recorder: Recorder, params: Iterable[Tensor]) -> None:
-        self.slab, self._dear = recorder.slab, recorder.dear
-        self._params = [p for p in params if p.requires_grad and p.numel() and held(p)]
+        self.recorder, self.slab, self._dear = recorder, recorder.slab, recorder.dear
+        self._params = [p for p in params if _readable(p) and held(p)]
         self._index = tuple(_known(recorder.catalogue, p) for p in self._params)
         self._names = {i: recorder.catalogue.params[i].name for i in self._index}
         self._seen = recorder.alike
@@ -72,7 +73,9 @@ class Update:
         for p, i in zip(self._params, self._index, strict=True):
             g = p.grad if grads is None else grads.get(id(p))
             if g is not None:
-                g = local(g.detach())
+                g = local(g).detach()
+                if numbers.mute(g):
+                    continue
                 found.append(g.coalesce().values() if g.is_sparse else g)
                 index.append(i)
         both = numbers.norms([*found, *self._minus])
@@ -137,6 +140,12 @@ def _keys(index: tuple[int, ...], metric: str) -> tuple[Key, ...]:
     return tuple(("param", i, metric, -1) for i in index)
 
 
+def _readable(p: Tensor) -> bool:
+    if not p.requires_grad or is_lazy(p) or not p.numel():
+        return False
+    return type(p) in numbers.COMMON or not numbers.mute(local(p))
+
+
 def _known(catalogue: Catalogue, p: Tensor) -> int:
     index = catalogue.param(p)
     if index is None or not catalogue.params[index].trainable:
@@ -145,7 +154,7 @@ def _known(catalogue: Catalogue, p: Tensor) -> int:
 
 
 def _part(p: Tensor) -> Tensor:
-    x = local(p.detach())
+    x = local(p).detach()
     return numbers.chunks(x) if x.layout == torch.strided else x
 
 
@@ -154,7 +163,7 @@ def _missed(p: Tensor) -> bool:
     of which few rows had a gradient may, all of them between the chunks."""
     if p.grad is None:
         return True
-    g = local(p.grad.detach())
+    g = local(p.grad).detach()
     if g.layout != torch.strided:
         return True
     return not bool(numbers.chunks(g).any()) and bool(g.any())

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.graph import saved_tensors_hooks
 
 if TYPE_CHECKING:
     from .frames import Frame
@@ -65,22 +66,23 @@ def through_time(module: nn.RNNBase, x: Tensor) -> float | None:
     if x.shape[axis] < 2:
         return None
     x = x.detach().float().requires_grad_()
-    dropout, module.dropout = module.dropout, 0.0
-    try:
-        with torch.enable_grad(), torch.autocast(x.device.type, enabled=False):
-            weights = [w.detach().float() for w in module._flat_weights]  # type: ignore[union-attr]
-            y = _call(module, x, weights)
-            last = y.select(axis, y.shape[axis] - 1)[..., : module.hidden_size]
-            sign = 1.0 - 2.0 * (torch.arange(last.numel(), device=x.device) % 2).view_as(last)
-            (grad,) = torch.autograd.grad(last, x, sign.to(last.dtype))
-    finally:
-        module.dropout = dropout
+    keep = saved_tensors_hooks(_same, _same)  # hooks of the user's hear nothing of this graph
+    with torch.enable_grad(), torch.autocast(x.device.type, enabled=False), keep:
+        weights = [w.detach().float() for w in module._flat_weights]  # type: ignore[union-attr]
+        y = _call(module, x, weights)
+        last = y.select(axis, y.shape[axis] - 1)[..., : module.hidden_size]
+        sign = 1.0 - 2.0 * (torch.arange(last.numel(), device=x.device) % 2).view_as(last)
+        (grad,) = torch.autograd.grad(last, x, sign.to(last.dtype))
     grad = grad.double()
     first = float(grad.select(axis, 0).norm())
     final = float(grad.select(axis, x.shape[axis] - 1).norm())
     if not final > 0:
         return None
     return math.log10(first / final) if first > 0 else -math.inf
+
+
+def _same(t: Tensor) -> Tensor:
+    return t
 
 
 def _call(module: nn.RNNBase, x: Tensor, weights: list[Tensor]) -> Tensor:

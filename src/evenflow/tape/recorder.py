@@ -10,6 +10,7 @@ release() -> Slab              hooks off; `Slab.finish` sends the numbers to the
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -19,14 +20,18 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ..whose import theirs
+from .attention import let_go
 from .backward import Backward
-from .calling import traced, watch_calls
+from .calling import watch_calls
 from .catalogue import Catalogue, Place, unwrap
 from .forward import Forward
 from .frames import Calls, Frame, Span, Thread
+from .isolation import traced, unheard
 from .labels import speak_for
 from .mode import Mode, put_on, take_off
 from .probe import Probes
+from .room import room
 from .slab import Scalar, Slab
 from .units import Units
 
@@ -50,9 +55,10 @@ class _Made:
 class Recorder:
     """Reads sampled steps. The session decides which steps those are.
 
-    `fail(error, where)` is called for every error of our own; the caller turns it into a warning
-    and stops watching. `model` limits the watch to modules of that model (losses are always seen).
-    `share` lets a second recorder (a replay) speak of the same sites.
+    `fail(error, where)` is called for an error of our own that ends the watch; the caller turns it
+    into a warning. `miss(error, where, stage)` hears of one that costs a reading only, and may
+    call `fail`; without it each is a failure. `model` limits the watch to modules of that model
+    (losses are always seen). `share` lets a second recorder (a replay) speak of the same sites.
     """
 
     def __init__(
@@ -60,8 +66,11 @@ class Recorder:
         fail: Callable[[Exception, str], None],
         model: nn.Module | None = None,
         share: Catalogue | None = None,
+        miss: Callable[[Exception, str, str], None] | None = None,
     ) -> None:
         self.fail = fail
+        self.miss = miss or (lambda error, where, stage: fail(error, where))
+        self.when_struck: list[Callable[[], None]] = []
         self.catalogue = share or Catalogue()
         self.replays = share is not None  # a replay needs to know what each site read this time
         self.slab = Slab()
@@ -128,10 +137,30 @@ class Recorder:
         """Run a read of ours inside somebody else's code: its time counts, its errors stay."""
         start = perf_counter()
         try:
-            call(*args)
-        except Exception as e:
-            self.fail(e, f"reading a gradient ({getattr(call, '__name__', call)})")
+            with unheard():
+                call(*args)
+        except BaseException as e:
+            self.failed(e, f"reading a gradient ({getattr(call, '__name__', call)})", "backward")
         self.cost += perf_counter() - start
+
+    def failed(self, error: BaseException, where: str, stage: str) -> None:
+        """To be called in an `except` clause: an error struck inside a reading of ours. The user's
+        own goes on once our state is put right; ours costs this reading. `stage`: which part of
+        a sample it belongs to, "" for a reading that others do not rest on."""
+        with room:
+            if theirs(error):
+                self.struck()
+                raise error
+            assert isinstance(error, Exception)
+            self.miss(error, where, stage)
+
+    def sure(self, where: str, stage: str, call: Callable[..., Any], *args: Any) -> Any:
+        """The result of a reading of ours, None where it failed."""
+        try:
+            return call(*args)
+        except BaseException as e:
+            self.failed(e, where, stage)
+            return None
 
     # -- one sampled step ---------------------------------------------------------------------
     def arm(self, dear: bool, step: int = 0, follows: bool = False) -> None:
@@ -177,6 +206,16 @@ class Recorder:
         self.forward.reset()
         self.backward.reset()
 
+    def struck(self) -> None:
+        """An error of the user's struck inside our code: this sample is none, and all is taken off
+        that it may have left half done. Raises nothing, for that error is the one to be told."""
+        self.recording = False
+        self.probes.waiting.clear()
+        for undo in (let_go, self.disarm, *self.when_struck):
+            with contextlib.suppress(Exception):
+                undo()
+        room.empty()
+
     def _unhook(self) -> None:
         if self._unwatch is not None:
             self._unwatch()
@@ -213,10 +252,10 @@ class Recorder:
             self.settle()
             if not self.recording:
                 return None
-            with torch._C.DisableTorchFunction():  # our own arithmetic is none of the script's
+            with unheard():  # our own arithmetic is none of the script's
                 frame = self._enter_call(module, args)
-        except Exception as e:
-            self.fail(e, f"entering {type(module).__name__}")
+        except BaseException as e:
+            self.failed(e, f"entering {type(module).__name__}", "forward")
         self.cost += perf_counter() - start
         return frame
 
@@ -293,9 +332,10 @@ class Recorder:
             return
         start = perf_counter()
         try:
-            self._leave_call(module, args, token)
-        except Exception as e:
-            self.fail(e, f"leaving {type(module).__name__}")
+            with unheard():
+                self._leave_call(module, args, token)
+        except BaseException as e:
+            self.failed(e, f"leaving {type(module).__name__}", "forward")
         self.cost += perf_counter() - start
 
     def _leave_call(self, module: nn.Module, args: tuple[Any, ...], frame: Frame) -> None:

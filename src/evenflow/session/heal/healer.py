@@ -74,7 +74,8 @@ class Healer:
         self._catalogue = conductor.recorder.catalogue
         # By then a script may have put other statistics there itself (SWA's update_bn).
         self.guard.at_first = self._keep_buffers
-        self.guard.open(self._catalogue)
+        self.guard.open(conductor.recorder)
+        conductor.recorder.when_struck.append(self._hidden.give_back)
 
     def close(self) -> None:
         """Take everything off; what was hidden is given back, rates are the script's."""
@@ -346,11 +347,8 @@ class Healer:
 
     def _keep_buffers(self) -> None:
         """A round's first forward begins."""
-        try:
-            self._buffers.keep(self.chart.roots(None), self._again)
-            self._again = False
-        except Exception as e:
-            self._conductor.fail(e, "healing")
+        self._buffers.keep(self.chart.roots(None), self._again)
+        self._again = False
 
     # -- the rest -----------------------------------------------------------------------------
     def _leave_out(self, party: Party) -> None:
