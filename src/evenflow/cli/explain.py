@@ -6,7 +6,7 @@ import json
 import sys
 from pathlib import Path
 
-from ..lang import _, whole
+from ..lang import _, sentences, whole
 from ..showing import visible
 from . import writing
 from .guarding import guarded
@@ -37,12 +37,14 @@ def _explain(
     from ..report import damage
 
     run = load_run(path)
-    if left_out := damage(run):
-        _say(left_out, 0)
+    left_out = damage(run)
     try:
         ledger = from_run(run, site, step)
     except ValueError as error:
-        return _say(error, 2 if len(run.steps) else 3)
+        said = sentences(filter(None, (str(error), left_out)))
+        return _say(said, 2 if len(run.steps) else 3)
+    if left_out:
+        _say(left_out, 0)
     if output not in (None, "-") and Path(output).suffix.lower() not in (".html", ".htm"):
         said = _("{path!r}: a ledger is written as one HTML file, picture included; name it .html.")
         return _say(said.format(path=output), 2)

@@ -10,8 +10,10 @@ from ..showing import visible
 
 
 def esc(value: object) -> str:
-    """Text for HTML, inside or outside attributes; what cannot be seen is written out."""
-    return _html.escape(visible(str(value), lines=True), quote=True)
+    """Text for HTML, inside or outside attributes; what cannot be seen is written out. Its lines
+    begin no line of the page, which may be printed, too."""
+    text = _html.escape(visible(str(value), lines=True), quote=True)
+    return text.replace("\n", "&#10;")
 
 
 def short(name: str, most: int) -> str:

@@ -34,6 +34,7 @@ _STYLE = {Severity.error: "bold red", Severity.warning: "bold yellow", Severity.
 _BARS = "▁▂▃▄▅▆▇█"
 _ASCII = "12345678"
 _PLAIN = str.maketrans("→·×…–−δΔ", ">,x.--dD")
+_ONE_LINE = str.maketrans("\n\t", "  ")
 #: More findings are counted, not told: the page has them all.
 _MOST = 8
 
@@ -44,7 +45,8 @@ def text(run: Run, findings: Sequence[Finding], console: Console) -> None:
 
     def line(content: Text | str, indent: int = 0) -> None:
         body = content if isinstance(content, Text) else Text(content)
-        body.plain = writable(body.plain, console.encoding)
+        # A line is one: what a file says must not begin another, as if we had said it.
+        body.plain = writable(body.plain.translate(_ONE_LINE), console.encoding)
         width = console.width - indent
         parts = [body]
         if has_wide(body.plain):  # rich breaks at spaces only, and Chinese has none
