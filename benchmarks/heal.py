@@ -110,6 +110,7 @@ def healthy(half: str, seed: int) -> None:
             case.train(seed)
             bare = bits()
             path = Path(folder) / "r.evenflow"
+            path.unlink(missing_ok=True)  # else the new run would be numbered
             with evenflow.watch(run=path, heal=True):
                 case.train(seed)
             done = interventions(evenflow.load(path).events)
@@ -175,6 +176,7 @@ def cost(pairs: int) -> None:
         net: nn.Module, x: torch.Tensor, y: torch.Tensor, steps: int, heal: bool, path: Path
     ) -> float:
         optimizer = torch.optim.Adam(net.parameters(), 1e-4)
+        path.unlink(missing_ok=True)  # else the new run would be numbered
         with evenflow.watch(run=path, every=0, heal=heal):
             for k in range(steps + 20):
                 if k == 20:

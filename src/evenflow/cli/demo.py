@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from ..lang import N_, _, ngettext
+from . import writing
 from .judging import next_command, stdout
 
 _ZOO = N_(
@@ -35,7 +36,11 @@ def show_demo(out: Path) -> int:
 
     console = stdout()
     began = time.perf_counter()
-    pages = [_visit(number, out, console) for number in range(len(PATIENTS))]
+    try:
+        pages = [_visit(number, out, console) for number in range(len(PATIENTS))]
+    except writing.NotWritten as error:
+        print(f"evenflow demo: {error}", file=sys.stderr)
+        return 2
     console.rule()
     spent = f"{time.perf_counter() - began:.0f}"
     said = _("Four trainings watched in {seconds} s. Reports:").format(seconds=spent)
@@ -69,6 +74,7 @@ def _visit(number: int, out: Path, console: Console) -> Path:
     )
     console.print(said.format(ails=_(patient.ails), steps=patient.steps), highlight=False)
     run = out / f"{patient.name}.evenflow"
+    writing.check(run.with_suffix(".html"))
     for old in out.glob(f"{run.name}*"):  # the file of an earlier demo, and SQLite's beside it
         old.unlink()
     torch.manual_seed(0)
@@ -83,7 +89,7 @@ def _visit(number: int, out: Path, console: Console) -> Path:
     findings = evenflow.diagnose(stored)
     report.text(stored, findings, console)
     page = run.with_suffix(".html")
-    page.write_text(report.html(stored, findings), encoding="utf-8")
+    writing.write(page, report.html(stored, findings), [run])
     return page
 
 

@@ -176,7 +176,8 @@ def crossings(
     for e in edges:
         arriving[e.receiver] = arriving.get(e.receiver, 0) + 1
     found = []
-    for t in range(max(calls.values(), default=0) - 1, -1, -1):
+    # Calls that are there, not all up to the last: its number may be anything in a foreign file.
+    for t in sorted({v.call for v in vertices.values()}, reverse=True)[1:]:
         into: dict[V, list[float]] = {}
         for e in inner:
             if vertices[e.sender].call > t >= vertices[e.receiver].call:
