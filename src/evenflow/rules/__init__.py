@@ -34,6 +34,7 @@ from .ef702_missing_nonlinearity import MissingNonlinearity
 from .ef703_learning_rate_too_high import LearningRateTooHigh
 from .ef704_parameter_not_trained import ParameterNotTrained
 from .judge import judge as judge
+from .origin import Spread as Spread
 from .view import View as View
 
 #: Every code, in order. A code is never reused; one that is retired moves to `RETIRED`.

@@ -65,6 +65,8 @@ OWN = frozenset(
     {
         *("depth-times-activation", "depth-times-weights", "negative-bias", "zero-init"),
         *("through-time", "dtype", "EF601", "EF602", "learning-rate-zero"),
+        *("operation", "origin-unknown", "non-finite-slope", "non-finite-update"),
+        *("non-finite-loss", "weights-not-finite"),
     }
 )
 #: Within the first steps no order of events can be told apart by sparse readings.

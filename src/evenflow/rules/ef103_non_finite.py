@@ -3,21 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import NamedTuple
 
 import numpy as np
 
-from ..schema import Event, Finding, Link, Severity
+from ..schema import Finding, Link, Severity
 from .base import Rule
-from .series import Bools, latest
+from .origin import Spread
+from .series import Bools, Floats, earliest, ratio
 from .view import View
 
-#: Operations that make infinity or NaN of finite numbers that are not even large.
-FRAGILE = frozenset(
-    {
-        *("log", "log2", "log10", "log1p", "sqrt", "rsqrt", "div", "truediv", "reciprocal"),
-        *("exp", "pow", "acos", "asin", "atanh", "norm", "std", "var", "cdist"),
-    }
-)
+#: Decades that the loss, an output, an error or a weight must have grown by before, for an
+#: explosion to be a cause of NaN.
+GROWN = 1.0
+#: Causes that a rule of the explosion may take the place of; all others were seen.
+UNKNOWN = "origin-unknown"
+_BACKWARD = ("non-finite-slope", "non-finite-update")
+
+
+class Origin(NamedTuple):
+    """Where it arose, as far as that was seen: the row, or the guard's step."""
+
+    step: int
+    cause: str
+    sites: tuple[int, ...] = ()
+    params: tuple[str, ...] = ()
+
+    @property
+    def seen(self) -> bool:
+        """Is it known?"""
+        return self.cause != UNKNOWN
 
 
 class NonFinite(Rule):
@@ -32,14 +47,18 @@ class NonFinite(Rule):
     Weights that are NaN stay NaN. The training goes on at full cost and learns nothing.
 
     ## How it is measured
-    NaN and infinite elements are counted at every site, forward and backward, and the loss is
-    looked at on every step. The site named first is the first in forward order whose inputs
-    were finite while its output was not; where the forward was finite, the site nearest the
-    loss at which the layer error was not. Where the reading came too late for that (the weights
-    are NaN already), the operations are named that could have made it, and the evidence says
-    `origin_seen` 0: `on_nonfinite="report"` finds the true origin by replay. An infinite value
-    that neither the loss nor a gradient ever sees (a mask of -inf before a softmax) is no fault,
-    nor is an update that a GradScaler skipped while it sought its scale.
+    NaN and infinite elements are counted at every site, forward and backward, in gradients,
+    weights and updates, and the loss is looked at on every step. Named is the first operation
+    whose inputs were finite and whose output was not (operations without gradients and casts to
+    half precision included); where all outputs were finite, the one that was sent a finite layer
+    error and sent on another (a root at zero, a division behind a mask); where the gradients were
+    finite too, the update itself. Where NaN arose between two sampled steps it is said that the
+    origin is not known: `on_nonfinite="report"` (`evenflow run --on-nonfinite report`) looks at
+    every step and finds it by a replay. An infinite value that neither the loss nor a gradient
+    ever sees (a mask of -inf before a softmax) is no fault, nor is an update that a GradScaler
+    skipped while it sought its scale. An explosion is said to be the cause only where the loss,
+    an output, an error or a weight had grown tenfold before. On a GPU an operation without
+    gradients is seen only if it is one of those that fail easily (log, division, root, ...).
 
     ## Threshold
     One element. An error if the run ends in it, a warning if it passed. No calibration needed.
@@ -55,42 +74,39 @@ class NonFinite(Rule):
 
     def check(self, view: View) -> Iterable[Finding]:
         bad_rows, loss_steps = _bad(view)
-        guard = [e for e in view.run.events if e.kind == "nonfinite"]
-        steps = [*(view.at(int(r)) for r in np.flatnonzero(bad_rows)), *loss_steps]
-        steps += [e.step for e in guard]
+        guard = [e.step for e in view.run.events if e.kind == "nonfinite"]
+        steps = [*(view.at(int(r)) for r in np.flatnonzero(bad_rows)), *loss_steps, *guard]
         if not steps:
             return
         first, last = min(steps), max(steps)
-        sites, forward, seen = _origin(view, bad_rows, guard, first)
-        site = sites[0] if sites else -1
-        count = view.site("nonfinite")
-        row = int(np.flatnonzero(bad_rows)[0]) if bad_rows.any() else -1
+        found = _origin(view, bad_rows, first)
         curve = view.loss.values
         ends = view.ruined or (len(curve) > 0 and not np.isfinite(curve[-1]))
-        evidence = {
-            "nonfinite": float(np.nan_to_num(count[row, site])) if site >= 0 and row >= 0 else 1.0,
-            "steps_affected": float(len(set(steps))),
-            "forward": float(forward),
-            "origin_seen": float(seen),
-        }
-        if evidence["nonfinite"] == 0:  # it arose in the backward: count there
-            evidence["nonfinite"] = float(np.nan_to_num(view.site("delta_nonfinite")[row, site]))
-        evidence["nonfinite"] = max(evidence["nonfinite"], 1.0)
-        cause = "EF503" if site >= 0 and view.sites[site].kind == "input" else ""
-        place = site if site >= 0 else None
+        cause, place = found.cause, found.sites[0] if found.sites else None
+        if cause in ("operation", UNKNOWN) and _growth(view, found.step) >= GROWN:
+            cause = ""  # whatever made it grow may be the cause
         yield self.finding(
             Severity.error if ends else Severity.warning,
-            sites=sites,
+            sites=found.sites,
+            params=found.params,
             first=first,
             last=last,
-            evidence=evidence,
+            evidence={
+                "nonfinite": _count(view, found),
+                "steps_affected": float(len(set(steps))),
+                "forward": float(found.seen and found.cause not in _BACKWARD),
+                "origin_seen": float(found.seen),
+                "growth": _growth(view, found.step),
+            },
             threshold={"nonfinite": 1.0},
             cause=cause,
             chain=(
-                *((Link("cause", cause, first, place),) if cause else ()),
+                *((Link("cause", cause, first, place),) if cause == "EF503" else ()),
                 Link("event", self.code, first, place),
-                *((Link("end", "non-finite", last),) if ends else ()),
-            ),
+                *((Link("end", "non-finite", last),) if ends and cause == "EF503" else ()),
+            )
+            if cause in ("", "EF503")
+            else (),
         )
 
 
@@ -105,6 +121,10 @@ def _bad(view: View) -> tuple[Bools, list[int]]:
     grads = view.param("grad_absmax")
     if grads.size:
         bad |= np.isinf(grads).any(axis=1) & ~scaled
+    bad |= (np.nan_to_num(view.step("grad_nonfinite")) > 0) & ~scaled
+    # weights that are infinite by design (a learnt mask) are no update's fault
+    still = np.nan_to_num(view.step("weight_nonfinite")) == 0
+    bad |= (np.nan_to_num(view.step("update_nonfinite")) > 0) & still
     ends = [*view.losses, *view.predictions]
     if ends:
         bad |= (np.nan_to_num(view.site("nonfinite")[:, ends]) > 0).any(axis=1)
@@ -114,51 +134,108 @@ def _bad(view: View) -> tuple[Bools, list[int]]:
     ) else []
 
 
-def _origin(
-    view: View, bad: Bools, guard: list[Event], first: int
-) -> tuple[tuple[int, ...], bool, bool]:
-    """Sites where it arose, whether in the forward, and whether it was seen to arise there.
-
-    A reading that comes late finds NaN in the weights and so everywhere. Then those are named
-    that could have made it: operations that turn finite numbers into infinite ones.
-    """
-    for event in guard:
-        site = event.detail.get("site")
-        if isinstance(site, int) and 0 <= site < len(view.sites):
-            return (site,), not event.detail.get("backward", False), True
-    rows = np.flatnonzero(bad)
-    if len(rows) == 0:
-        return (), False, False
-    row = int(rows[0])
-    known = view.site("nonfinite")[row]
-    count = np.nan_to_num(known)
-    weights = [i for i in view.layers if count[i] > 0]
-    spoilt = row > 0 and view.layers and weights[:1] == list(view.layers[:1])
-    if spoilt and not any(count[i] > 0 for i in view.data):
-        return _fragile(view, row), False, False
-    for s in view.sites:
-        if count[s.id] > 0 and not any(count[i] > 0 for i in view.parents(s.id)):
-            # a mask of -inf is followed by a finite softmax; an origin has lost all that follows
-            follows = view.consumers[s.id]
-            if not follows or not all(known[i] == 0 for i in follows):
-                return (s.id,), True, True
-    delta = np.nan_to_num(view.site("delta_nonfinite")[row])
-    for s in reversed(view.sites):
-        if delta[s.id] > 0 and not any(delta[i] > 0 for i in view.consumers[s.id]):
-            return (s.id,), False, True
-    return (), False, False
+def _origin(view: View, bad: Bools, first: int) -> Origin:
+    """The earliest origin that was seen; one with a place before one without."""
+    found = [*_guarded(view), *(_at_row(view, int(r), bad) for r in np.flatnonzero(bad)[:200])]
+    seen = sorted((o for o in found if o.seen), key=lambda o: (not o.sites, o.step))
+    return seen[0] if seen else Origin(first, UNKNOWN)
 
 
-def _fragile(view: View, row: int) -> tuple[int, ...]:
-    """Operations that can make infinity of finite numbers, the nearest to it first."""
-    before = latest(view.site("absmax")[:row])
-    ids = [
-        s.id
-        for s in view.sites
-        # a division by a constant is safe
-        if s.op in FRAGILE and s.id in view.trunk and ("div" not in s.op or len(s.inputs) > 1)
-    ]
-    if not ids:  # none: whatever was largest overflowed
-        grown = [i for i in view.trunk if np.isfinite(before[i])]
-        ids = sorted(grown, key=lambda i: -before[i])[:1]
-    return tuple(sorted(ids, key=lambda i: -np.nan_to_num(before[i], nan=np.inf)))
+def _guarded(view: View) -> Iterable[Origin]:
+    """What the guard found by its replays."""
+    causes = {"backward": "non-finite-slope", "update": "non-finite-update"}
+    for event in view.run.events:
+        if event.kind != "nonfinite":
+            continue
+        where, site = event.detail.get("where"), event.detail.get("site")
+        sites = (site,) if isinstance(site, int) and 0 <= site < len(view.sites) else ()
+        params = event.detail.get("params")
+        names = tuple(p for p in params if isinstance(p, str)) if isinstance(params, list) else ()
+        if where == "update":
+            yield Origin(event.step - 1, "non-finite-update", _reading(view, names), names)
+        elif where == "weights":
+            yield Origin(event.step, "weights-not-finite", _reading(view, names), names)
+        elif where == "loss" and not sites:
+            yield Origin(event.step, "non-finite-loss")
+        elif where == "input" or (sites and view.sites[sites[0]].kind == "input"):
+            yield Origin(event.step, "EF503", sites)
+        elif sites:
+            yield Origin(event.step, causes.get(str(where), "operation"), sites)
+
+
+def _at_row(view: View, row: int, bad: Bools) -> Origin:
+    """What one sampled step tells. Weights that were lost already make all else their doing."""
+    step = view.at(row)
+    lost = np.nan_to_num(view.param("weight_nonfinite")[row]) > 0
+    if np.nan_to_num(view.step("weight_nonfinite")[row]) > 0:
+        if row == 0 and step == 0:
+            names = tuple(p.name for p in view.run.params if lost[p.id])
+            return Origin(step, "weights-not-finite", _reading(view, names), names)
+        return Origin(step, UNKNOWN)
+    count, rms = view.site("nonfinite"), view.site("rms")
+    sound = ~bad & ~_losses_lost(view)
+    usual = (np.isinf(rms) & (np.nan_to_num(count) > 0))[sound].any(axis=0)
+    spread = Spread(view.sites, count[row], rms[row], usual)
+    site = spread.forward()
+    if site is not None:
+        data = view.sites[site].kind == "input"
+        return Origin(step, "EF503" if data else "operation", (site,))
+    site = spread.backward(view.site("delta_nonfinite")[row])
+    if site is not None:
+        return Origin(step, "non-finite-slope", (site,))
+    wrong = np.nan_to_num(view.param("grad_nonfinite")[row]) > 0
+    names = tuple(p.name for p in view.run.params if wrong[p.id])
+    if names:  # every layer error was finite: the slope by the parameter was not
+        return Origin(step, "non-finite-slope", _reading(view, names), names)
+    moved = np.nan_to_num(view.param("update_nonfinite")[row]) > 0
+    if np.nan_to_num(view.step("grad_nonfinite")[row]) > 0:
+        return Origin(step, UNKNOWN)
+    if np.nan_to_num(view.step("update_nonfinite")[row]) > 0:
+        names = tuple(p.name for p in view.run.params if moved[p.id])
+        return Origin(step, "non-finite-update", _reading(view, names), names)
+    return Origin(step, UNKNOWN)
+
+
+def _losses_lost(view: View) -> Bools:
+    """Rows whose loss was not finite."""
+    curve = view.loss
+    return np.isin(view.steps, curve.steps[~np.isfinite(curve.values)])
+
+
+def _reading(view: View, names: tuple[str, ...]) -> tuple[int, ...]:
+    """Sites that read these parameters."""
+    wanted = set(names)
+    return tuple(s.id for s in view.sites if wanted.intersection(s.params))
+
+
+def _count(view: View, found: Origin) -> float:
+    """Elements that were not finite where and when it arose: at least so many."""
+    rows = np.flatnonzero(view.steps == found.step)
+    if not found.sites or not len(rows):
+        return 1.0
+    site = found.sites[0]
+    counts = [view.site("nonfinite")[rows[0], site]]
+    if found.cause == "non-finite-slope":  # what it has sent on
+        counts = [view.site("delta_nonfinite")[rows[0], i] for i in view.parents(site)]
+    return max(1.0, *np.nan_to_num(counts))
+
+
+def _growth(view: View, step: int) -> float:
+    """Decades by which anything had grown since the first reading when it arose (0: nothing)."""
+    upto = view.steps <= step
+    most = [_grown(view.site(m)[upto]) for m in ("rms", "delta")]
+    most += [_grown(view.param(m)[upto]) for m in ("weight", "grad")]
+    curve = view.loss
+    most.append(_grown(np.asarray(curve.values)[curve.steps <= step, None]))
+    return max(most)
+
+
+def _grown(m: Floats) -> float:
+    """Decades between the first finite value of a column and a later one, at most."""
+    if len(m) < 2:
+        return 0.0
+    size = np.where(np.isfinite(m) & (m != 0), np.abs(m), np.nan)
+    start = earliest(size)
+    with np.errstate(all="ignore"):
+        up = np.log10(ratio(size, np.broadcast_to(start, size.shape)))
+    return float(max(0.0, np.nan_to_num(up, nan=0.0, posinf=0.0, neginf=0.0).max(initial=0.0)))

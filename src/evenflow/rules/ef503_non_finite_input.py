@@ -25,7 +25,8 @@ class NonFiniteInput(Rule):
     Non-finite elements of the data and of targets at sampled steps, and whether they go on: a
     site that reads them gives a non-finite output, or was not measured; a target counts where
     the loss of that step is not finite. Networks that replace or mask missing values, and
-    attention masks of minus infinity, are left alone.
+    attention masks of minus infinity, are left alone. With a guard (`on_nonfinite`), also every
+    batch in which it found NaN.
 
     ## Threshold
     One element. Exact: no calibration is needed.
@@ -38,6 +39,32 @@ class NonFiniteInput(Rule):
     name = "non-finite-input"
 
     def check(self, view: View) -> Iterable[Finding]:
+        told = set()
+        for found in self._sampled(view):
+            told.update(found.sites)
+            yield found
+        yield from self._guarded(view, told)
+
+    def _guarded(self, view: View, told: set[int]) -> Iterable[Finding]:
+        """What the guard has seen between the samples, or kept from becoming one."""
+        steps: dict[int, list[int]] = {}
+        for e in view.run.events:
+            site = e.detail.get("site")
+            if e.kind == "nonfinite" and e.detail.get("where") == "input" and site in view.data:
+                steps.setdefault(site, []).append(e.step)
+        for i, at in steps.items():
+            if i not in told:
+                yield self.finding(
+                    Severity.error,
+                    sites=(i, *view.consumers[i]),
+                    first=min(at),
+                    last=max(at),
+                    evidence={"nonfinite": 1.0, "batches_affected": float(len(at))},
+                    threshold={"nonfinite": 1.0},
+                    chain=(Link("cause", self.code, min(at), i),),
+                )
+
+    def _sampled(self, view: View) -> Iterable[Finding]:
         count_TS = view.site("nonfinite")
         for i in (*view.data, *view.targets):
             bad = np.nan_to_num(count_TS[:, i]) > 0

@@ -58,6 +58,10 @@ PARAM_METRICS: dict[str, str] = {
     "alike": "dear, the first three times: share of units (rows) whose weights and gradient equal "
     "another's (of large weights the first rows)",
     "update": "2-norm of the applied update: |w_after - w_before|; estimated as `weight` is",
+    "grad_nonfinite": "at least 1 if the gradient's norm is NaN or Inf; else, and on a device whose "
+    "numbers nobody waits for, left out",
+    "weight_nonfinite": "the same of the weight before the update",
+    "update_nonfinite": "the same of the applied update",
 }
 #: Metrics of the step (`Channel.id` is 0).
 STEP_METRICS: dict[str, str] = {
@@ -66,6 +70,10 @@ STEP_METRICS: dict[str, str] = {
     "momentum": "momentum (or beta1) of that group",
     "weight_decay": "of that group",
     "grad_norm": "2-norm of all gradients together",
+    "grad_nonfinite": "number of parameters whose gradient's norm is NaN or Inf; left out where "
+    "that is known to be none",
+    "weight_nonfinite": "the same of the weights before the update",
+    "update_nonfinite": "the same of the applied update",
     "scale": "GradScaler's scale",
     "optimizer": "index of the optimizer that made this update, in `Run.meta['optimizers']`; left "
     "out where several made it together",

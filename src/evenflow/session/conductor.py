@@ -47,8 +47,7 @@ class Conductor:
     """Listens to torch (see `hooks.Listener`) for one watch.
 
     `fail(error, where)` turns an error of ours into a warning and ends the watch; it never raises
-    unless EVENFLOW_STRICT is set.
-    """
+    unless EVENFLOW_STRICT is set."""
 
     def __init__(
         self,
@@ -257,7 +256,8 @@ class Conductor:
         if self.healer is not None:
             self.healer.guard.held.clear()
         self._passes.reset()
-        if self.recorder.recording and not self.quiet.stepped:
+        again = self.recorder.recording or self.cadence.wants(self.step)  # the guard has alerted
+        if again and not self.quiet.stepped:
             self._void = True
             self._arm(self.step)
 
@@ -366,10 +366,9 @@ class Conductor:
             self.quiet.begin(self.roster.known, min(STRETCH, self.cadence.due(coming) - coming))
 
     def _arm(self, step: int, follows: bool = False) -> None:
-        if self.cadence.every == 0:
-            return
-        hooks.watch_compiled()
-        self.recorder.arm(self.cadence.dear(step, self.samples), step, follows)
+        if self.cadence.every != 0:
+            hooks.watch_compiled()
+            self.recorder.arm(self.cadence.dear(step, self.samples), step, follows)
 
     def _unsampled(self) -> None:
         self.clock.unsampled(self.step)

@@ -11,10 +11,10 @@ from torch import Tensor, nn
 
 from ..lang import _
 from ..schema import Event
-from ..tape import Recorder, local, mute, of_optimizer, unheard, watch_calls
+from ..tape import Catalogue, Recorder, local, mute, of_optimizer, unheard, watch_calls
 from .hiding import Hidden
 from .misses import run
-from .replay import Held, hold, replay
+from .replay import Found, Held, hold, replay, where
 from .saying import say
 
 if TYPE_CHECKING:
@@ -30,7 +30,9 @@ class NonFiniteError(FloatingPointError):
 class Origin(NamedTuple):
     """Where non-finite values arise: a site, or the loss or backward, and what is known of it."""
 
-    where: str  # "forward", "input", "loss", "backward", "unknown"
+    # "forward", "input", "loss", "backward", "update", "weights" (from the start), "after" (an
+    # earlier step put it into the weights), "unknown"
+    where: str
     site: int | None
     text: str
 
@@ -62,6 +64,8 @@ class Guard:
         self._undo: Callable[[], None] | None = None
         self._told = 0
         self._message = ""  # of the latest check
+        self._passed = False  # has an update with finite gradients been seen?
+        self._spoilt = False  # has one with others been let through?
 
     def check(self, conductor: Conductor, optimizer: torch.optim.Optimizer) -> None:
         """Look at the gradients of one optimizer. Raises NonFiniteError in mode "stop"."""
@@ -76,6 +80,7 @@ class Guard:
         params = of_optimizer(optimizer)
         if _all_finite([p.grad for p in params if p.grad is not None]):
             self.held.clear()
+            self._passed, self._spoilt = True, False
             return
         origin, bad = self.found = self._find(conductor, params)
         self._message = self._tell(conductor, origin, bad)
@@ -122,39 +127,77 @@ class Guard:
         """The call ended."""
 
     def _find(self, conductor: Conductor, params: list[Tensor]) -> tuple[Origin, list[str]]:
+        """Where it arose, and which parameters it has come to."""
         catalogue = conductor.recorder.catalogue
-        bad = [
-            catalogue.params[catalogue.add_param(p)].name
-            for p in params
-            if p.grad is not None and not bool(torch.isfinite(p.grad).all())
-        ]
+        lost = _names(catalogue, [p for p in self._weights(params) if not _finite(p)])
+        if lost:
+            return self._by_weights(), lost
+        self._spoilt = self.mode == "report"  # this update will put it into the weights
+        bad = _names(catalogue, [p for p in params if p.grad is not None and not _finite(p.grad)])
+        return self._by_replay(conductor) or self._by_backward(conductor, bad), bad
+
+    def _weights(self, params: list[Tensor]) -> list[Tensor]:
+        """Of this optimizer and of every model called: another's may have been lost."""
+        called = [p for h in self.held.values() for p in h.module.parameters()]
+        return list({id(p): p for p in (*params, *called)}.values())
+
+    def _by_weights(self) -> Origin:
+        if self._spoilt:
+            return Origin("after", None, _("the weights are not finite since the first such step"))
+        if not self._passed:
+            text = _("the weights were not finite before the first update that was looked at")
+            return Origin("weights", None, text)
+        text = _(
+            "the weights are not finite, of finite gradients: made so by the update before, or "
+            "between the two"
+        )
+        return Origin("update", None, text)
+
+    def _by_replay(self, conductor: Conductor) -> Origin | None:
+        """The forward again, then what the tape read of the rest, then the loss."""
+        catalogue, recorder = conductor.recorder.catalogue, conductor.recorder
+        given = ""
+        for held in self.held.values():
+            found = conductor.alone(replay, held, catalogue)
+            if found is None:
+                continue
+            if found.how == "between":
+                given = given or found.op
+                continue
+            return _origin(found, catalogue, held)
+        read = where(recorder, catalogue)[0] if recorder.recording else None
+        if read is not None:
+            return _origin(Found("forward", read), catalogue, None)
+        if given:
+            text = _(
+                "arises between two models, in {op} or before it: their own forwards are sound"
+            )
+            return Origin("unknown", None, text.format(op=given))
+        loss = conductor.losses.latest
+        if loss is None or _finite(loss):
+            return None
         if not self.held:
             why = _("the guard had not yet seen a call of the model, so nothing could be replayed")
-            return Origin("unknown", None, why), bad
+            return Origin("unknown", None, why)
+        text = _("arises in the loss ({ops}): the model's own forward is finite")
+        return Origin("loss", None, text.format(ops=conductor.losses.ops))
+
+    def _by_backward(self, conductor: Conductor, bad: list[str]) -> Origin:
+        catalogue, recorder = conductor.recorder.catalogue, conductor.recorder
+        site = where(recorder, catalogue)[1] if recorder.recording else None
         for held in self.held.values():
-            site = conductor.alone(replay, held, catalogue)
             if site is not None:
-                s = catalogue.sites[site]
-                if s.kind == "input":
-                    text = _("the data given to {model} is not finite").format(model=s.root)
-                    return Origin("input", site, text), bad
-                text = _("finite inputs, non-finite output at {site}").format(site=s.name)
-                return Origin("forward", site, text), bad
-        loss = conductor.losses.latest
-        if loss is not None and not bool(torch.isfinite(loss).all()):
-            text = _("arises in the loss ({ops}): the model's own forward is finite")
-            text = text.format(ops=conductor.losses.ops)
-            return Origin("loss", None, text), bad
-        site = _backward_site(conductor)
+                break
+            found = conductor.alone(replay, held, catalogue, True)
+            site = None if found is None else found.site
         if site is not None:
             text = _("arises in the backward at {place}: loss and forward are finite")
-            text = text.format(place=catalogue.sites[site].name)
-        elif after := _between(bad, catalogue):
+            return Origin("backward", site, text.format(place=catalogue.sites[site].name))
+        if after := _between(bad, catalogue):
             text = _("arises in the backward at or after {place}: loss and forward are finite")
-            text = text.format(place=after)
-        else:
-            text = _("arises in the backward: loss and forward are finite")
-        return Origin("backward", site, text), bad
+            return Origin("backward", None, text.format(place=after))
+        text = _("arises in the backward: loss and forward are finite")
+        return Origin("backward", None, text)
 
     def _tell(self, conductor: Conductor, origin: Origin, bad: list[str]) -> str:
         detail = {
@@ -214,17 +257,30 @@ def _all_finite(grads: list[Tensor]) -> bool:
         return all(bool(torch.isfinite(g).all()) for g in dense)
 
 
-def _backward_site(conductor: Conductor) -> int | None:
-    """On a sampled step the tape saw it: the site nearest the loss that sends back a bad delta."""
-    bad = {
-        c.id
-        for c, v in conductor.recorder.slab.values()
-        if c.metric == "delta_nonfinite" and float(v) > 0
-    }
-    sites = conductor.recorder.catalogue.sites
-    good_above = [s for s in bad if not any(s in t.inputs for t in sites if t.id in bad)]
-    makers = [t.id for t in sites if t.id not in bad and any(g in t.inputs for g in good_above)]
-    return max(makers) if makers else None
+def _origin(found: Found, catalogue: Catalogue, held: Held | None) -> Origin:
+    """What a replay or the tape has found, in words."""
+    place = "" if found.site is None else catalogue.sites[found.site].name
+    if found.how == "input" and held is not None:
+        text = _("the data given to {model} is not finite")
+        return Origin("input", found.site, text.format(model=catalogue.add_root(held.module).root))
+    if found.how == "outside":
+        text = _("{site} reads a buffer or attribute that is not finite")
+    else:
+        text = _("finite inputs, non-finite output at {site}")
+    if found.site is not None and not catalogue.sites[found.site].root:
+        text = _("arises in the loss at {site}: the model's own forward is finite")
+        return Origin("loss", found.site, text.format(site=place))
+    return Origin("forward", found.site, text.format(site=place))
+
+
+def _finite(t: Tensor) -> bool:
+    x = local(t.detach())
+    x = x.coalesce().values() if x.is_sparse else x
+    return bool(torch.isfinite(x).all())
+
+
+def _names(catalogue: Catalogue, params: list[Tensor]) -> list[str]:
+    return [catalogue.params[catalogue.add_param(p)].name for p in params]
 
 
 def _between(bad: list[str], catalogue: Any) -> str:

@@ -5,6 +5,7 @@ from .calling import skip_frame as skip_frame
 from .calling import untraced as untraced
 from .calling import watch_calls as watch_calls
 from .catalogue import Catalogue as Catalogue
+from .catalogue import Place as Place
 from .catalogue import unwrap as unwrap
 from .isolation import heard as heard
 from .isolation import traced as traced
@@ -13,7 +14,12 @@ from .labels import known_site as known_site
 from .mode import heard_by_modes as heard_by_modes
 from .numbers import local as local
 from .numbers import mute as mute
+from .ops import MASKING as MASKING
+from .ops import of_function as of_function
 from .ops import of_node as of_node
+from .originals import PLAIN as PLAIN
+from .originals import name_of as name_of
+from .originals import original as original
 from .parameters import Update as Update
 from .parameters import held_by_an_optimizer as held_by_an_optimizer
 from .parameters import of_optimizer as of_optimizer

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Iterable
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -16,8 +15,9 @@ from .catalogue import Place
 from .frames import Frame, Thread
 from .isolation import traced, unheard
 from .labels import Label, label, node_of, read
+from .lost import lose
 from .ops import CLOSED, SATURATED, Op
-from .slab import Key
+from .slab import core_keys
 
 if TYPE_CHECKING:
     from .recorder import Recorder
@@ -72,11 +72,13 @@ class Forward:
         # Tensors without a node: data, and what runs without gradients inside a training forward.
         self.inputs: dict[int, tuple[weakref.ref[Tensor], int]] = {}
         self._late: list[tuple[int, str, Tensor, int]] = []  # see `late`
+        self.lost = False  # has `lose` made a site in this step?
 
     def reset(self) -> None:
         """Forget the tensors of this step."""
         self.inputs.clear()
         self._late.clear()
+        self.lost = False
 
     def axis(self, site: int) -> int:
         """The axis along which a site's units lie."""
@@ -90,7 +92,7 @@ class Forward:
         if frame.ignored or traced():
             return None
         known = None
-        if not (rec.dear or rec.replays):
+        if not (rec.dear or rec.replays or self.lost):
             n = frame.counts.get(op.name, 0)
             known = rec.catalogue.known(frame.place, op.name, n, frame.call)
         seq = torch._C._autograd._get_sequence_nr()
@@ -116,12 +118,13 @@ class Forward:
             if p is not None:
                 call.params.append(p)
                 continue
-            found = self._producer(t)
+            found = self.producer(t)
             if found is not None and found not in call.inputs:
                 call.inputs.append(found)
         return True
 
-    def _producer(self, t: Tensor) -> int | None:
+    def producer(self, t: Tensor) -> int | None:
+        """The site that made a tensor in this step, if one is known."""
         node = node_of(t)
         if node is not None:
             known = read(node, self.recorder.oldest)
@@ -140,7 +143,10 @@ class Forward:
         made = [(t, node) for t in outs if (node := node_of(t)) is not None]
         if call.known is not None and not made:  # it had a gradient when it was met
             self._look(call, call.frame)
-        if not made and (torch.is_grad_enabled() or not self.recorder.thread.stack):
+        apart = not made and (torch.is_grad_enabled() or not self.recorder.thread.stack)
+        if (apart or (not made and call.op.kind in _LIGHT)) and lose(self, call, outs):
+            return
+        if apart:
             if call.inputs and call.op.kind != "loss":
                 for t in outs:  # what is done to data before the first layer is still data
                     self.note_data(t, call.inputs[0])
@@ -150,11 +156,13 @@ class Forward:
         if made and torch._C._autograd._get_sequence_nr() == call.seq:
             return  # no node was made: dropout of nothing, `.to()` what it is: x itself came back
         if call.op.kind == "view":
+            if outs[0].dtype == torch.float16 and lose(self, call, outs):
+                return
             if not made and call.inputs:
                 self.note_data(outs[0], call.inputs[0])
             for _, node in made:
                 if call.inputs:
-                    self._name(node, call, call.inputs[0], primary=False)
+                    self.name(node, call, call.inputs[0], primary=False)
                 elif call.params:
                     label(node, Label(rec.generation, rec.thread.key, None, False))
             return
@@ -163,7 +171,7 @@ class Forward:
         if site is None:
             return
         for i, (_, node) in enumerate(made):
-            self._name(node, call, site, primary=i == 0)
+            self.name(node, call, site, primary=i == 0)
         if not made:
             self.note_data(first, site)
         x = None if rec.recomputing else numbers.plain(first)
@@ -176,7 +184,7 @@ class Forward:
         if node is None or seq == call.seq:
             return False
         call.frame.index(call.op.name)
-        self._name(node, call, site, True, seq)
+        self.name(node, call, site, True, seq)
         x = None if self.recorder.recomputing else numbers.plain(out)
         if x is not None:
             self._read(call, site, x, kept=call.op.name in _KEPT)
@@ -186,7 +194,8 @@ class Forward:
         """Note which site a tensor without a node comes from."""
         self.inputs.setdefault(id(t), (weakref.ref(t), site))
 
-    def _name(self, node: Any, call: Call, site: int, primary: bool, end: int = -1) -> None:
+    def name(self, node: Any, call: Call, site: int, primary: bool, end: int = -1) -> None:
+        """Label a node that the call made."""
         label(node, Label(self.recorder.generation, call.key, site, primary))
         if primary:
             # A composite function makes several nodes; the inner ones belong to it too.
@@ -300,7 +309,7 @@ class Forward:
         rec = self.recorder
         size = numbers.norm(x)
         rms = size / (x.numel() or 1) ** 0.5
-        rec.slab.extend(_keys(site), (rms, numbers.nonfinite(x, size)))
+        rec.slab.extend(core_keys(site), (rms, numbers.nonfinite(x, size)))
         if rec.dear or mean or x.dtype == torch.float16:  # whose range ends at 65504
             rec.add("site", site, "absmax", numbers.absmax(x))
         if mean:
@@ -311,7 +320,10 @@ class Forward:
     def _read_loss(self, call: Call, site: int, x: Tensor) -> None:
         """What the loss is told: its prediction's sign and row sums, its target's scale."""
         rec = self.recorder
-        rec.add("site", site, "rms", numbers.rms(x))
+        size = numbers.norm(x)
+        rec.slab.extend(
+            core_keys(site), (size / (x.numel() or 1) ** 0.5, numbers.nonfinite(x, size))
+        )
         if not rec.dear or not call.tensors:
             return
         made = call.tensors[0].detach()
@@ -352,11 +364,6 @@ class Forward:
     def _features(self, site: int, t: Tensor) -> None:
         for metric, value in numbers.features(t).items():
             self.recorder.add("site", site, metric, value)
-
-
-@lru_cache(maxsize=1 << 13)
-def _keys(site: int) -> tuple[Key, ...]:
-    return (("site", site, "rms", -1), ("site", site, "nonfinite", -1))
 
 
 def _tensors(values: Iterable[Any]) -> list[Tensor]:

@@ -245,6 +245,11 @@ def nonfinite(x: Tensor, size: Scalar) -> Scalar:
     return float(bad) if bad.is_cpu else bad
 
 
+def finite(x: Tensor) -> bool:
+    """Is every element finite? Waits for the device."""
+    return math.isfinite(float(norm(x))) or bool(torch.isfinite(x).all())
+
+
 def subnormal(x: Tensor) -> Scalar:
     """Share of the non-zero elements below the smallest normal number of x's dtype."""
     nonzero = torch.count_nonzero(x)

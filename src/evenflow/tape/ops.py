@@ -92,7 +92,7 @@ _IGNORED = frozenset(
     ]
 )
 _RENAMED = {"radd": "add", "iadd": "add", "rmul": "mul", "imul": "mul", "isub": "sub",
-            "truediv": "div", "itruediv": "div", "rtruediv": "div", "rmatmul": "matmul",
+            "truediv": "div", "itruediv": "div", "rtruediv": "div", "rdiv": "div", "idiv": "div", "rmatmul": "matmul",
             "imatmul": "matmul", "rpow": "pow", "ipow": "pow", "concat": "cat",
             "concatenate": "cat", "swish": "silu"}  # fmt: skip
 
@@ -189,6 +189,49 @@ def of_node(name: str) -> Op:
     if _CONV.match(snake):
         return Op("conv", "affine")
     return Op(snake, _KIND_OF.get(snake, "other"))
+
+
+#: What makes infinity or NaN of finite numbers that are not even large.
+FRAGILE = frozenset(
+    [
+        "log",
+        "log2",
+        "log10",
+        "log1p",
+        "logit",
+        "sqrt",
+        "rsqrt",
+        "div",
+        "divide",
+        "true_divide",
+        "reciprocal",
+        "exp",
+        "exp2",
+        "expm1",
+        "pow",
+        "float_power",
+        "square",
+        "acos",
+        "asin",
+        "acosh",
+        "atanh",
+        "norm",
+        "vector_norm",
+        "std",
+        "var",
+        "var_mean",
+        "std_mean",
+        "cdist",
+        "mean",
+        "nanmean",
+        "softmax",
+        "log_softmax",
+    ]
+)
+#: What puts minus infinity where a softmax is to see nothing.
+MASKING = frozenset(
+    ["masked_fill", "where", "full", "full_like", "new_full", "triu", "tril", "masked_scatter"]
+)
 
 
 #: Output values past which |f'| < 1 % of its maximum, on the side of an asymptote. A rectifier's

@@ -133,6 +133,20 @@ class Update:
 
     def _note(self, index: tuple[int, ...], metric: str, values: Sequence[Scalar]) -> None:
         self.slab.extend(_keys(index, metric), values)
+        lost = [
+            i
+            for i, v in zip(index, values, strict=True)
+            if isinstance(v, float) and not math.isfinite(v)
+        ]
+        for i in lost:
+            self.slab.add(("param", i, f"{metric}_nonfinite", -1), 1.0)
+        away = [v for v in values if isinstance(v, Tensor)]
+        count: Scalar = float(len(lost))
+        if away:  # which ones they are would be a number for each
+            on = torch.stack([v.to(away[0].device) for v in away])
+            count = count + (~torch.isfinite(on)).sum()
+        if lost or away:
+            self.slab.add(("step", 0, f"{metric}_nonfinite", -1), count)
 
 
 @lru_cache(maxsize=64)

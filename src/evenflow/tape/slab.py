@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,13 +17,24 @@ Scalar = float | torch.Tensor
 #: How two values of one channel within a step (micro-batches, a trunk under two losses) combine.
 _MEAN_SQUARE = frozenset({"rms", "delta", "delta_in"})
 _LARGEST = frozenset({"absmax", "grad_absmax", "logit_max", "outlier", "feature_high"})
-_SUMS = frozenset({"nonfinite", "delta_nonfinite", "loss"})
+_SUMS = frozenset(
+    {
+        *("nonfinite", "delta_nonfinite", "loss"),
+        *("grad_nonfinite", "weight_nonfinite", "update_nonfinite"),
+    }
+)
 _LAST = frozenset({"dead", "observed"})
 _WHOLE = frozenset({"grad_norm"})  # each of several optimizers notes that of its own gradients
 
 #: A channel as the slab keeps it: a plain tuple, equal to the `Channel` it will become, made in a
 #: tenth of the time. A sampled step notes hundreds.
 Key = tuple[str, int, str, int]
+
+
+@lru_cache(maxsize=1 << 13)
+def core_keys(site: int) -> tuple[Key, ...]:
+    """Keys of the two readings that every site has."""
+    return (("site", site, "rms", -1), ("site", site, "nonfinite", -1))
 
 
 class Layout(NamedTuple):

@@ -89,6 +89,20 @@ CAUSES: dict[str, str] = {
     "unscaled-input": N_("unscaled input"),
     "outlier-input": N_("outliers in the input"),
     "non-finite-input": N_("NaN or infinity in the data"),
+    "operation": N_("the operation itself: its inputs were finite"),
+    "origin-unknown": N_(
+        "not known, as it arose between two sampled steps; on_nonfinite='report' "
+        "(evenflow run --on-nonfinite report) finds the operation"
+    ),
+    "non-finite-slope": N_(
+        "its derivative: the output is finite, the slope there is infinite or not defined"
+    ),
+    "non-finite-update": N_(
+        "the update itself, of finite weights and gradients: look at the optimizer's epsilon and "
+        "rate in this number format"
+    ),
+    "non-finite-loss": N_("what is worked out of the model's output, which was finite"),
+    "weights-not-finite": N_("weights that were not finite before the first update"),
     "unscaled-target": N_("unscaled target"),
     "negative-bias": N_("strongly negative biases"),
     "missing-nonlinearity": N_("no non-linearity between layers"),

@@ -17,6 +17,7 @@ LABELS: dict[str, tuple[str, str]] = {
     "gradient_norm": (N_("gradient norm"), "number"),
     "gradient_ratio": (N_("gradient relative to the weights"), "number"),
     "nonfinite": (N_("values that are NaN or infinite"), "number"),
+    "growth": (N_("growth before that"), "decades"),
     "subnormal_share": (N_("share of values too small for the format"), "share"),
     # activation
     "saturated": (N_("share saturated"), "share"),
@@ -115,6 +116,7 @@ LABELS: dict[str, tuple[str, str]] = {
 
 #: The same key says different things under different codes.
 BY_CODE: dict[tuple[str, str], tuple[str, str]] = {
+    ("EF103", "nonfinite"): (N_("values that are NaN or infinite: at least"), "number"),
     ("EF101", "decades"): (N_("gradient lost on the way"), "span"),
     ("EF102", "decades"): (N_("gradient gained on the way"), "span"),
     ("EF102", "calls"): (N_("time steps"), "number"),

@@ -71,6 +71,10 @@ _ADVICE: dict[str, tuple[Text, ...]] = {
         (_LOWER_RATE, _CLIP),
         N_("Under float16 use a GradScaler, or switch to bfloat16."),
         N_(
+            "Where the update made it: a larger eps (1e-4 for Adam on float16 weights), or float32 "
+            "weights with autocast."
+        ),
+        N_(
             "Use the fused, stable losses (cross_entropy, binary_cross_entropy_with_logits) on raw "
             "scores; add a small epsilon inside log, sqrt and division."
         ),

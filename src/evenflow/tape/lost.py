@@ -1,0 +1,65 @@
+"""Operations that are no sites as a rule, seen where they make NaN or Inf of finite numbers."""
+
+from __future__ import annotations
+
+import math
+import weakref
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from . import numbers
+from .labels import node_of
+from .ops import FRAGILE, MASKING
+from .slab import core_keys
+
+if TYPE_CHECKING:
+    from .forward import Call, Forward
+
+
+def lose(forward: Forward, call: Call, outs: list[Tensor]) -> bool:
+    """Make a site of an op whose output is not finite while its inputs were; was that so?
+
+    What runs without gradients (a logarithm of data) and a cast to half precision are no sites,
+    and the layer that reads them would be blamed. On a device nobody looks, since that would wait
+    for it: there the fragile ones are sites at every sampled step.
+    """
+    rec, op = forward.recorder, call.op.name
+    if rec.recomputing or call.op.kind == "loss" or not call.tensors or "empty" in op:
+        return False  # of nothing, or memory as it was found
+    for t in outs:
+        x = numbers.plain(t)
+        if x is None or not (x.is_cpu or op in FRAGILE):
+            continue
+        size = numbers.norm(x)
+        if type(size) is float and math.isfinite(size):
+            continue
+        count = numbers.nonfinite(x, size)
+        if x.is_cpu and (not count or _is_mask(op, x)):
+            continue
+        others = [numbers.plain(i) for i in call.tensors if i is not t]
+        if x.is_cpu and any(i is not None and not numbers.finite(i) for i in others):
+            return False  # it passed on what it was given
+        frame, node = call.frame, node_of(t)
+        name = op if node is not None else f"{op} (no grad)"
+        site = rec.catalogue.site(
+            frame.place, name, "other", frame.index(name), frame.call,
+            shape=tuple(t.shape), dtype=str(t.dtype).removeprefix("torch."),
+            inputs=tuple(call.inputs),
+            params=tuple(rec.catalogue.params[p].name for p in call.params),
+        )  # fmt: skip
+        if site is None:
+            return False
+        forward.lost = True
+        rec.slab.extend(core_keys(site), (size / x.numel() ** 0.5, count))
+        if node is not None:
+            forward.name(node, call, site, primary=True)
+        forward.inputs[id(t)] = (weakref.ref(t), site)
+        return True
+    return False
+
+
+def _is_mask(op: str, x: Tensor) -> bool:
+    """Minus infinity that was put there, and nothing else that is not finite?"""
+    return op in MASKING and bool((torch.isfinite(x) | (x == -math.inf)).all())
