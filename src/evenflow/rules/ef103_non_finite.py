@@ -174,7 +174,7 @@ def _at_row(view: View, row: int, bad: Bools) -> Origin:
         return Origin(step, UNKNOWN)
     count, rms = view.site("nonfinite"), view.site("rms")
     sound = ~bad & ~_losses_lost(view)
-    usual = (np.isinf(rms) & (np.nan_to_num(count) > 0))[sound].any(axis=0)
+    usual = np.asarray((np.isinf(rms) & (np.nan_to_num(count) > 0))[sound].any(axis=0))
     spread = Spread(view.sites, count[row], rms[row], usual)
     site = spread.forward()
     if site is not None:
@@ -217,7 +217,7 @@ def _count(view: View, found: Origin) -> float:
     counts = [view.site("nonfinite")[rows[0], site]]
     if found.cause == "non-finite-slope":  # what it has sent on
         counts = [view.site("delta_nonfinite")[rows[0], i] for i in view.parents(site)]
-    return max(1.0, *np.nan_to_num(counts))
+    return max([1.0, *(float(c) for c in counts if c > 0)])
 
 
 def _growth(view: View, step: int) -> float:

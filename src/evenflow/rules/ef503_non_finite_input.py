@@ -39,7 +39,7 @@ class NonFiniteInput(Rule):
     name = "non-finite-input"
 
     def check(self, view: View) -> Iterable[Finding]:
-        told = set()
+        told: set[int] = set()
         for found in self._sampled(view):
             told.update(found.sites)
             yield found

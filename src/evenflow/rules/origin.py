@@ -81,7 +81,7 @@ class Spread:
     def forward(self) -> int | None:
         """Id of the site where it arose in the forward; None if all is finite, or masked."""
         found: list[int] = []
-        for i in np.flatnonzero(self.bad):
+        for i in map(int, np.flatnonzero(self.bad)):
             known = [c for c in self.consumers[i] if not np.isnan(self.count[c])]
             if known and not any(self.bad[c] for c in known):
                 continue  # nothing that reads it has lost anything
@@ -92,11 +92,11 @@ class Spread:
                 continue
             if not given:
                 if not self._is_mask(i):
-                    found.append(int(i))
+                    found.append(i)
             elif all(self._is_mask(r) for p in given for r in self._births(p)) or (
                 self.sites[i].kind in _SOFT and all(self._put(p) for p in given)
             ):
-                found.append(int(i))
+                found.append(i)
             else:
                 found += [r for p in given for r in self._births(p) if not self._is_mask(r)]
         # several: the data first, as all else may depend on them in ways no edge tells
@@ -141,7 +141,7 @@ class Spread:
         """
         bad = np.nan_to_num(delta) > 0
         makers: list[int] = []
-        for i in np.flatnonzero(bad):
+        for i in map(int, np.flatnonzero(bad)):
             senders = [c for c in self.consumers[i] if not np.isnan(delta[c])]
             if senders and not any(bad[c] for c in senders):
                 makers += senders

@@ -58,8 +58,8 @@ PARAM_METRICS: dict[str, str] = {
     "alike": "dear, the first three times: share of units (rows) whose weights and gradient equal "
     "another's (of large weights the first rows)",
     "update": "2-norm of the applied update: |w_after - w_before|; estimated as `weight` is",
-    "grad_nonfinite": "at least 1 if the gradient's norm is NaN or Inf; else, and on a device whose "
-    "numbers nobody waits for, left out",
+    "grad_nonfinite": "1 if the gradient's norm is NaN or Inf; else, and on a device whose numbers "
+    "nobody waits for, left out",
     "weight_nonfinite": "the same of the weight before the update",
     "update_nonfinite": "the same of the applied update",
 }

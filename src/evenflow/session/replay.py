@@ -100,7 +100,7 @@ def _found(birth: Birth, recorder: Recorder, catalogue: Catalogue, held: Held) -
         root = catalogue.add_root(held.module).root
         inputs = [s.id for s in catalogue.sites if (s.root, s.kind) == (root, "input")]
         bad = [i for i in inputs if _is_bad(recorder, i)]
-        return Found("input", (bad or inputs or [None])[0])
+        return Found("input", next(iter(bad or inputs), None))
     site = None if birth.out is None else recorder.forward.producer(birth.out)
     if site is None or catalogue.sites[site].kind == "input":
         place = Place(birth.root, birth.path)

@@ -92,7 +92,8 @@ _IGNORED = frozenset(
     ]
 )
 _RENAMED = {"radd": "add", "iadd": "add", "rmul": "mul", "imul": "mul", "isub": "sub",
-            "truediv": "div", "itruediv": "div", "rtruediv": "div", "rdiv": "div", "idiv": "div", "rmatmul": "matmul",
+            "truediv": "div", "itruediv": "div", "rtruediv": "div", "rdiv": "div", "idiv": "div",
+            "rmatmul": "matmul",
             "imatmul": "matmul", "rpow": "pow", "ipow": "pow", "concat": "cat",
             "concatenate": "cat", "swish": "silu"}  # fmt: skip
 
