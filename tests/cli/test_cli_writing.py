@@ -23,8 +23,8 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     writer = Writer(tmp_path / "r.evenflow", {})
     writer.sites(
         [
-            Site(0, "N", "a", "linear", "affine", params=("a.weight",)),
-            Site(1, "N", "b", "linear", "affine", inputs=(0,), params=("b.weight",)),
+            Site(0, "N", "a", "linear", "affine", shape=(4, 2), params=("a.weight",)),
+            Site(1, "N", "b", "linear", "affine", shape=(4, 2), inputs=(0,), params=("b.weight",)),
         ]
     )
     writer.params([Parameter(0, "a.weight", (2, 2)), Parameter(1, "b.weight", (2, 2))])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -53,7 +54,9 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run(base: Path, first: int, last: int) -> dict[str, int]:
     """The child's exit codes; one child for many files, under 500 MB and 10 s each."""
     child = [sys.executable, str(HERE / "hostile.py"), str(base), str(first), str(last)]
-    done = subprocess.run(child, capture_output=True, text=True)
+    # As a user has it: a rule that fails on absurd numbers is told, the others judge.
+    users = {k: v for k, v in os.environ.items() if k != "EVENFLOW_STRICT"}
+    done = subprocess.run(child, capture_output=True, text=True, env=users)
     assert done.returncode == 0, f"at {done.stderr[-2000:]}"
     record = json.loads(done.stdout)
     assert record["wrong"] == []

@@ -42,7 +42,8 @@ def _explain(
         ledger = from_run(run, site, step)
     except ValueError as error:
         said = sentences(filter(None, (str(error), left_out)))
-        return _say(said, 2 if len(run.steps) else 3)
+        asked = site is not None or step is not None
+        return _say(said, 2 if asked and len(run.steps) else 3)
     if left_out:
         _say(left_out, 0)
     if output not in (None, "-") and Path(output).suffix.lower() not in (".html", ".htm"):

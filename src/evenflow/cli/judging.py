@@ -46,13 +46,16 @@ def check_run(
     forecast: str | None = None,
 ) -> int:
     """`evenflow check`: 0, 1 (an error was found), 2 (usage) or 3 (could not judge)."""
+    from ..diagnosis import diagnose
+
     try:
         path = find_run(named)
         with guarded(path):
             with _busy(path):
-                run, findings = _judged(path, select, ignore)
-            if not len(run.steps):
-                raise CannotJudge(_nothing(path, run))
+                run = load_run(path)
+                if not len(run.steps):
+                    raise CannotJudge(_nothing(path, run))
+                findings = diagnose(run, select=tuple(select), ignore=tuple(ignore))
             _check_whole(path, run, findings)
             pairs = None if forecast is None else _beside(run, forecast)
             _tell(path, run, findings, as_json, pairs)
@@ -211,10 +214,10 @@ def _console(to_stderr: bool) -> Console:
 
 
 def _judged(path: Path, select: Sequence[str], ignore: Sequence[str]) -> tuple[Run, list[Finding]]:
-    import evenflow
+    from ..diagnosis import diagnose
 
     run = load_run(path)
-    return run, evenflow.diagnose(run, select=tuple(select), ignore=tuple(ignore))
+    return run, diagnose(run, select=tuple(select), ignore=tuple(ignore))
 
 
 def _is_sick(findings: Sequence[Finding]) -> int:

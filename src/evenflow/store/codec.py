@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import zlib
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -157,6 +158,32 @@ def parse_param(text: Any) -> Parameter:
         trainable=bool(d["trainable"]),
         optimizer=_whole(d["optimizer"]),
     )
+
+
+#: What the facts are that others reckon with; all else in a run's meta is only shown.
+_TEXTS = frozenset({"script", "ended", "torch", "python", "device", "heal", "note"})
+_NUMBERS = frozenset({"started", "steps", "samples", "budget", "threads"})
+
+
+def is_fact(key: str, value: Any) -> bool:
+    """Is the value of this key of meta of the kind that we write?"""
+    if key in _TEXTS:
+        return isinstance(value, str)
+    if key in _NUMBERS:
+        whole = isinstance(value, (int, float)) and not isinstance(value, bool)
+        return whole and math.isfinite(value) and 0 <= value < _FAR
+    if key == "every":
+        return value == "auto" or (type(value) is int and value >= 0)
+    if key == "optimizers":
+        return isinstance(value, list) and all(_is_optimizer(each) for each in value)
+    return True
+
+
+def _is_optimizer(value: Any) -> bool:
+    if not isinstance(value, dict) or not isinstance(value.get("class", ""), str):
+        return False
+    numbers = (value.get(key, 0.0) for key in ("lr", "momentum", "weight_decay", "params"))
+    return all(isinstance(n, (int, float)) for n in numbers)
 
 
 def parse_event(kind: Any, step: Any, detail: Any) -> Event:

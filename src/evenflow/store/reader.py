@@ -93,8 +93,14 @@ def _event(kind: Any, step: Any, detail: Any) -> Event:
 
 
 def _meta(rows: Rows) -> list[tuple[str, Any]]:
-    found = rows.records("meta", "key, value", codec.parse)
-    return [(visible(key.decode("utf-8", "replace")), value) for key, value in found]
+    out = []
+    for key, value in rows.records("meta", "key, value", codec.parse):
+        name = visible(key.decode("utf-8", "replace"))
+        if codec.is_fact(name, value):
+            out.append((name, value))
+        else:
+            rows.spoil("meta", key)
+    return out
 
 
 def _sites(rows: Rows) -> tuple[Site, ...]:
