@@ -105,9 +105,24 @@ def untrained(run: Run) -> list[tuple[str, str, str]]:
 def cost(run: Run) -> float | None:
     """Share of training time that watching took, as the run itself measured; None if unknown.
 
-    Time lost at sampled steps (own cost, or their length beyond a bare step's, whichever is more)
-    over the bare time of all steps that passed; scaled up where the run was thinned.
+    What was spent over what the training itself took, as told when the watch ended. A run that is
+    not over tells both at its latest sample; of the steps since, the bare time is added.
     """
+    told = [run.meta.get(key) for key in ("spent", "trained")]
+    if all(isinstance(t, (int, float)) and 0 < t < np.inf for t in told):
+        return float(told[0] / told[1])
+    spent, trained, bare = run.step("spent"), run.step("trained"), run.step("bare")
+    if spent is not None and trained is not None and bare is not None and len(run.curve_steps):
+        since = max(0, int(run.curve_steps[-1]) - int(run.steps[-1]))
+        whole = float(trained[-1]) + since * float(bare[-1])
+        return float(spent[-1]) / whole if whole > 0 else None
+    return _cost_by_rows(run)
+
+
+def _cost_by_rows(run: Run) -> float | None:
+    """The same of older files: time lost at sampled steps (own cost, or their length beyond a bare
+    step's, whichever is more) over the bare time of all steps that passed; scaled up where the run
+    was thinned."""
     own, wall, bare = run.step("cost"), run.step("wall"), run.step("bare")
     if own is None or wall is None or bare is None or not len(run.steps):
         return None

@@ -85,6 +85,9 @@ def facts(run: Run) -> list[tuple[str, str]]:
     spent = cost(run)
     if spent is not None:
         out.append((_("Cost of watching"), _("{share} of time").format(share=share(spent))))
+    for event in run.events:
+        if event.kind == "note" and event.detail.get("shown"):
+            out.append((_("Note"), str(event.detail.get("text", ""))))
     return out
 
 

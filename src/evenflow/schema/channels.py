@@ -80,7 +80,9 @@ STEP_METRICS: dict[str, str] = {
     "backwards": "outermost backward passes within the step (micro-batches, several losses)",
     "wall": "seconds this step took, Evenflow included",
     "bare": "seconds an unsampled step takes (median of the latest)",
-    "cost": "seconds Evenflow itself took in this step",
+    "cost": "seconds Evenflow itself took in this step, by its own clocks",
+    "spent": "seconds watching has taken until then, what its clocks cannot see included",
+    "trained": "seconds the training has taken until then, without those",
 }
 
 

@@ -1,4 +1,7 @@
-"""Which steps are sampled: dense at birth, then as a budget allows, dense again in trouble."""
+"""Which steps are sampled: dense at birth, then as a budget allows, dense again in trouble.
+
+Whatever happens, after t seconds of training sampling has taken no more than `allowance(t)`.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +18,16 @@ _SAFETY = 0.5
 #: In trouble so many steps in a row are sampled (an outlier comes again within an epoch: what
 #: brought the loss to jump is to be seen when it does), and so many in a whole run.
 _ALERT, _ALERTS = 32, 64
+#: Seconds that one sample may take; one that would take more is cut.
+LONGEST = 2.0
+#: Share of the first so many seconds that may be spent beyond `LONGEST`.
+_BIRTH_SHARE, _BIRTH_SECONDS = 0.1, 60.0
+
+
+def allowance(trained: float, budget: float) -> float:
+    """Seconds that sampling may have taken after so many seconds of training."""
+    later = max(0.0, trained - _BIRTH_SECONDS)
+    return LONGEST + _BIRTH_SHARE * min(trained, _BIRTH_SECONDS) + budget * later
 
 
 class Cadence:
@@ -23,6 +36,10 @@ class Cadence:
     Args:
         every: "auto"; N samples the steps divisible by N; 0 samples none.
         budget: share of the training's wall time that sampling may add, after birth.
+
+    Attributes:
+        trained: seconds that the steps so far took, without what was ours in them.
+        spent: seconds that were ours, as far as our clocks and the sampled steps' length tell.
     """
 
     def __init__(self, every: str | int, budget: float) -> None:
@@ -35,6 +52,10 @@ class Cadence:
         self._bare: deque[float] = deque(maxlen=31)
         self._extra: deque[float] = deque(maxlen=8)
         self._next = max(BIRTH) + 1
+        self._owed = False  # a sample was due, and too dear
+        self._dear = 0.0  # what a sample is expected to take
+        self._wall = self._own = self._also = 0.0
+        self._hidden: deque[float] = deque(maxlen=31)
         self._alert = 0
         self._alerts_left = _ALERTS
 
@@ -47,9 +68,42 @@ class Cadence:
         """Is this step to be sampled? (`step` updates have been completed.)"""
         if self.every != "auto":
             return bool(self.every) and step % int(self.every) == 0
-        if step in BIRTH or self._alert > 0:
-            return True
-        return step >= self._next
+        due = self._owed or step in BIRTH or self._alert > 0 or step >= self._next
+        self._owed = due and not self.affords()
+        return due and not self._owed
+
+    def affords(self) -> bool:
+        """May a sample be taken now?"""
+        return self.every != "auto" or self.left() >= self._dear
+
+    def left(self) -> float:
+        """Seconds that may be spent now."""
+        return allowance(self.trained, self.budget) - self.spent
+
+    def limit(self) -> float:
+        """Seconds by our own clocks that the next sample may take."""
+        if self.every != "auto":
+            return math.inf
+        return max(0.0, min(LONGEST, self.left())) / self.hidden
+
+    @property
+    def hidden(self) -> float:
+        """What a sampled step takes beyond a bare one, over what our own clocks saw of it (they
+        do not see how Python gets to our code, nor what the caches lost); 1 or more."""
+        return min(max(median(self._hidden), 1.0), 4.0) if self._hidden else 1.0
+
+    @property
+    def told(self) -> dict[str, float]:
+        """What the run file is told of the price."""
+        return {"spent": self.spent, "trained": self.trained}
+
+    @property
+    def spent(self) -> float:
+        return self._own * self.hidden + self._also
+
+    @property
+    def trained(self) -> float:
+        return max(0.0, self._wall - self.spent)
 
     def due(self, step: int) -> int:
         """The first step from this one on that is to be sampled, as far as can be said now."""
@@ -57,9 +111,16 @@ class Cadence:
             return sys.maxsize
         if self.every != "auto":
             return -(-step // int(self.every)) * int(self.every)
-        if self._alert > 0:
-            return step
+        if self._owed or self._alert > 0:
+            return step + self._steps_until_affordable()
         return min([s for s in BIRTH if s >= step], default=max(step, self._next))
+
+    def _steps_until_affordable(self) -> int:
+        missing = self._dear - self.left()
+        if missing <= 0 or not self._bare:
+            return 0
+        rate = _BIRTH_SHARE if self.trained < _BIRTH_SECONDS else self.budget
+        return int(min(missing / (rate * max(self.bare, 1e-9)), 1 << 20))
 
     def gap(self) -> int:
         """Steps between two samples that keep the budget."""
@@ -75,24 +136,47 @@ class Cadence:
             return True
         return samples % 8 == 0 or step == 0
 
-    def ran_bare(self, wall: float) -> None:
-        """An unsampled step took this many seconds."""
+    def ran_bare(self, wall: float, steps: int = 1) -> None:
+        """So many unsampled steps took this many seconds each."""
         self._bare.append(wall)
+        self._wall += wall * steps
 
     def ran_sampled(self, step: int, wall: float, cost: float) -> None:
         """A sampled step took `wall` seconds, of which our own clocks saw `cost`."""
+        self._took(wall, cost)
+        self._dear = cost
         if self._alert > 0:
             self._alert -= 1
         if step > 1:  # the first steps carry the framework's own warm-up
             beyond = wall - self.bare if self._bare else cost
+            if self._bare and cost > 0:
+                self._hidden.append(beyond / cost)
             # A stall of the machine is no cost of ours: believe the wall up to 4x our clocks
             # (and a step's length, which a compiled step run eagerly may well take).
             self._extra.append(max(cost, min(beyond, 4 * cost + self.bare_or(cost))))
+            self._dear = max(self._extra)
         # Worked out here, not at each step: a step that is not sampled is to cost next to nothing.
         self._next = max(step + self.gap(), max(BIRTH) + 1)
 
+    def was_cut(self, step: int, wall: float, cost: float) -> bool:
+        """The sample of this step was given up after `cost` seconds. Is a sample to read less from
+        now on (or else to wait until more may be spent)?"""
+        self._took(wall, cost)
+        self._alert = max(0, self._alert - 1)
+        whole = 2 * cost > LONGEST
+        self._dear = LONGEST / 2 if whole else 2 * cost
+        self._extra.append(self._dear)
+        self._next = max(step + self.gap(), max(BIRTH) + 1)
+        self._owed = True
+        return whole
+
+    def _took(self, wall: float, cost: float) -> None:
+        self._wall += wall
+        self._own += cost
+
     def also(self, cost: float) -> None:
         """So many seconds more were ours."""
+        self._also += cost
 
     def bare_or(self, other: float) -> float:
         """`bare`, or another value before it is known."""

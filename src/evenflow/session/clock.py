@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from time import perf_counter
 
+from ..tape import Recorder
 from .cadence import Cadence
 
 
@@ -23,19 +24,25 @@ class Clock:
         self._began, self._step = perf_counter(), coming
         self.own = 0.0
 
-    def unsampled(self, step: int) -> None:
-        """This step is made, and none since the latest turn was sampled."""
-        self._cadence.ran_bare((perf_counter() - self._began) / (step + 1 - self._step))
+    def unsampled(self, step: int, start: float, recorder: Recorder) -> str:
+        """This step is made, and none since the latest turn was sampled; what is to be said if its
+        sample was given up. `start`: when we were told that it is made."""
+        if recorder.bounds.was_cut:
+            return recorder.bounds.gave_up(
+                self._cadence.was_cut(step, *self._told(step, start, recorder))
+            )
+        steps = step + 1 - self._step
+        self._cadence.ran_bare((perf_counter() - self._began) / steps, steps)
+        return ""
 
-    def sampled(self, step: int, start: float, called: float, read: float) -> tuple[float, float]:
-        """(seconds it took, seconds of them that were ours) of a sampled step that is made.
-
-        `start`: when we were told that it is; `called`: when its first module was called, if one
-        was; `read`: seconds the recorder took.
-        """
-        now = perf_counter()
-        # Before the first step a script builds and loads: that is none of the step's.
-        began = self._began if step else max(self._began, called)
-        wall, cost = now - began, read + self.own + now - start
+    def sampled(self, step: int, start: float, recorder: Recorder) -> tuple[float, float]:
+        """(seconds it took, seconds of them that were ours) of a sampled step that is made."""
+        wall, cost = self._told(step, start, recorder)
         self._cadence.ran_sampled(step, wall, cost)
         return wall, cost
+
+    def _told(self, step: int, start: float, recorder: Recorder) -> tuple[float, float]:
+        now = perf_counter()
+        # Before the first step a script builds and loads: that is none of the step's.
+        began = self._began if step else max(self._began, recorder.started)
+        return now - began, recorder.cost + self.own + now - start

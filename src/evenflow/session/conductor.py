@@ -280,7 +280,7 @@ class Conductor:
     def _compiled_call(self) -> None:
         if self._compiled_step and not self._native:
             # The whole step, update included, ran inside the latest compiled call.
-            self._unsampled()
+            self._unsampled(perf_counter())
             self._next()
             self.quiet.step += 1
         elif self._compiled_step or _HAND in self.quiet.stepped:
@@ -300,8 +300,9 @@ class Conductor:
     def _turn_over(self, start: float) -> None:
         """The update of this step is made: what is called from now on belongs to the next."""
         made, recorder = self._made, self.recorder
-        if made is None:
-            self._unsampled()
+        if made is None or recorder.bounds.was_cut:
+            self._made = None
+            self._unsampled(start)
         else:
             made.record(self._passes)
             self.misses.turn_over()
@@ -312,7 +313,7 @@ class Conductor:
             recorder.release()
             if recorder.probes.waiting:
                 self.alone(recorder.probes.run, made.slab)
-            made.took = self.clock.sampled(self.step, start, recorder.started, recorder.cost)
+            made.took = self.clock.sampled(self.step, start, recorder)
             self.samples += 1
             self._latest = self.step
         self._passes.reset()
@@ -348,7 +349,7 @@ class Conductor:
         coming = self.step + 1
         if self.writer.error is not None:
             raise RuntimeError(f"the run file cannot be written: {self.writer.error}")
-        if self._turns.samples(self.cadence.wants(coming)):
+        if self._turns.samples(self.cadence.wants(coming)) and self.cadence.affords():
             self._arm(coming, follows=self._latest == coming - 1)
         elif self.recorder.recording:
             self.recorder.disarm()
@@ -368,10 +369,13 @@ class Conductor:
     def _arm(self, step: int, follows: bool = False) -> None:
         if self.cadence.every != 0:
             hooks.watch_compiled()
+            self.recorder.bounds.limit = self.cadence.limit()
             self.recorder.arm(self.cadence.dear(step, self.samples), step, follows)
 
-    def _unsampled(self) -> None:
-        self.clock.unsampled(self.step)
+    def _unsampled(self, start: float) -> None:
+        said = self.clock.unsampled(self.step, start, self.recorder)
+        if said:
+            self.delivery.note(self.step, said, shown=True)
         kept, self.quiet.losses = self.quiet.losses, []
         self.losses.unsampled(kept)
 
@@ -404,4 +408,4 @@ class Conductor:
         self.misses.tell(self.delivery, self.step)
         self.losses.close(self.quiet.losses)
         self.delivery.send()
-        self.writer.meta(steps=self.step, samples=self.samples)
+        self.writer.meta(steps=self.step, samples=self.samples, **self.cadence.told)

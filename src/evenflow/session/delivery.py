@@ -50,20 +50,23 @@ class Delivery:
             self._writer.params([catalogue.params[i] for i in sorted(catalogue.dirty_params)])
             catalogue.dirty_params.clear()
         for pending, wall, cost in waiting:
-            extra = {"wall": wall, "cost": cost, "bare": self._cadence.bare}
+            extra = {"wall": wall, "cost": cost, "bare": self._cadence.bare, **self._cadence.told}
             reading = pending.reading(self._layouts, extra)
             if catalogue.overflowed:
-                self.note(reading.step, f"only the first {len(catalogue.sites)} sites are watched")
+                said = f"only the first {len(catalogue.sites)} sites are watched"
+                self.note(reading.step, said, shown=True)
             self._writer.reading(reading)
             self._look(reading)
             if self.reviver is not None:
                 self.reviver.read(reading)
 
-    def note(self, step: int, text: str) -> None:
-        """Write a note, once."""
+    def note(self, step: int, text: str, shown: bool = False) -> None:
+        """Write a note, once; `shown`: in every summary of the run, not in its events alone."""
         if text not in self._noted:
             self._noted.add(text)
-            self._writer.event(Event("note", step, {"text": text}))
+            self._writer.event(
+                Event("note", step, {"text": text, **({"shown": True} if shown else {})})
+            )
 
     def _look(self, reading: Reading) -> None:
         """Does anything look wrong at a glance? Then the next samples come denser."""

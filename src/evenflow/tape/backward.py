@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
+from time import perf_counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
@@ -57,7 +58,13 @@ class Backward:
             (n, None, thread) for n in roots if n is not None and type(n) is not _LEAF
         ]
         seen.update(n for n, _, _ in todo)
+        walked, start = 0, perf_counter()
         while todo:
+            walked += 1
+            if not walked % 1024 and rec.cost + perf_counter() - start > rec.bounds.limit:
+                rec.cut()
+            if not rec.recording:
+                return
             node, consumer, tid = todo.pop()
             known = read(node, rec.oldest)
             if known is not None:
@@ -111,8 +118,9 @@ class Backward:
         kind = op.kind
         if isinstance(node, torch.autograd.function.BackwardCFunction):
             kind = "custom"
-        if kind == "view":
+        if kind == "view" or rec.bounds.full:
             return None, False
+        rec.count()
         span = rec.span(tid, seq)
         shape = _shape(node)
         if (

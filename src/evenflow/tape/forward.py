@@ -89,7 +89,7 @@ class Forward:
         rec = self.recorder
         thread = rec.thread
         frame = thread.stack[-1] if thread.stack else thread.outside
-        if frame.ignored or traced():
+        if frame.ignored or rec.bounds.full or traced():
             return None
         known = None
         if not (rec.dear or rec.replays or self.lost):
@@ -237,6 +237,7 @@ class Forward:
     def _read(self, call: Call, site: int, x: Tensor, kept: bool = False) -> None:
         """Readings of a site's output; what `kept` ones can wait with, waits (see `late`)."""
         rec = self.recorder
+        rec.count()
         kind = rec.catalogue.sites[site].kind
         if kind == "loss":
             self._read_loss(call, site, x)

@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from ..whose import theirs
 from .attention import let_go
 from .backward import Backward
+from .bounds import Bounds
 from .calling import watch_calls
 from .catalogue import Catalogue, Place, unwrap
 from .forward import Forward
@@ -84,6 +85,7 @@ class Recorder:
         self.generation = 0  # of the sampled step
         self.oldest = 0  # the oldest generation whose nodes are still known
         self.cost = 0.0
+        self.bounds = Bounds()
         self.started = 0.0  # when the sampled step's first module was called, if one was
         self.scale: Scalar = 1.0
         self.modules_seen = False
@@ -142,6 +144,8 @@ class Recorder:
         except BaseException as e:
             self.failed(e, f"reading a gradient ({getattr(call, '__name__', call)})", "backward")
         self.cost += perf_counter() - start
+        if self.cost > self.bounds.limit and self.recording:
+            self.cut()
 
     def failed(self, error: BaseException, where: str, stage: str) -> None:
         """To be called in an `except` clause: an error struck inside a reading of ours. The user's
@@ -172,6 +176,7 @@ class Recorder:
         previous, self.generation = self.generation, next(_generations)
         speak_for(self.generation, self.catalogue)
         self.recording, self.dear, self.cost = True, dear, 0.0
+        self.bounds.begin()
         self.slab = Slab()
         self.started = 0.0
         self.units.begin(step)
@@ -196,6 +201,19 @@ class Recorder:
         slab, self.slab = self.slab, Slab()
         self.disarm()
         return slab
+
+    def count(self) -> None:
+        """One more site is being read."""
+        self.bounds.reads += 1
+        if self.cost > self.bounds.limit:
+            self.cut()
+        elif self.bounds.full:
+            self._mode_off()
+
+    def cut(self) -> None:
+        """Give this sample up: it takes too long."""
+        self.bounds.was_cut = True
+        self.disarm()
 
     def disarm(self) -> None:
         """Take everything off the model. Safe to call at any time."""
@@ -229,6 +247,8 @@ class Recorder:
             self._mode_off()
             self.forward.late()
             self.backward.latest = {}
+        if self.bounds.nothing_new():
+            return
         nodes = [t.grad_fn for t in outputs if isinstance(t, Tensor)]
         self.backward.arm(nodes, self.thread.key)
 
@@ -250,7 +270,7 @@ class Recorder:
         frame = None
         try:
             self.settle()
-            if not self.recording:
+            if not self.recording or self.bounds.full:
                 return None
             with unheard():  # our own arithmetic is none of the script's
                 frame = self._enter_call(module, args)
