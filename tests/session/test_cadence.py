@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evenflow.session.cadence import BIRTH, Cadence
+from evenflow.session.cadence import BIRTH, LONGEST, Cadence, allowance
 
 
 def run(cadence: Cadence, steps: int, bare: float, extra: float) -> list[int]:
@@ -43,6 +43,7 @@ def test_trouble_makes_samples_denser_within_a_fixed_allowance() -> None:
     for _ in range(100):
         alarmed.alert()
         sampled += alarmed.wants(257)
+        alarmed.ran_bare(0.01, 100)
         alarmed.ran_sampled(1000, 0.015, 0.005)
     assert sampled == 64, "the allowance is spent"
     assert alarmed.gap() == calm.gap()
@@ -71,3 +72,69 @@ def test_a_wrong_every_is_named(every: object) -> None:
 def test_a_wrong_budget_is_named(budget: float) -> None:
     with pytest.raises(ValueError, match=str(budget)):
         Cadence("auto", budget)
+
+
+@given(
+    st.floats(1e-4, 5.0),
+    st.floats(1e-4, 30.0),
+    st.floats(1.15, 1.26),
+    st.sampled_from([0.01, 0.05, 0.002]),
+    st.lists(st.integers(0, 400), max_size=12),
+)
+def test_the_budget_binds_at_birth_and_under_alarm(
+    bare: float, cost: float, hidden: float, budget: float, alarms: list[int]
+) -> None:
+    """`cost`: what our clocks would see of a whole sample; it takes `hidden` times that, in part
+    at the steps after it."""
+    cadence, trained, spent = Cadence("auto", budget), 0.0, 0.0
+    for step in range(400):
+        if step in alarms:
+            cadence.alert()
+        if not cadence.wants(step):
+            cadence.ran_bare(bare)
+        elif cost > (limit := cadence.limit()):
+            cadence.was_cut(step, bare + hidden / 1.15 * limit, limit)
+            spent += hidden * limit
+        else:
+            cadence.ran_sampled(step, bare + hidden / 1.15 * cost, cost)
+            spent += hidden * cost
+        trained += bare
+        assert spent <= allowance(trained, budget) + 1e-9
+
+
+def test_a_sample_that_is_too_dear_waits_for_its_turn() -> None:
+    cadence = Cadence("auto", 0.01)
+    sampled = run(cadence, 400, 0.1, 0.7)  # a sample of seven steps' length
+    assert sampled[:2] == [0, 1], "two seconds may be spent at once"
+    for k, step in enumerate(sampled):
+        assert (k + 1) * 0.7 <= allowance((step + 1) * 0.1, 0.01)
+    assert len(sampled) >= 5, "and a second more every hundred steps"
+    assert cadence.due(400) > 400, "until then steps may be quiet"
+
+
+def test_what_was_asked_for_is_not_cut() -> None:
+    cadence = Cadence(1, 0.01)
+    run(cadence, 10, 0.001, 5.0)
+    assert cadence.wants(10) and cadence.limit() == float("inf")
+
+
+def test_a_sample_cut_at_its_longest_is_made_smaller_and_others_wait() -> None:
+    cadence = Cadence("auto", 0.01)
+    assert LONGEST / 2 < cadence.limit() <= LONGEST
+    assert cadence.was_cut(0, 2.1, cadence.limit()), "whatever is left to spend, it is too long"
+    cadence.ran_bare(0.1, 50)
+    assert not cadence.was_cut(51, 0.5, 0.4), "more may be spent later on"
+
+
+def test_the_price_is_told_without_the_machines_stalls() -> None:
+    """1 ms by our clocks, 2 ms in truth and .3 at the steps after; a step of 10 ms, and one of a
+    minute in between."""
+    cadence = Cadence("auto", 0.01)
+    for step in range(300):
+        if cadence.wants(step):
+            stall = 60.0 if step == 128 else 0.0
+            cadence.ran_sampled(step, 0.012 + stall, 0.001)
+        else:
+            cadence.ran_bare(0.01)
+    samples = sum(s in BIRTH for s in range(300))
+    assert cadence.told["spent"] == pytest.approx(0.0023 * samples)

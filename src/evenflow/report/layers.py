@@ -108,9 +108,9 @@ def cost(run: Run) -> float | None:
     What was spent over what the training itself took, as told when the watch ended. A run that is
     not over tells both at its latest sample; of the steps since, the bare time is added.
     """
-    told = [run.meta.get(key) for key in ("spent", "trained")]
-    if all(isinstance(t, (int, float)) and 0 < t < np.inf for t in told):
-        return float(told[0] / told[1])
+    own, rest = run.meta.get("spent"), run.meta.get("trained")
+    if isinstance(own, (int, float)) and isinstance(rest, (int, float)) and rest > 0:
+        return float(own / rest)
     spent, trained, bare = run.step("spent"), run.step("trained"), run.step("bare")
     if spent is not None and trained is not None and bare is not None and len(run.curve_steps):
         since = max(0, int(run.curve_steps[-1]) - int(run.steps[-1]))

@@ -31,8 +31,10 @@ class Clock:
             return recorder.bounds.gave_up(
                 self._cadence.was_cut(step, *self._told(step, start, recorder))
             )
-        steps = step + 1 - self._step
-        self._cadence.ran_bare((perf_counter() - self._began) / steps, steps)
+        now, steps = perf_counter(), step + 1 - self._step
+        own = self.own + now - start
+        self._cadence.ran_bare((now - self._began - own) / steps, steps)
+        self._cadence.also(own)
         return ""
 
     def sampled(self, step: int, start: float, recorder: Recorder) -> tuple[float, float]:

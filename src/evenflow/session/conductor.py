@@ -31,7 +31,7 @@ from .guard import Guard
 from .losses import Losses
 from .made import Made, Parts, Passes, by_hand
 from .misses import Misses, run
-from .quiet import STRETCH, Quiet
+from .quiet import HAND, STRETCH, Quiet
 from .roster import Roster
 from .turns import Turns
 
@@ -40,7 +40,6 @@ if TYPE_CHECKING:
 
 #: So many backward passes without any optimizer's update, and a script is taken to update by hand.
 _PATIENCE = 256
-_HAND = 0  # among the ids of optimizers that stepped: the script itself
 
 
 class Conductor:
@@ -72,7 +71,7 @@ class Conductor:
         self._turns = Turns()
         self._parts = Parts()
         self._made: Made | None = None  # the update made and not over, if it is sampled
-        self._passes = Passes()
+        self.passes = Passes()
         self._within = False  # does an optimizer step within the backward?
         self._void = False  # a scaler skipped: no sample until the next backward
         self.apart = Apart(self.recorder)
@@ -105,11 +104,6 @@ class Conductor:
         return self.quiet.step
 
     @property
-    def backwards(self) -> int:
-        """Outermost backward passes since an optimizer stepped."""
-        return self._passes.since
-
-    @property
     def healing(self) -> bool:
         """Is anything allowed to be changed?"""
         return self.healer is not None
@@ -130,13 +124,13 @@ class Conductor:
         self, outputs: Any, args: tuple[Any, ...], kwargs: dict[str, Any], outer: bool
     ) -> None:
         if outer:
-            self._native = True
             self._over_with_update()
         start = perf_counter()
         tensors = [t for t in outputs if isinstance(t, Tensor)]
         scale: Any = 1.0
         if outer:
-            self._passes.begin()
+            self._native = True
+            self.passes.begin()
             self._void = False
             if tensors:
                 counts = kwargs.get("accumulate_grad", True) or bool(self._by_hand)
@@ -158,12 +152,12 @@ class Conductor:
         if recorder.recording:
             recorder.after_backward()
             if len(self.roster.refs) != 1:
-                self._passes.end(recorder)
+                self.passes.end(recorder)
         if self.quiet.stepped:
             self._turn_over(start)  # optimizers stepped within this backward
         elif self._by_hand is None:
             self._by_hand = not self.roster.refs and not held_by_an_optimizer(leaves)
-        elif self._passes.since >= _PATIENCE and not self.roster.refs:
+        elif self.passes.since >= _PATIENCE and not self.roster.refs:
             self._by_hand = True  # the optimizer there is serves something else
         if self._by_hand and whole:
             inputs = args[3] if len(args) > 3 else kwargs.get("inputs", ())
@@ -190,7 +184,7 @@ class Conductor:
         self._by_hand = False
         self.recorder.settle()
         stepped = self.quiet.stepped
-        if _HAND in stepped or (id(optimizer) in stepped and not self.recorder.recomputing):
+        if HAND in stepped or (id(optimizer) in stepped and not self.recorder.recomputing):
             self._over_with_update()
         if self._made is not None or (self.recorder.recording and (closure or not stepped)):
             start = perf_counter()
@@ -219,7 +213,7 @@ class Conductor:
             self._over_with_update()  # no backward was seen between
         first = not stepped
         stepped.add(id(optimizer))
-        self._passes.since = 0
+        self.passes.since = 0
         if first:
             self._turns.took(index)
             if part is not None and self.recorder.recording and not self._void:
@@ -255,7 +249,7 @@ class Conductor:
             self.writer.event(Event("skipped", self.step, {"why": why}))
         if self.healer is not None:
             self.healer.guard.held.clear()
-        self._passes.reset()
+        self.passes.reset()
         again = self.recorder.recording or self.cadence.wants(self.step)  # the guard has alerted
         if again and not self.quiet.stepped:
             self._void = True
@@ -283,7 +277,7 @@ class Conductor:
             self._unsampled(perf_counter())
             self._next()
             self.quiet.step += 1
-        elif self._compiled_step or _HAND in self.quiet.stepped:
+        elif self._compiled_step or HAND in self.quiet.stepped:
             self._over_with_update()
         self._native = False
 
@@ -294,7 +288,7 @@ class Conductor:
         if self.recorder.recording:
             self._made = Made(self.step, self.recorder.slab)
             self._made.hand = by_hand(self.recorder, leaves, inputs, result)
-        self.quiet.stepped.add(_HAND)
+        self.quiet.stepped.add(HAND)
         self._turn_over(start)
 
     def _turn_over(self, start: float) -> None:
@@ -304,7 +298,7 @@ class Conductor:
             self._made = None
             self._unsampled(start)
         else:
-            made.record(self._passes)
+            made.record(self.passes)
             self.misses.turn_over()
             # Only where the update itself is inside a compiled call do such calls count as steps.
             self._compiled_step = hooks.within_compiled_call()
@@ -316,7 +310,7 @@ class Conductor:
             made.took = self.clock.sampled(self.step, start, recorder)
             self.samples += 1
             self._latest = self.step
-        self._passes.reset()
+        self.passes.reset()
         self._deliver_if_whole()
         self._next()
 
@@ -340,7 +334,7 @@ class Conductor:
         self.roster.write()
         if self.misses.told(made.finish(), self.delivery, made.step):
             self.delivery.take(made.slab.finish(made.step), *made.took)
-        self.cadence.also(perf_counter() - start)
+        self.cadence.also(perf_counter() - start + self.writer.took())
 
     def _next(self) -> None:
         """The step to come: is it to be sampled?"""
@@ -356,15 +350,16 @@ class Conductor:
         if self.delivery.waits and not self.recorder.recording:
             self.delivery.send()
         self.clock.turn(coming)
-        if self._by_hand is False and not (self._compiled_step or self._within):
-            self._hush(coming)
+        if self._by_hand is not None and not (self._compiled_step or self._within):
+            self._hush(coming, self._by_hand)
 
-    def _hush(self, coming: int) -> None:
+    def _hush(self, coming: int, hand: bool) -> None:
         """Until the next step is due, or losses are to be looked at, steps are only counted."""
-        # What was made is not sent off while another optimizer may add to it.
-        held = self.guard or self.healer or self._made
-        if not held and self.recorder.clean and not self.delivery.waits and self.roster.one_turn:
-            self.quiet.begin(self.roster.known, min(STRETCH, self.cadence.due(coming) - coming))
+        # What was made (`_made`) is not sent off while another optimizer may add to it.
+        busy = self.guard or self.healer or self._made or self.delivery.waits
+        if not busy and self.recorder.clean and (hand or self.roster.one_turn):
+            steps = min(STRETCH, self.cadence.due(coming) - coming)
+            self.quiet.begin(self.roster.known, steps, hand)
 
     def _arm(self, step: int, follows: bool = False) -> None:
         if self.cadence.every != 0:
@@ -390,9 +385,10 @@ class Conductor:
         """Take everything off, read nothing more (also after an error of ours)."""
         self._over, self.quiet.on = True, False
         self.recorder.disarm()
-        for helper in (self.guard, self.healer):
-            if helper is not None:
-                helper.close()
+        if self.guard is not None:
+            self.guard.close()
+        if self.healer is not None:
+            self.healer.close()
 
     def settle(self) -> None:
         """The file is to be read now: let it hold all that is known."""

@@ -21,6 +21,8 @@ from ..tape import heard_by_modes, skip_frame
 STRETCH = 8
 SECONDS = 0.25
 
+HAND = 0  # among the ids of optimizers that stepped: the script itself
+
 _C: Any = torch._C
 _in_backward = _C._current_graph_task_id
 _function_modes = _C._len_torch_function_stack
@@ -48,10 +50,18 @@ class Quiet:
         self.losses: list[tuple[int, Tensor | float]] = []  # of the stretch: (step, as it was)
         self._left, self._until = 0, 0.0
         self._known: Mapping[int, weakref.ref[torch.optim.Optimizer]] = {}
+        self._hand = False
 
-    def begin(self, known: Mapping[int, weakref.ref[torch.optim.Optimizer]], steps: int) -> None:
-        """The next `steps` updates are to be of optimizers `known` by id; none is sampled."""
+    def begin(
+        self,
+        known: Mapping[int, weakref.ref[torch.optim.Optimizer]],
+        steps: int,
+        hand: bool = False,
+    ) -> None:
+        """The next `steps` updates are to be of optimizers `known` by id, or (`hand`) made by the
+        script itself after each backward; none is sampled."""
         self._known, self._left, self._until = known, steps, monotonic() + SECONDS
+        self._hand = hand
         self.on = steps > 1
 
     def over(self) -> None:
@@ -64,7 +74,7 @@ class Quiet:
         if not self.on:
             return False
         if not kwargs.get("accumulate_grad", True) or _in_backward() != -1:
-            return True  # neither a loss nor a step
+            return not self._hand or _in_backward() != -1  # neither a loss nor a step
         if len(outputs) != 1 or _dispatch_modes() or (_function_modes() and heard_by_modes()):
             return False
         root = outputs[0]
@@ -75,6 +85,12 @@ class Quiet:
         if self.stepped:
             self.step += 1
             self.stepped.clear()
+        if self._hand:
+            self._left -= 1
+            if self._left <= 0 or monotonic() > self._until:
+                self.on = False
+                return False
+            self.stepped.add(HAND)
         value: Tensor | float = self._true(root)
         if value.is_cpu:  # type: ignore[union-attr]
             value = float(value)

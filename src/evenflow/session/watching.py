@@ -307,9 +307,13 @@ def watch(
         optimizer: its parameters are known from the start; None learns them at its first step.
         run: the run file to write; None makes one in evenflow-runs/. Where there is a run already,
             it is left as it is: the new one's name is numbered, and said.
-        every: "auto" samples densely at birth, then as `budget` allows; N samples every N-th
-            step; 0 samples none (the loss curve is kept all the same).
-        budget: share of wall time that sampling may add after birth.
+        every: "auto" samples densely at birth, then as `budget` allows, densely again while
+            something looks wrong; N samples every N-th step, whatever it costs; 0 samples none
+            (the loss curve is kept all the same).
+        budget: share of wall time that sampling may add after the first minute. Under "auto",
+            after t seconds of training it has taken no more than 2 s + 0.1 min(t, 60 s) + budget
+            max(0, t - 60 s), at birth and in trouble too. A sample that would take more than 2 s
+            is given up, and later ones read fewer sites; the run says so.
         on_nonfinite: what to do before an update with a NaN or Inf gradient: None (nothing),
             "report", "skip" the update, or "stop" with `NonFiniteError`.
         keep_batch: with `on_nonfinite` or `heal`, save the first offending batch beside the run

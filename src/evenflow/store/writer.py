@@ -92,6 +92,7 @@ class Writer:
         self._sink.meta(meta)
         self._sink.db.execute("COMMIT")
         self._log = _mark(f"{self.path}-wal")
+        self._cpu = self._asked = 0.0  # seconds, of our thread
         thread = threading.Thread(target=self._work, name="evenflow-writer", daemon=True)
         self._thread: threading.Thread | None = thread
         thread.start()
@@ -170,6 +171,11 @@ class Writer:
                 "or away?"
             )
 
+    def took(self) -> float:
+        """Seconds of processor time that writing has taken since this was asked last."""
+        before, self._asked = self._asked, self._cpu
+        return self._asked - before
+
     def _put(self, write: Callable[..., None], *args: Any) -> None:
         if self._open():
             self._queue.append((write, args))
@@ -194,6 +200,7 @@ class Writer:
                             "in {new!r}"
                         )
                     )
+                self._cpu = time.thread_time()
                 last = closing and not self._queue
         except BaseException as error:
             self.error = error

@@ -349,6 +349,7 @@ class Forward:
             place, op, "input", index, call,
             shape=numbers.shape(t), dtype=str(t.dtype).removeprefix("torch."),
         )  # fmt: skip
+        rec.bounds.reads += 1
         if site is None or t.layout != torch.strided or t.is_nested or not t.numel():
             return site
         if numbers.mute(numbers.local(t)):

@@ -81,7 +81,7 @@ class Chart:
         (GAN) rise in health; of ranks each has its own, and they must decide alike."""
         if several_processes() or sum(map(self._active, self._parties)) > 1:
             return False
-        return len(party.courses) == 1 or self._conductor.backwards == 1
+        return len(party.courses) == 1 or self._conductor.passes.since == 1
 
     def _active(self, party: Party) -> bool:
         return self._clock - party.seen <= ACTIVE

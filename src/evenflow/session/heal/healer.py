@@ -91,7 +91,7 @@ class Healer:
         course = self.chart.course(optimizer, closure)
         if course.refused or captured():
             return
-        fresh = self._conductor.backwards > 0
+        fresh = self._conductor.passes.since > 0
         party = self.chart.party(course, fresh)
         course.attempts += 1
         if fresh:
