@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from ..lang import N_, _, sentences
 from ..showing import visible
 from . import writing
+from .children import why_not_here
 from .guarding import guarded
 from .plan import Plan
 from .runs import CannotJudge, find_run, load_run
@@ -160,12 +161,25 @@ def tell_run(path: Path, plan: Plan, whole: bool = True) -> None:
         )
         if not stopped:
             print(f"evenflow: {said.format(problem=no_readings(run))}", file=sys.stderr)
+            if elsewhere := why_not_here(plan) if not run.unsampled else "":
+                print(f"evenflow: {elsewhere}", file=sys.stderr)
         return
     from .. import report
 
     console = stderr()
     report.text(run, findings, console)
+    _tell_of_ranks(console)
     next_command(console, "report", path, plan.folder)
+
+
+def _tell_of_ranks(console: Console) -> None:
+    from ..session.ranks import ranks
+
+    rank, size = ranks()
+    if size > 1:
+        said = _("This is process {rank} of {size}; each has a run file of its own, named by rank.")
+        row = said.format(rank=rank, size=size)
+        console.print(row, soft_wrap=True, highlight=False, markup=False)
 
 
 def as_text(run: Run, findings: Sequence[Finding], pairs: Sequence[Pair] | None = None) -> str:

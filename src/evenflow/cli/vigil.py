@@ -37,7 +37,7 @@ class Vigil:
             import evenflow
 
             self.watch = evenflow.watch(
-                run=self.plan.out or self._module_file(),
+                run=self._out() or self._module_file(),
                 every=self.plan.every,
                 budget=self.plan.budget,
                 on_nonfinite=self.plan.on_nonfinite,
@@ -79,6 +79,12 @@ class Vigil:
         alone = self.watch.alone if self.watch is not None else None
         Injection(self.plan.treatments, told, alone=alone, refused=refused)
 
+    def _out(self) -> Path | None:
+        """What `--out` says, with the rank where several processes train together."""
+        from ..session.ranks import with_rank
+
+        return None if self.plan.out is None else with_rank(self.plan.out)
+
     def _module_file(self) -> str | None:
         """A run file named after the module: its script's name is __main__ for every package."""
         if not self.plan.module:
@@ -115,6 +121,7 @@ class Vigil:
             sys.path = path
 
     def _tell(self, error: BaseException | None) -> None:
+        from ..session.ranks import ranks
         from .judging import tell_run
 
         mine = self.watch.active
@@ -122,6 +129,8 @@ class Vigil:
             self.watch.close()
         else:
             self.watch.__exit__(type(error), error, None)
+        if ranks()[0] != 0:
+            return  # the first of several tells
         tell_run(Path(self.watch.path), self.plan, whole=mine)
 
     def _say_failed(self, what: str, error: Exception) -> None:

@@ -27,6 +27,7 @@ from . import hooks
 from .cadence import Cadence
 from .conductor import Conductor
 from .guard import Guard
+from .ranks import with_rank
 from .saying import say, warn
 
 _current: Watch | None = None
@@ -343,10 +344,11 @@ def current() -> Watch | None:
 
 
 def default_path() -> Proposed:
-    """evenflow-runs/<script>-<time>.evenflow; the writer numbers it if it is taken."""
+    """evenflow-runs/<script>-<time>.evenflow, with the rank where several processes train
+    together; the writer numbers it if it is taken."""
     script = Path(sys.argv[0] or "python").stem or "python"
     name = re.sub(r"[^\w.-]+", "-", script).strip("-.") or "python"
-    return Proposed(Path(FOLDER) / f"{name}-{time.strftime('%Y%m%d-%H%M%S')}{SUFFIX}")
+    return Proposed(with_rank(Path(FOLDER) / f"{name}-{time.strftime('%Y%m%d-%H%M%S')}{SUFFIX}"))
 
 
 def _meta(every: str | int, budget: float, heal: bool | str | Sequence[str]) -> dict[str, Any]:
