@@ -38,7 +38,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from evenflow.fit import NetworkClassifier, NetworkRegressor
-from evenflow.fit.table import as_numbers, held_out, preprocessing
+from evenflow.fit.weighing import prepared
 from fit_tables import CALIBRATION, REPORT, Source
 
 SPOILT = ("inputs x1e4", "outliers", "40 hidden layers", "sigmoid", "rate x10")
@@ -115,11 +115,12 @@ class Skorch:
 
 def folds(source: Source, how: str = "") -> Iterator[Fold]:
     """X and y of training, X and y of test, five times; all numbers."""
-    frame, y = source.rows()
+    table = source.rows()
+    frame, y = table.X, table.y
     kind = StratifiedKFold if source.classes else KFold
     for train, test in kind(5, shuffle=True, random_state=0).split(frame, y):
-        made = preprocessing(frame.iloc[train])
-        X = as_numbers(made, frame.iloc[train]), held_out(made, frame.iloc[test])
+        made = prepared(frame.iloc[train], table.columns, y[train], table.task, 0)
+        X = [made.transform(frame.iloc[rows])[0] for rows in (train, test)]
         spoilt_X = spoilt(np.concatenate(X).astype(float), how)
         yield spoilt_X[: len(train)], y[train], spoilt_X[len(train) :], y[test]
 

@@ -16,6 +16,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from evenflow.fit.table import Table, checked
+
 #: A data set with more rows is cut to so many, drawn by seed 0.
 MOST = 10_000
 
@@ -29,15 +31,12 @@ class Source:
     classes: bool
     without: tuple[str, ...] = ()
 
-    def rows(self) -> tuple[pd.DataFrame, np.ndarray]:
+    def rows(self) -> Table:
         """Features and target, rows without a target left out, as `evenflow fit` reads them."""
-        from evenflow.fit.table import checked
-
         frame = self.load().drop(columns=list(self.without)).reset_index(drop=True)
         if len(frame) > MOST:
             frame = frame.sample(MOST, random_state=0).reset_index(drop=True)
-        found = checked(frame, self.target, "classification" if self.classes else "regression")
-        return found.X, found.y
+        return checked(frame, self.target, "classification" if self.classes else "regression")
 
 
 def _package(name: str) -> Any:

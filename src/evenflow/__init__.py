@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from . import fit as fit
     from .cli.cure import cure as cure
     from .diagnosis import diagnose as diagnose
     from .forecast import Forecast as Forecast
@@ -59,6 +60,8 @@ __all__ = ["__version__", *sorted(_HOME)]  # noqa: PLE0604 - plain strings
 
 
 def __getattr__(name: str) -> Any:
+    if name == "fit":  # the package itself: its own names are fetched at first use, too
+        return import_module(".fit", __name__)
     if name not in _HOME:
         raise AttributeError(f"module 'evenflow' has no attribute {name!r}")
     try:
@@ -73,4 +76,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_HOME})
+    return sorted({*globals(), *_HOME, "fit"})

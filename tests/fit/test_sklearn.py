@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import pickle
+import subprocess
+import sys
 import warnings
 from typing import Any
 
@@ -119,3 +121,19 @@ def test_ten_times_the_rate_is_survived(kind: str) -> None:
     assert any(t.treatment.startswith("lr=") for t in model.fit_report_.treatments)
     assert model.score(X, y) > 0.8
     assert os.environ.get("EVENFLOW_STRICT")  # the suite must run strictly
+
+
+def test_the_package_is_an_attribute_and_costs_nothing_before_it_is_asked() -> None:
+    code = (
+        "import sys, evenflow; fit = evenflow.fit\n"
+        "assert not {'torch', 'sklearn'} & set(sys.modules)\n"
+        "print(fit.NetworkClassifier.__name__, 'fit' in dir(evenflow))"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (found.stdout.strip(), found.returncode) == ("NetworkClassifier True", 0), found.stderr
+
+
+def test_a_class_that_is_not_known_is_told_in_plain_numbers() -> None:
+    model = NetworkClassifier(hidden=4).partial_fit([[0.0], [1.0]], [0, 1])
+    with pytest.raises(ValueError, match=r"has the class 2, which is not among the classes 0, 1 "):
+        model.partial_fit([[0.0], [1.0]], [0, 2])

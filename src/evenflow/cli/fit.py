@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ..lang import _, whole
+from ..lang import _
+from .progressing import Progress
+
+#: Groups of columns that are told; the report lists every column.
+GROUPS = 24
 
 
 def fit_table(
@@ -17,111 +22,94 @@ def fit_table(
     folds: int,
     options: dict[str, Any],
     seed: int,
+    drop: Sequence[str] = (),
+    keep: Sequence[str] = (),
+    kinds: Sequence[str] = (),
 ) -> int:
     """0: a model was written; 2: the data or an option make no sense, and nothing was written."""
     try:
-        from ..fit import table
+        from ..fit import fitting, reading, table
         from ..fit.keeping import save
+        from ..fit.saying import shown
     except ImportError as error:
         said = _("it needs scikit-learn, pandas and more: pip install 'evenflow[fit]' ({error})")
         return _say(said.format(error=error))
     folder = out if out is not None else Path(f"{data.stem}-model")
     try:
-        found = table.checked(table.read(data), target, task)
-        model, made, judged, notes = _trained(found, folds, options, seed)
+        frame = reading.read(data)
+        found = table.checked(frame, target, task, _wishes(frame, drop, keep, kinds))
+        with Progress() as progress:
+            result = fitting.fitted(found, folds, options, seed, progress.job)
         from ..fit.page import page
 
-        report = model.fit_report_
-        facts = {
-            "target": target,
-            "task": found.task,
-            "columns": [str(name) for name in found.X.columns],
-            "metrics": judged.metrics,
-            "options": options,
-        }
-        save(folder, model, made, facts, page(f"{data.name}: {target}", report, judged, notes))
+        report = result.model.fit_report_
+        notes = [*frame.attrs["read"], *result.notes]
+        facts = {"target": target, "task": found.task, "metrics": result.judged.metrics,
+                 "warnings": list(result.warnings), "options": options}  # fmt: skip
+        shows = page(
+            f"{data.name}: {target}", report, result.judged, notes, result.columns, result.warnings
+        )
+        save(folder, result.model, result.encoder, facts, shows)
     except ValueError as error:
         return _say(str(error))
     except ImportError as error:
         said = _("{module} is missing: pip install 'evenflow[fit]'")
         return _say(said.format(module=error.name))
     except OSError as error:
-        said = _("cannot write {path!r}: {error}.")
-        return _say(said.format(path=str(folder), error=error.strerror or error))
-    for line in (*notes, *str(report).splitlines()):
-        print(line, file=sys.stderr)
-    for name, value in judged.metrics.items():
-        more = f" ± {judged.spread[name]:.2g}" if judged.spread else ""
-        print(f"{name}: {value:.4g}{more}", file=sys.stderr)
-    print(_("wrote {folder}, with report.html").format(folder=folder), file=sys.stderr)
+        said = _("cannot write {path}: {error}.")
+        return _say(said.format(path=shown(folder), error=error.strerror or error))
+    lines = [_("warning: {what}").format(what=what) for what in result.warnings]
+    lines += [*notes, *_columns(result.columns), *str(report).splitlines()]
+    for name, value in result.judged.metrics.items():
+        spread = result.judged.spread.get(name)
+        lines.append(f"{name}: {value:.4g}" + (f" ± {spread:.2g}" if spread is not None else ""))
+    lines.append(_("wrote {folder}, with report.html").format(folder=shown(folder)[1:-1]))
+    print("\n".join(lines), file=sys.stderr)
     return 0
 
 
-def _trained(found: Any, folds: int, options: dict[str, Any], seed: int) -> Any:
-    from rich.console import Console
-    from rich.progress import Progress
-    from sklearn.model_selection import KFold, StratifiedKFold, train_test_split
+def _wishes(frame: Any, drop: Sequence[str], keep: Sequence[str], kinds: Sequence[str]) -> Any:
+    """What is said of columns by options: names between commas, COL=KIND. BadData for neither."""
+    from ..fit.columns import KINDS, Wishes
+    from ..fit.reading import BadData
+    from ..fit.saying import shown
 
-    from ..fit import NetworkClassifier, NetworkRegressor
-    from ..fit.judging import judge, together
-    from ..fit.table import BadData, as_numbers, held_out, preprocessing
+    known = set(frame.columns)
 
-    kind = NetworkRegressor if found.task == "regression" else NetworkClassifier
-    n = len(found.X)
-    least = max(folds, 2) if folds else 5
-    if n < least:
-        said = _("{count} rows are too few: give {least} at least.")
-        raise BadData(said.format(count=n, least=least))
-    strata = None
-    if found.task == "classification":
-        counts = {c: int((found.y == c).sum()) for c in set(found.y.tolist())}
-        if folds and min(counts.values()) < folds:
-            rare = min(counts, key=lambda c: counts[c])
-            said = _("class {name!r} has {count} rows: too few for --cv {folds}.")
-            raise BadData(said.format(name=rare, count=counts[rare], folds=folds))
-        strata = found.y if min(counts.values()) >= 2 and len(counts) <= n // 5 else None
-    notes = []
-    if found.dropped:
-        said = _("Rows without a target, left out: {count}.")
-        notes.append(said.format(count=whole(found.dropped)))
-    console = Console(stderr=True)
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
+    def names(given: Sequence[str]) -> tuple[str, ...]:
+        """A name may hold a comma itself."""
+        found: list[str] = []
+        for text in given:
+            found += [text] if text in known else [n.strip() for n in text.split(",") if n.strip()]
+        return tuple(found)
 
-        def model(rows: Any) -> tuple[Any, Any]:
-            X = found.X.iloc[rows]
-            made = preprocessing(X)
-            job = bar.add_task(_("training"), total=None)
+    wanted: dict[str, str] = {}
+    for text in kinds:
+        pairs = [text] if text.rpartition("=")[0] in known else text.split(",")
+        for pair in pairs:
+            name, equals, kind = pair.strip().rpartition("=")
+            if not equals or kind not in KINDS:
+                said = _("--kind {pair}: give COL=KIND, where KIND is one of {kinds}.")
+                raise BadData(said.format(pair=shown(pair), kinds=", ".join(KINDS)))
+            wanted[name] = kind
+    return Wishes(names(drop), names(keep), wanted)
 
-            def told(epoch: int, epochs: int) -> None:
-                bar.update(job, completed=epoch, total=epochs)
 
-            fitted = kind(random_state=seed, verbose=told, **options)
-            fitted.fit(as_numbers(made, X), found.y[rows])
-            fitted.verbose = False
-            bar.remove_task(job)
-            return fitted, made
+def _columns(columns: Sequence[Any]) -> list[str]:
+    """What was done with the columns, those of one kind and reason in one line."""
+    from ..fit.saying import listed
 
-        import numpy as np
-
-        def judged(fitted: Any, made: Any, rows: Any) -> Any:
-            return judge(fitted, held_out(made, found.X.iloc[rows]), found.y[rows], found.task)
-
-        if folds:
-            cut = StratifiedKFold if found.task == "classification" else KFold
-            parts = cut(folds, shuffle=True, random_state=seed).split(found.X, found.y)
-            result = together([judged(*model(train), test) for train, test in parts])
-            said = _("Judged by {folds}-fold cross-validation; the model saw all {count} rows.")
-            notes.append(said.format(folds=folds, count=whole(n)))
-            fitted, made = model(np.arange(n))
-        else:
-            train, test = train_test_split(
-                np.arange(n), test_size=0.2, random_state=seed, stratify=strata
-            )
-            fitted, made = model(np.sort(train))
-            result = judged(fitted, made, test)
-            said = _("Judged on {some} rows held out of {count}.")
-            notes.append(said.format(some=whole(len(test)), count=whole(n)))
-    return fitted, made, result, notes
+    groups: dict[tuple[bool, str, str], list[str]] = {}
+    for c in columns:
+        groups.setdefault((c.used, c.kind, c.why), []).append(c.name)
+    read = sum(c.used for c in columns)
+    lines = [_("Columns: {read} of {all} are read.").format(read=read, all=len(columns))]
+    for (used, __, why), names in list(groups.items())[:GROUPS]:
+        said = _("  {names}: {why}") if used else _("  {names}: left out: {why}")
+        lines.append(said.format(names=listed(names), why=why))
+    if len(groups) > GROUPS:
+        lines.append(_("  ... and more, all in report.html"))
+    return lines
 
 
 def _say(what: str) -> int:

@@ -173,6 +173,28 @@ def fit(
             help="Judge by K-fold cross-validation. Default: a fifth of the rows is held out.",
         ),
     ] = 0,
+    drop: Annotated[
+        list[str] | None,
+        typer.Option("--drop", metavar="COL,...", show_default=False, help="Columns not to read."),
+    ] = None,
+    keep: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--keep",
+            metavar="COL,...",
+            show_default=False,
+            help="Columns to read, even if they look like identifiers or do not seem to help.",
+        ),
+    ] = None,
+    kind: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--kind",
+            metavar="COL=KIND,...",
+            show_default=False,
+            help="What a column is: number, category, date, text or id (not read).",
+        ),
+    ] = None,
     hidden: Annotated[int, typer.Option("--hidden", help="Units of each hidden layer.")] = 128,
     depth: Annotated[int, typer.Option("--depth", help="Hidden layers.")] = 2,
     activation: Annotated[
@@ -183,7 +205,8 @@ def fit(
 ) -> int:
     """Train a network on a table, and write it with a report.
 
-    Missing values and categories are handled; a network that would not learn is treated.
+    Missing values, categories, dates and free text are handled, identifiers are left out: it says
+    what was done with each column and why. A network that would not learn is treated.
     """
     from .fit import fit_table
 
@@ -192,7 +215,7 @@ def fit(
     if cv < 0 or cv == 1:
         raise typer.BadParameter(f"--cv: {cv} folds; give 2 or more.")
     options = {"hidden": hidden, "depth": depth, "activation": activation}
-    return fit_table(data, target, out, task, cv, options, seed)
+    return fit_table(data, target, out, task, cv, options, seed, drop or (), keep or (), kind or ())
 
 
 def predict(
@@ -204,7 +227,11 @@ def predict(
     force: Force = False,
     lang: Lang = None,
 ) -> int:
-    """Predict a table's target by a model of `evenflow fit`."""
+    """Predict a table's target by a model of `evenflow fit`.
+
+    What training never saw is counted and told. Exit code 0: predictions were written; 2: wrong
+    usage; 3: the model folder is damaged.
+    """
     from .predict import predict_table
 
     return predict_table(model, data, output, force)

@@ -11,48 +11,76 @@ from ..lang import _, whole
 from ..showing import visible
 from . import writing
 
+#: Lines about columns that are printed.
+LINES = 20
+
 
 def predict_table(model: Path, data: Path, output: Path, force: bool = False) -> int:
-    """0: predictions were written; 2: model or data make no sense, and nothing was written."""
+    """0: predictions were written; 2: model or data make no sense; 3: the model is damaged.
+
+    Where it is not 0, nothing was written.
+    """
+    try:
+        from ..fit import reading
+        from ..fit.keeping import Damaged, load
+        from ..fit.saying import shown
+    except ImportError as error:
+        return _missing(error)
     try:
         writing.check(output, [data, *model.glob("*")], force)
-        from ..fit import table
-        from ..fit.keeping import load
-
-        network, made, facts = load(model)
-        frame = table.read(data)
-        rows = table.as_numbers(made, frame)
+        network, encoder, facts = load(model)
+        frame = reading.read(data, text=[c.name for c in encoder.columns if c.text])
+        rows, notes = encoder.transform(frame)
         result = frame[[]].copy()
         result[facts["target"]] = network.predict(rows)
         if facts["task"] == "classification":
             for label, share in zip(network.classes_, network.predict_proba(rows).T, strict=True):
                 result[f"p({label})"] = share
-        output.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=output.parent, prefix=f".{output.name}-")
-        os.close(handle)
-        try:
-            if output.suffix.lower() in (".parquet", ".pq"):
-                result.to_parquet(name, index=False)
-            else:
-                result.to_csv(name, index=False)
-            os.chmod(name, 0o644)
-            os.replace(name, output)
-        except BaseException:
-            os.unlink(name)
-            raise
+        _write(result, output)
     except ImportError as error:
-        said = _("{module} is missing: pip install 'evenflow[fit]'")
-        return _say(said.format(module=error.name))
+        return _missing(error)
+    except Damaged as error:
+        return _say(str(error), 3)
     except (ValueError, writing.NotWritten) as error:
         return _say(str(error))
     except OSError as error:
-        said = _("cannot write {path!r}: {error}.")
-        return _say(said.format(path=str(output), error=error.strerror or error))
+        said = _("cannot write {path}: {error}.")
+        return _say(said.format(path=shown(output), error=error.strerror or error))
+    for line in notes[:LINES]:
+        print(line, file=sys.stderr)
+    if len(notes) > LINES:
+        said = _("... and so of {count} more columns.")
+        print(said.format(count=whole(len(notes) - LINES)), file=sys.stderr)
     said = _("wrote {file}: {count} rows")
-    print(said.format(file=output, count=whole(len(result))), file=sys.stderr)
+    print(said.format(file=shown(output)[1:-1], count=whole(len(result))), file=sys.stderr)
     return 0
 
 
-def _say(what: str) -> int:
+def _write(result: object, output: Path) -> None:
+    """All of the file, or nothing."""
+    from typing import Any, cast
+
+    table = cast(Any, result)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=output.parent, prefix=f".{output.name}-")
+    os.close(handle)
+    try:
+        if output.suffix.lower() in (".parquet", ".pq"):
+            table.to_parquet(name, index=False)
+        else:
+            table.to_csv(name, index=False)
+        os.chmod(name, 0o644)
+        os.replace(name, output)
+    except BaseException:
+        os.unlink(name)
+        raise
+
+
+def _missing(error: ImportError) -> int:
+    said = _("{module} is missing: pip install 'evenflow[fit]'")
+    return _say(said.format(module=error.name))
+
+
+def _say(what: str, code: int = 2) -> int:
     print(f"evenflow predict: {visible(what)}", file=sys.stderr)
-    return 2
+    return code

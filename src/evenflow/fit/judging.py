@@ -1,4 +1,4 @@
-"""How good a model is on rows it has not seen."""
+"""How good a model is on rows it has not seen, and how good guessing is there. N rows."""
 
 from __future__ import annotations
 
@@ -7,22 +7,39 @@ from typing import Any
 
 import numpy as np
 
+from .scaling import Floats
 from .targets import Array
 
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """Metrics by name, and what their picture needs: targets and predictions row by row."""
+    """Metrics by name, and what their picture needs: targets and predictions row by row.
+
+    Attributes:
+        loss_N: what a row costs: its log-loss, or its squared error.
+        guess_N: what it costs where the shares of the classes, or the mean, are the prediction.
+    """
 
     task: str
     metrics: dict[str, float]
     true: Array
     predicted: Array
     spread: dict[str, float] = field(default_factory=dict)  # over folds
+    loss_N: Floats = field(default_factory=lambda: np.zeros(0))
+    guess_N: Floats = field(default_factory=lambda: np.zeros(0))
+
+    @property
+    def known(self) -> float:
+        """1 - cost / cost of guessing: 1 is all there is to know, 0 nothing, below it worse."""
+        guess = float(self.guess_N.mean()) if len(self.guess_N) else 0.0
+        return 1 - float(self.loss_N.mean()) / guess if guess > 0 else float("nan")
 
 
-def judge(model: Any, X: Array, y: Array, task: str) -> Judged:
-    """Accuracy, balanced accuracy and log-loss of classes; R², RMSE and mean error of numbers."""
+def judge(model: Any, X: Array, y: Array, task: str, trained: Array) -> Judged:
+    """Accuracy, balanced accuracy and log-loss of classes; R², RMSE and mean error of numbers.
+
+    `trained`: the targets of the rows of training, which guessing knows.
+    """
     from sklearn import metrics as m
 
     predicted = model.predict(X)
@@ -32,17 +49,27 @@ def judge(model: Any, X: Array, y: Array, task: str) -> Judged:
             "root mean squared error": float(np.sqrt(m.mean_squared_error(y, predicted))),
             "mean absolute error": m.mean_absolute_error(y, predicted),
         }
+        loss, guess = (y - predicted) ** 2, (y - trained.mean()) ** 2
     else:
         right = y == predicted
         recalls = [right[y == c].mean() for c in np.unique(y)]
-        places = np.searchsorted(model.classes_, y)
-        p = model.predict_proba(X)[np.arange(len(y)), places]
+        loss = -np.log(np.maximum(_share(model.predict_proba(X), model.classes_, y), 1e-15))
+        classes, counts = np.unique(trained, return_counts=True)
+        shares = np.tile(counts / counts.sum(), (len(y), 1))
+        guess = -np.log(np.maximum(_share(shares, classes, y), 1e-15))
         found = {
             "accuracy": float(right.mean()),
             "balanced accuracy": float(np.mean(recalls)),
-            "log-loss": float(-np.log(np.maximum(p, 1e-15)).mean()),
+            "log-loss": float(loss.mean()),
         }
-    return Judged(task, {k: float(v) for k, v in found.items()}, y, predicted)
+    metrics = {k: float(v) for k, v in found.items()}
+    return Judged(task, metrics, y, predicted, loss_N=loss, guess_N=guess)
+
+
+def _share(p_NK: Array, classes: Array, y: Array) -> Array:
+    """The probability that each row's class was given, 0 for a class that training never saw."""
+    places = np.minimum(np.searchsorted(classes, y), len(classes) - 1)
+    return np.where(classes[places] == y, p_NK[np.arange(len(y)), places], 0.0)
 
 
 def together(folds: list[Judged]) -> Judged:
@@ -54,4 +81,6 @@ def together(folds: list[Judged]) -> Judged:
         np.concatenate([f.true for f in folds]),
         np.concatenate([f.predicted for f in folds]),
         {k: float(np.std([f.metrics[k] for f in folds])) for k in names},
+        np.concatenate([f.loss_N for f in folds]),
+        np.concatenate([f.guess_N for f in folds]),
     )

@@ -10,9 +10,11 @@ from ..lang import N_, TAGS, _, language, whole
 from ..report.markup import esc, tag
 from ..report.page import MARK, icon_of
 from ..words import number, title
+from .columns import Column
 from .judging import Judged
 from .pictures import STYLE, confusion, curves, predictions
 from .record import FitReport
+from .saying import shown
 
 _WORDS = {"healthy": N_("Healthy"), "warning": N_("Warning"), "sick": N_("Sick")}
 _ICONS = {"healthy": "ok", "warning": "warning", "sick": "error"}
@@ -25,26 +27,51 @@ STOPPED = {
     "time": N_("the time was up"),
     "diverged": N_("the loss was not finite; the last good weights are kept"),
 }
+_KINDS = {
+    "number": N_("number"),
+    "category": N_("category"),
+    "date": N_("date"),
+    "text": N_("text"),
+    "id": N_("identifier"),
+    "constant": N_("constant"),
+    "empty": N_("empty"),
+}
+#: Columns that the page lists.
+SHOWN = 500
 _METRICS = (
     N_("accuracy"), N_("balanced accuracy"), N_("log-loss"), N_("root mean squared error"),
     N_("mean absolute error"),
 )  # fmt: skip
 
 
-def page(name: str, report: FitReport, judged: Judged, notes: Sequence[str]) -> str:
-    """The whole page. `notes`: sentences about the data, such as how rows were held out."""
+def page(
+    name: str,
+    report: FitReport,
+    judged: Judged,
+    notes: Sequence[str],
+    columns: Sequence[Column] = (),
+    warnings: Sequence[str] = (),
+) -> str:
+    """The whole page.
+
+    Args:
+        notes: sentences about the data, such as how rows were held out.
+        columns: of the table, and what was done with each.
+        warnings: what speaks against trusting the fit.
+    """
     style = files("evenflow.report").joinpath("assets", "style.css").read_text(encoding="utf-8")
     classes = judged.task == "classification"
     body = "".join(
         (
             tag("header", tag("p", MARK, "Evenflow", class_="brand"), tag("h1", esc(name))),
             "<main>",
-            _banner(report, judged),
+            _banner(report, judged, warnings),
             _card(_("Result"), _metrics(judged), *(tag("p", esc(n), class_="lead") for n in notes)),
             _card(_("Learning curves"), curves(report)),
             _card(_("Confusion"), confusion(judged)) if classes else "",
             "" if classes else _card(_("Predicted against true values"), predictions(judged)),
             _card(_("What was seen and done"), _diagnosis(report)),
+            _card(_("Columns"), _columns(columns)) if columns else "",
             _card(_("Settings"), _settings(report)),
             "</main>",
             tag("footer", esc(_("Written by Evenflow. Every number here was measured."))),
@@ -74,7 +101,7 @@ def _pairs(rows: Sequence[tuple[str, str]], kind: str) -> str:
     )
 
 
-def _banner(report: FitReport, judged: Judged) -> str:
+def _banner(report: FitReport, judged: Judged, warnings: Sequence[str]) -> str:
     least = min(report.held_out or report.errors, default=float("nan"))
     if report.learned:
         said = _("The network learned: its loss is {loss}, the best constant prediction's {base}.")
@@ -88,12 +115,14 @@ def _banner(report: FitReport, judged: Judged) -> str:
         (_("Updates"), whole(report.steps)),
         (_("Training"), _("{seconds} s").format(seconds=number(report.seconds))),
     ]
-    kind = _ICONS[report.verdict]
+    word = "warning" if warnings and report.verdict == "healthy" else report.verdict
+    kind = _ICONS[word]
     return tag(
         "section",
         tag(
             "div",
-            tag("h2", icon_of(kind), esc(_(_WORDS[report.verdict]))),
+            tag("h2", icon_of(kind), esc(_(_WORDS[word]))),
+            *(tag("p", tag("strong", esc(what))) for what in warnings),
             tag("p", esc(said.format(loss=number(least), base=number(report.baseline)))),
         ),
         _pairs(figures, "facts"),
@@ -136,6 +165,19 @@ def _diagnosis(report: FitReport) -> str:
     if not told:
         return stopped + tag("p", esc(_("Nothing was wrong and nothing had to be treated.")))
     return stopped + tag("ul", *(tag("li", esc(line)) for line in told), class_="told")
+
+
+def _columns(columns: Sequence[Column]) -> str:
+    """Every column, its kind and what was done with it, a row each; `SHOWN` of them."""
+    head = (_("Column"), _("Kind"), _("Read"), _("Why"))
+    rows = [tag("tr", *(tag("th", esc(text), scope="col") for text in head))]
+    for c in columns[:SHOWN]:
+        cells = (shown(c.name), _(_KINDS[c.kind]), _("yes") if c.used else _("no"), c.why)
+        rows.append(tag("tr", *(tag("td", esc(text)) for text in cells)))
+    left = len(columns) - SHOWN
+    said = _("... and {count} more; model.json lists all.").format(count=whole(max(left, 0)))
+    table = tag("div", tag("table", *rows), class_="scroll")
+    return table + (tag("p", esc(said), class_="lead") if left > 0 else "")
 
 
 def _settings(report: FitReport) -> str:

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from . import losses
+from .saying import listed, shown
 from .scaling import Floats, Scaling, scaling
 
 Array = npt.NDArray[Any]
@@ -48,8 +49,8 @@ class Classes:
             places = np.minimum(np.searchsorted(classes, column), len(classes) - 1)
             if (strange := classes[places] != column).any():
                 raise ValueError(
-                    f"y has the class {np.asarray(column)[strange][0]!r}, which is not among the "
-                    f"classes {list(classes)!r} known from before."
+                    f"y has the class {shown(np.asarray(column)[strange][0])}, which is not among "
+                    f"the classes {listed(classes)} known from before."
                 )
             found.append(places.astype(np.int64))
         return found[0] if self.kind == "one" else np.stack(found, 1)
@@ -130,6 +131,7 @@ def classes(y: Array, kind: str, told: object = None) -> Classes:
     for column in found:
         if len(column) < 2:
             raise ValueError(
-                f"y holds one class only, {column[0]!r}: a classifier needs two or more classes."
+                f"y holds one class only, {shown(column[0])}: "
+                "a classifier needs two or more classes."
             )
     return Classes("several" if several else "one", tuple(found))

@@ -1,0 +1,134 @@
+"""A checked table to a trained model and how good it is on rows it has not seen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..lang import _, whole
+from .columns import Column
+from .doubting import doubts
+from .encoding import Encoder
+from .judging import Judged, judge, together
+from .reading import BadData
+from .saying import shown
+from .table import Table
+from .weighing import prepared
+
+#: Told of a training: its name, and then each epoch of how many.
+Telling = Callable[[str], Callable[[int, int], None]]
+#: Rows that a model is judged on beside those held out, to see what it knows by heart.
+AGAIN = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What a fit came to.
+
+    Attributes:
+        warnings: what speaks against trusting it, worst first.
+        notes: how it was judged, and what was left out.
+    """
+
+    model: Any
+    encoder: Encoder
+    judged: Judged
+    warnings: tuple[str, ...]
+    notes: tuple[str, ...]
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        return self.encoder.columns
+
+
+def fitted(found: Table, folds: int, options: dict[str, Any], seed: int, tell: Telling) -> Result:
+    """Train on four fifths and judge on the others; or judge by `folds` parts and train on all.
+
+    Raises:
+        BadData: too few rows, or too few of a class.
+    """
+    from sklearn.model_selection import KFold, StratifiedKFold, train_test_split
+
+    n = len(found.X)
+    strata = _strata(found, folds)
+    notes = []
+    if found.dropped:
+        said = _("Rows without a target, left out: {count}.")
+        notes.append(said.format(count=whole(found.dropped)))
+    if folds:
+        cut = StratifiedKFold if found.task == "classification" else KFold
+        cuts = list(cut(folds, shuffle=True, random_state=seed).split(found.X, found.y))
+        parts = []
+        for k, (train, test) in enumerate(cuts, 1):
+            name = _("fold {k} of {folds}").format(k=k, folds=folds)
+            parts.append(_judged(found, train, test, options, seed, tell(name)))
+        judged, before = together([p[2] for p in parts]), together([p[3] for p in parts])
+        train = np.arange(n)
+        model, encoder = _trained(found, train, options, seed, tell(_("training")))
+        said = _("Judged by {folds}-fold cross-validation; the model saw all {count} rows.")
+        notes.append(said.format(folds=folds, count=whole(n)))
+    else:
+        train, test = train_test_split(
+            np.arange(n), test_size=0.2, random_state=seed, stratify=strata
+        )
+        train = np.sort(train)
+        made = _judged(found, train, test, options, seed, tell(_("training")))
+        model, encoder, judged, before = made
+        said = _("Judged on {some} rows held out of {count}.")
+        notes.append(said.format(some=whole(len(test)), count=whole(n)))
+    warned = doubts(found, encoder, train, judged, before)
+    return Result(model, encoder, judged, tuple(warned), tuple(notes))
+
+
+def _strata(found: Table, folds: int) -> Any:
+    """By what rows are held out evenly, None for by nothing. BadData where there are too few."""
+    n = len(found.X)
+    least = max(folds, 2) if folds else 5
+    if n < least:
+        said = _("{count} rows are too few: give {least} at least.")
+        raise BadData(said.format(count=n, least=least))
+    if found.task != "classification":
+        return None
+    classes, counts = np.unique(found.y, return_counts=True)
+    if folds and counts.min() < folds:
+        said = _("class {name} has {count} rows: too few for --cv {folds}.")
+        name = shown(classes[counts.argmin()])
+        raise BadData(said.format(name=name, count=counts.min(), folds=folds))
+    return found.y if counts.min() >= 2 and len(counts) <= n // 5 else None
+
+
+def _trained(
+    found: Table, rows: Any, options: dict[str, Any], seed: int, told: Callable[[int, int], None]
+) -> tuple[Any, Encoder]:
+    from .classifying import NetworkClassifier
+    from .regressing import NetworkRegressor
+
+    kind = NetworkRegressor if found.task == "regression" else NetworkClassifier
+    X, y = found.X.iloc[rows], found.y[rows]
+    encoder = prepared(X, found.columns, y, found.task, seed)
+    model = kind(random_state=seed, verbose=told, **options)
+    model.fit(encoder.transform(X)[0], y)
+    model.verbose = False
+    return model, encoder
+
+
+def _judged(
+    found: Table,
+    train: Any,
+    test: Any,
+    options: dict[str, Any],
+    seed: int,
+    told: Callable[[int, int], None],
+) -> tuple[Any, Encoder, Judged, Judged]:
+    """Model, encoder, how good it is on the rows held out, and on some it was trained on."""
+    model, encoder = _trained(found, train, options, seed, told)
+    some = train[np.linspace(0, len(train) - 1, min(len(train), AGAIN)).astype(int)]
+    judged, before = (
+        judge(model, encoder.transform(found.X.iloc[rows])[0], found.y[rows], found.task,
+              found.y[train])
+        for rows in (test, some)
+    )  # fmt: skip
+    return model, encoder, judged, before

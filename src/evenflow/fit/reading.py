@@ -1,0 +1,199 @@
+"""A file as a data frame: separator, decimal mark and encoding are seen, not asked."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+import warnings
+from collections import Counter
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..lang import _
+from .saying import listed, shown
+
+SEPARATORS = (",", ";", "\t", "|")
+#: Rows and characters that are looked at; the first row is read whole, however long it is.
+ROWS, CHARACTERS = 100, 1 << 17
+#: A first line longer than this is no row of names.
+WIDEST = 1 << 24
+#: Beside pandas' own list of what stands for a missing value.
+MISSING = ["?"]
+_COMMA = re.compile(r"[-+]?\d{1,3}(\.\d{3})+,\d+|[-+]?\d*,\d+")
+_POINT = re.compile(r"[-+]?\d{1,3}(,\d{3})+\.\d+|[-+]?\d*\.\d+")
+
+
+class BadData(ValueError):
+    """A table that cannot be learned from, or predicted for; the message says which and why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """How a text file is a table.
+
+    Attributes:
+        separator, decimal: the marks.
+        encoding: by name.
+        skip: lines before the names (Excel's `sep=;`).
+        names: the names, as they stand.
+        trailing: each row ends with a separator, so that the last cell is no column.
+    """
+
+    separator: str
+    decimal: str
+    encoding: str
+    skip: int
+    names: tuple[str, ...]
+    trailing: bool
+
+
+def read(path: Path, text: Collection[str] = ()) -> Any:
+    """A data frame from CSV (.csv, .tsv, .txt) or Parquet (.parquet, .pq); BadData otherwise.
+
+    Args:
+        text: columns to be left as they are written ("007" and not 7), where there are such.
+
+    `frame.attrs["read"]` says what was not a comma, a point and UTF-8.
+    """
+    import pandas as pd
+
+    if not path.is_file():
+        raise BadData(_("there is no file {path}.").format(path=shown(path)))
+    said: list[str] = []
+    try:
+        if path.suffix.lower() in (".parquet", ".pq"):
+            frame = pd.read_parquet(path)
+        else:
+            dialect = sniffed(path)
+            _unique(list(dialect.names), path)
+            said = _told(dialect)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", pd.errors.ParserWarning)  # trailing separators
+                frame = pd.read_csv(
+                    path, sep=dialect.separator, decimal=dialect.decimal, skiprows=dialect.skip,
+                    encoding=dialect.encoding, na_values=MISSING, low_memory=False,
+                    index_col=False if dialect.trailing else None,
+                    dtype=dict.fromkeys((n for n in dialect.names if n in set(text)), str),
+                )  # fmt: skip
+    except BadData:
+        raise
+    except Exception as error:  # pandas and pyarrow each have errors of their own
+        lines = str(error).strip().splitlines() or [type(error).__name__]
+        sentence = _("{path} cannot be read as a table: {error}")
+        raise BadData(sentence.format(path=shown(path), error=shown(lines[0])[1:-1])) from error
+    if not isinstance(frame.index, pd.RangeIndex) and frame.index.name is None:
+        named = frame.index.rename("row name")  # R writes names of rows without a name of theirs
+        if path.suffix.lower() not in (".parquet", ".pq") and "row name" not in frame.columns:
+            frame = frame.set_index(named).reset_index()
+    frame.columns = [str(name) for name in frame.columns]
+    _unique(list(frame.columns), path)
+    if not len(frame):
+        raise BadData(_("{path} has no rows.").format(path=shown(path)))
+    frame = frame.reset_index(drop=True)
+    frame.attrs["read"] = said
+    return frame
+
+
+def _unique(names: list[str], path: Path) -> None:
+    """BadData where there are no names, or one stands twice; empty ones pandas numbers."""
+    if not names:
+        raise BadData(_("{path} is empty.").format(path=shown(path)))
+    twice = [name for name, count in Counter(names).items() if count > 1 and name.strip()]
+    if twice:
+        said = _("{path} has several columns named {name}: rename them.")
+        raise BadData(said.format(path=shown(path), name=shown(min(twice))))
+
+
+def sniffed(path: Path) -> Dialect:
+    """What the first rows of a file say."""
+    with path.open("rb") as raw:
+        start = raw.read(4)
+    encoding = "utf-16" if start[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
+    if encoding == "utf-8-sig" and not _is_utf8(path):
+        encoding = "cp1252"  # what Excel writes in Western Europe
+    with path.open(newline="", encoding=encoding, errors="replace") as lines:
+        first = lines.readline(WIDEST)
+        skip, forced = 0, ""
+        if found := re.fullmatch(r"\"?sep=(.)\"?\s*", first):
+            skip, forced = 1, found[1]
+            first = lines.readline(WIDEST)
+        sample = first + lines.read(CHARACTERS)
+    candidates = [forced] if forced else list(SEPARATORS)
+    if path.suffix.lower() == ".tsv":
+        candidates.sort(key=lambda mark: mark != "\t")
+    best, separator, rows = -1.0, candidates[0], _rows(sample, candidates[0])
+    for mark in candidates:
+        seen = _rows(sample, mark)
+        width = len(seen[0]) if seen else 0
+        if width < 2:
+            continue
+        # as many cells as names, or one more: a trailing separator, or R's names of rows
+        alike = sum(len(row) in (width, width + 1) for row in seen[1:]) / max(len(seen) - 1, 1)
+        if alike + width * 1e-7 > best:
+            best, separator, rows = alike + width * 1e-7, mark, seen
+    names = tuple(rows[0]) if rows else ()
+    body = [row for row in rows[1:] if row]
+    cells = [cell.strip() for row in body for cell in row]
+    commas = sum(_COMMA.fullmatch(cell) is not None for cell in cells)
+    points = sum(_POINT.fullmatch(cell) is not None for cell in cells)
+    decimal = "," if separator != "," and commas > points else "."
+    trailing = bool(body) and all(len(row) == len(names) + 1 and not row[-1] for row in body)
+    return Dialect(separator, decimal, encoding, skip, names, trailing)
+
+
+def _is_utf8(path: Path) -> bool:
+    try:
+        with path.open(encoding="utf-8") as text:
+            while text.read(1 << 20):
+                pass
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _rows(sample: str, mark: str) -> list[list[str]]:
+    """The first rows with this separator; up to one that csv cannot read, or that is cut off."""
+    found: list[list[str]] = []
+    limit = csv.field_size_limit(WIDEST)
+    try:
+        for row in csv.reader(io.StringIO(sample), delimiter=mark):
+            if not row and not found:
+                continue
+            found.append(row)
+            if len(found) > ROWS:
+                break
+    except csv.Error:
+        pass
+    finally:
+        csv.field_size_limit(limit)
+    whole = len(found) > ROWS or sample.endswith("\n") or len(sample) < CHARACTERS
+    return found if whole or len(found) < 3 else found[:-1]
+
+
+def _told(dialect: Dialect) -> list[str]:
+    marks = {"\t": _("tabs"), ";": "';'", "|": "'|'"}
+    said = []
+    if dialect.separator != ",":
+        told = marks.get(dialect.separator, shown(dialect.separator))
+        said.append(_("Cells are separated by {mark}.").format(mark=told))
+    if dialect.decimal != ".":
+        said.append(_("Numbers are read with a decimal comma."))
+    if dialect.encoding == "cp1252":
+        said.append(_("The file is not UTF-8: it was read as Windows-1252."))
+    return said
+
+
+def lacking(names: list[str], known: Collection[str]) -> BadData:
+    """What is said of a column that is asked for and is not there."""
+    import difflib
+
+    name = names[0]
+    near = difflib.get_close_matches(name, list(known)[:2000], 1)
+    if near:
+        said = _("the table has no column {name}; did you mean {near}?")
+        return BadData(said.format(name=shown(name), near=shown(near[0])))
+    said = _("the table has no column {name}; it has {known}.")
+    return BadData(said.format(name=shown(name), known=listed(list(known))))
