@@ -130,7 +130,7 @@ def test_a_sick_run_says_what_where_since_when_why_and_what_to_do() -> None:
 def test_a_healthy_run_and_an_empty_one() -> None:
     assert "Healthy No fault was found: every layer learns." in Page(html(chain(), [])).text
     page = Page(html(empty(), []))
-    assert "No verdict Nothing was measured: no training step was seen." in page.text
+    assert "Not judged Nothing was measured: no training step was seen." in page.text
     assert page.data["grids"] == []
 
 

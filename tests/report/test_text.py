@@ -40,7 +40,7 @@ def test_it_says_verdict_what_where_evidence_and_advice_plainly() -> None:
 def test_healthy_and_empty() -> None:
     assert "HEALTHY  No fault was found: every layer learns." in printed(chain(), [])
     assert printed(empty(), []).strip() == (
-        "evenflow  NO VERDICT  Nothing was measured: no training step was seen."
+        "evenflow  NOT JUDGED  Nothing was measured: no training step was seen."
     )
 
 

@@ -11,6 +11,7 @@ from evenflow.rules.ef701_double_softmax import DoubleSoftmax
 from evenflow.rules.ef702_missing_nonlinearity import MissingNonlinearity
 from evenflow.rules.ef703_learning_rate_too_high import LearningRateTooHigh
 from evenflow.rules.ef704_parameter_not_trained import ParameterNotTrained
+from evenflow.rules.ef807_out_of_reach import OutOfReach
 from evenflow.rules.view import View
 from evenflow.schema import Finding, Severity
 
@@ -123,7 +124,7 @@ def test_targets_out_of_reach_of_the_last_activation() -> None:
     far = ending("sigmoid", "activation", "mse_loss")
     far.set("target", "mean", 3.0).set("target", "negative", 0.0)
     (f,) = found(DoubleSoftmax, far)
-    assert f.severity == Severity.warning
+    assert f.severity == Severity.error  # it lies out of reach as a whole
     high = ending("sigmoid", "activation", "mse_loss").set("target", "absmax", 3.0)
     (f,) = found(DoubleSoftmax, high.set("target", "negative", 0.0))
     assert f.threshold == {"target_absmax": 1.0}
@@ -141,15 +142,6 @@ def test_binary_targets_above_one() -> None:
     (f,) = found(DoubleSoftmax, b)
     assert b.sites[f.sites[0]].op == "target"
     assert found(DoubleSoftmax, b.set("target", "absmax", 1.0)) == []
-
-
-def test_a_target_that_broadcasts() -> None:
-    b = Builder()
-    x = b.linear("head", b.act("a", b.linear("layers.0", b.input())), 1)
-    b.loss_on(x, "mse_loss", (32,))
-    (f,) = found(DoubleSoftmax, b)
-    assert f.severity == Severity.error
-    assert found(DoubleSoftmax, ending("", "", "mse_loss", out=1)) == []
 
 
 # --- EF702 --------------------------------------------------------------------------------------
@@ -396,32 +388,32 @@ def test_an_optimizer_whose_parameters_are_cut_off() -> None:
     names = [p.name for p in b.params if p.optimizer == 0]
     for name in names:
         b.set_param(name, "grad", np.nan)
-    assert found(ParameterNotTrained, b) == []  # they moved: their gradients were not measured
+    assert found(OutOfReach, b) == []  # they moved: their gradients were not measured
     for name in names:
         b.set_param(name, "update", 0.0)
-    (f,) = found(ParameterNotTrained, b)
+    (f,) = found(OutOfReach, b)
     assert sorted(f.params) == sorted(names) and f.severity == Severity.error
-    assert f.evidence["in_no_optimizer"] == 0
+    assert f.cause == "cut-off"
     b.set_params("grad", np.nan)  # no gradients were measured at all
-    assert found(ParameterNotTrained, b) == []
+    assert found(OutOfReach, b) == []
 
 
 def test_a_parameter_without_any_gradient() -> None:
     b = perceptron(4)
     for name in ("Net.layers.0.weight", "Net.layers.0.bias"):
         b.set_param(name, "grad", np.nan)
-    (f,) = found(ParameterNotTrained, b)
+    (f,) = found(OutOfReach, b)
     assert f.params == ("Net.layers.0.weight", "Net.layers.0.bias")
-    assert f.evidence["in_no_optimizer"] == 0
+    assert f.cause == "cut-off"
     zero = perceptron(4).set_param("Net.layers.0.weight", "grad", 0.0)
-    assert found(ParameterNotTrained, zero) == []  # that is EF104
+    assert found(OutOfReach, zero) == []  # that is EF104
 
 
 def test_a_spare_head_is_info_and_a_forgotten_layer_a_warning() -> None:
     for width, severity in ((5, Severity.info), (64, Severity.warning)):
         b = perceptron(4)
         b.set_param(b.param("spare.weight", (width, 64)), "grad", np.nan)
-        (f,) = found(ParameterNotTrained, b)
+        (f,) = found(OutOfReach, b)
         assert f.params == ("Net.spare.weight",) and f.severity == severity
 
 
@@ -431,7 +423,7 @@ def test_an_optimizer_whose_steps_were_not_sampled_is_not_judged() -> None:
     for p in b.params:
         if p.optimizer == 1:
             b.set_param(p.name, "grad", np.nan)
-    assert found(ParameterNotTrained, b) == []
+    assert found(OutOfReach, b) == []
 
 
 def test_layers_in_a_plain_list() -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..lang import N_, _, sentences
+from ..rules import asked
 from ..showing import visible
 from . import writing
 from .children import why_not_here
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from ..forecast import Pair
+    from ..rules import Asked
     from ..schema import Finding, Run
 
 _NO_STEPS = N_("no training step was seen: no backward pass with an update after it")
@@ -59,10 +61,10 @@ def check_run(
                 findings = diagnose(run, select=tuple(select), ignore=tuple(ignore))
             _check_whole(path, run, findings)
             pairs = None if forecast is None else _beside(run, forecast)
-            _tell(path, run, findings, as_json, pairs)
+            _tell(path, run, findings, as_json, pairs, asked(select, ignore))
     except (CannotJudge, ValueError) as error:
         return _refuse("check", error)
-    return _is_sick(findings)
+    return _code(run, findings)
 
 
 def _check_whole(path: Path, run: Run, findings: Sequence[Finding]) -> None:
@@ -70,7 +72,7 @@ def _check_whole(path: Path, run: Run, findings: Sequence[Finding]) -> None:
     from ..report import damage
 
     lost = {t for e in run.events if e.kind == "damaged" for t in e.detail["rows"]}
-    if lost & {"site", "param", "layout"} and not _is_sick(findings):
+    if lost & {"site", "param", "layout"} and _code(run, findings) != 1:
         said = _("What is left shows no error, which is no judgement.")
         raise CannotJudge(sentences((f"{str(path)!r}: {damage(run)}", said)))
 
@@ -87,14 +89,15 @@ def _tell(
     findings: Sequence[Finding],
     as_json: bool,
     pairs: Sequence[Pair] | None,
+    chosen: Asked | None,
 ) -> None:
     if as_json:
-        print(as_text(run, findings, pairs))
+        print(as_text(run, findings, pairs, chosen))
         return
     from .. import report
 
     console = stdout()
-    report.text(run, findings, console)
+    report.text(run, findings, console, chosen)
     if pairs is not None:
         from ..forecast.telling import compared
         from ..report.telling import names
@@ -123,7 +126,7 @@ def report_run(
         with guarded(path):
             with _busy(path):
                 run, findings = _judged(path, select, ignore)
-            page = report.html(run, findings)
+            page = report.html(run, findings, asked(select, ignore))
         if output == "-":
             sys.stdout.write(page)
             return 0
@@ -138,11 +141,12 @@ def report_run(
 def tell_run(path: Path, plan: Plan, whole: bool = True) -> None:
     """What `evenflow run` says when the script has ended; `whole` if it was watched to its end."""
     run, findings = _judged(path, plan.select, plan.ignore)
+    chosen = asked(plan.select, plan.ignore)
     if plan.json == "-":
-        print(as_text(run, findings))
+        print(as_text(run, findings, None, chosen))
     elif plan.json:
         try:
-            writing.write(Path(plan.json), as_text(run, findings) + "\n", [path])
+            writing.write(Path(plan.json), as_text(run, findings, None, chosen) + "\n", [path])
         except writing.NotWritten as error:
             _refuse("run --json", error)
     if plan.quiet:
@@ -167,7 +171,7 @@ def tell_run(path: Path, plan: Plan, whole: bool = True) -> None:
     from .. import report
 
     console = stderr()
-    report.text(run, findings, console)
+    report.text(run, findings, console, chosen)
     _tell_of_ranks(console)
     next_command(console, "report", path, plan.folder)
 
@@ -182,11 +186,16 @@ def _tell_of_ranks(console: Console) -> None:
         console.print(row, soft_wrap=True, highlight=False, markup=False)
 
 
-def as_text(run: Run, findings: Sequence[Finding], pairs: Sequence[Pair] | None = None) -> str:
+def as_text(
+    run: Run,
+    findings: Sequence[Finding],
+    pairs: Sequence[Pair] | None = None,
+    chosen: Asked | None = None,
+) -> str:
     """What `--json` prints; `pairs` of a forecast under "forecast"."""
     from .. import report
 
-    told = report.as_json(run, findings)
+    told = report.as_json(run, findings, chosen)
     if pairs is not None:
         told["forecast"] = [p.as_dict() for p in pairs]
     return json.dumps(told, indent=2, allow_nan=False, ensure_ascii=False)
@@ -234,10 +243,11 @@ def _judged(path: Path, select: Sequence[str], ignore: Sequence[str]) -> tuple[R
     return run, diagnose(run, select=tuple(select), ignore=tuple(ignore))
 
 
-def _is_sick(findings: Sequence[Finding]) -> int:
+def _code(run: Run, findings: Sequence[Finding]) -> int:
+    """1 for a sick run, 3 for one that cannot be judged, else 0."""
     from ..schema import verdict
 
-    return int(verdict(findings) == "sick")
+    return {"sick": 1, "unjudged": 3}.get(verdict(findings, run), 0)
 
 
 def next_command(console: Console, command: str, path: Path, folder: Path) -> None:

@@ -6,30 +6,35 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ..rules import Asked
 from ..schema import Finding, Run, interventions, verdict
 from ..words import healed
 from ..words import told as with_message
-from .telling import remedies
+from .telling import headline, remedies
 
 
-def as_json(run: Run, findings: Sequence[Finding]) -> dict[str, Any]:
+def as_json(run: Run, findings: Sequence[Finding], asked: Asked | None = None) -> dict[str, Any]:
     """`{"schema": 1, "run": name, "verdict": ..., "findings": [...], "sites": {id: name}}`.
 
     NaN and infinities, which JSON lacks, are the strings "NaN", "Infinity" and "-Infinity":
     `float()` and so `Finding.from_dict` read them back. Messages are filled in; "remedies" of a
     finding are its treatments and then general advice, as the reports say them. A run under heal
-    has "healed" too: each intervention (`Intervention.as_dict`) and its message. A file of which
-    rows were left out has "damaged": how many of each table.
+    has "healed" too: each intervention (`Intervention.as_dict`) and its message. "said" is the
+    sentence behind the verdict; where rules were left out, "asked" has the codes of the others. A
+    file of which rows were left out has "damaged": how many of each table.
     """
     spoken = worded(findings, run)
     named = sorted({site for finding in spoken for site in finding.sites})
     told: dict[str, Any] = {
         "schema": 1,
         "run": run.name,
-        "verdict": verdict(spoken),
+        "verdict": verdict(spoken, run, asked is not None),
+        "said": headline(run, spoken, asked)[1],
         "findings": [finite({**f.as_dict(), "remedies": remedies(f, run)}) for f in spoken],
         "sites": {str(site): run.sites[site].name for site in named if site < len(run.sites)},
     }
+    if asked is not None:
+        told["asked"] = list(asked.codes)
     for event in run.events:
         if event.kind == "damaged":
             told["damaged"] = dict(event.detail["rows"])

@@ -14,14 +14,15 @@ import numpy.typing as npt
 
 from ..lang import TAGS, _, language, whole
 from ..ledger import Ledger
-from ..schema import Finding, Run
+from ..rules import Asked
+from ..schema import Finding, Run, verdict
 from ..words import title
 from .cards import CARDS, findings_section
 from .data import worded
 from .grids import grids
 from .markup import data, esc, short, tag
 from .tables import events_section, healed_section, layers_section, parameters_section, run_section
-from .telling import damage, facts, headline, kind, names
+from .telling import damage, facts, headline, names
 from .waterfall import card, ledger_section
 
 _SCRIPTS = ("base.js", "curve.js", "heat.js", "start.js")
@@ -33,8 +34,8 @@ MARK = (
 _POINTS = 1600
 
 
-def html(run: Run, findings: Sequence[Finding]) -> str:
-    """The report as one HTML file under 1 MB.
+def html(run: Run, findings: Sequence[Finding], asked: Asked | None = None) -> str:
+    """The report as one HTML file under 1 MB; `asked`: the rules asked, where some were left out.
 
     Everything is in it: no request leaves it, and its security policy forbids any. The script
     only draws; verdict, findings and figures are plain HTML and can be read without it.
@@ -44,13 +45,13 @@ def html(run: Run, findings: Sequence[Finding]) -> str:
     script = "\n".join(_asset(name) for name in _SCRIPTS)
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     policy = f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}'"
-    word = headline(run, spoken)[0]
+    word = headline(run, spoken, asked)[0]
     body = "".join(
         (
             tag("a", _("Skip to the findings"), class_="skip", href="#findings"),
             _header(run),
             "<main>",
-            _banner(run, spoken),
+            _banner(run, spoken, asked),
             findings_section(run, spoken),
             healed_section(run),
             _charts(run),
@@ -111,11 +112,11 @@ def _header(run: Run) -> str:
     )
 
 
-def _banner(run: Run, findings: Sequence[Finding]) -> str:
-    word, said = headline(run, findings)
+def _banner(run: Run, findings: Sequence[Finding], asked: Asked | None) -> str:
+    word, said = headline(run, findings, asked)
     left_out = damage(run)
-    verdict = kind(run, findings)
-    icon = {"healthy": "ok", "sick": "error"}.get(verdict, verdict)
+    found = verdict(findings, run, asked is not None)
+    icon = {"healthy": "ok", "sick": "error", "warning": "warning"}.get(found, "none")
     worst = ""
     if findings and icon in ("warning", "error"):
         link = tag("a", esc(title(findings[0].code)), href="#finding-0")

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..lang import N_, _, ngettext, whole
-from ..rules import View
+from ..lang import N_, _, ngettext, sentences, whole
+from ..rules import Asked, View, unmeasuring
 from ..schema import Finding, Run, Severity, Site, verdict
 from ..words import advice, cause, number, share, title
 from ..words.evidence import LABELS, write
@@ -15,9 +15,10 @@ from .layers import cost, now
 
 #: Roles of a chain's links as its timeline heads them.
 _ROLES = {"cause": N_("cause"), "event": N_("then"), "end": N_("end")}
-#: The verdict by `kind`, and each severity.
+#: Each verdict, and each severity.
 _VERDICTS = {
-    "none": N_("No verdict"),
+    "unjudged": N_("Not judged"),
+    "no-fault": N_("Filtered"),
     "healthy": N_("Healthy"),
     "warning": N_("Warning"),
     "sick": N_("Sick"),
@@ -29,18 +30,43 @@ _SEVERITIES = {
 }
 
 
-def kind(run: Run, findings: Sequence[Finding]) -> str:
-    """The verdict: "none" (nothing was measured), "healthy", "warning" or "sick"."""
-    return verdict(findings) if len(run.steps) else "none"
+#: Why there is no verdict, by `Run.unjudged`.
+_UNJUDGED = {
+    "unsampled": N_("Nothing was measured: sampling was off."),
+    "no-steps": N_("Nothing was measured: no training step was seen."),
+    "no-sites": N_("Steps were counted, and nothing in them could be read."),
+    "not-moved": N_("Nothing moved: gradients were read, and no update changed a weight."),
+}
+#: What a loss is that measures no progress, by `rules.unmeasuring`.
+_OBJECTIVES = {
+    "adversarial": N_("losses that pull against each other (GAN) measure no progress"),
+    "policy-gradient": N_("a policy gradient's loss measures no progress"),
+    "contrast": N_("a difference of one network's outputs (energy, critic) has no floor"),
+    "sign-changing": N_("it goes through zero to and fro, so it has no floor"),
+    "moving-target": N_("its targets move as the network learns"),
+}
 
 
-def headline(run: Run, findings: Sequence[Finding]) -> tuple[str, str]:
+def headline(run: Run, findings: Sequence[Finding], asked: Asked | None = None) -> tuple[str, str]:
     """The verdict as a word, and what stands behind it as a sentence."""
-    word = _(_VERDICTS[kind(run, findings)])
-    if not len(run.steps):
-        if run.unsampled:
-            return word, _("Nothing was measured: sampling was off.")
-        return word, _("Nothing was measured: no training step was seen.")
+    found = verdict(findings, run, partial=asked is not None)
+    word = _(_VERDICTS[found])
+    if found == "unjudged":
+        return word, _(_UNJUDGED[run.unjudged])
+    objective = unmeasuring(run)
+    apart = ""
+    if objective:
+        apart = _("The loss was not judged: {why}.").format(why=_(_OBJECTIVES[objective]))
+    return word, sentences(filter(None, (_standing(found, findings, asked, bool(apart)), apart)))
+
+
+def _standing(
+    found: str, findings: Sequence[Finding], asked: Asked | None, layers_only: bool
+) -> str:
+    """What was found, counted; or what may be claimed where nothing was."""
+    if found == "no-fault" and asked is not None:
+        said = asked.said
+        return _("{sentence}.").format(sentence=said[:1].upper() + said[1:])
     errors, warnings, notes = (
         sum(f.severity == severity for f in findings)
         for severity in (Severity.error, Severity.warning, Severity.info)
@@ -53,10 +79,15 @@ def headline(run: Run, findings: Sequence[Finding]) -> tuple[str, str]:
         counts.append(said.format(count=warnings))
     if notes:
         counts.append(ngettext("{count} note", "{count} notes", notes).format(count=notes))
+    if not counts and layers_only:
+        return _("No fault was found in the layers: every one learns.")
     if not counts:
-        return word, _("No fault was found: every layer learns.")
+        return _("No fault was found: every layer learns.")
+    if asked is not None:
+        part = _("{count} of {all} rules asked").format(count=len(asked.codes), all=asked.all)
+        counts.append(part)
     # Translators: {counts} is "1 error, 2 warnings".
-    return word, _("{counts}.").format(counts=_(", ").join(counts))
+    return _("{counts}.").format(counts=_(", ").join(counts))
 
 
 def severity(finding: Finding) -> str:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..lang import _
-from ..schema import Finding, Run, Severity, interventions
+from ..rules import Asked
+from ..schema import Finding, Run, Severity, interventions, verdict
 from ..words import summaries, title
 from ..words.wrapping import breaks, has_wide
 from .data import worded
@@ -19,7 +20,6 @@ from .telling import (
     evidence,
     facts,
     headline,
-    kind,
     names,
     profile,
     remedies,
@@ -39,8 +39,13 @@ _ONE_LINE = str.maketrans("\n\t", "  ")
 _MOST = 8
 
 
-def text(run: Run, findings: Sequence[Finding], console: Console) -> None:
-    """Print the report; plain where the console is not a terminal."""
+def text(
+    run: Run, findings: Sequence[Finding], console: Console, asked: Asked | None = None
+) -> None:
+    """Print the report; plain where the console is not a terminal.
+
+    `asked`: the rules that were asked, where some were left out.
+    """
     from rich.text import Text
 
     def line(content: Text | str, indent: int = 0) -> None:
@@ -57,9 +62,9 @@ def text(run: Run, findings: Sequence[Finding], console: Console) -> None:
             console.print(row, highlight=False, soft_wrap=True)
 
     spoken = sorted(worded(findings, run), key=lambda f: -f.severity)
-    word, said = headline(run, spoken)
+    word, said = headline(run, spoken, asked)
     worst = max((f.severity for f in spoken), default=Severity.info)
-    style = "bold green" if kind(run, spoken) == "healthy" else _STYLE[worst]
+    style = "bold green" if verdict(spoken, run, asked is not None) == "healthy" else _STYLE[worst]
     line(Text.assemble(("evenflow  ", "dim"), (word.upper(), style), f"  {said}"))
     figures = [f"{key.lower()} {value}" for key, value in facts(run)]
     if figures:

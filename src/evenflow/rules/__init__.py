@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from .asked import Asked as Asked
+from .asked import asked as asked
 from .base import Rule as Rule
 from .ef101_vanishing_gradient import VanishingGradient
 from .ef102_exploding_gradient import ExplodingGradient
@@ -33,7 +35,11 @@ from .ef701_double_softmax import DoubleSoftmax
 from .ef702_missing_nonlinearity import MissingNonlinearity
 from .ef703_learning_rate_too_high import LearningRateTooHigh
 from .ef704_parameter_not_trained import ParameterNotTrained
+from .ef802_no_update import NoUpdate
+from .ef803_broadcast_loss import BroadcastLoss
+from .ef807_out_of_reach import OutOfReach
 from .judge import judge as judge
+from .judge import unmeasuring as unmeasuring
 from .origin import Spread as Spread
 from .view import View as View
 
@@ -69,5 +75,8 @@ REGISTRY: dict[str, type[Rule]] = {
     "EF702": MissingNonlinearity,
     "EF703": LearningRateTooHigh,
     "EF704": ParameterNotTrained,
+    "EF802": NoUpdate,
+    "EF803": BroadcastLoss,
+    "EF807": OutOfReach,
 }
 RETIRED: dict[str, str] = {}

@@ -25,8 +25,11 @@ EXPLAINS: dict[str, tuple[str, ...]] = {
         *("EF102", "EF103", "EF201", "EF202", "EF206", "EF302"),
         *("EF401", "EF402", "EF403", "EF404", "EF703"),
     ),
-    "EF701": ("EF104", "EF401", "EF404", "EF103"),
+    "EF701": ("EF104", "EF401", "EF404", "EF103", "EF504", "EF201", "EF205"),
     "EF704": ("EF401", "EF404", "EF301"),
+    "EF802": ("EF104", "EF301", "EF401", "EF404", "EF807", "EF205"),
+    "EF803": ("EF401", "EF404", "EF205"),
+    "EF807": ("EF104", "EF301", "EF401", "EF404", "EF205"),
     "EF105": ("EF101", "EF104", "EF301", "EF401", "EF404"),
     "EF601": ("EF604", "EF101", "EF205"),
     "EF602": ("EF604", "EF102", "EF201", "EF205", "EF206"),
@@ -54,7 +57,7 @@ EXPLAINS: dict[str, tuple[str, ...]] = {
 }
 #: From root to end state: a fault is only explained by one that stands before it.
 ORDER = (
-    *("EF503", "EF501", "EF502", "EF504", "EF702", "EF701", "EF704"),
+    *("EF802", "EF503", "EF501", "EF502", "EF803", "EF702", "EF701", "EF704", "EF807", "EF504"),
     *("EF605", "EF603", "EF601", "EF602", "EF604"),
     *("EF102!", "EF703", "EF102", "EF206", "EF302", "EF105!", "EF201", "EF202", "EF203"),
     *("EF101", "EF104", "EF105", "EF205", "EF204", "EF301", "EF103"),
@@ -64,7 +67,7 @@ ORDER = (
 OWN = frozenset(
     {
         *("depth-times-activation", "depth-times-weights", "negative-bias", "zero-init"),
-        *("through-time", "dtype", "EF601", "EF602", "learning-rate-zero"),
+        *("through-time", "dtype", "EF601", "EF602"),
         *("operation", "origin-unknown", "non-finite-slope", "non-finite-update"),
         *("non-finite-loss", "weights-not-finite"),
     }
@@ -117,6 +120,7 @@ def _direct(i: int, findings: list[Finding]) -> int | None:
         and _before(g, f)
         # only a layer that is wholly dead keeps gradient or signal from passing
         and (g.code != "EF202" or g.severity is Severity.error)
+        and g.cause != "never-called"  # what nothing reads harms nothing
     ]
     named = [j for j in able if findings[j].code == f.cause]
     return max(named or able, key=lambda j: _rank(findings[j]), default=None)

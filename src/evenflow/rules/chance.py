@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .series import median
+from .series import Floats, median
 
 if TYPE_CHECKING:
     from .view import View
@@ -44,23 +44,43 @@ def _plain(view: View, loss: int) -> bool:
     # no element of a mean moves the loss by more than 1 / batch: larger deltas are a sum's
     for p in view.parents(loss)[:1]:
         shape, delta = view.sites[p].shape, view.site("delta")[:, p]
-        known = delta[np.isfinite(delta)]
+        given = seen(view, loss)
         squared = view.sites[loss].op in ("mse_loss", "mse")
-        if squared or len(shape) < 2 or shape[0] < 4 or not len(known):
+        if squared or len(shape) < 2 or len(given) < 2 or not given[0]:
             continue
-        size = view.sites[p].size
-        if known.max() * np.sqrt(size) > 4 / np.sqrt(shape[0]):
+        rows = _rows(view, loss, given[0])
+        # the delta's size goes with the batch of its own step: the last of an epoch is smaller
+        norm = delta * np.sqrt(view.sites[p].size * rows / given[0])
+        known = np.isfinite(norm) & (rows >= 4)
+        if known.any() and (norm[known] * np.sqrt(rows[known])).max() > 4:
             return False
     return True
 
 
+def _rows(view: View, loss: int, first: int) -> Floats:
+    """[T] samples the loss function was given, the first batch's where that was not kept."""
+    rows = view.site("rows")[:, loss]
+    return np.asarray(np.where(np.isfinite(rows), rows, float(first)))
+
+
+def seen(view: View, loss: int) -> tuple[int, ...]:
+    """Shape of the prediction as the loss function was given it; () where nothing tells.
+
+    A site's own shape knows nothing of the views between it and the loss.
+    """
+    takes = view.sites[loss].takes
+    if takes:
+        return takes[0]
+    return next((view.sites[p].shape for p in view.parents(loss)[:1]), ())
+
+
 def _classes(view: View, loss: int) -> int:
-    """Number of classes a cross entropy chooses from; views hide how it was flattened."""
-    parents = view.parents(loss)
-    shape = view.sites[parents[0]].shape
+    """Number of classes a cross entropy chooses from."""
+    shape = seen(view, loss)
+    if view.sites[loss].takes or len(shape) < 2:
+        return shape[1] if len(shape) > 1 else (*shape, 0)[0]
+    # a file from before `takes`: views hide how the scores were flattened
     target = view.target_of(loss)
     labels = view.sites[target].shape if target >= 0 else ()
-    if len(shape) < 2:
-        return shape[0] if shape else 0
     in_dim_1 = len(shape) == 2 or labels == (*shape[:1], *shape[2:])
     return shape[1] if in_dim_1 else shape[-1]

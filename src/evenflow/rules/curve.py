@@ -106,7 +106,7 @@ def harmed(view: View) -> bool:
     if view.ruined:
         return True
     aim = goal(view)
-    return bool(not view.adversarial and (aim.left >= 0.9 or view.loss.fallen < 0.05))
+    return bool(not view.unmeasured and (aim.left >= 0.9 or view.loss.fallen < 0.05))
 
 
 def recent_fall(y: Floats, part: float = 0.6) -> float:

@@ -72,7 +72,7 @@ class VanishingGradient(Rule):
     name = "vanishing-gradient"
 
     def check(self, view: View) -> Iterable[Finding]:
-        if view.loss.left < LEFT and not view.adversarial:
+        if view.loss.left < LEFT and not view.unmeasured:
             return
         if view.foreseen:
             yield from self._foreseen(view)

@@ -168,7 +168,7 @@ class ExplodingGradient(Rule):
     def _jump(self, view: View) -> Finding | None:
         norm = np.where(view.sound, view.step("grad_norm"), np.nan)
         rows = np.flatnonzero(np.isfinite(norm) & (norm > 0))
-        if len(rows) < 4 or view.adversarial:
+        if len(rows) < 4 or view.unmeasured:
             return None
         sizes = np.log10(norm[rows])
         before = np.array([np.median(sizes[: k + 1]) for k in range(min(len(sizes), 64))])

@@ -67,7 +67,7 @@ class SaturatedActivation(Rule):
         if view.foreseen:
             yield from self._foreseen(view)
             return
-        alone = view.loss.left < LEFT and not view.adversarial  # did the head learn alone?
+        alone = view.loss.left < LEFT and not view.unmeasured  # did the head learn alone?
         share = np.where(view.sound[:, None], view.site("saturated"), np.nan)
         known = ~np.isnan(share)
         least = WHOLE if alone else SHARE

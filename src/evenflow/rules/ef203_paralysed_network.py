@@ -46,7 +46,7 @@ class ParalysedNetwork(Rule):
     name = "paralysed-network"
 
     def check(self, view: View) -> Iterable[Finding]:
-        if (view.loss.left < LEFT and not view.adversarial) or not view.layers:
+        if (view.loss.left < LEFT and not view.unmeasured) or not view.layers:
             return
         weak = REACH / float(np.clip(int(view.steps[-1]) if len(view.steps) else 0, 30, 1000))
         share = np.where(view.sound[:, None], view.site("saturated"), np.nan)

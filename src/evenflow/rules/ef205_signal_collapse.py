@@ -57,7 +57,7 @@ class SignalCollapse(Rule):
         if view.foreseen:
             yield from self._foreseen(view)
             return
-        if view.ruined or view.adversarial or view.loss.young:
+        if view.ruined or view.unmeasured or view.loss.young:
             return
         if not (view.stuck or view.loss.left > 0.5):
             return
@@ -73,7 +73,7 @@ class SignalCollapse(Rule):
             held &= view.time_share(bad, known) > 0.5
         inner = np.zeros(len(view.sites), dtype=np.bool_)
         inner[[s.id for s in view.sites if s.kind in ("affine", "activation", "norm", "join")]] = 1
-        inner[[s.id for s in view.sites if s.id not in view.trunk]] = False
+        inner[[*view.beyond, *(s.id for s in view.sites if s.id not in view.trunk)]] = False
         held &= inner & (view.recent("rms") > 0)
         ids = sorted((int(i) for i in np.flatnonzero(held)), key=lambda i: (view.depth[i], i))
         if not ids:

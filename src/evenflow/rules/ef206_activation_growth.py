@@ -58,7 +58,7 @@ class ActivationGrowth(Rule):
         kinds = ("affine", "activation", "norm", "join", "recurrent", "attention", "matmul")
         inner[[s.id for s in view.sites if s.kind in kinds and s.id in view.trunk]] = True
         # the answer must be as large as the target is
-        inner[[*view.predictions, *view.outputs]] = False
+        inner[[*view.predictions, *view.outputs, *view.beyond]] = False
         # what a saturated activation reads is EF201's: it cannot pass its size on
         with np.errstate(invalid="ignore"):
             full = view.recent("saturated") >= 0.5

@@ -65,7 +65,7 @@ class Plateau(Rule):
 
     def check(self, view: View) -> Iterable[Finding]:
         loss = view.loss
-        if len(loss.finite) < SHORTEST or view.adversarial or not np.isfinite(loss.values[-1]):
+        if len(loss.finite) < SHORTEST or view.unmeasured or not np.isfinite(loss.values[-1]):
             return
         aim = goal(view)
         fall = recent_fall(loss.finite) / aim.scale
@@ -91,8 +91,10 @@ class Plateau(Rule):
         cause, since = "", 0
         if spent >= 0:
             rate = view.step("lr")
-            cause, since = "learning-rate-decayed", spent
-            evidence["rate_left"] = float(rate[~np.isnan(rate)][-1] / np.nanmax(rate))
+            top = float(np.nanmax(rate))
+            cause, since = "learning-rate-decayed" if top > 0 else "learning-rate-zero", spent
+            if top > 0:
+                evidence["rate_left"] = float(rate[~np.isnan(rate)][-1]) / top
         elif any(SlowLearning().check(view)):
             cause = "learning-rate-too-low"
         return self.finding(

@@ -58,7 +58,7 @@ class DivergenceOrSpike(Rule):
     def check(self, view: View) -> Iterable[Finding]:
         loss = view.loss
         y = loss.finite
-        if len(y) < 3 or view.adversarial:
+        if len(y) < 3 or view.unmeasured:
             return
         steps = loss.steps[np.isfinite(loss.values)]
         ends_well = bool(np.isfinite(loss.values[-1]))

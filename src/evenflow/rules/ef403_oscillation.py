@@ -64,7 +64,7 @@ class Oscillation(Rule):
         loss = view.loss
         y = loss.finite
         scale = goal(view).scale
-        if len(y) < SPELL or view.adversarial or not scale > 0:
+        if len(y) < SPELL or view.unmeasured or not scale > 0:
             return
         steps = loss.steps[np.isfinite(loss.values)]
         if full_batch(view):

@@ -55,7 +55,7 @@ class SlowLearning(Rule):
 
     def check(self, view: View) -> Iterable[Finding]:
         loss = view.loss
-        if len(loss.finite) < SHORTEST or view.adversarial or not np.isfinite(loss.values[-1]):
+        if len(loss.finite) < SHORTEST or view.unmeasured or not np.isfinite(loss.values[-1]):
             return
         aim = goal(view)
         left = aim.left if aim.known else 1 - loss.fallen

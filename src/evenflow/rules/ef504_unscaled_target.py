@@ -20,6 +20,10 @@ LARGE = 5.0
 APART = 10.0
 
 
+#: Objectives whose targets are a network's own estimates, not data.
+ESTIMATES = ("policy-gradient", "moving-target")
+
+
 class UnscaledTarget(Rule):
     """The target is many times larger than what the network puts out at first.
 
@@ -50,6 +54,8 @@ class UnscaledTarget(Rule):
     name = "unscaled-target"
 
     def check(self, view: View) -> Iterable[Finding]:
+        if view.objective in ESTIMATES:  # a target of its own making, which nobody can scale
+            return
         told: set[int] = set()
         for loss in view.losses:
             target, prediction = target_of(view, loss), prediction_of(view, loss)

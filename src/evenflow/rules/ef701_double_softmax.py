@@ -9,6 +9,8 @@ import numpy as np
 
 from ..schema import Finding, Link, Severity
 from .base import Rule
+from .chance import seen
+from .curve import goal
 from .data import prediction_of, target_of, typical
 from .view import View
 
@@ -27,6 +29,10 @@ BOUNDS = {
 #: How far beyond its bounds a target may lie: its largest value for a sigmoid, its root mean
 #: square for a tanh (whose bounds standardised data pass at the tails).
 BEYOND = 1.2
+#: Share of targets below 0 that an output without negative values may leave unmet.
+NEGATIVE = 0.2
+#: Share of the loss of guessing left where such an output does harm.
+LEFT = 0.4
 
 
 class Mismatch(NamedTuple):
@@ -62,9 +68,10 @@ class DoubleSoftmax(Rule):
     ## Threshold
     Structure, so none but these: rows of probabilities sum to 1 within 1e-3; 90 % of negative
     values for logarithms; a target more than 20 % beyond what the last activation can put out
-    (its largest value for a sigmoid, its root mean square for a tanh). Error where the loss is
-    surely wrong; warning where an activation on the scores, or before a squared error, limits
-    what can be said.
+    (its largest value for a sigmoid, its root mean square for a tanh), or 20 % negative targets
+    for an output that has none. Error where the loss is surely wrong, and where a target out of
+    reach leaves 40 % of the loss of guessing (or lies there as a whole); warning where an
+    activation on the scores, or before a squared error, limits what can be said.
 
     ## What to do
     Hand raw scores to `cross_entropy` and to `binary_cross_entropy_with_logits`; hand
@@ -84,7 +91,7 @@ class DoubleSoftmax(Rule):
             if (prediction, op) in told:
                 continue
             told.add((prediction, op))
-            for m in _judge(view, op, prediction, target_of(view, loss)):
+            for m in _judge(view, loss, prediction, target_of(view, loss)):
                 yield self.finding(
                     m.severity,
                     sites=(m.site, loss),
@@ -104,14 +111,16 @@ def _source(view: View, id: int) -> int:
     return id
 
 
-def _judge(view: View, op: str, id: int, target: int) -> Iterator[Mismatch]:
-    site = view.sites[id]
-    shape, kind = site.shape, site.kind
+def _judge(view: View, loss: int, id: int, target: int) -> Iterator[Mismatch]:
+    site, op = view.sites[id], view.sites[loss].op
+    # what the loss was given: views stand between it and what the site put out
+    shape, kind = seen(view, loss), site.kind
     units = shape[1] if len(shape) > 1 else 0
+    alone = kind == "softmax" and len(site.shape) > 1 and site.shape[1] == 1
     sums, negative = typical(view, id, "row_sum"), typical(view, id, "negative")
     values = {"row_sum": sums, "negative": negative}
     before = [view.sites[_source(view, p)] for p in view.parents(id)]
-    if (kind == "softmax" and units == 1) or (op in ("cross_entropy", "nll_loss") and units == 1):
+    if alone or (op in ("cross_entropy", "nll_loss") and units == 1):
         yield Mismatch(id, Severity.error, {"units": 1.0, **values}, {"units": 2.0})
     if kind == "softmax" and any(b.kind == "softmax" for b in before):
         yield Mismatch(id, Severity.error, values | {"softmaxes": 2.0}, {"softmaxes": 1.0})
@@ -141,22 +150,22 @@ def _judge(view: View, op: str, id: int, target: int) -> Iterator[Mismatch]:
 
 
 def _out_of_reach(view: View, id: int, target: int) -> Iterator[Mismatch]:
-    """A bounded output for a target beyond its bounds; a target of another shape."""
-    site, goal = view.sites[id], view.sites[target]
-    shapes = (site.shape, goal.shape)
-    if len(shapes[0]) == 2 and len(shapes[1]) == 1 and shapes[0] == (shapes[1][0], 1):
-        if shapes[1][0] > 1:  # broadcast: every prediction is compared with every target
-            evidence = {"prediction_dims": 2.0, "target_dims": 1.0}
-            yield Mismatch(id, Severity.error, evidence, {"target_dims": 2.0})
-        return
+    """A bounded output for a target beyond its bounds.
+
+    An error where most of the target lies there, or where most of the loss is left.
+    """
+    site = view.sites[id]
     if site.op not in BOUNDS:
         return
     low, high = BOUNDS[site.op]
     top, below = typical(view, target, "absmax"), typical(view, target, "negative")
-    size = float(np.hypot(typical(view, target, "mean"), typical(view, target, "std")))
-    if low == 0 and below > 0.2:
-        yield Mismatch(id, Severity.warning, {"target_negative": below}, {"target_negative": 0.2})
+    mean, std = typical(view, target, "mean"), typical(view, target, "std")
+    size = float(np.hypot(mean, std))
+    lost = goal(view).left > LEFT or abs(mean) - std > high
+    severity = Severity.error if lost and not view.unmeasured else Severity.warning
+    if low == 0 and below > NEGATIVE:
+        yield Mismatch(id, severity, {"target_negative": below}, {"target_negative": NEGATIVE})
     elif low == 0 and top > BEYOND * high:
-        yield Mismatch(id, Severity.warning, {"target_absmax": top}, {"target_absmax": high})
+        yield Mismatch(id, severity, {"target_absmax": top}, {"target_absmax": high})
     elif size > BEYOND * high:
-        yield Mismatch(id, Severity.warning, {"target_rms": size}, {"target_rms": high})
+        yield Mismatch(id, severity, {"target_rms": size}, {"target_rms": high})

@@ -64,7 +64,7 @@ class LearningRateTooHigh(Rule):
     def check(self, view: View) -> Iterable[Finding]:
         layers = _columns(view)
         rows = np.flatnonzero(view.sound | (np.arange(len(view.steps)) <= view.ruin))
-        if not layers or len(rows) == 0 or len(view.loss.finite) < 2 or view.adversarial:
+        if not layers or len(rows) == 0 or len(view.loss.finite) < 2 or view.unmeasured:
             return
         update = _grown(view.by_layer(view.relative_update)[:, layers])
         typical = median(update, axis=1)

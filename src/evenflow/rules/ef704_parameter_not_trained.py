@@ -1,4 +1,4 @@
-"""EF704: a parameter takes part in the forward, yet nothing ever changes it."""
+"""EF704: a parameter takes part in the forward, and no optimizer holds it."""
 
 from __future__ import annotations
 
@@ -8,45 +8,43 @@ import numpy as np
 
 from ..schema import Finding, Link, Parameter, Severity
 from .base import Rule
-from .view import View
+from .view import WEIGHTED, View
 
 #: Share of the weights in use that are left out, from which on it is an error.
 MOST = 0.5
-#: Parameters that nothing reads at all are spare parts of a borrowed network up to this share.
-SPARE = 0.1
+#: Weights of one shape at one place, each of another step, that make it one made anew.
+ANEW = 3
 
 
 class ParameterNotTrained(Rule):
-    """A trainable parameter is in no optimizer, or is in one and never gets a gradient.
+    """A trainable parameter takes part in the forward pass and is in no optimizer.
 
     ## What it means
     The layer was built after the optimizer, or lives in a plain Python list, or only a part of
-    the network was handed over; or its output is detached on the way to the loss.
+    the network was handed over. Or it is made anew in every forward pass, and thrown away again.
 
     ## Why is this bad?
-    It keeps its random start. The rest of the network works around it, or not at all.
+    It keeps its random start, or gets a new one at each step. The rest of the network works
+    around it, or not at all.
 
     ## How it is measured
     Parameters with `requires_grad` that sites on the way to the loss read, and that no optimizer
-    holds while others are held, and whose weights did not change; and parameters an optimizer
-    holds for which no gradient was seen at any of its sampled steps (at least 3), while others
-    of the same optimizer had one, or while none of them had one, their updates were all exactly
-    0, and the parameters of another optimizer had gradients; and linear layers whose weights no
-    module and no optimizer knows. Frozen parameters (`requires_grad=False`) are meant to stand
-    still. Gradients that are there and exactly zero are EF104.
+    holds while others are held, and whose weights did not change; and linear layers whose weights
+    no module and no optimizer knows. Made anew: one place of the network read other weights of
+    the same shape at another step. Frozen parameters (`requires_grad=False`) are meant to stand
+    still. Parameters an optimizer holds and no gradient reaches are EF807.
 
     ## Threshold
-    One parameter. Error where half or more of the weights are left out; warning otherwise; info
-    where a whole root module is left out that no trained layer reads, as a network that only
-    judges another's output should be, and where nothing reads the parameters and they are under
-    a tenth of all weights (a spare head of a borrowed network). A whole root that trained layers
-    read (an encoder of its own, a borrowed backbone) is a warning at most, unless an optimizer
-    holds nothing that another one does not: then it was given the wrong parameters. In the
-    zoo's calibration half such encoders are 49 % of the weights; no healthy net there has any
+    One parameter. Error where half or more of the weights are left out, and where weights are
+    made anew; warning otherwise; info where a whole root module is left out that no trained layer
+    reads, as a network that only judges another's output should be. A whole root that trained
+    layers read (an encoder of its own, a borrowed backbone) is a warning at most, unless an
+    optimizer holds nothing that another one does not: then it was given the wrong parameters. In
+    the zoo's calibration half such encoders are 49 % of the weights; no healthy net there has any
     parameter left out.
 
     ## What to do
-    Build all layers before the optimizer; keep them in ModuleList; hand over
+    Build all layers before the optimizer, once, in `__init__`; keep them in ModuleList; hand over
     `model.parameters()`; freeze with `requires_grad_(False)` what is meant to be frozen.
     """
 
@@ -59,7 +57,6 @@ class ParameterNotTrained(Rule):
             return
         yield from self._held_by_none(view)
         yield from self._unknown(view)
-        yield from self._without_gradient(view)
 
     def _held_by_none(self, view: View) -> Iterable[Finding]:
         used = _used(view)
@@ -68,6 +65,10 @@ class ParameterNotTrained(Rule):
             for p in view.run.params
             if p.trainable and p.optimizer < 0 and p.name in used and not _moved(view, p)
         ]
+        anew, new = _made_anew(view)
+        if new:
+            yield self._finding(view, new, Severity.error, "made-anew")
+        out = [p for p in out if p.name not in anew]
         if not out:
             return
         held = {used[p.name] for p in view.run.params if p.optimizer >= 0 and p.name in used}
@@ -76,7 +77,7 @@ class ParameterNotTrained(Rule):
             group = [p for p in out if (used[p.name] in whole) == apart]
             if group:
                 severity = _apart(view, group) if apart else None
-                yield self._finding(view, group, 1.0, severity)
+                yield self._finding(view, group, severity, "in-no-optimizer")
 
     def _unknown(self, view: View) -> Iterable[Finding]:
         """Layers whose weights no module has: `nn.Linear` objects in a plain list."""
@@ -101,62 +102,63 @@ class ParameterNotTrained(Rule):
             last=view.at(-1),
             evidence={"layers_unknown": float(len(sites)), "layers": float(layers)},
             threshold={"layers_unknown": 1.0},
+            cause="in-no-optimizer",
             chain=(Link("cause", self.code, None, sites[0]),),
         )
 
-    def _without_gradient(self, view: View) -> Iterable[Finding]:
-        grad = view.param("grad")
-        silent = np.asarray(np.isnan(grad).all(axis=0))
-        held = [p for p in view.run.params if p.trainable and p.optimizer >= 0]
-        update = view.param("update")
-        learns = bool((grad > 0).any(axis=1).sum() >= 3)
-        out: list[Parameter] = []
-        for optimizer in {p.optimizer for p in held if silent[p.id]}:
-            group = [p for p in held if p.optimizer == optimizer]
-            # rows of other optimizers' steps are NaN here: at least 3 of its own tell
-            if (grad[:, [p.id for p in group]] > 0).any(axis=1).sum() >= 3:
-                out += [p for p in group if silent[p.id]]
-            elif learns and all(silent[p.id] for p in group):
-                # cut off as a whole: its steps were seen, and they did nothing
-                own = update[:, [p.id for p in group]]
-                idle = (own == 0).all(axis=1).sum() >= 3 and not (np.nan_to_num(own) > 0).any()
-                out += group if idle else []
-        read = {name for s in view.sites for name in s.params}
-        total = sum(p.size for p in view.run.params if p.trainable)
-        for group in ([p for p in out if p.name in read], [p for p in out if p.name not in read]):
-            if group:
-                spare = group[0].name not in read and _size(group) < SPARE * total
-                yield self._finding(view, group, 0.0, Severity.info if spare else None)
-
     def _finding(
-        self, view: View, group: list[Parameter], kind: float, severity: Severity | None
+        self, view: View, group: list[Parameter], severity: Severity | None, cause: str
     ) -> Finding:
-        names = {p.name for p in group}
-        sites = [s.id for s in view.sites if names & set(s.params)]
         total = sum(p.size for p in view.run.params if p.trainable)
-        size = _size(group)
+        share = min(size(group) / total, 1.0)
         if severity is None:
-            severity = Severity.error if size >= MOST * total else Severity.warning
-        weights = [p for p in group if len(p.shape) > 1]
+            severity = Severity.error if share >= MOST else Severity.warning
+        sites = readers(view, group)
         return self.finding(
             severity,
             sites=sites,
-            params=[p.name for p in (*weights, *(p for p in group if p not in weights))],
+            params=weights_first(group),
             first=view.at(0),
             last=view.at(-1),
             evidence={
                 "parameters": float(len(group)),
-                "elements": float(size),
-                "share_of_weights": size / total,
-                "in_no_optimizer": kind,
+                "elements": float(size(group)),
+                "share_of_weights": share,
             },
             threshold={"parameters": 1.0},
+            cause=cause,
             chain=(Link("cause", self.code, None, sites[0] if sites else None),),
         )
 
 
-def _size(group: list[Parameter]) -> int:
+def size(group: list[Parameter]) -> int:
+    """Elements of these parameters."""
     return sum(p.size for p in group)
+
+
+def weights_first(group: list[Parameter]) -> list[str]:
+    """Names, those of weights before those of biases and scales."""
+    return [p.name for p in sorted(group, key=lambda p: len(p.shape) < 2)]
+
+
+def readers(view: View, group: list[Parameter]) -> list[int]:
+    """Ids of the sites that read these parameters."""
+    names = {p.name for p in group}
+    return [s.id for s in view.sites if names & set(s.params)]
+
+
+def _made_anew(view: View) -> tuple[set[str], list[Parameter]]:
+    """Names of all parameters of places that have others at each step, and those of one step."""
+    names: set[str] = set()
+    one: list[Parameter] = []
+    for s in view.sites:
+        own = [view.run.params[view.param_id[n]] for n in s.params if n in view.param_id]
+        free = [p for p in own if p.optimizer < 0 and p.trainable]
+        shapes = [p.shape for p in free if len(p.shape) > 1]
+        if s.kind in WEIGHTED and any(shapes.count(shape) >= ANEW for shape in shapes):
+            names |= {p.name for p in free}
+            one += {p.shape: p for p in reversed(free)}.values()
+    return names, one
 
 
 def _apart(view: View, group: list[Parameter]) -> Severity | None:

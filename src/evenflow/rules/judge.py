@@ -50,3 +50,8 @@ def judge(
                 on_error(code, error)
     linked = [f for f in link(found, view) if f.code in codes]
     return linked
+
+
+def unmeasuring(run: Run) -> str:
+    """What the run's loss is, if it measures no progress (see `objective`); "" if it may."""
+    return View(run).objective

@@ -22,6 +22,7 @@ _GROUPS = {
     "EF5": "Data",
     "EF6": "Start",
     "EF7": "Set-up",
+    "EF8": "Loop and wiring",
 }
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from ..schema import Channel, Run, Site
 from .chance import chance
 from .loss import Loss
+from .objective import objective
 from .series import Bools, Floats, last_few, median, ratio
 
 #: Optimizers that divide by the gradient's size: small gradients do not mean small steps.
@@ -235,6 +236,20 @@ class View:
         return frozenset(seen)
 
     @cached_property
+    def beyond(self) -> tuple[int, ...]:
+        """Ids of what is done with the model's output: losses, ratios, sums; no layers of it.
+
+        An activation or a norm that a module of the user's puts last still is one.
+        """
+        read = self.ancestors(self.layers)
+        own = ("activation", "norm", "softmax", "pool", "dropout", "custom")
+        return tuple(
+            s.id
+            for s in self.sites
+            if s.id not in read and s.kind != "input" and not (s.root and s.kind in own)
+        )
+
+    @cached_property
     def losses(self) -> tuple[int, ...]:
         """Ids of loss sites."""
         return tuple(s.id for s in self.sites if s.kind == "loss")
@@ -316,6 +331,16 @@ class View:
         return len(np.unique(whose[~np.isnan(whose)])) > 1
 
     @cached_property
+    def objective(self) -> str:
+        """What the loss is, if it measures no progress (see `objective.objective`); else ""."""
+        return objective(self)
+
+    @property
+    def unmeasured(self) -> bool:
+        """The loss tells nothing of progress: such runs are judged by their layers alone."""
+        return bool(self.objective)
+
+    @cached_property
     def loss(self) -> Loss:
         """The loss curve and what is still to win."""
         return Loss(self.run, self.step("loss"), *chance(self))
@@ -327,13 +352,13 @@ class View:
 
     @cached_property
     def stuck(self) -> bool:
-        """The loss is no better than a constant guess's; never said of losses that compete."""
-        return not self.adversarial and self.loss.stuck
+        """The loss is no better than a constant guess's; never if it measures nothing."""
+        return not self.unmeasured and self.loss.stuck
 
     @cached_property
     def converged(self) -> bool:
         """Little loss is left to win, so that little gradient is a sign of success."""
-        return not self.adversarial and self.loss.converged
+        return not self.unmeasured and self.loss.converged
 
     @cached_property
     def ruined(self) -> bool:
@@ -345,7 +370,7 @@ class View:
         """The loss is lost to NaN, stuck at a guess, or no lower than it began; not converged."""
         if self.ruined:
             return True
-        risen = not self.adversarial and self.loss.fallen < 0.05
+        risen = not self.unmeasured and self.loss.fallen < 0.05
         return (self.stuck or risen) and not self.converged
 
     @cached_property

@@ -25,7 +25,12 @@ SITE_METRICS: dict[str, str] = {
     "entropy_min": "dear: the same, of the least even head",
     "logit_max": "dear: largest |q.k| / sqrt(d) of an attention",
     "row_sum": "dear: mean over samples of x summed over its last dim (1 after a softmax)",
-    "negative": "dear: share of elements below 0",
+    "negative": "dear, predictions, inputs and targets: share of elements below 0",
+    "rows": "losses: length of the prediction's first axis, as the loss function was given it",
+    "weight_rms": "dear: root mean square of the side of a product that carries no gradient, where "
+    "the product is of no layer (advantages, sample weights)",
+    "weight_negative": "dear: of the same, the share of elements below 0",
+    "weight_even": "dear: of the same, mean |w| / rms (1: all of one size)",
     "feature_low": "dear, inputs and targets: 5th percentile over features of the feature's rms",
     "feature_high": "dear, inputs and targets: largest rms of a feature",
     "outlier": "dear, inputs and targets: largest |x - median| / (IQR/1.349) over features",

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from .run import Run
+
 
 class Severity(enum.IntEnum):
     """How bad: info is worth knowing, warning costs quality, error stops learning."""
@@ -99,7 +101,16 @@ class Finding:
         )
 
 
-def verdict(findings: Iterable[Finding]) -> str:
-    """The worst severity in a word: "healthy" (none, or info only), "warning" or "sick"."""
+def verdict(findings: Iterable[Finding], run: Run | None = None, partial: bool = False) -> str:
+    """The worst severity in a word: "healthy" (none, or info only), "warning" or "sick".
+
+    Health is never claimed of what was not looked at: without an error a `run` in which nothing
+    moved or nothing was sampled is "unjudged"; where only some rules were asked (`partial`), the
+    word for no fault is "no-fault".
+    """
     worst = max((f.severity for f in findings), default=Severity.info)
+    if run is not None and worst < Severity.error and run.unjudged:
+        return "unjudged"
+    if partial and worst is Severity.info:
+        return "no-fault"
     return {Severity.info: "healthy", Severity.warning: "warning", Severity.error: "sick"}[worst]

@@ -91,6 +91,40 @@ class Run:
         counted = self.meta.get("steps") or len(self.curve_steps)  # a killed run has no "steps"
         return self.meta.get("every") == 0 and bool(counted)
 
+    @property
+    def unjudged(self) -> str:
+        """Why nothing can be said of it: "no-steps", "unsampled", "no-sites", "not-moved", or "".
+
+        Not moved: every applied update that was measured is exactly 0, or none was made at all.
+        A loss that fell by a fifth all the same says that something moved that nobody looked at.
+        """
+        if self.source == "predicted":
+            return ""
+        if not len(self.steps):
+            return "unsampled" if self.unsampled else "no-steps"
+        if not self.sites:
+            return "no-sites"
+        moves = [v for c, v in self.columns.items() if c.of == "param" and c.metric == "update"]
+        known = [v[np.isfinite(v)] for v in moves]
+        still = any(len(v) for v in known) and not any((v > 0).any() for v in known)
+        return "not-moved" if (still or self._no_update) and not self._fell else ""
+
+    @property
+    def _no_update(self) -> bool:
+        """Did the session see passes and no step of any optimizer?"""
+        noted = self.meta.get("optimizers") or ()
+        stepped = any(isinstance(o, Mapping) and "turn" in o for o in noted)
+        return bool(self.meta.get("no_update")) and not stepped
+
+    @property
+    def _fell(self) -> bool:
+        y = self.curve_loss[np.isfinite(self.curve_loss)]
+        n = len(y) // 5
+        if n < 2:
+            return False
+        first, last = float(np.median(y[:n])), float(np.median(y[-n:]))
+        return first - last > 0.2 * abs(first)
+
     def site(self, id: int, metric: str) -> Floats | None:
         """Column [T] of a site's metric; None if it was never measured."""
         return self.columns.get(Channel("site", id, metric))

@@ -43,6 +43,8 @@ class Site:
         dtype: of the output, torch's name without "torch." ("float32").
         inputs: ids of the sites whose outputs it reads (views are looked through).
         params: names of the parameters it reads, as in `Parameter.name`.
+        takes: shapes of the prediction and the target a loss was given, views and all (`shape` of
+            an input site knows no views); of a difference, where both sides were broadcast.
     """
 
     id: int
@@ -56,6 +58,7 @@ class Site:
     dtype: str = "float32"
     inputs: tuple[int, ...] = ()
     params: tuple[str, ...] = ()
+    takes: tuple[tuple[int, ...], ...] = ()
 
     @property
     def name(self) -> str:

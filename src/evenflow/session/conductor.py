@@ -28,6 +28,7 @@ from .cadence import Cadence
 from .clock import Clock
 from .delivery import Delivery
 from .guard import Guard
+from .idle import Idle
 from .losses import Losses
 from .made import Made, Parts, Passes, by_hand
 from .misses import Misses, run
@@ -72,6 +73,7 @@ class Conductor:
         self._parts = Parts()
         self._made: Made | None = None  # the update made and not over, if it is sampled
         self.passes = Passes()
+        self._idle = Idle()
         self._within = False  # does an optimizer step within the backward?
         self._void = False  # a scaler skipped: no sample until the next backward
         self.apart = Apart(self.recorder)
@@ -157,8 +159,12 @@ class Conductor:
             self._turn_over(start)  # optimizers stepped within this backward
         elif self._by_hand is None:
             self._by_hand = not self.roster.refs and not held_by_an_optimizer(leaves)
-        elif self.passes.since >= _PATIENCE and not self.roster.refs:
-            self._by_hand = True  # the optimizer there is serves something else
+            self._idle.note(leaves.values())
+        elif self.passes.since >= _PATIENCE and not self.roster.refs and not self._by_hand:
+            self._by_hand = True  # the optimizer there serves something else, or never steps
+            self.quiet.step = self._idle.over(self.losses, self.writer, self.passes)
+            self._arm(self.step)
+            return
         if self._by_hand and whole:
             inputs = args[3] if len(args) > 3 else kwargs.get("inputs", ())
             self._made_by_hand(leaves, inputs, result)
@@ -291,8 +297,19 @@ class Conductor:
         self.quiet.stepped.add(HAND)
         self._turn_over(start)
 
+    def _ends_idle(self) -> None:
+        """Was no update ever made? Then what was read is one sample."""
+        known = self.step or self.quiet.stepped or self.roster.refs or self._by_hand is not False
+        if not known and self.recorder.recording:
+            slab = self.recorder.slab
+            self.quiet.step = self._idle.over(self.losses, self.writer, self.passes, slab) - 1
+            self._made = Made(self.step, slab)
+            self.quiet.stepped.add(HAND)
+            self._turn_over(perf_counter())
+
     def _turn_over(self, start: float) -> None:
         """The update of this step is made: what is called from now on belongs to the next."""
+        self.losses.began()
         made, recorder = self._made, self.recorder
         if made is None or recorder.bounds.was_cut:
             self._made = None
@@ -398,6 +415,7 @@ class Conductor:
 
     def close(self) -> None:
         """Take everything off and send what is left."""
+        self._guarded(self._ends_idle)
         self.abandon()
         self._over_with_update()
         self.roster.write()

@@ -50,6 +50,7 @@ class Losses:
         self._scaled: dict[int, tuple[weakref.ref[Tensor], Tensor, Any]] = {}
         self._usual, self._swing, self._seen = 0.0, 0.0, 0  # running mean, mean distance from it
         self.latest: Tensor | None = None
+        self._waiting: list[Scalar] | None = []  # until the first update: one a backward
         self.ops = ""  # what made the latest loss, nearest op first: "log <- mul <- sum"
         writer.fetch(self._fetch)
 
@@ -94,15 +95,28 @@ class Losses:
                 slab.add(Channel("step", 0, "loss"), value)
         return factor
 
+    def began(self, apart: bool = False) -> None:
+        """The first update is made, or none will be: then losses are not one step's (`apart`)."""
+        waiting, self._waiting = self._waiting or [], None
+        for i, value in enumerate(waiting):
+            self._keep(i if apart else 0, value)
+
     def _note(self, step: int, value: Tensor) -> None:
-        if value.is_cpu:
-            loss = value.item()
-            self.fresh.append((step, loss))
-            self._look(loss)
+        kept = value.item() if value.is_cpu else value
+        if self._waiting is None:
+            self._keep(step, kept)
         else:
-            self._held.append((step, value))
-            if len(self._held) >= _MOST or monotonic() - self._since > TOGETHER:
-                self._send()
+            self._waiting.append(kept)
+        if isinstance(kept, float):
+            self._look(kept)
+
+    def _keep(self, step: int, value: Scalar) -> None:
+        if isinstance(value, float):
+            self.fresh.append((step, value))
+            return
+        self._held.append((step, value))
+        if len(self._held) >= _MOST or monotonic() - self._since > TOGETHER:
+            self._send()
 
     def _look(self, loss: float) -> None:
         if not math.isfinite(loss):
@@ -120,6 +134,7 @@ class Losses:
     def unsampled(self, kept: list[tuple[int, Tensor | float]]) -> None:
         """An unsampled step is over; `kept` are losses of quiet steps before it (those on the
         host are known to the writer by now)."""
+        self.began()
         for at, value in kept:
             if isinstance(value, float):
                 self._look(value)

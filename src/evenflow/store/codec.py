@@ -139,6 +139,7 @@ def parse_site(text: Any) -> Site:
         dtype=_text(d["dtype"]),
         inputs=tuple(_whole(n) for n in d["inputs"]),
         params=tuple(_text(n) for n in d["params"]),
+        takes=tuple(tuple(_whole(n) for n in shape) for shape in d.get("takes", ())),
     )
 
 

@@ -222,6 +222,7 @@ class Forward:
             shape=numbers.shape(out), dtype=str(out.dtype).removeprefix("torch."),
             inputs=tuple(call.inputs),
             params=tuple(rec.catalogue.params[p].name for p in call.params),
+            takes=_takes(call, kind, out),
         )  # fmt: skip
         if site is None:
             return None
@@ -254,6 +255,8 @@ class Forward:
             rec.sure(f"counting of {op}", "", self._count, site, op, kind, few)
         if not rec.dear:
             return
+        if op == "mul" and not call.frame.place.path:  # a loss is worked out outside of layers
+            self._weigh(call, site)
         if kind in _SPREAD or kind == "pool":
             rec.sure(f"spread of {op}", "", self._spread, site, few)
         if kind == "softmax" and op != "log_softmax" and x.dim() > 1:
@@ -270,6 +273,17 @@ class Forward:
         inner.see(call.args, call.kwargs, call.op.name)
         for metric, value in inner.readings():
             self.recorder.add("site", site, metric, value)
+
+    def _weigh(self, call: Call, site: int) -> None:
+        """A product in a loss, one side of which is no network's: advantages, weights, masks."""
+        factors = [t for t in call.tensors if not t.requires_grad and t.is_floating_point()]
+        if len(call.tensors) == 2 and len(factors) == 1 and factors[0].numel():
+            few = numbers.sample(factors[0].detach()).float()
+            size = few.square().mean().sqrt()
+            add = self.recorder.add
+            add("site", site, "weight_rms", size)
+            add("site", site, "weight_negative", numbers.share(few < 0))
+            add("site", site, "weight_even", few.abs().mean() / size.clamp(min=1e-30))
 
     def late(self) -> None:
         """Take the readings that could wait until the forward is over.
@@ -325,17 +339,20 @@ class Forward:
         rec.slab.extend(
             core_keys(site), (size / (x.numel() or 1) ** 0.5, numbers.nonfinite(x, size))
         )
-        if not rec.dear or not call.tensors:
+        given = _given(call)
+        if given and given[0].dim() > 0:
+            rec.add("site", site, "rows", float(given[0].shape[0]))
+        if not rec.dear or not given:
             return
-        made = call.tensors[0].detach()
+        made = given[0].detach()
         if call.inputs and made.is_floating_point() and made.dim() > 0:
             few = numbers.sample(made)
             axis = 1 if few.dim() > 1 else 0
             if few.dim() > 1 and few.shape[1] == made.shape[1]:
                 rec.add("site", call.inputs[0], "row_sum", few.sum(axis).float().mean())
             rec.add("site", call.inputs[0], "negative", numbers.share(few < 0))
-        if len(call.tensors) > 1 and call.op.name != "ctc_loss":
-            target = call.tensors[1]
+        if len(given) > 1 and call.op.name != "ctc_loss":
+            target = given[1]
             there = rec.catalogue.sites[site]
             place = Place(there.root, there.path)
             data = self.see_data(place, target, "target", there.index, there.call)
@@ -366,6 +383,26 @@ class Forward:
     def _features(self, site: int, t: Tensor) -> None:
         for metric, value in numbers.features(t).items():
             self.recorder.add("site", site, metric, value)
+
+
+def _given(call: Call) -> list[Tensor]:
+    """The prediction and the target of a loss function, however they were handed over."""
+    named = [call.kwargs.get(name) for name in ("input", "target")]
+    places = [*call.args[:2], *(t for t in named if t is not None)][:2]
+    given = [t for t in places if isinstance(t, Tensor)]
+    # a difference is the same both ways round, and scripts write it either way
+    swapped = len(given) == 2 and given[1].requires_grad and not given[0].requires_grad
+    return given[::-1] if swapped else given
+
+
+def _takes(call: Call, kind: str, out: Tensor) -> tuple[tuple[int, ...], ...]:
+    """Shapes a loss was given; those of a difference's two sides, if both were broadcast."""
+    if kind == "loss":
+        return tuple(tuple(t.shape) for t in _given(call))
+    if call.op.name != "sub" or [t.requires_grad for t in call.tensors].count(True) != 1:
+        return ()
+    shapes = tuple(tuple(t.shape) for t in call.tensors)
+    return shapes if len(shapes) == 2 and all(t.numel() < out.numel() for t in call.tensors) else ()
 
 
 def _tensors(values: Iterable[Any]) -> list[Tensor]:

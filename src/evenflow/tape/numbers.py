@@ -300,7 +300,7 @@ def features(x: Tensor) -> dict[str, Scalar]:
     feature_low, feature_high: 5th percentile and largest of the features' rms. outlier: largest
     over features of |x - median| / max(rms of the feature without its largest 2 %, median feature
     rms): a few outliers do not hide each other, and sparse features, quiet but for one sample,
-    do not count as outliers.
+    do not count as outliers. negative: share of values below 0.
     """
     x = x.detach()
     out: dict[str, Scalar] = {"integer": float(not x.dtype.is_floating_point)}
@@ -310,6 +310,7 @@ def features(x: Tensor) -> dict[str, Scalar]:
     if out["integer"] == 0.0:
         out["integer"] = (x == x.round()).all().float()
     out["std"] = x.std(correction=0)
+    out["negative"] = (x < 0).float().mean()
     x_NF = x.reshape(-1, 1) if x.dim() == 1 else x.movedim(1, -1).reshape(-1, x.shape[1])
     rms_F = x_NF.square().mean(0).sqrt()
     out["feature_low"] = torch.quantile(rms_F[: 1 << 16], 0.05)

@@ -78,6 +78,13 @@ class Slab:
         self._channels.append(channel)
         self._values.append(value)
 
+    def replace(self, channel: Key, value: Scalar) -> None:
+        """Note one value in place of all that were noted for its channel."""
+        kept = [i for i, c in enumerate(self._channels) if tuple(c) != tuple(channel)]
+        self._channels = [self._channels[i] for i in kept]
+        self._values = [self._values[i] for i in kept]
+        self.add(channel, value)
+
     def extend(self, channels: Sequence[Key], values: Sequence[Scalar]) -> None:
         """Note several values, none of which is a tensor on the CPU."""
         self._channels.extend(channels)

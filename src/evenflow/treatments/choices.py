@@ -194,6 +194,10 @@ def _target(f: Finding, facts: Facts) -> list[str]:
     return [*out, "edit=target-scale", *_RATES[:1], _CLIP]
 
 
+def _untrained(f: Finding, facts: Facts) -> list[str]:
+    return ["edit=build-once"] if f.cause == "made-anew" else ["parameters=all"]
+
+
 #: Code, or cause -> what it calls for. Every code of the rules has its line; a test holds that.
 TABLE: dict[str, Choice] = {
     "EF101": _vanishing,
@@ -225,7 +229,10 @@ TABLE: dict[str, Choice] = {
     "EF701": lambda f, facts: ["edit=logits"],
     "EF702": lambda f, facts: ["edit=nonlinearity"],
     "EF703": _calm,
-    "EF704": lambda f, facts: ["parameters=all", "edit=connect"],
+    "EF704": _untrained,
+    "EF802": lambda f, facts: ["edit=step"],
+    "EF807": lambda f, facts: ["edit=connect"],
+    "EF803": lambda f, facts: ["edit=shapes"],
     # causes that are no codes
     "learning-rate-too-high": _calm,
     "learning-rate-too-low": lambda f, facts: ["lr=x10", "lr=x100", "lr=x3"],

@@ -74,10 +74,31 @@ ENTRIES = (
     _entry(
         "connect",
         "a path from the layer to the loss",
-        ("EF104", "EF704"),
+        ("EF104", "EF807"),
         "torch.autograd documentation",
-        "look for detach(), .data, no_grad() or argmax between the layer and the loss; keep "
-        "sub-modules in nn.ModuleList, not in a plain list",
+        "look for detach(), .data, no_grad() or argmax between the layer and the loss",
+    ),
+    _entry(
+        "build-once",
+        "layers built once, in __init__",
+        ("EF704",),
+        "torch.nn.Module documentation; measured by EF704",
+        "build the layer in __init__ and only call it in forward; keep sub-modules in "
+        "nn.ModuleList, not in a plain list",
+    ),
+    _entry(
+        "step",
+        "an update after each backward pass",
+        ("EF802",),
+        "torch.optim documentation; measured by EF802",
+        "call optimizer.zero_grad(), loss.backward(), optimizer.step() in this order",
+    ),
+    _entry(
+        "shapes",
+        "prediction and target of one shape",
+        ("EF803",),
+        "torch.nn.functional.mse_loss documentation; measured by EF803",
+        "give the loss two tensors of one shape: pred.squeeze(1), or y.unsqueeze(1)",
     ),
     _entry(
         "truncate",

@@ -36,6 +36,9 @@ NAMES: dict[str, str] = {
     "EF702": "missing-nonlinearity",
     "EF703": "learning-rate-too-high",
     "EF704": "parameter-not-trained",
+    "EF802": "no-update",
+    "EF803": "broadcast-loss",
+    "EF807": "out-of-reach",
 }
 
 #: A headline for every code.
@@ -70,6 +73,9 @@ TITLES: dict[str, str] = {
     "EF702": N_("No non-linearity between layers"),
     "EF703": N_("Learning rate too high"),
     "EF704": N_("Parameters are not trained"),
+    "EF802": N_("Nothing is updated"),
+    "EF807": N_("No gradient reaches parameters"),
+    "EF803": N_("Loss over a table of all pairs"),
 }
 
 #: Causes in words, as the end of "because of ..." or the head of a chain.
@@ -86,6 +92,12 @@ CAUSES: dict[str, str] = {
     "learning-rate-too-low": N_("learning rate too low"),
     "learning-rate-decayed": N_("a schedule that took the learning rate to nothing"),
     "learning-rate-zero": N_("learning rate of zero"),
+    "no-step": N_("an optimizer is there, and its step() is never called"),
+    "gradients-cleared": N_("gradients are cleared between the backward pass and the step"),
+    "in-no-optimizer": N_("they are in no optimizer"),
+    "made-anew": N_("the layer is made anew in every forward pass"),
+    "cut-off": N_("the way from them to the loss is cut (detach, no_grad, argmax)"),
+    "never-called": N_("nothing in the forward pass reads them"),
     "unscaled-input": N_("unscaled input"),
     "outlier-input": N_("outliers in the input"),
     "non-finite-input": N_("NaN or infinity in the data"),

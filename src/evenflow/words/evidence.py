@@ -75,7 +75,11 @@ LABELS: dict[str, tuple[str, str]] = {
     "negative": (N_("share of negative values"), "share"),
     "target_absmax": (N_("largest target"), "number"),
     "target_negative": (N_("share of negative targets"), "share"),
-    "target_dims": (N_("dimensions of the target"), "number"),
+    "backward_passes": (N_("backward passes without an update"), "number"),
+    "zero_updates": (N_("updates of exactly zero"), "number"),
+    "comparisons": (N_("comparisons made"), "number"),
+    "predictions": (N_("predictions"), "number"),
+    "targets": (N_("targets"), "number"),
     "pairs": (N_("pairs of layers with no non-linearity between them"), "number"),
     "parameters": (N_("parameters"), "number"),
     "layers_unknown": (N_("layers that no module knows"), "number"),
@@ -93,7 +97,6 @@ LABELS: dict[str, tuple[str, str]] = {
     "flat_steps": (N_("flat steps"), "number"),
     "attentions": (N_("attentions"), "number"),
     "elements": (N_("elements"), "number"),
-    "in_no_optimizer": (N_("in no optimizer"), "number"),
     "share_of_weights": (N_("share of weights"), "share"),
     "whole_network": (N_("whole network"), "number"),
     "origin_seen": (N_("origin seen"), "number"),
@@ -105,7 +108,6 @@ LABELS: dict[str, tuple[str, str]] = {
     "least_spread": (N_("least spread"), "number"),
     "decades_over_time": (N_("decades over time"), "decades"),
     "peers_update_ratio": (N_("peers update ratio"), "number"),
-    "prediction_dims": (N_("prediction dims"), "number"),
     "rate_left": (N_("rate left"), "number"),
     "memory": (N_("time steps remembered"), "number"),
     "base_loss": (N_("base loss"), "number"),
@@ -127,11 +129,11 @@ BY_CODE: dict[tuple[str, str], tuple[str, str]] = {
 FACTS = frozenset(
     {
         *("nonfinite", "parameters", "pairs", "units", "softmaxes", "row_sum", "layers_unknown"),
-        *("target_dims", "layers_affected"),
+        *("layers_affected", "backward_passes", "zero_updates"),
     }
 )
 #: Nothing to tell: the sentence has said it.
-SILENT = frozenset({"gradient", "target_dims"})
+SILENT = frozenset({"gradient"})
 
 _SHARES = ("share", "dead", "saturated", "zeros", "fraction")
 

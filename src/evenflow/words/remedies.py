@@ -252,12 +252,14 @@ _ADVICE: dict[str, tuple[Text, ...]] = {
         _CLIP,
         N_("Standardise inputs and targets: large ones make the same rate too high."),
     ),
-    "EF704": (
-        N_(
-            "Give the optimizer all parameters (model.parameters()), after the last layer is built."
-        ),
-        N_("Keep sub-modules in nn.ModuleList or nn.ModuleDict, not in a plain list or dict."),
-        N_("If they are meant to stay as they are, say so with requires_grad_(False)."),
+    "EF704": (N_("If they are meant to stay as they are, say so with requires_grad_(False)."),),
+    "EF802": (
+        N_("Call optimizer.step() after each loss.backward(), and scheduler.step() after that."),
+    ),
+    "EF807": (N_("If they are meant to stay as they are, say so with requires_grad_(False)."),),
+    "EF803": (
+        N_("Give both the same shape: pred.squeeze(1), or y.unsqueeze(1)."),
+        N_("Assert pred.shape == y.shape before the loss: torch only warns."),
     ),
     "EF601": (
         N_(
@@ -298,7 +300,28 @@ _BY_CAUSE: dict[str, Text] = {
     "missing-nonlinearity": _ADVICE["EF702"][0],
     "missing-non-linearity": _ADVICE["EF702"][0],
     "EF702": _ADVICE["EF702"][0],
-    "EF704": _ADVICE["EF704"][0],
+    "EF704": N_("First get every parameter into the optimizer (EF704)."),
+    "EF807": N_("First mend the cut way to the loss (EF807)."),
+    "EF802": _ADVICE["EF802"][0],
+    "in-no-optimizer": (
+        N_(
+            "Give the optimizer all parameters (model.parameters()), after the last layer is built."
+        ),
+        N_("Keep sub-modules in nn.ModuleList or nn.ModuleDict, not in a plain list or dict."),
+    ),
+    "made-anew": N_(
+        "Build the layer once, in __init__, and only call it in forward: one that is made in "
+        "forward starts at random at every step and is thrown away."
+    ),
+    "cut-off": N_(
+        "Follow the layer's output to the loss and take away the detach(), .data, no_grad() or "
+        "argmax between them; in place of argmax use a softmax or a straight-through estimate."
+    ),
+    "never-called": N_("Call the layer in forward, or take it out of the model."),
+    "gradients-cleared": N_(
+        "Call zero_grad() before the backward pass or after the step, never between them."
+    ),
+    "EF803": _ADVICE["EF803"][0],
     "zero-init": N_("Draw weights at random instead of zero; biases may start at zero."),
     "negative-bias": N_("Start biases at zero or slightly above."),
     "weights-too-small": _ADVICE["EF601"][0],

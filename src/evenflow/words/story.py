@@ -43,6 +43,9 @@ _WHAT: dict[str, str] = {
     "EF702": N_("There is no non-linearity between layers{at}"),
     "EF703": N_("The learning rate is too high{at}"),
     "EF704": N_("Parameters are not trained{at}"),
+    "EF802": N_("Gradients come, and no weight ever changes{at}"),
+    "EF807": N_("An optimizer holds parameters that no gradient reaches{at}"),
+    "EF803": N_("Every prediction is compared with every target{at}: their shapes broadcast"),
 }
 
 #: Short forms for links of a chain.
@@ -64,6 +67,7 @@ _LINKS: dict[str, str] = {
     "EF402": N_("loss diverged"),
     "EF403": N_("loss swings"),
     "EF404": N_("learning slow"),
+    "EF802": N_("no weight changes"),
     "frozen": N_("frozen"),
     "dead": N_("units dead"),
     "non-finite": N_("NaN or infinity"),
@@ -74,7 +78,7 @@ _LINKS: dict[str, str] = {
 #: States at the end of a chain: their step is the last one seen, not the first.
 _STATES = ("frozen", "dead")
 #: Faults of the data and the set-up are there or not: no step needs telling if it is the first.
-_TIMELESS = ("EF5", "EF7")
+_TIMELESS = ("EF5", "EF7", "EF8")
 
 
 def tell(finding: Finding, run: Run) -> str:

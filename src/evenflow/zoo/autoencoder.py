@@ -306,7 +306,7 @@ CASES: tuple[Case, ...] = (
         partial(train_apart, cut=True),
         0.3,
         twin="apart",
-        expect="704",
+        expect="807",
         allow="104 301 401 404",
         where="encoder",
     ),

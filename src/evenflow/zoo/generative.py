@@ -164,7 +164,7 @@ CASES: tuple[Case, ...] = (
         partial(train_gan, detached=True),
         -4.2,
         twin="gan",
-        expect="704",
+        expect="807",
         allow="104 301 401 404 402",
         where="Generator",
     ),

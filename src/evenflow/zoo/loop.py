@@ -64,8 +64,12 @@ def fit(
     clip: float | None = None,
     accumulate: int = 1,
     schedule: Any = None,
+    forgets: str = "",
 ) -> None:
-    """The plain loop; `size=0` is full batch, `accumulate` micro-batches make one step."""
+    """The plain loop; `size=0` is full batch, `accumulate` micro-batches make one step.
+
+    `forgets`: "step" leaves the optimizer's step out, "order" clears gradients ahead of it.
+    """
     n = len(data.x)
     optimizer.zero_grad()
     for i, b in enumerate(batches(n, size or n, steps * accumulate)):
@@ -77,10 +81,18 @@ def fit(
             continue
         if clip is not None:
             nn.utils.clip_grad_norm_(model.parameters(), clip)
-        optimizer.step()
+        if forgets == "order":
+            optimizer.zero_grad()
+        if forgets != "step":
+            optimizer.step()
         optimizer.zero_grad()
         if schedule is not None:
             schedule.step()
+
+
+def squared(out: Tensor, y: Tensor) -> Tensor:
+    """Mean square, written by hand: whoever hands over (N, 1) and (N,) hears nothing of it."""
+    return ((out - y) ** 2).mean()
 
 
 def windows(text: Text, length: int, size: int, steps: int) -> Iterator[Tensor]:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from .case import Case, healthy, sick
 from .data import Split, breast_cancer, iris, wine
-from .loop import Loss, accuracy, fit, seed_all
+from .loop import Loss, accuracy, fit, seed_all, squared
 
 
 class TableNet(nn.Module):
@@ -44,6 +44,7 @@ def train(
     lr: float = 5e-3,
     steps: int = 150,
     size: int = 32,
+    forgets: str = "",
     **settings: float,
 ) -> float:
     """Classes of a table by cross entropy; held-out accuracy."""
@@ -51,16 +52,18 @@ def train(
     d = data()
     model = TableNet(d.x.shape[1], int(d.y.max()) + 1, act, depth)
     opt = getattr(torch.optim, optimizer)(model.parameters(), lr, **settings)
-    fit(model, opt, d, steps=steps, size=size)
+    fit(model, opt, d, steps=steps, size=size, forgets=forgets)
     return accuracy(model, d.x_test, d.y_test)
 
 
-def train_binary(seed: int, *, end: str, loss: Loss, lr: float = 5e-3, steps: int = 150) -> float:
+def train_binary(
+    seed: int, *, end: str, loss: Loss, lr: float = 5e-3, steps: int = 150, flat: bool = False
+) -> float:
     """Benign or malign by a single output; minus the held-out loss of the probabilities."""
     seed_all(seed)
     d = breast_cancer()
     model = TableNet(30, 1, nn.ReLU, 1, end)
-    d = d._replace(y=d.y[:, None].float())
+    d = d._replace(y=d.y.float() if flat else d.y[:, None].float())
     fit(model, torch.optim.Adam(model.parameters(), lr), d, steps=steps, size=32, loss=loss)
     model.eval()
     with torch.no_grad():
@@ -175,6 +178,31 @@ CASES: tuple[Case, ...] = (
         "binary_cross_entropy_with_logits",
         partial(train_binary, end="", loss=F.binary_cross_entropy_with_logits),
         -0.3,
+    ),
+    _sick(
+        "all-pairs",
+        "the squared error of (N, 1) probabilities and (N,) labels",
+        partial(train_binary, end="sigmoid", loss=squared, flat=True),
+        -0.3,
+        twin="brier",
+        expect="803",
+        allow="401 404 205",
+        where="sub",
+    ),
+    _healthy(
+        "brier",
+        "the squared error of probabilities",
+        partial(train_binary, end="sigmoid", loss=squared),
+        -0.3,
+    ),
+    _sick(
+        "never-stepped",
+        "the optimizer's step was left out of the loop",
+        partial(train, forgets="step"),
+        0.85,
+        twin="wine",
+        expect="802",
+        allow="401 404",
     ),
     _sick(
         "full-batch",

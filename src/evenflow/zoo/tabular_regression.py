@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from .case import Case, healthy, sick
 from .data import Split, diabetes
-from .loop import Loss, fit, r2, seed_all
+from .loop import Loss, fit, r2, seed_all, squared
 
 
 class Regressor(nn.Module):
@@ -63,6 +63,7 @@ def train(
     size: int = 32,
     loss: Loss = F.mse_loss,
     clip: float | None = None,
+    forgets: str = "",
     **settings: float,
 ) -> float:
     """A regression by the mean square or another loss; held-out R2."""
@@ -71,7 +72,7 @@ def train(
     model = Regressor(act, depth, end=end)
     start_(model, std, bias)
     opt = getattr(torch.optim, optimizer)(model.parameters(), lr, **settings)
-    fit(model, opt, d, steps=steps, size=size, loss=loss, clip=clip)
+    fit(model, opt, d, steps=steps, size=size, loss=loss, clip=clip, forgets=forgets)
     return r2(model, d.x_test, d.y_test)
 
 
@@ -111,6 +112,12 @@ def positive() -> Split:
     d = diabetes(target="raw")
     top = d.y.max()
     return d._replace(y=d.y / top, y_test=d.y_test / top)
+
+
+def flat() -> Split:
+    """The target as a plain list of numbers, [N] for [N, 1]."""
+    d = diabetes()
+    return d._replace(y=d.y[:, 0])
 
 
 _raw = partial(diabetes, scaled=False)
@@ -158,6 +165,26 @@ CASES: tuple[Case, ...] = (
         expect="503",
         allow="103 401 402",
         where="input",
+    ),
+    _sick(
+        "all-pairs",
+        "the squared error of [N, 1] predictions and [N] targets",
+        partial(train, data=flat, loss=squared),
+        0.1,
+        twin="by-hand",
+        expect="803",
+        allow="401 404 205",
+        where="sub",
+    ),
+    _healthy("by-hand", "the squared error, written by hand", partial(train, loss=squared), 0.25),
+    _sick(
+        "cleared",
+        "gradients are cleared between the backward pass and the step",
+        partial(train, forgets="order"),
+        0.1,
+        twin="adam",
+        expect="802",
+        allow="401 404",
     ),
     _healthy("adam", "standardised, Adam", partial(train), 0.25),
     _sick(

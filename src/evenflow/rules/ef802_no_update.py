@@ -1,0 +1,93 @@
+"""EF802: gradients come at every step, and no weight ever changes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from ..schema import Finding, Link, Severity
+from .base import Rule
+from .series import largest, median
+from .view import View
+
+#: Fewest backward passes, or sampled updates, that tell.
+FEWEST = 3
+#: A loss that fell by this share says that something moved where it was not looked for.
+FALLEN = 0.2
+
+
+class NoUpdate(Rule):
+    """The backward pass runs, an optimizer is there, and nothing it holds ever changes.
+
+    ## What it means
+    `optimizer.step()` is never called (`scheduler.step()` in its place is the usual slip), or it
+    is called with nothing to do: the gradients were cleared after the backward pass, or the
+    learning rate is 0 from start to end.
+
+    ## Why is this bad?
+    The network stays what it was at the start. The loss goes up and down with the batches, which
+    looks like slow learning.
+
+    ## How it is measured
+    Backward passes are counted, and so are steps of any optimizer; where an optimizer holds the
+    parameters that gradients reach and never steps, some of their elements at the end are held
+    against those at the first backward. Where it does step: the applied update ‖Δw‖ of every
+    parameter it holds and the network uses, exactly 0 at each sampled step, while gradients are
+    not 0 (those it was given, or those seen in the layers). A script that has no optimizer and
+    moves nothing either may not mean to train: it is not judged at all. Nor is one whose loss
+    fell by a fifth: something moved there that was not looked at.
+
+    ## Threshold
+    3 backward passes, or 3 sampled updates; exact zeros, so there is nothing to calibrate.
+
+    ## What to do
+    Call `optimizer.step()` after each `loss.backward()`; clear gradients before the backward
+    pass or after the step, not between them; set a learning rate above 0.
+    """
+
+    code = "EF802"
+    name = "no-update"
+
+    def check(self, view: View) -> Iterable[Finding]:
+        if not len(view.steps) or view.foreseen or view.loss.fallen >= FALLEN:
+            return
+        passes = view.run.meta.get("no_update")
+        stepped = any("turn" in o for o in view.optimizers)
+        if isinstance(passes, int) and not stepped:
+            if passes >= FEWEST and not (np.nan_to_num(view.param("update")) > 0).any():
+                counted = max(passes, len(view.loss.values))
+                yield self._finding(view, {"backward_passes": counted}, "no-step")
+            return
+        used = {name for s in view.sites for name in s.params}
+        held = [p.id for p in view.run.params if p.optimizer >= 0 and p.name in used]
+        update, grad = view.param("update")[:, held], view.param("grad")[:, held]
+        rows = np.isfinite(update).any(axis=1)
+        if rows.sum() < FEWEST or (np.nan_to_num(update) > 0).any():
+            return
+        seen = view.site("delta")[:, list(view.layers)] if view.layers else np.empty((0, 0))
+        reached = bool((np.nan_to_num(grad) > 0).any())
+        if not reached and not (np.nan_to_num(seen) > 0).any():
+            return  # no gradient, no update: that is a fault of the gradient
+        rate = view.step("lr")
+        cause = "" if reached else "gradients-cleared"
+        if reached and np.isfinite(rate).any() and np.nanmax(np.abs(rate)) == 0:
+            cause = "learning-rate-zero"
+        evidence = {
+            "zero_updates": float(rows.sum()),
+            "gradient": float(median(largest(grad, axis=1))) if reached else float("nan"),
+            "learning_rate": float(median(rate)),
+        }
+        yield self._finding(view, evidence, cause)
+
+    def _finding(self, view: View, evidence: dict[str, float], cause: str) -> Finding:
+        last = max(view.at(-1), int(view.loss.steps[-1]) if len(view.loss.steps) else 0)
+        return self.finding(
+            Severity.error,
+            first=0 if cause == "no-step" else view.at(0),
+            last=last,
+            evidence=evidence | {"last_loss": view.loss.end},
+            threshold={k: float(FEWEST) for k in ("backward_passes", "zero_updates")},
+            cause=cause,
+            chain=(Link("cause", cause or self.code, None), Link("end", self.code, 0)),
+        )

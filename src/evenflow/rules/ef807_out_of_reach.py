@@ -1,0 +1,106 @@
+"""EF807: an optimizer holds parameters that no gradient ever reaches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from ..schema import Finding, Link, Parameter, Severity
+from .base import Rule
+from .ef704_parameter_not_trained import MOST, readers, size, weights_first
+from .view import View
+
+#: Parameters that nothing reads at all are spare parts of a borrowed network up to this share.
+SPARE = 0.1
+#: Sampled steps of an optimizer that tell.
+FEWEST = 3
+
+
+class OutOfReach(Rule):
+    """No gradient reaches a parameter that an optimizer holds: the way to the loss is cut.
+
+    ## What it means
+    Somewhere behind the layer the path to the loss ends: `detach()`, `.data`, `.item()`, a NumPy
+    array, a block under `no_grad`, or a choice such as `argmax`, rounding or a comparison, which
+    has no derivative. Or the layer is built and held, and nothing calls it.
+
+    ## Why is this bad?
+    Everything ahead of the cut keeps its random start; only what stands behind it learns.
+
+    ## How it is measured
+    Parameters an optimizer holds for which no gradient was seen at any of its sampled steps (at
+    least 3), while others of the same optimizer had one; or none of them had one, their updates
+    were all exactly 0, and the parameters of another optimizer had gradients. Gradients that are
+    there and exactly zero are EF104, parameters that no optimizer holds EF704.
+
+    ## Threshold
+    One parameter. Error where it is half or more of the weights; warning otherwise; info where
+    nothing reads the parameters and they are under a tenth of all weights (a spare head of a
+    borrowed network). No healthy net of the zoo's calibration half has such a parameter.
+
+    ## What to do
+    Follow the layer's output to the loss and take the cut away; replace `argmax` by a softmax or
+    a straight-through estimate; freeze with `requires_grad_(False)` what is meant to stand still.
+    """
+
+    code = "EF807"
+    name = "out-of-reach"
+
+    def check(self, view: View) -> Iterable[Finding]:
+        if not len(view.steps):
+            return
+        out = _without_gradient(view)
+        read = {name for s in view.sites for name in s.params}
+        total = sum(p.size for p in view.run.params if p.trainable)
+        cut = [p for p in out if p.name in read]
+        unread = [p for p in out if p.name not in read]
+        if cut:
+            bad = size(cut) >= MOST * total
+            yield self._finding(view, cut, Severity.error if bad else Severity.warning, "cut-off")
+        if unread:
+            severity = Severity.error if size(unread) >= MOST * total else Severity.warning
+            if size(unread) < SPARE * total:
+                severity = Severity.info
+            yield self._finding(view, unread, severity, "never-called")
+
+    def _finding(
+        self, view: View, group: list[Parameter], severity: Severity, cause: str
+    ) -> Finding:
+        total = sum(p.size for p in view.run.params if p.trainable)
+        sites = readers(view, group)
+        return self.finding(
+            severity,
+            sites=sites,
+            params=weights_first(group),
+            first=view.at(0),
+            last=view.at(-1),
+            evidence={
+                "parameters": float(len(group)),
+                "elements": float(size(group)),
+                "share_of_weights": size(group) / total,
+            },
+            threshold={"parameters": 1.0},
+            cause=cause,
+            chain=(Link("cause", self.code, None, sites[0] if sites else None),),
+        )
+
+
+def _without_gradient(view: View) -> list[Parameter]:
+    """Parameters that are held, and never had a gradient where others had one."""
+    held = [p for p in view.run.params if p.trainable and p.optimizer >= 0]
+    grad, update = view.param("grad"), view.param("update")
+    silent = np.asarray(np.isnan(grad).all(axis=0))
+    learns = bool((grad > 0).any(axis=1).sum() >= FEWEST)
+    out: list[Parameter] = []
+    for optimizer in sorted({p.optimizer for p in held if silent[p.id]}):
+        group = [p for p in held if p.optimizer == optimizer]
+        # rows of other optimizers' steps are NaN here: at least 3 of its own tell
+        if (grad[:, [p.id for p in group]] > 0).any(axis=1).sum() >= FEWEST:
+            out += [p for p in group if silent[p.id]]
+        elif learns and all(silent[p.id] for p in group):
+            # cut off as a whole: its steps were seen, and they did nothing
+            own = update[:, [p.id for p in group]]
+            idle = (own == 0).all(axis=1).sum() >= FEWEST and not (np.nan_to_num(own) > 0).any()
+            out += group if idle else []
+    return out

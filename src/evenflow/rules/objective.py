@@ -1,0 +1,157 @@
+"""Losses that measure no progress: what they are made of tells, not their name."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from .series import Floats, median
+
+if TYPE_CHECKING:
+    from .view import View
+
+#: Ops that make, or are worked out from, a logarithm of a probability or a ratio of two.
+LIKELIHOOD = frozenset(
+    {
+        *("logsumexp", "log_softmax", "log", "exp", "logsigmoid", "pow", "square", "softmax"),
+        *("cross_entropy", "nll_loss", "binary_cross_entropy"),
+        "binary_cross_entropy_with_logits",
+    }
+)
+#: Ops that give a difference a floor again.
+FLOORS = frozenset(
+    {
+        *("pow", "square", "abs", "relu", "clamp", "clamp_min", "softplus", "exp", "sqrt", "norm"),
+        *("sigmoid", "logsigmoid", "log", "tanh", "mul"),
+    }
+)
+#: Share of weights of the rarer sign, from which on a weighted likelihood goes up as well as down.
+BOTH_SIGNS = 0.05
+#: Mean |w| / rms above which all weights are of one size (the labels -1 and 1 of a hinge loss).
+EVEN = 0.999
+#: A scale that changes so often over the run is not that of data.
+DRIFT = 3.0
+#: Share of losses of the rarer sign, in two thirds of the run.
+SIGNS = 0.1
+
+
+def objective(view: View) -> str:
+    """What the loss is, if it measures no progress; "" if it may.
+
+    "adversarial": losses that compete. "policy-gradient": likelihoods weighted by numbers of
+    both signs, or of a scale that moves (advantages, returns). "moving-target": a squared or
+    absolute error against a target whose scale moves (a network's own estimate). "contrast": the
+    outputs of one network for two batches, subtracted (energies, a critic). "sign-changing": a
+    loss without a loss function that goes through 0 to and fro.
+    """
+    if view.adversarial:
+        return "adversarial"
+    if _weighted_likelihood(view):
+        return "policy-gradient"
+    if _moving_target(view):
+        return "moving-target"
+    if _contrast(view):
+        return "contrast"
+    return "sign-changing" if not view.losses and _changes_sign(view.loss.values) else ""
+
+
+def _weighted_likelihood(view: View) -> bool:
+    rms, negative = view.site("weight_rms"), view.site("weight_negative")
+    after = frozenset(view.beyond)
+    ids = [
+        i
+        for i in np.flatnonzero(np.isfinite(rms).any(axis=0))
+        if i in after
+        and _from_likelihood(view, int(i), after)
+        and (_varies(rms[:, i]) or _varies(view.site("weight_even")[:, i]))
+    ]
+    if not ids:
+        return False
+    size, below = rms[:, ids], negative[:, ids]
+    known = np.isfinite(size) & np.isfinite(below)
+    share = float(below[known].mean())
+    # of all weights of a row together: a script may weigh each sample by itself
+    mean = (view.site("weight_even")[:, ids] * size)[known].mean()
+    even = float(mean / np.sqrt((size[known] ** 2).mean()))
+    if min(share, 1 - share) > BOTH_SIGNS and even < EVEN:
+        return True
+    return _drifts(median(size, axis=1))
+
+
+def _from_likelihood(view: View, id: int, after: frozenset[int]) -> bool:
+    """Whether what is weighted comes from a likelihood, on the way from the last layer."""
+    above = view.ancestors(view.parents(id)) & after
+    return any(view.sites[i].op in LIKELIHOOD for i in above)
+
+
+def _varies(column: Floats) -> bool:
+    known = column[np.isfinite(column)]
+    return len(known) >= 3 and float(np.ptp(known)) > 1e-3 * float(np.abs(known).max())
+
+
+def _drifts(column: Floats) -> bool:
+    """Whether a positive scale is, late in the run, several times what it was early, or the
+    other way round, beyond all that it was in either part."""
+    known = column[np.isfinite(column) & (column > 0)]
+    n = len(known) // 4
+    if n < 2:
+        return False
+    first, last = known[:n], known[-n:]
+    for low, high in ((first, last), (last, first)):
+        if high.min() > low.max() and np.median(high) > DRIFT * np.median(low):
+            return True
+    return False
+
+
+def _moving_target(view: View) -> bool:
+    for i in view.losses:
+        t = view.target_of(i)
+        if view.sites[i].op not in ("mse_loss", "mse", "l1_loss", "smooth_l1_loss", "huber_loss"):
+            continue
+        if t >= 0 and _drifts(view.site("rms")[:, t]):
+            return True
+    return False
+
+
+def _contrast(view: View) -> bool:
+    if view.losses:
+        return False
+    after = frozenset(view.beyond)
+    for s in view.sites:
+        if s.id not in after or s.op not in ("sub", "add") or len(view.parents(s.id)) != 2:
+            continue
+        if s.shape not in ((), (1,)) or _floored(view, s.id):
+            continue
+        a, b = (view.ancestors([p]) for p in view.parents(s.id))
+        negated = any(view.sites[i].op == "neg" for i in (a ^ b) & after)
+        if s.op == "add" and not negated:
+            continue
+        if any(_floored_within(view, side & after) for side in (a, b)):
+            continue
+        if _places(view, a & view.outputs) & _places(view, b & view.outputs) and not (
+            a & b & view.outputs
+        ):
+            return True
+    return False
+
+
+def _places(view: View, ids: frozenset[int]) -> set[tuple[str, str, str, int]]:
+    sites = [view.sites[i] for i in ids]
+    return {(s.root, s.path, s.op, s.index) for s in sites}
+
+
+def _floored(view: View, id: int) -> bool:
+    return any(view.sites[i].op in FLOORS for i in view.descendants(id) if i != id)
+
+
+def _floored_within(view: View, ids: frozenset[int]) -> bool:
+    return any(view.sites[i].op in FLOORS for i in ids if not view.weights[i])
+
+
+def _changes_sign(y: Floats) -> bool:
+    known = y[np.isfinite(y) & (y != 0)]
+    if len(known) < 30:
+        return False
+    above = [float((part > 0).mean()) for part in np.array_split(known, 3)]
+    return sum(min(share, 1 - share) > SIGNS for share in above) >= 2

@@ -1,0 +1,58 @@
+"""Before the first update: gradients come, and nobody takes them up."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Iterable
+
+from torch import Tensor
+
+from ..schema import Channel
+from ..store import Writer
+from ..tape import Slab
+from .losses import Losses
+from .made import Passes
+
+#: Parameters looked at, and elements of each.
+_FEW, _SOME = 16, 256
+
+
+class Idle:
+    """Does anything move, while an optimizer that is there has not stepped?
+
+    Some elements of a few parameters as they were at the first backward are held against what
+    they are later. Also right where a script writes through `.data`, which no version counts.
+    """
+
+    def __init__(self) -> None:
+        self._then: list[tuple[weakref.ref[Tensor], Tensor]] = []
+
+    def note(self, leaves: Iterable[Tensor]) -> None:
+        """The first backward has reached these."""
+        for p in list(leaves)[:_FEW]:
+            self._then.append((weakref.ref(p), _part(p).clone()))
+
+    def over(self, losses: Losses, writer: Writer, passes: Passes, slab: Slab | None = None) -> int:
+        """No optimizer has taken up a gradient in all these passes, whose number is returned.
+
+        Then each loss stands for itself, the last one in the sample that was open too, and the
+        count begins anew.
+        """
+        losses.began(apart=True)
+        if self._still:
+            writer.meta(no_update=passes.since)
+        if slab is not None and losses.latest is not None:
+            slab.replace(Channel("step", 0, "loss"), losses.latest)
+        count = passes.since
+        passes.reset()
+        return count
+
+    @property
+    def _still(self) -> bool:
+        """Is all that was noted, and is still alive, as it was? False where nothing is."""
+        now = [(p, then) for ref, then in self._then if (p := ref()) is not None]
+        return bool(now) and all(_part(p).equal(then) for p, then in now)
+
+
+def _part(p: Tensor) -> Tensor:
+    return p.detach().reshape(-1)[:_SOME]
