@@ -38,7 +38,7 @@ _RANKED = frozenset({"affine", "activation", "norm", "join", "attention", "recur
 #: The rank of what a site gives is read off this many samples and features at most.
 _SAMPLES, _FEATURES = 64, 2048
 #: Metrics that are only right where δ neither underflowed nor overflowed.
-_BACKWARD = frozenset({"delta", "delta_in", "share", "dead", "observed", "slope", "grad"})
+_BACKWARD = frozenset({"delta", "delta_in", "share", "dead", "observed", "slope", "bend", "grad"})
 #: Metrics that need the squares of outputs.
 _SQUARED = frozenset({"spread", "rank"})
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .data import target_of, typical
-from .series import Floats
+from .series import Floats, median
 from .view import View
 
 #: The loss at the start is at most this many times the loss of guessing, if that was worked out
@@ -88,6 +88,27 @@ def guessing(view: View) -> float:
         if op in ("smooth_l1_loss", "huber_loss"):
             return float(min(far, std**2 / 2))
     return float("nan")
+
+
+#: Share of the loss of guessing above which a classifier is worse than a constant.
+ABOVE = 1.1
+
+
+def above_guessing(view: View) -> float:
+    """Loss at the end over that of guessing a class, where it is more than `ABOVE` and no longer
+    young; else NaN. A loss that falls from thousands may still stand above what a constant has."""
+    loss = view.loss
+    classes = [i for i in view.losses if view.sites[i].op in ("cross_entropy", "nll_loss")]
+    if not (loss.classifies and len(classes) == 1 and loss.chance > 0) or loss.young:
+        return float("nan")
+    # the loss function's own value: what is minimised may hold a penalty as well
+    own = median(view.site("rms")[view.late, classes[0]])
+    # a sum over the batch would be larger: only layer errors tell that it is a mean
+    told = view.parents(classes[0])[:1]
+    if not np.isfinite(view.site("delta")[:, told]).any() or not np.isfinite(own):
+        return float("nan")
+    least = min(loss.end, float(own)) / loss.chance
+    return least if least > ABOVE else float("nan")
 
 
 def _uncentred(view: View) -> float:

@@ -159,7 +159,7 @@ def _still(view: View, id: int) -> bool:
 
 def _cause(view: View, ids: list[int], row: int) -> str:
     """Saturated from birth: by the weights or by the data; later: by the updates."""
-    if row > 2:
+    if row > 2 or not born(view, ids[0]):
         return "EF703" if _moved(view, row) else ""
     # At birth: is it the input that is large, or the weights?
     rms = view.site("rms")
@@ -170,6 +170,14 @@ def _cause(view: View, ids: list[int], row: int) -> str:
     if any(s > 3 for s in size if np.isfinite(s)) and view.depth[first] <= 1:
         return "EF501"
     return "EF602"
+
+
+def born(view: View, id: int) -> bool:
+    """Whether an activation is saturated at its first reading: before any update, in a run that
+    was watched from its start."""
+    share = view.site("saturated")[:, id]
+    known = share[~np.isnan(share)]
+    return bool(len(known)) and bool(known[0] >= SHARE)
 
 
 def _moved(view: View, row: int) -> bool:

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..schema import Finding, Link, Severity
 from .base import Rule
-from .curve import Goal, doubt, flat_since, goal, recent_fall
+from .curve import ABOVE, Goal, above_guessing, doubt, flat_since, goal, recent_fall
 from .ef404_slow_learning import SlowLearning
 from .series import largest, median
 from .view import View
@@ -49,6 +49,8 @@ class Plateau(Rule):
     steps.
 
     ## Threshold
+    A warning where a classifier's loss began far above that of guessing and is still 10 % above it,
+    even if it falls: a constant would do better. An error:
     90 % of the loss of guessing left, and a change under 4 % of it (and what the noise of
     batches explains, at most 6 % more). AutoTrainer (ICSE 2021) calls a change of accuracy
     under .01 slow; DeepDiagnosis waits for 20 flat epochs. For a spent learning rate: under 1 %
@@ -69,6 +71,10 @@ class Plateau(Rule):
             return
         aim = goal(view)
         fall = recent_fall(loss.finite) / aim.scale
+        above = above_guessing(view)
+        if np.isfinite(above) and not aim.known and fall > -FLAT:
+            yield self._above(view, above, fall)
+            return
         if not abs(fall) < FLAT + min(doubt(loss.finite) / aim.scale, NOISE):
             return
         spent = _spent(view)
@@ -76,6 +82,24 @@ class Plateau(Rule):
             yield self._finding(view, aim, fall, LEFT_SPENT, spent)
         elif aim.left >= LEFT and (aim.known or (loss.fallen < FLAT and _starved(view))):
             yield self._finding(view, aim, fall, LEFT, -1)
+
+    def _above(self, view: View, above: float, fall: float) -> Finding:
+        """However far it fell, a constant would do better."""
+        loss = view.loss
+        return self.finding(
+            Severity.warning,
+            sites=view.losses[:1],
+            first=int(loss.steps[0]),
+            last=int(loss.steps[-1]),
+            evidence={
+                "loss_left": above,
+                "recent_fall": fall,
+                "last_loss": loss.end,
+                "guessing_loss": loss.chance,
+                "start_loss": loss.start,
+            },
+            threshold={"loss_left": ABOVE},
+        )
 
     def _finding(self, view: View, aim: Goal, fall: float, left: float, spent: int) -> Finding:
         loss = view.loss

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+import numpy as np
+
 from ..schema import Finding, Link, Severity
 from .base import Rule
+from .series import largest
 from .view import View
 
 #: Ops that are linear in their input (or nearly: a batch norm in evaluation is).
@@ -21,6 +24,9 @@ BENDING_POOLS = ("max_pool1d", "max_pool2d", "max_pool3d", "adaptive_max_pool1d"
                  "adaptive_max_pool2d", "adaptive_max_pool3d")  # fmt: skip
 #: Pairs of layers without anything between them, in a network that has activations elsewhere.
 PAIRS = 2
+#: An activation whose slope differs by no more than this share of itself, at every reading, is
+#: affine on all it saw (float32's rounding is 1e-7; a tanh of inputs beyond .01 bends more).
+STRAIGHT = 1e-4
 
 
 class MissingNonlinearity(Rule):
@@ -36,11 +42,12 @@ class MissingNonlinearity(Rule):
 
     ## How it is measured
     Read off the tape: from each layer with weights back through dropout, batch norm, means and
-    average pools to the next layer with weights. Where something else joins on the way (a
-    residual add, a gate, attention) the pair does not count. Nor do factorisations that are
-    meant: a middle narrower than both sides (bottleneck, low rank), a convolution in groups
-    beside a pointwise one, one along each axis. A layer norm between counts as nothing only
-    where the whole network has no activation.
+    average pools to the next layer with weights; an activation whose slope was the same wherever
+    it was read (LeakyReLU of slope 1, a ReLU that is always on) counts as nothing. Where something
+    else joins on the way (a residual add, a gate, attention) the pair does not count. Nor do
+    factorisations that are meant: a middle narrower than both sides (bottleneck, low rank), a
+    convolution in groups beside a pointwise one, one along each axis. A layer norm between counts
+    as nothing only where the whole network has no activation.
 
     ## Threshold
     A warning for a network of two or more layers with no non-linearity at all on the way to the
@@ -58,14 +65,17 @@ class MissingNonlinearity(Rule):
         trunk = view.trunk
         sites = [s for s in view.sites if s.id in trunk]
         layers = [s.id for s in sites if s.kind == "affine" and view.weights[s.id]]
+        straight = _straight(view)
         bends = any(
-            s.kind in BENDING or s.op in BENDING_POOLS or (s.kind == "join" and s.op == "mul")
+            (s.kind in BENDING and s.id not in straight)
+            or s.op in BENDING_POOLS
+            or (s.kind == "join" and s.op == "mul")
             for s in sites
             if s.kind != "loss" and not _last(view, s.id)
         )
         pairs: dict[tuple[tuple[int, ...], tuple[int, ...]], tuple[int, int]] = {}
         for b in layers:
-            a = _before(view, b, through_norms=not bends)
+            a = _before(view, b, straight, through_norms=not bends)
             same_root = a >= 0 and view.sites[a].root == view.sites[b].root
             if same_root and not _meant(view, a, b):
                 pairs.setdefault((view.weights[a], view.weights[b]), (a, b))
@@ -82,10 +92,18 @@ class MissingNonlinearity(Rule):
                 "pairs": float(len(pairs)),
                 "layers": float(len(layers)),
                 "whole_network": float(whole),
+                "straight_activations": float(len(straight & trunk)),
             },
             threshold={"pairs": 1.0 if whole else float(PAIRS)},
             chain=(Link("cause", self.code, None, ids[0]),),
         )
+
+
+def _straight(view: View) -> frozenset[int]:
+    """Ids of activations that were affine on what they saw at every reading."""
+    bend = view.site("bend")
+    most = largest(bend) if bend.size else np.full(len(view.sites), np.nan)
+    return frozenset(s.id for s in view.sites if s.kind == "activation" and most[s.id] <= STRAIGHT)
 
 
 def _last(view: View, id: int) -> bool:
@@ -96,7 +114,7 @@ def _last(view: View, id: int) -> bool:
     return all(view.sites[c].kind == "loss" for c in readers)
 
 
-def _before(view: View, id: int, *, through_norms: bool) -> int:
+def _before(view: View, id: int, straight: frozenset[int], *, through_norms: bool) -> int:
     """The layer whose output reaches this one through linear sites alone; -1 if none does."""
     parents = view.parents(id)
     while len(parents) == 1:
@@ -105,7 +123,7 @@ def _before(view: View, id: int, *, through_norms: bool) -> int:
             return -1  # something else reads it: the layer has another purpose as well
         if p.kind == "affine":
             return p.id if view.weights[p.id] else -1
-        linear = p.kind in LINEAR_KINDS or p.op in LINEAR_OPS
+        linear = p.kind in LINEAR_KINDS or p.op in LINEAR_OPS or p.id in straight
         if not linear and not (through_norms and p.op in WEAK_OPS):
             return -1
         parents = view.parents(p.id)

@@ -10,12 +10,15 @@ import numpy as np
 from ..schema import Finding, Link, Severity
 from .base import Rule
 from .curve import goal
-from .series import Floats, largest, median
+from .ef201_saturated_activation import SHARE, born, hidden
+from .series import Bools, Floats, largest, median
 from .view import View
 
 #: Relative update of half of the layers in one step: the weights are thrown away, not adjusted.
 WILD = 0.5
-#: The same, step after step.
+#: Relative update of one layer that replaces it outright.
+THROWN = 1.0
+#: Step after step.
 LASTING = 0.1
 #: The loss climbs to this many times the start's.
 CLIMB = 2.0
@@ -49,7 +52,8 @@ class LearningRateTooHigh(Rule):
     because gradients explode through depth is named EF102 as well, which then is the cause.
 
     ## Threshold
-    Median layer above 0.5 in one step and the loss twice the start's afterwards, or stuck, or
+    Median layer above 0.5 in one step (or any layer above 1, where activations that began in their
+    slopes end saturated by half) and the loss twice the start's afterwards, or stuck, or
     NaN; or above 0.1 in three readings running (DeepDiagnosis, TheDeepChecker: 0.1) with a climb,
     or with half of the loss left at the end. Error where little was won, warning otherwise.
     Calibrated on the calibration half of the zoo.
@@ -72,6 +76,7 @@ class LearningRateTooHigh(Rule):
         with np.errstate(invalid="ignore"):
             wild = typical > WILD
             large = typical > LASTING
+            wild |= _thrown(view, update)
         lasting = _runs_of_three(large, known)
         if not (wild.any() or lasting.any()):
             return
@@ -108,6 +113,19 @@ class LearningRateTooHigh(Rule):
                 *((Link("end", "EF401", last),) if harm.kind == "stuck" else ()),
             ),
         )
+
+
+def _thrown(view: View, update: Floats) -> Bools:
+    """[T] rows where one layer was replaced outright in a run whose activations were in their
+    slopes at birth and are saturated by half ever after: paralysed by the updates."""
+    share = view.site("saturated")
+    with np.errstate(invalid="ignore"):
+        late = median(share[view.late]) >= SHARE
+        out = largest(update, axis=1) > THROWN
+    caught = late & hidden(view)
+    if not caught.any() or any(born(view, int(i)) for i in np.flatnonzero(caught)):
+        out[:] = False
+    return np.asarray(out)
 
 
 def _columns(view: View) -> list[int]:

@@ -21,6 +21,8 @@ SITE_METRICS: dict[str, str] = {
     "observed": "number of batches in the window that `dead` speaks of (at most 64)",
     "spread": "dear: 1 - c, c = mean cosine-like similarity of two samples' x (theory's 1-c)",
     "slope": "dear: sqrt(E f'(z)^2) of an activation",
+    "bend": "dear: (largest - least) f'(z) over its largest size: 0 = affine on all it saw "
+    "(activations)",
     "entropy": "dear: attention entropy / log(number of keys), mean of heads and queries; 1 = even",
     "entropy_min": "dear: the same, of the least even head",
     "logit_max": "dear: largest |q.k| / sqrt(d) of an attention",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from functools import lru_cache
 from time import perf_counter
@@ -199,8 +200,10 @@ class Backward:
             return
         rec.units.observe(site, after, before, axis, (8 if rec.dear else 2) * numbers.LIMIT)
         if rec.dear:
-            f = numbers.slope(numbers.sample(before), numbers.sample(after))
+            f, bend = numbers.slope(numbers.sample(before), numbers.sample(after))
             rec.add("site", site, "slope", f)
+            if not isinstance(bend, float) or not math.isnan(bend):
+                rec.add("site", site, "bend", bend)
 
     # -- forks --------------------------------------------------------------------------------
     def _forks(self, branches: dict[Any, list[_Branch]], owner: dict[Any, int | None]) -> None:

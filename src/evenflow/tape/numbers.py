@@ -334,8 +334,10 @@ def _ascending(x_FN: Tensor) -> Tensor:
     return x_FN.sort(1).values
 
 
-def slope(delta_in: Tensor, delta_out: Tensor) -> Scalar:
-    """Root mean square of f' = delta_in / delta_out, two tensors of one shape, where delta came."""
+def slope(delta_in: Tensor, delta_out: Tensor) -> tuple[Scalar, Scalar]:
+    """Of f' = delta_in / delta_out, two tensors of one shape, where delta came: its root mean
+    square, and how much it bends: largest less least over the largest size, 0 where f is affine on
+    all it saw (NaN where f' is 0 throughout)."""
     if delta_in.is_cpu:  # numpy: half of torch's calls, each at a tenth
         a, b = delta_in.float().numpy(), delta_out.float().numpy()
         there = b != 0
@@ -343,9 +345,15 @@ def slope(delta_in: Tensor, delta_out: Tensor) -> Scalar:
         with np.errstate(all="ignore"):
             np.divide(a, b, out=f, where=there)
             size = float(np.linalg.norm(f.ravel()))
-        return size / math.sqrt(max(1, int(there.sum())))
+            high = float(f.max(initial=-np.inf, where=there))
+            low = float(f.min(initial=np.inf, where=there))
+            top = max(abs(high), abs(low))
+        bend = (high - low) / top if 0 < top < math.inf else math.nan
+        return size / math.sqrt(max(1, int(there.sum()))), bend
     d_in, d_out = delta_in.float(), delta_out.float()
     came = d_out != 0
     ratio = torch.where(came, d_in / torch.where(came, d_out, 1.0), 0.0)
     mean = ratio.square().sum() / came.sum().clamp(min=1)
-    return mean.sqrt()
+    most = torch.where(came, ratio, -math.inf).max()
+    least = torch.where(came, ratio, math.inf).min()
+    return mean.sqrt(), (most - least) / torch.maximum(most.abs(), least.abs())

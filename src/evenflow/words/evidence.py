@@ -109,6 +109,7 @@ LABELS: dict[str, tuple[str, str]] = {
     "decades_over_time": (N_("decades over time"), "decades"),
     "peers_update_ratio": (N_("peers update ratio"), "number"),
     "rate_left": (N_("rate left"), "number"),
+    "straight_activations": (N_("activations that are linear on what they see"), "number"),
     "memory": (N_("time steps remembered"), "number"),
     "base_loss": (N_("base loss"), "number"),
     "bits": (N_("bits"), "number"),
