@@ -103,12 +103,22 @@ def above_guessing(view: View) -> float:
         return float("nan")
     # the loss function's own value: what is minimised may hold a penalty as well
     own = median(view.site("rms")[view.late, classes[0]])
-    # a sum over the batch would be larger: only layer errors tell that it is a mean
-    told = view.parents(classes[0])[:1]
-    if not np.isfinite(view.site("delta")[:, told]).any() or not np.isfinite(own):
+    if not np.isfinite(own) or not _mean_of_errors(view, classes[0]):
         return float("nan")
     least = min(loss.end, float(own)) / loss.chance
     return least if least > ABOVE else float("nan")
+
+
+def _mean_of_errors(view: View, loss: int) -> bool:
+    """Whether layer errors are as large as a mean over samples that are wrong has them: the
+    2-norm of a cross entropy's is near sqrt(2 / batch) then, and a sum's is batch times that."""
+    for p in view.parents(loss)[:1]:
+        shape, delta = view.sites[p].shape, view.site("delta")[:, p]
+        known = delta[np.isfinite(delta)]
+        if shape and len(known):
+            norm = known.max() * np.sqrt(view.sites[p].size * shape[0])
+            return bool(0.5 < norm < 4.0)
+    return False
 
 
 def _uncentred(view: View) -> float:
