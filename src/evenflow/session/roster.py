@@ -54,15 +54,14 @@ class Roster:
         again = len(self.refs) >= _MOST and bool(same) and self.refs[same[0]]() is None
         index = same[0] if again else len(self.refs)
         new = weakref.ref(optimizer)
+        if not again:
+            # It is known last, and all before can be done twice: a signal may strike in between.
+            self._enlist(optimizer, index)
+            self._relate((i, index) for i in same)
+            self._told[index:] = [{"class": type(optimizer).__name__, "params": len(params)}]
+            self._changed = True
+        self.refs[index : index + 1] = [new]
         self.known[id(optimizer)], self._index[id(optimizer)] = new, index
-        if again:
-            self.refs[index] = new
-            return index
-        self.refs.append(new)
-        self._enlist(optimizer, index)
-        self._told.append({"class": type(optimizer).__name__, "params": len(params)})
-        self._relate((i, index) for i in same)
-        self._changed = True
         return index
 
     def _enlist(self, optimizer: torch.optim.Optimizer, index: int) -> None:

@@ -122,18 +122,12 @@ class Catalogue:
         if index is None:
             unique, shape = self._unique(name or "parameter"), numbers.shape(tensor)
             index = self._awaited.pop((unique, shape), len(self.params))
-            self._param_ids[id(tensor)] = (weakref.ref(tensor), index)
-        if index == len(self.params):
-            self.params.append(
-                Parameter(
-                    index,
-                    unique,
-                    shape,
-                    str(tensor.dtype).removeprefix("torch."),
-                    bool(tensor.requires_grad),
-                )
-            )
-            self.dirty_params.add(index)
+            if index == len(self.params):
+                dtype = str(tensor.dtype).removeprefix("torch.")
+                new = Parameter(index, unique, shape, dtype, bool(tensor.requires_grad))
+                self.params.append(new)
+                self.dirty_params.add(index)
+            self._param_ids[id(tensor)] = (weakref.ref(tensor), index)  # last: see `site`
         if name:
             self._by_name.setdefault(name, index)
         old = self.params[index]
@@ -208,9 +202,10 @@ class Catalogue:
             self.overflowed = True
             return None
         found = len(self.sites)
-        self._site_ids[place.root, place.path, op, index, call] = found
         site = Site(found, place.root, place.path, op, kind, index, call, **attributes)
         self.sites.append(site)
+        # Last: a signal handler that raises in between must leave no id without its site.
+        self._site_ids[place.root, place.path, op, index, call] = found
         self.dirty_sites.add(found)
         self._edges.update((found, i) for i in site.inputs)
         return found
