@@ -80,6 +80,20 @@ def test_what_tells_something_is_read() -> None:
     assert made["remarks"].used and not made["moment"].used
 
 
+def test_many_categories_are_read_where_they_help() -> None:
+    rng = np.random.default_rng(7)
+    table, useless, target = strangers.houses(800, seed=7)
+    agents = rng.integers(0, 150, 800)
+    X = table.drop(columns=[*useless, target]).assign(agent=[f"agent {k}" for k in agents])
+    price = table[target].to_numpy()
+    told = price * np.exp(rng.normal(0, 0.3, 150)[agents])
+    for y, used in ((price, False), (told, True)):
+        found = prepared(X, recognised(X), y, "regression", 0).columns
+        assert {c.name: c.used for c in found} == dict.fromkeys(X.columns, True) | {"agent": used}
+    few = X.assign(agent=[f"agent {k % 20}" for k in agents])
+    assert all(c.used for c in prepared(few, recognised(few), price, "regression", 0).columns)
+
+
 def test_what_the_user_asks_for_is_not_asked_about() -> None:
     table, useless, target = strangers.churn(200, seed=2)
     X, y = table.drop(columns=target), table[target].to_numpy()

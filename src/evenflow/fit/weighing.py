@@ -1,9 +1,9 @@
-"""Whether dates and free text of a table help to predict. N rows, C columns, K classes or 1.
+"""Whether dates, free text and wide categories help to predict. N rows, C columns, K classes or 1.
 
-A network reads noise by heart: three dates and a text that tell nothing cost it more than a tenth
-of what it knew (docs/decisions.md). So each is asked before it is read, on the rows of training:
+A network reads noise by heart: three dates and a text that tell nothing, or the names of 150
+agents, cost it up to a twentieth of what it knew (docs/decisions.md). So each is asked before it is read, on the rows of training:
 what the other columns leave unexplained by a linear model (with squares) on rows held out, does a
-linear model of the date's parts, or of the text's topics, explain some of it on rows held out?
+linear model of the date's parts, of the text's topics or of the categories, explain some of it on rows held out?
 """
 
 from __future__ import annotations
@@ -29,6 +29,9 @@ SURE = 2.0
 WIDE = 1000
 #: A ridge of one for standardised columns, as scikit-learn's.
 RIDGE = 1.0
+#: Wide are categories of more values than this, with fewer rows a value than this. The mean of a
+#: value's rows is drawn to that of all as if `SHRUNK` rows more had that one.
+VALUES, SHRUNK = 20, 5.0
 
 PART_NAMES = {
     "day": N_("time"), "year": N_("season"), "week": N_("weekday"), "hour": N_("hour"),
@@ -43,7 +46,7 @@ def prepared(X: Any, columns: Sequence[Column], y: Any, task: str, seed: int) ->
         y: targets of the rows of X.
         seed: of the cut into parts.
     """
-    doubtful = [c for c in columns if c.used and c.kind in ("date", "text") and not c.asked]
+    doubtful = [c for c in columns if c.used and not c.asked and _doubtful(c, X)]
     if not doubtful:
         return learned(X, columns)
     open_ = set(doubtful)
@@ -53,6 +56,12 @@ def prepared(X: Any, columns: Sequence[Column], y: Any, task: str, seed: int) ->
     if not any(c.used or c.missing for c in found):
         found = list(columns)  # they are all there is
     return learned(X, found)
+
+
+def _doubtful(column: Column, X: Any) -> bool:
+    if column.kind == "category":
+        return bool(X[column.name].nunique() > max(VALUES, len(X) / VALUES))
+    return column.kind in ("date", "text")
 
 
 def _asked(
@@ -73,7 +82,7 @@ def _asked(
 
 
 def _one(column: Column, X: Any, left_NK: Floats) -> Column:
-    """A date with the parts that help, or a text; not used where nothing does."""
+    """A date with the parts that help, a text or categories; not used where nothing does."""
     if column.kind == "text":
         try:
             made = topics(X[column.name])
@@ -81,6 +90,10 @@ def _one(column: Column, X: Any, left_NK: Floats) -> Column:
             return replace(column, used=False, why=str(error))
         helps = gain(made.transform(texts_of(X[column.name])), left_NK) > SURE
         parts: tuple[str, ...] = ()
+    elif column.kind == "category":
+        marks = learned(X, [column]).transform(X)[0]
+        helps = gain(marks, left_NK, SHRUNK * marks.shape[1]) > SURE
+        parts = ()
     else:
         days = dates.column_days(X[column.name], column.orders)
         parts = _helping(days, column.parts, left_NK)
@@ -88,7 +101,7 @@ def _one(column: Column, X: Any, left_NK: Floats) -> Column:
     if not helps:
         why = _("{why}; on rows held out it does not help to predict")
         return replace(column, used=False, why=why.format(why=column.why))
-    if column.kind == "text":
+    if column.kind != "date":
         why = _("{why}; on rows held out it helps to predict").format(why=column.why)
     else:
         told = ", ".join(_(PART_NAMES[p]) for p in parts)
@@ -137,7 +150,7 @@ def _curved(x_NC: Floats) -> Floats:
     return np.hstack([z, z[:, curved] ** 2])
 
 
-def out_of_fold(x_NC: Floats, t_NK: Floats) -> Floats:
+def out_of_fold(x_NC: Floats, t_NK: Floats, ridge: float = RIDGE) -> Floats:
     """Predictions [N, K] of a ridge regression, each row's by a model that has not seen it."""
     found = np.zeros_like(t_NK)
     part = np.arange(len(x_NC)) % PARTS  # rows come shuffled
@@ -146,16 +159,16 @@ def out_of_fold(x_NC: Floats, t_NK: Floats) -> Floats:
         shift, size = x_NC[train].mean(0), x_NC[train].std(0)
         z = (x_NC - shift) / np.where(size > 1e-12, size, 1.0)
         middle = t_NK[train].mean(0)
-        a = z[train].T @ z[train] + RIDGE * np.eye(z.shape[1])
+        a = z[train].T @ z[train] + ridge * np.eye(z.shape[1])
         weights = np.linalg.solve(a, z[train].T @ (t_NK[train] - middle))
         found[test] = middle + z[test] @ weights
     return found
 
 
-def gain(x_NC: Floats, left_NK: Floats) -> float:
+def gain(x_NC: Floats, left_NK: Floats, ridge: float = RIDGE) -> float:
     """By how many standard errors do the columns lower the squared error of rows held out?"""
     before = out_of_fold(np.zeros((len(x_NC), 1)), left_NK)
-    after = out_of_fold(x_NC, left_NK)
+    after = out_of_fold(x_NC, left_NK, ridge)
     gained = ((left_NK - before) ** 2 - (left_NK - after) ** 2).sum(1)
     error = gained.std() / np.sqrt(len(gained))
     return float(gained.mean() / error) if error > 0 else 0.0
