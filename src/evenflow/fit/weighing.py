@@ -1,9 +1,10 @@
 """Whether dates, free text and wide categories help to predict. N rows, C columns, K classes or 1.
 
 A network reads noise by heart: three dates and a text that tell nothing, or the names of 150
-agents, cost it up to a twentieth of what it knew (docs/decisions.md). So each is asked before it is read, on the rows of training:
-what the other columns leave unexplained by a linear model (with squares) on rows held out, does a
-linear model of the date's parts, of the text's topics or of the categories, explain some of it on rows held out?
+agents, cost it up to a twentieth of what it knew (docs/decisions.md). So each is asked before it is
+read, on the rows of training: what the other columns leave unexplained by a linear model (with
+squares) on rows held out, does a linear model of the date's parts, of the text's topics or of the
+categories explain some of it on rows held out?
 """
 
 from __future__ import annotations
