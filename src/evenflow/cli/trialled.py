@@ -187,8 +187,6 @@ class Attempt:
                 os._exit(0)
 
     def _outcome(self, ended: str, error: str) -> Outcome:
-        import resource
-
         seen = self.injection
         steps, losses, updates = self._curve()
         notes = [*self.seeds.told(), *(seen.notes if seen is not None else ())]
@@ -198,7 +196,6 @@ class Attempt:
             notes.append("the script never imported torch")
         elif ended == "finished" and not updates:
             notes.append("no update was seen in the script's own process")
-        unit = 1 if sys.platform == "darwin" else 1024
         return Outcome(
             ended=ended,
             error=error[:2000],
@@ -208,7 +205,7 @@ class Attempt:
             losses=losses,
             applied=bool(seen is not None and seen.applied),
             uncontrolled=tuple(notes),
-            memory=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit,
+            memory=_memory(),
             device=",".join(sorted(seen.devices)) if seen is not None else "",
         )
 
@@ -228,6 +225,16 @@ class Attempt:
         at = [s * updates // max(seen, 1) for s in run.curve_steps.tolist()]
         steps, losses = thinned(at, run.curve_loss.tolist())
         return steps, losses, updates
+
+
+def _memory() -> int:
+    """Most bytes that this process has held; 0 where the system does not tell (Windows)."""
+    try:
+        import resource
+    except ImportError:
+        return 0
+    unit = 1 if sys.platform == "darwin" else 1024
+    return int(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss) * unit
 
 
 def _end_all() -> None:

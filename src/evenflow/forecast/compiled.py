@@ -50,4 +50,4 @@ def difference(model: nn.Module, inputs: Any, seed: int = 0) -> float:
 def _tensors(out: Any) -> list[Tensor]:
     from .onepass import _floating
 
-    return [t.double() for t in _floating(out)]
+    return [t.cpu().double() for t in _floating(out)]

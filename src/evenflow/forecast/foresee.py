@@ -107,7 +107,7 @@ def one_pass(
                 wide.double(), _doubled(args), _doubled(kwargs),
                 loss_fn=loss_fn, targets=_doubled(targets), seed=seed,
             )  # fmt: skip
-        except ValueError:  # a model that insists on its dtype
+        except (ValueError, TypeError):  # a model that insists on its dtype; a device without it
             return found
     return join(found, exact)
 

@@ -21,7 +21,7 @@ from ..schema import Channel, Parameter, Site
 from ..tape import Recorder
 from ..tape.alike import alike, units
 from ..tape.forward import Call, Forward
-from ..tape.numbers import norm, plain
+from ..tape.numbers import norm, plain, wide
 from .aside import same_random, unwatched
 from .ends import ends
 from .inputs import described
@@ -239,7 +239,7 @@ def rank(x: Tensor) -> Tensor | None:
     if x.dim() < 2 or x.shape[0] < 3:
         return None
     x_BF = x[:_SAMPLES].flatten(1)
-    x_BF = x_BF[:, :: max(1, math.ceil(x_BF.shape[1] / _FEATURES))].double()
+    x_BF = wide(x_BF[:, :: max(1, math.ceil(x_BF.shape[1] / _FEATURES))])
     x_BF = x_BF - x_BF.mean(0)
     x_BF = x_BF / x_BF.abs().max()
     gram_BB = x_BF @ x_BF.T

@@ -195,7 +195,7 @@ def _vjp(
 
 
 def _wide(x: Tensor) -> Floats:
-    return flat(x).double().cpu().numpy()
+    return flat(x).cpu().double().numpy()
 
 
 def _size(delta: Floats) -> float:

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.autograd.graph import GradientEdge
 
-from ..tape import local
+from ..tape import local, wide, widest
 
 REENTRANT = (
     "reentrant checkpointing hides its inside from any backward but loss.backward(); use "
@@ -92,9 +92,7 @@ def norm(x: Tensor | None) -> float:
     if x is None:
         return 0.0
     x = flat(x)
-    if x.device.type == "mps":  # has no float64
-        return float(torch.linalg.vector_norm(x, dtype=torch.float32))
-    return float(torch.linalg.vector_norm(x, dtype=torch.float64))
+    return float(torch.linalg.vector_norm(x, dtype=widest(x.device.type)))
 
 
 def flat(x: Tensor) -> Tensor:
@@ -110,7 +108,7 @@ def slope(sent: Tensor, received: Tensor) -> float:
 
     Works on gradients of one shape; NaN if no element of the error is other than zero.
     """
-    d_in, d_out = flat(sent).double(), flat(received).double()
+    d_in, d_out = wide(flat(sent)), wide(flat(received))
     there = d_out != 0
     count = int(there.sum())
     if not count:
@@ -141,8 +139,8 @@ class Meeting:
         whole: dict[int, Tensor] = {}
         for slot, part in self._parts.values():
             if part is not None:
-                wide = part.float() if part.device.type == "mps" else part.double()
-                whole[slot] = whole[slot] + wide if slot in whole else wide
+                more = wide(part)
+                whole[slot] = whole[slot] + more if slot in whole else more
         total = sum(norm(w) ** 2 for w in whole.values())
         for sender, (slot, part) in self._parts.items():
             inner = 0.0

@@ -97,7 +97,8 @@ class Looker(TorchFunctionMode):
         here = self._here(op, out, level)
         if not given:
             return here
-        worst, most = max(given, key=lambda pair: pair[1])
+        # Those followed so far come first: running statistics may be what this forward made them.
+        worst, most = max(given, key=lambda pair: (id(pair[0]) in self._births, pair[1]))
         before = self._births.get(id(worst))
         if before is None:  # a buffer, an attribute: from outside
             before = dataclasses.replace(here, out=None, grade=most)

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ..schema import Channel
 from ..store import Writer
-from ..tape import Scalar, Slab, of_node, skip_frame
+from ..tape import Scalar, Slab, of_node, skip_frame, wide
 from .inbox import Inbox
 
 #: Losses on a device are gathered for so many seconds, then sent to the host together.
@@ -81,7 +81,7 @@ class Losses:
         factor: Scalar = 1.0
         held = getattr(scaler, "_scale", None)
         if isinstance(held, Tensor):
-            factor = held.item() if held.device.type == "cpu" else held.double()
+            factor = held.item() if held.device.type == "cpu" else wide(held)
             if slab is not None:
                 slab.add(Channel("step", 0, "scale"), factor)
         given = [g for g in seeds if isinstance(g, Tensor)] if isinstance(seeds, tuple) else []

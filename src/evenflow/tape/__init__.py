@@ -14,6 +14,7 @@ from .labels import known_site as known_site
 from .mode import heard_by_modes as heard_by_modes
 from .numbers import local as local
 from .numbers import mute as mute
+from .numbers import wide as wide
 from .ops import MASKING as MASKING
 from .ops import of_function as of_function
 from .ops import of_node as of_node
@@ -30,3 +31,4 @@ from .slab import Layouts as Layouts
 from .slab import Pending as Pending
 from .slab import Scalar as Scalar
 from .slab import Slab as Slab
+from .slab import widest as widest

@@ -178,10 +178,11 @@ class Backward:
             if half or (isinstance(level, float) and level < _LOW):
                 rec.add("site", site, "delta_subnormal", numbers.subnormal(few))
         for channel, part in self._held.pop(site, ()):
-            whole = numbers.sample(g).double()
+            whole = numbers.wide(numbers.sample(g))
             if whole.shape == part.shape:
-                top = (part.double() * whole).sum()
-                rec.slab.add(channel, top / whole.square().sum().clamp(min=1e-300))
+                top = (numbers.wide(part) * whole).sum()
+                least = torch.finfo(whole.dtype).tiny
+                rec.slab.add(channel, top / whole.square().sum().clamp(min=least))
         return g
 
     def _through(

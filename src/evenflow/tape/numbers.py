@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .slab import Scalar
+from .slab import Scalar, widest
 
 LIMIT = 1 << 15
 #: No shards, and what they say of themselves is true.
@@ -186,9 +186,13 @@ def norm(x: Tensor) -> Scalar:
         if value < _TINY_NORM or not math.isfinite(value):
             value = float(torch.linalg.vector_norm(x, dtype=torch.float64))
         return value
-    wide = torch.float32 if x.device.type == "mps" else torch.float64
-    size: Tensor = torch.linalg.vector_norm(x, dtype=wide)
+    size: Tensor = torch.linalg.vector_norm(x, dtype=widest(x.device.type))
     return size
+
+
+def wide(x: Tensor) -> Tensor:
+    """x in the widest numbers that its device has: float64, as a rule."""
+    return x.to(widest(x.device.type))
 
 
 def norms(xs: Sequence[Tensor]) -> list[Scalar]:

@@ -192,11 +192,11 @@ def _whole(p: Tensor, part: Tensor) -> float:
 
 def _hypot(norms: list[Scalar]) -> Scalar:
     floats = [n for n in norms if isinstance(n, float)]
-    tensors = [n.double() for n in norms if isinstance(n, Tensor)]
+    tensors = [numbers.wide(n) for n in norms if isinstance(n, Tensor)]
     if not tensors:
         return math.hypot(*floats)
     on = tensors[0].device
-    rest = torch.tensor(floats, dtype=torch.float64)
+    rest = torch.tensor(floats, dtype=tensors[0].dtype)
     whole: Tensor = torch.cat([torch.stack([t.to(on) for t in tensors]), rest.to(on)])
     return torch.linalg.vector_norm(whole)  # type: ignore[no-any-return]
 

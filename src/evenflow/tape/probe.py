@@ -14,6 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.graph import saved_tensors_hooks
 
+from . import numbers
+
 if TYPE_CHECKING:
     from .frames import Frame
     from .recorder import Recorder
@@ -73,7 +75,7 @@ def through_time(module: nn.RNNBase, x: Tensor) -> float | None:
         last = y.select(axis, y.shape[axis] - 1)[..., : module.hidden_size]
         sign = 1.0 - 2.0 * (torch.arange(last.numel(), device=x.device) % 2).view_as(last)
         (grad,) = torch.autograd.grad(last, x, sign.to(last.dtype))
-    grad = grad.double()
+    grad = numbers.wide(grad)
     first = float(grad.select(axis, 0).norm())
     final = float(grad.select(axis, x.shape[axis] - 1).norm())
     if not final > 0:

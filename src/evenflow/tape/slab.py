@@ -31,6 +31,16 @@ _WHOLE = frozenset({"grad_norm"})  # each of several optimizers notes that of it
 Key = tuple[str, int, str, int]
 
 
+@lru_cache(maxsize=16)
+def widest(device: str) -> torch.dtype:
+    """float64 where such devices have it (Apple's have not, others may not); else float32."""
+    try:
+        torch.empty(1, dtype=torch.float64, device=device)
+    except (TypeError, RuntimeError, NotImplementedError):
+        return torch.float32
+    return torch.float64
+
+
 @lru_cache(maxsize=1 << 13)
 def core_keys(site: int) -> tuple[Key, ...]:
     """Keys of the two readings that every site has."""
@@ -105,7 +115,7 @@ class Slab:
             by_device.setdefault(values[i].device, []).append(i)  # type: ignore[union-attr]
         done: Callable[[], None] = _nothing
         for device, index in by_device.items():
-            wide = torch.float32 if device.type == "mps" else torch.float64
+            wide = widest(device.type)
             stacked = torch.stack([values[i].detach().to(wide) for i in index])  # type: ignore[union-attr]
             if device.type == "cuda":
                 host = torch.empty(len(index), dtype=wide, pin_memory=True)

@@ -252,7 +252,10 @@ def _read(path: Path) -> Outcome | None:
 def _kill(process: subprocess.Popen[bytes]) -> None:
     """The process and all that it started (they share a session of their own)."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, signal.SIGKILL)
+        if hasattr(os, "killpg"):
+            os.killpg(process.pid, signal.SIGKILL)
+        else:  # not POSIX: its own children it has to end itself
+            process.kill()
     with contextlib.suppress(subprocess.TimeoutExpired):
         process.wait(timeout=10)
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 import torch
 from torch import Tensor
 
+from ...tape import widest
 from ...treatments.live.clipping import total_norm
 from ...treatments.live.stepping import loss_scale, with_gradients
 
@@ -37,8 +38,7 @@ def size_of(t: Tensor) -> float:
     t = t.detach()
     if t.is_complex():
         t = torch.view_as_real(t)
-    wide = torch.float32 if t.device.type == "mps" else torch.float64
-    return float(torch.linalg.vector_norm(t, dtype=wide))
+    return float(torch.linalg.vector_norm(t, dtype=widest(t.device.type)))
 
 
 @torch.no_grad()
