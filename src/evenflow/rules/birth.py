@@ -153,12 +153,9 @@ class _Readings:
 def _asleep(view: View, read: _Readings) -> frozenset[int]:
     """Layers whose δ is exactly zero though it reaches what lies before them: branches that start
     at zero (ReZero, a last norm with gain 0) and wake with the first update."""
-    out = set()
-    for i in np.flatnonzero(np.isneginf(read.delta)):
-        before = view.ancestors([int(i)]) - {int(i)}
-        if any(np.isfinite(read.delta[j]) for j in before):
-            out.add(int(i))
-    return frozenset(out)
+    reached = [int(i) for i in np.flatnonzero(np.isfinite(read.delta))]
+    behind = view.descendants(c for i in reached for c in view.consumers[i])
+    return frozenset(int(i) for i in np.flatnonzero(np.isneginf(read.delta)) if i in behind)
 
 
 def _top(levels: list[list[int]], values: Floats) -> Floats:

@@ -134,27 +134,43 @@ class SaturatedActivation(Rule):
 def hidden(view: View) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
     """[S] activations with a layer between them and the loss, on a path to it."""
     out = np.zeros(len(view.sites), dtype=np.bool_)
-    before: set[int] = set()
-    for i in view.layers:
-        before |= view.ancestors(view.parents(i))
     for s in view.sites:
         # a gate multiplies; what matters is that something with weights still follows
-        out[s.id] = s.kind == "activation" and (s.id in before or not view.layers)
+        out[s.id] = s.kind == "activation" and (s.id in view.inside or not view.layers)
     return out
 
 
 def _still(view: View, id: int) -> bool:
     """Whether the layers just before this activation hardly move while the heads do."""
-    moves = dict(zip(view.layers, median(view.by_layer(view.relative_update)), strict=True))
-    before = view.ancestors([id])
-    near = [i for i in view.layers if i in before and view.depth[i] == view.depth[id]]
+    moves = _moves(view)
+    near = _just_before(view, id)
     meant = [p for i in near for p in view.weights[i] if not view.run.params[p].trainable]
     own = [moves[i] for i in near]
-    heads = [moves[i] for i in view.outputs if i not in before and np.isfinite(moves[i])]
+    heads = [moves[i] for i in view.outputs if np.isfinite(moves[i])]
     # frozen weights are meant to stand still; those in no optimizer have no updates: EF704
     if meant or not own or not heads or not np.isfinite(own).all():
         return False
     return bool(max(own) < STILL * max(heads))
+
+
+def _moves(view: View) -> dict[int, float]:
+    """Relative update of each layer, median over the run; worked out once."""
+    known = view.memo.get("moves")
+    if not isinstance(known, dict):
+        sizes = median(view.by_layer(view.relative_update)).tolist()
+        known = view.memo["moves"] = dict(zip(view.layers, sizes, strict=True))
+    return known
+
+
+def _just_before(view: View, id: int) -> list[int]:
+    """The layers an activation reads with no other layer between: a walk among equal depths."""
+    seen, todo = {id}, [id]
+    while todo:
+        for p in view.parents(todo.pop()):
+            if p not in seen and view.depth[p] == view.depth[id]:
+                seen.add(p)
+                todo.append(p)
+    return sorted(i for i in seen if view.weights[i] and i in view.trunk)
 
 
 def _cause(view: View, ids: list[int], row: int) -> str:
@@ -164,7 +180,8 @@ def _cause(view: View, ids: list[int], row: int) -> str:
     # At birth: is it the input that is large, or the weights?
     rms = view.site("rms")
     first = min(ids, key=lambda i: (view.depth[i], i))
-    sources = [i for i in view.data if i in view.ancestors([first])]
+    before = view.ancestors([first])
+    sources = [i for i in view.data if i in before]
     start = rms[: max(row, 0) + 3]
     size = [float(median(start)[i]) for i in sources]
     if any(s > 3 for s in size if np.isfinite(s)) and view.depth[first] <= 1:

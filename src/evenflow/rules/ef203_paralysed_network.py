@@ -93,16 +93,21 @@ class ParalysedNetwork(Rule):
 
 
 def _activations_after(view: View, layer: int) -> list[int]:
-    """The activations a layer feeds, through norms, joins and dropout, before the next layer."""
-    out: list[int] = []
-    todo, seen = list(view.consumers[layer]), set[int]()
+    """The activations a layer feeds, through norms, dropout and one join, before the next layer.
+
+    Not through a second join: down a residual stream a layer feeds all that follow.
+    """
+    out: set[int] = set()
+    todo = [(i, False) for i in view.consumers[layer]]
+    seen: set[tuple[int, bool]] = set()
     while todo:
-        i = todo.pop()
-        if i in seen or view.weights[i]:
+        i, joined = todo.pop()
+        join = view.sites[i].kind == "join"
+        if (i, joined) in seen or view.weights[i] or (join and joined):
             continue
-        seen.add(i)
+        seen.add((i, joined))
         if view.sites[i].kind == "activation":
-            out.append(i)
+            out.add(i)
         else:
-            todo.extend(view.consumers[i])
+            todo.extend((c, joined or join) for c in view.consumers[i])
     return sorted(out)

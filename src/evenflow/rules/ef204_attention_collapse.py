@@ -55,10 +55,8 @@ class AttentionCollapse(Rule):
         with np.errstate(invalid="ignore"):
             bad = (entropy < ENTROPY) & ~(score < SCORE)
         held = holds_at_end(bad, known, 2)
-        before: set[int] = set()  # a softmax that is the answer itself is sharp when it is right
-        for i in view.layers:
-            before |= view.ancestors(view.parents(i))
-        held &= np.array([s.id in before for s in view.sites], dtype=np.bool_)
+        # a softmax that is the answer itself is sharp when it is right
+        held &= np.array([s.id in view.inside for s in view.sites], dtype=np.bool_)
         if not held.any():
             return
         late = median(entropy[view.late])

@@ -84,7 +84,7 @@ def _fault(view: View, id: int) -> Severity | None:
     outer = table > max(prod(a), prod(b))
     if site.kind != "loss":
         accident = len(a) != len(b) and not any(
-            view.weights[i] for i in view.descendants(id) if i != id
+            view.weights[i] for i in view.descendants([id]) if i != id
         )
         return Severity.error if outer and accident else None
     if site.op not in ELEMENTWISE:

@@ -142,7 +142,7 @@ def _places(view: View, ids: frozenset[int]) -> set[tuple[str, str, str, int]]:
 
 
 def _floored(view: View, id: int) -> bool:
-    return any(view.sites[i].op in FLOORS for i in view.descendants(id) if i != id)
+    return any(view.sites[i].op in FLOORS for i in view.descendants([id]) if i != id)
 
 
 def _floored_within(view: View, ids: frozenset[int]) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .series import Floats, decades, largest, median, ratio
+from .series import Floats, decades, grouped, median, ratio
 from .view import View
 
 #: Below this a float32 gradient is on the brink of underflow; zeros behind it are vanished.
@@ -47,8 +47,7 @@ class Profile:
         self.gradient = np.where(sound, view.by_layer(view.relative_gradient)[:, firsts], np.nan)
         self.raw = np.where(sound, view.by_layer(view.param("grad"))[:, firsts], np.nan)
         delta = np.where(sound, view.layer_delta, np.nan)
-        called = [largest(delta[:, cs], axis=1) for cs in columns.values()]
-        self.delta = np.stack(called, axis=1) if called else np.empty_like(delta)
+        self.delta = grouped(delta, list(columns.values()))
         fall_g, fall_d = fall(self.gradient), fall(self.delta)
         self.fall = np.fmax(fall_g, fall_d)
         self.known = ~np.isnan(self.update) & ~np.isnan(self.fall)
@@ -87,7 +86,7 @@ def losses_by_kind(view: View, id: int) -> str:
     saturated = view.recent("saturated")
     seen_saturated = []
     deltas = view.recent("delta")
-    below = view.descendants(id)
+    below = view.descendants([id])
     for s in below:
         site = view.sites[s]
         for i in view.parents(s):

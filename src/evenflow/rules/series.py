@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 
@@ -36,6 +38,20 @@ def largest(a: Floats, axis: int = 0) -> Floats:
 def smallest(a: Floats, axis: int = 0) -> Floats:
     """Minimum over `axis`, NaN left out; NaN where all is NaN."""
     return -largest(-np.asarray(a, dtype=np.float64), axis)
+
+
+def grouped(a: Floats, groups: Sequence[Sequence[int]]) -> Floats:
+    """[T, G] of [T, N]: the largest known value among each group's columns; NaN where a group is
+    empty or all is NaN. One pass for all groups."""
+    a = np.asarray(a, dtype=np.float64)
+    out = np.full((len(a), len(groups)), np.nan)
+    full = [g for g, columns in enumerate(groups) if len(columns)]
+    if full:
+        sizes = [len(groups[g]) for g in full]
+        flat = [c for g in full for c in groups[g]]
+        starts = np.cumsum([0, *sizes[:-1]])
+        out[:, full] = np.fmax.reduceat(a[:, flat], starts, axis=1)  # fmax: NaN gives way
+    return out
 
 
 def latest(a: Floats) -> Floats:

@@ -10,9 +10,10 @@ import numpy as np
 
 from ..schema import Channel, Run, Site
 from .chance import chance
+from .graph import chained, depths, reach
 from .loss import Loss
 from .objective import objective
-from .series import Bools, Floats, last_few, median, ratio
+from .series import Bools, Floats, grouped, last_few, median, ratio
 
 #: Optimizers that divide by the gradient's size: small gradients do not mean small steps.
 ADAPTIVE = (
@@ -41,6 +42,7 @@ class View:
         self.steps = np.asarray(run.steps, dtype=np.int64)
         self.memo: dict[str, object] = {}  # analyses that several rules share
         self._matrices: dict[tuple[str, str], Floats] = {}
+        self._recent: dict[tuple[str, str], Floats] = {}
 
     # --- readings -------------------------------------------------------------------------------
 
@@ -126,12 +128,19 @@ class View:
 
     def recent(self, metric: str, of: str = "site") -> Floats:
         """[S] or [P]: median over the late rows; dear metrics fall back to their last readings."""
+        key = (of, metric)
+        if key not in self._recent:
+            self._recent[key] = self._work_out_recent(metric, of)
+        return self._recent[key]
+
+    def _work_out_recent(self, metric: str, of: str) -> Floats:
         m = self.param(metric) if of == "param" else self.site(metric)
         out = median(m[self.late])
         if np.isnan(out).any() and len(m):
             gaps = np.isnan(out)
             out = out.copy()
             out[gaps] = last_few(m[: self.ruin, gaps])
+        out.setflags(write=False)
         return out
 
     def at(self, row: int) -> int:
@@ -154,10 +163,14 @@ class View:
         """Ids of sites of these kinds, in forward order."""
         return [s.id for s in self.order_sites if s.kind in kinds]
 
+    @cached_property
+    def _parents(self) -> tuple[tuple[int, ...], ...]:
+        n = len(self.sites)
+        return tuple(tuple(i for i in s.inputs if 0 <= i < n and i != s.id) for s in self.sites)
+
     def parents(self, id: int) -> tuple[int, ...]:
         """Ids of the sites it reads (those that exist, itself left out)."""
-        n = len(self.sites)
-        return tuple(i for i in self.sites[id].inputs if 0 <= i < n and i != id)
+        return self._parents[id]
 
     @cached_property
     def consumers(self) -> tuple[tuple[int, ...], ...]:
@@ -171,16 +184,7 @@ class View:
     @cached_property
     def depth(self) -> tuple[int, ...]:
         """For each site the most layers on any path from the data to it, itself included."""
-        own = [int(bool(self.weights[s.id])) for s in self.sites]
-        depth = list(own)
-        for _ in range(6):  # ids are in forward order: one pass, more only for late-born sites
-            before = list(depth)
-            for s in self.sites:
-                above = max((depth[i] for i in self.parents(s.id)), default=0)
-                depth[s.id] = max(depth[s.id], own[s.id] + above)
-            if depth == before or max(depth, default=0) > len(own):
-                break
-        return tuple(depth)
+        return depths(self._parents, [int(bool(w)) for w in self.weights])
 
     @cached_property
     def order_sites(self) -> tuple[Site, ...]:
@@ -215,25 +219,11 @@ class View:
 
     def ancestors(self, ids: Iterable[int]) -> frozenset[int]:
         """The sites these depend on, themselves included."""
-        seen: set[int] = set()
-        todo = list(ids)
-        while todo:
-            i = todo.pop()
-            if i not in seen:
-                seen.add(i)
-                todo.extend(self.parents(i))
-        return frozenset(seen)
+        return reach(self._parents, ids)
 
-    def descendants(self, id: int) -> frozenset[int]:
-        """The sites that depend on this one, itself included."""
-        seen: set[int] = set()
-        todo = [id]
-        while todo:
-            i = todo.pop()
-            if i not in seen:
-                seen.add(i)
-                todo.extend(self.consumers[i])
-        return frozenset(seen)
+    def descendants(self, ids: Iterable[int]) -> frozenset[int]:
+        """The sites that depend on any of these, themselves included."""
+        return reach(self.consumers, ids)
 
     @cached_property
     def beyond(self) -> tuple[int, ...]:
@@ -254,29 +244,38 @@ class View:
         """Ids of loss sites."""
         return tuple(s.id for s in self.sites if s.kind == "loss")
 
+    def is_target(self, id: int) -> bool:
+        """Whether a loss function was given this input to compare with."""
+        return self.sites[id].kind == "input" and self.sites[id].op == "target"
+
     @cached_property
     def targets(self) -> tuple[int, ...]:
         """Ids of loss targets."""
-        return tuple(s.id for s in self.sites if s.kind == "input" and s.op == "target")
+        return tuple(s.id for s in self.sites if self.is_target(s.id))
 
     @cached_property
     def predictions(self) -> tuple[int, ...]:
         """Ids of the sites whose output a loss function was given."""
         firsts = (self.parents(i)[:1] for i in self.losses)
-        return tuple(dict.fromkeys(i for f in firsts for i in f if i not in self.targets))
+        return tuple(dict.fromkeys(i for f in firsts for i in f if not self.is_target(i)))
 
     @cached_property
     def data(self) -> tuple[int, ...]:
         """Ids of root inputs (the data, targets left out)."""
-        return tuple(s.id for s in self.sites if s.kind == "input" and s.op != "target")
+        return tuple(s.id for s in self.sites if s.kind == "input" and not self.is_target(s.id))
+
+    @cached_property
+    def inside(self) -> frozenset[int]:
+        """Sites with a layer between them and the loss: those that some layer depends on.
+
+        One walk from all layers at once: a walk from each would cost depth squared.
+        """
+        return self.ancestors(p for i in self.layers for p in self.parents(i))
 
     @cached_property
     def outputs(self) -> frozenset[int]:
         """Layers with no other layer between them and the loss (heads)."""
-        feeds: set[int] = set()
-        for i in self.layers:
-            feeds |= self.ancestors(self.parents(i))
-        return frozenset(i for i in self.layers if i not in feeds)
+        return frozenset(i for i in self.layers if i not in self.inside)
 
     # --- learning -------------------------------------------------------------------------------
 
@@ -290,20 +289,9 @@ class View:
         """[T, P] |gradient| / |weight|."""
         return ratio(self.param("grad"), self.param("weight"))
 
-    def of_site(self, m: Floats, id: int) -> Floats:
-        """[T] of a parameter matrix [T, P]: the largest among the site's weights."""
-        ids = list(self.weights[id])
-        if not ids:
-            return np.full(len(m), np.nan)
-        known = m[:, ids]
-        top = np.where(np.isnan(known), -np.inf, known).max(axis=1)
-        return np.asarray(np.where(np.isneginf(top), np.nan, top))
-
     def by_layer(self, m: Floats) -> Floats:
-        """[T, L] of a parameter matrix [T, P], a column for each of `layers`."""
-        if not self.layers:
-            return np.empty((len(m), 0))
-        return np.stack([self.of_site(m, i) for i in self.layers], axis=1)
+        """[T, L] of a parameter matrix [T, P]: the largest of each of `layers`' weights."""
+        return grouped(m, [self.weights[i] for i in self.layers])
 
     @cached_property
     def optimizers(self) -> tuple[Mapping[str, Any], ...]:
@@ -347,7 +335,7 @@ class View:
 
     def target_of(self, loss: int) -> int:
         """Id of a loss function's target: one it reads, or the one first seen beside it; or -1."""
-        read = [p for p in self.parents(loss) if p in self.targets]
+        read = [p for p in self.parents(loss) if self.is_target(p)]
         return (read or sorted(self.targets, key=lambda t: (abs(t - loss), t)) or [-1])[0]
 
     @cached_property
@@ -396,13 +384,13 @@ class View:
         for s in self.sites:
             if s.kind in ("affine", "activation", "custom", "recurrent"):
                 places.setdefault((s.root, s.path, s.op, s.index), []).append(s.id)
-        out = []
-        for ids in places.values():
-            if len(ids) >= 5:
-                ids.sort(key=lambda i: self.sites[i].call)
-                if set(ids) <= self.ancestors(ids[-1:]):
-                    out.append(tuple(ids))
-        return tuple(out)
+        often = [
+            tuple(sorted(ids, key=lambda i: self.sites[i].call))
+            for ids in places.values()
+            if len(ids) >= 5
+        ]
+        linked = chained(self._parents, often)
+        return tuple(ids for ids, so in zip(often, linked, strict=True) if so)
 
     @cached_property
     def layer_delta(self) -> Floats:
