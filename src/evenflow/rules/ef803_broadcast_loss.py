@@ -83,10 +83,12 @@ def _fault(view: View, id: int) -> Severity | None:
         return None
     outer = table > max(prod(a), prod(b))
     if site.kind != "loss":
-        accident = len(a) != len(b) and not any(
-            view.weights[i] for i in view.descendants([id]) if i != id
+        accident = (  # asked of a table alone: the walk is long
+            outer
+            and len(a) != len(b)
+            and not any(view.weights[i] for i in view.descendants([id]) if i != id)
         )
-        return Severity.error if outer and accident else None
+        return Severity.error if accident else None
     if site.op not in ELEMENTWISE:
         return None
     if outer:  # axes put in on both sides ask for the table: quantiles, pairs
