@@ -17,7 +17,7 @@ from evenflow.schema import Run
 
 sys.path.insert(0, str(Path(__file__).parents[2]))  # benchmarks/ is no part of the package
 
-from benchmarks.judging import SHAPES  # noqa: E402
+from benchmarks.judging import SHAPES
 
 
 def operations(run: Run) -> int:
