@@ -108,8 +108,14 @@ def test_too_few_steps_say_nothing(rule: type) -> None:
 
 
 def test_a_loss_that_stays_at_chance_is_a_plateau() -> None:
-    (f,) = found(Plateau, perceptron().loss(np.log(10) + 0.02 * noise()))
+    flat = perceptron().loss(np.log(10) + 0.02 * noise())
+    (f,) = found(Plateau, flat)
+    assert f.severity == Severity.info  # so few and small steps prove nothing
+    # 8 parameters, 289 steps of 5e-3 times a gradient of 0.6
+    (f,) = found(Plateau, flat.set_params("grad", 0.6))
     assert f.severity == Severity.error
+    promised = len(flat.params) * 289 * 5e-3 * 0.6 / np.log(10)
+    assert f.evidence["promised"] == pytest.approx(promised, rel=0.01)
     assert f.evidence["loss_left"] == pytest.approx(1, abs=0.02)
     assert f.evidence["guessing_loss"] == pytest.approx(np.log(10))
     assert f.first_step < 30 and f.last_step == N - 1

@@ -128,11 +128,13 @@ def test_relu_on_the_output_and_negative_targets(record: Callable[..., Run]) -> 
 # --- what guessing costs --------------------------------------------------------------------------
 
 
-def classes(sizes: list[int], labels: str = "own", steps: int = 90, shape: str = "rows") -> None:
+def classes(
+    sizes: list[int], labels: str = "own", steps: int = 90, shape: str = "rows", rate: float = 3e-3
+) -> None:
     """A classifier on batches of these sizes in turn."""
     x, net = torch.randn(256, 8), nn.Sequential(nn.Linear(8, 32), nn.ReLU(), nn.Linear(32, 4))
     y = x[:, :4].argmax(1)
-    optimizer = torch.optim.Adam(net.parameters(), lr=3e-3)
+    optimizer = torch.optim.Adam(net.parameters(), lr=rate)
     for i in range(steps):
         b = torch.randint(256, (sizes[i % len(sizes)] * 6,))
         out, t = net(x[b]), y[b] if labels == "own" else torch.randint(4, (len(b),))
@@ -147,7 +149,7 @@ def classes(sizes: list[int], labels: str = "own", steps: int = 90, shape: str =
 
 def test_a_small_batch_does_not_hide_what_guessing_costs(record: Callable[..., Run]) -> None:
     """The last batch of an epoch is short, so each of its elements moves the loss more."""
-    run = record(lambda: classes([16, 16, 1], "apart", steps=240))
+    run = record(lambda: classes([16, 16, 1], "apart", steps=240, rate=3e-2))
     assert View(run).loss.chance == pytest.approx(np.log(4))
     assert verdict(evenflow.diagnose(run), run) == "sick" and "EF401" in codes(run)
     assert evenflow.diagnose(record(lambda: classes([16, 16, 1]))) == []
@@ -295,3 +297,32 @@ def test_three_faults_of_one_kind(
     from evenflow.words import advice as told
 
     assert told(f)[0].startswith(advice)
+
+
+# --- EF401: an error needs evidence that the loss will not move -----------------------------------
+
+
+def setting_off(steps: int, labels: str = "own") -> None:
+    """A network that needs a hundred steps to come off the loss of guessing."""
+    net = nn.Sequential(
+        nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 10)
+    )
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+    true = torch.randn(64, 10)
+    for _ in range(steps):
+        x = torch.randn(32, 64)
+        y = (x @ true).argmax(1) if labels == "own" else torch.randint(10, (32,))
+        optimizer.zero_grad()
+        F.cross_entropy(net(x), y).backward()
+        optimizer.step()
+
+
+@pytest.mark.parametrize("steps", [40, 100, 300])
+def test_a_slow_start_is_no_error(record: Callable[..., Run], steps: int) -> None:
+    run = record(lambda: setting_off(steps))
+    assert verdict(evenflow.diagnose(run), run) == "healthy"
+
+
+def test_a_loss_that_never_moves_is_one(record: Callable[..., Run]) -> None:
+    run = record(lambda: setting_off(400, "apart"))
+    assert codes(run)["EF401"].severity.name == "error"

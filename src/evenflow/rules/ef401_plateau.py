@@ -21,6 +21,11 @@ LEFT = 0.9
 FLAT = 0.04
 #: What the noise of batches may add to that.
 NOISE = 0.06
+#: The fall that its gradients promised to first order, as a multiple of what there is to win, from
+#: which on a loss that stands still will not move; and from which on one that hardly moves at all.
+PROMISED, PROMISED_FLAT = 3.0, 1.0
+#: Such a loss: its change and what noise may add to that.
+STILL = 0.01
 #: A learning rate is spent below this share of its largest, for a quarter of the run or more.
 SPENT = 1e-2
 #: Loss left that a spent learning rate must not leave behind.
@@ -57,6 +62,13 @@ class Plateau(Rule):
     of its largest for the last quarter of the run or more, 30 % of the loss left, and gradients
     that have not faded. Calibrated on the calibration half of the zoo.
 
+    An error needs evidence that the loss will not move: a spent rate, updates too small, layers
+    that are starved, or steps enough for this rate and this size of network. For these the fall
+    that the gradients promised to first order, the sum of ‖Δw‖ ‖g‖ over all steps, is held
+    against what there is to win: 3 times that and nothing came of it, or once and the loss moved
+    by less than 1 %, noise included. Before that the finding is an info: a network may need a
+    hundred steps to set off.
+
     ## What to do
     Mend the cause if one is named. Else try learning rates ten times higher and lower, and see
     whether the network can learn 20 samples by heart: if not, data or set-up are at fault.
@@ -79,9 +91,11 @@ class Plateau(Rule):
             return
         spent = _spent(view)
         if spent >= 0 and aim.left >= LEFT_SPENT and _still_pulling(view):
-            yield self._finding(view, aim, fall, LEFT_SPENT, spent)
+            yield self._finding(view, aim, fall, LEFT_SPENT, spent, sure=True)
         elif aim.left >= LEFT and (aim.known or (loss.fallen < FLAT and _starved(view))):
-            yield self._finding(view, aim, fall, LEFT, -1)
+            still = abs(fall) + doubt(loss.finite) / aim.scale < STILL
+            kept = _promised(view) / aim.scale < (PROMISED_FLAT if still else PROMISED)
+            yield self._finding(view, aim, fall, LEFT, -1, sure=_starved(view) or not kept)
 
     def _above(self, view: View, above: float, fall: float) -> Finding:
         """However far it fell, a constant would do better."""
@@ -101,7 +115,9 @@ class Plateau(Rule):
             threshold={"loss_left": ABOVE},
         )
 
-    def _finding(self, view: View, aim: Goal, fall: float, left: float, spent: int) -> Finding:
+    def _finding(
+        self, view: View, aim: Goal, fall: float, left: float, spent: int, sure: bool
+    ) -> Finding:
         loss = view.loss
         finite_steps = loss.steps[np.isfinite(loss.values)]
         first = int(finite_steps[flat_since(loss.smoothed, FLAT * aim.scale)])
@@ -121,8 +137,11 @@ class Plateau(Rule):
                 evidence["rate_left"] = float(rate[~np.isnan(rate)][-1]) / top
         elif any(SlowLearning().check(view)):
             cause = "learning-rate-too-low"
+        promised = _promised(view) / aim.scale
+        if np.isfinite(promised):
+            evidence["promised"] = promised
         return self.finding(
-            Severity.error,
+            Severity.error if sure or cause else Severity.info,
             sites=view.losses[:1],
             first=first,
             last=int(finite_steps[-1]),
@@ -148,6 +167,19 @@ def _spent(view: View) -> int:
     since = int(steps[0]) if len(alive) == 0 else since
     # sampled steps lie apart: the rate may have been spent well before the row that shows it
     return since if 0 <= since <= 0.75 * steps[-1] and steps[-1] > 0 else -1
+
+
+def _promised(view: View) -> float:
+    """How far the loss would have fallen had each step kept what its gradient promised: the sum
+    over all steps and parameters of |update| |gradient|. Inf where neither was measured."""
+    n = view.ruin
+    step = view.param("update")[:n] * view.param("grad")[:n]
+    known = np.isfinite(step).any(axis=1)
+    lasted = view.lasted[:n]
+    if not lasted[known].sum() > 0:
+        return float("inf")
+    sampled = np.nansum(step, axis=1)[known] * lasted[known]
+    return float(sampled.sum() * lasted.sum() / lasted[known].sum())
 
 
 def _still_pulling(view: View) -> bool:

@@ -14,6 +14,8 @@ from .view import View
 
 #: Fewest finite values of the loss.
 SHORTEST = 40
+#: Values from which on it is more than an info.
+ENOUGH = 100
 #: Share of the loss still there at the end.
 LEFT = 0.85
 #: Relative update of the layer that moves most; healthy training is near 1e-3.
@@ -44,7 +46,8 @@ class SlowLearning(Rule):
     85 % of the loss left and no layer that moves by more than 1e-4 of itself a step
     (TheDeepChecker's lower limit; DeepDiagnosis has 1e-5), the loss not rising by
     more than noise explains. Error if 97 %
-    is left, warning otherwise. Calibrated on the calibration half of the zoo.
+    is left, warning otherwise; info before 100 steps, and while a warm-up still raises the rate.
+    Calibrated on the calibration half of the zoo.
 
     ## What to do
     Raise the learning rate by 10, then by 3, until the loss falls well; or use Adam.
@@ -75,6 +78,9 @@ class SlowLearning(Rule):
         fall = recent_fall(loss.finite)
         if fall < -0.05 * aim.scale - doubt(loss.finite):
             return
+        severity = Severity.error if left >= 0.97 else Severity.warning
+        if len(loss.finite) < ENOUGH or _warming(rate):
+            severity = Severity.info
         evidence = {
             "update_ratio": most,
             "loss_left": left,
@@ -87,7 +93,7 @@ class SlowLearning(Rule):
             per_step = fall / (0.4 * len(loss.finite))
             evidence["steps_to_halve"] = 0.5 * loss.end / per_step
         yield self.finding(
-            Severity.error if left >= 0.97 else Severity.warning,
+            severity,
             sites=(),
             first=int(loss.steps[0]),
             last=int(loss.steps[-1]),
@@ -99,3 +105,9 @@ class SlowLearning(Rule):
                 Link("end", self.code, int(loss.steps[-1])),
             ),
         )
+
+
+def _warming(rate: np.ndarray) -> bool:
+    """Whether the learning rate is still on its way up."""
+    known = rate[~np.isnan(rate)]
+    return len(known) > 3 and known[-1] >= known.max() and known[-1] > 1.5 * known[len(known) // 2]

@@ -362,7 +362,7 @@ class View:
         return (self.stuck or risen) and not self.converged
 
     @cached_property
-    def _lasted(self) -> Floats:
+    def lasted(self) -> Floats:
         """[T] steps that each sound row stands for: up to the next one, or the run's end."""
         end = int(self.steps[-1]) + 1 if len(self.steps) else 0
         if len(self.run.curve_steps):
@@ -374,7 +374,7 @@ class View:
 
     def time_share(self, mask: Bools, known: Bools) -> Floats:
         """Share of the training's steps for which `mask` [T, ...] held, where it was known."""
-        spent = self._lasted.reshape(-1, *(1 for _ in mask.shape[1:]))
+        spent = self.lasted.reshape(-1, *(1 for _ in mask.shape[1:]))
         return ratio((spent * (mask & known)).sum(axis=0), (spent * known).sum(axis=0))
 
     @cached_property

@@ -44,6 +44,7 @@ LABELS: dict[str, tuple[str, str]] = {
     "decades_below_peers": (N_("updates smaller than the other layers' by"), "span"),
     # loss
     "loss_left": (N_("loss against guessing"), "share"),
+    "promised": (N_("fall promised by gradients, times what was to be won"), "number"),
     "recent_fall": (N_("latest fall"), "share"),
     "loss_reached": (N_("loss"), "number"),
     "start_loss": (N_("loss at the start"), "number"),
