@@ -60,6 +60,7 @@ class Deaf:
 def test_losses_of_a_step_add_up_also_when_one_comes_late() -> None:
     writer = Deaf()
     losses = Losses(writer, lambda: None, name_ops=False)  # type: ignore[arg-type]
+    losses.began()
     for step, loss in ((0, 1.0), (1, 2.0), (1, 3.0), (2, 0.5)):
         losses._note(step, torch.tensor(loss))
     assert writer.source() == ([0, 1, 2], [1.0, 5.0, 0.5])
@@ -75,6 +76,7 @@ def test_losses_on_a_device_are_sent_by_time(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(module, "monotonic", lambda: now[0])
     monkeypatch.setattr(Inbox, "send", lambda self, steps, values: sent.append(steps))
     losses = Losses(Deaf(), lambda: None, name_ops=False)  # type: ignore[arg-type]
+    losses.began()
     for step in range(10):
         losses._note(step, torch.empty((), device="meta"))
         now[0] += 0.08

@@ -50,7 +50,9 @@ class Losses:
         self._scaled: dict[int, tuple[weakref.ref[Tensor], Tensor, Any]] = {}
         self._usual, self._swing, self._seen = 0.0, 0.0, 0  # running mean, mean distance from it
         self.latest: Tensor | None = None
-        self._waiting: list[Scalar] | None = []  # until the first update: one a backward
+        self._waiting: (
+            list[tuple[int, Scalar]] | None
+        ) = []  # until the first update: one a backward
         self.ops = ""  # what made the latest loss, nearest op first: "log <- mul <- sum"
         writer.fetch(self._fetch)
 
@@ -98,15 +100,15 @@ class Losses:
     def began(self, apart: bool = False) -> None:
         """The first update is made, or none will be: then losses are not one step's (`apart`)."""
         waiting, self._waiting = self._waiting or [], None
-        for i, value in enumerate(waiting):
-            self._keep(i if apart else 0, value)
+        for i, (step, value) in enumerate(waiting):
+            self._keep(step + i if apart else step, value)
 
     def _note(self, step: int, value: Tensor) -> None:
         kept = value.item() if value.is_cpu else value
         if self._waiting is None:
             self._keep(step, kept)
         else:
-            self._waiting.append(kept)
+            self._waiting.append((step, kept))
         if isinstance(kept, float):
             self._look(kept)
 

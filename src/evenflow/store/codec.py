@@ -183,7 +183,7 @@ def is_fact(key: str, value: Any) -> bool:
 def _is_optimizer(value: Any) -> bool:
     if not isinstance(value, dict) or not isinstance(value.get("class", ""), str):
         return False
-    numbers = (value.get(key, 0.0) for key in ("lr", "momentum", "weight_decay", "params"))
+    numbers = (value.get(key, 0) for key in ("lr", "momentum", "weight_decay", "params", "turn"))
     return all(isinstance(n, (int, float)) for n in numbers)
 
 
