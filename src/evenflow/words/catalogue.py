@@ -107,7 +107,7 @@ CAUSES: dict[str, str] = {
         "(evenflow run --on-nonfinite report) finds the operation"
     ),
     "non-finite-slope": N_(
-        "its derivative: the output is finite, the slope there is infinite or not defined"
+        "its derivative, infinite or not defined there (the output is finite, or a mask hides it)"
     ),
     "non-finite-update": N_(
         "the update itself, of finite weights and gradients: look at the optimizer's epsilon and "
