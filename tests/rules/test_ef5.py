@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
+import torch
+import torch.nn.functional as F
 
+import evenflow
 from evenflow.rules.data import readers, target_of
 from evenflow.rules.ef501_unscaled_input import UnscaledInput
 from evenflow.rules.ef502_outlier_input import OutlierInput
@@ -245,3 +251,69 @@ def test_a_target_is_found_among_the_inputs_of_its_loss_or_beside_it() -> None:
 
 def _fields(site: object) -> dict[str, object]:
     return {f: getattr(site, f) for f in site.__dataclass_fields__}  # type: ignore[attr-defined]
+
+
+def _trained(net: torch.nn.Module, batch: Any, tmp_path: Path, steps: int = 24) -> list[str]:
+    """Codes found in a real recorded run; `batch` makes the arguments of the net, whose output
+    is the loss."""
+    opt = torch.optim.Adam(net.parameters(), lr=5e-3)
+    with evenflow.watch(net, opt, run=tmp_path / "r.evenflow", every=1) as w:
+        for i in range(steps):
+            loss = net(*batch(i))
+            opt.zero_grad()
+            loss.backward()
+            opt.step()
+    return [f.code for f in evenflow.diagnose(evenflow.load(w.path))]
+
+
+class _Speaker(torch.nn.Module):
+    """makemore's shape: `model(idx, targets)`, targets padded."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embed, self.out = torch.nn.Embedding(27, 8), torch.nn.Linear(8, 27)
+
+    def forward(self, idx: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        z = self.out(self.embed(idx))
+        return F.cross_entropy(z.view(-1, 27), targets.view(-1), ignore_index=-1)
+
+
+def test_labels_given_to_the_model_are_no_measurements(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+
+    def batch(i: int) -> tuple[torch.Tensor, torch.Tensor]:
+        x, y = torch.zeros(16, 16, dtype=torch.long), torch.full((16, 16), -1)
+        for k in range(16):
+            n = 12 if k == i % 16 else 4
+            word = (int(torch.randint(1, 27, (1,))) + torch.arange(n) - 1) % 26 + 1
+            x[k, 1 : n + 1], y[k, :n], y[k, n] = word, word, 0
+        return x, y
+
+    assert "EF502" not in _trained(_Speaker(), batch, tmp_path)
+
+
+class _Columns(torch.nn.Module):
+    def __init__(self, n: int) -> None:
+        super().__init__()
+        self.net = torch.nn.Sequential(
+            torch.nn.Linear(n, 16), torch.nn.Tanh(), torch.nn.Linear(16, 2)
+        )
+
+    def forward(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        return F.cross_entropy(self.net(x), y)
+
+
+@pytest.mark.parametrize("broken", [False, True])
+def test_rare_one_hot_columns_are_no_outliers_an_error_code_among_them_is(
+    broken: bool, tmp_path: Path
+) -> None:
+    torch.manual_seed(0)
+
+    def batch(i: int) -> tuple[torch.Tensor, torch.Tensor]:
+        place = torch.randint(0, 200, (64,))
+        x = torch.cat([torch.randn(64, 3), F.one_hot(place, 200).float()], 1)
+        if broken:
+            x[5, 1] = 1e6
+        return x, place % 2
+
+    assert ("EF502" in _trained(_Columns(203), batch, tmp_path)) == broken

@@ -32,8 +32,8 @@ class OutlierInput(Rule):
     For each feature the value farthest from the median, over the root mean square of all the
     others (or that of a typical feature, so that pixels that are seldom lit do not count), in the
     batches of sampled steps. A batch that was not sampled may hide one. Whole numbers that go to
-    an embedding are left out; so are sparse data (most features zero), unless the value is above
-    100 itself.
+    an embedding or are held against the output as classes name things, and are left out; so are
+    sparse data (most features zero), unless the value is above 100 itself.
 
     ## Threshold
     100 times. Heavy tails of real data stay far below: standardised digits 40, breast cancer 12.
@@ -50,9 +50,9 @@ class OutlierInput(Rule):
 
     def check(self, view: View) -> Iterable[Finding]:
         for i in (*view.data, *view.targets):
-            if i in view.data and not readers(view, i) and _embedded(view, i):
+            if i in view.data and not readers(view, i) and (_embedded(view, i) or _names(view, i)):
                 continue
-            if i in view.targets and typical(view, i, "integer") == 1:
+            if view.is_target(i) and typical(view, i, "integer") == 1:
                 continue
             far = view.site("outlier")[:, i]
             top = view.site("absmax")[:, i]
@@ -80,6 +80,12 @@ class OutlierInput(Rule):
                 threshold={"outlier": FAR},
                 chain=(Link("cause", self.code, view.at(int(rows[0])), i),),
             )
+
+
+def _names(view: View, id: int) -> bool:
+    """Whether its whole numbers name classes or places: a loss reads them, or no site does."""
+    after = [view.sites[c].kind for c in view.consumers[id]]
+    return typical(view, id, "integer") == 1 and set(after) <= {"loss", "embedding"}
 
 
 def _embedded(view: View, id: int) -> bool:

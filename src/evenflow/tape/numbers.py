@@ -302,9 +302,10 @@ def features(x: Tensor) -> dict[str, Scalar]:
     """Scale of data x [B, ...], feature by feature (axis 1; channels of an image).
 
     feature_low, feature_high: 5th percentile and largest of the features' rms. outlier: largest
-    over features of |x - median| / max(rms of the feature without its largest 2 %, median feature
-    rms): a few outliers do not hide each other, and sparse features, quiet but for one sample,
-    do not count as outliers. negative: share of values below 0.
+    over features of |x - median| / max(rms of the feature without its largest 2 %, the median of
+    that over features, or where it is 0 the median of their largest): a few outliers do not hide
+    each other, and sparse features, quiet but for one sample, do not count as outliers. negative:
+    share of values below 0.
     """
     x = x.detach()
     out: dict[str, Scalar] = {"integer": float(not x.dtype.is_floating_point)}
@@ -326,7 +327,10 @@ def features(x: Tensor) -> dict[str, Scalar]:
         away_FN = _ascending(away_FN)
         rest_FN = away_FN[:, : n - math.ceil(0.02 * n)]
         top_F, rest_F = away_FN[:, -1], rest_FN.square().mean(1).sqrt()
-        floor = rest_F.median().clamp(min=1e-30)
+        # mostly rare one-hot columns have no usual size but that of their ones
+        ones = torch.where(top_F > 0, top_F, torch.nan).nanmedian().nan_to_num(1.0)
+        floor = rest_F.median()
+        floor = torch.where(floor > 0, floor, ones).clamp(min=1e-30)
         out["outlier"] = (top_F / torch.maximum(rest_F, floor)).max()
     return out
 
