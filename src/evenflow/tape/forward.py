@@ -106,7 +106,7 @@ class Forward:
     def _look(self, call: Call, frame: Frame) -> bool:
         """What goes into the call: parameters, and sites. False if it is not to be recorded."""
         rec = self.recorder
-        call.tensors = _tensors((*call.args, *call.kwargs.values()))
+        call.tensors = tensors_in((*call.args, *call.kwargs.values()))
         if call.op.name == "add" and not any(t.is_floating_point() for t in call.tensors):
             return False  # a counter: every batch norm has one
         for t in call.tensors:
@@ -137,7 +137,7 @@ class Forward:
         rec = self.recorder
         if call.known is not None and type(out) is Tensor and self._met(call, call.known, out):
             return
-        outs = [t for t in _tensors((out,)) if t.is_floating_point()]
+        outs = [t for t in tensors_in((out,)) if t.is_floating_point()]
         if not outs:
             return
         made = [(t, node) for t in outs if (node := node_of(t)) is not None]
@@ -196,7 +196,11 @@ class Forward:
 
     def name(self, node: Any, call: Call, site: int, primary: bool, end: int = -1) -> None:
         """Label a node that the call made."""
-        label(node, Label(self.recorder.generation, call.key, site, primary))
+        made = Label(self.recorder.generation, call.key, site, primary)
+        label(node, made)
+        root = self.recorder.thread.root
+        if root is not None:
+            root.note(made)
         if primary:
             # A composite function makes several nodes; the inner ones belong to it too.
             for seq in range(call.seq, end if end >= 0 else torch._C._autograd._get_sequence_nr()):
@@ -405,7 +409,7 @@ def _takes(call: Call, kind: str, out: Tensor) -> tuple[tuple[int, ...], ...]:
     return shapes if len(shapes) == 2 and all(t.numel() < out.numel() for t in call.tensors) else ()
 
 
-def _tensors(values: Iterable[Any]) -> list[Tensor]:
+def tensors_in(values: Iterable[Any]) -> list[Tensor]:
     """The tensors among the values and in lists and tuples among them, in order."""
     found: list[Tensor] = []
     for v in values:
@@ -415,5 +419,5 @@ def _tensors(values: Iterable[Any]) -> list[Tensor]:
         if kind is Tensor or isinstance(v, Tensor):
             found.append(v)
         elif isinstance(v, (tuple, list)):
-            found += _tensors(v)
+            found += tensors_in(v)
     return found

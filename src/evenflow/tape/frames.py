@@ -5,11 +5,15 @@ from __future__ import annotations
 import itertools
 import threading
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from torch import nn
 
 from .catalogue import Place
 from .mode import Mode
+
+if TYPE_CHECKING:
+    from .rootcalls import RootCall
 
 _keys = itertools.count()  # a thread's own ident is used again once it has ended
 
@@ -64,6 +68,7 @@ class Thread(threading.local):
         self.generation = generation
         self.stack: list[Frame] = []
         self.outside = Frame(Place("", ""), 0, 0)
+        self.root: RootCall | None = None  # the call of a root module that is open
         self.sealed: dict[int, int] = {}  # sequence number of an inner node -> its site
 
 
@@ -78,6 +83,16 @@ class Calls:
         n = self._counts.get(place, 0)
         self._counts[place] = n + 1
         return n
+
+    def of(self, root: str) -> dict[Place, int]:
+        """The counts of all places of a root."""
+        return {place: n for place, n in self._counts.items() if place.root == root}
+
+    def put_back(self, root: str, counts: dict[Place, int]) -> None:
+        """Give those of a root the values they had."""
+        for place in self.of(root):
+            del self._counts[place]
+        self._counts.update(counts)
 
     def reset(self) -> None:
         """A backward pass ended."""

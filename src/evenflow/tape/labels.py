@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _KEY = "evenflow"
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, weakref_slot=True)
 class Label:
     """`site` is None for a view of a parameter; `primary` marks the node of the site's output.
 

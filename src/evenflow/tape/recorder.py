@@ -26,13 +26,14 @@ from .backward import Backward
 from .bounds import Bounds
 from .calling import watch_calls
 from .catalogue import Catalogue, Place, unwrap
-from .forward import Forward
+from .forward import Forward, tensors_in
 from .frames import Calls, Frame, Span, Thread
 from .isolation import traced, unheard
-from .labels import speak_for
+from .labels import node_of, speak_for
 from .mode import Mode, put_on, take_off
 from .probe import Probes
 from .room import room
+from .rootcalls import RootCalls
 from .slab import Scalar, Slab
 from .units import Units
 
@@ -92,7 +93,7 @@ class Recorder:
         self.in_place = True  # may a module have been compiled in place? (`watch_calls`)
         self._model = model
         self._thread = Thread()
-        self._calls, self._again = Calls(), Calls()
+        self._calls, self._again, self._roots = Calls(), Calls(), RootCalls()
         self._made = [_Made()]  # of this sampled step, and of the one right before
         self._home = -1
         self._unwatch: Callable[[], None] | None = None
@@ -187,6 +188,7 @@ class Recorder:
         self._home = self.thread.key
         self._calls.reset()
         self._again.reset()
+        self._roots.reset()
         if self._unwatch is None:
             self._unwatch = watch_calls(self, special=self.in_place)
         if not self.modules_seen:
@@ -195,6 +197,7 @@ class Recorder:
     def release(self) -> Slab:
         """The step's forward and backward are over; its slab, to which the update may add."""
         self.forward.late()
+        self._roots.drop(self.slab)
         for site, dead, observed in self.units.take():
             self.add("site", site, "dead", dead)
             self.add("site", site, "observed", observed)
@@ -251,11 +254,13 @@ class Recorder:
             return
         nodes = [t.grad_fn for t in outputs if isinstance(t, Tensor)]
         self.backward.arm(nodes, self.thread.key)
+        self._roots.arrive(self.generation)
 
     def after_backward(self) -> None:
         """An outermost backward has run: the next forward is a new micro-batch."""
         self._calls.reset()
         self._again.reset()
+        self._roots.again()
         self.forward.inputs.clear()
         self._made[0].outside.counts.clear()
         self.thread.outside.counts.clear()
@@ -309,6 +314,9 @@ class Recorder:
             thread.mode = None
         if not frame.ignored:
             calls = self._again if self.recomputing else self._calls
+            if not stack and not self.recomputing and thread.key == self._home:
+                on_data = not any(node_of(t) is not None for t in tensors_in(args))
+                thread.root = self._roots.begin(frame.place, on_data, calls, self.slab)
             if not stack or frame.place != stack[-1].place:
                 frame.call = calls.next(frame.place)
             else:  # a wrapper and what it wraps share a place: one call, one set of counts
@@ -373,6 +381,8 @@ class Recorder:
             put_on(thread.mode)
         if not stack:
             self.forward.late()
+            if thread.root is not None and not self.recomputing:
+                thread.root.end, thread.root = len(self.slab), None
             if thread.nested:
                 self._mode_off()
 

@@ -81,6 +81,10 @@ class Slab:
     def __len__(self) -> int:
         return len(self._channels)
 
+    def cut(self, start: int, end: int) -> None:
+        """Forget what was noted between two lengths."""
+        del self._channels[start:end], self._values[start:end]
+
     def add(self, channel: Key, value: Scalar) -> None:
         """Note one value; a CPU tensor is read now, any other later."""
         if type(value) is not float and isinstance(value, torch.Tensor) and value.is_cpu:
