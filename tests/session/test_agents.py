@@ -139,3 +139,85 @@ def cell_over_time() -> None:
 def test_calls_in_a_chain_keep_their_sites(tmp_path: Path) -> None:
     run = run_of(tmp_path / "a.evenflow", cell_over_time)
     assert {s.call for s in run.sites if s.kind == "recurrent" or "rnn" in s.op} == set(range(12))
+
+
+class Agent(nn.Module):
+    """As in cleanrl: its parts are called, it never is."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.critic = nn.Sequential(nn.Linear(4, 16), nn.Tanh(), nn.Linear(16, 1))
+        self.actor = nn.Sequential(nn.Linear(4, 16), nn.Tanh(), nn.Linear(16, 2))
+
+    def decide(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        return self.actor(x), self.critic(x)
+
+
+def ppo(agent: nn.Module, decide: Any, updates: int = 6) -> None:
+    """Collects without gradients, then four passes over what was collected."""
+    optimizer = torch.optim.Adam(agent.parameters(), lr=3e-3)
+    for _ in range(updates):
+        states, logs, actions, gains = torch.randn(32, 4), [], [], []
+        with torch.no_grad():
+            for s in states:
+                dist = torch.distributions.Categorical(logits=decide(s[None])[0])
+                actions.append(dist.sample())
+                logs.append(dist.log_prob(actions[-1]))
+                gains.append(float(s[0]) * (1 if int(actions[-1]) else -1))
+        old, chosen, gain = torch.cat(logs), torch.cat(actions), torch.tensor(gains)
+        for _ in range(4):
+            out, value = decide(states)
+            dist = torch.distributions.Categorical(logits=out)
+            ratio = (dist.log_prob(chosen) - old).exp()
+            short = torch.min(ratio * gain, ratio.clamp(0.8, 1.2) * gain).mean()
+            loss = F.mse_loss(value.squeeze(1), gain) - short - 0.01 * dist.entropy().mean()
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+
+
+def test_parts_have_the_names_their_owner_gives_them(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    agent = Agent()
+    run = run_of(tmp_path / "a.evenflow", ppo, agent, agent.decide)
+    assert {s.root for s in run.sites if s.op == "linear"} == {"Agent"}
+    assert {s.path for s in run.sites if s.op == "linear"} == {
+        "actor.0", "actor.2", "critic.0", "critic.2"
+    }  # fmt: skip
+    assert {p.name for p in run.params} == {f"Agent.{name}" for name, _ in agent.named_parameters()}
+    assert all(len(s.params) == 2 for s in run.sites if s.op == "linear")
+
+
+def test_an_owner_that_is_called_later_keeps_its_name(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Linear(4, 8), nn.ReLU())
+
+    class Whole(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.body, self.head = net, nn.Linear(8, 1)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.head(self.body(x))  # type: ignore[no-any-return]
+
+    whole = Whole()
+    optimizer = torch.optim.SGD(whole.parameters(), lr=0.1)
+    with evenflow.watch(run=tmp_path / "a.evenflow", every=1) as watch:
+        for part in (net, whole):
+            optimizer.zero_grad()
+            part(torch.randn(4, 4)).square().mean().backward()
+            optimizer.step()
+    run = evenflow.load(watch.path)
+    names = {p.name for p in run.params}
+    assert names == {f"Whole.{name}" for name, _ in whole.named_parameters()}
+
+
+@pytest.mark.parametrize("wrap", [nn.DataParallel, nn.ModuleList])
+def test_wrappers_and_lists_give_no_names(wrap: Any, tmp_path: Path) -> None:
+    net = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 1))
+    kept = wrap([net]) if wrap is nn.ModuleList else wrap(net)
+    optimizer = torch.optim.SGD(kept.parameters(), lr=0.1)
+    with evenflow.watch(run=tmp_path / "a.evenflow", every=1) as watch:
+        net(torch.randn(4, 4)).square().mean().backward()
+        optimizer.step()
+    assert {s.root for s in evenflow.load(watch.path).sites if s.op == "linear"} == {"Sequential"}

@@ -14,6 +14,7 @@ from torch.nn.parameter import is_lazy
 
 from ..schema import Parameter, Site
 from . import numbers
+from .owners import owner_of
 
 #: More sites than this are not kept (an RNN unrolled over thousands of steps); a note says so.
 MAX_SITES = 5000
@@ -43,6 +44,10 @@ def unwrap(module: nn.Module) -> nn.Module:
         module = inner
 
 
+def _joined(*parts: str) -> str:
+    return ".".join(filter(None, parts))
+
+
 class Catalogue:
     """Names for everything the tape meets. Holds modules and parameters weakly."""
 
@@ -55,6 +60,7 @@ class Catalogue:
         self.roots: list[weakref.ref[nn.Module]] = []  # with parameters, as called
         self._site_ids: dict[tuple[str, str, str, int, int], int] = {}
         self._places: dict[int, tuple[weakref.ref[nn.Module], Place]] = {}
+        self._owners: dict[int, tuple[weakref.ref[nn.Module], Place]] = {}  # not called so far
         self._param_ids: dict[int, tuple[weakref.ref[torch.Tensor], int]] = {}
         self._by_name: dict[str, int] = {}  # parameters, by root and path
         self._stood_for: dict[int, weakref.ref[torch.Tensor]] = {}  # id of a stand-in
@@ -84,20 +90,40 @@ class Catalogue:
         inner = unwrap(module)
         known = self.place(inner)
         if known is None:
-            known = Place(self._unique(type(inner).__name__), "")
+            known = self._of_owner(inner) or self._owned(inner)
+            known = known or Place(self._unique(type(inner).__name__), "")
             for path, sub in inner.named_modules():
                 if self.place(sub) is None:
-                    self._note(sub, Place(known.root, path))
+                    self._note(sub, Place(known.root, _joined(known.path, path)))
             if next(inner.parameters(), None) is not None:
                 self.roots.append(weakref.ref(module))
             for name, p in inner.named_parameters():
                 if not is_lazy(p):  # else it has no shape yet, and is named when it is used
-                    self.add_param(p, f"{known.root}.{name}")
+                    self.add_param(p, _joined(known.root, known.path, name))
         outer: nn.Module = module
         while outer is not inner:
             self._note(outer, known)
             outer = getattr(outer, "_orig_mod", None) or outer.module  # type: ignore[assignment]
         return known
+
+    def _owned(self, module: nn.Module) -> Place | None:
+        """Where a part without a telling name of its own stands in a module that is not called:
+        an agent's actor is Agent.actor, not Sequential."""
+        if not type(module).__module__.startswith("torch.nn."):
+            return None
+        found = owner_of(module)
+        if found is None:
+            return None
+        owner, path = found
+        there = self.place(owner) or self._of_owner(owner)
+        if there is None:
+            there = Place(self._unique(type(owner).__name__), "")
+            self._owners[id(owner)] = (weakref.ref(owner), there)
+        return Place(there.root, _joined(there.path, path))
+
+    def _of_owner(self, module: nn.Module) -> Place | None:
+        entry = self._owners.get(id(module))
+        return entry[1] if entry is not None and entry[0]() is module else None
 
     def _note(self, module: nn.Module, place: Place) -> None:
         self._places[id(module)] = (weakref.ref(module), place)
@@ -155,7 +181,7 @@ class Catalogue:
         module had no parameter yet); None where the module holds it not, or in another shape."""
         own = () if module is None else module._parameters.items()
         for name, p in own:
-            path = ".".join(filter(None, (place.root, place.path, name)))
+            path = _joined(place.root, place.path, name)
             known = self._by_name.get(path) if p is tensor else None
             if p is tensor and known is None and place.root:
                 return self.add_param(tensor, path)
