@@ -86,7 +86,7 @@ def test_a_watch_neither_counts_nor_reads_it(tmp_path: Any) -> None:
     bare, asked = train(False, tmp_path / "a.evenflow"), train(True, tmp_path / "b.evenflow")
     assert bare.sites == asked.sites
     assert bare.steps.tolist() == asked.steps.tolist() == [0, 1, 2]
-    timed = ("wall", "bare", "cost")
+    timed = ("wall", "bare", "cost", "spent", "trained")
     assert set(bare.columns) == set(asked.columns)
     for channel, column in bare.columns.items():
         if channel.of != "step" or channel.metric not in timed:
