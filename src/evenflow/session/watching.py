@@ -215,7 +215,10 @@ class Watch:
     @property
     def step(self) -> int:
         """Completed updates."""
-        return 0 if self._conductor is None else self._conductor.step
+        if self._conductor is None:
+            return 0
+        # The latest is made; it is over only when the next backward begins.
+        return self._conductor.step + bool(self._conductor.quiet.stepped)
 
     def close(self) -> None:
         """Stop watching, write what is left. May be called again."""
