@@ -13,7 +13,7 @@ from typing import Annotated, Any, NewType
 
 import typer
 
-from ..lang import _, language
+from ..lang import N_, _, language
 
 Every = NewType("Every", object)  # "auto" or a whole number
 #: What follows a script, and how it is named; of all commands that run one.
@@ -25,7 +25,8 @@ Module = Annotated[
 ]
 #: Of all commands that write a file.
 Force = Annotated[
-    bool, typer.Option("--force", help="Write over a file that is there and is no report of ours.")
+    bool,
+    typer.Option("--force", help=N_("Write over a file that is there and is no report of ours.")),
 ]
 _CODE = re.compile(r"EF\d{0,3}", re.IGNORECASE)
 
