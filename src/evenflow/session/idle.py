@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ..schema import Channel
 from ..store import Writer
-from ..tape import Slab
+from ..tape import Slab, local, mute
 from .losses import Losses
 from .made import Passes
 
@@ -29,7 +29,7 @@ class Idle:
 
     def note(self, leaves: Iterable[Tensor]) -> None:
         """The first backward has reached these."""
-        for p in list(leaves)[:_FEW]:
+        for p in [p for p in leaves if not mute(local(p))][:_FEW]:
             self._then.append((weakref.ref(p), _part(p).clone()))
 
     def over(self, losses: Losses, writer: Writer, passes: Passes, slab: Slab | None = None) -> int:
@@ -55,4 +55,4 @@ class Idle:
 
 
 def _part(p: Tensor) -> Tensor:
-    return p.detach().reshape(-1)[:_SOME]
+    return local(p).detach().reshape(-1)[:_SOME]

@@ -282,7 +282,10 @@ class Forward:
         """A product in a loss, one side of which is no network's: advantages, weights, masks."""
         factors = [t for t in call.tensors if not t.requires_grad and t.is_floating_point()]
         if len(call.tensors) == 2 and len(factors) == 1 and factors[0].numel():
-            few = numbers.sample(factors[0].detach()).float()
+            plain = numbers.plain(factors[0])
+            if plain is None:
+                return
+            few = numbers.sample(plain).float()
             size = few.square().mean().sqrt()
             add = self.recorder.add
             add("site", site, "weight_rms", size)
