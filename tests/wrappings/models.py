@@ -298,7 +298,7 @@ class Nest(nn.Module):
 
 @wrapping()
 def a_nest_as_deep_as_the_stack(calls: Calls) -> list[Tensor]:
-    """As deep as it goes bare from here, but for one module."""
+    """As deep as it goes bare from here, but for a few modules."""
     inside: nn.Module = nn.Identity()
     nests = []
     while len(nests) < 400:
@@ -313,9 +313,7 @@ def a_nest_as_deep_as_the_stack(calls: Calls) -> list[Tensor]:
             except RecursionError:
                 break
     calls.append(sys.getrecursionlimit())
-    if not calls[1:]:
-        calls.append("measured")
-    nest = nests[min(fits, _deepest.setdefault("bare", fits))]
+    nest = nests[min(fits, _deepest.setdefault("bare", fits)) - 3]  # whoever calls this
     params = [m.w for m in nests[: nests.index(nest) + 1]]
     optimizer = torch.optim.SGD(params, 0.01)
     for _ in range(3):
