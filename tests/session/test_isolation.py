@@ -284,3 +284,18 @@ def test_a_limit_that_the_script_sets_stands() -> None:
         assert sys.getrecursionlimit() == limit + 500
     finally:
         sys.setrecursionlimit(limit)
+
+
+def test_a_wrapper_of_ours_that_is_put_back_goes_with_the_next_watch(tmp_path: Path) -> None:
+    bare = nn.Module.__call__
+    model = nn.Linear(8, 8)
+    for i in range(3):
+        with evenflow.watch(
+            run=tmp_path / f"{i}.evenflow", every=1, on_nonfinite="report"
+        ):  # the guard's stands on `__call__`
+            kept = nn.Module.__call__
+            train(model, torch.optim.SGD(model.parameters(), 0.01), 2)
+        nn.Module.__call__ = kept  # type: ignore[method-assign]
+    with evenflow.watch(run=tmp_path / "last.evenflow", every=1, on_nonfinite="report"):
+        train(model, torch.optim.SGD(model.parameters(), 0.01), 2)
+    assert nn.Module.__call__ is bare

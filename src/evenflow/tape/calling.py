@@ -65,6 +65,7 @@ def watch_calls(door: Door, special: bool = True) -> Callable[[], None]:
     neither see keyword arguments nor, in a module compiled in place, the call at all.
     """
     name = "__call__" if special else "_call_impl"
+    _clear(name)
     call: Any = getattr(nn.Module, name)
     there = True
 
@@ -97,10 +98,20 @@ def watch_calls(door: Door, special: bool = True) -> Callable[[], None]:
     def undo() -> None:
         nonlocal there
         there = False  # somebody may have wrapped ours, or kept it to put it back
-        if getattr(nn.Module, name) is called:
-            setattr(nn.Module, name, call)
+        called.evenflow_under = call  # type: ignore[attr-defined]
+        _clear(name)
 
     return undo
+
+
+def _clear(name: str) -> None:
+    """Take off what is ours and serves no more, where it is on top: a script that had wrapped it
+    has put it back."""
+    there = call = getattr(nn.Module, name)
+    while (under := getattr(call, "evenflow_under", None)) is not None:
+        call = under
+    if call is not there:
+        setattr(nn.Module, name, call)
 
 
 def any_in_place() -> bool:
