@@ -31,6 +31,7 @@ def under(path: Path, heal: Any, train: Callable[[], Any], **options: Any) -> An
     with evenflow.watch(run=path, heal=heal, **options) as watch:
         result = train()
         assert watch.active, "it has failed open"
+        assert watch.path == path, "a path that was there is numbered: read what was written"
     return result
 
 
@@ -95,8 +96,9 @@ def test_a_rate_too_high_is_rolled_back_and_backed_off(schedule: str, tmp_path: 
         assert d.after["lr"] / d.before["lr"] == pytest.approx(
             d.after["factor"] / d.before["factor"]
         )
-    assert under(path, True, lambda: rate.train(0, 0.1, schedule, 300))[0] == good
-    assert healed(path) == []
+    twin = tmp_path / "twin.evenflow"
+    assert under(twin, True, lambda: rate.train(0, 0.1, schedule, 300))[0] == good
+    assert healed(twin) == []
 
 
 def test_a_lowered_rate_is_a_factor_that_schedulers_never_see(tmp_path: Path) -> None:
@@ -136,8 +138,9 @@ def test_dead_units_are_revived(tmp_path: Path) -> None:
     assert {d.kind for d in done} == {"revive"}
     assert {d.site for d in done} == {"0", "2"} and done[0].before["dead"] >= 0.5
     assert done[0].before["units"] == 64 * done[0].before["dead"]
-    assert under(path, True, lambda: dying.train(0, 0.0, 400))[0] == good
-    assert healed(path) == []
+    twin = tmp_path / "twin.evenflow"
+    assert under(twin, True, lambda: dying.train(0, 0.0, 400))[0] == good
+    assert healed(twin) == []
 
 
 def test_a_revival_changes_no_output_at_once(tmp_path: Path) -> None:
