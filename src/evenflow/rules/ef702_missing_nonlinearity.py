@@ -27,6 +27,8 @@ PAIRS = 2
 #: An activation whose slope differs by no more than this share of itself, at every reading, is
 #: affine on all it saw (float32's rounding is 1e-7; a tanh of inputs beyond .01 bends more).
 STRAIGHT = 1e-4
+#: Inputs of less rms than this say nothing about an activation (see `STRAIGHT`).
+FAINT = 0.03
 
 
 class MissingNonlinearity(Rule):
@@ -103,7 +105,19 @@ def _straight(view: View) -> frozenset[int]:
     """Ids of activations that were affine on what they saw at every reading."""
     bend = view.site("bend")
     most = largest(bend) if bend.size else np.full(len(view.sites), np.nan)
-    return frozenset(s.id for s in view.sites if s.kind == "activation" and most[s.id] <= STRAIGHT)
+    rms = view.site("rms")
+    size = largest(rms) if rms.size else np.full(len(view.sites), np.nan)
+
+    def faint(id: int) -> bool:
+        """Any smooth function is straight on signals as small as these, which is the start's
+        fault (EF601) and none of the function's."""
+        return any(size[p] < FAINT for p in view.parents(id))
+
+    return frozenset(
+        s.id
+        for s in view.sites
+        if s.kind == "activation" and most[s.id] <= STRAIGHT and not faint(s.id)
+    )
 
 
 def _last(view: View, id: int) -> bool:
