@@ -14,6 +14,7 @@ from ..schema import Event
 from ..tape import Catalogue, Recorder, local, mute, of_optimizer, unheard, watch_calls
 from .hiding import Hidden
 from .misses import run
+from .ranks import ranks
 from .replay import Found, Held, hold, replay, where
 from .saying import say
 
@@ -185,7 +186,10 @@ class Guard:
     def _by_backward(self, conductor: Conductor, bad: list[str]) -> Origin:
         catalogue, recorder = conductor.recorder.catalogue, conductor.recorder
         site = where(recorder, catalogue)[1] if recorder.recording else None
-        for held in self.held.values():
+        # Of several processes only those whose own loss is finite come here, and a forward may
+        # wait for all of them (DDP's buffers, shards): one that the others do not run would hang.
+        alone = ranks()[1] == 1
+        for held in self.held.values() if alone else ():
             if site is not None:
                 break
             found = conductor.alone(replay, held, catalogue, True)
