@@ -326,3 +326,30 @@ def test_a_slow_start_is_no_error(record: Callable[..., Run], steps: int) -> Non
 def test_a_loss_that_never_moves_is_one(record: Callable[..., Run]) -> None:
     run = record(lambda: setting_off(400, "apart"))
     assert codes(run)["EF401"].severity.name == "error"
+
+
+@pytest.mark.parametrize("replaced", [(0,), (0, 2)], ids=["head", "all"])
+def test_layers_replaced_after_the_optimizer_was_built(
+    record: Callable[..., Run], replaced: tuple[int, ...]
+) -> None:
+    """The optimizer goes on with the old ones, which the loss does not use."""
+
+    def train(sick: bool) -> None:
+        net = nn.Sequential(nn.Linear(8, 16), nn.Tanh(), nn.Linear(16, 3))
+        optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+        for i in [2 - i for i in replaced]:
+            net[i] = nn.Linear(net[i].in_features, net[i].out_features)
+        if not sick:
+            optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+        for _ in range(60):
+            x = torch.randn(32, 8)
+            loss = F.cross_entropy(net(x), x[:, :3].argmax(1))
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+
+    sick = evenflow.diagnose(record(lambda: train(True)))
+    assert sick[0].code == "EF704" and sick[0].cause == "in-no-optimizer"
+    assert verdict(sick) != "healthy"
+    assert verdict(sick) == "sick" or len(replaced) == 1
+    assert verdict(evenflow.diagnose(record(lambda: train(False)))) == "healthy"

@@ -166,6 +166,8 @@ def _apart(view: View, group: list[Parameter]) -> Severity | None:
     names = {p.name for p in group}
     held = {p.name for p in view.run.params if p.optimizer >= 0}
     trained = [s.id for s in view.sites if s.id in view.trunk and held & set(s.params)]
+    if not trained:
+        return Severity.error  # what the optimizers hold is no part of the network any more
     if not any(names & set(view.sites[i].params) for i in view.ancestors(trained)):
         return Severity.info
     holders = {p.optimizer for p in view.run.params}
