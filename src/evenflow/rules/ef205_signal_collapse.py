@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 
@@ -11,6 +12,8 @@ from .base import Rule
 from .birth import DOUBT, Birth
 from .series import first_of_last_spell, holds_at_end, largest, latest, median, smallest
 from .view import View
+
+Bools = np.ndarray[Any, np.dtype[np.bool_]]
 
 #: What is left of the inputs' difference (1 - c), relative to the data's own.
 LEFT = 1e-2
@@ -41,6 +44,9 @@ class SignalCollapse(Rule):
     more than half of the training with over half of the loss left: a warning. A healthy deep
     encoder of the zoo's calibration half had 0.1 % with 14 % of the loss left; sick nets have
     less than 1e-4.
+
+    The first calls of a cell whose sequences all begin alike are left out while its later calls
+    tell the inputs apart.
 
     In a forecast (before any step) from three quarters of what EF604 allows on, in decades above
     what rounding leaves.
@@ -75,13 +81,15 @@ class SignalCollapse(Rule):
         inner[[s.id for s in view.sites if s.kind in ("affine", "activation", "norm", "join")]] = 1
         inner[[*view.beyond, *(s.id for s in view.sites if s.id not in view.trunk)]] = False
         held &= inner & (view.recent("rms") > 0)
+        held &= ~_by_construction(view, held, bad, known)
         ids = sorted((int(i) for i in np.flatnonzero(held)), key=lambda i: (view.depth[i], i))
         if not ids:
             return
         top = ids[0]
         row = first_of_last_spell(bad[:, top], known[:, top])
         worst = float(smallest(latest(spread)[ids]))
-        cause = "depth-times-activation" if view.depth[ids[-1]] >= 5 else ""
+        born = any(bad[np.flatnonzero(known[:, i])[0], i] for i in ids)  # or training did it
+        cause = "depth-times-activation" if born and view.depth[ids[-1]] >= 5 else ""
         yield self.finding(
             Severity.error if view.stuck else Severity.warning,
             sites=ids,
@@ -122,3 +130,25 @@ class SignalCollapse(Rule):
             threshold={"spread_left": LEFT},
             chain=(Link("event", self.code, view.at(0), ids[0]),),
         )
+
+
+def _by_construction(view: View, held: Bools, bad: Bools, known: Bools) -> Bools:
+    """[S] sites that see equal inputs by design: a later call of the same weights does not."""
+    out = np.zeros_like(held)
+    alive = np.array([k.any() and not b[k][-1] for b, k in zip(bad.T, known.T, strict=True)])
+    late = {
+        view.sites[int(i)].params: int(i)
+        for i in np.flatnonzero(alive)
+        if view.sites[int(i)].params
+    }  # the last call of each set of weights that tells inputs apart
+    for i in map(int, np.flatnonzero(held)):
+        site = view.sites[i]
+        out[i] = bool(bad[known[:, i], i].all()) and late.get(site.params, -1) > i
+    order = sorted(map(int, np.flatnonzero(held)), key=lambda i: view.depth[i])
+    for i in order:  # what these pass on is equal by design as well
+        parents = view.parents(i)
+        out[i] |= bool(parents) and all(out[p] for p in parents)
+    for i in reversed(order):
+        readers = view.consumers[i]
+        out[i] |= bool(readers) and all(out[r] for r in readers)
+    return out

@@ -15,6 +15,8 @@ from .view import View
 TIMES_START = 3.0
 #: A loss that rose this many times above the start and never came back below it, too.
 TIMES_PEAK = 10.0
+#: Steps within which a loss that overshot is back at its start: that is a spike.
+SOON = 20
 #: Share of what had been won that is lost again, for good.
 LOST = 0.5
 #: A loss that reaches zero or less must rise by this many robust deviations of its noise.
@@ -42,7 +44,8 @@ class DivergenceOrSpike(Rule):
 
     ## Threshold
     Divergence: 3 times the start's loss at the end; or a peak of 10 times the start's and an end
-    that is no better than the start; or half of what was won lost again at 3 times the best
+    that is no better than the start (unless the loss was back there within 20 steps of each
+    climb: an overshoot, a spike); or half of what was won lost again at 3 times the best
     loss (losses that reach zero or less: by 6 deviations of their noise). Spike: 3 times the
     base, half of what there is to win, 8 robust deviations, for two steps (one step: five times
     what there is to win). Calibrated on the calibration half of the zoo, where small batches
@@ -85,7 +88,7 @@ class DivergenceOrSpike(Rule):
             measured, threshold = end, high
         elif len(y) < 10:
             return
-        elif _held_peak(y) > peak and end >= start - 0.1 * abs(start):
+        elif _held_peak(y) > peak and end >= start - 0.1 * abs(start) and not _back(y, peak, start):
             measured, threshold = _held_peak(y), peak
         elif won > 0.3 * goal(view).scale and end > max(gave_up, best + clear, 3 * best):
             measured, threshold = end, gave_up
@@ -133,6 +136,16 @@ class DivergenceOrSpike(Rule):
             },
             threshold={"jump": 8.0, "peak_loss": worst.base + 0.5 * scale},
         )
+
+
+def _back(y: np.ndarray, peak: float, start: float) -> bool:
+    """Whether the loss was back at its start soon after each climb: an overshoot, a spike."""
+    home = np.flatnonzero(y <= start + 0.1 * abs(start))
+    for up in np.flatnonzero(y > peak):
+        after = home[home > up]
+        if not len(after) or after[0] - up > SOON:
+            return False
+    return True
 
 
 def _held_peak(y: np.ndarray) -> float:

@@ -18,6 +18,10 @@ DIFFERENCES = ("mse_loss", "mse", "l1_loss", "smooth_l1_loss", "huber_loss")
 LARGE = 5.0
 #: Target over first predictions.
 APART = 10.0
+#: Share of the best constant's loss below which a net has learned whatever its target's size.
+WON = 0.25
+#: A target above this is told all the same: most of the training went into its mean.
+BLATANT = 50.0
 
 
 #: Objectives whose targets are a network's own estimates, not data.
@@ -43,7 +47,9 @@ class UnscaledTarget(Rule):
 
     ## Threshold
     A target above 5 and 10 times the first predictions. Error where training came to grief,
-    warning otherwise. Calibrated on the calibration half of the zoo (raw pixels of 0..16: 7.8).
+    warning otherwise; nothing where the loss ends below a quarter of the best constant's
+    and the target is below 50.
+    Calibrated on the calibration half of the zoo (raw pixels of 0..16: 7.8).
 
     ## What to do
     Standardise the target and undo that on predictions; or start the last bias at the target's
@@ -75,6 +81,8 @@ class UnscaledTarget(Rule):
         self, view: View, site: int, prediction: int, size: float, more: dict[str, float]
     ) -> Iterable[Finding]:
         said = first(view, prediction, "rms")
+        if size <= BLATANT and _learned(view):
+            return
         if not (size > LARGE and np.isfinite(said) and size > APART * said):
             return
         yield self.finding(
@@ -92,6 +100,11 @@ class UnscaledTarget(Rule):
             threshold={"target_rms": LARGE, "target_ratio": APART},
             chain=(Link("cause", self.code, view.at(0), site),),
         )
+
+
+def _learned(view: View) -> bool:
+    """Whether most of what the best constant leaves has been won: the size did no harm."""
+    return not harmed(view) and view.loss.chance > 0 and view.loss.left <= WON
 
 
 def _by_hand(view: View) -> Iterable[tuple[int, int]]:

@@ -35,7 +35,8 @@ class OutOfReach(Rule):
     there and exactly zero are EF104, parameters that no optimizer holds EF704.
 
     ## Threshold
-    One parameter. Error where it is half or more of the weights; warning otherwise; info where
+    One parameter. Error where it is half or more of the weights (if nothing reads them, only where
+    the loss is no better than a guess or than at the start); warning otherwise; info where
     nothing reads the parameters and they are under a tenth of all weights (a spare head of a
     borrowed network). No healthy net of the zoo's calibration half has such a parameter.
 
@@ -59,7 +60,8 @@ class OutOfReach(Rule):
             bad = size(cut) >= MOST * total
             yield self._finding(view, cut, Severity.error if bad else Severity.warning, "cut-off")
         if unread:
-            severity = Severity.error if size(unread) >= MOST * total else Severity.warning
+            bad = size(unread) >= MOST * total and view.harmed  # what is called trains without them
+            severity = Severity.error if bad else Severity.warning
             if size(unread) < SPARE * total:
                 severity = Severity.info
             yield self._finding(view, unread, severity, "never-called")

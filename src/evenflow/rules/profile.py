@@ -69,9 +69,14 @@ def fall(size: Floats) -> Floats:
 
 
 def growth(size: Floats) -> Floats:
-    """[T, L] decades by which each layer tops the median of the layers nearest the loss."""
+    """[T, L] decades by which each layer tops the layers nearest the loss.
+
+    Their median, or the last layer where that is larger: in a net whose gradient vanishes the
+    last layer stands far above that median and has not grown from anything.
+    """
     n = max(1, size.shape[1] // 4) if size.ndim == 2 else 1
-    return decades(ratio(size, median(size[:, -n:], axis=1)[:, None]))
+    near = np.fmax(median(size[:, -n:], axis=1), size[:, -1])
+    return decades(ratio(size, near[:, None]))
 
 
 def losses_by_kind(view: View, id: int) -> str:
