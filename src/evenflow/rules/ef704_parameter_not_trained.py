@@ -67,7 +67,7 @@ class ParameterNotTrained(Rule):
         ]
         anew, new = _made_anew(view)
         if new:
-            yield self._finding(view, new, Severity.error, "made-anew")
+            yield told(self, view, new, Severity.error, "made-anew")
         out = [p for p in out if p.name not in anew]
         if not out:
             return
@@ -77,7 +77,7 @@ class ParameterNotTrained(Rule):
             group = [p for p in out if (used[p.name] in whole) == apart]
             if group:
                 severity = _apart(view, group) if apart else None
-                yield self._finding(view, group, severity, "in-no-optimizer")
+                yield told(self, view, group, severity, "in-no-optimizer")
 
     def _unknown(self, view: View) -> Iterable[Finding]:
         """Layers whose weights no module has: `nn.Linear` objects in a plain list."""
@@ -106,29 +106,31 @@ class ParameterNotTrained(Rule):
             chain=(Link("cause", self.code, None, sites[0]),),
         )
 
-    def _finding(
-        self, view: View, group: list[Parameter], severity: Severity | None, cause: str
-    ) -> Finding:
-        total = sum(p.size for p in view.run.params if p.trainable)
-        share = min(size(group) / total, 1.0)
-        if severity is None:
-            severity = Severity.error if share >= MOST else Severity.warning
-        sites = readers(view, group)
-        return self.finding(
-            severity,
-            sites=sites,
-            params=weights_first(group),
-            first=view.at(0),
-            last=view.at(-1),
-            evidence={
-                "parameters": float(len(group)),
-                "elements": float(size(group)),
-                "share_of_weights": share,
-            },
-            threshold={"parameters": 1.0},
-            cause=cause,
-            chain=(Link("cause", self.code, None, sites[0] if sites else None),),
-        )
+
+def told(
+    rule: Rule, view: View, group: list[Parameter], severity: Severity | None, cause: str
+) -> Finding:
+    """A finding of these parameters; without a severity it goes by their share of the weights."""
+    total = sum(p.size for p in view.run.params if p.trainable)
+    share = min(size(group) / total, 1.0)
+    if severity is None:
+        severity = Severity.error if share >= MOST else Severity.warning
+    sites = readers(view, group)
+    return rule.finding(
+        severity,
+        sites=sites,
+        params=weights_first(group),
+        first=view.at(0),
+        last=view.at(-1),
+        evidence={
+            "parameters": float(len(group)),
+            "elements": float(size(group)),
+            "share_of_weights": share,
+        },
+        threshold={"parameters": 1.0},
+        cause=cause,
+        chain=(Link("cause", rule.code, None, sites[0] if sites else None),),
+    )
 
 
 def size(group: list[Parameter]) -> int:

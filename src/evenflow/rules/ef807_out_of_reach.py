@@ -6,9 +6,9 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from ..schema import Finding, Link, Parameter, Severity
+from ..schema import Finding, Parameter, Severity
 from .base import Rule
-from .ef704_parameter_not_trained import MOST, readers, size, weights_first
+from .ef704_parameter_not_trained import MOST, size, told
 from .view import View
 
 #: Parameters that nothing reads at all are spare parts of a borrowed network up to this share.
@@ -58,34 +58,13 @@ class OutOfReach(Rule):
         unread = [p for p in out if p.name not in read]
         if cut:
             bad = size(cut) >= MOST * total
-            yield self._finding(view, cut, Severity.error if bad else Severity.warning, "cut-off")
+            yield told(self, view, cut, Severity.error if bad else Severity.warning, "cut-off")
         if unread:
             bad = size(unread) >= MOST * total and view.harmed  # what is called trains without them
             severity = Severity.error if bad else Severity.warning
             if size(unread) < SPARE * total:
                 severity = Severity.info
-            yield self._finding(view, unread, severity, "never-called")
-
-    def _finding(
-        self, view: View, group: list[Parameter], severity: Severity, cause: str
-    ) -> Finding:
-        total = sum(p.size for p in view.run.params if p.trainable)
-        sites = readers(view, group)
-        return self.finding(
-            severity,
-            sites=sites,
-            params=weights_first(group),
-            first=view.at(0),
-            last=view.at(-1),
-            evidence={
-                "parameters": float(len(group)),
-                "elements": float(size(group)),
-                "share_of_weights": size(group) / total,
-            },
-            threshold={"parameters": 1.0},
-            cause=cause,
-            chain=(Link("cause", self.code, None, sites[0] if sites else None),),
-        )
+            yield told(self, view, unread, severity, "never-called")
 
 
 def _without_gradient(view: View) -> list[Parameter]:
