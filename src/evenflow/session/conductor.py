@@ -374,7 +374,8 @@ class Conductor:
         """Until the next step is due, or losses are to be looked at, steps are only counted."""
         # What was made (`_made`) is not sent off while another optimizer may add to it.
         busy = self.guard or self.healer or self._made or self.delivery.waits
-        if not busy and self.recorder.clean and (hand or self.roster.one_turn):
+        alike = hand or self.cadence.every == 0 or self.roster.one_turn  # nobody waits for a round
+        if not busy and alike and self.recorder.clean:
             steps = min(STRETCH, self.cadence.due(coming) - coming)
             self.quiet.begin(self.roster.known, steps, hand)
 

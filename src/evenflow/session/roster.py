@@ -92,6 +92,8 @@ class Roster:
     @property
     def one_turn(self) -> bool:
         """Do all optimizers that ever stepped follow one loss, as far as is known?"""
+        if len(self.refs) == 1:
+            return True
         if self._changed:
             self._regroup()
         return len({self._turn[i] for i in self._stepped}) == 1
