@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -115,8 +116,10 @@ class Guard:
 
     def enter(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """A module is called (`calling.Door`): keep a root's arguments if it is a training call."""
-        if torch.is_grad_enabled() and any(r() is module for r in self._recorder.catalogue.roots):
-            self._recorder.sure("holding a call", "", self._hold, module, args, kwargs)
+        for ref in self._recorder.catalogue.roots:
+            if ref() is module and torch.is_grad_enabled():
+                self._recorder.sure("holding a call", "", self._hold, module, args, kwargs)
+                return
 
     def _hold(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         with unheard():
@@ -253,10 +256,8 @@ def _all_finite(grads: list[Tensor]) -> bool:
     if not dense:
         return True
     with torch.no_grad():
-        total = torch.stack(
-            [n.float().to(dense[0].device) for n in torch._foreach_norm(dense)]
-        ).sum()
-        if bool(torch.isfinite(total)):
+        norms = [n.float().to(dense[0].device) for n in torch._foreach_norm(dense)]
+        if math.isfinite(torch.stack(norms).sum().item()):
             return True
         return all(bool(torch.isfinite(g).all()) for g in dense)
 

@@ -53,8 +53,13 @@ class Losses:
         self._waiting: (
             list[tuple[int, Scalar]] | None
         ) = []  # until the first update: one a backward
-        self.ops = ""  # what made the latest loss, nearest op first: "log <- mul <- sum"
+        self._names: list[str] = []  # of the nodes that made the latest loss, nearest first
         writer.fetch(self._fetch)
+
+    @property
+    def ops(self) -> str:
+        """What made the latest loss, nearest op first: "log <- mul <- sum"."""
+        return " <- ".join(of_node(name).name for name in self._names)
 
     def scaled(self, scaler: Any, loss: Any, result: Any) -> None:
         """Remember a scaled loss by its tensor, to tell its true value when it comes back."""
@@ -91,7 +96,7 @@ class Losses:
         if counts and plain and not value.is_complex():
             value = self.latest = value.reshape(())
             if self._name_ops:
-                self.ops = _ops(root)
+                self._names = _names(root)
             self._note(step, value)
             if slab is not None:
                 slab.add(Channel("step", 0, "loss"), value)
@@ -176,10 +181,10 @@ skip_frame(Losses._true)
 skip_frame(Losses.true)  # called between the user's frames, where torch.compile may be listening
 
 
-def _ops(root: Tensor) -> str:
+def _names(root: Tensor) -> list[str]:
     names: list[str] = []
     node: Any = root.grad_fn
     while node is not None and len(names) < 4:
-        names.append(of_node(node.name()).name)
+        names.append(node.name())
         node = next((n for n, _ in node.next_functions if n is not None), None)
-    return " <- ".join(names)
+    return names

@@ -10,6 +10,8 @@ from types import TracebackType
 #: Frames between the user's call and the place where we make room: `torch.overrides` takes five
 #: to hand a function to a mode.
 _SLACK = 8
+#: The limit is moved for so many frames of ours at once.
+_LOT = 16
 #: Frames a reading may take.
 _READING = 120
 #: The stack may be nearly full where it holds one in so many of the limit's frames (up to 3.11
@@ -21,11 +23,12 @@ _get, _set = sys.getrecursionlimit, sys.setrecursionlimit
 
 
 class _Room:
-    """Raises the recursion limit by exactly our frames while calls are open, and puts it back.
+    """Raises the recursion limit by our frames while calls are open, and puts it back.
 
-    Python counts the frames of a whole process against one limit, so there is one of this. A
-    limit that the script sets meanwhile is the script's: it stands, and what we added before is
-    no longer taken away.
+    By exactly as many where the stack may be nearly full (`near`); else by `_LOT` at a time, so
+    that most calls find the room made. Python counts the frames of a whole process against one
+    limit, so there is one of this. A limit that the script sets meanwhile is the script's: it
+    stands, and what we added before is no longer taken away.
     """
 
     def __init__(self) -> None:
@@ -41,17 +44,23 @@ class _Room:
     def open(self) -> None:
         """A frame of ours lies under the user's from here on."""
         with self._lock:
+            if self._frames % _LOT and not self.near:
+                self._frames += 1
+                return
             self._look()
             if not self._frames:
                 self.near = _deeper_than(self._base // _FULL)
             self._frames += 1
-            if self._frames * _NESTED > self._base:
+            if (self._frames + _LOT) * _NESTED > self._base:
                 self.near = True
             self._adjust()
 
     def close(self) -> None:
         """It is gone."""
         with self._lock:
+            if self._frames % _LOT != 1 and not self.near:
+                self._frames -= self._frames > 0
+                return
             self._look()
             if self._frames:
                 self._frames -= 1
@@ -87,7 +96,8 @@ class _Room:
             self._frames = self._reserves = 0
 
     def _adjust(self) -> None:
-        wanted = self._base + self._frames + _READING * self._reserves
+        ours = self._frames if self.near else -(-self._frames // _LOT) * _LOT
+        wanted = self._base + ours + _READING * self._reserves
         wanted += _SLACK if self._frames or self._reserves else 0
         if wanted != self._stands:
             try:
