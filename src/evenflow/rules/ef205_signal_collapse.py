@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 import numpy as np
 
 from ..schema import Finding, Link, Severity
 from .base import Rule
 from .birth import DOUBT, Birth
-from .series import first_of_last_spell, holds_at_end, largest, latest, median, smallest
+from .series import (
+    Bools,
+    Floats,
+    first_of_last_spell,
+    holds_at_end,
+    largest,
+    latest,
+    median,
+    smallest,
+)
 from .view import View
-
-Bools = np.ndarray[Any, np.dtype[np.bool_]]
 
 #: What is left of the inputs' difference (1 - c), relative to the data's own.
 LEFT = 1e-2
 #: The same, where the loss is better than a guess all the same.
 LEFT_LEARNING = 1e-3
+#: 1 - c of equal samples, as float32 leaves it (a hundred times the square of its epsilon).
+ROUNDING = 1e-12
 
 
 class SignalCollapse(Rule):
@@ -45,8 +53,10 @@ class SignalCollapse(Rule):
     encoder of the zoo's calibration half had 0.1 % with 14 % of the loss left; sick nets have
     less than 1e-4.
 
-    The first calls of a cell whose sequences all begin alike are left out while its later calls
-    tell the inputs apart.
+    Inputs that are equal by design are no collapse: calls of a cell at the start of sequences that
+    all begin alike (its later calls tell the inputs apart), and calls past their end, which the
+    loss leaves out. A head that answers all alike above layers that tell inputs apart has not
+    learned yet: that is the loss's affair.
 
     In a forecast (before any step) from three quarters of what EF604 allows on, in decades above
     what rounding leaves.
@@ -67,9 +77,10 @@ class SignalCollapse(Rule):
             return
         if not (view.stuck or view.loss.left > 0.5):
             return
+        calls = _calls(view)
         spread = np.where(view.sound[:, None], view.site("spread"), np.nan)
-        measured = largest(median(spread[:, list(view.data)])) if view.data else np.float64("nan")
-        base = min(float(measured), 1.0) if measured > 0 else 1.0
+        spread[_unread(view, calls)] = np.nan
+        base = _base(view, spread)
         relative = spread / base
         known = ~np.isnan(relative)
         with np.errstate(invalid="ignore"):
@@ -81,7 +92,8 @@ class SignalCollapse(Rule):
         inner[[s.id for s in view.sites if s.kind in ("affine", "activation", "norm", "join")]] = 1
         inner[[*view.beyond, *(s.id for s in view.sites if s.id not in view.trunk)]] = False
         held &= inner & (view.recent("rms") > 0)
-        held &= ~_by_construction(view, held, bad, known)
+        held &= ~_by_design(view, calls, held, bad, known)
+        held &= ~_unlearned_head(view, held)
         ids = sorted((int(i) for i in np.flatnonzero(held)), key=lambda i: (view.depth[i], i))
         if not ids:
             return
@@ -132,18 +144,48 @@ class SignalCollapse(Rule):
         )
 
 
-def _by_construction(view: View, held: Bools, bad: Bools, known: Bools) -> Bools:
-    """[S] sites that see equal inputs by design: a later call of the same weights does not."""
+def _base(view: View, spread: Floats) -> float:
+    """The data's own 1 - c, 1 at most: of tokens as their embeddings have it, since a batch in
+    which one token is everywhere is nearly alike; 1 where nothing was measured or all are equal."""
+    own = [*view.data, *view.of_kind("embedding")]
+    sizes = largest(spread[:, own]) if own else np.empty(0)
+    if view.data:
+        sizes = np.concatenate([median(spread[:, list(view.data)]), sizes[len(view.data) :]])
+    measured = largest(sizes)
+    return min(float(measured), 1.0) if measured > ROUNDING else 1.0
+
+
+def _calls(view: View) -> list[list[int]]:
+    """Ids of the calls of each place that is called more than once, first call first."""
+    found: dict[tuple[object, ...], list[int]] = {}
+    for s in view.sites:
+        found.setdefault(s.params or (s.root, s.path, s.op, s.index), []).append(s.id)
+    return [ids for ids in found.values() if len(ids) > 1]
+
+
+def _unread(view: View, calls: list[list[int]]) -> Bools:
+    """[T, S] whether no δ at all came to a call while other calls of its place got some: the loss
+    compares nothing there (sequences have ended, and padding is left out)."""
+    delta = view.site("delta")
+    out = np.zeros(delta.shape, dtype=np.bool_)
+    for ids in calls:
+        read = (delta[:, ids] > 0).any(axis=1, keepdims=True)
+        out[:, ids] = read & (delta[:, ids] == 0)
+    return out
+
+
+def _by_design(
+    view: View, calls: list[list[int]], held: Bools, bad: Bools, known: Bools
+) -> Bools:
+    """[S] calls that see equal inputs by design: alike in every reading, and a later call of the
+    same place is not (sequences begin alike). In weight-tied depth the later calls are the worse.
+    """
     out = np.zeros_like(held)
-    alive = np.array([k.any() and not b[k][-1] for b, k in zip(bad.T, known.T, strict=True)])
-    late = {
-        view.sites[int(i)].params: int(i)
-        for i in np.flatnonzero(alive)
-        if view.sites[int(i)].params
-    }  # the last call of each set of weights that tells inputs apart
-    for i in map(int, np.flatnonzero(held)):
-        site = view.sites[i]
-        out[i] = bool(bad[known[:, i], i].all()) and late.get(site.params, -1) > i
+    for ids in calls:
+        sound = [i for i in ids if known[:, i].any() and not bad[known[:, i], i][-1]]
+        for i in ids:
+            later = bool(sound) and sound[-1] > i
+            out[i] = held[i] and later and bool(bad[known[:, i], i].all())
     order = sorted(map(int, np.flatnonzero(held)), key=lambda i: view.depth[i])
     for i in order:  # what these pass on is equal by design as well
         parents = view.parents(i)
@@ -151,4 +193,13 @@ def _by_construction(view: View, held: Bools, bad: Bools, known: Bools) -> Bools
     for i in reversed(order):
         readers = view.consumers[i]
         out[i] |= bool(readers) and all(out[r] for r in readers)
+    return out
+
+
+def _unlearned_head(view: View, held: Bools) -> Bools:
+    """[S] heads, and what follows them, where nothing that the heads read is alike."""
+    out = np.zeros_like(held)
+    inner = [i for i in np.flatnonzero(held) if i in view.inside]
+    if not inner and view.inside & frozenset(view.layers):
+        out[held] = True
     return out
