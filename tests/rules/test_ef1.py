@@ -92,10 +92,13 @@ def test_gradients_that_underflow_to_zero_have_vanished() -> None:
 def test_cause_of_vanishing_is_told_apart() -> None:
     for act, weights, saturated, cause in (
         (0.1, 1.0, 0.0, "depth-times-activation"),
+        (1.0, 0.1, 0.0, "depth-times-weights"),
         (1.0, 0.1, 0.0, "EF601"),
         (0.1, 1.0, 0.9, "EF201"),
     ):
         b = decay(perceptron(5, "tanh"), -1).loss(2.3).set_all("activation", "saturated", saturated)
+        if cause == "EF601":
+            b.set_params("weight", 0.5)
         for s in b.sites:
             if s.kind in ("affine", "activation") and b.sites[s.inputs[0]].kind != "input":
                 b.set(s.id, "delta", 1e-3)
@@ -134,8 +137,10 @@ def test_exploding_through_depth() -> None:
     (f,) = found("EF102", b)
     assert f.severity is Severity.error
     assert paths(b, f) == ["layers.0", "layers.1", "layers.2"]
-    assert f.cause == "EF602"
+    assert f.cause == "depth-times-weights"
     assert f.evidence["decades"] == pytest.approx(6, abs=0.5)
+    large = decay(perceptron(5, "tanh"), 1.2).loss(2.3).set_params("weight", 500.0)
+    assert [g.cause for g in found("EF102", large)] == ["EF602"]
     assert found("EF102", decay(perceptron(5, "tanh"), 0.5).loss(2.3)) == []
     assert found("EF102", decay(perceptron(5, "tanh"), 1)) == []  # no harm done
 

@@ -35,6 +35,8 @@ def test_saturated_from_birth() -> None:
     assert (f.evidence["saturated"], f.evidence["rms"]) == (0.9, 16)
     assert f.threshold == {"saturated": 0.5}
     assert f.severity is Severity.error
+    assert f.cause == ""  # the weights are a default start's
+    (f,) = found("EF201", b.set_params("weight", 500.0))
     assert f.cause == "EF602"
 
 
@@ -185,8 +187,10 @@ def test_attention_collapse() -> None:
     assert paths(b, f) == ["blocks.1"]
     assert (f.evidence["entropy"], f.evidence["score"]) == (0.02, 300)
     assert (f.evidence["sites_affected"], f.evidence["attentions"]) == (1, 2)
-    assert f.cause == "EF602"
+    assert f.cause == ""
     assert f.severity is Severity.warning
+    (f,) = found("EF204", b.set_params("weight", 500.0))
+    assert f.cause == "EF602"
 
 
 def test_dear_readings_are_enough_when_few() -> None:
@@ -252,6 +256,8 @@ def test_activations_that_grow_with_depth() -> None:
     assert paths(b, f)[0] == "layers.1"
     assert f.evidence["decades"] == pytest.approx(4)
     assert f.evidence["decades_over_time"] == pytest.approx(0)
+    assert (f.cause, f.severity) == ("", Severity.error)
+    (f,) = found("EF206", b.set_params("weight", 500.0))
     assert (f.cause, f.severity) == ("EF602", Severity.error)
 
 

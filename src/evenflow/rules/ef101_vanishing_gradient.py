@@ -147,7 +147,7 @@ class VanishingGradient(Rule):
                 "layers": len(p.layers),
             },
             threshold={"decades": FALL},
-            cause=cause if cause != "EF601" else "",
+            cause=cause if cause not in ("EF601", "depth-times-weights") else "",  # their findings'
             chain=(Link("event", self.code, view.at(0), ids[0]),),
         )
 

@@ -10,8 +10,10 @@ from ..schema import Finding, Link, Severity
 from .base import Rule
 from .birth import DOUBT, Birth
 from .curve import CREDIBLE, before_training
+from .ef201_saturated_activation import moved
 from .profile import Profile, growth
 from .series import Floats, decades, first_of_last_spell, holds_at_end, largest, median, ratio
+from .start import too_large
 from .view import View
 
 #: Decades by which the gradient relative to the weights tops that of the layers near the loss.
@@ -32,6 +34,15 @@ def _over_time(view: View) -> Iterator[tuple[int, float, Floats]]:
         yield ids[0], len(ids), decades(ratio(delta[:, 0], delta[:, 1]))
     for i in view.of_kind("recurrent"):
         yield i, float(median(view.site("flow_steps")[:, i])), view.site("flow")[:, i]
+
+
+def _began(view: View, id: int, row: int, size: float) -> str:
+    """What made the gradient grow by `size` decades between the loss and a layer: training, the
+    weights it began with, or depth with weights as usual."""
+    if row > 0:
+        return "EF703" if moved(view, row) else ""
+    on_the_way = view.descendants([id])
+    return "EF602" if too_large(view, on_the_way, size) else "depth-times-weights"
 
 
 def _guess(view: View) -> float:
@@ -152,7 +163,8 @@ class ExplodingGradient(Rule):
         j = p.layers.index(ids[0])
         row = first_of_last_spell(bad[:, j], known[:, j])
         size = float(largest(median(np.where(bad[:, held], grown[:, held], np.nan))))
-        return self._say(view, ids, row, size, "EF602", {"layers_affected": len(ids)})
+        cause = _began(view, ids[0], row, size) if known[0, j] else ""
+        return self._say(view, ids, row, size, cause, {"layers_affected": len(ids)})
 
     def _through_time(self, view: View) -> Finding | None:
         """From the last time step to the first: of a cell δ by call, of a fused layer the probe."""

@@ -9,6 +9,7 @@ import numpy as np
 from ..schema import Finding, Link, Severity
 from .base import Rule
 from .series import first_of_last_spell, holds_at_end, median
+from .start import before, too_large
 from .view import View
 
 #: Share of saturated elements. DeepDiagnosis (ICSE 2022) speaks at more than half.
@@ -176,17 +177,16 @@ def _just_before(view: View, id: int) -> list[int]:
 def _cause(view: View, ids: list[int], row: int) -> str:
     """Saturated from birth: by the weights or by the data; later: by the updates."""
     if row > 2 or not born(view, ids[0]):
-        return "EF703" if _moved(view, row) else ""
+        return "EF703" if moved(view, row) else ""
     # At birth: is it the input that is large, or the weights?
     rms = view.site("rms")
     first = min(ids, key=lambda i: (view.depth[i], i))
-    before = view.ancestors([first])
-    sources = [i for i in view.data if i in before]
+    sources = [i for i in view.data if i in view.ancestors([first])]
     start = rms[: max(row, 0) + 3]
     size = [float(median(start)[i]) for i in sources]
     if any(s > 3 for s in size if np.isfinite(s)) and view.depth[first] <= 1:
         return "EF501"
-    return "EF602"
+    return "EF602" if too_large(view, before(view, first)) else ""
 
 
 def born(view: View, id: int) -> bool:
@@ -197,7 +197,7 @@ def born(view: View, id: int) -> bool:
     return bool(len(known)) and bool(known[0] >= SHARE)
 
 
-def _moved(view: View, row: int) -> bool:
+def moved(view: View, row: int) -> bool:
     """Whether updates up to that row were a tenth of the weights or more."""
     layers = view.by_layer(view.relative_update)[: row + 1]
     return bool(layers.size) and bool(np.nanmax(np.nan_to_num(layers)) >= 0.1)

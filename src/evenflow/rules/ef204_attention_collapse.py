@@ -9,6 +9,7 @@ import numpy as np
 from ..schema import Finding, Link, Severity
 from .base import Rule
 from .series import first_of_last_spell, holds_at_end, latest, median
+from .start import before, too_large
 from .view import View
 
 #: Mean entropy of the attention, relative to even attention.
@@ -65,7 +66,8 @@ class AttentionCollapse(Rule):
         ids.sort(key=lambda i: view.depth[i])
         top = ids[0]
         row = first_of_last_spell(bad[:, top], known[:, top])
-        cause = "EF602" if row == int(np.flatnonzero(known[:, top])[0]) else ""
+        born = row == int(np.flatnonzero(known[:, top])[0])
+        cause = "EF602" if born and too_large(view, before(view, top)) else ""
         total = int((known.any(axis=0)).sum())
         yield self.finding(
             Severity.error if view.stuck and len(ids) * 2 >= total else Severity.warning,

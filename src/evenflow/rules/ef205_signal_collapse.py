@@ -174,9 +174,7 @@ def _unread(view: View, calls: list[list[int]]) -> Bools:
     return out
 
 
-def _by_design(
-    view: View, calls: list[list[int]], held: Bools, bad: Bools, known: Bools
-) -> Bools:
+def _by_design(view: View, calls: list[list[int]], held: Bools, bad: Bools, known: Bools) -> Bools:
     """[S] calls that see equal inputs by design: alike in every reading, and a later call of the
     same place is not (sequences begin alike). In weight-tied depth the later calls are the worse.
     """

@@ -9,6 +9,7 @@ import numpy as np
 from ..schema import Finding, Link, Severity
 from .base import Rule
 from .series import decades, first_of_last_spell, holds_at_end, median
+from .start import too_large
 from .view import View
 
 #: Decades above the data (depth), or above the site's own size at birth (time).
@@ -86,14 +87,18 @@ class ActivationGrowth(Rule):
         top = max(ids, key=lambda i: float(recent[i]))
         row = first_of_last_spell(bad[:, ids[0]], known[:, ids[0]])
         last = view.at(max(view.ruin, 1) - 1)
-        cause = "EF602" if row == 0 else ("EF703" if float(recent[top] - size[0, top]) > 1 else "")
+        grown = float(recent[top] - np.log10(base))
+        born = first_of_last_spell(bad[:, top], known[:, top]) == 0
+        large = born and too_large(view, view.ancestors([top]), grown)
+        rate = row > 0 and float(recent[top] - size[0, top]) > 1
+        cause = "EF602" if large else "EF703" if rate else ""
         yield self.finding(
             Severity.error if view.harmed else Severity.warning,
             sites=ids,
             first=view.at(row),
             last=last,
             evidence={
-                "decades": float(recent[top] - np.log10(base)),
+                "decades": grown,
                 "rms": float(10.0 ** recent[top]),
                 "data_rms": base,
                 "decades_over_time": float(recent[top] - decades(birth)[top]),

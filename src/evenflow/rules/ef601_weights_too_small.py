@@ -18,8 +18,9 @@ class WeightsTooSmall(Rule):
 
     ## What it means
     A layer multiplies the signal by its weights and the layer error by their transpose. Drawn
-    with too little variance they shrink both at every layer: PyTorch's default for linear layers
-    has a third of the variance that keeps a tanh net alive, a sixth of what ReLU needs.
+    with too little variance they shrink both at every layer. PyTorch's default for linear layers
+    has a third of the variance that keeps a tanh net alive, a sixth of what ReLU needs: enough for
+    a few layers, and what many of them lose by it is told as EF604.
 
     ## Why is this bad?
     The factors multiply over depth. The first layers get no gradient to speak of, and what they
@@ -28,7 +29,8 @@ class WeightsTooSmall(Rule):
     ## How it is measured
     On a forecast only (`evenflow.preflight`). For each layer log10 of rms δ times rms input,
     held against the head's δ: the size of its weights' gradient. The fall is the weights' where
-    the sites that lose it are mostly layers with weights, and not activations.
+    the sites that lose it are mostly layers with weights, and not activations, and the weights are
+    smaller than PyTorch's own default, He, Xavier and orthogonal starts for their shapes.
 
     ## Threshold
     An error from 7.4 decades lost: of the networks of `benchmarks/trainability` (calibration

@@ -10,6 +10,7 @@ from ..schema import Finding, Link, Severity
 from .base import Rule
 from .birth import DOUBT, GROWN, ROUGH, Birth
 from .ef201_saturated_activation import MOST, SHARE, hidden
+from .start import too_large
 from .view import View
 
 #: rms by which a layer may enlarge what enters it: He's gain for ReLU is 1.4, the gain 4 of
@@ -34,7 +35,9 @@ class WeightsTooLarge(Rule):
     On a forecast only. Growth: decades of E x² from the first layer to the last. Chaos: ‖δ‖ times
     the distance of two samples' outputs, at a layer against the head. Saturation: share of an
     activation's inputs past an asymptote, where the layer before has enlarged its input and the
-    data are not to blame. A net with BatchNorm is left to EF604: there the norm makes it so.
+    data are not to blame. A net with BatchNorm is left to EF604: there the norm makes it so; and so
+    is one whose weights are no larger than PyTorch's own default, He, Xavier and orthogonal starts
+    for their shapes.
 
     ## Threshold
     An error from 11 decades of growth, 2.5 of chaos, or a sum of shares of both (fitted on the
@@ -58,7 +61,8 @@ class WeightsTooLarge(Rule):
             return
         normed = any(s.kind == "norm" for s in view.sites)
         timed = b.time.strain >= max(b.worst, DOUBT)  # a loop over time: EF102's
-        if b.depth > 1 and b.grown[-1] >= DOUBT and not ((normed and b.blame == "chaos") or timed):
+        grown = b.depth > 1 and b.grown[-1] >= DOUBT and too_large(view, view.layers)
+        if grown and not ((normed and b.blame == "chaos") or timed):
             if b.chaos[-1] >= b.grown[-1] / 2:  # every layer folds what enters it
                 ids = [level[0] for level in b.levels[:-1]]
             else:
@@ -89,7 +93,8 @@ class WeightsTooLarge(Rule):
             for layer in view.parents(int(i)):
                 sources = [rms[p] for p in view.parents(layer) if np.isfinite(rms[p])]
                 # what is large because the data are is EF501's
-                if view.weights[layer] and sources and rms[layer] >= GAIN * max(sources):
+                large = bool(sources) and rms[layer] >= GAIN * max(sources)
+                if large and too_large(view, [layer]):
                     ids.append(int(i))
                     gains.append(float(rms[layer] / max(sources)))
                     break

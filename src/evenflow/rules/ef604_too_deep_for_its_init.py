@@ -10,6 +10,7 @@ from ..schema import Finding, Link, Severity
 from .base import Rule
 from .birth import DOUBT, LOST, ROUGH, Birth
 from .profile import losses_by_kind
+from .start import too_large
 from .view import View
 
 
@@ -61,8 +62,10 @@ class TooDeepForItsInit(Rule):
         if blame == "lost":
             found = losses_by_kind(view, b.levels[0][0])
             cause = "" if found == "EF601" else found or "depth-times-activation"
-        elif blame == "chaos" and any(s.kind == "norm" for s in view.sites):
-            cause = "depth-times-weights"
+        elif blame in ("chaos", "size"):
+            normed = any(s.kind == "norm" for s in view.sites)
+            usual = not too_large(view, view.layers)
+            cause = "depth-times-weights" if usual or (normed and blame == "chaos") else ""
         k = min(b.trainable_depth, b.depth - 1)
         # gradient is missing in the layers nearest the data, the signal in those nearest the head
         ids = b.levels[: max(1, b.depth - k)] if blame in ("lost", "chaos") else b.levels[k:]

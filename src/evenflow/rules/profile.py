@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from .series import Floats, decades, grouped, median, ratio
+from .start import too_small
 from .view import View
 
 #: Below this a float32 gradient is on the brink of underflow; zeros behind it are vanished.
@@ -84,7 +85,8 @@ def losses_by_kind(view: View, id: int) -> str:
 
     The gain of a site is |delta sent back| / |delta received|, both 2-norms, in decades; a site
     whose input feeds nothing else has sent back that input's delta. A code or cause in kebab
-    case; "" where the readings say nothing.
+    case; "" where the readings say nothing. Weights are too small (EF601) only where they began
+    smaller than usual starts do; those of a usual start lose by depth.
     """
     lost = {"activation": 0.0, "affine": 0.0}
     steps = 0
@@ -114,4 +116,6 @@ def losses_by_kind(view: View, id: int) -> str:
         return "EF201"
     if lost["activation"] <= 0.5 * total:
         return "depth-times-activation"
-    return "EF601"
+    if too_small(view, below, -lost["affine"]):
+        return "EF601"
+    return "depth-times-weights"
