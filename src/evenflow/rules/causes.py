@@ -29,6 +29,10 @@ EXPLAINS: dict[str, tuple[str, ...]] = {
     "EF704": ("EF401", "EF404", "EF301"),
     "EF802": ("EF104", "EF301", "EF401", "EF404", "EF807", "EF205"),
     "EF803": ("EF401", "EF404", "EF205"),
+    "EF806": (
+        *("EF101", "EF102", "EF104", "EF201", "EF202", "EF205", "EF206", "EF301", "EF302"),
+        *("EF401", "EF402", "EF403", "EF404"),
+    ),
     "EF807": ("EF104", "EF301", "EF401", "EF404", "EF205"),
     "EF105": ("EF101", "EF104", "EF301", "EF401", "EF404"),
     "EF601": ("EF604", "EF101", "EF205"),
@@ -60,7 +64,8 @@ EXPLAINS: dict[str, tuple[str, ...]] = {
 }
 #: From root to end state: a fault is only explained by one that stands before it.
 ORDER = (
-    *("EF802", "EF503", "EF501", "EF502", "EF803", "EF702", "EF701", "EF704", "EF807", "EF504"),
+    *("EF802", "EF503", "EF501", "EF502", "EF803", "EF702", "EF701", "EF806", "EF704", "EF807"),
+    "EF504",
     *("EF605", "EF603", "EF601", "EF602", "EF604"),
     *("EF102!", "EF703", "EF102", "EF206", "EF302", "EF105!", "EF201", "EF202", "EF203"),
     *("EF101", "EF104", "EF105", "EF205", "EF204", "EF301", "EF103"),
@@ -75,6 +80,8 @@ OWN = frozenset(
         *("non-finite-loss", "weights-not-finite"),
     }
 )
+#: Only what lets no gradient through, whatever the start and the depth, explains those too.
+STRUCTURE = frozenset({"EF806"})
 #: Within the first steps no order of events can be told apart by sparse readings.
 BIRTH = 16
 #: The loss shows at its end what went wrong at any time before.
@@ -113,8 +120,6 @@ def _rank(f: Finding) -> int:
 def _direct(i: int, findings: list[Finding]) -> int | None:
     """Index of the finding that explains `i` most closely; None for a root."""
     f = findings[i]
-    if f.cause in OWN:
-        return None
     able = [
         j
         for j, g in enumerate(findings)
@@ -124,6 +129,7 @@ def _direct(i: int, findings: list[Finding]) -> int | None:
         # only a layer that is wholly dead keeps gradient or signal from passing
         and (g.code != "EF202" or g.severity is Severity.error)
         and g.cause != "never-called"  # what nothing reads harms nothing
+        and (f.cause not in OWN or g.code in STRUCTURE)
     ]
     named = [j for j in able if findings[j].code == f.cause]
     return max(named or able, key=lambda j: _rank(findings[j]), default=None)

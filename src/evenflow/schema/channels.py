@@ -28,6 +28,8 @@ SITE_METRICS: dict[str, str] = {
     "logit_max": "dear: largest |q.k| / sqrt(d) of an attention",
     "row_sum": "dear: mean over samples of x summed over its last dim (1 after a softmax)",
     "negative": "dear, predictions, inputs and targets: share of elements below 0",
+    "pooled": "dear, norms: number of values each mean and variance was taken over (none with "
+    "running statistics, that is a batch norm in eval mode)",
     "rows": "losses: length of the prediction's first axis, as the loss function was given it",
     "weight_rms": "dear: root mean square of the side of a product that carries no gradient, where "
     "the product is of no layer (advantages, sample weights)",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -13,10 +12,12 @@ from . import numbers
 from .attention import Attention, watch_inner_attention
 from .catalogue import Place
 from .frames import Frame, Thread
+from .given import given, takes, tensors_in
 from .isolation import traced, unheard
 from .labels import Label, label, node_of, read
 from .lost import lose
 from .ops import CLOSED, SATURATED, Op
+from .pooled import pooled
 from .slab import core_keys
 
 if TYPE_CHECKING:
@@ -27,10 +28,6 @@ _KEPT = frozenset({"relu", "sigmoid", "tanh"})
 _LIGHT = frozenset({"other", "dropout", "loss"})
 _SPREAD = frozenset({"affine", "activation", "norm", "join", "attention", "recurrent", "embedding"})
 _CONVS = ("conv", "max_pool", "avg_pool", "adaptive", "batch_norm", "group_norm", "instance_norm")
-
-
-#: Most of what is given to ops; asking these whether they are tensors is slow.
-_NO_TENSORS = frozenset({int, float, bool, str, type(None), torch.dtype, torch.Size})
 
 
 class Call:
@@ -226,7 +223,7 @@ class Forward:
             shape=numbers.shape(out), dtype=str(out.dtype).removeprefix("torch."),
             inputs=tuple(call.inputs),
             params=tuple(rec.catalogue.params[p].name for p in call.params),
-            takes=_takes(call, kind, out),
+            takes=takes(call.op.name, kind, given(call.args, call.kwargs), call.tensors, out),
         )  # fmt: skip
         if site is None:
             return None
@@ -261,6 +258,8 @@ class Forward:
             return
         if op == "mul" and not call.frame.place.path:  # a loss is worked out outside of layers
             self._weigh(call, site)
+        if kind == "norm":
+            rec.sure(f"counting of {op}", "", self._pooled, call, site)
         if kind in _SPREAD or kind == "pool":
             rec.sure(f"spread of {op}", "", self._spread, site, few)
         if kind == "softmax" and op != "log_softmax" and x.dim() > 1:
@@ -272,6 +271,11 @@ class Forward:
         apart = numbers.spread(x)
         if apart is not None:
             self.recorder.add("site", site, "spread", apart)
+
+    def _pooled(self, call: Call, site: int) -> None:
+        n = pooled(call.op.name, call.args, call.kwargs)
+        if n is not None:
+            self.recorder.add("site", site, "pooled", float(n))
 
     def _attention(self, call: Call, inner: Attention, site: int) -> None:
         inner.see(call.args, call.kwargs, call.op.name)
@@ -346,20 +350,20 @@ class Forward:
         rec.slab.extend(
             core_keys(site), (size / (x.numel() or 1) ** 0.5, numbers.nonfinite(x, size))
         )
-        given = _given(call)
-        if given and given[0].dim() > 0:
-            rec.add("site", site, "rows", float(given[0].shape[0]))
-        if not rec.dear or not given:
+        held = given(call.args, call.kwargs)
+        if held and held[0].dim() > 0:
+            rec.add("site", site, "rows", float(held[0].shape[0]))
+        if not rec.dear or not held:
             return
-        made = given[0].detach()
+        made = held[0].detach()
         if call.inputs and made.is_floating_point() and made.dim() > 0:
             few = numbers.sample(made)
             axis = 1 if few.dim() > 1 else 0
             if few.dim() > 1 and few.shape[1] == made.shape[1]:
                 rec.add("site", call.inputs[0], "row_sum", few.sum(axis).float().mean())
             rec.add("site", call.inputs[0], "negative", numbers.share(few < 0))
-        if len(given) > 1 and call.op.name != "ctc_loss":
-            target = given[1]
+        if len(held) > 1 and call.op.name != "ctc_loss":
+            target = held[1]
             there = rec.catalogue.sites[site]
             place = Place(there.root, there.path)
             data = self.see_data(place, target, "target", there.index, there.call)
@@ -390,37 +394,3 @@ class Forward:
     def _features(self, site: int, t: Tensor) -> None:
         for metric, value in numbers.features(t).items():
             self.recorder.add("site", site, metric, value)
-
-
-def _given(call: Call) -> list[Tensor]:
-    """The prediction and the target of a loss function, however they were handed over."""
-    named = [call.kwargs.get(name) for name in ("input", "target")]
-    places = [*call.args[:2], *(t for t in named if t is not None)][:2]
-    given = [t for t in places if isinstance(t, Tensor)]
-    # a difference is the same both ways round, and scripts write it either way
-    swapped = len(given) == 2 and given[1].requires_grad and not given[0].requires_grad
-    return given[::-1] if swapped else given
-
-
-def _takes(call: Call, kind: str, out: Tensor) -> tuple[tuple[int, ...], ...]:
-    """Shapes a loss was given; those of a difference's two sides, if both were broadcast."""
-    if kind == "loss":
-        return tuple(tuple(t.shape) for t in _given(call))
-    if call.op.name != "sub" or [t.requires_grad for t in call.tensors].count(True) != 1:
-        return ()
-    shapes = tuple(tuple(t.shape) for t in call.tensors)
-    return shapes if len(shapes) == 2 and all(t.numel() < out.numel() for t in call.tensors) else ()
-
-
-def tensors_in(values: Iterable[Any]) -> list[Tensor]:
-    """The tensors among the values and in lists and tuples among them, in order."""
-    found: list[Tensor] = []
-    for v in values:
-        kind = type(v)
-        if kind in _NO_TENSORS:
-            continue
-        if kind is Tensor or isinstance(v, Tensor):
-            found.append(v)
-        elif isinstance(v, (tuple, list)):
-            found += tensors_in(v)
-    return found

@@ -26,8 +26,9 @@ from .backward import Backward
 from .bounds import Bounds
 from .calling import watch_calls
 from .catalogue import Catalogue, Place, unwrap
-from .forward import Forward, tensors_in
+from .forward import Forward
 from .frames import Calls, Frame, Span, Thread
+from .given import tensors_in
 from .isolation import traced, unheard
 from .labels import node_of, speak_for
 from .mode import Mode, put_on, take_off

@@ -231,6 +231,7 @@ TABLE: dict[str, Choice] = {
     "EF703": _calm,
     "EF704": _untrained,
     "EF802": lambda f, facts: ["edit=step"],
+    "EF806": lambda f, facts: ["edit=norm"],
     "EF807": lambda f, facts: ["edit=connect"],
     "EF803": lambda f, facts: ["edit=shapes"],
     # causes that are no codes

@@ -101,6 +101,14 @@ ENTRIES = (
         "give the loss two tensors of one shape: pred.squeeze(1), or y.unsqueeze(1)",
     ),
     _entry(
+        "norm",
+        "a normalisation over more values",
+        ("EF806",),
+        "Wu & He 2018, arXiv:1803.08494; measured by EF806",
+        "put torch.nn.LayerNorm or GroupNorm (4 values or more in a group) in place of the norm "
+        "named, or let the DataLoader make batches of 16 or more",
+    ),
+    _entry(
         "truncate",
         "truncated back-propagation through time in the script's loop",
         ("EF102", "EF101"),

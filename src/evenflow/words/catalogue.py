@@ -38,6 +38,7 @@ NAMES: dict[str, str] = {
     "EF704": "parameter-not-trained",
     "EF802": "no-update",
     "EF803": "broadcast-loss",
+    "EF806": "tiny-norm-batch",
     "EF807": "out-of-reach",
 }
 
@@ -74,6 +75,7 @@ TITLES: dict[str, str] = {
     "EF703": N_("Learning rate too high"),
     "EF704": N_("Parameters are not trained"),
     "EF802": N_("Nothing is updated"),
+    "EF806": N_("Normalised over too few values"),
     "EF807": N_("No gradient reaches parameters"),
     "EF803": N_("Loss over a table of all pairs"),
 }
@@ -98,6 +100,8 @@ CAUSES: dict[str, str] = {
     "made-anew": N_("the layer is made anew in every forward pass"),
     "cut-off": N_("the way from them to the loss is cut (detach, no_grad, argmax)"),
     "never-called": N_("nothing in the forward pass reads them"),
+    "small-batch": N_("batches too small for a batch norm"),
+    "small-groups": N_("a norm within each sample whose groups hold next to nothing"),
     "unscaled-input": N_("unscaled input"),
     "outlier-input": N_("outliers in the input"),
     "non-finite-input": N_("NaN or infinity in the data"),

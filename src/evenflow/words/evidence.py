@@ -78,6 +78,8 @@ LABELS: dict[str, tuple[str, str]] = {
     "target_negative": (N_("share of negative targets"), "share"),
     "backward_passes": (N_("backward passes without an update"), "number"),
     "zero_updates": (N_("updates of exactly zero"), "number"),
+    "pooled": (N_("values behind each mean and variance"), "number"),
+    "norms": (N_("normalisations concerned"), "number"),
     "comparisons": (N_("comparisons made"), "number"),
     "predictions": (N_("predictions"), "number"),
     "targets": (N_("targets"), "number"),

@@ -261,6 +261,7 @@ _ADVICE: dict[str, tuple[Text, ...]] = {
         N_("Give both the same shape: pred.squeeze(1), or y.unsqueeze(1)."),
         N_("Assert pred.shape == y.shape before the loss: torch only warns."),
     ),
+    "EF806": (N_("Let a normalisation take its mean and variance over 16 values or more."),),
     "EF601": (
         N_(
             "Draw weights with the right gain (He for ReLU, Xavier for tanh, centred LSUV if deep)."
@@ -322,6 +323,18 @@ _BY_CAUSE: dict[str, Text] = {
         "Call zero_grad() before the backward pass or after the step, never between them."
     ),
     "EF803": _ADVICE["EF803"][0],
+    "EF806": _ADVICE["EF806"][0],
+    "small-batch": (
+        N_("Put LayerNorm or GroupNorm in place of the batch norm, or use batches of 16 or more."),
+        N_(
+            "Batch norms that came trained: freeze them (norm.eval() after each model.train()); "
+            "accumulating gradients does not help, as the norm sees one small batch at a time."
+        ),
+    ),
+    "small-groups": N_(
+        "Normalise over more: fewer groups in GroupNorm (4 values or more in each), or no norm "
+        "over an axis of length 1 or 2."
+    ),
     "zero-init": N_("Draw weights at random instead of zero; biases may start at zero."),
     "negative-bias": N_("Start biases at zero or slightly above."),
     "weights-too-small": _ADVICE["EF601"][0],

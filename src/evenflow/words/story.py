@@ -44,6 +44,7 @@ _WHAT: dict[str, str] = {
     "EF703": N_("The learning rate is too high{at}"),
     "EF704": N_("Parameters are not trained{at}"),
     "EF802": N_("Gradients come, and no weight ever changes{at}"),
+    "EF806": N_("A normalisation takes its statistics over too few values{at}"),
     "EF807": N_("An optimizer holds parameters that no gradient reaches{at}"),
     "EF803": N_("Every prediction is compared with every target{at}: their shapes broadcast"),
 }

@@ -52,6 +52,7 @@ def _healthy(name: str, about: str, bound: float, **options: Any) -> Case:
 
 
 _DEEP: dict[str, Any] = {"depth": 30, "steps": 150}
+_TWO: dict[str, Any] = {"size": 2, "steps": 1000}
 
 SICK_AND_TWINS: tuple[Case, ...] = (
     _sick(
@@ -338,6 +339,29 @@ SICK_AND_TWINS: tuple[Case, ...] = (
         steps=300,
     ),
     _healthy("two-classes", "is the digit 5 or above?", 0.94, depth=3, change=upper, steps=300),
+    _sick(
+        "batchnorm-of-two",
+        "BatchNorm with two examples a step",
+        "layernorm-of-two",
+        "806",
+        "101 104 205 301 401 403 404",
+        0.85,
+        _BODY,
+        norm=nn.BatchNorm1d,
+        **_TWO,
+    ),
+    _healthy("layernorm-of-two", "LayerNorm, two examples", 0.87, norm=nn.LayerNorm, **_TWO),
+    _sick(
+        "groups-of-one",
+        "GroupNorm with as many groups as units: it puts out nothing but its shift",
+        "groups-of-four",
+        "806",
+        "101 104 202 205 301 401 403 404",
+        0.5,
+        _BODY,
+        norm=partial(nn.GroupNorm, 64),
+    ),
+    _healthy("groups-of-four", "GroupNorm over four units", 0.9, norm=partial(nn.GroupNorm, 16)),
     sick(
         "perceptron",
         "list",

@@ -23,16 +23,18 @@ class Regressor(nn.Module):
         depth: int = 2,
         width: int = 32,
         end: Callable[[Tensor], Tensor] | None = None,
+        norm: Callable[[int], nn.Module] | None = None,
     ) -> None:
         super().__init__()
         self.layers = nn.ModuleList(nn.Linear(10 if i == 0 else width, width) for i in range(depth))
+        self.norms = nn.ModuleList((norm or nn.Identity)(width) for _ in range(depth))
         self.last = nn.Linear(width, 1)
         self.act = act
         self.end = end
 
     def forward(self, x: Tensor) -> Tensor:
-        for layer in self.layers:
-            x = self.act(layer(x))
+        for layer, norm in zip(self.layers, self.norms, strict=True):
+            x = self.act(norm(layer(x)))
         out: Tensor = self.last(x)
         return out if self.end is None else self.end(out)
 
@@ -64,12 +66,13 @@ def train(
     loss: Loss = F.mse_loss,
     clip: float | None = None,
     forgets: str = "",
+    norm: Callable[[int], nn.Module] | None = None,
     **settings: float,
 ) -> float:
     """A regression by the mean square or another loss; held-out R2."""
     seed_all(seed)
     d = data()
-    model = Regressor(act, depth, end=end)
+    model = Regressor(act, depth, end=end, norm=norm)
     start_(model, std, bias)
     opt = getattr(torch.optim, optimizer)(model.parameters(), lr, **settings)
     fit(model, opt, d, steps=steps, size=size, loss=loss, clip=clip, forgets=forgets)
@@ -185,6 +188,22 @@ CASES: tuple[Case, ...] = (
         twin="adam",
         expect="802",
         allow="401 404",
+    ),
+    _sick(
+        "batchnorm-of-two",
+        "BatchNorm with two patients a step",
+        partial(train, norm=nn.BatchNorm1d, depth=4, size=2, steps=600, lr=1e-3),
+        0.25,
+        twin="layernorm-of-two",
+        expect="806",
+        allow="101 102 104 205 301 401 402 403 404",
+        where=r"norms\.",
+    ),
+    _healthy(
+        "layernorm-of-two",
+        "LayerNorm with two patients a step",
+        partial(train, norm=nn.LayerNorm, depth=4, size=2, steps=600, lr=1e-3),
+        0.2,
     ),
     _healthy("adam", "standardised, Adam", partial(train), 0.25),
     _sick(
