@@ -10,7 +10,7 @@ from ..schema import Finding, Link, Severity
 from .base import Rule
 from .curve import ABOVE, Goal, above_guessing, doubt, flat_since, goal, recent_fall
 from .ef404_slow_learning import SlowLearning
-from .series import largest, median
+from .series import Floats, largest, median
 from .view import View
 
 #: Fewest finite values of the loss to speak of a plateau.
@@ -24,6 +24,10 @@ NOISE = 0.06
 #: The fall that its gradients promised to first order, as a multiple of what there is to win, from
 #: which on a loss that stands still will not move; and from which on one that hardly moves at all.
 PROMISED, PROMISED_FLAT = 3.0, 1.0
+#: The same for a warning, where the loss hardly moves though every layer is pulled with full
+#: strength, or the way that each layer went meanwhile, in sizes of its weights; the fewest steps
+#: for it; and what full strength is: the weakest layer's ‖w‖ ‖g‖ as a share of the last one's.
+PROMISED_WHOLE, WENT, LONGER, WHOLE = 0.25, 1 / 3, 100, 0.5
 #: Such a loss: its change and what noise may add to that.
 STILL = 0.01
 #: A learning rate is spent below this share of its largest, for a quarter of the run or more.
@@ -65,9 +69,14 @@ class Plateau(Rule):
     An error needs evidence that the loss will not move: a spent rate, updates too small, layers
     that are starved, or steps enough for this rate and this size of network. For these the fall
     that the gradients promised to first order, the sum of ‖Δw‖ ‖g‖ over all steps, is held
-    against what there is to win: 3 times that and nothing came of it, or once and the loss moved
-    by less than 1 %, noise included. Before that the finding is an info: a network may need a
-    hundred steps to set off.
+    against what there is to win: once that and the loss moved by less than 1 %, noise included,
+    or 3 times that and every layer is pulled with full strength (no layer's ‖w‖ ‖g‖ is under
+    half of the last one's: a chain of ReLU layers has them equal, Du, Hu & Lee 2018,
+    arXiv:1806.00900; a network that is still to leave a saddle has faint ones). Where both hold
+    and 100 steps were made, a quarter of it is a warning, or steps that add up to a third of each
+    layer's own size: labels that do not belong to their inputs leave nothing to wait for. Before
+    that the finding is an info: a network may need hundreds of steps to set off. Figures:
+    `python benchmarks/plateaus.py`.
 
     ## What to do
     Mend the cause if one is named. Else try learning rates ten times higher and lower, and see
@@ -91,11 +100,9 @@ class Plateau(Rule):
             return
         spent = _spent(view)
         if spent >= 0 and aim.left >= LEFT_SPENT and _still_pulling(view):
-            yield self._finding(view, aim, fall, LEFT_SPENT, spent, sure=True)
+            yield self._finding(view, aim, fall, LEFT_SPENT, Severity.error, spent)
         elif aim.left >= LEFT and (aim.known or (loss.fallen < FLAT and _starved(view))):
-            still = abs(fall) + doubt(loss.finite) / aim.scale < STILL
-            kept = _promised(view) / aim.scale < (PROMISED_FLAT if still else PROMISED)
-            yield self._finding(view, aim, fall, LEFT, -1, sure=_starved(view) or not kept)
+            yield self._finding(view, aim, fall, LEFT, _will_not_move(view, aim, fall))
 
     def _above(self, view: View, above: float, fall: float) -> Finding:
         """However far it fell, a constant would do better."""
@@ -116,7 +123,13 @@ class Plateau(Rule):
         )
 
     def _finding(
-        self, view: View, aim: Goal, fall: float, left: float, spent: int, sure: bool
+        self,
+        view: View,
+        aim: Goal,
+        fall: float,
+        left: float,
+        severity: Severity,
+        spent: int = -1,
     ) -> Finding:
         loss = view.loss
         finite_steps = loss.steps[np.isfinite(loss.values)]
@@ -141,7 +154,7 @@ class Plateau(Rule):
         if np.isfinite(promised):
             evidence["promised"] = promised
         return self.finding(
-            Severity.error if sure or cause else Severity.info,
+            Severity.error if cause else severity,
             sites=view.losses[:1],
             first=first,
             last=int(finite_steps[-1]),
@@ -172,14 +185,30 @@ def _spent(view: View) -> int:
 def _promised(view: View) -> float:
     """How far the loss would have fallen had each step kept what its gradient promised: the sum
     over all steps and parameters of |update| |gradient|. Inf where neither was measured."""
-    n = view.ruin
-    step = view.param("update")[:n] * view.param("grad")[:n]
+    step = view.param("update") * view.param("grad")
     known = np.isfinite(step).any(axis=1)
-    lasted = view.lasted[:n]
-    if not lasted[known].sum() > 0:
-        return float("inf")
-    sampled = np.nansum(step, axis=1)[known] * lasted[known]
-    return float(sampled.sum() * lasted.sum() / lasted[known].sum())
+    added = np.where(known, np.nansum(step, axis=1), np.nan)
+    sums = _over_steps(view, added[:, None])
+    return float(sums[0]) if np.isfinite(sums[0]) else float("inf")
+
+
+def _way(view: View) -> float:
+    """Sum over all steps of |update| / |weight|, of the layer that went least; NaN if unknown."""
+    sums = _over_steps(view, view.by_layer(view.relative_update))
+    known = sums[np.isfinite(sums)]
+    return float(known.min()) if len(known) else float("nan")
+
+
+def _over_steps(view: View, m: Floats) -> Floats:
+    """Of [T, N] of sampled steps, the sum over all steps [N]: each row stands for those up to the
+    next, and rows that were not measured for what the others show. NaN where none was."""
+    n = view.ruin
+    m, lasted = m[:n], view.lasted[:n]
+    known = np.isfinite(m)
+    covered = (known * lasted[:, None]).sum(axis=0)
+    sums = np.where(known, m, 0.0) * lasted[:, None]
+    share = np.divide(lasted.sum(), covered, out=np.full(len(covered), np.nan), where=covered > 0)
+    return np.asarray(sums.sum(axis=0) * share)
 
 
 def _still_pulling(view: View) -> bool:
@@ -187,6 +216,24 @@ def _still_pulling(view: View) -> bool:
     norm = view.step("grad_norm")
     late, top = median(norm[view.late]), largest(norm[view.sound])
     return bool(late > 0.1 * top)
+
+
+def _will_not_move(view: View, aim: Goal, fall: float) -> Severity:
+    """An error if it is sure that more steps will not help, a warning if it is likely."""
+    still = abs(fall) + doubt(view.loss.finite) / aim.scale < STILL
+    promised, whole = _promised(view) / aim.scale, _whole(view)
+    enough = PROMISED_FLAT if still else PROMISED if whole else float("inf")
+    if _starved(view) or promised >= enough:
+        return Severity.error
+    long = len(view.loss.finite) >= LONGER and (promised >= PROMISED_WHOLE or _way(view) >= WENT)
+    return Severity.warning if still and whole and long else Severity.info
+
+
+def _whole(view: View) -> bool:
+    """Whether no layer is pulled much less than the last one: ‖w‖ ‖g‖ of each in the late rows."""
+    pull = median(view.by_layer(view.param("weight") * view.param("grad"))[view.late])
+    known = pull[~np.isnan(pull)]
+    return bool(len(known) > 1 and known.min() >= WHOLE * known[-1])
 
 
 def _starved(view: View) -> bool:
