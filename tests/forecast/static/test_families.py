@@ -79,6 +79,7 @@ def test_every_site_within_three_tenths_of_a_decade(name: str) -> None:
 
 @pytest.mark.slow
 def test_the_quick_benchmark_clears_its_bars() -> None:
+    pytest.importorskip("transformers", reason="comes with the extra 'bench'")
     command = [sys.executable, str(ROOT / "benchmarks/foresight.py"), "--quick"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=HANG)
     assert done.returncode == 0, done.stderr
