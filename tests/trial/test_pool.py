@@ -251,3 +251,26 @@ def test_what_was_cut_short_is_run_again_with_more_time(tmp_path: Path) -> None:
     known = Remembered(Slow(), journal)
     assert [o.seconds for _, o in known.run([Job(seconds=6)])] == [5]
     assert [o.seconds for _, o in known.run([Job(seconds=50)])] == [50]
+
+
+@pytest.mark.parametrize("at", ["copying", "launching", "finishing"])
+def test_ctrl_c_leaves_no_copy_wherever_it_strikes(
+    at: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = pool(tmp_path, "print('done')")
+    kind, name = {
+        "copying": (Snapshot, "copy"),
+        "launching": (LocalPool, "_environment"),
+        "finishing": (LocalPool, "_finish"),
+    }[at]
+    whole = getattr(kind, name)
+
+    def struck(*args: object) -> None:
+        if at != "finishing":  # there it strikes before anything was cleared
+            whole(*args)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(kind, name, struck)
+    with pytest.raises(KeyboardInterrupt):
+        run(one, Job())
+    assert not [p for p in tmp_path.rglob("*") if p.name in ("scratch", "tmp")]

@@ -73,8 +73,9 @@ class LocalPool:
                 time.sleep(0.02)
                 for one in list(running):
                     if self._over(one):
-                        running.remove(one)
-                        yield one.job, self._finish(one)
+                        outcome = self._finish(one)
+                        running.remove(one)  # only now: Ctrl-C may strike in between
+                        yield one.job, outcome
         finally:
             for one in running:
                 _kill(one.process)
@@ -84,6 +85,13 @@ class LocalPool:
         folder = self.folder / job.key
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
+        try:
+            return _Running(job, self._launch(job, folder), folder)
+        except BaseException:  # Ctrl-C, no room: what was copied is in the way of nobody
+            self._clear(folder)
+            raise
+
+    def _launch(self, job: Job, folder: Path) -> subprocess.Popen[bytes]:
         original = Path(self.program.folder)
         program, where = self.program, original
         if self.snapshot is not None:
@@ -97,7 +105,7 @@ class LocalPool:
         told = {"program": as_json(program), "job": as_json(job), "parent": os.getpid()}
         (folder / "job.json").write_text(json.dumps(told), encoding="utf-8")
         with open(folder / "output.txt", "wb") as output:
-            process = subprocess.Popen(
+            return subprocess.Popen(
                 [*self.child, str(folder / "job.json")],
                 cwd=folder,
                 stdin=subprocess.DEVNULL,
@@ -106,7 +114,6 @@ class LocalPool:
                 env=self._environment(original, where, folder),
                 start_new_session=True,
             )
-        return _Running(job, process, folder)
 
     def _environment(self, original: Path, where: Path, folder: Path) -> dict[str, str]:
         kept = {k: v for k, v in os.environ.items() if not k.startswith("EVENFLOW_")}
