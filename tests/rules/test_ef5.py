@@ -38,11 +38,24 @@ def raw(b: Builder) -> Builder:
 def test_raw_features_into_a_linear_layer_are_unscaled() -> None:
     b = raw(perceptron())
     (f,) = found(UnscaledInput, b)
-    assert f.severity == Severity.warning  # the loss falls all the same
+    assert f.severity == Severity.info  # the net learns all the same
     assert b.sites[f.sites[0]].op == "input"
     assert f.evidence["feature_high"] == 750 and f.evidence["first_output"] == 120
+    n = len(b.curve_steps)
+    (f,) = found(UnscaledInput, b.loss(np.linspace(2.3, 1.2, n)))
+    assert f.severity == Severity.warning  # half of what guessing loses is left
     (f,) = found(UnscaledInput, b.loss(2.3))
     assert f.severity == Severity.error
+
+
+@pytest.mark.parametrize("metric", ["saturated", "dead"])
+def test_units_lost_at_the_first_activation_are_harm(metric: str) -> None:
+    b = raw(perceptron(2, "sigmoid" if metric == "saturated" else "relu"))
+    act = next(s.id for s in b.sites if s.kind == "activation")
+    (f,) = found(UnscaledInput, b.set(act, metric, 0.4))
+    assert f.severity == Severity.info
+    (f,) = found(UnscaledInput, b.set(act, metric, 0.6))
+    assert f.severity == Severity.warning
 
 
 def test_unit_features_and_small_pixels_are_fine() -> None:

@@ -26,6 +26,10 @@ STATE = 0.3
 SMALL = 0.01
 #: Largest over smallest feature (5th percentile), for data without exact zeros.
 APART = 1000.0
+#: Share of the loss of guessing below which a net has learned, whatever its data's size.
+WON = 0.25
+#: Share of the first layer's units that are flat or dead: the scale has done harm already.
+LOST = 0.5
 
 
 class UnscaledInput(Rule):
@@ -43,14 +47,17 @@ class UnscaledInput(Rule):
     Per feature (axis 1 of the data; channels of an image) the root mean square over the batch:
     its largest, and its 5th percentile over features; with them the first output of the layer
     that reads the data. Data that an embedding, a norm, a division or another function of the
-    network sees first is left out, integers for an embedding too. Batches with an extreme
-    outlier (EF502) are passed over. Nothing measured: nothing said.
+    network sees first is left out, integers for an embedding too, and a layer whose output goes
+    into nothing but a norm: there the data's size cancels, in the gradient of its weights as
+    well. Batches with an extreme outlier (EF502) are passed over. Nothing measured: nothing said.
 
     ## Threshold
     Largest feature above 20 while the first layer puts out more than 6 (a recurrent one: has
     a state above 0.3); or all values together
     below 0.01; or features a factor of 1000 apart, in data without exact zeros. Raw pixels of
-    0..16 and sums of a few units pass. Error where training came to grief, warning otherwise.
+    0..16 and sums of a few units pass. Error where training came to grief; warning where more
+    than a quarter of the loss of guessing is left, or more than half of the first activation
+    is saturated at the start or dead at the end; info where the network has learned all the same.
     Calibrated on the calibration half of the zoo (raw wine 750, raw tumours 880; LeCun et al.,
     Efficient BackProp, 1998, section 4.3 on why inputs are scaled).
 
@@ -76,9 +83,10 @@ class UnscaledInput(Rule):
             out = max((first(view, r, "rms") for r in into), default=float("nan"))
             needed = min(OUTPUT if view.sites[r].kind != "recurrent" else STATE for r in into)
             evidence = {"feature_high": high, "feature_low": low, "scale": rms, "first_output": out}
-            if high > LARGE and out > needed:
+            cancels = all(_rescaled(view, r) for r in into)
+            if high > LARGE and out > needed and not cancels:
                 limit = {"feature_high": LARGE, "first_output": needed}
-            elif 0 < high < 3 * SMALL and rms < SMALL:
+            elif 0 < high < 3 * SMALL and rms < SMALL and not cancels:
                 limit = {"scale": SMALL}
             elif low > 0 and high / low > APART and typical(view, i, "zeros") < 0.01:
                 evidence["feature_ratio"] = high / low
@@ -87,7 +95,7 @@ class UnscaledInput(Rule):
                 continue
             known = np.flatnonzero(~np.isnan(high_T))
             yield self.finding(
-                Severity.error if harmed(view) else Severity.warning,
+                _severity(view, into),
                 sites=(i, *into),
                 first=view.at(int(known[0])),
                 last=view.at(int(known[-1])),
@@ -97,11 +105,33 @@ class UnscaledInput(Rule):
             )
 
 
+def _rescaled(view: View, reader: int) -> bool:
+    """Whether norms alone read a layer's output; a batch norm in eval mode rescales nothing."""
+    after = [view.sites[c] for c in view.consumers[reader]]
+    own = np.asarray((~np.isnan(view.site("pooled"))).any(axis=0))
+    return bool(after) and all(c.kind == "norm" and bool(own[c.id]) for c in after)
+
+
+def _severity(view: View, into: list[int]) -> Severity:
+    """How much harm the scale has done."""
+    if harmed(view):
+        return Severity.error
+    learned = view.unmeasured or view.loss.left <= WON
+    return Severity.info if learned and not _spoilt(view, into) else Severity.warning
+
+
+def _spoilt(view: View, into: list[int]) -> bool:
+    """Whether the first activation was flat from the start, or most of its units are dead."""
+    behind = [c for r in into for c in view.consumers[r] if view.sites[c].kind == "activation"]
+    flat = earliest(view.site("saturated")[:, behind])
+    return bool((flat > LOST).any() or (view.recent("dead")[behind] > LOST).any())
+
+
 def _filled(view: View, into: list[int]) -> tuple[Link, ...]:
     """The first activation behind, where the data drove it into saturation from the start."""
     for r in into:
         for c in view.consumers[r]:
             saturated = float(earliest(view.site("saturated")[:, c]))
-            if view.sites[c].kind == "activation" and saturated > 0.5:
+            if view.sites[c].kind == "activation" and saturated > LOST:
                 return (Link("event", "EF201", int(view.steps[0]), c),)
     return ()
