@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from time import perf_counter
 
 from ..tape import Recorder
@@ -19,9 +20,10 @@ class Clock:
         self.own = 0.0
         self.turn(0)
 
-    def turn(self, coming: int) -> None:
-        """The step numbered `coming` begins."""
+    def turn(self, coming: int, start: float = math.inf) -> None:
+        """The step numbered `coming` begins, which we made ready for since `start`."""
         self._began, self._step = perf_counter(), coming
+        self._cadence.also(max(0.0, self._began - start))
         self.own = 0.0
 
     def unsampled(self, step: int, start: float, recorder: Recorder) -> str:

@@ -357,7 +357,7 @@ class Conductor:
         """The step to come: is it to be sampled?"""
         if self._over:
             return
-        coming = self.step + 1
+        start, coming = perf_counter(), self.step + 1
         if self.writer.error is not None:
             raise RuntimeError(f"the run file cannot be written: {self.writer.error}")
         if self._turns.samples(self.cadence.wants(coming)) and self.cadence.affords():
@@ -366,7 +366,7 @@ class Conductor:
             self.recorder.disarm()
         if self.delivery.waits and not self.recorder.recording:
             self.delivery.send()
-        self.clock.turn(coming)
+        self.clock.turn(coming, start)
         if self._by_hand is not None and not (self._compiled_step or self._within):
             self._hush(coming, self._by_hand)
 
@@ -416,6 +416,7 @@ class Conductor:
 
     def close(self) -> None:
         """Take everything off and send what is left."""
+        start = perf_counter()
         self._guarded(self._ends_idle)
         self.abandon()
         self._over_with_update()
@@ -423,4 +424,5 @@ class Conductor:
         self.misses.tell(self.delivery, self.step)
         self.losses.close(self.quiet.losses)
         self.delivery.send()
+        self.cadence.also(perf_counter() - start + self.writer.took())
         self.writer.meta(steps=self.step, samples=self.samples, **self.cadence.told)
