@@ -102,29 +102,36 @@ def _counted(op: str, kind: str, count: int) -> str:
 
 def sentences(ledger: Ledger) -> list[str]:
     """Who did most of it, and who worked against it."""
-    total = ledger.gain
-    if not math.isfinite(total):
+    if not math.isfinite(ledger.gain):
         return []
     out: list[str] = []
-    of_all = False
     moved = sum(abs(c.decades) for c in ledger.contributions)
+    whole_way = _all_that_way(ledger)
     for c in ledger.contributions:
         if abs(c.decades) < max(_LITTLE, 0.02 * moved) or len(out) == _FEW:
             continue
-        if not out:
-            # "47 of the 51": only where the largest part is no more than the whole.
-            of_all = 0 < c.decades / total <= 1 + _LITTLE if abs(total) >= _LITTLE else False
-        out.append(_sentence(c, total, of_all, first=not out))
+        out.append(_sentence(c, whole_way, first=not out))
     return out
 
 
-def _sentence(c: Contribution, total: float, of_all: bool, first: bool) -> str:
+def _all_that_way(ledger: Ledger) -> float:
+    """Decades lost (below 0) or gained by all ops that did as the whole ledger does; 0 where it
+    keeps its size. Never the sum of all: what others work against it is no part of what was lost,
+    and one op alone may lose more than is missing in the end."""
+    total = ledger.gain
+    if abs(total) < _LITTLE:
+        return 0.0
+    return math.fsum(c.decades for c in ledger.contributions if c.decades * total > 0)
+
+
+def _sentence(c: Contribution, total: float, first: bool) -> str:
+    """`total`: see `_all_that_way`."""
     who = plural(c.op, c.kind, c.links)
     if c.links > 1:
         each = f"{abs(c.decades) / c.links:.2g}"
         who = _("{factors}, {each} each").format(factors=who, each=each)
     size, of = f"{abs(c.decades):.1f}", f"{abs(total):.1f}"
-    if of_all and c.decades * total > 0:
+    if c.decades * total > 0:
         if first and total < 0:
             said = ngettext(
                 "{size} of the {total} lost decades is {factors}",
