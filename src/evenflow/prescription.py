@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from typing import Any
 
 from .diagnosis import diagnose
+from .rules import View, drawn
 from .schema import Finding, Run, Treatment
 from .store import load
 from .treatments import Facts, of_run
@@ -51,5 +53,9 @@ def _read(run: Any) -> tuple[list[Finding], Facts]:
     if isinstance(run, (str, os.PathLike)):
         run = load(run)
     if isinstance(run, Run):
-        return diagnose(run), of_run(run)
-    return list(run.findings), of_run(run.run)  # a Forecast
+        return diagnose(run), _facts(run)
+    return list(run.findings), _facts(run.run)  # a Forecast
+
+
+def _facts(run: Run) -> Facts:
+    return replace(of_run(run), drawn=drawn(View(run)))

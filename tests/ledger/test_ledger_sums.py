@@ -23,7 +23,7 @@ AGAINST = re.compile(r"^([0-9.]+) decades are (lost|gained) at ")
 
 
 def _check(ledger: Ledger) -> int:
-    """Every number told against the links, op by op; returns how many parts of a whole there are."""
+    """Every number told against the links, op by op; how many parts of a whole were told."""
     said = sentences(ledger)
     if not math.isfinite(ledger.gain):
         assert not said

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from rich.cells import cell_len
 
 from ..lang import N_, _, ngettext
+from ..report.network import network_of
 from ..report.telling import names, remedies, severity
 from ..rules import View
 from ..rules.through_time import ThroughTime
@@ -64,13 +65,14 @@ def lines(forecast: Forecast) -> Iterator[tuple[str, str]]:
     said.append(_("foreseen by {method}").format(method=how.get(f.method, f.method)))
     yield " · ".join(said), "dim"
     told: set[str] = set()
+    network = network_of(f.run)
     for finding in f.findings:
         if finding.severity is Severity.info:
             continue
         yield "", ""
         yield f"{_filled(severity(finding), 8)}{finding.code} {title(finding.code)}", "bold"
         yield f"  {finding.message}", ""
-        for advice in [a for a in remedies(finding, f.run) if a not in told][:2]:
+        for advice in [a for a in remedies(finding, f.run, network) if a not in told][:2]:
             told.add(advice)
             yield "  " + _("try: ") + advice, "green"
     if f.advice:

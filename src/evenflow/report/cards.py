@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 from ..lang import _, whole
 from ..schema import Finding, Run
-from ..words import title, without_chain
+from ..words import Network, title, without_chain
 from .markup import esc, prose, short, tag
+from .network import network_of
 from .telling import chain, evidence, names, remedies, severity, when
 
 #: Sites named one by one; the rest are behind a click, and past the last only counted.
@@ -26,7 +27,8 @@ def findings_section(run: Run, findings: Sequence[Finding]) -> str:
         said = _("No rule found anything to report.") if len(run.steps) else _("Nothing to judge.")
         body = tag("p", said, class_="quiet")
     else:
-        body = "".join(_card(run, f, number) for number, f in enumerate(findings[:CARDS]))
+        network = network_of(run)
+        body = "".join(_card(run, f, number, network) for number, f in enumerate(findings[:CARDS]))
         if len(findings) > CARDS:
             more = _("And {count} more.").format(count=whole(len(findings) - CARDS))
             body += tag("p", more, class_="quiet")
@@ -34,7 +36,7 @@ def findings_section(run: Run, findings: Sequence[Finding]) -> str:
     return tag("section", heading, body, aria_labelledby="findings")
 
 
-def _card(run: Run, finding: Finding, number: int) -> str:
+def _card(run: Run, finding: Finding, number: int, network: Network) -> str:
     kind = finding.severity.name
     head = tag(
         "h3",
@@ -46,7 +48,7 @@ def _card(run: Run, finding: Finding, number: int) -> str:
         id=f"finding-{number}-title",
     )
     inside = [_where(run, finding), _evidence(finding)]
-    advice = remedies(finding, run)
+    advice = remedies(finding, run, network)
     if advice:
         items = "".join(tag("li", prose(text[:_LETTERS])) for text in advice[:_ADVICE])
         inside.append(tag("div", tag("h4", _("What to do")), tag("ol", items), class_="advice"))

@@ -10,6 +10,7 @@ from ..rules import Asked
 from ..schema import Finding, Run, interventions, verdict
 from ..words import healed
 from ..words import told as with_message
+from .network import network_of
 from .telling import headline, remedies
 
 
@@ -25,12 +26,15 @@ def as_json(run: Run, findings: Sequence[Finding], asked: Asked | None = None) -
     """
     spoken = worded(findings, run)
     named = sorted({site for finding in spoken for site in finding.sites})
+    network = network_of(run) if spoken else None
     told: dict[str, Any] = {
         "schema": 1,
         "run": run.name,
         "verdict": verdict(spoken, run, asked is not None),
         "said": headline(run, spoken, asked)[1],
-        "findings": [finite({**f.as_dict(), "remedies": remedies(f, run)}) for f in spoken],
+        "findings": [
+            finite({**f.as_dict(), "remedies": remedies(f, run, network)}) for f in spoken
+        ],
         "sites": {str(site): run.sites[site].name for site in named if site < len(run.sites)},
     }
     if asked is not None:

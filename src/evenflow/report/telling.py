@@ -7,11 +7,12 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..lang import N_, _, ngettext, sentences, whole
-from ..rules import Asked, View, unmeasuring
+from ..rules import Asked, unmeasuring
 from ..schema import Finding, Run, Severity, Site, verdict
-from ..words import advice, cause, number, share, title
+from ..words import Network, advice, cause, number, share, title
 from ..words.evidence import LABELS, write
 from .layers import cost, now
+from .network import network_of
 
 #: Roles of a chain's links as its timeline heads them.
 _ROLES = {"cause": N_("cause"), "event": N_("then"), "end": N_("end")}
@@ -150,10 +151,12 @@ def chain(finding: Finding, run: Run) -> list[tuple[str, str, str, str]]:
     return out
 
 
-def remedies(finding: Finding, run: Run) -> list[str]:
-    """Treatments tried on this run first, then advice for a network of this run's depth."""
-    depth = max(View(run).depth, default=0)
-    return list(dict.fromkeys([*finding.treatments, *advice(finding, depth)]))
+def remedies(finding: Finding, run: Run, network: Network | None = None) -> list[str]:
+    """Treatments tried on this run first, then advice that fits the run's network.
+
+    `network` spares who asks for many findings of a run to have it looked at for each.
+    """
+    return list(dict.fromkeys([*finding.treatments, *advice(finding, network or network_of(run))]))
 
 
 def when(finding: Finding) -> str:

@@ -15,6 +15,7 @@ from ..words import summaries, title
 from ..words.wrapping import breaks, has_wide
 from .data import worded
 from .layers import learning
+from .network import network_of
 from .telling import (
     damage,
     evidence,
@@ -72,6 +73,7 @@ def text(
     if left_out := damage(run):
         line(Text(left_out, "bold yellow"))
     advised: set[str] = set()
+    network = network_of(run) if spoken else None
     for finding in spoken[:_MOST]:
         line("")
         line(
@@ -89,7 +91,7 @@ def text(
         ][:3]
         if more:
             line(Text(_("also measured: {figures}").format(figures=_(", ").join(more)), "dim"), 2)
-        new = [advice for advice in remedies(finding, run) if advice not in advised][:2]
+        new = [advice for advice in remedies(finding, run, network) if advice not in advised][:2]
         advised.update(new)  # findings of one cause share their advice: say it once
         for advice in new:
             line(Text.assemble((_("try: "), "green"), advice), 2)

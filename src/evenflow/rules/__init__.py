@@ -42,6 +42,7 @@ from .ef807_out_of_reach import OutOfReach
 from .judge import judge as judge
 from .judge import unmeasuring as unmeasuring
 from .origin import Spread as Spread
+from .start import drawn as drawn
 from .view import View as View
 
 #: Every code, in order. A code is never reused; one that is retired moves to `RETIRED`.

@@ -129,3 +129,25 @@ def _feeds_tanh(view: View, site: Site) -> bool:
     return site.kind == "recurrent" or any(
         view.sites[c].op == "tanh" for c in view.consumers[site.id]
     )
+
+
+def drawn(view: View) -> frozenset[str]:
+    """By which start most of a network's layers were drawn, as their size tells: "he" or "xavier"
+    (square orthogonal and LeCun weights have that size too); empty where it is neither."""
+    size, count, fits = _first(view), 0, {"he": 0, "xavier": 0}
+    for s in view.sites:
+        for p in view.weights[s.id] if s.kind == "affine" else ():
+            shape = view.run.params[p].shape
+            rms = float(size[p]) / np.sqrt(np.prod(shape))
+            fan_in, fan_out = (n * int(np.prod(shape[2:])) for n in (shape[1], shape[0]))
+            wanted = {
+                "he": (2 / fan_in, 2 / fan_out if s.op.startswith("conv") else 2 / fan_in),
+                "xavier": (2 / (fan_in + fan_out), 1 / fan_in, 1 / max(shape[0], fan_in)),
+            }
+            near = 0.03 + 3 / np.sqrt(2 * np.prod(shape))
+            count += 1
+            for name, squares in wanted.items():
+                fits[name] += any(abs(rms / np.sqrt(q) - 1) <= near for q in squares)
+    # a head is often drawn on its own
+    most = max(fits.values())
+    return frozenset(n for n, k in fits.items() if count and 0.7 * count <= k == most)

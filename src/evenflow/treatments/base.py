@@ -27,6 +27,7 @@ class Facts:
         hidden: hidden layers (with weights, and others after them).
         floating: whether the first input is of real numbers (not token numbers).
         step: updates made so far; 0 at the start.
+        drawn: by which usual start its weights were drawn ("he", "xavier"), as their size tells.
         adaptive: whether an optimizer divides by the gradient's size; None if unknown.
         optimizer: class name of the first optimizer, lower case, "" if unknown.
         lr: learning rate of its first group, NaN if unknown.
@@ -45,6 +46,7 @@ class Facts:
     hidden: int = 0
     floating: bool = True
     step: int = 0
+    drawn: frozenset[str] = frozenset()
     adaptive: bool | None = None
     optimizer: str = ""
     lr: float = float("nan")

@@ -32,6 +32,8 @@ def _layers(facts: Facts) -> str | None:
 def _scaled(value: str, facts: Facts) -> str | None:
     if why := _started(facts) or _layers(facts):
         return why
+    if value in facts.drawn:
+        return f"its weights are drawn so already ({value})."
     if facts.deep and facts.plain and facts.activation == "sigmoid":
         return (
             f"{facts.depth} plain sigmoid layers do not train from it, whatever the scale "

@@ -27,6 +27,8 @@ def _batch(value: str, facts: Facts) -> str | None:
             f"in {facts.depth} plain ReLU layers BatchNorm makes gradients grow at each layer "
             "(measured, 50 layers: 12.3 %); use tailored or rezero."
         )
+    if "batch_norm" in facts.norms:
+        return "the network has BatchNorm already."
     if facts.recurrent or facts.attention:
         return "statistics over a batch of sequences mix time steps; use norm=layer."
     return None
@@ -35,6 +37,8 @@ def _batch(value: str, facts: Facts) -> str | None:
 def _layer(value: str, facts: Facts) -> str | None:
     if why := _common(facts):
         return why
+    if any(op.startswith(value.partition(":")[0]) for op in facts.norms):
+        return "the network has it already."
     if facts.deep and not facts.skips and facts.activation == "sigmoid":
         return "it does not save deep sigmoid networks (measured, 50 layers: 8.8 %)."
     return None

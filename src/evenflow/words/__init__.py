@@ -9,10 +9,11 @@ from .figures import decades as decades
 from .figures import number as number
 from .figures import share as share
 from .figures import span as span
+from .fitting import Network as Network
+from .fitting import advice as advice
 from .healing import healed as healed
 from .healing import summaries as summaries
 from .places import sites as sites
-from .remedies import advice as advice
 from .story import tell as tell
 from .story import told as told
 from .story import without_chain as without_chain

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from typing import TypeAlias
 
-from ..lang import N_, _, sentences
-from ..schema import Finding
+from ..lang import N_
 
-_SKIPS = N_(
+SKIPS = N_(
     "Add residual connections with a gain that starts at zero (ReZero: x + alpha * f(x), "
     "alpha = 0); measured on a 50-layer net: 94 % to 97 % where the plain net stays at chance."
 )
@@ -20,16 +19,16 @@ _CLIP = N_(
 )
 _LOWER_RATE = N_("Lower the learning rate: by 10 first, then by 3.")
 _WARM_UP = N_("Warm the learning rate up over the first few hundred steps.")
-_STANDARDISE = N_(
+STANDARDISE = N_(
     "Standardise each input feature on the training set (subtract the mean, divide by the "
     "standard deviation), or put a BatchNorm layer first."
 )
 
 #: A pair is two texts in a row.
 Text: TypeAlias = str | tuple[str, str]
-_ADVICE: dict[str, tuple[Text, ...]] = {
+ADVICE: dict[str, tuple[Text, ...]] = {
     "EF101": (
-        _SKIPS,
+        SKIPS,
         N_(
             "Start sigmoid or tanh layers with centred LSUV (orthogonal weights, each unit scaled "
             "and shifted to mean 0, spread 1 on a batch): 95.9 % on the 50-layer sigmoid net."
@@ -101,7 +100,7 @@ _ADVICE: dict[str, tuple[Text, ...]] = {
             "Start again with smaller weights for this layer (Xavier for tanh, centred LSUV for "
             "deep sigmoid nets)."
         ),
-        _STANDARDISE,
+        STANDARDISE,
         _LOWER_RATE,
         N_(
             "Put BatchNorm before the activation, or use one that does not saturate on both sides "
@@ -112,7 +111,7 @@ _ADVICE: dict[str, tuple[Text, ...]] = {
         (_LOWER_RATE, _WARM_UP),
         N_("Start biases at zero or slightly above, with He weights."),
         N_("Swap ReLU for LeakyReLU, ELU, GELU or SiLU, so that no unit is ever wholly off."),
-        _STANDARDISE,
+        STANDARDISE,
         N_(
             "Revive the dead units: draw their incoming weights anew, set their bias and outgoing "
             "weights to zero, clear their optimizer state."
@@ -123,7 +122,7 @@ _ADVICE: dict[str, tuple[Text, ...]] = {
             "Start again: a paralysed net seldom leaves by itself. Use smaller weights (Xavier, "
             "centred LSUV) and a lower learning rate."
         ),
-        _STANDARDISE,
+        STANDARDISE,
         N_(
             "Weight decay (L2) pulls saturated weights back; activations that do not saturate "
             "avoid the state."
@@ -200,7 +199,7 @@ _ADVICE: dict[str, tuple[Text, ...]] = {
         N_("Standardise inputs: badly scaled features force small learning rates."),
     ),
     "EF501": (
-        _STANDARDISE,
+        STANDARDISE,
         N_(
             "Images: divide by 255, then subtract the mean and divide by the standard deviation of "
             "each channel."
@@ -273,13 +272,13 @@ _ADVICE: dict[str, tuple[Text, ...]] = {
         ),
         N_("Standardise inputs: large ones act like large weights."),
     ),
-    "EF603": (N_("Start biases at zero or slightly above, with He weights."), _STANDARDISE),
-    "EF604": (_SKIPS, N_("Use activations tailored to the depth (TAT) with orthogonal weights.")),
+    "EF603": (N_("Start biases at zero or slightly above, with He weights."), STANDARDISE),
+    "EF604": (SKIPS, N_("Use activations tailored to the depth (TAT) with orthogonal weights.")),
     "EF605": (N_("Draw weights at random: units that start alike stay alike."),),
 }
 
 #: What comes first when the cause is known and lies outside the code itself.
-_BY_CAUSE: dict[str, Text] = {
+BY_CAUSE: dict[str, Text] = {
     "learning-rate-too-high": _LOWER_RATE,
     "EF703": _LOWER_RATE,
     "learning-rate-too-low": N_("Raise the learning rate: by 10 first, then by 3."),
@@ -288,22 +287,22 @@ _BY_CAUSE: dict[str, Text] = {
         "every batch; let the rate fall over the whole run."
     ),
     "learning-rate-zero": N_("Set a learning rate above zero, and check the scheduler."),
-    "unscaled-input": _STANDARDISE,
-    "EF501": _STANDARDISE,
-    "outlier-input": _ADVICE["EF502"][1],
-    "EF502": _ADVICE["EF502"][1],
-    "non-finite-input": _ADVICE["EF503"][0],
-    "EF503": _ADVICE["EF503"][0],
-    "unscaled-target": _ADVICE["EF504"][0],
-    "EF504": _ADVICE["EF504"][0],
-    "double-softmax": _ADVICE["EF701"][0],
-    "EF701": _ADVICE["EF701"][0],
-    "missing-nonlinearity": _ADVICE["EF702"][0],
-    "missing-non-linearity": _ADVICE["EF702"][0],
-    "EF702": _ADVICE["EF702"][0],
+    "unscaled-input": STANDARDISE,
+    "EF501": STANDARDISE,
+    "outlier-input": ADVICE["EF502"][1],
+    "EF502": ADVICE["EF502"][1],
+    "non-finite-input": ADVICE["EF503"][0],
+    "EF503": ADVICE["EF503"][0],
+    "unscaled-target": ADVICE["EF504"][0],
+    "EF504": ADVICE["EF504"][0],
+    "double-softmax": ADVICE["EF701"][0],
+    "EF701": ADVICE["EF701"][0],
+    "missing-nonlinearity": ADVICE["EF702"][0],
+    "missing-non-linearity": ADVICE["EF702"][0],
+    "EF702": ADVICE["EF702"][0],
     "EF704": N_("First get every parameter into the optimizer (EF704)."),
     "EF807": N_("First mend the cut way to the loss (EF807)."),
-    "EF802": _ADVICE["EF802"][0],
+    "EF802": ADVICE["EF802"][0],
     "in-no-optimizer": (
         N_(
             "Give the optimizer all parameters (model.parameters()), after the last layer is built."
@@ -322,8 +321,8 @@ _BY_CAUSE: dict[str, Text] = {
     "gradients-cleared": N_(
         "Call zero_grad() before the backward pass or after the step, never between them."
     ),
-    "EF803": _ADVICE["EF803"][0],
-    "EF806": _ADVICE["EF806"][0],
+    "EF803": ADVICE["EF803"][0],
+    "EF806": ADVICE["EF806"][0],
     "small-batch": (
         N_("Put LayerNorm or GroupNorm in place of the batch norm, or use batches of 16 or more."),
         N_(
@@ -337,45 +336,18 @@ _BY_CAUSE: dict[str, Text] = {
     ),
     "zero-init": N_("Draw weights at random instead of zero; biases may start at zero."),
     "negative-bias": N_("Start biases at zero or slightly above."),
-    "weights-too-small": _ADVICE["EF601"][0],
-    "EF601": _ADVICE["EF601"][0],
+    "weights-too-small": ADVICE["EF601"][0],
+    "EF601": ADVICE["EF601"][0],
     "weights-too-large": N_(
         "Draw smaller weights: draw weights with the right gain (He for ReLU, Xavier for tanh, "
         "centred LSUV if deep)."
     ),
-    "EF602": _ADVICE["EF602"][0],
-    "depth-times-activation": _SKIPS,
-    "EF604": _SKIPS,
-    "dtype": _ADVICE["EF105"][0],
-    "low-precision": _ADVICE["EF105"][0],
-    "EF105": _ADVICE["EF105"][0],
+    "EF602": ADVICE["EF602"][0],
+    "depth-times-activation": SKIPS,
+    "EF604": SKIPS,
+    "dtype": ADVICE["EF105"][0],
+    "low-precision": ADVICE["EF105"][0],
+    "EF105": ADVICE["EF105"][0],
     "recurrence": N_("Use an LSTM or GRU (forget-gate bias 1), or orthogonal recurrent weights."),
     "through-time": N_("Use an LSTM or GRU (forget-gate bias 1), or orthogonal recurrent weights."),
 }
-
-
-#: What is told from so many layers on: below, depth is not what ails the network.
-_DEEP_FROM = 5
-_DEEP: frozenset[Text] = frozenset(
-    {_SKIPS, *_ADVICE["EF101"][1:3], _ADVICE["EF205"][0], _ADVICE["EF205"][3], *_ADVICE["EF604"]}
-)
-_NARROW = N_(
-    "Use more hidden units, and try other random weights: a network of few units may start where "
-    "nothing moves it."
-)
-#: What is told instead, where the network has fewer.
-_SHALLOW: dict[str, tuple[Text, ...]] = {"EF205": (_NARROW,), "EF401": (_NARROW,)}
-
-
-def advice(finding: Finding, depth: int = 0) -> list[str]:
-    """What to do, best first; what mends the cause stands before what eases the symptom.
-
-    `depth` is the network's number of layers (0 = not known): what helps deep ones is not told of
-    shallow ones. An unknown code (a newer run file) gives the advice of its cause, or none.
-    """
-    first = [_BY_CAUSE[finding.cause]] if finding.cause in _BY_CAUSE else []
-    rest = [text for text in _ADVICE.get(finding.code, ()) if text not in first]
-    texts = first + rest
-    if 0 < depth < _DEEP_FROM:
-        texts = [*_SHALLOW.get(finding.code, ()), *(t for t in texts if t not in _DEEP)]
-    return [_(t) if isinstance(t, str) else sentences(map(_, t)) for t in texts]

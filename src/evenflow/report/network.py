@@ -1,0 +1,79 @@
+"""What a run's network has, as far as advice asks for it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..rules import View, drawn
+from ..schema import Run
+from ..treatments import Facts, of_run
+from ..words import Network
+
+#: Products of a gate and a state.
+PRODUCTS = ("mul", "multiply", "imul", "rmul", "addcmul", "lerp")
+#: Inputs of such a size need no scaling.
+SCALED = (0.3, 3.0)
+#: Share of 1 that an LSTM's forget biases need be, as the norm of its biases tells.
+OPEN = 0.8
+
+
+def network_of(run: Run) -> Network:
+    """The network's depth and what it has (see `Network`)."""
+    view, facts = View(run), of_run(run)
+    found = {*facts.activations, *facts.norms, *_optimizers(run), *drawn(view), *_time(view, facts)}
+    found |= {"norm"} if facts.norms else set()
+    found |= {"skips"} if facts.skips else set()
+    found |= {"adaptive"} if facts.adaptive else set()
+    found |= {"scaled"} if _scaled(view) else set()
+    if any(s.dtype in ("float16", "bfloat16") for s in run.sites):
+        found.add("half")
+    return Network(max(view.depth, default=0), frozenset(found))
+
+
+def _optimizers(run: Run) -> set[str]:
+    noted: Any = run.meta.get("optimizers") or ()
+    out = set()
+    for o in noted if isinstance(noted, (list, tuple)) else ():
+        for key, name in (("momentum", "momentum"), ("weight_decay", "decay")):
+            value = o.get(key) if isinstance(o, dict) else None
+            if isinstance(value, (int, float)) and value > 0:
+                out.add(name)
+    return out
+
+
+def _time(view: View, facts: Facts) -> set[str]:
+    """ "recurrent", and whether its cells are gated and keep their state from the start."""
+    if not facts.recurrent:
+        return set()
+    gated = any("lstm" in op or "gru" in op for op in facts.recurrent)
+    for s in view.sites:  # a cell of the user's own
+        by_hand = s.op in PRODUCTS and "cell" in facts.recurrent
+        gated |= by_hand and any(view.sites[p].op == "sigmoid" for p in view.parents(s.id))
+    out = {"recurrent", "gated"} if gated else {"recurrent"}
+    return out | ({"forget-bias"} if _open(view) else set())
+
+
+def _open(view: View) -> bool:
+    """Whether an LSTM's biases are large enough for a forget gate that starts open."""
+    found = False
+    names = {n for s in view.sites if "lstm" in s.op for n in s.params}
+    size = view.param("weight")
+    for p in view.run.params:
+        if p.name in names and len(p.shape) == 1 and len(size):
+            open_ = OPEN * np.sqrt(p.shape[0] / 4)
+            found |= bool(np.nan_to_num(size[0, p.id]) >= open_)
+    return found
+
+
+def _scaled(view: View) -> bool:
+    low, high = SCALED
+    known = [i for i in view.data if np.isfinite(view.recent("rms")[i])]
+    for i in known:
+        rms, mean = (float(view.recent(m)[i]) for m in ("rms", "mean"))
+        least, most = (float(view.recent(m)[i]) for m in ("feature_low", "feature_high"))
+        even = not (least < low or most > high)  # of inputs without features nothing is known
+        if not (low <= rms <= high and abs(mean) <= rms / 2 and even):
+            return False
+    return bool(known)
