@@ -8,7 +8,8 @@ import numpy as np
 
 from ..rules import View, drawn
 from ..schema import Run
-from ..treatments import Facts, of_run
+from ..treatments.architecture import of_run  # not the package: its registry knows activations
+from ..treatments.base import Facts
 from ..words import Network
 
 #: Products of a gate and a state.
