@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import numpy as np
@@ -111,3 +112,12 @@ def test_ticks_are_round_few_and_inside(low: float, high: float) -> None:
 def test_logarithmic_ticks(low: float, high: float) -> None:
     ticks = _logarithmic(low, high)
     assert 2 <= len(ticks) <= 8 and all(low - 1e-9 <= np.log10(t) <= high + 1e-9 for t in ticks)
+
+
+def test_the_name_of_an_axis_stands_clear_of_its_numbers() -> None:
+    ends = np.array([-1.0, 1.0])
+    drawn = predictions(replace(NUMBERS, true=ends, predicted=ends))
+    texts = re.findall(r'<text x="[^"]+" y="([^"]+)"[^>]*>([^<]+)</text>', drawn)
+    (name,) = (float(y) for y, text in texts if text == "predicted")
+    high = min(float(y) for y, text in texts if re.fullmatch(r"-?[\d.]+", text))
+    assert name <= high - 15  # a line of the largest text that the page gives it

@@ -33,7 +33,7 @@ STYLE = """
 .counts { width: auto; } .counts td, .counts th { text-align: right; padding: 5px 12px; }
 .counts td { min-width: 54px; border: 1px solid var(--faint); }
 .counts .right { outline: 1px solid var(--accent); outline-offset: -1px; }
-@media (max-width: 720px) { .drawn text { font-size: 21px; }
+@media (max-width: 720px) { .drawn text { font-size: 27px; } .drawn { overflow: visible; }
   .drawn.square text { font-size: 15px; } .drawn polyline { stroke-width: 3; } }
 """
 _W, _H, _LEFT, _BOTTOM, _TOP, _RIGHT = 860, 280, 76, 34, 12, 16
@@ -128,13 +128,13 @@ def predictions(judged: Judged) -> str:
     low, high = float(min(t.min(), p.min())), float(max(t.max(), p.max()))
     margin = 0.03 * (high - low) or 1.0
     low, high = low - margin, high + margin
-    size, left, bottom = 460, 76, 44
+    size, left, bottom, top = 460, 76, 44, 30  # above the frame its axis is named
 
     def x(v: float) -> float:
         return left + (size - left - 10) * (v - low) / (high - low)
 
     def y(v: float) -> float:
-        return size - bottom - (size - bottom - 10) * (v - low) / (high - low)
+        return size - bottom - (size - bottom - top) * (v - low) / (high - low)
 
     parts = []
     for tick in _linear(low, high):
@@ -148,7 +148,7 @@ def predictions(judged: Judged) -> str:
         for a, b in zip(t[keep], p[keep], strict=True)
     ]
     parts.append(_text(x((low + high) / 2), size - 6, _("true"), "middle"))
-    parts.append(_text(left - 6, 20, _("predicted"), "end"))
+    parts.append(_text(left - 6, 14, _("predicted"), "end"))
     lead = _("On the dashed line both are the same.")
     if len(keep) < len(t):
         said = _("{shown} of {all} rows are drawn.")

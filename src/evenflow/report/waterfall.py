@@ -56,7 +56,7 @@ def card(ledger: Ledger) -> str:
         tag("p", prose(headline(ledger)), class_="lead"),
         tag("ul", told, class_="told") if told else "",
         notes,
-        tag("figure", picture(ledger), _legend(ledger), class_="fall"),
+        tag("figure", tag("div", picture(ledger), class_="wide"), _legend(ledger), class_="fall"),
         _forks(ledger),
         tag("details", tag("summary", factors), _table(ledger)),
         class_="card",
