@@ -19,8 +19,17 @@ for variable in [name for name in os.environ if name.startswith("EVENFLOW_")]:
 os.environ["EVENFLOW_STRICT"] = "1"
 os.environ["EVENFLOW_LANG"] = "en"  # whatever the locale of who runs the tests
 
+import pytest  # noqa: E402
 from hypothesis import HealthCheck, settings  # noqa: E402 - it may import numpy
 
 # A busy machine is slow, and that is no failure.
 settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("busy")
+
+
+@pytest.fixture(autouse=True)
+def _time_for_samples(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Under "auto" a busy machine gives samples up; only tests of that very thing (marked
+    `budget`) are to see it."""
+    if not request.node.get_closest_marker("budget"):
+        monkeypatch.setattr("evenflow.session.cadence.LONGEST", 120.0)

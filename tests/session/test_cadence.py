@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 
 from evenflow.session.cadence import BIRTH, LONGEST, Cadence, allowance
 
+pytestmark = pytest.mark.budget
+
 
 def run(cadence: Cadence, steps: int, bare: float, extra: float) -> list[int]:
     sampled = []

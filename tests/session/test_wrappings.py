@@ -99,7 +99,5 @@ def compare(
         read = evenflow.load(watch.path)
         assert not [e for e in read.events if e.kind in ("stopped", HEALED)], given
         assert not [e for e in read.events if "left out" in str(e.detail)], given
-        given_up = [e for e in read.events if "given up" in str(e.detail)]
-        if wrapping.sees and not given_up:  # a busy machine has no time for a sample of "auto"
+        if wrapping.sees:
             assert any(c.metric == "delta" for c in read.columns), given
-        assert given["every"] == "auto" or not given_up
