@@ -15,6 +15,8 @@ from evenflow.report.telling import facts
 from evenflow.schema import Run
 from evenflow.session.cadence import Cadence
 
+pytestmark = pytest.mark.budget
+
 
 def train(steps: int = 12, calls: int = 20) -> nn.Module:
     """A small network called many times a step."""
@@ -42,8 +44,6 @@ def said(run: Run) -> list[str]:
 def test_a_sample_that_takes_too_long_is_given_up_and_the_next_are_smaller(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-
-pytestmark = pytest.mark.budget
     limits = iter([0.0])
     monkeypatch.setattr(Cadence, "limit", lambda self: next(limits, float("inf")))
     monkeypatch.setattr(Cadence, "was_cut", lambda self, step, wall, cost: True)
