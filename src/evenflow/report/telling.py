@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..lang import N_, _, ngettext, sentences, whole
-from ..rules import Asked, unmeasuring
+from ..rules import Asked, unmeasuring, unread
 from ..schema import Finding, Run, Severity, Site, verdict
 from ..words import Network, advice, cause, number, share, title
 from ..words.evidence import LABELS, write
@@ -58,7 +58,29 @@ def headline(run: Run, findings: Sequence[Finding], asked: Asked | None = None) 
     apart = ""
     if objective:
         apart = _("The loss was not judged: {why}.").format(why=_(_OBJECTIVES[objective]))
-    return word, sentences(filter(None, (_standing(found, findings, asked, bool(apart)), apart)))
+    said = (_standing(found, findings, asked, bool(apart)), apart, *blind(run))
+    return word, sentences(filter(None, said))
+
+
+def blind(run: Run) -> list[str]:
+    """What of the layers could not be read, and so was not judged: a sentence, or none."""
+    known = unread(run)
+    if not known.outputs:
+        return []
+    counts = {"count": whole(known.outputs), "all": whole(known.layers)}
+    if not known.errors:
+        said = _(
+            "What {count} of {all} layers put out could not be read (TorchScript, or other code "
+            "that Python does not see): whether signals collapse, saturate or die there was not "
+            "judged, only gradients and updates were."
+        )
+    else:
+        said = _(
+            "{count} of {all} layers could not be looked into (TorchScript, or other code that "
+            "Python does not see): they were judged by the gradients and updates of their weights "
+            "alone, in the order in which the model lists them; what they put out was not judged."
+        )
+    return [said.format(**counts)]
 
 
 def _standing(

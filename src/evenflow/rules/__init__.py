@@ -43,6 +43,7 @@ from .judge import judge as judge
 from .judge import unmeasuring as unmeasuring
 from .origin import Spread as Spread
 from .start import drawn as drawn
+from .unread import unread as unread
 from .view import View as View
 
 #: Every code, in order. A code is never reused; one that is retired moves to `RETIRED`.

@@ -8,7 +8,8 @@ import numpy as np
 
 from ..schema import Finding, Link, Parameter, Severity
 from .base import Rule
-from .view import WEIGHTED, View
+from .view import View
+from .wiring import WEIGHTED
 
 #: Share of the weights in use that are left out, from which on it is an error.
 MOST = 0.5

@@ -1,14 +1,13 @@
-"""Pure helpers on the graph of sites, each one pass over it: a walk from every site would cost
-depth squared. Links: for each site the ids of those it reads (or of those that read it)."""
+"""Pure helpers on the graph of sites, each linear: a walk from every site would cost depth
+squared. Links: for each site the ids of those it reads (or of those that read it), in any order:
+what only the backward met has ids from the loss to the data. They may hold cycles, as a site is
+one over all steps, and what it reads may be another in each."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
 Links = Sequence[Sequence[int]]
-
-#: Ids are in forward order, so that one pass does; more only for sites that were born late.
-PASSES = 6
 
 
 def reach(links: Links, ids: Iterable[int]) -> frozenset[int]:
@@ -23,15 +22,64 @@ def reach(links: Links, ids: Iterable[int]) -> frozenset[int]:
     return frozenset(seen)
 
 
+def knots(links: Links) -> list[list[int]]:
+    """All sites, those that reach one another together; each group after all it links to.
+
+    Without cycles every group is one site. Tarjan, SIAM J. Comput. 1 (1972) 146-160, without
+    recursion, as networks are deeper than Python's stack.
+    """
+    met = [-1] * len(links)  # when a site was met
+    low = [0] * len(links)  # the earliest site of its group that it reaches
+    grouped = [False] * len(links)
+    held: list[int] = []
+    out: list[list[int]] = []
+    count = 0
+    for root in range(len(links)):
+        todo = [(root, 0)] if met[root] < 0 else []
+        while todo:
+            i, done = todo.pop()
+            if not done:
+                met[i] = low[i] = count
+                count += 1
+                held.append(i)
+            else:
+                low[i] = min(low[i], low[links[i][done - 1]])  # of the link walked last
+            while done < len(links[i]):
+                j = links[i][done]
+                done += 1
+                if met[j] < 0:
+                    todo += [(i, done), (j, 0)]
+                    break
+                if not grouped[j]:
+                    low[i] = min(low[i], met[j])
+            else:
+                if low[i] == met[i]:
+                    out.append(_taken(held, i))
+                    for j in out[-1]:
+                        grouped[j] = True
+                        low[j] = len(links)  # nothing outside is of this group
+    return out
+
+
+def _taken(held: list[int], first: int) -> list[int]:
+    """Take the sites from `first` on off the stack."""
+    group = [held.pop()]
+    while group[-1] != first:
+        group.append(held.pop())
+    return group
+
+
 def depths(parents: Links, own: Sequence[int]) -> tuple[int, ...]:
-    """For each site the largest sum of `own` on any path to it, itself included."""
-    depth = list(own)
-    for _ in range(PASSES):
-        before = list(depth)
-        for i, above in enumerate(parents):
-            depth[i] = max(depth[i], own[i] + max((depth[p] for p in above), default=0))
-        if depth == before or max(depth, default=0) > len(own):
-            break
+    """For each site the largest sum of `own` on any path to it, itself included.
+
+    In a cycle only links that rise by id count: those against it close the circle.
+    """
+    depth = [0] * len(own)
+    for knot in knots(parents):
+        within = set(knot)
+        for i in sorted(knot):
+            above = (depth[p] for p in parents[i] if p not in within or p < i)
+            depth[i] = own[i] + max(above, default=0)
     return tuple(depth)
 
 
@@ -40,14 +88,17 @@ def chained(parents: Links, groups: Sequence[Sequence[int]]) -> list[bool]:
 
     All groups in one pass: each site holds a bit for every group whose last one it feeds.
     """
+    if not groups:
+        return []
     feeds = [0] * len(parents)
     for k, ids in enumerate(groups):
         feeds[ids[-1]] |= 1 << k
-    for _ in range(PASSES if groups else 0):
-        before = list(feeds)
-        for i in reversed(range(len(feeds))):
+    for knot in reversed(knots(parents)):
+        bits = 0
+        for i in knot:  # who reach one another feed the same
+            bits |= feeds[i]
+        for i in knot:
+            feeds[i] = bits
             for p in parents[i]:
-                feeds[p] |= feeds[i]
-        if feeds == before:
-            break
+                feeds[p] |= bits
     return [all(feeds[i] >> k & 1 for i in ids) for k, ids in enumerate(groups)]

@@ -14,13 +14,12 @@ from torch import Tensor
 from ..schema import Channel
 from . import numbers
 from .labels import Label, label, read
-from .ops import of_node
 from .slab import Key
+from .unseen import LEAF, Shell, Unseen
 
 if TYPE_CHECKING:
     from .recorder import Recorder
 
-_LEAF = torch._C._functions.AccumulateGrad  # type: ignore[attr-defined]
 _HALF = (torch.float16, torch.bfloat16)
 _LOW = 1e-32  # rms of float32 deltas below which some may be subnormal (< 1.2e-38)
 
@@ -41,22 +40,36 @@ class Backward:
         self.leaves: dict[int, Tensor] = {}  # parameters the latest graphs end in
         self.latest: dict[int, Tensor] = {}  # those of the latest outermost backward
         self._held: dict[int, list[tuple[Channel, Tensor]]] = {}
+        self._unseen = Unseen(recorder)
+        self._shared: set[tuple[int, int]] = set()  # (site, input) that others read, too
 
     def reset(self) -> None:
         """A new sampled step begins."""
         self.leaves.clear()
         self.latest = {}
         self._held.clear()
+        self._shared.clear()
 
-    def arm(self, roots: Sequence[Any], thread: int) -> None:
-        """Walk from the roots' nodes to the leaves and hook what is met for the first time."""
+    def begin(self) -> None:
+        """An outermost backward begins."""
+        self.latest = {}
+        self._unseen.begin()
+
+    def arm(self, roots: Sequence[Any], thread: int, inside: Any = None) -> None:
+        """Walk from the roots' nodes to the leaves and hook what is met for the first time.
+
+        `inside`: the node within whose backward this one runs (a reentrant checkpoint's), which
+        is what the walked graph works out.
+        """
         rec = self.recorder
         generation = rec.generation
+        shell = Shell.of(inside, rec)
+        outer = None if shell is None else shell.site
         branches: dict[Any, list[_Branch]] = {}
         owner: dict[Any, int | None] = {}
         seen: set[Any] = set()
         todo: list[tuple[Any, int | None, int]] = [
-            (n, None, thread) for n in roots if n is not None and type(n) is not _LEAF
+            (n, outer, thread) for n in roots if n is not None and type(n) is not LEAF
         ]
         seen.update(n for n, _, _ in todo)
         walked, start = 0, perf_counter()
@@ -73,7 +86,7 @@ class Backward:
                 primary = known.primary and known.armed != generation
                 known.armed = generation
             else:
-                site, primary = self._unseen(node, tid)
+                site, primary = self._unseen.site(node, tid)
                 if primary or site is not None:
                     label(node, Label(generation, tid, site, primary, generation))
             owner[node] = site
@@ -83,11 +96,13 @@ class Backward:
             if inner and consumer is not None and site is not None and site != consumer:
                 rec.catalogue.link(consumer, site)
             sender = site if inner else consumer
+            if primary and known is None and site is not None:
+                sender = self._unseen.opened(node, site)
             for i, (child, _) in enumerate(node.next_functions):
                 if child is None:
                     continue
-                if type(child) is _LEAF:
-                    self._leaf(child.variable, sender)
+                if type(child) is LEAF:
+                    self._leaf(child.variable, sender, shell)
                     continue
                 branches.setdefault(child, []).append(_Branch(node, i, sender))
                 if child not in seen:
@@ -98,41 +113,19 @@ class Backward:
                     if known_child is not None and known_child != sender:
                         rec.catalogue.link(sender, known_child)
         self._forks(branches, owner)
+        if shell is not None:
+            shell.close(self._shared)
 
-    def _leaf(self, variable: Tensor, consumer: int | None) -> None:
+    def _leaf(self, variable: Tensor, consumer: int | None, shell: Shell | None) -> None:
         variable = self.recorder.catalogue.original(variable)
         self.leaves[id(variable)] = self.latest[id(variable)] = variable
-        if consumer is not None:
-            known = self.recorder.catalogue.param(variable)
-            if known is not None:
-                self.recorder.catalogue.uses(consumer, known)
-
-    def _unseen(self, node: Any, tid: int) -> tuple[int | None, bool]:
-        """(site, is it the node of the site's output) of a node the forward did not label."""
-        rec = self.recorder
-        seq = node._sequence_nr()
-        sealed = rec.sealed(tid, seq)
-        if sealed is not None:
-            return sealed, False
-        name = node.name()
-        op = of_node(name)
-        kind = op.kind
-        if isinstance(node, torch.autograd.function.BackwardCFunction):
-            kind = "custom"
-        if kind == "view" or rec.bounds.full:
-            return None, False
-        rec.count()
-        span = rec.span(tid, seq)
-        shape = _shape(node)
-        if (
-            kind == "join"
-            and sum(c is not None and type(c) is not _LEAF for c, _ in node.next_functions) < 2
-        ):
-            kind = "other"
-        n = span.counts.get(op.name, 0)
-        span.counts[op.name] = n + 1
-        site = rec.catalogue.site(span.place, op.name, kind, n, span.call, shape=shape)
-        return site, site is not None
+        if consumer is None:
+            return
+        known = self.recorder.catalogue.param(variable)
+        if known is not None:
+            self._unseen.uses(consumer, known)
+        elif shell is not None:
+            shell.leads(consumer, variable)
 
     # -- hooks --------------------------------------------------------------------------------
     def _hook(self, node: Any, site: int) -> None:
@@ -223,6 +216,7 @@ class Backward:
             done.add(site)
             for b in into:
                 assert b.site is not None
+                self._shared.add((b.site, site))
                 self._branch(b, Channel("edge", b.site, "delta_in", site), len(into) > 2)
 
     def _branch(self, branch: _Branch, channel: Channel, hold: bool) -> None:
@@ -255,13 +249,3 @@ def _keys(site: int) -> tuple[Key, Key]:
 def _is_primary(node: Any, oldest: int) -> bool:
     known = read(node, oldest)
     return known is not None and known.primary
-
-
-def _shape(node: Any) -> tuple[int, ...]:
-    metadata = getattr(node, "_input_metadata", None)
-    if metadata:
-        try:
-            return tuple(int(d) for d in metadata[0].shape)
-        except Exception:
-            return ()
-    return ()

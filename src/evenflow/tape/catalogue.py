@@ -14,7 +14,7 @@ from torch.nn.parameter import is_lazy
 
 from ..schema import Parameter, Site
 from . import numbers
-from .owners import owner_of
+from .owners import owner_of, owner_of_piece
 
 #: More sites than this are not kept (an RNN unrolled over thousands of steps); a note says so.
 MAX_SITES = 5000
@@ -63,6 +63,7 @@ class Catalogue:
         self._owners: dict[int, tuple[weakref.ref[nn.Module], Place]] = {}  # not called so far
         self._param_ids: dict[int, tuple[weakref.ref[torch.Tensor], int]] = {}
         self._by_name: dict[str, int] = {}  # parameters, by root and path
+        self._homes: dict[int, Place] = {}  # of parameters: the module that holds them
         self._stood_for: dict[int, weakref.ref[torch.Tensor]] = {}  # id of a stand-in
         self._names: dict[str, int] = {}
         self._awaited: dict[tuple[str, tuple[int, ...]], int] = {}  # a continued run's, by name
@@ -90,7 +91,7 @@ class Catalogue:
         inner = unwrap(module)
         known = self.place(inner)
         if known is None:
-            known = self._of_owner(inner) or self._owned(inner)
+            known = self._of_children(inner) or self._of_owner(inner) or self._owned(inner)
             known = known or Place(self._unique(type(inner).__name__), "")
             for path, sub in inner.named_modules():
                 if self.place(sub) is None:
@@ -99,7 +100,9 @@ class Catalogue:
                 self.roots.append(weakref.ref(module))
             for name, p in inner.named_parameters():
                 if not is_lazy(p):  # else it has no shape yet, and is named when it is used
-                    self.add_param(p, _joined(known.root, known.path, name))
+                    index = self.add_param(p, _joined(known.root, known.path, name))
+                    path = _joined(known.path, name.rpartition(".")[0])
+                    self._homes.setdefault(index, Place(known.root, path))
         outer: nn.Module = module
         while outer is not inner:
             self._note(outer, known)
@@ -108,18 +111,35 @@ class Catalogue:
 
     def _owned(self, module: nn.Module) -> Place | None:
         """Where a part without a telling name of its own stands in a module that is not called:
-        an agent's actor is Agent.actor, not Sequential."""
+        an agent's actor is Agent.actor, not Sequential; a piece of a network is the network."""
         if not type(module).__module__.startswith("torch.nn."):
             return None
         found = owner_of(module)
+        if found is None and isinstance(module, nn.Sequential):
+            found = owner_of_piece(module)
         if found is None:
             return None
         owner, path = found
         there = self.place(owner) or self._of_owner(owner)
         if there is None:
             there = Place(self._unique(type(owner).__name__), "")
-            self._owners[id(owner)] = (weakref.ref(owner), there)
+        for name, part in owner.named_modules():  # so that the other parts need no search
+            place = Place(there.root, _joined(there.path, name))
+            self._owners.setdefault(id(part), (weakref.ref(part), place))
         return Place(there.root, _joined(there.path, path))
+
+    def _of_children(self, module: nn.Module) -> Place | None:
+        """Where a piece of a known container stands (`net[0:8]`, made anew at each step): where
+        the container does, whose children all of the piece's are."""
+        if not isinstance(module, nn.Sequential):
+            return None
+        there: set[Place] = set()
+        for name, child in module.named_children():
+            known = self.place(child) or self._of_owner(child)
+            if known is None or known.path.rpartition(".")[2] != name:
+                return None
+            there.add(Place(known.root, known.path.rpartition(".")[0]))
+        return there.pop() if len(there) == 1 else None
 
     def _of_owner(self, module: nn.Module) -> Place | None:
         entry = self._owners.get(id(module))
@@ -174,6 +194,11 @@ class Catalogue:
             self.params[index] = new
             self.dirty_params.add(index)
         return index
+
+    def home(self, params: Iterable[int]) -> Place | None:
+        """The module that holds all of these parameters; None without them, or if several do."""
+        homes = {self._homes.get(i) for i in params}
+        return homes.pop() if len(homes) == 1 else None
 
     def stand_in(self, tensor: torch.Tensor, module: nn.Module | None, place: Place) -> int | None:
         """Index of the parameter in whose place a module now holds this tensor (FSDP2 puts whole
@@ -242,6 +267,15 @@ class Catalogue:
             self._edges.add((site, producer))
             old = self.sites[site]
             self.sites[site] = dataclasses.replace(old, inputs=(*old.inputs, producer))
+            self.dirty_sites.add(site)
+
+    def passes(self, site: int, producer: int) -> None:
+        """Note that `site` reads `producer` only by way of others: the link is none, for good."""
+        self._edges.add((site, producer))
+        old = self.sites[site]
+        if producer in old.inputs:
+            rest = tuple(i for i in old.inputs if i != producer)
+            self.sites[site] = dataclasses.replace(old, inputs=rest)
             self.dirty_sites.add(site)
 
     def uses(self, site: int, param: int) -> None:

@@ -10,13 +10,13 @@ from torch import Tensor
 
 from . import numbers
 from .attention import Attention, watch_inner_attention
-from .catalogue import Place
 from .frames import Frame, Thread
 from .given import given, takes, tensors_in
 from .isolation import traced, unheard
 from .labels import Label, label, node_of, read
 from .lost import lose
 from .ops import CLOSED, SATURATED, Op
+from .outside import Outside
 from .pooled import pooled
 from .slab import core_keys
 
@@ -70,12 +70,15 @@ class Forward:
         self.inputs: dict[int, tuple[weakref.ref[Tensor], int]] = {}
         self._late: list[tuple[int, str, Tensor, int]] = []  # see `late`
         self.lost = False  # has `lose` made a site in this step?
+        self.outside = Outside(recorder, self.measure)
+        self._once: set[int] = set()  # sites that were read in this step
 
     def reset(self) -> None:
         """Forget the tensors of this step."""
         self.inputs.clear()
         self._late.clear()
         self.lost = False
+        self._once.clear()
 
     def axis(self, site: int) -> int:
         """The axis along which a site's units lie."""
@@ -171,7 +174,7 @@ class Forward:
             self.name(node, call, site, primary=i == 0)
         if not made:
             self.note_data(first, site)
-        x = None if rec.recomputing else numbers.plain(first)
+        x = numbers.plain(first) if self._new(site) else None
         if x is not None:
             self._read(call, site, x)
 
@@ -182,9 +185,17 @@ class Forward:
             return False
         call.frame.index(call.op.name)
         self.name(node, call, site, True, seq)
-        x = None if self.recorder.recomputing else numbers.plain(out)
+        x = numbers.plain(out) if self._new(site) else None
         if x is not None:
             self._read(call, site, x, kept=call.op.name in _KEPT)
+        return True
+
+    def _new(self, site: int) -> bool:
+        """Is a site's output to be read? Once more in a recomputation only where the first forward
+        was not looked at: that of a reentrant checkpoint has no gradients."""
+        if self.recorder.recomputing and site in self._once:
+            return False
+        self._once.add(site)
         return True
 
     def note_data(self, t: Tensor, site: int) -> None:
@@ -242,7 +253,7 @@ class Forward:
         rec.count()
         kind = rec.catalogue.sites[site].kind
         if kind == "loss":
-            self._read_loss(call, site, x)
+            self.outside.loss(call, site, x)
             return
         light = kind in _LIGHT
         self.measure(site, x, rec.dear and not light)
@@ -257,7 +268,7 @@ class Forward:
         if not rec.dear:
             return
         if op == "mul" and not call.frame.place.path:  # a loss is worked out outside of layers
-            self._weigh(call, site)
+            self.outside.weigh(call, site)
         if kind == "norm":
             rec.sure(f"counting of {op}", "", self._pooled, call, site)
         if kind in _SPREAD or kind == "pool":
@@ -281,20 +292,6 @@ class Forward:
         inner.see(call.args, call.kwargs, call.op.name)
         for metric, value in inner.readings():
             self.recorder.add("site", site, metric, value)
-
-    def _weigh(self, call: Call, site: int) -> None:
-        """A product in a loss, one side of which is no network's: advantages, weights, masks."""
-        factors = [t for t in call.tensors if not t.requires_grad and t.is_floating_point()]
-        if len(call.tensors) == 2 and len(factors) == 1 and factors[0].numel():
-            plain = numbers.plain(factors[0])
-            if plain is None:
-                return
-            few = numbers.sample(plain).float()
-            size = few.square().mean().sqrt()
-            add = self.recorder.add
-            add("site", site, "weight_rms", size)
-            add("site", site, "weight_negative", numbers.share(few < 0))
-            add("site", site, "weight_even", few.abs().mean() / size.clamp(min=1e-30))
 
     def late(self) -> None:
         """Take the readings that could wait until the forward is over.
@@ -342,55 +339,3 @@ class Forward:
             rec.add(
                 "site", site, "mean", x.mean(dtype=torch.float32 if x.element_size() < 4 else None)
             )
-
-    def _read_loss(self, call: Call, site: int, x: Tensor) -> None:
-        """What the loss is told: its prediction's sign and row sums, its target's scale."""
-        rec = self.recorder
-        size = numbers.norm(x)
-        rec.slab.extend(
-            core_keys(site), (size / (x.numel() or 1) ** 0.5, numbers.nonfinite(x, size))
-        )
-        held = given(call.args, call.kwargs)
-        if held and held[0].dim() > 0:
-            rec.add("site", site, "rows", float(held[0].shape[0]))
-        if not rec.dear or not held:
-            return
-        made = held[0].detach()
-        if call.inputs and made.is_floating_point() and made.dim() > 0:
-            few = numbers.sample(made)
-            axis = 1 if few.dim() > 1 else 0
-            if few.dim() > 1 and few.shape[1] == made.shape[1]:
-                rec.add("site", call.inputs[0], "row_sum", few.sum(axis).float().mean())
-            rec.add("site", call.inputs[0], "negative", numbers.share(few < 0))
-        if len(held) > 1 and call.op.name != "ctc_loss":
-            target = held[1]
-            there = rec.catalogue.sites[site]
-            place = Place(there.root, there.path)
-            data = self.see_data(place, target, "target", there.index, there.call)
-            if data is not None:
-                rec.catalogue.link(site, data)
-
-    def see_data(self, place: Place, t: Tensor, op: str, index: int, call: int) -> int | None:
-        """Site and readings of data: an input of a root module, or a target."""
-        rec = self.recorder
-        site = rec.catalogue.site(
-            place, op, "input", index, call,
-            shape=numbers.shape(t), dtype=str(t.dtype).removeprefix("torch."),
-        )  # fmt: skip
-        rec.bounds.reads += 1
-        if site is None or t.layout != torch.strided or t.is_nested or not t.numel():
-            return site
-        if numbers.mute(numbers.local(t)):
-            return site
-        x = numbers.plain(t)
-        if x is not None:
-            self.measure(site, x)
-        if rec.dear and not t.is_complex():
-            rec.sure(
-                f"scale of {op}", "", self._features, site, numbers.local(t) if x is None else x
-            )
-        return site
-
-    def _features(self, site: int, t: Tensor) -> None:
-        for metric, value in numbers.features(t).items():
-            self.recorder.add("site", site, metric, value)

@@ -84,6 +84,10 @@ class Calls:
         self._counts[place] = n + 1
         return n
 
+    def made(self, place: Place) -> int:
+        """How often this module was called so far."""
+        return self._counts.get(place, 0)
+
     def of(self, root: str) -> dict[Place, int]:
         """The counts of all places of a root."""
         return {place: n for place, n in self._counts.items() if place.root == root}

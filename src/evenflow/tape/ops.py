@@ -129,6 +129,7 @@ _NODES = {
     "log_sigmoid": ("logsigmoid", "activation"),
     "_softmax": ("softmax", "softmax"), "_log_softmax": ("log_softmax", "softmax"),
     "nll_loss2_d": ("nll_loss", "loss"), "nll_loss_nd": ("nll_loss", "loss"),
+    "differentiable_graph": ("torchscript", "custom"),
     "cudnn_rnn": ("rnn", "recurrent"), "mkldnn_rnn_layer": ("rnn", "recurrent"),
 }  # fmt: skip
 _CONV = re.compile(r"(cudnn_|mkldnn_|slow_|thnn_)?(conv|convolution)")
@@ -178,7 +179,7 @@ def of_node(name: str) -> Op:
 
     "SigmoidBackward0" -> ("sigmoid", "activation"). View-like nodes have kind "view".
     """
-    base = re.sub(r"Backward\d*$", "", name)
+    base = re.sub(r"Backward\d*$", "", name).rpartition("::")[2]
     if base == "CopySlices":
         return Op("copy_slices", "view")
     snake = _CAMEL.sub("_", base).lower()

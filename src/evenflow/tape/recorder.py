@@ -37,6 +37,7 @@ from .room import room
 from .rootcalls import RootCalls
 from .slab import Scalar, Slab
 from .units import Units
+from .unseen import begins_at_data, running_node
 
 _FAST_PATH = (nn.TransformerEncoder, nn.TransformerEncoderLayer, nn.MultiheadAttention)
 
@@ -128,6 +129,10 @@ class Recorder:
             if site is not None:
                 return site
         return None
+
+    def called(self, place: Place) -> int:
+        """How often the forwards that this backward is of, called a module."""
+        return (self._again if self.recomputing else self._calls).made(place)
 
     def span(self, thread: int, seq: int) -> Span:
         """The innermost module call that was open when the node was made."""
@@ -250,11 +255,11 @@ class Recorder:
         if not nested:
             self._mode_off()
             self.forward.late()
-            self.backward.latest = {}
+            self.backward.begin()
         if self.bounds.nothing_new():
             return
         nodes = [t.grad_fn for t in outputs if isinstance(t, Tensor)]
-        self.backward.arm(nodes, self.thread.key)
+        self.backward.arm(nodes, self.thread.key, running_node() if nested else None)
         self._roots.arrive(self.generation)
 
     def after_backward(self) -> None:
@@ -320,11 +325,13 @@ class Recorder:
                 thread.root = self._roots.begin(frame.place, on_data, calls, self.slab)
             if not stack or frame.place != stack[-1].place:
                 frame.call = calls.next(frame.place)
+                if self.recomputing and (known := self._calls.made(frame.place)):
+                    frame.call %= known  # nested checkpoints work the same call out several times
             else:  # a wrapper and what it wraps share a place: one call, one set of counts
                 frame.call, frame.counts = stack[-1].call, stack[-1].counts
             frame.span = Span(frame.place, frame.call, opened)
             self._made[0].spans.setdefault(thread.key, []).append(frame.span)
-            if not stack and not self.recomputing:
+            if not stack and (not self.recomputing or begins_at_data()):
                 self._data(frame, args)
         stack.append(frame)
         return frame
@@ -337,6 +344,8 @@ class Recorder:
                 return False
         if self._model is None or self.catalogue.place(unwrap(module)) is not None:
             return True
+        if any(self.catalogue.place(m) is not None for m in module.children()):
+            return True  # a piece of it
         return next(module.parameters(), None) is None or any(
             m is self._model for m in module.modules()
         )
@@ -345,7 +354,7 @@ class Recorder:
         tensors = [a for a in args if isinstance(a, Tensor)]
         for t in tensors:
             if t.grad_fn is None and self.catalogue.param(t) is None and self._has_params(frame):
-                site = self.forward.see_data(
+                site = self.forward.outside.data(
                     frame.place, t, "input", frame.index("input"), frame.call
                 )
                 if site is not None:

@@ -16,9 +16,12 @@ def sites(ids: Sequence[int], run: Run) -> str:
     Ids that the run does not hold are left out (an old finding beside another run); no ids at
     all give "". The root's name is left out where every site of the run has the same root.
     """
-    known = sorted({i for i in ids if 0 <= i < len(run.sites)})
+    known = list(dict.fromkeys(i for i in ids if 0 <= i < len(run.sites)))
     if not known:
         return ""
+    in_order = all(i <= s.id for s in run.sites for i in s.inputs)
+    if in_order:  # else some were met in the backward only, and the rule's order is the better
+        known.sort()
     several_roots = len({s.root for s in run.sites if s.root}) > 1
     chosen = [run.sites[i] for i in known]
     names = [_name(s, several_roots) for s in chosen]
@@ -27,7 +30,8 @@ def sites(ids: Sequence[int], run: Run) -> str:
     ops = {s.op for s in chosen}
     first, last = _place(chosen[0], several_roots), _place(chosen[-1], several_roots)
     ends = _("{first} to {last}").format(first=first, last=last) if first != last else first
-    like, count = _alike(chosen, run), len(chosen)
+    count = len(chosen)
+    like = _alike(chosen, run) if in_order else count
     several = str(count) if like == count else _("{count} of {like}").format(count=count, like=like)
     if len(ops) == 1:
         said = ngettext("{ends}, {count} {op} layers", "{ends}, {count} {op} layers", like)

@@ -1,0 +1,90 @@
+"""What comes from outside a network: its data, and what its loss is told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from torch import Tensor
+
+from . import numbers
+from .catalogue import Place
+from .given import given
+from .slab import core_keys
+
+if TYPE_CHECKING:
+    from .forward import Call
+    from .recorder import Recorder
+
+
+class Outside:
+    """Reads inputs of root modules, targets, and the two sides of a loss."""
+
+    def __init__(self, recorder: Recorder, measure: Callable[[int, Tensor], None]) -> None:
+        self.recorder, self._measure = recorder, measure
+
+    def weigh(self, call: Call, site: int) -> None:
+        """A product in a loss, one side of which is no network's: advantages, weights, masks."""
+        factors = [t for t in call.tensors if not t.requires_grad and t.is_floating_point()]
+        if len(call.tensors) == 2 and len(factors) == 1 and factors[0].numel():
+            plain = numbers.plain(factors[0])
+            if plain is None:
+                return
+            few = numbers.sample(plain).float()
+            size = few.square().mean().sqrt()
+            add = self.recorder.add
+            add("site", site, "weight_rms", size)
+            add("site", site, "weight_negative", numbers.share(few < 0))
+            add("site", site, "weight_even", few.abs().mean() / size.clamp(min=1e-30))
+
+    def loss(self, call: Call, site: int, x: Tensor) -> None:
+        """What the loss is told: its prediction's sign and row sums, its target's scale."""
+        rec = self.recorder
+        size = numbers.norm(x)
+        rec.slab.extend(
+            core_keys(site), (size / (x.numel() or 1) ** 0.5, numbers.nonfinite(x, size))
+        )
+        held = given(call.args, call.kwargs)
+        if held and held[0].dim() > 0:
+            rec.add("site", site, "rows", float(held[0].shape[0]))
+        if not rec.dear or not held:
+            return
+        made = held[0].detach()
+        if call.inputs and made.is_floating_point() and made.dim() > 0:
+            few = numbers.sample(made)
+            axis = 1 if few.dim() > 1 else 0
+            if few.dim() > 1 and few.shape[1] == made.shape[1]:
+                rec.add("site", call.inputs[0], "row_sum", few.sum(axis).float().mean())
+            rec.add("site", call.inputs[0], "negative", numbers.share(few < 0))
+        if len(held) > 1 and call.op.name != "ctc_loss":
+            target = held[1]
+            there = rec.catalogue.sites[site]
+            place = Place(there.root, there.path)
+            data = self.data(place, target, "target", there.index, there.call)
+            if data is not None:
+                rec.catalogue.link(site, data)
+
+    def data(self, place: Place, t: Tensor, op: str, index: int, call: int) -> int | None:
+        """Site and readings of data: an input of a root module, or a target."""
+        rec = self.recorder
+        site = rec.catalogue.site(
+            place, op, "input", index, call,
+            shape=numbers.shape(t), dtype=str(t.dtype).removeprefix("torch."),
+        )  # fmt: skip
+        rec.bounds.reads += 1
+        if site is None or t.layout != torch.strided or t.is_nested or not t.numel():
+            return site
+        if numbers.mute(numbers.local(t)):
+            return site
+        x = numbers.plain(t)
+        if x is not None:
+            self._measure(site, x)
+        if rec.dear and not t.is_complex():
+            rec.sure(
+                f"scale of {op}", "", self._features, site, numbers.local(t) if x is None else x
+            )
+        return site
+
+    def _features(self, site: int, t: Tensor) -> None:
+        for metric, value in numbers.features(t).items():
+            self.recorder.add("site", site, metric, value)
