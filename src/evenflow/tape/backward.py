@@ -40,7 +40,7 @@ class Backward:
         self.leaves: dict[int, Tensor] = {}  # parameters the latest graphs end in
         self.latest: dict[int, Tensor] = {}  # those of the latest outermost backward
         self._held: dict[int, list[tuple[Channel, Tensor]]] = {}
-        self._unseen = Unseen(recorder)
+        self.unseen = Unseen(recorder)
         self._shared: set[tuple[int, int]] = set()  # (site, input) that others read, too
 
     def reset(self) -> None:
@@ -53,7 +53,7 @@ class Backward:
     def begin(self) -> None:
         """An outermost backward begins."""
         self.latest = {}
-        self._unseen.begin()
+        self.unseen.begin()
 
     def arm(self, roots: Sequence[Any], thread: int, inside: Any = None) -> None:
         """Walk from the roots' nodes to the leaves and hook what is met for the first time.
@@ -63,7 +63,7 @@ class Backward:
         """
         rec = self.recorder
         generation = rec.generation
-        shell = Shell.of(inside, rec)
+        shell = Shell.of(inside, self.unseen)
         outer = None if shell is None else shell.site
         branches: dict[Any, list[_Branch]] = {}
         owner: dict[Any, int | None] = {}
@@ -86,7 +86,7 @@ class Backward:
                 primary = known.primary and known.armed != generation
                 known.armed = generation
             else:
-                site, primary = self._unseen.site(node, tid)
+                site, primary = self.unseen.site(node, tid)
                 if primary or site is not None:
                     label(node, Label(generation, tid, site, primary, generation))
             owner[node] = site
@@ -97,7 +97,7 @@ class Backward:
                 rec.catalogue.link(consumer, site)
             sender = site if inner else consumer
             if primary and known is None and site is not None:
-                sender = self._unseen.opened(node, site)
+                sender = self.unseen.opened(node, site)
             for i, (child, _) in enumerate(node.next_functions):
                 if child is None:
                     continue
@@ -123,7 +123,7 @@ class Backward:
             return
         known = self.recorder.catalogue.param(variable)
         if known is not None:
-            self._unseen.uses(consumer, known)
+            self.unseen.uses(consumer, known)
         elif shell is not None:
             shell.leads(consumer, variable)
 

@@ -14,7 +14,7 @@ from torch.nn.parameter import is_lazy
 
 from ..schema import Parameter, Site
 from . import numbers
-from .owners import owner_of, owner_of_piece
+from .owners import owner_of
 
 #: More sites than this are not kept (an RNN unrolled over thousands of steps); a note says so.
 MAX_SITES = 5000
@@ -115,8 +115,6 @@ class Catalogue:
         if not type(module).__module__.startswith("torch.nn."):
             return None
         found = owner_of(module)
-        if found is None and isinstance(module, nn.Sequential):
-            found = owner_of_piece(module)
         if found is None:
             return None
         owner, path = found

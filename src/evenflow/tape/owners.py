@@ -14,42 +14,29 @@ _WRAPPERS = ("DataParallel", "DistributedDataParallel", "OptimizedModule")
 def owner_of(module: nn.Module) -> tuple[nn.Module, str] | None:
     """(outermost module that holds it, path inside it), or None if no other module does.
 
-    Looks at every object that Python's garbage collector knows, which takes tens of milliseconds:
-    to be asked once a root module.
+    A slice of a container (`net[0:8]`, kept by nobody) is where the container is. Looks at every
+    object that Python's garbage collector knows, which takes tens of milliseconds: to be asked
+    once a root module.
     """
-    return _outermost(module, _parents())
-
-
-def owner_of_piece(piece: nn.Sequential) -> tuple[nn.Module, str] | None:
-    """The same of the container that a slice (`net[0:8]`, kept by nobody) was cut from."""
-    names = dict(piece.named_children())
-    if not names:
-        return None
-    for o in _modules():
-        parts = vars(o).get("_modules")
-        if o is piece or type(o) is not type(piece) or type(parts) is not dict:
-            continue
-        if len(parts) > len(names) and all(parts.get(n) is c for n, c in names.items()):
-            return _outermost(o, _parents()) or (o, "")
-    return None
-
-
-def _modules() -> list[nn.Module]:
-    return [
-        o
-        for o in gc.get_objects()
-        if issubclass(type(o), nn.Module) and type(o).__name__ not in _WRAPPERS
-    ]
-
-
-def _parents() -> dict[int, tuple[nn.Module, str]]:
     parents: dict[int, tuple[nn.Module, str]] = {}
-    for o in _modules():
+    pieces = dict(module.named_children()) if isinstance(module, nn.Sequential) else {}
+    cut_from: nn.Module | None = None
+    for o in gc.get_objects():
+        if not issubclass(type(o), nn.Module) or type(o).__name__ in _WRAPPERS:
+            continue
         parts = vars(o).get("_modules")
-        for name, child in parts.items() if type(parts) is dict else ():
+        if type(parts) is not dict:
+            continue
+        for name, child in parts.items():
             if child is not None:
                 parents.setdefault(id(child), (o, name))
-    return parents
+        if pieces and type(o) is type(module) and len(parts) > len(pieces):
+            if all(parts.get(n) is c for n, c in pieces.items()):
+                cut_from = o
+    found = _outermost(module, parents)
+    if found is None and cut_from is not None:
+        return _outermost(cut_from, parents) or (cut_from, "")
+    return found
 
 
 def _outermost(

@@ -37,7 +37,7 @@ from .room import room
 from .rootcalls import RootCalls
 from .slab import Scalar, Slab
 from .units import Units
-from .unseen import begins_at_data, running_node
+from .unseen import running_node
 
 _FAST_PATH = (nn.TransformerEncoder, nn.TransformerEncoderLayer, nn.MultiheadAttention)
 
@@ -331,7 +331,7 @@ class Recorder:
                 frame.call, frame.counts = stack[-1].call, stack[-1].counts
             frame.span = Span(frame.place, frame.call, opened)
             self._made[0].spans.setdefault(thread.key, []).append(frame.span)
-            if not stack and (not self.recomputing or begins_at_data()):
+            if not stack and (not self.recomputing or self.backward.unseen.at_data()):
                 self._data(frame, args)
         stack.append(frame)
         return frame

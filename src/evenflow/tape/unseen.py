@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import weakref
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -26,25 +27,37 @@ def running_node() -> Any:
     return torch._C._current_autograd_node()
 
 
-def begins_at_data() -> bool:
-    """Does the region that a backward works out anew (a checkpoint) begin at the data?"""
-    node = running_node()
-    return isinstance(node, _FUNCTION) and all(
-        child is None or type(child) is LEAF for child, _ in node.next_functions
-    )
-
-
 class Unseen:
     """Names the sites of nodes that the forward did not label."""
 
     def __init__(self, recorder: Recorder) -> None:
         self.recorder = recorder
         self._counts: dict[Place, dict[str, int]] = {}
+        #: Leaves within a backward -> the sites whose outputs they are, cut off from them
+        self._cut: dict[int, tuple[weakref.ref[Tensor], list[int]]] = {}
         self._blocks: dict[int, int] = {}  # block -> its first layer, or itself
 
     def begin(self) -> None:
         """An outermost backward begins."""
         self._counts.clear()
+        self._cut.clear()
+
+    def behind(self, leaf: Tensor) -> list[int]:
+        """The sites that a leaf was cut off from; none where it is data or a parameter."""
+        entry = self._cut.get(id(leaf))
+        return entry[1] if entry is not None and entry[0]() is leaf else []
+
+    def cut_off(self, leaf: Tensor, sites: list[int]) -> None:
+        """Note what a leaf was cut off from."""
+        self._cut[id(leaf)] = (weakref.ref(leaf), sites)
+
+    def at_data(self) -> bool:
+        """Does the region that a backward works out anew (a checkpoint) begin at the data?"""
+        node = running_node()
+        return isinstance(node, _FUNCTION) and not any(
+            child is not None and (type(child) is not LEAF or self.behind(child.variable))
+            for child, _ in node.next_functions
+        )
 
     def site(self, node: Any, tid: int) -> tuple[int | None, bool]:
         """(site, is it the node of the site's output) of a node without a label."""
@@ -126,31 +139,33 @@ class Shell:
     """A node that works out a graph of its own within its backward, as a reentrant checkpoint and
     many a custom Function do: the links through it are those of that graph."""
 
-    def __init__(self, recorder: Recorder, node: Any, site: int) -> None:
-        self.catalogue, self.site = recorder.catalogue, site
-        self._read = self._producers(recorder, node)
+    def __init__(self, unseen: Unseen, node: Any, site: int) -> None:
+        self.unseen, self.catalogue, self.site = unseen, unseen.recorder.catalogue, site
+        self._read = self._producers(node)
         self._led: set[int] = set()
 
     @classmethod
-    def of(cls, node: Any, recorder: Recorder) -> Shell | None:
+    def of(cls, node: Any, unseen: Unseen) -> Shell | None:
         """The shell that a node is; None where no node runs, or one that has no site."""
         if not isinstance(node, _FUNCTION):
             return None
-        known = read(node, recorder.oldest)
-        return None if known is None or known.site is None else cls(recorder, node, known.site)
+        known = read(node, unseen.recorder.oldest)
+        return None if known is None or known.site is None else cls(unseen, node, known.site)
 
-    @staticmethod
-    def _producers(recorder: Recorder, node: Any) -> list[int]:
+    def _producers(self, node: Any) -> list[int]:
         """Sites whose outputs the node was given, views looked through."""
         found: list[int] = []
         todo = [child for child, _ in reversed(node.next_functions)]
         seen: set[Any] = set()
         while todo:
             child = todo.pop()
-            if child is None or type(child) is LEAF or child in seen:
+            if child is None or child in seen:
                 continue
             seen.add(child)
-            known = read(child, recorder.oldest)
+            if type(child) is LEAF:
+                found += self.unseen.behind(child.variable)
+                continue
+            known = read(child, self.unseen.recorder.oldest)
             if known is not None and known.site is not None:
                 found.append(known.site)
             else:
@@ -162,6 +177,7 @@ class Shell:
         one, shapes tell; where they do not, any may be."""
         shape = tuple(variable.shape)
         alike = [i for i in self._read if self.catalogue.sites[i].shape == shape]
+        self.unseen.cut_off(variable, alike or self._read)
         for producer in alike or self._read:
             self.catalogue.link(site, producer)
             self._led.add(producer)
