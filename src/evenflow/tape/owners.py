@@ -30,9 +30,9 @@ def owner_of(module: nn.Module) -> tuple[nn.Module, str] | None:
         for name, child in parts.items():
             if child is not None:
                 parents.setdefault(id(child), (o, name))
-        if pieces and type(o) is type(module) and len(parts) > len(pieces):
-            if all(parts.get(n) is c for n, c in pieces.items()):
-                cut_from = o
+        cut = pieces and type(o) is type(module) and len(parts) > len(pieces)
+        if cut and all(parts.get(n) is c for n, c in pieces.items()):
+            cut_from = o
     found = _outermost(module, parents)
     if found is None and cut_from is not None:
         return _outermost(cut_from, parents) or (cut_from, "")
