@@ -53,7 +53,7 @@ def train(way: str, healthy: bool, path: Path | None = None) -> Tensor:
     draw = torch.Generator().manual_seed(0)
     held, call = WAYS[way](well() if healthy else sick(), DIGITS[:32])
     optimizer = torch.optim.SGD(held.parameters(), 0.1)
-    watch = evenflow.watch(held, optimizer, run=path) if path else None
+    watch = evenflow.watch(held, optimizer, run=path, every=4) if path else None
     for _ in range(60):
         ids = torch.randint(0, len(DIGITS), (32,), generator=draw)
         loss = F.cross_entropy(call(DIGITS[ids]), LABELS[ids])
