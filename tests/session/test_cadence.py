@@ -51,6 +51,20 @@ def test_trouble_makes_samples_denser_within_a_fixed_allowance() -> None:
     assert alarmed.gap() == calm.gap()
 
 
+def test_a_dear_first_sample_does_not_stay_the_only_one() -> None:
+    cadence, sampled = Cadence("auto", 0.01), []
+    for step in range(120):
+        if not cadence.wants(step):
+            cadence.ran_bare(0.02)
+            continue
+        sampled.append(step)
+        cost = 1.1 if step == 0 else 0.01  # everything is made ready, on a busy machine
+        assert cost <= cadence.limit()
+        cadence.ran_sampled(step, 0.02 + cost, cost)
+        assert cadence.spent <= allowance(cadence.trained, 0.01)
+    assert sampled == [s for s in sorted(BIRTH) if s < 120]
+
+
 def test_a_stall_of_the_machine_is_not_taken_for_our_cost() -> None:
     cadence = Cadence("auto", 0.01)
     run(cadence, 300, 0.01, 0.002)

@@ -25,6 +25,8 @@ _BIRTH_SHARE, _BIRTH_SECONDS = 0.1, 60.0
 #: What a sampled step takes beyond a bare one, over what our clocks saw, where no bare step was
 #: seen (measured on seven trainings against bare twins, `benchmarks/claimed.py`: 1.15 to 1.29).
 _HIDDEN = 1.27
+#: What the second sample takes, at most, of the first one's price (seen: .02 to .15).
+_WARM = 0.25
 #: Where one was seen: what a sample costs the steps after it. Caches hold other things.
 _AFTER = 1.05
 
@@ -155,7 +157,9 @@ class Cadence:
     def ran_sampled(self, step: int, wall: float, cost: float) -> None:
         """A sampled step took `wall` seconds, of which our own clocks saw `cost`."""
         self._took(wall, cost)
-        self._dear = cost * self.hidden
+        # The first sample makes everything ready: taken for the price of the next one it would, on
+        # a busy machine, be the only one. Should the next be as dear, `limit` cuts it in time.
+        self._dear = cost * self.hidden * (_WARM if step == 0 else 1.0)
         if self._alert > 0:
             self._alert -= 1
         if step > 1:  # the first steps carry the framework's own warm-up
