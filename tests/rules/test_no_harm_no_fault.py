@@ -119,6 +119,63 @@ def test_a_target_with_a_mean_accuses_no_net_that_learns(
     assert ("EF504" in found) == told
 
 
+@pytest.mark.parametrize(("rate", "told"), [(0.1, False), (1e-6, True)])
+def test_a_target_with_heavy_tails_that_is_learned(tmp_path: Path, rate: float, told: bool) -> None:
+    """A polynomial by smooth_l1_loss, as the examples of PyTorch fit one."""
+    weight = torch.tensor([[5.0], [-3.0], [4.0], [-6.0]])
+
+    def batch() -> tuple[Tensor, Tensor]:
+        x = torch.cat([torch.randn(32, 1) ** k for k in range(1, 5)], 1)
+        return x, x @ weight + 2
+
+    torch.manual_seed(1)
+    found = _run(tmp_path / "run.evenflow", nn.Linear(4, 1), batch, F.smooth_l1_loss, rate, 400)
+    assert ("EF504" in found) == told
+
+
+@pytest.mark.parametrize(("steps", "told"), [(200, True), (600, False)])
+def test_a_target_whose_mean_takes_most_of_the_training(
+    tmp_path: Path, steps: int, told: bool
+) -> None:
+    """The same net and rate: what counts is how much of the training went into the mean."""
+
+    def batch() -> tuple[Tensor, Tensor]:
+        x = torch.randn(64, 4)
+        return x, 150 + 40 * x[:, :1]
+
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Linear(4, 32), nn.ReLU(), nn.Linear(32, 1))
+    found = _run(tmp_path / "run.evenflow", net, batch, F.mse_loss, 1e-2, steps)
+    assert ("EF504" in found) == told
+
+
+@pytest.mark.parametrize("bootstrap", [True, False])
+def test_an_actor_and_its_critics_targets_are_no_data(tmp_path: Path, bootstrap: bool) -> None:
+    """A critic that learns rewards of -8 beside an actor; alone, it never gets near them."""
+    torch.manual_seed(0)
+    critic = nn.Sequential(nn.Linear(5, 32), nn.ReLU(), nn.Linear(32, 1))
+    actor = nn.Sequential(nn.Linear(4, 32), nn.ReLU(), nn.Linear(32, 1))
+    learn = torch.optim.Adam(critic.parameters(), 1e-3 if bootstrap else 1e-6)
+    act = torch.optim.Adam(actor.parameters(), 1e-3)
+    with evenflow.watch(nn.ModuleList([critic, actor]), run=tmp_path / "run.evenflow", every=5):
+        for _ in range(100):
+            s, after = torch.randn(64, 4), torch.randn(64, 4)
+            target = -8 + s[:, :1]
+            if bootstrap:
+                with torch.no_grad():
+                    target = target + 0.5 * critic(torch.cat([after, actor(after)], 1))
+            tried = torch.cat([s, torch.randn(64, 1)], 1)
+            learn.zero_grad()
+            F.mse_loss(critic(tried), target).backward()
+            learn.step()
+            if bootstrap:
+                act.zero_grad()
+                (-critic(torch.cat([s, actor(s)], 1)).mean()).backward()
+                act.step()
+    found = {f.code for f in evenflow.diagnose(tmp_path / "run.evenflow")}
+    assert ("EF504" in found) != bootstrap
+
+
 # --- EF402: an overshoot that falls at once ------------------------------------------------------
 
 

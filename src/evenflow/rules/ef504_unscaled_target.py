@@ -8,7 +8,7 @@ import numpy as np
 
 from ..schema import Finding, Link, Severity
 from .base import Rule
-from .curve import harmed
+from .curve import goal, harmed
 from .data import first, prediction_of, target_of, typical
 from .view import View
 
@@ -20,12 +20,9 @@ LARGE = 5.0
 APART = 10.0
 #: Share of the best constant's loss below which a net has learned whatever its target's size.
 WON = 0.25
-#: A target above this is told all the same: most of the training went into its mean.
-BLATANT = 50.0
-
-
-#: Objectives whose targets are a network's own estimates, not data.
-ESTIMATES = ("policy-gradient", "moving-target")
+#: Share of the training after which a loss still above the best constant's tells of harm: the
+#: steps went into reaching the target's mean.
+LATE = 0.5
 
 
 class UnscaledTarget(Rule):
@@ -46,9 +43,10 @@ class UnscaledTarget(Rule):
     stands in for the target. An output layer that starts at the target's mean is not flagged.
 
     ## Threshold
-    A target above 5 and 10 times the first predictions. Error where training came to grief,
-    warning otherwise; nothing where the loss ends below a quarter of the best constant's
-    and the target is below 50.
+    A target above 5 and 10 times the first predictions, where it does harm: an error where training
+    came to grief, a warning where the loss ends above a quarter of the best constant's or was above
+    the whole of it for half of the training. Losses that measure no progress (actor and critic,
+    whose targets are networks' own estimates) show no such harm and are left alone.
     Calibrated on the calibration half of the zoo (raw pixels of 0..16: 7.8).
 
     ## What to do
@@ -60,7 +58,7 @@ class UnscaledTarget(Rule):
     name = "unscaled-target"
 
     def check(self, view: View) -> Iterable[Finding]:
-        if view.objective in ESTIMATES:  # a target of its own making, which nobody can scale
+        if view.unmeasured or _learned(view):
             return
         told: set[int] = set()
         for loss in view.losses:
@@ -81,8 +79,6 @@ class UnscaledTarget(Rule):
         self, view: View, site: int, prediction: int, size: float, more: dict[str, float]
     ) -> Iterable[Finding]:
         said = first(view, prediction, "rms")
-        if size <= BLATANT and _learned(view):
-            return
         if not (size > LARGE and np.isfinite(said) and size > APART * said):
             return
         yield self.finding(
@@ -103,8 +99,13 @@ class UnscaledTarget(Rule):
 
 
 def _learned(view: View) -> bool:
-    """Whether most of what the best constant leaves has been won: the size did no harm."""
-    return not harmed(view) and view.loss.chance > 0 and view.loss.left <= WON
+    """Whether most of what the best constant leaves has been won, and not only at last: then the
+    target's size did no harm. Never where the best constant's loss is not known."""
+    aim = goal(view)
+    if harmed(view) or not aim.known or not aim.left <= WON:
+        return False
+    above = view.loss.finite > aim.scale
+    return bool(above.mean() <= LATE)
 
 
 def _by_hand(view: View) -> Iterable[tuple[int, int]]:
