@@ -23,6 +23,8 @@ WON = 0.25
 #: Share of the training after which a loss still above the best constant's tells of harm: the
 #: steps went into reaching the target's mean.
 LATE = 0.5
+#: A target above this is told all the same: its largest column hides that others are not learned.
+BLATANT = 50.0
 
 
 class UnscaledTarget(Rule):
@@ -45,7 +47,8 @@ class UnscaledTarget(Rule):
     ## Threshold
     A target above 5 and 10 times the first predictions, where it does harm: an error where training
     came to grief, a warning where the loss ends above a quarter of the best constant's or was above
-    the whole of it for half of the training. Losses that measure no progress (actor and critic,
+    the whole of it for half of the training, or the target is above 50 (a loss that its largest
+    column rules says nothing of the others). Losses that measure no progress (actor and critic,
     whose targets are networks' own estimates) show no such harm and are left alone.
     Calibrated on the calibration half of the zoo (raw pixels of 0..16: 7.8).
 
@@ -58,7 +61,7 @@ class UnscaledTarget(Rule):
     name = "unscaled-target"
 
     def check(self, view: View) -> Iterable[Finding]:
-        if view.unmeasured or _learned(view):
+        if view.unmeasured:
             return
         told: set[int] = set()
         for loss in view.losses:
@@ -79,6 +82,8 @@ class UnscaledTarget(Rule):
         self, view: View, site: int, prediction: int, size: float, more: dict[str, float]
     ) -> Iterable[Finding]:
         said = first(view, prediction, "rms")
+        if size <= BLATANT and _learned(view):
+            return
         if not (size > LARGE and np.isfinite(said) and size > APART * said):
             return
         yield self.finding(
