@@ -168,7 +168,7 @@ class Switch:
             self.conductor.clock.turn(self.conductor.step)
             hooks.listen(self.conductor)
             if self.armed:
-                self.conductor._arm(self.conductor.step)
+                self.conductor._coming.arm(self.conductor.step)
         else:
             # A sample that is due waits for the next turn: a bare step must be bare.
             self.armed = self.conductor.recorder.recording
@@ -226,7 +226,7 @@ def one_step(name: str, compiled: bool, rounds: int) -> dict[str, float]:
         for all_readings in dear.values():  # the first of each meets every site
             switch.turn(True)
             switch.conductor.cadence.dear = lambda step, samples, d=all_readings: d
-            switch.conductor._arm(switch.conductor.step)
+            switch.conductor._coming.arm(switch.conductor.step)
             timed(step, 3)
         for _ in range(rounds):
             for way in took:

@@ -184,7 +184,7 @@ def test_stop_on_nonfinite_ends_the_script(tmp_path: Path) -> None:
 PLANTS = {
     "in a rule": ("evenflow.rules.ef101_vanishing_gradient", "VanishingGradient.check", None),
     "in the tape": ("evenflow.tape.recorder", "Recorder.settle", "Evenflow stopped watching"),
-    "in the forward": ("evenflow.tape.recorder", "Recorder._enter_call", "stopped watching"),
+    "in the forward": ("evenflow.tape.modulecalls", "ModuleCalls._enter_call", "stopped watching"),
     "in the writer": ("evenflow.store.sink", "Sink.reading", "evenflow: watching stopped"),
     "in watch": ("evenflow", "watch", "evenflow: could not watch (ZeroDivisionError: planted)"),
     "in the report": ("evenflow.report", "text", "evenflow: could not judge the run"),

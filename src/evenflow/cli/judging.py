@@ -34,10 +34,24 @@ _NO_STEPS = N_("no training step was seen: no backward pass with an update after
 _NO_SAMPLES = N_(
     "steps of training were counted, and none was measured: sampling was off (every=0)"
 )
+_NOT_SAMPLED = N_("steps of training were counted, and no step could be sampled")
+#: The same, and why (`Recorder.bounds.lost`).
+_IN_VAIN = {
+    "untrained": N_(
+        "steps of training were counted, and no step could be sampled: too many calls that no "
+        "backward pass reaches came before each (acting, evaluation)"
+    ),
+    "time": N_(
+        "steps of training were counted, and no step could be sampled: reading one takes longer "
+        "than sampling may (try every=N)"
+    ),
+}
 
 
 def no_readings(run: Run) -> str:
     """Why there is nothing to judge."""
+    if run.unjudged == "not-sampled":
+        return _(_IN_VAIN.get(str(run.meta.get("in_vain")), _NOT_SAMPLED))
     return _(_NO_SAMPLES) if run.unsampled else _(_NO_STEPS)
 
 
@@ -165,7 +179,7 @@ def tell_run(path: Path, plan: Plan, whole: bool = True) -> None:
         )
         if not stopped:
             print(f"evenflow: {said.format(problem=no_readings(run))}", file=sys.stderr)
-            if elsewhere := why_not_here(plan) if not run.unsampled else "":
+            if elsewhere := why_not_here(plan) if run.unjudged == "no-steps" else "":
                 print(f"evenflow: {elsewhere}", file=sys.stderr)
         return
     from .. import report

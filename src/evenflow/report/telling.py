@@ -35,6 +35,7 @@ _SEVERITIES = {
 _UNJUDGED = {
     "unsampled": N_("Nothing was measured: sampling was off."),
     "no-steps": N_("Nothing was measured: no training step was seen."),
+    "not-sampled": N_("Nothing was measured: steps were counted, and no step could be sampled."),
     "no-sites": N_("Steps were counted, and nothing in them could be read."),
     "not-moved": N_("Nothing moved: gradients were read, and no update changed a weight."),
 }

@@ -23,7 +23,8 @@ class NoUpdate(Rule):
     ## What it means
     `optimizer.step()` is never called (`scheduler.step()` in its place is the usual slip), or it
     is called with nothing to do: the gradients were cleared after the backward pass, or the
-    learning rate is 0 from start to end.
+    learning rate is 0 from start to end. Or every update was left out, as its gradients were NaN
+    or Inf (a GradScaler does so).
 
     ## Why is this bad?
     The network stays what it was at the start. The loss goes up and down with the batches, which
@@ -50,14 +51,16 @@ class NoUpdate(Rule):
     name = "no-update"
 
     def check(self, view: View) -> Iterable[Finding]:
-        if not len(view.steps) or view.foreseen or view.loss.fallen >= FALLEN:
+        skipped = bool(view.run.meta.get("skipped"))  # counted: no loss can say otherwise
+        if not len(view.steps) or view.foreseen or (view.loss.fallen >= FALLEN and not skipped):
             return
         passes = view.run.meta.get("no_update")
         stepped = any("turn" in o for o in view.optimizers)
         if isinstance(passes, int) and not stepped:
             if passes >= FEWEST and not (np.nan_to_num(view.param("update")) > 0).any():
                 counted = max(passes, len(view.loss.values))
-                yield self._finding(view, {"backward_passes": counted}, "no-step")
+                cause = "all-skipped" if skipped else "no-step"
+                yield self._finding(view, {"backward_passes": counted}, cause)
             return
         used = {name for s in view.sites for name in s.params}
         held = [p.id for p in view.run.params if p.optimizer >= 0 and p.name in used]
@@ -84,7 +87,7 @@ class NoUpdate(Rule):
         last = max(view.at(-1), int(view.loss.steps[-1]) if len(view.loss.steps) else 0)
         return self.finding(
             Severity.error,
-            first=0 if cause == "no-step" else view.at(0),
+            first=0 if cause in ("no-step", "all-skipped") else view.at(0),
             last=last,
             evidence=evidence | {"last_loss": view.loss.end},
             threshold={k: float(FEWEST) for k in ("backward_passes", "zero_updates")},

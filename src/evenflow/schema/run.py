@@ -93,7 +93,8 @@ class Run:
 
     @property
     def unjudged(self) -> str:
-        """Why nothing can be said of it: "no-steps", "unsampled", "no-sites", "not-moved", or "".
+        """Why nothing can be said of it: "no-steps", "unsampled", "not-sampled", "no-sites",
+        "not-moved", or "".
 
         Not moved: every applied update that was measured is exactly 0, or none was made at all.
         A loss that fell by a fifth all the same says that something moved that nobody looked at.
@@ -101,7 +102,8 @@ class Run:
         if self.source == "predicted":
             return ""
         if not len(self.steps):
-            return "unsampled" if self.unsampled else "no-steps"
+            counted = self.meta.get("steps", len(self.curve_steps))
+            return "unsampled" if self.unsampled else "not-sampled" if counted else "no-steps"
         if not self.sites:
             return "no-sites"
         moves = [v for c, v in self.columns.items() if c.of == "param" and c.metric == "update"]

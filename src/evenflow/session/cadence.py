@@ -75,7 +75,8 @@ class Cadence:
     def wants(self, step: int) -> bool:
         """Is this step to be sampled? (`step` updates have been completed.)"""
         if self.every != "auto":
-            return bool(self.every) and step % int(self.every) == 0
+            owed, self._owed = self._owed, False
+            return owed or (bool(self.every) and step % int(self.every) == 0)
         due = self._owed or step in BIRTH or self._alert > 0 or step >= self._next
         self._owed = due and not self.affords()
         return due and not self._owed
@@ -123,7 +124,7 @@ class Cadence:
         if self.every == 0:
             return sys.maxsize
         if self.every != "auto":
-            return -(-step // int(self.every)) * int(self.every)
+            return step if self._owed else -(-step // int(self.every)) * int(self.every)
         if self._owed or self._alert > 0:
             return step + self._steps_until_affordable()
         return min([s for s in BIRTH if s >= step], default=max(step, self._next))
@@ -184,6 +185,10 @@ class Cadence:
         self._next = max(step + self.gap(), max(BIRTH) + 1)
         self._owed = True
         return whole
+
+    def in_vain(self) -> None:
+        """A sample was given up, as what it read was not trained: the next step is due."""
+        self._owed = self.every != 0
 
     def _took(self, wall: float, cost: float) -> None:
         self._wall += wall

@@ -26,21 +26,23 @@ from . import hooks
 from .apart import Apart
 from .cadence import Cadence
 from .clock import Clock
+from .coming import Coming
 from .delivery import Delivery
 from .guard import Guard
 from .idle import Idle
 from .losses import Losses
 from .made import Made, Parts, Passes, by_hand
 from .misses import Misses, run
-from .quiet import HAND, STRETCH, Quiet
+from .quiet import HAND, Quiet
 from .roster import Roster
-from .turns import Turns
 
 if TYPE_CHECKING:
     from .heal import Healer
 
 #: So many backward passes without any optimizer's update, and a script is taken to update by hand.
 _PATIENCE = 256
+#: Samples taken of updates that were skipped, before the first that was made.
+_SKIPS = 8
 
 
 class Conductor:
@@ -66,10 +68,8 @@ class Conductor:
         self.recorder.in_place = any_in_place()
         self.losses = Losses(writer, cadence.alert, name_ops=bool(guard or healer))
         self.quiet = Quiet(self.losses.true, self.losses.fresh)
-        self.samples = 0
         self._by_hand: bool | None = None  # does the script update by itself? None: not known yet
         self.roster = Roster(writer, self.recorder.catalogue)
-        self._turns = Turns()
         self._parts = Parts()
         self._made: Made | None = None  # the update made and not over, if it is sampled
         self.passes = Passes()
@@ -81,7 +81,7 @@ class Conductor:
         self.delivery = Delivery(writer, self.recorder.catalogue, cadence)
         self._compiled_step, self._native, self._over = False, True, False
         self.clock = Clock(cadence)
-        self._latest = -2  # the latest sampled step
+        self._coming = Coming(cadence, self.recorder, self.clock, self.quiet, self.roster)
 
     def open(self) -> None:
         """Begin; what is put on here `abandon` takes off, also if it is half done."""
@@ -90,7 +90,7 @@ class Conductor:
         if self.healer is not None:
             self.healer.open(self)
             self.delivery.reviver = self.healer.reviver
-        self._arm(self.step)
+        self._coming.arm(self.step)
 
     def resume(self, run: Run) -> None:
         """Go on where a run's file ends; before `open`."""
@@ -104,6 +104,11 @@ class Conductor:
     def step(self) -> int:
         """Updates that are over."""
         return self.quiet.step
+
+    @property
+    def samples(self) -> int:
+        """Steps that were sampled."""
+        return self._coming.samples
 
     @property
     def healing(self) -> bool:
@@ -143,6 +148,8 @@ class Conductor:
             scale = self.recorder.scale
         if self.recorder.recording:
             self.recorder.before_backward(tensors, scale)
+        elif outer and self._by_hand is None:
+            self.recorder.backward.look([t.grad_fn for t in tensors])
         self.clock.own += perf_counter() - start
 
     def _after_backward(self, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any) -> None:
@@ -151,10 +158,13 @@ class Conductor:
         # differentiated is a term of a loss, not an update.
         whole = not (len(args) > 2 and args[2]) or kwargs.get("accumulate_grad", True)
         recorder, leaves = self.recorder, dict(self.recorder.backward.leaves)
+        in_vain = self._coming.in_vain()
         if recorder.recording:
             recorder.after_backward()
             if len(self.roster.refs) != 1:
                 self.passes.end(recorder)
+            if self.step == 0 and self._idle.long(recorder, self.passes):
+                self._keep()
         if self.quiet.stepped:
             self._turn_over(start)  # optimizers stepped within this backward
         elif self._by_hand is None:
@@ -163,11 +173,13 @@ class Conductor:
         elif self.passes.since >= _PATIENCE and not self.roster.refs and not self._by_hand:
             self._by_hand = True  # the optimizer there serves something else, or never steps
             self.quiet.step = self._idle.over(self.losses, self.writer, self.passes)
-            self._arm(self.step)
+            self._coming.arm(self.step)
             return
         if self._by_hand and whole:
             inputs = args[3] if len(args) > 3 else kwargs.get("inputs", ())
             self._made_by_hand(leaves, inputs, result)
+        elif in_vain:
+            self._void = self._coming.once_more(self.step)
         self.clock.own += perf_counter() - start
 
     def before_update(self, optimizer: torch.optim.Optimizer, closure: bool = False) -> None:
@@ -221,7 +233,7 @@ class Conductor:
         stepped.add(id(optimizer))
         self.passes.since = 0
         if first:
-            self._turns.took(index)
+            self._coming.took(index)
             if part is not None and self.recorder.recording and not self._void:
                 self._made = Made(self.step, self.recorder.slab)
         if part is not None and self._made:
@@ -257,9 +269,15 @@ class Conductor:
             self.healer.guard.held.clear()
         self.passes.reset()
         again = self.recorder.recording or self.cadence.wants(self.step)  # the guard has alerted
+        if not self.step and not self.quiet.stepped:
+            self.passes.skipped += 1
+            self.losses.skipped()
+            if self.recorder.recording:
+                self._keep()
+            again = again and self.passes.skipped < _SKIPS
         if again and not self.quiet.stepped:
             self._void = True
-            self._arm(self.step)
+            self._coming.arm(self.step)
 
     def compiled_call(self) -> bool:
         """Sampled training calls of compiled functions run eagerly, all others as they are."""
@@ -299,9 +317,11 @@ class Conductor:
 
     def _ends_idle(self) -> None:
         """Was no update ever made? Then what was read is one sample."""
-        known = self.step or self.quiet.stepped or self.roster.refs or self._by_hand is not False
-        if not known and self.recorder.recording:
-            slab = self.recorder.slab
+        known = self.step or self.quiet.stepped or self._by_hand is not False
+        known = known or (self.quiet.count and not self.passes.skipped)
+        slab = self._idle.sample(self.recorder)
+        if not known and slab is not None:
+            self.recorder.bounds.was_cut = False
             self.quiet.step = self._idle.over(self.losses, self.writer, self.passes, slab) - 1
             self._made = Made(self.step, slab)
             self.quiet.stepped.add(HAND)
@@ -325,11 +345,15 @@ class Conductor:
             if recorder.probes.waiting:
                 self.alone(recorder.probes.run, made.slab)
             made.took = self.clock.sampled(self.step, start, recorder)
-            self.samples += 1
-            self._latest = self.step
+            self._coming.sampled(self.step)
         self.passes.reset()
         self._deliver_if_whole()
         self._next()
+
+    def _keep(self) -> None:
+        """No update has come for this sample, and it is not to grow any more."""
+        self._idle.keep(self.recorder.release())
+        self.clock.own += self.recorder.cost
 
     def _over_with_update(self) -> None:
         """The update made, if one was, is over."""
@@ -360,30 +384,14 @@ class Conductor:
         start, coming = perf_counter(), self.step + 1
         if self.writer.error is not None:
             raise RuntimeError(f"the run file cannot be written: {self.writer.error}")
-        if self._turns.samples(self.cadence.wants(coming)) and self.cadence.affords():
-            self._arm(coming, follows=self._latest == coming - 1)
-        elif self.recorder.recording:
-            self.recorder.disarm()
+        self._coming.next(coming)
         if self.delivery.waits and not self.recorder.recording:
             self.delivery.send()
         self.clock.turn(coming, start)
-        if self._by_hand is not None and not (self._compiled_step or self._within):
-            self._hush(coming, self._by_hand)
-
-    def _hush(self, coming: int, hand: bool) -> None:
-        """Until the next step is due, or losses are to be looked at, steps are only counted."""
         # What was made (`_made`) is not sent off while another optimizer may add to it.
         busy = self.guard or self.healer or self._made or self.delivery.waits
-        alike = hand or self.cadence.every == 0 or self.roster.one_turn  # nobody waits for a round
-        if not busy and alike and self.recorder.clean:
-            steps = min(STRETCH, self.cadence.due(coming) - coming)
-            self.quiet.begin(self.roster.known, steps, hand)
-
-    def _arm(self, step: int, follows: bool = False) -> None:
-        if self.cadence.every != 0:
-            hooks.watch_compiled()
-            self.recorder.bounds.limit = self.cadence.limit()
-            self.recorder.arm(self.cadence.dear(step, self.samples), step, follows)
+        if not (busy or self._by_hand is None or self._compiled_step or self._within):
+            self._coming.hush(coming, self._by_hand)
 
     def _unsampled(self, start: float) -> None:
         said = self.clock.unsampled(self.step, start, self.recorder)
@@ -425,4 +433,6 @@ class Conductor:
         self.losses.close(self.quiet.losses)
         self.delivery.send()
         self.cadence.also(perf_counter() - start + self.writer.took())
+        if not self.samples:
+            self.writer.meta(in_vain=self.recorder.bounds.lost)
         self.writer.meta(steps=self.step, samples=self.samples, **self.cadence.told)

@@ -9,12 +9,14 @@ from torch import Tensor
 
 from ..schema import Channel
 from ..store import Writer
-from ..tape import Slab, local, mute
+from ..tape import Recorder, Slab, local, mute
 from .losses import Losses
 from .made import Passes
 
 #: Parameters looked at, and elements of each.
 _FEW, _SOME = 16, 256
+#: Passes that a sample holds, at least, before it is kept as it is.
+_PASSES = 3
 
 
 class Idle:
@@ -26,6 +28,19 @@ class Idle:
 
     def __init__(self) -> None:
         self._then: list[tuple[weakref.ref[Tensor], Tensor]] = []
+        self._kept: Slab | None = None
+
+    def long(self, recorder: Recorder, passes: Passes) -> bool:
+        """Has the sample that waits for the first update taken half of what it may?"""
+        return passes.count > _PASSES and recorder.cost > recorder.bounds.limit / 2
+
+    def keep(self, slab: Slab) -> None:
+        """A sample that no update came for, and that is not to grow any more."""
+        self._kept = slab
+
+    def sample(self, recorder: Recorder) -> Slab | None:
+        """What was read before any update."""
+        return recorder.slab if recorder.recording else self._kept
 
     def note(self, leaves: Iterable[Tensor]) -> None:
         """The first backward has reached these."""
@@ -39,11 +54,11 @@ class Idle:
         count begins anew.
         """
         losses.began(apart=True)
+        count = max(passes.since, passes.skipped)
         if self._still:
-            writer.meta(no_update=passes.since)
+            writer.meta(no_update=count, skipped=passes.skipped)
         if slab is not None and losses.latest is not None:
             slab.replace(Channel("step", 0, "loss"), losses.latest)
-        count = passes.since
         passes.reset()
         return count
 

@@ -53,6 +53,7 @@ class Losses:
         self._waiting: (
             list[tuple[int, Scalar]] | None
         ) = []  # until the first update: one a backward
+        self._left_out: list[tuple[int, Scalar]] = []  # of updates skipped before the first
         self._names: list[str] = []  # of the nodes that made the latest loss, nearest first
         writer.fetch(self._fetch)
 
@@ -102,9 +103,16 @@ class Losses:
                 slab.add(Channel("step", 0, "loss"), value)
         return factor
 
+    def skipped(self) -> None:
+        """The first update is left out: what waits for it is not the next one's."""
+        self._left_out += self._waiting or []
+        self._waiting = None if self._waiting is None else []
+
     def began(self, apart: bool = False) -> None:
         """The first update is made, or none will be: then losses are not one step's (`apart`)."""
         waiting, self._waiting = self._waiting or [], None
+        waiting = self._left_out + waiting if apart else waiting
+        self._left_out = []
         for i, (step, value) in enumerate(waiting):
             self._keep(step + i if apart else step, value)
 

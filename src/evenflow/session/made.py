@@ -37,6 +37,7 @@ class Passes:
 
     def __init__(self) -> None:
         self.since = 0  # since an optimizer stepped
+        self.skipped = 0  # updates left out, before the first that was made
         self.reset()
 
     def reset(self) -> None:

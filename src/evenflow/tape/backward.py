@@ -116,6 +116,19 @@ class Backward:
         if shell is not None:
             shell.close(self._shared)
 
+    def look(self, roots: Sequence[Any]) -> None:
+        """Which leaves do these nodes lead to? Nothing is hooked: no sample is taken."""
+        todo = [n for n in roots if n is not None]
+        seen = set(todo)
+        while todo:
+            node = todo.pop()
+            if type(node) is LEAF:
+                self._leaf(node.variable, None, None)
+                continue
+            new = {child for child, _ in node.next_functions if child is not None} - seen
+            seen |= new
+            todo += new
+
     def _leaf(self, variable: Tensor, consumer: int | None, shell: Shell | None) -> None:
         variable = self.recorder.catalogue.original(variable)
         self.leaves[id(variable)] = self.latest[id(variable)] = variable

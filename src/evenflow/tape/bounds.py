@@ -17,16 +17,18 @@ class Bounds:
         limit: seconds after which a sample is cut, that is given up.
         most: sites one sample reads, each micro-batch's counted; what comes after is left out.
         reads: sites the sample that runs has read so far.
-        was_cut: it was given up.
+        was_cut: it was given up, as it took too long.
+        lost: why the latest was given up, "untrained" or "time"; "" if none was.
+        in_vain: it was given up, as what it read was not trained.
     """
 
     def __init__(self) -> None:
-        self.limit, self.most = math.inf, 4 * MAX_SITES
+        self.limit, self.most, self.lost = math.inf, 4 * MAX_SITES, ""
         self.begin()
 
     def begin(self) -> None:
         """A sample begins."""
-        self.reads, self.was_cut, self._before = 0, False, 0
+        self.reads, self.was_cut, self.in_vain, self._before = 0, False, False, 0
 
     @property
     def full(self) -> bool:

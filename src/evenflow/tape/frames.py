@@ -30,7 +30,8 @@ class Span:
 
 @dataclass(slots=True, eq=False)
 class Frame:
-    """One open module call. `ignored`: evaluation, or not part of what is watched."""
+    """One open module call. `ignored`: evaluation, or not part of what is watched; `muted`: a
+    root's, like many before it that nobody trained."""
 
     place: Place
     call: int
@@ -40,6 +41,7 @@ class Frame:
     span: Span | None = None
     mode: Mode | None = None  # put on for this call alone (a checkpoint's second forward)
     module: nn.Module | None = None
+    muted: bool = False
     counts: dict[str, int] = field(default_factory=dict)
 
     def index(self, op: str) -> int:

@@ -25,22 +25,18 @@ from .attention import let_go
 from .backward import Backward
 from .bounds import Bounds
 from .calling import watch_calls
-from .catalogue import Catalogue, Place, unwrap
+from .catalogue import Catalogue, Place
 from .forward import Forward
-from .frames import Calls, Frame, Span, Thread
-from .given import tensors_in
-from .isolation import traced, unheard
-from .labels import node_of, speak_for
+from .frames import Span, Thread
+from .isolation import unheard
+from .labels import speak_for
 from .mode import Mode, put_on, take_off
+from .modulecalls import ModuleCalls
 from .probe import Probes
 from .room import room
-from .rootcalls import RootCalls
 from .slab import Scalar, Slab
 from .units import Units
 from .unseen import running_node
-
-_FAST_PATH = (nn.TransformerEncoder, nn.TransformerEncoderLayer, nn.MultiheadAttention)
-
 
 _task = torch._C._current_graph_task_id
 #: Numbers sampled steps, of all recorders: a label may outlive the recorder that wrote it.
@@ -91,13 +87,11 @@ class Recorder:
         self.bounds = Bounds()
         self.started = 0.0  # when the sampled step's first module was called, if one was
         self.scale: Scalar = 1.0
-        self.modules_seen = False
         self.in_place = True  # may a module have been compiled in place? (`watch_calls`)
-        self._model = model
+        self.calls = ModuleCalls(self, model)
+        self.home = -1  # the thread that armed
         self._thread = Thread()
-        self._calls, self._again, self._roots = Calls(), Calls(), RootCalls()
         self._made = [_Made()]  # of this sampled step, and of the one right before
-        self._home = -1
         self._unwatch: Callable[[], None] | None = None
         self._modes: list[tuple[int, Mode]] = []
         if model is not None:
@@ -132,7 +126,7 @@ class Recorder:
 
     def called(self, place: Place) -> int:
         """How often the forwards that this backward is of, called a module."""
-        return (self._again if self.recomputing else self._calls).made(place)
+        return self.calls.made(place)
 
     def span(self, thread: int, seq: int) -> Span:
         """The innermost module call that was open when the node was made."""
@@ -141,6 +135,10 @@ class Recorder:
                 if span.opened <= seq < span.closed:
                     return span
         return self._made[0].outside
+
+    def keep(self, thread: int, span: Span) -> None:
+        """A module call has begun."""
+        self._made[0].spans.setdefault(thread, []).append(span)
 
     def timed(self, call: Callable[..., Any], *args: Any) -> None:
         """Run a read of ours inside somebody else's code: its time counts, its errors stay."""
@@ -191,19 +189,17 @@ class Recorder:
         self.forward.reset()
         self._made = [_Made(), self._made[0]] if follows else [_Made()]
         self.oldest = previous if follows else self.generation
-        self._home = self.thread.key
-        self._calls.reset()
-        self._again.reset()
-        self._roots.reset()
+        self.home = self.thread.key
+        self.calls.reset()
         if self._unwatch is None:
-            self._unwatch = watch_calls(self, special=self.in_place)
-        if not self.modules_seen:
-            self._mode_on()  # perhaps a script without modules: nothing else tells when it starts
+            self._unwatch = watch_calls(self.calls, special=self.in_place)
+        if not self.calls.seen:
+            self.mode_on()  # perhaps a script without modules: nothing else tells when it starts
 
     def release(self) -> Slab:
         """The step's forward and backward are over; its slab, to which the update may add."""
         self.forward.late()
-        self._roots.drop(self.slab)
+        self.calls.roots.drop(self.slab)
         for site, dead, observed in self.units.take():
             self.add("site", site, "dead", dead)
             self.add("site", site, "observed", observed)
@@ -217,17 +213,25 @@ class Recorder:
         if self.cost > self.bounds.limit:
             self.cut()
         elif self.bounds.full:
-            self._mode_off()
+            self.mode_off()
 
     def cut(self) -> None:
         """Give this sample up: it takes too long."""
-        self.bounds.was_cut = True
+        self.bounds.was_cut, self.bounds.lost = True, "time"
         self.disarm()
+
+    def give_up(self) -> None:
+        """Give this sample up: what it read is nothing that is trained (`rootcalls`)."""
+        self.bounds.in_vain, self.bounds.lost = True, "untrained"
+        self.calls.roots.more_patience()
+        leaves = dict(self.backward.leaves)
+        self.disarm()
+        self.backward.leaves.update(leaves)
 
     def disarm(self) -> None:
         """Take everything off the model. Safe to call at any time."""
         self.recording = False
-        self._mode_off()
+        self.mode_off()
         if self._thread.mode is None:
             self._unhook()
         self.forward.reset()
@@ -253,151 +257,27 @@ class Recorder:
         self.scale = scale
         nested = self.recomputing
         if not nested:
-            self._mode_off()
+            self.mode_off()
             self.forward.late()
             self.backward.begin()
         if self.bounds.nothing_new():
             return
         nodes = [t.grad_fn for t in outputs if isinstance(t, Tensor)]
         self.backward.arm(nodes, self.thread.key, running_node() if nested else None)
-        self._roots.arrive(self.generation)
+        roots = self.calls.roots
+        if not nested and not roots.arrive(self.generation):
+            self.give_up()
 
     def after_backward(self) -> None:
         """An outermost backward has run: the next forward is a new micro-batch."""
-        self._calls.reset()
-        self._again.reset()
-        self._roots.again()
+        self.calls.after_backward()
         self.forward.inputs.clear()
         self._made[0].outside.counts.clear()
         self.thread.outside.counts.clear()
 
-    # -- module calls -------------------------------------------------------------------------
-    def enter(
-        self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> Frame | None:
-        """A module call begins (`calling.Door`)."""
-        start = perf_counter()
-        self.started = self.started or start
-        frame = None
-        try:
-            self.settle()
-            if not self.recording or self.bounds.full:
-                return None
-            with unheard():  # our own arithmetic is none of the script's
-                frame = self._enter_call(module, args)
-        except BaseException as e:
-            self.failed(e, f"entering {type(module).__name__}", "forward")
-        self.cost += perf_counter() - start
-        return frame
-
-    def _enter_call(self, module: nn.Module, args: tuple[Any, ...]) -> Frame:
-        thread = self.thread
-        stack = thread.stack
-        opened = torch._C._autograd._get_sequence_nr()
-        if stack:
-            top = stack[-1]
-            place = self.catalogue.place(module) or top.place
-            frame = Frame(place, 0, opened, top.ignored, module.training, module=module)
-        else:
-            wanted = not traced() and self._wanted(module)
-            frame = Frame(Place("", ""), 0, opened, not wanted, module.training, module=module)
-            if not frame.ignored:
-                frame.place = self.catalogue.add_root(module)
-                self.modules_seen |= thread.key == self._home
-                if self.recomputing:
-                    frame.mode = Mode(self.forward)
-                    put_on(frame.mode)
-                else:
-                    self._mode_on()
-        if (
-            thread.mode is not None
-            and not thread.mode.paused
-            and not module.training
-            and isinstance(module, _FAST_PATH)
-        ):
-            take_off(thread.mode)
-            thread.suspended.append((len(stack), thread.mode))
-            thread.mode = None
-        if not frame.ignored:
-            calls = self._again if self.recomputing else self._calls
-            if not stack and not self.recomputing and thread.key == self._home:
-                on_data = not any(node_of(t) is not None for t in tensors_in(args))
-                thread.root = self._roots.begin(frame.place, on_data, calls, self.slab)
-            if not stack or frame.place != stack[-1].place:
-                frame.call = calls.next(frame.place)
-                if self.recomputing and (known := self._calls.made(frame.place)):
-                    frame.call %= known  # nested checkpoints work the same call out several times
-            else:  # a wrapper and what it wraps share a place: one call, one set of counts
-                frame.call, frame.counts = stack[-1].call, stack[-1].counts
-            frame.span = Span(frame.place, frame.call, opened)
-            self._made[0].spans.setdefault(thread.key, []).append(frame.span)
-            if not stack and (not self.recomputing or self.backward.unseen.at_data()):
-                self._data(frame, args)
-        stack.append(frame)
-        return frame
-
-    def _wanted(self, module: nn.Module) -> bool:
-        if not torch.is_grad_enabled() or not module.training:
-            # A frozen-statistics model (eval mode, gradients on) trains all the same.
-            trains = torch.is_grad_enabled() and any(p.requires_grad for p in module.parameters())
-            if not trains:
-                return False
-        if self._model is None or self.catalogue.place(unwrap(module)) is not None:
-            return True
-        if any(self.catalogue.place(m) is not None for m in module.children()):
-            return True  # a piece of it
-        return next(module.parameters(), None) is None or any(
-            m is self._model for m in module.modules()
-        )
-
-    def _data(self, frame: Frame, args: tuple[Any, ...]) -> None:
-        tensors = [a for a in args if isinstance(a, Tensor)]
-        for t in tensors:
-            if t.grad_fn is None and self.catalogue.param(t) is None and self._has_params(frame):
-                site = self.forward.outside.data(
-                    frame.place, t, "input", frame.index("input"), frame.call
-                )
-                if site is not None:
-                    self.forward.note_data(t, site)
-
-    def _has_params(self, frame: Frame) -> bool:
-        prefix = frame.place.root + "."
-        return any(p.name.startswith(prefix) for p in self.catalogue.params)
-
-    def leave(self, module: nn.Module, args: tuple[Any, ...], token: Frame | None) -> None:
-        """A module call ended (`calling.Door`)."""
-        if token is None:
-            return
-        start = perf_counter()
-        try:
-            with unheard():
-                self._leave_call(module, args, token)
-        except BaseException as e:
-            self.failed(e, f"leaving {type(module).__name__}", "forward")
-        self.cost += perf_counter() - start
-
-    def _leave_call(self, module: nn.Module, args: tuple[Any, ...], frame: Frame) -> None:
-        thread = self.thread
-        stack = thread.stack
-        if frame in stack:  # not if the step ended inside this call
-            del stack[stack.index(frame) :]
-            if frame.span is not None:
-                frame.span.closed = torch._C._autograd._get_sequence_nr()
-                self.probes.see(module, frame, args)
-        if frame.mode is not None:
-            take_off(frame.mode)
-        if thread.suspended and thread.suspended[-1][0] == len(stack):
-            thread.mode = thread.suspended.pop()[1]
-            put_on(thread.mode)
-        if not stack:
-            self.forward.late()
-            if thread.root is not None and not self.recomputing:
-                thread.root.end, thread.root = len(self.slab), None
-            if thread.nested:
-                self._mode_off()
-
     # -- the mode -----------------------------------------------------------------------------
-    def _mode_on(self) -> None:
+    def mode_on(self) -> None:
+        """Every op of this thread is seen from here on."""
         thread = self.thread
         if thread.mode is None:
             thread.mode = Mode(self.forward)
@@ -405,7 +285,7 @@ class Recorder:
             thread.nested = not alone
         thread.mode.paused = False
 
-    def _mode_off(self) -> None:
+    def mode_off(self) -> None:
         """Take the mode off, or silence it until `settle` can (see `take_off`)."""
         thread = self._thread
         if thread.mode is None:
@@ -416,14 +296,14 @@ class Recorder:
 
     def step_aside(self) -> None:
         """Nothing of ours may be seen while something is compiled: take all off for now."""
-        self._mode_off()
+        self.mode_off()
         self._unhook()
 
     def step_back(self) -> None:
         """Be there again for the rest of a sampled step."""
         self.settle()
         if self.recording and self._unwatch is None:
-            self._unwatch = watch_calls(self, special=self.in_place)
+            self._unwatch = watch_calls(self.calls, special=self.in_place)
 
     @property
     def clean(self) -> bool:
@@ -434,6 +314,6 @@ class Recorder:
         """Take off what had to stay during a backward."""
         mode = self._thread.mode
         if mode is not None and mode.paused:
-            self._mode_off()
+            self.mode_off()
         if not self.recording and self._thread.mode is None:
             self._unhook()

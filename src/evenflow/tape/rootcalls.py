@@ -4,34 +4,61 @@ An agent acts many times between two updates, often with gradients enabled: such
 that nobody runs a backward through. They are no calls of the step: their numbers are given again,
 what was read in them is dropped. And calls on data alone beyond a few (an episode, a pair at a
 time) are one call as micro-batches are: otherwise the sites of a small network have no end.
+
+Nor may they use up what sampling may cost. After a few dozen calls alike (of one module, in one
+mode, on inputs of one shape) whose graphs were let go, others like them are not read: the training
+forward, of another shape mostly, still is. The sample is given up, and the next begins with more
+patience, where calls without gradients or unread ones go on and on, or where one that was not read
+is trained after all.
 """
 
 from __future__ import annotations
 
 import weakref
+from collections import Counter, deque
+from typing import TYPE_CHECKING, Any
 
 from .catalogue import Place
 from .frames import Calls
 from .labels import Label
 from .slab import Slab
 
+if TYPE_CHECKING:
+    from .recorder import Recorder
+
 #: Calls of one root, on data alone, that have sites of their own.
 MOST = 8
+#: Calls alike that are read in vain before others like them are not; and at most so many, when
+#: samples were given up: each time twice as many.
+PATIENCE, LONGEST = 64, 64 << 6
+#: So many times as many are then let pass unread, a few microseconds each, before a sample is
+#: given up.
+_UNREAD = 8
+#: Of so many calls, kept all of them, the first may be a memory's (states acted in before the first
+#: update): the first sample leaves half of what it may take to the next.
+_KEPT = 512
+#: Unread calls whose nodes are known, the latest: those before are gone.
+_KNOWN = 64
 
 
 class RootCall:
     """One call: where its readings stand in the slab, and labels of the first and last node."""
 
-    def __init__(self, place: Place, start: int) -> None:
-        self.place, self.start, self.end = place, start, -1
+    def __init__(self, like: tuple[Any, ...], on_data: bool, start: int) -> None:
+        self.like, self.on_data, self.start, self.end = like, on_data, start, -1
+        self.place: Place = like[0]
         self.first: weakref.ref[Label] | None = None
         self.last: weakref.ref[Label] | None = None
-        self.reached = False
+        self.reached = self.blank = False
 
     def note(self, made: Label) -> None:
         """A node was made in it."""
         self.last = weakref.ref(made)
         self.first = self.first or self.last
+
+    def ends(self, slab: Slab, nodes: int) -> None:
+        """It has returned, after so many nodes were made; without any it can be of no graph."""
+        self.end, self.blank = len(slab), not nodes
 
     @property
     def labels(self) -> list[Label]:
@@ -49,6 +76,7 @@ class RootCalls:
     """Of the step that is sampled."""
 
     def __init__(self) -> None:
+        self._patience = PATIENCE
         self.reset()
 
     def reset(self) -> None:
@@ -58,25 +86,74 @@ class RootCalls:
 
     def again(self) -> None:
         """A backward has run: the next forward is a new micro-batch."""
-        self._since = len(self._all)
+        self._live: list[RootCall] = []  # since then, those whose graphs exist
         self._starts: dict[tuple[Place, int], dict[Place, int]] = {}
+        self._vain: Counter[tuple[Any, ...]] = Counter()  # calls alike that came to nothing
+        self._unread, self._trained = 0, False
+        self._spans: deque[tuple[int, int]] = deque(maxlen=_KNOWN)
 
-    def begin(self, place: Place, on_data: bool, counts: Calls, slab: Slab) -> RootCall:
-        """A call begins; sets `counts` so that the next call of the place has its number."""
-        alive = sum(c.place == place and not c.gone for c in self._all[self._since :])
+    def begin(
+        self, like: tuple[Any, ...], on_data: bool, counts: Calls, rec: Recorder
+    ) -> RootCall | None:
+        """A call begins: its place and all that makes it one of many alike. Sets `counts` so that
+        the next call of the place has its number. None if it is not to be read."""
+        live = []
+        for call in self._live:
+            if call.gone or call.blank:
+                self._vain[call.like] += 1
+            else:
+                live.append(call)
+        self._live = live
+        if self._vain[like] >= self._patience:
+            return None
+        if self._hoards(rec):
+            rec.give_up()
+            return None
+        place = like[0]
+        alive = sum(c.place == place for c in live)
         number = min(alive, MOST - 1) if on_data else alive
         if (place, number) in self._starts:
             counts.put_back(place.root, self._starts[place, number])
         else:
             self._starts[place, number] = counts.of(place.root)
-        call = RootCall(place, len(slab))
+        call = RootCall(like, on_data, len(rec.slab))
         self._all.append(call)
+        live.append(call)
         return call
 
-    def arrive(self, generation: int) -> None:
-        """A graph has been armed: which calls are in it?"""
+    def _hoards(self, rec: Recorder) -> bool:
+        """Are so many graphs kept that they may be no step's?"""
+        if self._patience > PATIENCE or len(self._live) < _KEPT:
+            return False
+        return rec.cost > rec.bounds.limit / 2 and all(c.on_data for c in self._live)
+
+    def left_out(self, opened: int, closed: int, rec: Recorder) -> None:
+        """A call that was not read has returned; the sequence numbers of its nodes, if any."""
+        if closed > opened:
+            self._spans.append((opened, closed))
+            self.passed(rec)
+
+    def passed(self, rec: Recorder) -> None:
+        """A call was not read; perhaps it is no training's at all."""
+        self._unread += 1
+        if self._unread > _UNREAD * self._patience:
+            rec.give_up()
+
+    def unread(self, seq: int) -> bool:
+        """Was this node, now of a graph that is trained, made in a call that was not read?"""
+        found = any(opened <= seq < closed for opened, closed in self._spans)
+        self._trained |= found
+        return found
+
+    def more_patience(self) -> None:
+        """A sample was given up."""
+        self._patience = min(2 * self._patience, LONGEST)
+
+    def arrive(self, generation: int) -> bool:
+        """A graph has been armed: which calls are in it? False if one is that was not read."""
         for call in self._all:
             call.reached |= any(made.armed == generation for made in call.labels)
+        return not self._trained
 
     def drop(self, slab: Slab) -> None:
         """Take out of the slab what was read in calls that are no part of the training: whose

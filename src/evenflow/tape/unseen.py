@@ -63,6 +63,8 @@ class Unseen:
         """(site, is it the node of the site's output) of a node without a label."""
         rec = self.recorder
         seq = node._sequence_nr()
+        if tid == rec.home and rec.calls.roots.unread(seq):
+            return None, False
         sealed = rec.sealed(tid, seq)
         if sealed is not None:
             return sealed, False

@@ -95,6 +95,7 @@ CAUSES: dict[str, str] = {
     "learning-rate-decayed": N_("a schedule that took the learning rate to nothing"),
     "learning-rate-zero": N_("learning rate of zero"),
     "no-step": N_("an optimizer is there, and its step() is never called"),
+    "all-skipped": N_("every update was skipped, as its gradients were NaN or Inf"),
     "gradients-cleared": N_("gradients are cleared between the backward pass and the step"),
     "in-no-optimizer": N_("they are in no optimizer"),
     "made-anew": N_("the layer is made anew in every forward pass"),

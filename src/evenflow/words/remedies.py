@@ -318,6 +318,10 @@ BY_CAUSE: dict[str, Text] = {
         "argmax between them; in place of argmax use a softmax or a straight-through estimate."
     ),
     "never-called": N_("Call the layer in forward, or take it out of the model."),
+    "all-skipped": N_(
+        "Find what makes gradients NaN or Inf (a loss that overflows in half precision, a log or a "
+        "division of 0); a GradScaler that only starts too high finds its scale in a few steps."
+    ),
     "gradients-cleared": N_(
         "Call zero_grad() before the backward pass or after the step, never between them."
     ),

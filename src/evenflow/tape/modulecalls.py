@@ -1,0 +1,212 @@
+"""Calls of modules within a sampled step: which are watched, how they nest, which are a training's.
+
+root module called     a frame, the mode on: every op in it becomes a site with readings
+  module called        a frame within: what is made in it has this module's place
+root module returned   the mode stays for the loss, until the engine runs
+"""
+
+from __future__ import annotations
+
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from .catalogue import Place, unwrap
+from .frames import Calls, Frame, Span, Thread
+from .given import tensors_in
+from .isolation import traced, unheard
+from .labels import node_of
+from .mode import Mode, put_on, take_off
+from .rootcalls import RootCalls
+
+if TYPE_CHECKING:
+    from .recorder import Recorder
+
+_FAST_PATH = (nn.TransformerEncoder, nn.TransformerEncoderLayer, nn.MultiheadAttention)
+
+
+class ModuleCalls:
+    """Of one recorder: the `calling.Door` it puts up while it records.
+
+    `model`, if given, limits the watch to modules of that model.
+    """
+
+    def __init__(self, recorder: Recorder, model: nn.Module | None) -> None:
+        self._recorder, self._model = recorder, model
+        self._calls, self._again, self.roots = Calls(), Calls(), RootCalls()
+        self.seen = False  # was any module of the script ever called?
+
+    def reset(self) -> None:
+        """A sampled step begins."""
+        self._calls.reset()
+        self._again.reset()
+        self.roots.reset()
+
+    def after_backward(self) -> None:
+        """An outermost backward has run: the next forward is a new micro-batch."""
+        self._calls.reset()
+        self._again.reset()
+        self.roots.again()
+
+    def made(self, place: Place) -> int:
+        """How often the forwards that the running backward is of, called a module."""
+        return (self._again if self._recorder.recomputing else self._calls).made(place)
+
+    # -- a call begins ------------------------------------------------------------------------
+    def enter(
+        self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Frame | None:
+        """A module call begins (`calling.Door`)."""
+        rec = self._recorder
+        start = perf_counter()
+        rec.started = rec.started or start
+        frame = None
+        try:
+            rec.settle()
+            if not rec.recording or rec.bounds.full:
+                return None
+            with unheard():  # our own arithmetic is none of the script's
+                frame = self._enter_call(module, args)
+        except BaseException as e:
+            rec.failed(e, f"entering {type(module).__name__}", "forward")
+        rec.cost += perf_counter() - start
+        return frame
+
+    def _enter_call(self, module: nn.Module, args: tuple[Any, ...]) -> Frame | None:
+        rec = self._recorder
+        thread, opened = rec.thread, torch._C._autograd._get_sequence_nr()
+        stack = thread.stack
+        if stack:
+            top = stack[-1]
+            place = rec.catalogue.place(module) or top.place
+            frame = Frame(place, 0, opened, top.ignored, module.training, module=module)
+        else:
+            frame = self._root(thread, module, args, opened)
+            if not rec.recording:  # this call was one too many
+                return None
+        if (
+            thread.mode is not None
+            and not thread.mode.paused
+            and not module.training
+            and isinstance(module, _FAST_PATH)
+        ):
+            take_off(thread.mode)
+            thread.suspended.append((len(stack), thread.mode))
+            thread.mode = None
+        if not frame.ignored:
+            self._count(thread, frame)
+            if not stack and (not rec.recomputing or rec.backward.unseen.at_data()):
+                self._data(frame, args)
+        stack.append(frame)
+        return frame
+
+    def _root(self, thread: Thread, module: nn.Module, args: tuple[Any, ...], opened: int) -> Frame:
+        """The frame of a call that no other module makes."""
+        rec = self._recorder
+        wanted = not traced() and self._wanted(module)
+        frame = Frame(Place("", ""), 0, opened, not wanted, module.training, module=module)
+        if frame.ignored:
+            if thread.key == rec.home and not rec.recomputing:
+                self.roots.passed(rec)
+            return frame
+        frame.place = rec.catalogue.add_root(module)
+        self.seen |= thread.key == rec.home
+        if rec.recomputing:
+            frame.mode = Mode(rec.forward)
+            put_on(frame.mode)
+            return frame
+        if thread.key == rec.home:
+            given = tensors_in(args)
+            on_data = not any(node_of(t) is not None for t in given)
+            like = (frame.place, module.training, *(t.shape for t in given))
+            thread.root = self.roots.begin(like, on_data, self._calls, rec)
+            if thread.root is None:
+                frame.ignored = frame.muted = True
+                rec.mode_off()
+                return frame
+        rec.mode_on()
+        return frame
+
+    def _count(self, thread: Thread, frame: Frame) -> None:
+        """Number the call, and note which nodes will be made in it."""
+        rec, stack = self._recorder, thread.stack
+        calls = self._again if rec.recomputing else self._calls
+        if not stack or frame.place != stack[-1].place:
+            frame.call = calls.next(frame.place)
+            if rec.recomputing and (known := self._calls.made(frame.place)):
+                frame.call %= known  # nested checkpoints work the same call out several times
+        else:  # a wrapper and what it wraps share a place: one call, one set of counts
+            frame.call, frame.counts = stack[-1].call, stack[-1].counts
+        frame.span = Span(frame.place, frame.call, frame.opened)
+        rec.keep(thread.key, frame.span)
+
+    def _wanted(self, module: nn.Module) -> bool:
+        if not torch.is_grad_enabled() or not module.training:
+            # A frozen-statistics model (eval mode, gradients on) trains all the same.
+            trains = torch.is_grad_enabled() and any(p.requires_grad for p in module.parameters())
+            if not trains:
+                return False
+        catalogue = self._recorder.catalogue
+        if self._model is None or catalogue.place(unwrap(module)) is not None:
+            return True
+        if any(catalogue.place(m) is not None for m in module.children()):
+            return True  # a piece of it
+        return next(module.parameters(), None) is None or any(
+            m is self._model for m in module.modules()
+        )
+
+    def _data(self, frame: Frame, args: tuple[Any, ...]) -> None:
+        rec = self._recorder
+        tensors = [a for a in args if isinstance(a, Tensor)]
+        for t in tensors:
+            if t.grad_fn is None and rec.catalogue.param(t) is None and self._has_params(frame):
+                site = rec.forward.outside.data(
+                    frame.place, t, "input", frame.index("input"), frame.call
+                )
+                if site is not None:
+                    rec.forward.note_data(t, site)
+
+    def _has_params(self, frame: Frame) -> bool:
+        prefix = frame.place.root + "."
+        return any(p.name.startswith(prefix) for p in self._recorder.catalogue.params)
+
+    # -- and ends -----------------------------------------------------------------------------
+    def leave(self, module: nn.Module, args: tuple[Any, ...], token: Frame | None) -> None:
+        """A module call ended (`calling.Door`)."""
+        if token is None:
+            return
+        rec = self._recorder
+        start = perf_counter()
+        try:
+            with unheard():
+                self._leave_call(module, args, token)
+        except BaseException as e:
+            rec.failed(e, f"leaving {type(module).__name__}", "forward")
+        rec.cost += perf_counter() - start
+
+    def _leave_call(self, module: nn.Module, args: tuple[Any, ...], frame: Frame) -> None:
+        rec = self._recorder
+        thread = rec.thread
+        stack = thread.stack
+        if frame in stack:  # not if the step ended inside this call
+            del stack[stack.index(frame) :]
+            end = torch._C._autograd._get_sequence_nr()
+            if frame.span is not None:
+                frame.span.closed = end
+                rec.probes.see(module, frame, args)
+            elif frame.muted:
+                self.roots.left_out(frame.opened, end, rec)
+        if frame.mode is not None:
+            take_off(frame.mode)
+        if thread.suspended and thread.suspended[-1][0] == len(stack):
+            thread.mode = thread.suspended.pop()[1]
+            put_on(thread.mode)
+        if not stack:
+            rec.forward.late()
+            if thread.root is not None and not rec.recomputing:
+                thread.root.ends(rec.slab, torch._C._autograd._get_sequence_nr() - frame.opened)
+                thread.root = None
+            if thread.nested:
+                rec.mode_off()
