@@ -48,7 +48,9 @@ class SymmetricWeights(Rule):
         alike = view.param("alike")
         # a branch that starts at zero passes no gradient at the first step, and wakes at the second
         read = (~np.isnan(alike)).sum(axis=0) >= (1 if view.foreseen else 2)
-        last = np.where(read, latest(alike), 0.0)  # of no rows at all: zeros
+        # what diverges ends alike (all zero, all NaN): those that begin alike are meant
+        always = np.minimum(earliest(alike), latest(alike))
+        last = np.where(read, always, 0.0)  # of no rows at all: zeros
         share = {
             i: max(float(last[p]) for p in view.weights[i])
             for i in view.layers
