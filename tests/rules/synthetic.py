@@ -94,6 +94,8 @@ class Builder:
         id = len(self.sites)
         root = "" if op == "target" or kind == "loss" else self.root
         s = Site(id, root, path, op, kind, shape=shape, inputs=inputs, params=params)
+        if kind == "loss":  # as the tape keeps it: what the loss was given
+            s = replace(s, takes=tuple(self.sites[i].shape for i in inputs[:2]))
         self.sites.append(replace(s, **fields))
         readings = dict(HEALTHY)
         if kind == "activation":

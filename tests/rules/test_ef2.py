@@ -176,7 +176,8 @@ def transformer() -> Builder:
         a = b.site(f"blocks.{i}", "attention", "attention", (x,), shape=(8, 16, 64))
         b.set(a, "entropy", 0.8).set(a, "entropy_min", 0.3).set(a, "logit_max", 5.0)
         x = b.linear(f"blocks.{i}.out", a)
-    b.loss_on(b.linear("head", x, 10))
+    loss = b.loss_on(b.linear("head", x, 10), target_shape=(128,))
+    b.sites[loss] = replace(b.sites[loss], takes=((128, 10), (128,)))
     return b
 
 

@@ -339,7 +339,7 @@ def test_frozen_parameters_are_meant() -> None:
 
 def test_parameters_updated_by_hand_are_trained() -> None:
     b = leave_out(perceptron(4), "Net.layers.1.weight")
-    b.set_param("Net.layers.1.weight", "update", 5e-3)
+    b.set_param("Net.layers.1.weight", "weight", np.linspace(5.0, 6.0, len(b.steps)))
     assert found(ParameterNotTrained, b) == []
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from .series import Floats, decades
-from .through_time import ThroughTime
+from .through_time import ThroughTime, log10_delta
 from .view import View
 
 #: Kinds that count as layers here: an embedding's output is the data of what follows.
@@ -126,9 +126,7 @@ class _Readings:
             return m[0] if len(m) else np.full(len(view.sites), np.nan)
 
         sites = view.sites
-        kept = view.run.meta.get("log10_delta")  # beyond the range of the stored δ
-        whole = isinstance(kept, list) and len(kept) == len(sites)
-        self.delta = np.array(kept, np.float64) if whole else decades(first("delta"))
+        self.delta = log10_delta(view)
         self.rms = decades(first("rms"))
         self.format = np.array([2 * _EPSILON.get(s.dtype, _FLOAT32) for s in sites]) * -1.0
         spread = np.maximum(first("spread"), 10.0**-self.format)

@@ -64,23 +64,14 @@ def _rows(view: View, loss: int, first: int) -> Floats:
 
 
 def seen(view: View, loss: int) -> tuple[int, ...]:
-    """Shape of the prediction as the loss function was given it; () where nothing tells.
+    """Shape of the prediction as the loss function was given it; () where that was not kept.
 
     A site's own shape knows nothing of the views between it and the loss.
     """
-    takes = view.sites[loss].takes
-    if takes:
-        return takes[0]
-    return next((view.sites[p].shape for p in view.parents(loss)[:1]), ())
+    return (*view.sites[loss].takes, ())[0]
 
 
 def _classes(view: View, loss: int) -> int:
     """Number of classes a cross entropy chooses from."""
     shape = seen(view, loss)
-    if view.sites[loss].takes or len(shape) < 2:
-        return shape[1] if len(shape) > 1 else (*shape, 0)[0]
-    # a file from before `takes`: views hide how the scores were flattened
-    target = view.target_of(loss)
-    labels = view.sites[target].shape if target >= 0 else ()
-    in_dim_1 = len(shape) == 2 or labels == (*shape[:1], *shape[2:])
-    return shape[1] if in_dim_1 else shape[-1]
+    return shape[1] if len(shape) > 1 else (*shape, 0)[0]

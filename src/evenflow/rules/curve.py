@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .data import target_of, typical
+from .data import typical
 from .series import Floats, median
 from .view import View
 
@@ -76,7 +76,7 @@ def guessing(view: View) -> float:
     if np.isfinite(known):
         return known
     for i in view.losses:
-        op, t = view.sites[i].op, target_of(view, i)
+        op, t = view.sites[i].op, view.target_of(i)
         if t < 0:
             continue
         std = typical(view, t, "std")
@@ -124,7 +124,7 @@ def _mean_of_errors(view: View, loss: int) -> bool:
 def _uncentred(view: View) -> float:
     """Mean square of a squared error's target: what an untrained network near 0 loses; or 0."""
     for i in view.losses:
-        t = target_of(view, i)
+        t = view.target_of(i)
         if view.sites[i].op in ("mse_loss", "mse") and t >= 0:
             mean, std = typical(view, t, "mean"), typical(view, t, "std")
             if np.isfinite(mean) and np.isfinite(std):

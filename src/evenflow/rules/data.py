@@ -48,37 +48,7 @@ def first(view: View, id: int, metric: str) -> float:
     return float(earliest(view.site(metric)[:, id]))
 
 
-def target_of(view: View, loss: int) -> int:
-    """The target a loss function was given: one of its inputs, or the one seen beside it; or -1.
-
-    A target that is found beside several loss functions belongs to none of them for sure.
-    """
-    direct = [p for p in view.parents(loss) if view.is_target(p)]
-    if direct:
-        return direct[0]
-    targets, losses = _by_place(view, "targets"), _by_place(view, "losses")
-    beside, rivals = targets.get(_place(view, loss), []), losses[_place(view, loss)]
-    return beside[0] if len(beside) == 1 and len(rivals) == 1 else -1
-
-
 def prediction_of(view: View, loss: int) -> int:
     """The site whose output a loss function was given; -1 if it is not a computed one."""
     parents = [p for p in view.parents(loss)[:1] if not view.is_target(p)]
     return parents[0] if parents else -1
-
-
-def _by_place(view: View, what: str) -> dict[tuple[str, str, int, int], list[int]]:
-    """Ids of "losses" or "targets" by the call they were seen in; worked out once, as each loss
-    asks."""
-    known = view.memo.get(f"places of {what}")
-    if not isinstance(known, dict):
-        places: dict[tuple[str, str, int, int], list[int]] = {}
-        for i in view.losses if what == "losses" else view.targets:
-            places.setdefault(_place(view, i), []).append(i)
-        known = view.memo[f"places of {what}"] = places
-    return known
-
-
-def _place(view: View, id: int) -> tuple[str, str, int, int]:
-    s = view.sites[id]
-    return s.root, s.path, s.index, s.call

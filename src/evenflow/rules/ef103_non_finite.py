@@ -125,9 +125,10 @@ def _bad(view: View) -> tuple[Bools, list[int]]:
     # weights that are infinite by design (a learnt mask) are no update's fault
     still = np.nan_to_num(view.step("weight_nonfinite")) == 0
     bad |= (np.nan_to_num(view.step("update_nonfinite")) > 0) & still
-    ends = [*view.losses, *view.predictions]
-    if ends:
-        bad |= (np.nan_to_num(view.site("nonfinite")[:, ends]) > 0).any(axis=1)
+    lost = np.nan_to_num(view.site("nonfinite")) > 0
+    bad |= lost[:, list(view.losses)].any(axis=1)
+    # infinity alone is a choice masked out, unless the loss or a gradient is lost to it
+    bad |= (lost & ~np.isinf(view.site("rms")))[:, list(view.predictions)].any(axis=1)
     loss = view.loss
     return bad, [int(s) for s in loss.steps[~np.isfinite(loss.values)][:10_000]] if len(
         view.run.curve_steps
@@ -188,12 +189,10 @@ def _at_row(view: View, row: int, bad: Bools) -> Origin:
     if names:  # every layer error was finite: the slope by the parameter was not
         return Origin(step, "non-finite-slope", _reading(view, names), names)
     moved = np.nan_to_num(view.param("update_nonfinite")[row]) > 0
-    if np.nan_to_num(view.step("grad_nonfinite")[row]) > 0:
-        return Origin(step, UNKNOWN)
-    if np.nan_to_num(view.step("update_nonfinite")[row]) > 0:
+    if (view.step("grad_nonfinite")[row] > 0) < (view.step("update_nonfinite")[row] > 0):
         names = tuple(p.name for p in view.run.params if moved[p.id])
         return Origin(step, "non-finite-update", _reading(view, names), names)
-    return Origin(step, UNKNOWN)
+    return Origin(step, UNKNOWN)  # on a device the parameters are counted, and not named
 
 
 def _losses_lost(view: View) -> Bools:

@@ -95,8 +95,7 @@ class DivergenceOrSpike(Rule):
             since = int(np.argmin(y))
         else:
             return
-        above = since + np.flatnonzero(y[since:] > threshold)
-        first = int(steps[above[0]]) if len(above) else int(steps[0])
+        first = int(steps[since + int(np.argmax(y[since:] > threshold))])
         yield self.finding(
             Severity.error,
             sites=view.losses[:1],

@@ -8,7 +8,6 @@ import numpy as np
 
 from ..schema import Finding, Link, Severity
 from .base import Rule
-from .data import target_of
 from .view import View
 
 
@@ -69,7 +68,7 @@ class NonFiniteInput(Rule):
         for i in (*view.data, *view.targets):
             bad = np.nan_to_num(count_TS[:, i]) > 0
             if i in view.targets:
-                onward = [j for j in view.losses if target_of(view, j) == i]
+                onward = [j for j in view.losses if view.target_of(j) == i]
                 # what a network masks after the loss function leaves the loss finite
                 onward = onward if _spoils_loss(view, bad) else []
             else:

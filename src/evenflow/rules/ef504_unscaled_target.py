@@ -9,7 +9,7 @@ import numpy as np
 from ..schema import Finding, Link, Severity
 from .base import Rule
 from .curve import goal, harmed
-from .data import first, prediction_of, target_of, typical
+from .data import first, prediction_of, typical
 from .view import View
 
 #: Losses of a difference between output and target.
@@ -65,7 +65,7 @@ class UnscaledTarget(Rule):
             return
         told: set[int] = set()
         for loss in view.losses:
-            target, prediction = target_of(view, loss), prediction_of(view, loss)
+            target, prediction = view.target_of(loss), prediction_of(view, loss)
             if view.sites[loss].op not in DIFFERENCES or min(target, prediction) < 0:
                 continue
             if target not in told:
@@ -74,7 +74,9 @@ class UnscaledTarget(Rule):
                     "target_mean": typical(view, target, "mean"),
                     "target_std": typical(view, target, "std"),
                 }
-                yield from self._compare(view, target, prediction, _rms(view, target), more)
+                yield from self._compare(
+                    view, target, prediction, typical(view, target, "rms"), more
+                )
         for minus, prediction in _by_hand(view):
             yield from self._compare(view, minus, prediction, first(view, minus, "rms"), {})
 
@@ -130,11 +132,3 @@ def _by_hand(view: View) -> Iterable[tuple[int, int]]:
             ends = {e.op for c in after for e in map(view.sites.__getitem__, view.consumers[c.id])}
             if ends <= {"mean", "sum"}:
                 yield s.id, parents[0]
-
-
-def _rms(view: View, id: int) -> float:
-    """Root mean square of a target, from its mean and deviation where it was not read itself."""
-    size = typical(view, id, "rms")
-    if np.isfinite(size):
-        return size
-    return float(np.hypot(typical(view, id, "mean"), typical(view, id, "std")))

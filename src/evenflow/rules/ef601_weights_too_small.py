@@ -51,13 +51,10 @@ class WeightsTooSmall(Rule):
         b = Birth.of(view)
         if b.depth < 2 or not np.isfinite(b.lost[-1]) or b.lost[-1] < DOUBT:
             return
-        reached = [i for level in b.levels for i in level if i not in b.asleep]
-        first = reached[0] if reached else b.levels[0][0]
+        first = next(i for level in b.levels for i in level if i not in b.asleep)
         if losses_by_kind(view, first) != self.code:
             return
-        weak = [
-            level[0] for level, p in zip(b.levels, b.pull, strict=True) if p <= -DOUBT * LOST
-        ] or [first]
+        weak = [level[0] for level, p in zip(b.levels, b.pull, strict=True) if p <= -DOUBT * LOST]
         yield self.finding(
             Severity.error if b.lost[-1] >= 1 else Severity.warning,
             sites=weak,

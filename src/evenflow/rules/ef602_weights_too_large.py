@@ -67,7 +67,7 @@ class WeightsTooLarge(Rule):
                 ids = [level[0] for level in b.levels[:-1]]
             else:
                 over = [i for i, s in enumerate(b.grown) if s >= min(1.0, float(b.grown[-1]))]
-                ids = [b.levels[k][0] for k in over] or [b.levels[-1][0]]
+                ids = [b.levels[k][0] for k in over]
             yield self.finding(
                 Severity.error if b.grown[-1] >= 1 else Severity.warning,
                 sites=ids,

@@ -61,7 +61,7 @@ class TooDeepForItsInit(Rule):
         cause = ""
         if blame == "lost":
             found = losses_by_kind(view, b.levels[0][0])
-            cause = "" if found == "EF601" else found or "depth-times-activation"
+            cause = "" if found == "EF601" else found
         elif blame in ("chaos", "size"):
             normed = any(s.kind == "norm" for s in view.sites)
             usual = not too_large(view, view.layers)

@@ -11,7 +11,7 @@ from ..schema import Finding, Link, Severity
 from .base import Rule
 from .chance import seen
 from .curve import goal
-from .data import prediction_of, target_of, typical
+from .data import prediction_of, typical
 from .view import View
 
 #: Losses that take raw scores and normalise them themselves.
@@ -91,7 +91,7 @@ class DoubleSoftmax(Rule):
             if (prediction, op) in told:
                 continue
             told.add((prediction, op))
-            for m in _judge(view, loss, prediction, target_of(view, loss)):
+            for m in _judge(view, loss, prediction, view.target_of(loss)):
                 yield self.finding(
                     m.severity,
                     sites=(m.site, loss),
@@ -137,10 +137,8 @@ def _judge(view: View, loss: int, id: int, target: int) -> Iterator[Mismatch]:
             yield Mismatch(id, Severity.error, values, {"negative": 0.0})
         elif site.op in ("relu", "tanh", "hardtanh", "relu6", "softsign"):
             yield Mismatch(id, Severity.warning, values, {"negative": 0.0})
-    if op in LOGS and site.op not in ("log_softmax", "log", "logsigmoid"):
-        sure = kind in ("softmax", "affine") or site.op in ("relu", "sigmoid", "tanh")
-        if negative < 0.9 or (sure and not np.isfinite(negative)):
-            yield Mismatch(id, Severity.error, values, {"negative": 0.9})
+    if op in LOGS and site.op not in ("log_softmax", "log", "logsigmoid") and negative < 0.9:
+        yield Mismatch(id, Severity.error, values, {"negative": 0.9})
     if op.startswith("binary_cross_entropy") and target >= 0:
         top = typical(view, target, "absmax")
         if top > 1.0 + 1e-3:

@@ -147,9 +147,7 @@ def _before(view: View, id: int, straight: frozenset[int], *, through_norms: boo
 def _meant(view: View, a: int, b: int) -> bool:
     """Whether two layers in a row are a factorisation that someone meant."""
     wa, wb = (view.run.params[view.weights[i][0]].shape for i in (a, b))
-    if len(wa) < 2 or len(wb) < 2 or not view.sites[a].shape:
-        return True
-    middle = wa[0] if view.sites[a].op != "linear" else view.sites[a].shape[-1]
+    middle = wa[0]
     ka, kb = wa[2:], wb[2:]
     if len(wa) > 2 and len(wb) > 2:
         channels_in = _channels(view, a)

@@ -191,7 +191,6 @@ def _used(view: View) -> dict[str, str]:
 
 def _moved(view: View, p: Parameter) -> bool:
     """Whether it changed all the same (updated by hand)."""
-    update = view.param("update")[:, p.id]
     weight = view.param("weight")[:, p.id]
     weight = weight[~np.isnan(weight)]
-    return bool((np.nan_to_num(update) > 0).any() or (len(weight) > 1 and np.ptp(weight) > 0))
+    return len(weight) > 1 and bool(np.ptp(weight) > 0)

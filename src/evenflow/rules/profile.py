@@ -75,7 +75,7 @@ def growth(size: Floats) -> Floats:
     Their median, or the last layer where that is larger: in a net whose gradient vanishes the
     last layer stands far above that median and has not grown from anything.
     """
-    n = max(1, size.shape[1] // 4) if size.ndim == 2 else 1
+    n = max(1, size.shape[1] // 4)
     near = np.fmax(median(size[:, -n:], axis=1), size[:, -1])
     return decades(ratio(size, near[:, None]))
 

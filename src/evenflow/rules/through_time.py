@@ -108,20 +108,13 @@ class ThroughTime:
         self.closed: list[int] = []
         if not view.foreseen:
             return
-        opened = set()
-        for record in _records(view):
-            opened.add(record["site"])
-            chain = _stored(record)
-            if chain is None:
-                self.closed.append(record["site"])
-            else:
-                self.chains.append(chain)
+        self.chains += _stored(view)
+        opened = {c.site for c in self.chains}
         self.chains += _loops(view)
         looped = {i for ids in _called(view) for i in ids}
         for s in view.sites:
-            # a fused layer's own call of one step is a link of a loop, or no recurrence at all
             fused = s.kind == "recurrent" and not s.op.endswith("_cell")
-            if fused and s.id not in opened | looped and _steps(view, s.id) > 1:
+            if fused and s.id not in opened | looped:
                 self.closed.append(s.id)
 
     @property
@@ -146,30 +139,19 @@ class ThroughTime:
         return bool(self.closed) or self.shortest is not None
 
 
-def _steps(view: View, id: int) -> float:
-    """Time steps of a fused layer's call, as the probe counted them; 2 where nobody did."""
-    column = view.site("flow_steps")[:, id]
-    known = column[~np.isnan(column)]
-    return float(known[0]) if len(known) else 2.0
-
-
-def _records(view: View) -> Iterator[Mapping[str, Any]]:
+def _stored(view: View) -> Iterator[Chain]:
     """What the forecast kept, as far as it is what it should be."""
     kept = view.run.meta.get("through_time")
     for record in kept if isinstance(kept, list) else ():
         site = record.get("site") if isinstance(record, Mapping) else None
-        if type(site) is int and 0 <= site < len(view.sites):
-            yield record
-
-
-def _stored(record: Mapping[str, Any]) -> Chain | None:
-    steps = record.get("steps")
-    if type(steps) is not int or not 2 <= steps < 1 << 31:
-        return None
-    rows = [_numbers(record.get(key)) for key in ("delta", "rms", "spread")]
-    if not len(rows[0]) or len({len(r) for r in rows}) > 1:
-        return None
-    return Chain(record["site"], steps, record.get("ends") is True, *rows)
+        if not (type(site) is int and 0 <= site < len(view.sites)):
+            continue
+        steps = record.get("steps")
+        rows = [_numbers(record.get(key)) for key in ("delta", "rms", "spread")]
+        if type(steps) is not int or not 2 <= steps < 1 << 31:
+            continue
+        if len(rows[0]) and len({len(r) for r in rows}) == 1:
+            yield Chain(site, steps, record.get("ends") is True, *rows)
 
 
 def _numbers(value: Any) -> Floats:
@@ -191,10 +173,15 @@ def _called(view: View) -> Iterator[list[int]]:
                 yield ids
 
 
-def _loops(view: View) -> Iterator[Chain]:
+def log10_delta(view: View) -> Floats:
+    """[S] what a forecast kept of δ, beyond the range of the stored numbers; else NaN."""
     kept = view.run.meta.get("log10_delta")
     whole = isinstance(kept, list) and len(kept) == len(view.sites)
-    delta = np.array(kept, np.float64) if whole else decades(view.site("delta")[0])
+    return np.array(kept, np.float64) if whole else np.full(len(view.sites), np.nan)
+
+
+def _loops(view: View) -> Iterator[Chain]:
+    delta = log10_delta(view)
     rms, spread = decades(view.site("rms")[0]), decades(view.site("spread")[0])
     for ids in _called(view):
         if view.sites[ids[0]].kind == "affine":

@@ -40,7 +40,7 @@ class View(Wiring):
         self.steps = np.asarray(run.steps, dtype=np.int64)
         self.memo: dict[str, object] = {}  # analyses that several rules share
         self._matrices: dict[tuple[str, str], Floats] = {}
-        self._recent: dict[tuple[str, str], Floats] = {}
+        self._recent: dict[str, Floats] = {}
 
     # --- readings -------------------------------------------------------------------------------
 
@@ -124,15 +124,14 @@ class View(Wiring):
         """[T] sound rows after birth: step 4 on, as statistics of the first steps are blips."""
         return np.asarray(self.sound & (self.steps >= 4))
 
-    def recent(self, metric: str, of: str = "site") -> Floats:
-        """[S] or [P]: median over the late rows; dear metrics fall back to their last readings."""
-        key = (of, metric)
-        if key not in self._recent:
-            self._recent[key] = self._work_out_recent(metric, of)
-        return self._recent[key]
+    def recent(self, metric: str) -> Floats:
+        """[S]: median over the late rows; dear metrics fall back to their last readings."""
+        if metric not in self._recent:
+            self._recent[metric] = self._work_out_recent(metric)
+        return self._recent[metric]
 
-    def _work_out_recent(self, metric: str, of: str) -> Floats:
-        m = self.param(metric) if of == "param" else self.site(metric)
+    def _work_out_recent(self, metric: str) -> Floats:
+        m = self.site(metric)
         out = median(m[self.late])
         if np.isnan(out).any() and len(m):
             gaps = np.isnan(out)

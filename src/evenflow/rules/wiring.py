@@ -137,9 +137,8 @@ class Wiring:
         return frozenset(i for i in self.layers if i not in self.inside)
 
     def target_of(self, loss: int) -> int:
-        """Id of a loss function's target: one it reads, or the one first seen beside it; or -1."""
-        read = [p for p in self.parents(loss) if self.is_target(p)]
-        return (read or sorted(self.targets, key=lambda t: (abs(t - loss), t)) or [-1])[0]
+        """Id of the target a loss function was given; -1 if it was given none."""
+        return next((p for p in self.parents(loss) if self.is_target(p)), -1)
 
     @cached_property
     def unrolled(self) -> tuple[tuple[int, ...], ...]:

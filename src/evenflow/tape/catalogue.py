@@ -160,6 +160,12 @@ class Catalogue:
         """Indices of those met before."""
         return [i for i in map(self.param, tensors) if i is not None]
 
+    def unheld(self) -> list[tuple[int, torch.Tensor]]:
+        """Trainable parameters that are alive and in no optimizer, with their indices."""
+        free = {p.id for p in self.params if p.trainable and p.optimizer < 0}
+        found = [(i, ref()) for ref, i in self._param_ids.values() if i in free]
+        return [(i, t) for i, t in found if t is not None]
+
     def add_param(self, tensor: torch.Tensor, name: str = "", optimizer: int | None = None) -> int:
         """Index of a parameter, named when met first; `optimizer` is noted when given."""
         index = self.param(tensor)
@@ -167,7 +173,7 @@ class Catalogue:
             unique, shape = self._unique(name or "parameter"), numbers.shape(tensor)
             index = self._awaited.pop((unique, shape), len(self.params))
             if index == len(self.params):
-                dtype = str(tensor.dtype).removeprefix("torch.")
+                dtype = numbers.dtype_name(tensor.dtype)
                 new = Parameter(index, unique, shape, dtype, bool(tensor.requires_grad))
                 self.params.append(new)
                 self.dirty_params.add(index)
@@ -175,16 +181,19 @@ class Catalogue:
         if name:
             self._by_name.setdefault(name, index)
         old = self.params[index]
+        dtype = numbers.dtype_name(tensor.dtype)  # of a network that was cast since
         if (
             not name
             and optimizer in (None, old.optimizer)
             and old.trainable == tensor.requires_grad
+            and old.dtype == dtype
         ):
             return index
         if name and _UNNAMED.fullmatch(old.name):  # its optimizer came before its module
             old = dataclasses.replace(old, name=self._unique(name))
         new = dataclasses.replace(
             old,
+            dtype=dtype,
             trainable=bool(tensor.requires_grad),
             optimizer=old.optimizer if optimizer is None else optimizer,
         )

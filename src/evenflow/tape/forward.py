@@ -231,7 +231,7 @@ class Forward:
             kind = "affine"
         site = rec.catalogue.site(
             frame.place, op, kind, index, frame.call,
-            shape=numbers.shape(out), dtype=str(out.dtype).removeprefix("torch."),
+            shape=numbers.shape(out), dtype=numbers.dtype_name(out.dtype),
             inputs=tuple(call.inputs),
             params=tuple(rec.catalogue.params[p].name for p in call.params),
             takes=takes(call.op.name, kind, given(call.args, call.kwargs), call.tensors, out),

@@ -45,7 +45,7 @@ def lose(forward: Forward, call: Call, outs: list[Tensor]) -> bool:
         name = op if node is not None else f"{op} (no grad)"
         site = rec.catalogue.site(
             frame.place, name, "other", frame.index(name), frame.call,
-            shape=tuple(t.shape), dtype=str(t.dtype).removeprefix("torch."),
+            shape=tuple(t.shape), dtype=numbers.dtype_name(t.dtype),
             inputs=tuple(call.inputs),
             params=tuple(rec.catalogue.params[p].name for p in call.params),
         )  # fmt: skip

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -222,6 +223,12 @@ def absmax(x: Tensor) -> Scalar:
     return torch.maximum(-low, high)
 
 
+@lru_cache(maxsize=64)
+def dtype_name(dtype: torch.dtype) -> str:
+    """ "float32" and its like."""
+    return str(dtype).removeprefix("torch.")
+
+
 def share(mask: Tensor) -> Scalar:
     """Share of true elements."""
     return mask.sum() / max(1, mask.numel())
@@ -305,7 +312,7 @@ def features(x: Tensor) -> dict[str, Scalar]:
     over features of |x - median| / max(rms of the feature without its largest 2 %, the median of
     that over features, or where it is 0 the median of their largest): a few outliers do not hide
     each other, and sparse features, quiet but for one sample, do not count as outliers. negative:
-    share of values below 0.
+    share of values below 0. zeros: share of exact zeros.
     """
     x = x.detach()
     out: dict[str, Scalar] = {"integer": float(not x.dtype.is_floating_point)}
@@ -315,7 +322,7 @@ def features(x: Tensor) -> dict[str, Scalar]:
     if out["integer"] == 0.0:
         out["integer"] = (x == x.round()).all().float()
     out["std"] = x.std(correction=0)
-    out["negative"] = (x < 0).float().mean()
+    out["negative"], out["zeros"] = (x < 0).float().mean(), zeros(x)
     x_NF = x.reshape(-1, 1) if x.dim() == 1 else x.movedim(1, -1).reshape(-1, x.shape[1])
     rms_F = x_NF.square().mean(0).sqrt()
     out["feature_low"] = torch.quantile(rms_F[: 1 << 16], 0.05)

@@ -70,7 +70,7 @@ class Outside:
         rec = self.recorder
         site = rec.catalogue.site(
             place, op, "input", index, call,
-            shape=numbers.shape(t), dtype=str(t.dtype).removeprefix("torch."),
+            shape=numbers.shape(t), dtype=numbers.dtype_name(t.dtype),
         )  # fmt: skip
         rec.bounds.reads += 1
         if site is None or t.layout != torch.strided or t.is_nested or not t.numel():
@@ -84,7 +84,14 @@ class Outside:
             rec.sure(
                 f"scale of {op}", "", self._features, site, numbers.local(t) if x is None else x
             )
+            if x is not None and op == "input":  # what EF205 holds the layers' against
+                rec.sure(f"spread of {op}", "", self._spread, site, numbers.sample(x))
         return site
+
+    def _spread(self, site: int, x: Tensor) -> None:
+        apart = numbers.spread(x)
+        if apart is not None:
+            self.recorder.add("site", site, "spread", apart)
 
     def _features(self, site: int, t: Tensor) -> None:
         for metric, value in numbers.features(t).items():

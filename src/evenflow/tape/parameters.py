@@ -15,7 +15,7 @@ from torch.nn.parameter import is_lazy
 
 from . import numbers
 from .alike import alike, units
-from .numbers import local
+from .numbers import dtype_name, local
 from .slab import Key, Scalar
 
 if TYPE_CHECKING:
@@ -90,8 +90,17 @@ class Update:
                     self.slab.add(channel, numbers.zeros(numbers.sample(g)))
                     self.slab.add(("param", i, "grad_absmax", -1), numbers.absmax(g))
             self._alike(grads)
+            self._unheld()
         if sizes:
             self.slab.add(("step", 0, "grad_norm", -1), _hypot(sizes))
+
+    def _unheld(self) -> None:
+        """Weights in no optimizer: whether a script moves them by hand, or nothing does."""
+        free = [(i, p) for i, p in self.recorder.catalogue.unheld() if _readable(p) and held(p)]
+        parts = [_part(p) for _, p in free]
+        times = [_whole(p, x) for (_, p), x in zip(free, parts, strict=True)]
+        sizes = [s * t for s, t in zip(numbers.norms(parts), times, strict=True)]
+        self.slab.extend(_keys(tuple(i for i, _ in free), "weight"), sizes)
 
     def _alike(self, grads: dict[int, Tensor] | None) -> None:
         """At birth: how many units of each weight are alike (`channels.PARAM_METRICS`)."""
@@ -162,9 +171,11 @@ def _readable(p: Tensor) -> bool:
 
 def _known(catalogue: Catalogue, p: Tensor) -> int:
     index = catalogue.param(p)
-    if index is None or not catalogue.params[index].trainable:
-        index = catalogue.add_param(p)
-    return index
+    if index is not None:
+        told = catalogue.params[index]
+        if told.trainable and told.dtype == dtype_name(p.dtype):
+            return index
+    return catalogue.add_param(p)
 
 
 def _part(p: Tensor) -> Tensor:

@@ -1,0 +1,7 @@
+"""Real trainings and forecasts that reach the rules' branches, each with a healthy twin."""
+
+from .book import BOOK as BOOK
+from .book import Entry as Entry
+
+# importing them writes them into the book
+from . import births, data, layers, losses, numbers, setup, steps  # isort: skip  # noqa: F401

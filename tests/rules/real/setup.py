@@ -1,0 +1,406 @@
+"""What the loss is given, what the optimizer holds: EF701, EF702, EF704, EF802, EF803, EF807."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from .book import adam, classes, fit, mlp, real, regression, sgd, step
+
+# --- EF701 ---------------------------------------------------------------------------------------
+
+
+@real("EF701", "error")
+def scores_of_one_class(sick: bool) -> None:
+    net = mlp(8, 16, 1 if sick else 2)
+
+    def batch() -> tuple[Tensor, Tensor]:
+        x, _ = classes()
+        return x, torch.zeros(len(x), dtype=torch.long) if sick else (x[:, 0] > 0).long()
+
+    fit(net, batch, F.cross_entropy)
+
+
+@real("EF701", "error")
+def softmax_of_a_softmax(sick: bool) -> None:
+    def loss(p: Tensor, y: Tensor) -> Tensor:
+        p = p.softmax(1).softmax(1) if sick else p
+        return F.cross_entropy(p, y)
+
+    fit(mlp(8, 16, 4), classes, loss)
+
+
+@real("EF701", "info")
+def log_softmax_before_cross_entropy(sick: bool) -> None:
+    fit(mlp(8, 16, 4, end=nn.LogSoftmax(1) if sick else None), classes, F.cross_entropy)
+
+
+def _two(n: int = 32) -> tuple[Tensor, Tensor]:
+    x, _ = classes(n)
+    return x, F.one_hot((x[:, 0] > 0).long(), 2).float()
+
+
+@real("EF701", "error")
+def log_softmax_before_a_sigmoid(sick: bool) -> None:
+    end = nn.LogSoftmax(1) if sick else None
+    fit(mlp(8, 16, 2, end=end), _two, F.binary_cross_entropy_with_logits)
+
+
+@real("EF701", "error")
+def probabilities_by_hand(sick: bool) -> None:
+    def loss(p: Tensor, y: Tensor) -> Tensor:
+        e = p.exp()
+        return F.cross_entropy(e / e.sum(1, keepdim=True) if sick else p, y)
+
+    fit(mlp(8, 16, 4), classes, loss)
+
+
+@real("EF701", "warning")
+def relu_on_the_scores(sick: bool) -> None:
+    fit(mlp(8, 16, 4, end=nn.ReLU() if sick else None), classes, F.cross_entropy)
+
+
+@real("EF701", "error")
+def sigmoid_for_logarithms(sick: bool) -> None:
+    fit(mlp(8, 16, 4, end=nn.Sigmoid() if sick else nn.LogSoftmax(1)), classes, F.nll_loss)
+
+
+@real("EF701", "error")
+def targets_above_one(sick: bool) -> None:
+    def batch() -> tuple[Tensor, Tensor]:
+        x, _ = classes()
+        return x, (x[:, :1] > 0).float() * (2 if sick else 1)
+
+    fit(mlp(8, 16, 1), batch, F.binary_cross_entropy_with_logits)
+
+
+@real("EF701", "error")
+def a_relu_and_negative_targets(sick: bool) -> None:
+    fit(mlp(4, 32, 1, end=nn.ReLU() if sick else None), regression)
+
+
+@real("EF701", "error")
+def a_sigmoid_and_large_targets(sick: bool) -> None:
+    def batch() -> tuple[Tensor, Tensor]:
+        x, y = regression()
+        return x, y + 3
+
+    fit(mlp(4, 32, 1, end=nn.Sigmoid() if sick else None), batch, optimizer=None, steps=150)
+
+
+@real("EF701", "error")
+def a_sigmoid_and_targets_just_above(sick: bool) -> None:
+    def batch() -> tuple[Tensor, Tensor]:
+        x, _ = regression()
+        return x, 1.25 + 0.05 * x[:, :1]
+
+    net = mlp(4, 32, 1, end=nn.Sigmoid() if sick else None)
+    fit(net, batch, F.l1_loss, adam(net, 3e-2), steps=120)
+
+
+@real("EF701", "warning")
+def a_sigmoid_and_some_targets_above_one(sick: bool) -> None:
+    def batch() -> tuple[Tensor, Tensor]:
+        x, _ = regression()
+        return x, (1.5 * (x[:, :1] > 0).float()).clamp(min=0.0)
+
+    net = mlp(4, 32, 1, end=nn.Sigmoid() if sick else None)
+    fit(net, batch, optimizer=adam(net, 3e-2), steps=120)
+
+
+@real("EF701", "error")
+def a_tanh_and_large_targets(sick: bool) -> None:
+    def batch() -> tuple[Tensor, Tensor]:
+        x, y = regression()
+        return x, 4 * y
+
+    fit(mlp(4, 32, 1, end=nn.Tanh() if sick else None), batch)
+
+
+# --- EF702 ---------------------------------------------------------------------------------------
+
+
+class Convs(nn.Module):
+    """An image net of these convolutions, a ReLU ahead of all and a head."""
+
+    def __init__(self, *convs: nn.Module, channels: int = 8) -> None:
+        super().__init__()
+        self.first, self.convs = nn.Conv2d(1, channels, 3, padding=1), nn.Sequential(*convs)
+        self.head = nn.LazyLinear(4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = self.convs(self.first(x).relu())
+        return self.head(h.relu().mean((2, 3)))
+
+
+def _image(n: int = 16) -> tuple[Tensor, Tensor]:
+    x = torch.randn(n, 1, 6, 6)
+    return x, x[:, 0, 0, :4].argmax(1)
+
+
+def _convs(*convs: nn.Module) -> None:
+    net = Convs(*convs)
+    net(_image()[0])
+    fit(net, _image, F.cross_entropy, steps=20)
+
+
+@real("EF702", "info")
+def two_convolutions_in_a_row(sick: bool) -> None:
+    """The healthy twins of a pair: in groups, pointwise after depthwise, along each axis."""
+    if sick:
+        return _convs(nn.Conv2d(8, 8, 3, padding=1), nn.Conv2d(8, 8, 3, padding=1))
+    _convs(nn.Conv2d(8, 8, 3, padding=1, groups=8), nn.Conv2d(8, 16, 1))
+
+
+@real()
+def factors_along_each_axis(sick: bool) -> None:
+    wide, high = nn.Conv2d(8, 8, (1, 3), padding=(0, 1)), nn.Conv2d(8, 8, (3, 1), padding=(1, 0))
+    _convs(*((wide, high) if sick else (high, wide)))
+
+
+@real()
+def groups_ahead_or_behind(sick: bool) -> None:
+    pair = nn.Conv2d(8, 8, 1), nn.Conv2d(8, 8, 3, padding=1, groups=8)
+    _convs(*(pair if sick else pair[::-1]))
+
+
+@real("EF702", "warning")
+def three_pairs_beside_an_activation(sick: bool) -> None:
+    between = nn.Identity if sick else nn.ReLU
+    net = nn.Sequential(
+        *(nn.Linear(8, 16), nn.ReLU(), nn.Linear(16, 16), between(), nn.Linear(16, 16)),
+        *(between(), nn.Linear(16, 16), between(), nn.Linear(16, 4)),
+    )
+    fit(net, classes, F.cross_entropy)
+
+
+@real("EF702", "info")
+def one_pair_beside_an_activation(sick: bool) -> None:
+    between = nn.Identity() if sick else nn.Tanh()
+    net = nn.Sequential(nn.Linear(8, 16), nn.ReLU(), nn.Linear(16, 16), between, nn.Linear(16, 4))
+    fit(net, classes, F.cross_entropy)
+
+
+class Product(nn.Module):
+    """Two linear layers, multiplied: bent without an activation."""
+
+    def __init__(self, pooled: bool) -> None:
+        super().__init__()
+        self.a, self.b, self.c = nn.Linear(8, 16), nn.Linear(8, 16), nn.Linear(16, 4)
+        self.pooled = pooled
+        self.d = nn.Linear(8, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.pooled:
+            return self.d(F.max_pool1d(self.a(x)[:, None], 2)[:, 0])
+        return self.c(self.a(x) * self.b(x))
+
+
+@real()
+def what_bends_without_an_activation(sick: bool) -> None:
+    fit(Product(sick), classes, F.cross_entropy)
+
+
+# --- EF704, EF802, EF803, EF807 ------------------------------------------------------------------
+
+
+class Listed(nn.Module):
+    """Layers in a plain list; its `register` makes them known."""
+
+    def __init__(self, known: bool, layers: int) -> None:
+        super().__init__()
+        self.head = nn.Linear(16, 4)
+        inner = [nn.Linear(8, 16), *(nn.Linear(16, 16) for _ in range(layers - 1))]
+        self.layers: Any = nn.ModuleList(inner) if known else inner
+
+    def forward(self, x: Tensor) -> Tensor:
+        for layer in self.layers:
+            x = layer(x).relu()
+        return self.head(x)
+
+
+@real("EF704", "error", "in-no-optimizer")
+def layers_in_a_list(sick: bool) -> None:
+    fit(Listed(not sick, 3), classes, F.cross_entropy)
+
+
+@real("EF704", "warning", "in-no-optimizer")
+def one_layer_in_a_list(sick: bool) -> None:
+    class Odd(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.a, self.b, self.c = nn.Linear(8, 64), nn.Linear(64, 64), nn.Linear(64, 4)
+            side = nn.Linear(8, 64)
+            self.side: Any = [side] if sick else nn.ModuleList([side])
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.c(self.b((self.a(x) + self.side[0](x)).relu()).relu())
+
+    fit(Odd(), classes, F.cross_entropy)
+
+
+class Anew(nn.Module):
+    """A layer that is made at each call."""
+
+    def __init__(self, anew: bool) -> None:
+        super().__init__()
+        self.kept = None if anew else nn.Linear(8, 16)
+        self.head = nn.Linear(16, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        layer = self.kept if self.kept is not None else nn.Linear(8, 16)
+        return self.head(layer(x).relu())
+
+
+@real("EF704", "error", "made-anew", every=1)
+def a_layer_made_anew(sick: bool) -> None:
+    fit(Anew(sick), classes, F.cross_entropy, steps=30)
+
+
+@real("EF704", "error")
+def layers_replaced_after_the_optimizer_was_built(sick: bool) -> None:
+    net = mlp(8, 16, 4)
+    optimizer = adam(net)
+    if sick:
+        net[0], net[2] = nn.Linear(8, 16), nn.Linear(16, 4)
+    fit(net, classes, F.cross_entropy, optimizer)
+
+
+@real("EF704")
+def a_feature_net_of_its_own_in_no_optimizer(sick: bool) -> None:
+    """A net of one's own that reads data: its output feeds what is trained."""
+    front, net = mlp(8, 64, 8), mlp(8, 16, 4)
+    params = [*net.parameters(), *(() if sick else front.parameters())]
+    optimizer = adam(params)
+    for _ in range(40):
+        x, y = classes()
+        step(optimizer, F.cross_entropy(net(front(x)), y))
+
+
+@real("EF704")
+def an_optimizer_given_what_another_has(sick: bool) -> None:
+    front, net = mlp(8, 64, 8), mlp(8, 16, 4)
+    one, two = adam(net), adam(net if sick else front)
+    for _ in range(40):
+        x, y = classes()
+        loss = F.cross_entropy(net(front(x)), y)
+        one.zero_grad(), two.zero_grad()
+        loss.backward()
+        one.step(), two.step()
+
+
+@real()
+def updates_by_hand_beside_an_optimizer(sick: bool) -> None:
+    """Weights in no optimizer that move all the same."""
+    net = mlp(8, 16, 4)
+    optimizer = adam(net[2])
+    for _ in range(40):
+        x, y = classes()
+        step(optimizer, F.cross_entropy(net(x), y))
+        with torch.no_grad():
+            for p in net[0].parameters():
+                p.sub_(0.1 * p.grad)
+                p.grad = None
+
+
+@real("EF802", "error", "learning-rate-zero")
+def a_rate_of_zero(sick: bool) -> None:
+    net = mlp(8, 16, 4)
+    fit(net, classes, F.cross_entropy, adam(net, 0.0 if sick else 1e-2))
+
+
+@real("EF802", "error", "gradients-cleared")
+def gradients_cleared_before_the_step(sick: bool) -> None:
+    net = mlp(8, 16, 4)
+    optimizer = sgd(net)
+    for _ in range(40):
+        x, y = classes()
+        loss = F.cross_entropy(net(x), y)
+        optimizer.zero_grad()
+        loss.backward()
+        if sick:
+            optimizer.zero_grad(set_to_none=False)
+        optimizer.step()
+
+
+@real("EF802", "error", "no-step")
+def no_step_at_all(sick: bool) -> None:
+    net = mlp(8, 16, 4)
+    optimizer = sgd(net)
+    for _ in range(40):
+        x, y = classes()
+        optimizer.zero_grad()
+        F.cross_entropy(net(x), y).backward()
+        None if sick else optimizer.step()
+
+
+@real("EF803", "error")
+def a_table_of_all_pairs(sick: bool) -> None:
+    fit(mlp(4, 16, 1), regression, lambda p, y: F.mse_loss(p, y[:, 0] if sick else y))
+
+
+@real("EF803", "warning")
+def one_column_for_several_targets(sick: bool) -> None:
+    def batch() -> tuple[Tensor, Tensor]:
+        x, y = regression()
+        return x, torch.cat([y, -y], 1)
+
+    fit(mlp(4, 16, 1 if sick else 2), batch)
+
+
+class Cut(nn.Module):
+    """A part whose output is detached, or that nothing calls."""
+
+    def __init__(self, how: str, spare: int = 4) -> None:
+        super().__init__()
+        self.first, self.second, self.how = nn.Linear(8, 16), nn.Linear(16, 4), how
+        if "spare" in how:
+            self.spare = nn.Linear(16, spare)
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = self.first(x).relu()
+        return self.second(h.detach() if self.how == "cut" else h)
+
+
+@real("EF807", "warning", "cut-off")
+def a_small_part_cut_off(sick: bool) -> None:
+    class Wide(Cut):
+        def __init__(self) -> None:
+            super().__init__("cut" if sick else "")
+            self.second = nn.Sequential(nn.Linear(16, 64), nn.ReLU(), nn.Linear(64, 4))
+
+    fit(Wide(), classes, F.cross_entropy)
+
+
+@real("EF807", "error", "cut-off")
+def most_cut_off(sick: bool) -> None:
+    fit(Cut("cut" if sick else ""), classes, F.cross_entropy)
+
+
+@real("EF807", "info", "never-called")
+def a_spare_head(sick: bool) -> None:
+    class Large(Cut):
+        def __init__(self) -> None:
+            super().__init__("spare" if sick else "", spare=1)
+            self.second = nn.Sequential(nn.Linear(16, 64), nn.ReLU(), nn.Linear(64, 4))
+
+    fit(Large(), classes, F.cross_entropy)
+
+
+@real("EF807", "warning", "never-called")
+def a_part_never_called(sick: bool) -> None:
+    fit(Cut("spare" if sick else "", spare=8), classes, F.cross_entropy)
+
+
+@real("EF807", "error", "never-called")
+def most_never_called(sick: bool) -> None:
+    net = Cut("spare" if sick else "", spare=256)
+
+    def batch() -> tuple[Tensor, Tensor]:
+        x, _ = classes()
+        return x, torch.randint(4, (32,)) if sick else x[:, :4].argmax(1)
+
+    fit(net, batch, F.cross_entropy)
