@@ -144,3 +144,13 @@ def a_gradient_that_will_be_large(sick: bool) -> Any:
 @birth("EF102", "warning", "through-time")
 def a_layer_that_may_explode(sick: bool) -> Any:
     return Fused(nn.RNN, 3.0 if sick else 1.7), torch.randn(32, 48 if sick else 8, 4)
+
+
+@birth("EF101", "warning", "through-time")
+def a_layer_that_forgets_soon(sick: bool) -> Any:
+    return Fused(nn.RNN, 0.02 if sick else 1.7), torch.randn(32, 32 if sick else 8, 4)
+
+
+@birth("EF102", "error", "through-time")
+def a_layer_that_will_explode(sick: bool) -> Any:
+    return Fused(nn.RNN, 8.0 if sick else 1.0, nonlinearity="relu"), torch.randn(32, 16, 4)
