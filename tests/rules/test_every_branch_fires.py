@@ -123,6 +123,7 @@ def wrong(entry: Entry, sick: bool, found: list[Finding]) -> bool:
     return any(f.severity.name != "info" or entry.severity == "info" for f in mine)
 
 
+@pytest.mark.slow
 def test_every_branch_is_reached_by_a_real_run(tmp_path: Path) -> None:
     """And each training of the book is told what it should be, its twin nothing of the kind."""
     bad: list[str] = []
