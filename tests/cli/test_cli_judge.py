@@ -38,6 +38,12 @@ with evenflow.watch(net, optimizer, run="well.evenflow", every=1):
         optimizer.step()
 with evenflow.watch(run="empty.evenflow"):
     pass
+net = torch.nn.Linear(16, 1)
+optimizer = torch.optim.SGD(net.parameters(), lr=0.01)
+with evenflow.watch(net, optimizer, run="off.evenflow", every=0):
+    for _ in range(3):
+        torch.nn.functional.mse_loss(net(x), y).backward()
+        optimizer.step()
 """
 
 
@@ -70,6 +76,27 @@ def test_check_says_sick_by_exit_code_and_on_stdout(here: Path, capsys: Captured
 def test_check_says_healthy(here: Path, capsys: Captured) -> None:
     assert main(["check", "well.evenflow"]) == 0
     assert "HEALTHY" in capsys.readouterr().out
+
+
+def test_check_without_a_sample_cannot_judge(here: Path, capsys: Captured) -> None:
+    assert main(["check", "off.evenflow"]) == 3
+    out, err = capsys.readouterr()
+    assert out == "" and "HEALTHY" not in err
+    assert "steps of training were counted, and none was measured: sampling was off" in err
+
+
+def test_health_is_not_claimed_of_what_was_not_asked(here: Path, capsys: Captured) -> None:
+    from evenflow.rules import REGISTRY
+
+    asked, all = sum(code.startswith("EF1") for code in REGISTRY), len(REGISTRY)
+    assert main(["check", "well.evenflow", "--select", "EF1"]) == 0
+    out = " ".join(capsys.readouterr().out.split())
+    assert f"no fault among EF1: {asked} of {all} rules asked" in out.replace(
+        "No fault", "no fault"
+    )
+    assert "HEALTHY" not in out and "every layer learns" not in out
+    assert main(["check", "well.evenflow", "--select", "EF1", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["verdict"] != "healthy"
 
 
 def test_json_is_all_there_is_on_stdout(here: Path, capsys: Captured) -> None:

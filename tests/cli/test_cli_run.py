@@ -213,3 +213,32 @@ def test_fails_open(module: str, name: str, said: str | None, tmp_path: Path) ->
     assert done.stderr.count("planted") <= 1, done.stderr
     if said is not None:
         assert said in done.stderr
+
+
+CUT = """
+import torch
+from evenflow.tape.bounds import Bounds
+# as on a machine on which each sample takes too long
+Bounds.limit = property(lambda self: 0.0, lambda self, seconds: None)
+torch.manual_seed(0)
+net = torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.ReLU(), torch.nn.Linear(8, 1))
+optimizer = torch.optim.SGD(net.parameters(), lr=0.01)
+for _ in range(12):
+    x = torch.randn(32, 4)
+    optimizer.zero_grad()
+    torch.nn.functional.mse_loss(net(x).squeeze(1), x[:, 0]).backward()
+    optimizer.step()
+print("trained")
+"""
+
+
+def test_where_every_sample_was_cut_it_says_so(tmp_path: Path) -> None:
+    (tmp_path / "train.py").write_text(CUT)
+    done = evenflow(tmp_path, "run", "--out", "cut.evenflow", "train.py")
+    assert done.returncode == 0 and done.stdout == "trained\n"
+    told = evenflow(tmp_path, "check", "cut.evenflow")
+    assert told.returncode == 3 and told.stdout == ""
+    for said in (done.stderr, told.stderr):
+        said = " ".join(said.split())
+        assert "no step could be sampled: reading one takes longer than sampling may" in said
+        assert "HEALTHY" not in said and "no training step was seen" not in said

@@ -94,6 +94,58 @@ def own_estimates() -> None:
         _step(optimizer, F.mse_loss(target, net(x).gather(1, action).squeeze(1)))
 
 
+class _Copied:
+    """A network, the copy that follows it by hand, and a memory of what was seen."""
+
+    def __init__(self, out: int) -> None:
+        self.net, self.held = _net(out), _net(out)
+        self.held.load_state_dict(self.net.state_dict())
+        self.seen: list[Tensor] = []
+
+    def act(self, times: int = 10) -> None:
+        """Act with gradients on, as many scripts do, and remember."""
+        for _ in range(times):
+            x = torch.randn(1, 4)
+            self.net(x).argmax()
+            self.seen.append(x)
+
+    def batch(self) -> Tensor:
+        return torch.cat([self.seen[int(i)] for i in torch.randint(len(self.seen), (64,))])
+
+    def follow(self, rate: float = 1.0) -> None:
+        for a, b in zip(self.held.parameters(), self.net.parameters(), strict=True):
+            a.data.copy_(rate * b.data + (1 - rate) * a.data)
+
+
+def replayed() -> None:
+    """DQN: acts, remembers, learns; a target network copied now and then. Targets: 1 to 2.7."""
+    agent = _Copied(2)
+    optimizer = torch.optim.Adam(agent.net.parameters(), lr=1e-2)
+    for i in range(120):
+        agent.act()
+        if i and i % 40 == 0:
+            agent.follow()
+        x = agent.batch()
+        with torch.no_grad():
+            target = 1 + 0.95 * agent.held(agent.batch()).mean(1)
+        _step(optimizer, F.mse_loss(target, agent.net(x)[:, i % 2]))
+
+
+def distributions() -> None:
+    """C51: the target is a distribution, a target network's, moved by the reward."""
+    agent = _Copied(21)
+    optimizer = torch.optim.Adam(agent.net.parameters(), lr=3e-2)
+    for i in range(120):
+        agent.act()
+        if i and i % 20 == 0:
+            agent.follow()
+        with torch.no_grad():
+            target = agent.held(agent.batch()).softmax(1).roll(1, 1) * 0.9
+            target[:, 0] += 0.1
+        made = agent.net(agent.batch()).softmax(1)
+        _step(optimizer, -(target * made.clamp(1e-5, 1 - 1e-5).log()).sum(1).mean())
+
+
 def energies() -> None:
     """An energy for data less one for noise: no floor."""
     net = _net(1, nn.SiLU)
@@ -116,7 +168,7 @@ def adversaries() -> None:
 
 MEASURING_NOTHING = {
     "policy-gradient": [reinforce, one_by_one, clipped_ratio],
-    "moving-target": [own_estimates],
+    "moving-target": [own_estimates, replayed, distributions],
     "contrast": [energies],
     "adversarial": [adversaries],
 }
@@ -187,8 +239,21 @@ def ordinary() -> None:
         _step(optimizer, F.mse_loss(net(x).squeeze(1), x[:, 0]))
 
 
+def labels_beside_a_copy() -> None:
+    """The twin of `distributions`: labels by hand, and a copy that follows for its own sake."""
+    agent = _Copied(3)
+    optimizer = torch.optim.Adam(agent.net.parameters(), lr=1e-2)
+    for _ in range(60):
+        agent.act()
+        agent.follow(0.1)
+        x = agent.batch()
+        labels = F.one_hot(x[:, :3].argmax(1), 3).float()
+        _step(optimizer, -(labels * agent.net(x).log_softmax(1)).sum(1).mean())
+
+
 @pytest.mark.parametrize(
-    "train", [weighted_samples, hinge, likelihood_below_zero, triplets, ordinary]
+    "train",
+    [weighted_samples, hinge, likelihood_below_zero, triplets, ordinary, labels_beside_a_copy],
 )
 def test_what_measures_progress(tmp_path: Path, train: Callable[[], None]) -> None:
     run = recorded(tmp_path, train)
@@ -207,3 +272,24 @@ def test_a_loss_by_hand_that_diverges_is_still_told(tmp_path: Path) -> None:
     run = recorded(tmp_path, train)
     assert View(run).objective == ""
     assert any(f.severity.name == "error" for f in evenflow.diagnose(run))
+
+
+def test_a_copy_that_follows_hides_no_divergence(tmp_path: Path) -> None:
+    """The sick twin of `replayed`: all is the same but the target, which is data."""
+
+    def train() -> None:
+        agent = _Copied(2)
+        optimizer = torch.optim.SGD(agent.net.parameters(), lr=0.05)
+        for i in range(120):
+            agent.act()
+            agent.follow(0.1)
+            if i == 70:
+                optimizer.param_groups[0]["lr"] = 5.0
+            x = agent.batch()
+            with torch.no_grad():
+                agent.held(x)
+            _step(optimizer, F.mse_loss(agent.net(x)[:, 0], 3 * x[:, 0]))
+
+    run = recorded(tmp_path, train)
+    assert View(run).objective == ""
+    assert "EF402" in {f.code for f in evenflow.diagnose(run) if f.severity.name == "error"}

@@ -9,7 +9,7 @@ import numpy as np
 from ..schema import Finding, Link, Severity
 from .base import Rule
 from .ef201_saturated_activation import hidden
-from .series import first_of_last_spell, holds_at_end, median
+from .series import Floats, first_of_last_spell, holds_at_end, median
 from .view import View
 
 #: Share of a layer's units. Training itself kills up to a third of a wide ReLU layer unharmed.
@@ -34,8 +34,10 @@ class DeadUnits(Rule):
     ## How it is measured
     Per unit: has any gradient reached it in any of the last batches (at most 64)? The share of
     units for which the answer is no; all of them where every output of the layer is zero for
-    the whole batch, reading after reading. Of several layers those come first whose own output is
-    zero: layers behind a dead one lose their gradient without being dead themselves.
+    the whole batch, reading after reading. Of a layer called several times the least share of
+    any call counts: a unit that lives in one is not dead. Of several layers those come first
+    whose own output is zero: layers behind a dead one lose their gradient without being dead
+    themselves.
 
     ## Threshold
     Half of a layer's units (BTTackler, KDD 2024, and SageMaker Debugger draw the line there)
@@ -60,6 +62,7 @@ class DeadUnits(Rule):
             # the window reaches back to when they were alive; a layer that is all zeros is not
             dead = np.where(~np.isnan(dead) & (zeros >= ALL), np.fmax(dead, zeros), dead)
             known = ~np.isnan(dead) & ~((observed < BATCHES) & ~(zeros >= ALL))
+            dead = _by_place(view, dead)
             bad = dead >= SHARE
         needed = 3 if len(dead) >= 6 else 2
         off = _off(view)
@@ -94,6 +97,23 @@ class DeadUnits(Rule):
                 *((Link("end", "dead", view.at(view.ruin - 1), top),) if severe else ()),
             ),
         )
+
+
+def _by_place(view: View, dead: Floats) -> Floats:
+    """[T, S] the least share over the calls of one place: what lives in any call is not dead.
+
+    An agent's seventh act always sees much the same state, and most units may be off in it.
+    """
+    places: dict[tuple[str, str, str, int], list[int]] = {}
+    for i in map(int, np.flatnonzero(np.isfinite(dead).any(axis=0))):
+        s = view.sites[i]
+        places.setdefault((s.root, s.path, s.op, s.index), []).append(i)
+    out = dead.copy()
+    for ids in places.values():
+        if len(ids) > 1:
+            least = np.fmin.reduce(dead[:, ids], axis=1)[:, None]
+            out[:, ids] = np.where(np.isnan(dead[:, ids]), np.nan, least)
+    return out
 
 
 def _off(view: View) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:

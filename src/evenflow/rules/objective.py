@@ -32,6 +32,10 @@ BOTH_SIGNS = 0.05
 EVEN = 0.999
 #: A scale that changes so often over the run is not that of data.
 DRIFT = 3.0
+#: The same where a copy of a network follows by hand, which is what moves such targets.
+SHIFT = 1.2
+#: Relative change of a weight's norm that is none of rounding.
+MOVED = 1e-5
 #: Share of losses of the rarer sign, in two thirds of the run.
 SIGNS = 0.1
 
@@ -41,14 +45,17 @@ def objective(view: View) -> str:
 
     "adversarial": losses that compete. "policy-gradient": likelihoods weighted by numbers of
     both signs, or of a scale that moves (advantages, returns). "moving-target": a squared or
-    absolute error against a target whose scale moves (a network's own estimate). "contrast": the
+    absolute error against a target whose scale moves (a network's own estimate): by `SHIFT`
+    where a copy of a network is moved by hand (a target network), by `DRIFT` where none is known;
+    with such a copy also a likelihood weighted by distributions of changing size. "contrast": the
     outputs of one network for two batches, subtracted (energies, a critic). "sign-changing": a
     loss without a loss function that goes through 0 to and fro.
     """
     if view.adversarial:
         return "adversarial"
-    if _weighted_likelihood(view):
-        return "policy-gradient"
+    weighted = _weighted_likelihood(view)
+    if weighted:
+        return weighted
     if _moving_target(view):
         return "moving-target"
     if _contrast(view):
@@ -56,8 +63,10 @@ def objective(view: View) -> str:
     return "sign-changing" if not view.losses and _changes_sign(view.loss.values) else ""
 
 
-def _weighted_likelihood(view: View) -> bool:
+def _weighted_likelihood(view: View) -> str:
     rms, negative = view.site("weight_rms"), view.site("weight_negative")
+    # an agent acts with gradients on, too: what a backward reached is the training
+    rms = np.where(np.isfinite(view.site("delta")), rms, np.nan)
     after = frozenset(view.beyond)
     ids = [
         i
@@ -67,7 +76,7 @@ def _weighted_likelihood(view: View) -> bool:
         and (_varies(rms[:, i]) or _varies(view.site("weight_even")[:, i]))
     ]
     if not ids:
-        return False
+        return ""
     size, below = rms[:, ids], negative[:, ids]
     known = np.isfinite(size) & np.isfinite(below)
     share = float(below[known].mean())
@@ -75,8 +84,22 @@ def _weighted_likelihood(view: View) -> bool:
     mean = (view.site("weight_even")[:, ids] * size)[known].mean()
     even = float(mean / np.sqrt((size[known] ** 2).mean()))
     if min(share, 1 - share) > BOTH_SIGNS and even < EVEN:
-        return True
-    return _drifts(median(size, axis=1))
+        return "policy-gradient"
+    scale = median(size, axis=1)
+    tables = [i for i in ids if len(view.sites[i].shape) > 1 and view.sites[i].shape[-1] > 1]
+    if _follows(view) and any(_varies(rms[:, i]) for i in tables):
+        return "moving-target"  # distributions, by class; labels of data keep their size
+    return "policy-gradient" if _drifts(scale) else ""
+
+
+def _follows(view: View) -> bool:
+    """Whether a script moves weights by hand that no optimizer holds: a network's copy."""
+    weight = view.param("weight")
+    for p in view.run.params:
+        known = weight[np.isfinite(weight[:, p.id]) & view.sound, p.id]
+        if p.optimizer < 0 and len(known) > 1 and np.ptp(known) > MOVED * known.max():
+            return any(q.optimizer >= 0 for q in view.run.params)
+    return False
 
 
 def _from_likelihood(view: View, id: int, after: frozenset[int]) -> bool:
@@ -90,7 +113,7 @@ def _varies(column: Floats) -> bool:
     return len(known) >= 3 and float(np.ptp(known)) > 1e-3 * float(np.abs(known).max())
 
 
-def _drifts(column: Floats) -> bool:
+def _drifts(column: Floats, far: float = DRIFT) -> bool:
     """Whether a positive scale is, late in the run, several times what it was early, or the
     other way round, beyond all that it was in either part."""
     known = column[np.isfinite(column) & (column > 0)]
@@ -99,17 +122,18 @@ def _drifts(column: Floats) -> bool:
         return False
     first, last = known[:n], known[-n:]
     for low, high in ((first, last), (last, first)):
-        if high.min() > low.max() and np.median(high) > DRIFT * np.median(low):
+        if high.min() > low.max() and np.median(high) > far * np.median(low):
             return True
     return False
 
 
 def _moving_target(view: View) -> bool:
+    far = SHIFT if _follows(view) else DRIFT
     for i in view.losses:
         t = view.target_of(i)
         if view.sites[i].op not in ("mse_loss", "mse", "l1_loss", "smooth_l1_loss", "huber_loss"):
             continue
-        if t >= 0 and _drifts(view.site("rms")[:, t]):
+        if t >= 0 and _drifts(view.site("rms")[:, t], far):
             return True
     return False
 

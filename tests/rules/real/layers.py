@@ -171,6 +171,23 @@ def nearly_all_units_dead(sick: bool) -> None:
         step(optimizer, F.cross_entropy(net(x), torch.randint(4, (32,)) if sick else y))
 
 
+@real("EF202", every=2)
+def units_off_in_one_call_and_on_in_others(sick: bool) -> None:
+    """The first of four calls sees much the same state, as an agent's first act does."""
+    net = mlp(4, 32, 4, act=nn.ReLU)
+    with torch.no_grad():
+        net[0].weight.copy_(5 * torch.eye(4).repeat_interleave(8, 0) + 0.3 * torch.randn(32, 4))
+        net[0].bias.fill_(-2.0)
+        if sick:
+            net[0].bias[8:] = -40.0
+    optimizer = sgd(net, 0.01)
+    for _ in range(60):
+        first = torch.eye(4)[0] + 0.1 * torch.randn(16, 4)
+        calls = [first, *torch.randn(3, 16, 4)]
+        losses = [F.cross_entropy(net(x), x.argmax(1)) for x in calls]
+        step(optimizer, torch.stack(losses).sum())
+
+
 @real("EF102", "", "through-time")
 def a_layer_that_explodes_beside_one_that_learns(sick: bool) -> None:
     class Beside(Fused):

@@ -8,10 +8,12 @@ from torch import Tensor, nn
 
 from ..test_objectives import (
     clipped_ratio,
+    distributions,
     energies,
     one_by_one,
     own_estimates,
     reinforce,
+    replayed,
     weighted_samples,
 )
 from .book import classes, fit, mlp, real, regression, sgd, step
@@ -35,6 +37,16 @@ def ratios_clipped(sick: bool) -> None:
 @real()
 def moving_targets(sick: bool) -> None:
     own_estimates()
+
+
+@real()
+def targets_of_a_copy(sick: bool) -> None:
+    replayed()
+
+
+@real()
+def distributions_of_a_copy(sick: bool) -> None:
+    distributions()
 
 
 @real()
