@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -196,3 +197,85 @@ def test_transforms_are_modules_too(tmp_path: Path) -> None:
 
     run = watched(tmp_path / "a.evenflow", loads, healthy, True, 1)
     assert list(run.steps) == [0, 1, 2, 3]
+
+
+class Named(nn.Module):
+    """Its forward takes what it is given by name, and is given ragged batches, too."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.net = healthy()
+
+    def forward(self, states: Tensor) -> Tensor:
+        if states.is_nested:
+            states = torch.stack([s.mean(0) for s in states.unbind()])
+        out: Tensor = self.net(states)
+        return out
+
+
+def test_what_is_given_by_name_has_a_shape_too(tmp_path: Path) -> None:
+    """Acting on single states does not hide the training on 32 of them."""
+    torch.manual_seed(0)
+    model = Named()
+    states = torch.randn(32, 4)
+    with evenflow.watch(model, run=tmp_path / "a.evenflow", every=1) as watch:
+        optimizer = torch.optim.SGD(model.parameters(), 0.1)
+        for _ in range(4):
+            for i in range(2 * PATIENCE):
+                model(states=states[i % 32, None]).argmax()
+            optimizer.zero_grad()
+            model(states=states).square().mean().backward()
+            optimizer.step()
+    assert list(evenflow.load(watch.path).steps) == [0, 1, 2, 3]
+
+
+@pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors")
+@pytest.mark.parametrize("layout", [torch.strided, torch.jagged])
+def test_ragged_batches_are_read(layout: torch.layout, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    model = Named()
+    with evenflow.watch(model, run=tmp_path / "a.evenflow", every=1) as watch:
+        optimizer = torch.optim.SGD(model.parameters(), 0.1)
+        for _ in range(3):
+            rows = [torch.randn(3, 4), torch.randn(2, 4)]
+            optimizer.zero_grad()
+            model(torch.nested.nested_tensor(rows, layout=layout)).square().mean().backward()
+            optimizer.step()
+    run = evenflow.load(watch.path)
+    assert list(run.steps) == [0, 1, 2] and not run.events
+    assert {s.name.split(".", 1)[0] for s in run.sites if s.op == "linear"} == {"Named"}
+
+
+class Within(torch.autograd.Function):
+    """Trains a network by a graph of its own, which only its backward runs through."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, net: nn.Module) -> Tensor:
+        with torch.enable_grad():
+            ctx.out = net(x)
+        return ctx.out.detach()
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> Any:
+        ctx.out.backward(grad)
+        return grad.new_zeros(8, 4), None
+
+
+def test_what_a_backward_within_reaches_is_trained(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    net = healthy()
+    x = torch.randn(8, 4)
+    with evenflow.watch(net, run=tmp_path / "a.evenflow", every=1) as watch:
+        optimizer = torch.optim.SGD(net.parameters(), 0.1)
+        for _ in range(3):
+            optimizer.zero_grad()
+            hidden = Within.apply(x.clone().requires_grad_(), net)
+            (hidden.square().mean() + net(x).square().mean()).backward()
+            optimizer.step()
+    run = evenflow.load(watch.path)
+    calls = {(s.name, s.call): s.id for s in run.sites if s.op == "linear"}
+    assert len(calls) == 4
+    for site in calls.values():
+        for metric in ("rms", "delta"):
+            values = run.site(site, metric)
+            assert values is not None and np.isfinite(values).all(), (calls, metric)

@@ -174,3 +174,15 @@ def test_where_every_step_is_sampled_the_rest_is_the_trainings() -> None:
         cadence.ran_sampled(step, 0.01 + 0.0127, 0.01)
     assert cadence.told["trained"] == pytest.approx(0.01 * 100)
     assert cadence.told["spent"] == pytest.approx(0.0127 * 100)
+
+
+def test_a_run_that_goes_on_makes_ready_too() -> None:
+    """Resumed at step 1,000: the first sample takes a second, others 20 ms; as at step 0."""
+    cadence = Cadence("auto", 0.01)
+    cadence.ran_sampled(1000, 1.1, 1.0)
+    for step in range(1001, 1100):
+        if cadence.wants(step):
+            cadence.ran_sampled(step, 0.04, 0.02)
+            break
+        cadence.ran_bare(0.02)
+    assert step < 1099

@@ -108,8 +108,8 @@ def test_without_samples_most_steps_are_only_counted(
     step = kind()
     with evenflow.watch(run=tmp_path / "a.evenflow", every=0) as watch:
         conductor: Any = watch._conductor
-        told, real = [], conductor._unsampled
-        monkeypatch.setattr(conductor, "_unsampled", lambda *a: (told.append(a), real(*a)))
+        told, real = [], conductor.updates.unsampled
+        monkeypatch.setattr(conductor.updates, "unsampled", lambda *a: (told.append(a), real(*a)))
         for _ in range(10 * quiet.STRETCH):
             optimizer.zero_grad()
             step(model, optimizer)

@@ -363,3 +363,25 @@ def test_a_net_with_two_optimizers_is_judged_as_with_one(sick: bool, tmp_path: P
         deep(sick)
     errors = {f.code for f in watch.findings() if f.severity == Severity.error}
     assert ({"EF101", "EF205"} <= errors) if sick else not errors
+
+
+def test_a_first_sample_cut_within_its_backward_counts_no_step(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the parameters are updated by is asked all the same: the optimizer, not the script."""
+    torch.manual_seed(0)
+    net = nn.Linear(3, 2)
+    optimizer = torch.optim.SGD(net.parameters(), 0.1)
+    with evenflow.watch(run=tmp_path / "a.evenflow", every=1) as watch:
+        recorder = watch._conductor.recorder  # type: ignore[union-attr]
+        real = recorder.timed
+        monkeypatch.setattr(recorder, "timed", lambda *a: (real(*a), recorder.cut()))
+        for k in range(6):
+            optimizer.zero_grad()
+            net(torch.ones(4, 3)).square().mean().backward()
+            optimizer.step()
+            if not k:
+                monkeypatch.setattr(recorder, "timed", real)
+    run = evenflow.load(watch.path)
+    assert run.meta["steps"] == 6 and list(run.curve_steps) == list(range(6))
+    assert 0 not in run.steps and len(run.steps) >= 3

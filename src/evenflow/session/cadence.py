@@ -157,13 +157,14 @@ class Cadence:
 
     def ran_sampled(self, step: int, wall: float, cost: float) -> None:
         """A sampled step took `wall` seconds, of which our own clocks saw `cost`."""
+        first = not self._samples
         self._took(wall, cost)
         # The first sample makes everything ready: taken for the price of the next one it would, on
         # a busy machine, be the only one. Should the next be as dear, `limit` cuts it in time.
-        self._dear = cost * self.hidden * (_WARM if step == 0 else 1.0)
+        self._dear = cost * self.hidden * (_WARM if first else 1.0)
         if self._alert > 0:
             self._alert -= 1
-        if step > 1:  # the first steps carry the framework's own warm-up
+        if step > 1 and not first:  # the first steps carry the framework's own warm-up
             beyond = wall - self.bare if self._bare else cost
             if self._bare and cost > 0:
                 self._hidden.append(beyond / cost)

@@ -23,6 +23,7 @@ class Clock:
     def turn(self, coming: int, start: float = math.inf) -> None:
         """The step numbered `coming` begins, which we made ready for since `start`."""
         self._began, self._step = perf_counter(), coming
+        self._first = start == math.inf
         self._cadence.also(max(0.0, self._began - start))
         self.own = 0.0
 
@@ -31,22 +32,22 @@ class Clock:
         sample was given up. `start`: when we were told that it is made."""
         if recorder.bounds.was_cut:
             return recorder.bounds.gave_up(
-                self._cadence.was_cut(step, *self._told(step, start, recorder))
+                self._cadence.was_cut(step, *self._told(start, recorder))
             )
         now, steps = perf_counter(), step + 1 - self._step
-        own = self.own + now - start
+        own = self.own + now - start + (recorder.cost if recorder.recording else 0.0)
         self._cadence.ran_bare((now - self._began - own) / steps, steps)
         self._cadence.also(own)
         return ""
 
     def sampled(self, step: int, start: float, recorder: Recorder) -> tuple[float, float]:
         """(seconds it took, seconds of them that were ours) of a sampled step that is made."""
-        wall, cost = self._told(step, start, recorder)
+        wall, cost = self._told(start, recorder)
         self._cadence.ran_sampled(step, wall, cost)
         return wall, cost
 
-    def _told(self, step: int, start: float, recorder: Recorder) -> tuple[float, float]:
+    def _told(self, start: float, recorder: Recorder) -> tuple[float, float]:
         now = perf_counter()
         # Before the first step a script builds and loads: that is none of the step's.
-        began = self._began if step else max(self._began, recorder.started)
+        began = max(self._began, recorder.started) if self._first else self._began
         return now - began, recorder.cost + self.own + now - start

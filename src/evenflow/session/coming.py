@@ -62,7 +62,7 @@ class Coming:
 
     def once_more(self, step: int) -> bool:
         """After a sample in vain: the step may be one of many backwards, and have no update at all.
-        What is read of it from here on is no whole sample."""
+        Then what is read from here on is told; with an update it would be no whole sample."""
         if self._recorder.recording or not self._cadence.affords():
             return False
         self.arm(step)

@@ -1,4 +1,4 @@
-"""The conductor: counts steps, has some of them recorded, and sends what was read to the store.
+"""The conductor: hears what the script does, and tells from it where each step begins and ends.
 
     step k:  forward (recorded if sampled) -> backward -> before_update -> after_update -> k + 1
 
@@ -22,19 +22,15 @@ from torch import Tensor, nn
 from ..schema import Event, Run
 from ..store import Writer
 from ..tape import Recorder, any_in_place, held_by_an_optimizer, traced
-from . import hooks
 from .apart import Apart
 from .cadence import Cadence
-from .clock import Clock
-from .coming import Coming
-from .delivery import Delivery
 from .guard import Guard
 from .idle import Idle
 from .losses import Losses
-from .made import Made, Parts, Passes, by_hand
+from .made import Parts, by_hand
 from .misses import Misses, run
 from .quiet import HAND, Quiet
-from .roster import Roster
+from .updates import Updates
 
 if TYPE_CHECKING:
     from .heal import Healer
@@ -68,20 +64,17 @@ class Conductor:
         self.recorder.in_place = any_in_place()
         self.losses = Losses(writer, cadence.alert, name_ops=bool(guard or healer))
         self.quiet = Quiet(self.losses.true, self.losses.fresh)
-        self._by_hand: bool | None = None  # does the script update by itself? None: not known yet
-        self.roster = Roster(writer, self.recorder.catalogue)
-        self._parts = Parts()
-        self._made: Made | None = None  # the update made and not over, if it is sampled
-        self.passes = Passes()
-        self._idle = Idle()
-        self._within = False  # does an optimizer step within the backward?
-        self._void = False  # a scaler skipped: no sample until the next backward
         self.apart = Apart(self.recorder)
         self.alone = self.apart.alone
-        self.delivery = Delivery(writer, self.recorder.catalogue, cadence)
-        self._compiled_step, self._native, self._over = False, True, False
-        self.clock = Clock(cadence)
-        self._coming = Coming(cadence, self.recorder, self.clock, self.quiet, self.roster)
+        self.updates = updates = Updates(
+            writer, cadence, self.recorder, self.losses, self.quiet, self.misses, self.apart
+        )
+        updates.closely = bool(guard or healer)
+        self.roster, self.delivery, self.passes = updates.roster, updates.delivery, updates.passes
+        self._clock, self._coming = updates.clock, updates.coming
+        self._parts, self._idle = Parts(), Idle()
+        self._void = False  # what is read until the update is no whole sample
+        self._native = True
 
     def open(self) -> None:
         """Begin; what is put on here `abandon` takes off, also if it is half done."""
@@ -97,7 +90,7 @@ class Conductor:
         told = [int(steps[-1]) for steps in (run.steps, run.curve_steps) if len(steps)]
         self.quiet.step = max([int(run.meta.get("steps") or 0), *(step + 1 for step in told)])
         self.recorder.catalogue.restore(run.sites, run.params)
-        self.clock.turn(self.step)
+        self._clock.turn(self.step)
         self.delivery.note(self.step, f"continued at step {self.step}")
 
     @property
@@ -131,16 +124,16 @@ class Conductor:
         self, outputs: Any, args: tuple[Any, ...], kwargs: dict[str, Any], outer: bool
     ) -> None:
         if outer:
-            self._over_with_update()
+            self.updates.over()
         start = perf_counter()
         tensors = [t for t in outputs if isinstance(t, Tensor)]
         scale: Any = 1.0
         if outer:
             self._native = True
+            self._void = self._void and self.passes.count > 0
             self.passes.begin()
-            self._void = False
             if tensors:
-                counts = kwargs.get("accumulate_grad", True) or bool(self._by_hand)
+                counts = kwargs.get("accumulate_grad", True) or bool(self.updates.by_hand)
                 seeds = args[0] if args else ()
                 slab = self.recorder.slab if self.recorder.recording else None
                 scale = self.losses.take(tensors[0], seeds, self.step, counts, slab)
@@ -148,47 +141,54 @@ class Conductor:
             scale = self.recorder.scale
         if self.recorder.recording:
             self.recorder.before_backward(tensors, scale)
-        elif outer and self._by_hand is None:
+        if outer and self.updates.by_hand is None and not self.recorder.recording:
             self.recorder.backward.look([t.grad_fn for t in tensors])
-        self.clock.own += perf_counter() - start
+        self._clock.own += perf_counter() - start
 
     def _after_backward(self, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any) -> None:
-        start = perf_counter()
+        start, updates = perf_counter(), self.updates
         # (grad_tensors, retain_graph, create_graph, inputs, ...): a gradient that is itself to be
         # differentiated is a term of a loss, not an update.
         whole = not (len(args) > 2 and args[2]) or kwargs.get("accumulate_grad", True)
-        recorder, leaves = self.recorder, dict(self.recorder.backward.leaves)
+        leaves = self.recorder.backward.taken()
         in_vain = self._coming.in_vain()
-        if recorder.recording:
-            recorder.after_backward()
-            if len(self.roster.refs) != 1:
-                self.passes.end(recorder)
-            if self.step == 0 and self._idle.long(recorder, self.passes):
-                self._keep()
+        if self.recorder.recording:
+            self._recorded()
         if self.quiet.stepped:
-            self._turn_over(start)  # optimizers stepped within this backward
-        elif self._by_hand is None:
-            self._by_hand = not self.roster.refs and not held_by_an_optimizer(leaves)
+            updates.turn(start)  # optimizers stepped within this backward
+            return
+        if updates.by_hand is None:
+            updates.by_hand = not self.roster.refs and not held_by_an_optimizer(leaves)
             self._idle.note(leaves.values())
-        elif self.passes.since >= _PATIENCE and not self.roster.refs and not self._by_hand:
-            self._by_hand = True  # the optimizer there serves something else, or never steps
+        elif self.passes.since >= _PATIENCE and not self.roster.refs and not updates.by_hand:
+            updates.by_hand = True  # the optimizer there serves something else, or never steps
             self.quiet.step = self._idle.over(self.losses, self.writer, self.passes)
             self._coming.arm(self.step)
             return
-        if self._by_hand and whole:
+        if updates.by_hand and whole:
             inputs = args[3] if len(args) > 3 else kwargs.get("inputs", ())
-            self._made_by_hand(leaves, inputs, result)
-        elif in_vain:
+            self._made_by_hand(start, leaves, inputs, result)
+            return
+        if in_vain:
             self._void = self._coming.once_more(self.step)
-        self.clock.own += perf_counter() - start
+        self._clock.own += perf_counter() - start
+
+    def _recorded(self) -> None:
+        """An outermost backward of a sampled step has run."""
+        self.recorder.after_backward()
+        if len(self.roster.refs) != 1:
+            self.passes.end(self.recorder)
+        if self.step == 0 and self._idle.long(self.recorder, self.passes):
+            self._keep()
 
     def before_update(self, optimizer: torch.optim.Optimizer, closure: bool = False) -> None:
         """Copy the parameters if this update is to be read; check them if guarded."""
-        if self.recorder.recording or self._made is not None or self._by_hand is not False:
+        read = self.recorder.recording or self.updates.made is not None
+        if read or self.updates.by_hand is not False:
             self._guarded(self._before_update, optimizer, closure)
         else:
             self._guarded(self.recorder.settle)
-        if self.guard is not None and not self._over:
+        if self.guard is not None and not self.updates.ended:
             self.guard.check(self, optimizer)  # may raise NonFiniteError: that is what "stop" asks
         if self.healer is not None and not closure:
             self._guarded(self.healer.before, optimizer, False)
@@ -199,16 +199,17 @@ class Conductor:
             self._guarded(self.healer.before, optimizer, True)
 
     def _before_update(self, optimizer: torch.optim.Optimizer, closure: bool) -> None:
-        self._by_hand = False
+        updates = self.updates
+        updates.by_hand = False
         self.recorder.settle()
         stepped = self.quiet.stepped
         if HAND in stepped or (id(optimizer) in stepped and not self.recorder.recomputing):
-            self._over_with_update()
-        if self._made is not None or (self.recorder.recording and (closure or not stepped)):
+            updates.over()
+        if updates.made is not None or (self.recorder.recording and (closure or not stepped)):
             start = perf_counter()
             self.roster.index(optimizer)
             self._parts.before(self.recorder, optimizer)
-            self.clock.own += perf_counter() - start
+            self._clock.own += perf_counter() - start
 
     def after_update(self, optimizer: torch.optim.Optimizer) -> None:
         """An optimizer has stepped."""
@@ -225,25 +226,25 @@ class Conductor:
         if self.healer is not None and self.healer.after():
             self._skipped("")  # its event says more
             return
-        index = self.roster.index(optimizer)
+        index, updates = self.roster.index(optimizer), self.updates
         stepped, within = self.quiet.stepped, self.recorder.recomputing
         if id(optimizer) in stepped and not within:
-            self._over_with_update()  # no backward was seen between
+            updates.over()  # no backward was seen between
         first = not stepped
         stepped.add(id(optimizer))
         self.passes.since = 0
         if first:
             self._coming.took(index)
             if part is not None and self.recorder.recording and not self._void:
-                self._made = Made(self.step, self.recorder.slab)
-        if part is not None and self._made:
-            self._made.take(part, optimizer, index)
-        self._within |= within
+                updates.begin(self.recorder.slab)
+        if part is not None and updates.made:
+            updates.made.take(part, optimizer, index)
+        updates.within |= within
         if first and not within:
-            self._turn_over(start)
-        elif self._made and self._made.recorded:
+            updates.turn(start)
+        elif updates.made and updates.made.recorded:
             self.cadence.also(perf_counter() - start)
-            self._deliver_if_whole()
+            updates.deliver_if_whole()
 
     def scaled(self, scaler: Any, loss: Any, result: Any) -> None:
         """GradScaler.scale was called."""
@@ -296,120 +297,54 @@ class Conductor:
         self._guarded(self.recorder.step_back)
 
     def _compiled_call(self) -> None:
-        if self._compiled_step and not self._native:
+        if self.updates.compiled and not self._native:
             # The whole step, update included, ran inside the latest compiled call.
-            self._unsampled(perf_counter())
-            self._next()
+            self.updates.unsampled(perf_counter())
+            self.updates.next()
             self.quiet.step += 1
-        elif self._compiled_step or HAND in self.quiet.stepped:
-            self._over_with_update()
+        elif self.updates.compiled or HAND in self.quiet.stepped:
+            self.updates.over()
         self._native = False
 
-    def _made_by_hand(self, leaves: dict[int, Tensor], inputs: Any, result: Any) -> None:
-        start = perf_counter()
+    def _made_by_hand(
+        self, start: float, leaves: dict[int, Tensor], inputs: Any, result: Any
+    ) -> None:
         if self.healer:
             self.delivery.note(self.step, "heal: the script updates by hand; nothing is healed")
         if self.recorder.recording:
-            self._made = Made(self.step, self.recorder.slab)
-            self._made.hand = by_hand(self.recorder, leaves, inputs, result)
+            made = self.updates.begin(self.recorder.slab)
+            made.hand = by_hand(self.recorder, leaves, inputs, result)
         self.quiet.stepped.add(HAND)
-        self._turn_over(start)
+        self.updates.turn(start)
 
     def _ends_idle(self) -> None:
         """Was no update ever made? Then what was read is one sample."""
-        known = self.step or self.quiet.stepped or self._by_hand is not False
+        known = self.step or self.quiet.stepped or self.updates.by_hand is not False
         known = known or (self.quiet.count and not self.passes.skipped)
         slab = self._idle.sample(self.recorder)
         if not known and slab is not None:
             self.recorder.bounds.was_cut = False
             self.quiet.step = self._idle.over(self.losses, self.writer, self.passes, slab) - 1
-            self._made = Made(self.step, slab)
+            self.updates.begin(slab)
             self.quiet.stepped.add(HAND)
-            self._turn_over(perf_counter())
-
-    def _turn_over(self, start: float) -> None:
-        """The update of this step is made: what is called from now on belongs to the next."""
-        self.losses.began()
-        made, recorder = self._made, self.recorder
-        if made is None or recorder.bounds.was_cut:
-            self._made = None
-            self._unsampled(start)
-        else:
-            made.record(self.passes)
-            self.misses.turn_over()
-            # Only where the update itself is inside a compiled call do such calls count as steps.
-            self._compiled_step = hooks.within_compiled_call()
-            if hooks.compiled_seen():
-                self.delivery.note(self.step, hooks.COMPILED)
-            recorder.release()
-            if recorder.probes.waiting:
-                self.alone(recorder.probes.run, made.slab)
-            made.took = self.clock.sampled(self.step, start, recorder)
-            self._coming.sampled(self.step)
-        self.passes.reset()
-        self._deliver_if_whole()
-        self._next()
+            self.updates.turn(perf_counter())
 
     def _keep(self) -> None:
         """No update has come for this sample, and it is not to grow any more."""
         self._idle.keep(self.recorder.release())
-        self.clock.own += self.recorder.cost
-
-    def _over_with_update(self) -> None:
-        """The update made, if one was, is over."""
-        if self.quiet.stepped:
-            self._deliver()
-            self.quiet.over()
-
-    def _deliver_if_whole(self) -> None:
-        if self._made and self._made.whole(len(self.quiet.stepped), self.roster.alive):
-            self._deliver()
-
-    def _deliver(self) -> None:
-        """Send a sampled update off."""
-        made, self._made = self._made, None
-        if made is None or not made.recorded:  # its backward had an error
-            return
-        start = perf_counter()
-        self.roster.stepped(made.optimizers, made.rivals(self.recorder.catalogue))
-        self.roster.write()
-        if self.misses.told(made.finish(), self.delivery, made.step):
-            self.delivery.take(made.slab.finish(made.step), *made.took)
-        self.cadence.also(perf_counter() - start + self.writer.took())
-
-    def _next(self) -> None:
-        """The step to come: is it to be sampled?"""
-        if self._over:
-            return
-        start, coming = perf_counter(), self.step + 1
-        if self.writer.error is not None:
-            raise RuntimeError(f"the run file cannot be written: {self.writer.error}")
-        self._coming.next(coming)
-        if self.delivery.waits and not self.recorder.recording:
-            self.delivery.send()
-        self.clock.turn(coming, start)
-        # What was made (`_made`) is not sent off while another optimizer may add to it.
-        busy = self.guard or self.healer or self._made or self.delivery.waits
-        if not (busy or self._by_hand is None or self._compiled_step or self._within):
-            self._coming.hush(coming, self._by_hand)
-
-    def _unsampled(self, start: float) -> None:
-        said = self.clock.unsampled(self.step, start, self.recorder)
-        if said:
-            self.delivery.note(self.step, said, shown=True)
-        kept, self.quiet.losses = self.quiet.losses, []
-        self.losses.unsampled(kept)
+        self._clock.own += self.recorder.cost
 
     def _guarded(self, call: Callable[..., None], *args: Any) -> None:
-        if not self._over:
+        if not self.updates.ended:
             run(call, args, self.fail, self.recorder)
 
     def _put_right(self) -> None:
-        self._made, self._parts, self.apart.busy, self.quiet.on = None, Parts(), False, False
+        self.updates.made, self._parts = None, Parts()
+        self.apart.busy = self.quiet.on = False
 
     def abandon(self) -> None:
         """Take everything off, read nothing more (also after an error of ours)."""
-        self._over, self.quiet.on = True, False
+        self.updates.ended, self.quiet.on = True, False
         self.recorder.disarm()
         if self.guard is not None:
             self.guard.close()
@@ -418,8 +353,9 @@ class Conductor:
 
     def settle(self) -> None:
         """The file is to be read now: let it hold all that is known."""
-        if self._made and not self._made.hand:
-            self._guarded(self._deliver)
+        made = self.updates.made
+        if made and not made.hand:
+            self._guarded(self.updates.deliver)
         self._guarded(self.roster.write)
 
     def close(self) -> None:
@@ -427,7 +363,7 @@ class Conductor:
         start = perf_counter()
         self._guarded(self._ends_idle)
         self.abandon()
-        self._over_with_update()
+        self.updates.over()
         self.roster.write()
         self.misses.tell(self.delivery, self.step)
         self.losses.close(self.quiet.losses)

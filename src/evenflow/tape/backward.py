@@ -116,6 +116,13 @@ class Backward:
         if shell is not None:
             shell.close(self._shared)
 
+    def taken(self) -> dict[int, Tensor]:
+        """`leaves`; nothing is held on to any longer where no sample goes on."""
+        leaves = dict(self.leaves)
+        if not self.recorder.recording:
+            self.reset()
+        return leaves
+
     def look(self, roots: Sequence[Any]) -> None:
         """Which leaves do these nodes lead to? Nothing is hooked: no sample is taken."""
         todo = [n for n in roots if n is not None]

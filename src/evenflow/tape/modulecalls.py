@@ -68,13 +68,15 @@ class ModuleCalls:
             if not rec.recording or rec.bounds.full:
                 return None
             with unheard():  # our own arithmetic is none of the script's
-                frame = self._enter_call(module, args)
+                frame = self._enter_call(module, args, kwargs)
         except BaseException as e:
             rec.failed(e, f"entering {type(module).__name__}", "forward")
         rec.cost += perf_counter() - start
         return frame
 
-    def _enter_call(self, module: nn.Module, args: tuple[Any, ...]) -> Frame | None:
+    def _enter_call(
+        self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Frame | None:
         rec = self._recorder
         thread, opened = rec.thread, torch._C._autograd._get_sequence_nr()
         stack = thread.stack
@@ -83,7 +85,7 @@ class ModuleCalls:
             place = rec.catalogue.place(module) or top.place
             frame = Frame(place, 0, opened, top.ignored, module.training, module=module)
         else:
-            frame = self._root(thread, module, args, opened)
+            frame = self._root(thread, module, tensors_in((*args, *kwargs.values())), opened)
             if not rec.recording:  # this call was one too many
                 return None
         if (
@@ -102,8 +104,8 @@ class ModuleCalls:
         stack.append(frame)
         return frame
 
-    def _root(self, thread: Thread, module: nn.Module, args: tuple[Any, ...], opened: int) -> Frame:
-        """The frame of a call that no other module makes."""
+    def _root(self, thread: Thread, module: nn.Module, given: list[Tensor], opened: int) -> Frame:
+        """The frame of a call, given these tensors, that no other module makes."""
         rec = self._recorder
         wanted = not traced() and self._wanted(module)
         frame = Frame(Place("", ""), 0, opened, not wanted, module.training, module=module)
@@ -118,9 +120,8 @@ class ModuleCalls:
             put_on(frame.mode)
             return frame
         if thread.key == rec.home:
-            given = tensors_in(args)
             on_data = not any(node_of(t) is not None for t in given)
-            like = (frame.place, module.training, *(t.shape for t in given))
+            like = (frame.place, module.training, *map(_size, given))
             thread.root = self.roots.begin(like, on_data, self._calls, rec)
             if thread.root is None:
                 frame.ignored = frame.muted = True
@@ -210,3 +211,8 @@ class ModuleCalls:
                 thread.root = None
             if thread.nested:
                 rec.mode_off()
+
+
+def _size(t: Tensor) -> tuple[int, ...] | int:
+    """Its shape. A nested tensor has none, or one of its own each time."""
+    return t.dim() if t.is_nested else t.shape

@@ -89,8 +89,8 @@ def shape(t: Tensor) -> tuple[int, ...]:
     """Its sizes; of a nested tensor, which has none that are numbers, those of all its rows."""
     if not t.is_nested:
         return tuple(int(d) for d in t.shape)
-    values = getattr(t, "_values", None)  # jagged
-    return tuple(t.values().shape if values is None else values.shape)
+    values = t._values if t.layout is torch.jagged else t.values()  # type: ignore[attr-defined]
+    return tuple(values.shape)
 
 
 def sample(x: Tensor, offset: int = 0, limit: int = LIMIT) -> Tensor:

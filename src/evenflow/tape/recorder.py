@@ -93,7 +93,6 @@ class Recorder:
         self._thread = Thread()
         self._made = [_Made()]  # of this sampled step, and of the one right before
         self._unwatch: Callable[[], None] | None = None
-        self._modes: list[tuple[int, Mode]] = []
         if model is not None:
             self.catalogue.add_root(model)
 
@@ -123,10 +122,6 @@ class Recorder:
             if site is not None:
                 return site
         return None
-
-    def called(self, place: Place) -> int:
-        """How often the forwards that this backward is of, called a module."""
-        return self.calls.made(place)
 
     def span(self, thread: int, seq: int) -> Span:
         """The innermost module call that was open when the node was made."""
@@ -217,14 +212,18 @@ class Recorder:
 
     def cut(self) -> None:
         """Give this sample up: it takes too long."""
-        self.bounds.was_cut, self.bounds.lost = True, "time"
-        self.disarm()
+        self.bounds.was_cut = True
+        self._lose("time")
 
     def give_up(self) -> None:
         """Give this sample up: what it read is nothing that is trained (`rootcalls`)."""
-        self.bounds.in_vain, self.bounds.lost = True, "untrained"
+        self.bounds.in_vain = True
         self.calls.roots.more_patience()
-        leaves = dict(self.backward.leaves)
+        self._lose("untrained")
+
+    def _lose(self, why: str) -> None:
+        self.bounds.lost = why
+        leaves = dict(self.backward.leaves)  # who updates them is asked all the same
         self.disarm()
         self.backward.leaves.update(leaves)
 
@@ -264,8 +263,7 @@ class Recorder:
             return
         nodes = [t.grad_fn for t in outputs if isinstance(t, Tensor)]
         self.backward.arm(nodes, self.thread.key, running_node() if nested else None)
-        roots = self.calls.roots
-        if not nested and not roots.arrive(self.generation):
+        if self.recording and not self.calls.roots.arrive(self.generation):
             self.give_up()
 
     def after_backward(self) -> None:

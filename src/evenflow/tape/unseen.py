@@ -77,7 +77,7 @@ class Unseen:
                                   for c, _ in node.next_functions) < 2:  # fmt: skip
             kind = "other"
         home = rec.catalogue.home(self._params(node))
-        if home is not None and home.path and not rec.called(home):
+        if home is not None and home.path and not rec.calls.made(home):
             # A module that nobody called in Python: its parameters tell which it is.
             place, call, counts = home, 0, self._counts.setdefault(home, {})
         else:
