@@ -365,21 +365,27 @@ def test_a_net_with_two_optimizers_is_judged_as_with_one(sick: bool, tmp_path: P
     assert ({"EF101", "EF205"} <= errors) if sick else not errors
 
 
-def test_a_first_sample_cut_within_its_backward_counts_no_step(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("by_hand", [False, True])
+def test_a_first_sample_cut_within_its_backward_is_no_matter(
+    by_hand: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What the parameters are updated by is asked all the same: the optimizer, not the script."""
+    """Who updates the parameters is known all the same: the script, though an optimizer lives."""
     torch.manual_seed(0)
-    net = nn.Linear(3, 2)
-    optimizer = torch.optim.SGD(net.parameters(), 0.1)
+    net, other = nn.Linear(3, 2), nn.Linear(3, 2)
+    optimizer = torch.optim.SGD((other if by_hand else net).parameters(), 0.1)
     with evenflow.watch(run=tmp_path / "a.evenflow", every=1) as watch:
         recorder = watch._conductor.recorder  # type: ignore[union-attr]
         real = recorder.timed
         monkeypatch.setattr(recorder, "timed", lambda *a: (real(*a), recorder.cut()))
         for k in range(6):
-            optimizer.zero_grad()
+            net.zero_grad()
             net(torch.ones(4, 3)).square().mean().backward()
-            optimizer.step()
+            if by_hand:
+                with torch.no_grad():
+                    for p in net.parameters():
+                        p -= 0.1 * p.grad
+            else:
+                optimizer.step()
             if not k:
                 monkeypatch.setattr(recorder, "timed", real)
     run = evenflow.load(watch.path)

@@ -89,7 +89,7 @@ def shape(t: Tensor) -> tuple[int, ...]:
     """Its sizes; of a nested tensor, which has none that are numbers, those of all its rows."""
     if not t.is_nested:
         return tuple(int(d) for d in t.shape)
-    values = t._values if t.layout is torch.jagged else t.values()  # type: ignore[attr-defined]
+    values: Tensor = t._values if t.layout is torch.jagged else t.values()  # type: ignore[assignment]
     return tuple(values.shape)
 
 
