@@ -136,7 +136,8 @@ def _before(view: View, id: int, straight: frozenset[int], *, through_norms: boo
         if len(view.consumers[p.id]) != 1:
             return -1  # something else reads it: the layer has another purpose as well
         if p.kind == "affine":
-            return p.id if view.weights[p.id] else -1
+            # A block's layer (TorchScript) has no shape: what it puts out, and where, is not known.
+            return p.id if view.weights[p.id] and p.shape else -1
         linear = p.kind in LINEAR_KINDS or p.op in LINEAR_OPS or p.id in straight
         if not linear and not (through_norms and p.op in WEAK_OPS):
             return -1
