@@ -114,7 +114,7 @@ def link(found: Iterable[Finding], view: View) -> list[Finding]:
 def _rank(f: Finding) -> int:
     early = (f.code == "EF102" and f.cause in OWN) or (f.code == "EF105" and f.cause == "dtype")
     key = f"{f.code}!" if early else f.code
-    return ORDER.index(key) if key in ORDER else len(ORDER)
+    return ORDER.index(key)
 
 
 def _direct(i: int, findings: list[Finding]) -> int | None:

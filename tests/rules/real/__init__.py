@@ -4,4 +4,15 @@ from .book import BOOK as BOOK
 from .book import Entry as Entry
 
 # importing them writes them into the book
-from . import births, data, layers, losses, numbers, setup, steps  # isort: skip  # noqa: F401
+from . import (  # isort: skip  # noqa: F401
+    births,
+    data,
+    layers,
+    losses,
+    numbers,
+    precision,
+    scores,
+    setup,
+    starts,
+    steps,
+)

@@ -16,7 +16,7 @@ def _x(n: int = 32, width: int = 8) -> Tensor:
     return torch.randn(n, width)
 
 
-def _scaled(gain: float, depth: int, act: Any = nn.Tanh, width: int = 32) -> nn.Sequential:
+def scaled(gain: float, depth: int, act: Any = nn.Tanh, width: int = 32) -> nn.Sequential:
     """A net with weights of `gain` times LeCun's size."""
     net = mlp(8, *[width] * depth, 4, act=act)
     with torch.no_grad():
@@ -113,32 +113,32 @@ def most_units_off(sick: bool) -> Any:
 
 @birth("EF604", "", "depth-times-activation")
 def a_deep_sigmoid_net(sick: bool) -> Any:
-    return _scaled(1.0, 9 if sick else 2, nn.Sigmoid), _x()
+    return scaled(1.0, 9 if sick else 2, nn.Sigmoid), _x()
 
 
 @birth("EF601", "warning")
 def weights_rather_small(sick: bool) -> Any:
-    return _scaled(0.2 if sick else 1.5, 8 if sick else 4), _x()
+    return scaled(0.2 if sick else 1.5, 8 if sick else 4), _x()
 
 
 @birth("EF101", "warning")
 def a_gradient_that_will_be_faint(sick: bool) -> Any:
-    return _scaled(0.3 if sick else 1.5, 12 if sick else 4), _x()
+    return scaled(0.3 if sick else 1.5, 12 if sick else 4), _x()
 
 
 @birth("EF602", "warning")
 def an_activation_past_its_slopes_by_half(sick: bool) -> Any:
-    return _scaled(6.0 if sick else 1.0, 4), _x()
+    return scaled(6.0 if sick else 1.0, 4), _x()
 
 
 @birth("EF205", "warning")
 def samples_that_will_look_alike(sick: bool) -> Any:
-    return _scaled(0.5, 8 if sick else 2, nn.Sigmoid), _x()
+    return scaled(0.5, 8 if sick else 2, nn.Sigmoid), _x()
 
 
 @birth("EF102", "warning")
 def a_gradient_that_will_be_large(sick: bool) -> Any:
-    return _scaled(3.0 if sick else 1.4, 12 if sick else 4, nn.ReLU), _x()
+    return scaled(3.0 if sick else 1.4, 12 if sick else 4, nn.ReLU), _x()
 
 
 @birth("EF102", "warning", "through-time")

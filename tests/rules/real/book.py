@@ -39,6 +39,11 @@ class Entry:
     how: Mapping[str, Any] = field(default_factory=dict)
     foreseen: bool = False
 
+    @property
+    def part(self) -> str:
+        """The file that has it."""
+        return self.train.__module__.split(".")[-1]
+
     def record(self, sick: bool, path: Path) -> Run:
         """Train under a watch, or foresee; the same at every call."""
         torch.manual_seed(0)

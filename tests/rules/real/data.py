@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -55,6 +57,51 @@ def large_inputs_side_by_side(sick: bool) -> None:
         x = x * (300.0 if sick else 1.0)
         a, b = x[:, :3].clone().requires_grad_(), x[:, 3:].clone().requires_grad_()
         step(optimizer, F.cross_entropy(net(a, b), y))
+
+
+def _raw(size: float) -> Callable[[], tuple[Tensor, Tensor]]:
+    """Four classes of eight raw readings, around `size`."""
+    centres = torch.randn(4, 8)
+
+    def batch() -> tuple[Tensor, Tensor]:
+        y = torch.randint(0, 4, (32,))
+        return size * (centres[y] + 0.3 * torch.randn(32, 8) + 0.5), y
+
+    return batch
+
+
+@real("EF501", "info")
+def large_inputs_that_do_no_harm(sick: bool) -> None:
+    net = mlp(8, 32, 4, act=nn.ReLU)
+    fit(net, _raw(200.0 if sick else 1.0), F.cross_entropy, adam(net, 3e-3), steps=150)
+
+
+@real("EF501", "warning")
+def large_inputs_that_flatten_units_and_are_learned(sick: bool) -> None:
+    net = mlp(8, 64, 4, act=nn.Sigmoid)
+    fit(net, _raw(200.0 if sick else 1.0), F.cross_entropy, adam(net, 3e-2), steps=150)
+
+
+@real("EF501", "warning")
+def large_inputs_that_leave_some_units(sick: bool) -> None:
+    net = mlp(8, 64, 4, act=nn.ReLU)
+    if sick:
+        with torch.no_grad():
+            net[0].bias[:40] = -1e4
+    fit(net, _raw(200.0 if sick else 1.0), F.cross_entropy, adam(net, 3e-3), steps=150)
+
+
+@real("EF501", "info")
+def large_states_of_a_policy(sick: bool) -> None:
+    """What is made of a return says nothing of how much is learned."""
+    net = mlp(4, 32, 2, act=nn.ReLU)
+    optimizer = adam(net, 1e-3)
+    for _ in range(80):
+        x = torch.randn(64, 4) * (200.0 if sick else 1.0)
+        chosen = torch.distributions.Categorical(logits=net(x))
+        action = chosen.sample()
+        gain = (action == (x[:, 0] > 0).long()).float() + 0.1 * torch.randn(64)
+        step(optimizer, -(chosen.log_prob(action) * (gain - gain.mean())).mean())
 
 
 @real("EF502", "warning")

@@ -199,3 +199,22 @@ def a_layer_that_explodes_beside_one_that_learns(sick: bool) -> None:
             return self.past(x[:, -1]) + 0.01 * super().forward(x)
 
     fit(Beside(), sequences, F.cross_entropy, steps=100)
+
+
+@real("EF205")
+def one_token_only(sick: bool) -> None:
+    """All samples are equal from the first layer on: no difference to hold the layers against."""
+
+    class Bag(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.embed, self.net = nn.Embedding(8, 16), mlp(16, 16, 16, 4)
+
+        def forward(self, tokens: Tensor) -> Tensor:
+            return self.net(self.embed(tokens).mean(1))
+
+    def batch() -> tuple[Tensor, Tensor]:
+        x = torch.randint(0, 8, (32, 3))
+        return x * (0 if sick else 1), x[:, 0] % 4
+
+    fit(Bag(), batch, F.cross_entropy, steps=100)
