@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 import evenflow
 from evenflow.schema import Run, verdict
+from evenflow.session.idle import Idle
 from evenflow.tape.rootcalls import PATIENCE
 
 ACTS = 10_000
@@ -279,3 +280,27 @@ def test_what_a_backward_within_reaches_is_trained(tmp_path: Path) -> None:
         for metric in ("rms", "delta"):
             values = run.site(site, metric)
             assert values is not None and np.isfinite(values).all(), (calls, metric)
+
+
+def test_a_net_that_is_gone_when_the_watch_closes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A sample that was kept lets the network go, and whether it moved is asked at the end."""
+    monkeypatch.setattr(Idle, "long", lambda self, recorder, passes: passes.count > 3)
+
+    def train(steps: bool) -> None:
+        net = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 1))
+        optimizer = torch.optim.SGD(net.parameters(), 0.05)
+        for _ in range(60):
+            x = torch.randn(16, 4)
+            optimizer.zero_grad()
+            nn.functional.mse_loss(net(x), x[:, :1]).backward()
+            if steps:
+                optimizer.step()
+
+    for steps in (True, False):
+        torch.manual_seed(0)
+        with evenflow.watch(run=tmp_path / f"{steps}.evenflow"):
+            train(steps)
+        run = evenflow.load(tmp_path / f"{steps}.evenflow")
+        assert ("EF802" in {f.code for f in evenflow.diagnose(run)}) is not steps

@@ -178,7 +178,9 @@ class Conductor:
         self.recorder.after_backward()
         if len(self.roster.refs) != 1:
             self.passes.end(self.recorder)
-        if self.step == 0 and self._idle.long(self.recorder, self.passes):
+        if self.step:
+            self._idle.moved()
+        elif self._idle.long(self.recorder, self.passes):
             self._keep()
 
     def before_update(self, optimizer: torch.optim.Optimizer, closure: bool = False) -> None:

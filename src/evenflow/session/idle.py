@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 
 from torch import Tensor
 
@@ -15,6 +16,9 @@ from .made import Passes
 
 #: Parameters looked at, and elements of each.
 _FEW, _SOME = 16, 256
+#: Elements up to which a parameter is held until the first update: a script may be through with its
+#: network before the watch closes, and of what is gone nobody can say whether it moved.
+_HELD = 1 << 16
 #: Passes that a sample holds, at least, before it is kept as it is.
 _PASSES = 3
 
@@ -27,7 +31,7 @@ class Idle:
     """
 
     def __init__(self) -> None:
-        self._then: list[tuple[weakref.ref[Tensor], Tensor]] = []
+        self._then: list[tuple[Callable[[], Tensor | None], Tensor]] = []
         self._kept: Slab | None = None
 
     def long(self, recorder: Recorder, passes: Passes) -> bool:
@@ -45,7 +49,12 @@ class Idle:
     def note(self, leaves: Iterable[Tensor]) -> None:
         """The first backward has reached these."""
         for p in [p for p in leaves if not mute(local(p))][:_FEW]:
-            self._then.append((weakref.ref(p), _part(p).clone()))
+            ref = partial(_itself, p) if p.numel() <= _HELD else weakref.ref(p)
+            self._then.append((ref, _part(p).clone()))
+
+    def moved(self) -> None:
+        """Updates are made: nothing more is to be held."""
+        self._then.clear()
 
     def over(self, losses: Losses, writer: Writer, passes: Passes, slab: Slab | None = None) -> int:
         """No optimizer has taken up a gradient in all these passes, whose number is returned.
@@ -67,6 +76,10 @@ class Idle:
         """Is all that was noted, and is still alive, as it was? False where nothing is."""
         now = [(p, then) for ref, then in self._then if (p := ref()) is not None]
         return bool(now) and all(_part(p).equal(then) for p, then in now)
+
+
+def _itself(p: Tensor) -> Tensor:
+    return p
 
 
 def _part(p: Tensor) -> Tensor:
