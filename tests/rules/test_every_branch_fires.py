@@ -29,10 +29,6 @@ from .real import BOOK, Entry
 ELSEWHERE: dict[str, str] = {
     "ef103._at_row: not (view.step('grad_nonfinite')[row] > 0) < "
     "(view.step('update_nonfinite')[row] > 0)": "a GPU's gradients are counted without names",
-    "ef802.check: either 'all-skipped' if skipped": "told only where the network was made before "
-    "the watch began (tests/session/test_skipped.py), and the book makes all under it",
-    "unread.unread: or not len(run.steps) of not layers or not len(run.steps)": "a run that ended "
-    "within its first sample",
 }
 #: Cases of the zoo that reach what the trainings of the book do not, cheapest first.
 ZOO = (

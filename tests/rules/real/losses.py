@@ -16,7 +16,7 @@ from ..test_objectives import (
     replayed,
     weighted_samples,
 )
-from .book import classes, fit, mlp, real, regression, sgd, step
+from .book import adam, classes, fit, mlp, real, regression, sgd, step
 
 
 @real()
@@ -32,6 +32,19 @@ def policies_step_by_step(sick: bool) -> None:
 @real()
 def ratios_clipped(sick: bool) -> None:
     clipped_ratio() if sick else weighted_samples()
+
+
+@real()
+def returns_that_rise(sick: bool) -> None:
+    """All of one sign, without a baseline; the twin's stay as they are."""
+    net = mlp(4, 32, 2)
+    optimizer = adam(net)
+    for i in range(120):
+        x = torch.randn(64, 4)
+        chosen = torch.distributions.Categorical(logits=net(x))
+        action = chosen.sample()
+        gain = (0.1 + (action == (x[:, 0] > 0).long()).float()) * (1 + (i / 4 if sick else 0))
+        step(optimizer, -(chosen.log_prob(action) * gain).mean())
 
 
 @real()

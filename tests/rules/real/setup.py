@@ -227,6 +227,31 @@ def no_step_at_all(sick: bool) -> None:
         None if sick else optimizer.step()
 
 
+@real("EF802", "error", "all-skipped")
+def every_update_skipped(sick: bool) -> None:
+    """As a scaler does that finds Inf each time."""
+    net = mlp(8, 16, 4)
+    optimizer, scaler = sgd(net), torch.amp.GradScaler("cpu")
+    for _ in range(40):
+        x, y = classes()
+        optimizer.zero_grad()
+        scaler.scale(F.cross_entropy(net(x), y)).backward()
+        if sick:
+            net[0].weight.grad[0, 0] = float("inf")
+        scaler.step(optimizer)
+        scaler.update()
+
+
+@real()
+def a_first_forward_and_no_more(sick: bool) -> None:
+    net = mlp(8, 16, 4)
+    optimizer = sgd(net)
+    for _ in range(1 if sick else 40):
+        x, y = classes()
+        loss = F.cross_entropy(net(x), y)
+        None if sick else step(optimizer, loss)
+
+
 @real("EF803", "error")
 def a_table_of_all_pairs(sick: bool) -> None:
     fit(mlp(4, 16, 1), regression, lambda p, y: F.mse_loss(p, y[:, 0] if sick else y))
