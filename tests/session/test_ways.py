@@ -65,6 +65,13 @@ def train(way: str, healthy: bool, path: Path | None = None) -> Tensor:
     return torch.cat([p.detach().flatten() for p in held.parameters()])
 
 
+def watched(way: str, path: Path, healthy: bool) -> tuple[dict[str, Finding], Run]:
+    """What is told of a training, which is the same to the bit as without a watch."""
+    bare = train(way, healthy=healthy)
+    assert torch.equal(bare, train(way, healthy=healthy, path=path))
+    return told(path)
+
+
 def told(path: Path) -> tuple[dict[str, Finding], Run]:
     """Findings from a warning on, by code."""
     found = evenflow.diagnose(path)
@@ -75,9 +82,7 @@ def told(path: Path) -> tuple[dict[str, Finding], Run]:
 @pytest.mark.filterwarnings("ignore:.*torch.jit.*:DeprecationWarning")
 @pytest.mark.parametrize("way", CASES)
 def test_the_sick_one_has_one_diagnosis(way: str, tmp_path: Path) -> None:
-    bare = train(way, healthy=False)
-    assert torch.equal(bare, train(way, healthy=False, path=tmp_path / "a.run"))
-    found, run = told(tmp_path / "a.run")
+    found, run = watched(way, tmp_path / "a.run", healthy=False)
     said = headline(run, list(found.values()))[1]
     if way in BLIND:
         assert {"EF101", "EF401"} <= set(found) <= {"EF101", "EF205", "EF401"}
@@ -99,9 +104,7 @@ def test_the_sick_one_has_one_diagnosis(way: str, tmp_path: Path) -> None:
 @pytest.mark.filterwarnings("ignore:.*torch.jit.*:DeprecationWarning")
 @pytest.mark.parametrize("way", CASES)
 def test_the_healthy_one_has_none(way: str, tmp_path: Path) -> None:
-    bare = train(way, healthy=True)
-    assert torch.equal(bare, train(way, healthy=True, path=tmp_path / "a.run"))
-    found, run = told(tmp_path / "a.run")
+    found, run = watched(way, tmp_path / "a.run", healthy=True)
     assert not found
     assert len(View(run).layers) == DEPTH + 1
     assert ("not judged" in headline(run, [])[1]) == (way in BLIND)

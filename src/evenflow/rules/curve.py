@@ -13,6 +13,9 @@ from .view import View
 #: The loss at the start is at most this many times the loss of guessing, if that was worked out
 #: rightly (initial scores that are too large make it more than 1).
 CREDIBLE = 3.0
+#: Share of the loss of guessing below which a net has learned, whatever the size of its data or
+#: target.
+WON = 0.25
 
 
 class Goal(NamedTuple):

@@ -98,11 +98,12 @@ class Plateau(Rule):
             return
         if not abs(fall) < FLAT + min(doubt(loss.finite) / aim.scale, NOISE):
             return
-        spent = _spent(view)
+        spent, promised = _spent(view), _promised(view) / aim.scale
         if spent >= 0 and aim.left >= LEFT_SPENT and _still_pulling(view):
-            yield self._finding(view, aim, fall, LEFT_SPENT, Severity.error, spent)
+            yield self._finding(view, aim, fall, LEFT_SPENT, promised, Severity.error, spent)
         elif aim.left >= LEFT and (aim.known or (loss.fallen < FLAT and _starved(view))):
-            yield self._finding(view, aim, fall, LEFT, _will_not_move(view, aim, fall))
+            severity = _will_not_move(view, aim, fall, promised)
+            yield self._finding(view, aim, fall, LEFT, promised, severity)
 
     def _above(self, view: View, above: float, fall: float) -> Finding:
         """However far it fell, a constant would do better."""
@@ -128,6 +129,7 @@ class Plateau(Rule):
         aim: Goal,
         fall: float,
         left: float,
+        promised: float,
         severity: Severity,
         spent: int = -1,
     ) -> Finding:
@@ -150,7 +152,6 @@ class Plateau(Rule):
                 evidence["rate_left"] = float(rate[~np.isnan(rate)][-1]) / top
         elif any(SlowLearning().check(view)):
             cause = "learning-rate-too-low"
-        promised = _promised(view) / aim.scale
         if np.isfinite(promised):
             evidence["promised"] = promised
         return self.finding(
@@ -218,10 +219,10 @@ def _still_pulling(view: View) -> bool:
     return bool(late > 0.1 * top)
 
 
-def _will_not_move(view: View, aim: Goal, fall: float) -> Severity:
+def _will_not_move(view: View, aim: Goal, fall: float, promised: float) -> Severity:
     """An error if it is sure that more steps will not help, a warning if it is likely."""
     still = abs(fall) + doubt(view.loss.finite) / aim.scale < STILL
-    promised, whole = _promised(view) / aim.scale, _whole(view)
+    whole = _whole(view)
     enough = PROMISED_FLAT if still else PROMISED if whole else float("inf")
     if _starved(view) or promised >= enough:
         return Severity.error

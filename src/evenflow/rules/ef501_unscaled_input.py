@@ -8,7 +8,7 @@ import numpy as np
 
 from ..schema import Finding, Link, Severity
 from .base import Rule
-from .curve import harmed
+from .curve import WON, harmed
 from .data import first, readers, typical
 from .ef502_outlier_input import FAR
 from .series import earliest, median
@@ -26,8 +26,6 @@ STATE = 0.3
 SMALL = 0.01
 #: Largest over smallest feature (5th percentile), for data without exact zeros.
 APART = 1000.0
-#: Share of the loss of guessing below which a net has learned, whatever its data's size.
-WON = 0.25
 #: Share of the first layer's units that are flat or dead: the scale has done harm already.
 LOST = 0.5
 

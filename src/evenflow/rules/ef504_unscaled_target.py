@@ -8,7 +8,7 @@ import numpy as np
 
 from ..schema import Finding, Link, Severity
 from .base import Rule
-from .curve import goal, harmed
+from .curve import WON, goal, harmed
 from .data import first, prediction_of, typical
 from .view import View
 
@@ -18,8 +18,6 @@ DIFFERENCES = ("mse_loss", "mse", "l1_loss", "smooth_l1_loss", "huber_loss")
 LARGE = 5.0
 #: Target over first predictions.
 APART = 10.0
-#: Share of the best constant's loss below which a net has learned whatever its target's size.
-WON = 0.25
 #: Share of the training after which a loss still above the best constant's tells of harm: the
 #: steps went into reaching the target's mean.
 LATE = 0.5

@@ -78,10 +78,8 @@ class MissingNonlinearity(Rule):
         pairs: dict[tuple[tuple[int, ...], tuple[int, ...]], tuple[int, int]] = {}
         for b in layers:
             a = _before(view, b, straight, through_norms=not bends)
-            if a < 0 or view.sites[a].root != view.sites[b].root:
-                continue
-            # What stands between layers whose outputs nobody saw (TorchScript) is not known.
-            if view.sites[a].shape and not _meant(view, a, b):
+            same_root = a >= 0 and view.sites[a].root == view.sites[b].root
+            if same_root and not _meant(view, a, b):
                 pairs.setdefault((view.weights[a], view.weights[b]), (a, b))
         if not pairs:
             return

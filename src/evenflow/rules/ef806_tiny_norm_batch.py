@@ -8,7 +8,7 @@ import numpy as np
 
 from ..schema import Finding, Link, Severity
 from .base import Rule
-from .series import median
+from .series import Floats, median
 from .view import View
 
 #: Values of one channel in a batch, from which on its mean and variance are told at all.
@@ -89,6 +89,6 @@ def _limit(view: View, id: int) -> float:
     return {"batch_norm": BATCH, "rms_norm": RMS}.get(view.sites[id].op, SAMPLE)
 
 
-def _mostly_below(column: np.ndarray[tuple[int], np.dtype[np.float64]], limit: float) -> bool:
+def _mostly_below(column: Floats, limit: float) -> bool:
     known = column[~np.isnan(column)]
     return len(known) >= FEWEST and 2 * int((known < limit).sum()) > len(known)

@@ -391,11 +391,5 @@ SICK_AND_TWINS: tuple[Case, ...] = (
         allow="401 404",
         where=r"layers\.0",
     ),
-    healthy(
-        "perceptron",
-        "narrow",
-        "parameter groups with one rate",
-        partial(train_stalled, lr=0.1),
-        0.6,
-    ),
+    healthy("perceptron", "narrow", "groups with one rate", partial(train_stalled, lr=0.1), 0.6),
 )
