@@ -233,8 +233,10 @@ def settings(optimizer: torch.optim.Optimizer) -> dict[str, float]:
 def held_by_an_optimizer(leaves: dict[int, Tensor]) -> bool:
     """Does any living optimizer hold one of these parameters (any at all, if none are known)?"""
     for o in gc.get_objects():
+        # No generator that is left before its end: closing it, Python swallows what a signal's
+        # handler raises there.
         if issubclass(type(o), torch.optim.Optimizer) and (
-            not leaves or any(id(p) in leaves for p in of_optimizer(o))
+            not leaves or not leaves.keys().isdisjoint(map(id, of_optimizer(o)))
         ):
             return True
     return False
