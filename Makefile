@@ -46,7 +46,7 @@ $(BIN)/python:
 
 $(DEMO): pyproject.toml constraints.txt | $(BIN)/python
 	@echo "Installing evenflow into $(VENV) (torch is large: minutes on a slow line) ..."
-	$(PIP) -e ".[zoo]"
+	$(PIP) -e ".[demo]"
 	@touch $@
 
 $(DEV): pyproject.toml constraints.txt | $(BIN)/python

@@ -41,6 +41,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the zoo
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import standins
@@ -49,8 +50,8 @@ from evenflow.treatments import REGISTRY as TREATMENTS
 from evenflow.trial.budget import Budget
 from evenflow.trial.conduct import CannotCure, Patient, Settings
 from evenflow.trial.job import Job
-from evenflow.zoo import REGISTRY, select
 from forks import Forks, alone
+from zoo import REGISTRY, select
 
 PROGRAMS = {
     "report": (

@@ -23,6 +23,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the zoo
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from tables import bars, print_tables
@@ -37,8 +38,8 @@ def one(task: tuple[str, int, str | None, bool]) -> dict[str, Any]:
     import torch
 
     import evenflow
-    from evenflow.zoo import REGISTRY
     from peers import PEERS
+    from zoo import REGISTRY
 
     torch.set_num_threads(1)
     case = REGISTRY[name]
@@ -98,7 +99,7 @@ def options() -> argparse.Namespace:
 def main() -> int:
     """Run, print, and say whether the bars were met."""
     o = options()
-    from evenflow.zoo import select
+    from zoo import select
 
     cases = [c for c in select(o.half) if re.search(o.cases, c.name)]
     if not cases:

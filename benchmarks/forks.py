@@ -28,7 +28,7 @@ import evenflow
 from evenflow.treatments import treat_
 from evenflow.trial.injection import Injection
 from evenflow.trial.job import Job, Outcome, as_json, outcome_from, thinned
-from evenflow.zoo import data
+from zoo import data
 
 #: The seeds of a proof lie this far apart, so that they meet none of the benchmark's own.
 APART = 1000

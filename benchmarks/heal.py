@@ -20,7 +20,8 @@ import tempfile
 import time
 from pathlib import Path
 
-HERE = Path(__file__).parent / "healing"
+HERE = Path(__file__).resolve().parent / "healing"
+sys.path.insert(0, str(HERE.parents[1]))  # the zoo
 #: Name, script, what makes it sick, what makes it clean.
 PROGRAMS = (
     ("accidents, Adam", "outliers.py", "--plant all", "--plant none"),
@@ -83,7 +84,7 @@ def healthy(half: str, seed: int) -> None:
 
     import evenflow
     from evenflow.schema import interventions
-    from evenflow.zoo import select
+    from zoo import select
 
     made: list[torch.optim.Optimizer] = []
     begin = torch.optim.Optimizer.__init__
@@ -128,7 +129,7 @@ def calibrate(half: str, seeds: tuple[int, ...]) -> None:
     """The largest gradient norm against those before it, and the loss against its limits."""
     import evenflow
     from evenflow.session.heal import judge
-    from evenflow.zoo import select
+    from zoo import select
 
     worst: dict[str, tuple[float, str]] = {}
 

@@ -15,10 +15,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from evenflow.zoo.case import Case
-from evenflow.zoo.data import Split, Text, characters, split, standard_targets, standardised
-from evenflow.zoo.decoder import TinyGPT
-from evenflow.zoo.loop import fit, fit_text, r2, seed_all, text_score
+from zoo.case import Case
+from zoo.data import Split, Text, characters, split, standard_targets, standardised
+from zoo.decoder import TinyGPT
+from zoo.loop import fit, fit_text, r2, seed_all, text_score
 
 WIDTH, HEADS = 48, 3
 

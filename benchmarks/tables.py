@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 from rich.console import Console
 from rich.table import Table
 
-from evenflow.zoo import REGISTRY
 from peers import PEERS
+from zoo import REGISTRY
 
 LOUD = ("warning", "error")
 

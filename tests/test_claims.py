@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import json
 import math
-import sys
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT))  # benchmarks/ is no part of the package
+from benchmarks.claims import __main__ as command
+from benchmarks.claims import pages
+from benchmarks.claims.base import VERDICTS, Row, Rows, digits, shown
+from benchmarks.claims.registry import CLAIMS
 
-from benchmarks.claims import __main__ as command  # noqa: E402
-from benchmarks.claims import pages  # noqa: E402
-from benchmarks.claims.base import VERDICTS, Row, Rows, digits, shown  # noqa: E402
-from benchmarks.claims.registry import CLAIMS  # noqa: E402
+ROOT = Path(__file__).parents[1]
 
 #: What textbooks say, and the claims that put it to the measurement.
 ASKED = {

@@ -122,11 +122,21 @@ def test_importing_evenflow_is_cheap() -> None:
 @pytest.mark.parametrize("page", ["docs/architecture.md", "CONTRIBUTING.md", "README.md"])
 def test_paths_named_in_docs_exist(page: str) -> None:
     text = (ROOT / page).read_text()
-    named = re.findall(r"`((?:src|tests|docs|benchmarks|examples)/[\w./-]+)`", text)
+    named = re.findall(r"`((?:src|tests|docs|benchmarks|examples|zoo)/[\w./-]+)`", text)
     if page == "docs/architecture.md":
         assert len(named) > 10
     missing = [path for path in named if not (ROOT / path).exists()]
     assert not missing, f"{page} names what is not there: {missing}"
+
+
+def test_extras_that_are_named_exist() -> None:
+    """What users are told to install can be installed."""
+    table = (ROOT / "pyproject.toml").read_text().split("[project.optional-dependencies]\n")[1]
+    extras = set(re.findall(r"^(\w+) = \[", table.split("\n[")[0], re.M))
+    texts = [ROOT / "README.md", ROOT / "Makefile", *(ROOT / "src").rglob("*.py")]
+    texts += (ROOT / "src").rglob("*.po")
+    named = {n for t in texts for n in re.findall(r"(?:evenflow|\"\.)\[(\w+)\]", t.read_text())}
+    assert {"demo", "fit"} <= named <= extras, named - extras
 
 
 def test_architecture_tells_of_every_layer() -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
-from evenflow.zoo.data import Split, digits
+from zoo.data import Split, digits
 
 from .base import Claim, Row, Rows, decades, percent
 from .nets import BATCH, RATE, Plan, accuracy, batches, see, table

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from torch import nn
 
-from evenflow.zoo.data import digits
+from zoo.data import digits
 
 from .base import Claim, Row, Rows, decades, percent
 from .nets import BATCH, Plan, see, table, train

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from evenflow.tape.probe import through_time
-from evenflow.zoo.data import Split, digits
+from zoo.data import Split, digits
 
 from .base import Claim, Row, Rows, decades, percent
 from .nets import BATCH, accuracy, batches

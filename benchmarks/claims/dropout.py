@@ -12,7 +12,7 @@ from functools import partial
 
 from torch import nn
 
-from evenflow.zoo.data import digits
+from zoo.data import digits
 
 from .base import Claim, Row, Rows, decades, percent
 from .nets import Plan, see, table, train

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from torch import nn
 
-from evenflow.zoo.data import breast_cancer, wine
+from zoo.data import breast_cancer, wine
 
 from .base import Claim, Row, Rows, percent
 from .nets import Plan, see, table, train

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from torch import nn
 
-from evenflow.zoo.data import digits
+from zoo.data import digits
 
 from .base import Claim, Row, Rows, decades, percent
 from .nets import Plan, see, table, train

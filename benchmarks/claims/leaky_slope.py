@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from evenflow.activations.meanfield import c_map
-from evenflow.zoo.data import digits
+from zoo.data import digits
 
 from .base import Claim, Row, Rows, percent
 from .nets import Plan, see, table, train

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from evenflow.forecast.onepass import measure
 from evenflow.schema import Channel
-from evenflow.zoo.data import Split
+from zoo.data import Split
 
 BATCH = 64
 #: Adam's rate of THEORY §5.

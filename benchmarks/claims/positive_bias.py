@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from evenflow.zoo.data import digits
+from zoo.data import digits
 
 from .base import Claim, Row, Rows, percent
 from .nets import Plan, see, table, train

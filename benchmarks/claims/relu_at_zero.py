@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from evenflow import miniature
-from evenflow.zoo.data import Split, digits
+from zoo.data import Split, digits
 
 from .base import Claim, Row, Rows, percent
 from .nets import RATE, Plan, accuracy, batches

@@ -8,7 +8,7 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from evenflow.zoo.data import digits
+from zoo.data import digits
 
 from .base import Claim, Row, Rows, percent
 from .nets import Plan, see, table, train

@@ -10,7 +10,7 @@ import torch
 
 import evenflow
 from evenflow.schema import Severity
-from evenflow.zoo import STARTS, Start
+from zoo import STARTS, Start
 
 #: What a forecast may say beside what is expected is named by each start.
 EACH = pytest.mark.parametrize("start", STARTS.values(), ids=lambda s: s.name)

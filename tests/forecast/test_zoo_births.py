@@ -12,7 +12,7 @@ from torch import nn
 
 import evenflow
 from evenflow.forecast import Forecast
-from evenflow.zoo import Case, select
+from zoo import Case, select
 
 
 class Enough(Exception):

@@ -20,7 +20,7 @@ import torch
 import evenflow
 from evenflow.rules.causes import EXPLAINS, ORDER
 from evenflow.schema import EDGE_METRICS, PARAM_METRICS, SITE_METRICS, STEP_METRICS, Finding, Run
-from evenflow.zoo import REGISTRY, STARTS
+from zoo import REGISTRY, STARTS
 
 from .marked import FOLDER, MODULES, Marked, marked, marks
 from .real import BOOK, Entry

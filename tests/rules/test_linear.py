@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from types import FrameType
 from typing import Any
 
 import numpy as np
 import pytest
 
+from benchmarks.judging import SHAPES
 from evenflow.rules import judge
 from evenflow.rules.graph import chained, depths, reach
 from evenflow.rules.series import grouped
 from evenflow.schema import Run
-
-sys.path.insert(0, str(Path(__file__).parents[2]))  # benchmarks/ is no part of the package
-
-from benchmarks.judging import SHAPES
 
 
 def operations(run: Run) -> int:

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 import torch
-from tests.treatments.nets import make, train
 from torch import nn
 
 from evenflow.schema.treatment import Treatment, text
 from evenflow.treatments import REGISTRY, parse, treat_
+from tests.treatments.nets import make, train
 
 #: name -> (a network it suits, one it must refuse or None)
 SUITS: dict[str, tuple[str, str | None]] = {

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from tests.treatments.nets import make, mlp, rows, train
 from torch import Tensor, nn
 
 from evenflow.treatments import treat_
@@ -19,6 +18,7 @@ from evenflow.treatments.live.data import statistics
 from evenflow.treatments.live.dropping import alpha_constants
 from evenflow.treatments.live.initialising import critical_point
 from evenflow.treatments.live.reviving import scores
+from tests.treatments.nets import make, mlp, rows, train
 
 
 def outputs(model: nn.Module, x: Tensor, kinds: tuple[type, ...]) -> list[Tensor]:

@@ -12,11 +12,11 @@ import pytest
 import torch
 import torch.distributed as dist
 import torch.nn.functional as F
-from tests.treatments.nets import Functional, make, mlp, rows, train, transformer, words
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from evenflow.treatments import examine, parse, treat_
+from tests.treatments.nets import Functional, make, mlp, rows, train, transformer, words
 
 
 def test_functional_calls_are_swapped_and_gates_and_outputs_kept() -> None:

@@ -6,10 +6,10 @@ import copy
 
 import pytest
 import torch
-from tests.treatments.nets import Attention, words
 from torch import Tensor, nn
 
 from evenflow.treatments import treat_
+from tests.treatments.nets import Attention, words
 
 
 def unit(x: Tensor) -> Tensor:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from tests.treatments.findings import finding
 
 import evenflow
 from evenflow.prescription import courses as prescribed_courses
 from evenflow.schema import Severity
 from evenflow.treatments import Facts, rank
 from evenflow.treatments.ranking import courses
+from tests.treatments.findings import finding
 
 SIGMOID = Facts(50, ("sigmoid",), hidden=49, square=48, adaptive=True)
 

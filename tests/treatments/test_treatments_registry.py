@@ -7,7 +7,6 @@ import sys
 from importlib import import_module
 
 import pytest
-from tests.treatments.findings import finding
 
 from evenflow.rules import REGISTRY as RULES
 from evenflow.treatments import EDITS, REGISTRY
@@ -16,6 +15,7 @@ from evenflow.treatments.choices import TABLE, of
 from evenflow.treatments.registry import KINDS, parse
 from evenflow.treatments.together import ORDER
 from patience import HANG
+from tests.treatments.findings import finding
 
 
 def test_treatments_name_codes_that_exist_and_every_code_is_treated() -> None:
@@ -27,7 +27,7 @@ def test_treatments_name_codes_that_exist_and_every_code_is_treated() -> None:
 
 
 def test_the_zoos_codes_are_treated() -> None:
-    from evenflow.zoo.registry import REGISTRY as ZOO
+    from zoo.registry import REGISTRY as ZOO
 
     for case in ZOO.values():
         assert case.expect <= set(TABLE), case.name

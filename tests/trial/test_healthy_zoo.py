@@ -11,7 +11,7 @@ import evenflow
 from evenflow.trial.budget import Budget
 from evenflow.trial.conduct import Patient, Settings
 from evenflow.trial.job import Job, Outcome
-from evenflow.zoo import REGISTRY, select
+from zoo import REGISTRY, select
 
 FAST = ("perceptron-relu", "rnn-rows", "tabular-classification-wine-sgd", "cnn-momentum",
         "gated-lstm", "tabular-regression-sgd")  # fmt: skip

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-
 import pytest
 import torch
 
-from evenflow.zoo import data
+from zoo import data
 
 
 @pytest.mark.parametrize(
@@ -57,15 +54,3 @@ def test_the_text_is_english_long_enough_and_split() -> None:
 def test_without_a_licence_file_the_help_topics_serve(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("os.path.isfile", lambda path: False)
     assert len(data._licence()) == 14000
-
-
-def test_the_error_without_scikit_learn_names_the_extra() -> None:
-    code = (
-        "import sys; sys.modules['sklearn'] = None; sys.modules['sklearn.datasets'] = None\n"
-        "from evenflow.zoo import REGISTRY\n"
-        "REGISTRY['perceptron-relu'].train(0)"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert done.returncode == 1
-    assert "load_digits" in done.stderr
-    assert "evenflow[zoo]" in done.stderr.splitlines()[-1]

@@ -7,8 +7,8 @@ import re
 import pytest
 
 from evenflow.rules import REGISTRY as RULES
-from evenflow.zoo import FAMILY, REGISTRY, Case, select
-from evenflow.zoo.case import codes, sick
+from zoo import FAMILY, REGISTRY, Case, select
+from zoo.case import codes, sick
 
 JUDGED = {code for code in RULES if not code.startswith("EF6")}
 

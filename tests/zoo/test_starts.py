@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from evenflow.rules import REGISTRY as RULES
-from evenflow.zoo import FAMILY, STARTS, Start
+from zoo import FAMILY, STARTS, Start
 
 SICK = [s for s in STARTS.values() if not s.healthy]
 FORESEEN = {code for code in RULES if code.startswith("EF6")}

@@ -15,7 +15,7 @@ from .judging import next_command, stdout
 
 _ZOO = N_(
     "it trains on scikit-learn's digits, and scikit-learn is not installed.\n"
-    "Install it with: pip install 'evenflow[zoo]'"
+    "Install it with: pip install 'evenflow[demo]'"
 )
 
 

@@ -6,7 +6,7 @@ import os
 from types import TracebackType
 
 _HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-# Layers that stand between a script and torch. A script of ours (the demo's) is not left out.
+# Layers that stand between a script and torch. Ours that a script calls (activations) stay.
 _OURS = tuple(os.path.join(_HERE, layer) + os.sep for layer in ("cli", "session", "tape"))
 
 

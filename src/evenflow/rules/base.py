@@ -19,7 +19,7 @@ class Rule(ABC):
     "Threshold" (with its source or calibration) and "What to do", and `check`. `check` is pure:
     it reads the run, writes nothing, and yields findings whose every number was measured. It
     must yield nothing for a run that lacks what it needs (short, empty, all NaN). Sick and
-    healthy examples of each code live in `evenflow.zoo`.
+    healthy examples of each code live in the repository's `zoo`.
     """
 
     code: ClassVar[str]

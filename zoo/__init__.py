@@ -1,4 +1,7 @@
-"""The zoo: sick networks with their healthy twins, and healthy ones, on real data."""
+"""The zoo: sick networks with their healthy twins, and healthy ones, on real data.
+
+It serves tests and benchmarks, knows nothing of Evenflow, and is not in the wheel (`docs/zoo.md`).
+"""
 
 from .case import FAMILY as FAMILY
 from .case import Case as Case

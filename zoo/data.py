@@ -26,12 +26,7 @@ class Split(NamedTuple):
 
 
 def _sklearn(loader: str, **options: Any) -> tuple[Any, Any]:
-    try:
-        datasets = importlib.import_module("sklearn.datasets")
-    except ImportError as e:
-        raise ImportError(
-            f"the zoo needs scikit-learn for its data set {loader!r}: install evenflow[zoo]"
-        ) from e
+    datasets = importlib.import_module("sklearn.datasets")
     return getattr(datasets, loader)(return_X_y=True, **options)  # type: ignore[no-any-return]
 
 
