@@ -18,7 +18,7 @@ from rich.console import Console
 from torch import nn
 
 import evenflow
-from evenflow.schema import Channel
+from evenflow.schema import Channel, Run
 from evenflow.trial import telling
 from evenflow.trial.conduct import CannotCure, Settings, conduct, falls, sized
 from evenflow.trial.job import Job, Outcome, Program
@@ -132,6 +132,20 @@ def test_a_healthy_run_is_left_alone(cure: Any) -> None:
     assert (found.verdict, found.chosen, len(found.trials)) == ("healthy", "", 1)
     assert said(found).strip() == "verdict: healthy, nothing to do"
     assert found.as_json()["chosen"] is None
+
+
+def test_a_run_that_was_hardly_looked_at_is_not_called_healthy(
+    cure: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def few(path: Path) -> Run:
+        run = evenflow.load(path)
+        columns = {channel: column[:2] for channel, column in run.columns.items()}
+        meta = {**run.meta, "every": "auto"}
+        return dataclasses.replace(run, meta=meta, steps=run.steps[:2], columns=columns)
+
+    monkeypatch.setattr("evenflow.trial.conduct.load", few)
+    with pytest.raises(CannotCure, match=r"not judged.* 2 of 90\. .*--fresh"):
+        cure({"speed": {"": 2.0}}, run="healthy")
 
 
 def test_where_nothing_helps_nothing_is_claimed(cure: Any) -> None:

@@ -38,6 +38,10 @@ _UNJUDGED = {
     "not-sampled": N_("Nothing was measured: steps were counted, and no step could be sampled."),
     "no-sites": N_("Steps were counted, and nothing in them could be read."),
     "not-moved": N_("Nothing moved: gradients were read, and no update changed a weight."),
+    "few-samples": N_(
+        "Too few steps were measured to call it healthy: {samples} of {steps}. Measure every N-th "
+        "(--every N) or, in a training of minutes, allow more time for it (--budget)."
+    ),
 }
 #: What a loss is that measures no progress, by `rules.unmeasuring`.
 _OBJECTIVES = {
@@ -54,7 +58,8 @@ def headline(run: Run, findings: Sequence[Finding], asked: Asked | None = None) 
     found = verdict(findings, run, partial=asked is not None)
     word = _(_VERDICTS[found])
     if found == "unjudged":
-        return word, _(_UNJUDGED[run.unjudged])
+        why = _(_UNJUDGED[run.unjudged])
+        return word, why.format(samples=whole(len(run.steps)), steps=whole(run.counted))
     objective = unmeasuring(run)
     apart = ""
     if objective:

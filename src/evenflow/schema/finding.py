@@ -105,11 +105,12 @@ def verdict(findings: Iterable[Finding], run: Run | None = None, partial: bool =
     """The worst severity in a word: "healthy" (none, or info only), "warning" or "sick".
 
     Health is never claimed of what was not looked at: without an error a `run` in which nothing
-    moved or nothing was sampled is "unjudged"; where only some rules were asked (`partial`), the
-    word for no fault is "no-fault".
+    moved or nothing was sampled is "unjudged", and without a warning one of too few samples; where
+    only some rules were asked (`partial`), the word for no fault is "no-fault".
     """
     worst = max((f.severity for f in findings), default=Severity.info)
-    if run is not None and worst < Severity.error and run.unjudged:
+    why = "" if run is None else run.unjudged
+    if why and worst < (Severity.warning if why == "few-samples" else Severity.error):
         return "unjudged"
     if partial and worst is Severity.info:
         return "no-fault"

@@ -15,6 +15,9 @@ from .site import Site
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
+#: A training of so many steps (updates) is not called healthy after fewer samples than these.
+_MANY, _FEW = 20, 3
+
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
@@ -92,24 +95,34 @@ class Run:
         return self.meta.get("every") == 0 and bool(counted)
 
     @property
+    def counted(self) -> int:
+        """Updates that were counted. A killed run has no "steps", or those before it went on."""
+        seen = len(self.curve_steps)
+        told = self.meta.get("steps", seen)
+        return max(told, seen) if told else 0
+
+    @property
     def unjudged(self) -> str:
         """Why nothing can be said of it: "no-steps", "unsampled", "not-sampled", "no-sites",
-        "not-moved", or "".
+        "not-moved", "few-samples", or "".
 
         Not moved: every applied update that was measured is exactly 0, or none was made at all.
         A loss that fell by a fifth all the same says that something moved that nobody looked at.
+        Few samples: those that a budget allowed; what is wrong in them is wrong all the same.
         """
         if self.source == "predicted":
             return ""
         if not len(self.steps):
-            counted = self.meta.get("steps", len(self.curve_steps))
-            return "unsampled" if self.unsampled else "not-sampled" if counted else "no-steps"
+            return "unsampled" if self.unsampled else "not-sampled" if self.counted else "no-steps"
         if not self.sites:
             return "no-sites"
         moves = [v for c, v in self.columns.items() if c.of == "param" and c.metric == "update"]
         known = [v[np.isfinite(v)] for v in moves]
         still = any(len(v) for v in known) and not any((v > 0).any() for v in known)
-        return "not-moved" if (still or self._no_update) and not self._fell else ""
+        if (still or self._no_update) and not self._fell:
+            return "not-moved"
+        few = self.meta.get("every") == "auto" and len(self.steps) < _FEW
+        return "few-samples" if few and self.counted >= _MANY else ""
 
     @property
     def _no_update(self) -> bool:

@@ -14,6 +14,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from ..diagnosis import diagnose
+from ..report import headline
 from ..schema import Finding, Run, verdict
 from ..schema.treatment import text
 from ..store import load
@@ -169,6 +170,8 @@ class Patient:
         if verdict(findings) == "healthy":
             if baseline.ended == "error":
                 raise CannotCure(_why_nothing(baseline))
+            if run.unjudged:
+                raise CannotCure(_why_not_judged(run))
             return Cure(
                 "healthy",
                 self.words,
@@ -353,6 +356,16 @@ def _why_nothing(outcome: Outcome) -> str:
     if outcome.ended == "error":
         return f"the script failed ({outcome.error}). Its output ends with:\n{_tail(outcome)}"
     return "the script ran and no training step was seen in its process: there is nothing to treat"
+
+
+def _why_not_judged(run: Run) -> str:
+    more = ""
+    if run.unjudged == "few-samples":
+        more = (
+            " (These are options of `evenflow run`; on a machine less busy, `evenflow cure "
+            "--fresh` may see more.)"
+        )
+    return f"the untreated run was not judged. {headline(run, ())[1]}{more}"
 
 
 def _tail(outcome: Outcome, lines: int = 8) -> str:
