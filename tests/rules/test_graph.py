@@ -7,7 +7,7 @@ import itertools
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evenflow.rules.graph import chained, depths, knots
+from evenflow.rules.graph import chained, components, depths, knots
 
 Links = list[tuple[int, ...]]
 
@@ -77,6 +77,14 @@ def test_chained_is_dependence_on_all(links: Links, data: st.DataObject) -> None
     one = st.lists(st.sampled_from(range(len(links))), min_size=1, max_size=3, unique=True)
     groups = data.draw(st.lists(one, max_size=4))
     assert chained(links, groups) == [set(g) <= behind(links, g[-1]) for g in groups]
+
+
+@given(graphs(cyclic=True))
+@settings(max_examples=200, deadline=None)
+def test_components_hang_together_whichever_way_links_point(links: Links) -> None:
+    ids = range(len(links))
+    both = [tuple({*links[i], *(j for j in ids if i in links[j])}) for i in ids]
+    assert components(links) == [min(behind(both, i)) for i in ids]
 
 
 def test_ids_from_the_loss_to_the_data_and_no_stack_to_overflow() -> None:

@@ -39,8 +39,11 @@ class VanishingGradient(Rule):
 
     ## How it is measured
     For each layer with weights, ‖δ‖ and ‖gradient‖ / ‖weight‖ are compared with the largest of
-    any layer nearer the loss; the larger fall counts, in decades. It must last, and there must
-    be loss still to win. Whether the layer stands still is told by the update the optimizer
+    any layer it reaches on its way to the loss; the larger fall counts, in decades. Layers with
+    no path between them (an actor and its critic, two heads), and networks that are trained in
+    turns, are not compared. A weight smaller than usual starts is no measure for the layers
+    before it: a usual one's size is put in its place. It must last, and there must be loss still
+    to win. Whether the layer stands still is told by the update the optimizer
     really applied: Adam scales small gradients up until they are lost in its epsilon, and what
     it scales up is then mostly noise. For a cell unrolled over time, δ of the first call is
     compared with δ of the last; for a fused recurrent layer whose last step alone feeds the
@@ -82,14 +85,12 @@ class VanishingGradient(Rule):
 
     def _through_depth(self, view: View) -> Iterable[Finding]:
         p = Profile.of(view)
-        if len(p.layers) < 3:
-            return
         known = ~np.isnan(p.fall) & (view.sound[:, None])
         with np.errstate(invalid="ignore"):
             bad = p.fall >= FALL
         # exact zeros are EF104's unless they lie behind gradients about to underflow
         bad &= ~(p.zero & ~p.underflowed)
-        lasting = (view.time_share(bad, known) > 0.5) & (bad.sum(axis=0) >= 3)
+        lasting = (view.time_share(bad, known) > 0.5) & (bad.sum(axis=0) >= 3) & (p.peers >= 3)
         ids = [i for i, h in zip(p.layers, lasting, strict=True) if h]
         if not ids or not _settled(view, np.asarray(bad[:, lasting].any(axis=1))):
             return
@@ -101,7 +102,8 @@ class VanishingGradient(Rule):
         cause = losses_by_kind(view, ids[0])
         if view.loss.young and not still.any():
             return  # at birth a gradient may be small and yet find its way
-        severe = view.stuck or int(still.sum()) * 3 >= len(p.layers)
+        layers = sum(len(c) for c in p.towers if lasting[c].any())
+        severe = view.stuck or int(still.sum()) * 3 >= layers
         yield self.finding(
             Severity.error if severe else Severity.warning,
             sites=ids,
@@ -112,7 +114,7 @@ class VanishingGradient(Rule):
                 "update_ratio": float(median(p.update[view.late, j])),
                 "layers_affected": len(ids),
                 "layers_still": int(still.sum()),
-                "layers": len(p.layers),
+                "layers": layers,
                 "loss_left": view.loss.left,
             },
             threshold={"decades": FALL},
@@ -128,10 +130,10 @@ class VanishingGradient(Rule):
         """Before the first step: where so much is lost that learning is in doubt."""
         b, p = Birth.of(view), Profile.of(view)
         yield from self._forgets(view, b)
-        if b.depth < 2 or not b.lost[-1] >= DOUBT or len(p.layers) < 3:
+        if b.depth < 2 or not b.lost[-1] >= DOUBT:
             return
         fall = p.fall[0]
-        bad = np.isfinite(fall) & (fall >= FALL)
+        bad = np.isfinite(fall) & (fall >= FALL) & (p.peers >= 3)
         ids = [i for i, x in zip(p.layers, bad, strict=True) if x]
         if not ids:
             return
@@ -144,7 +146,7 @@ class VanishingGradient(Rule):
             evidence={
                 "decades": float(fall[bad].max()),
                 "layers_affected": len(ids),
-                "layers": len(p.layers),
+                "layers": sum(len(c) for c in p.towers if bad[c].any()),
             },
             threshold={"decades": FALL},
             cause=cause if cause not in ("EF601", "depth-times-weights") else "",  # their findings'

@@ -63,9 +63,10 @@ class ExplodingGradient(Rule):
     loss jumps, and the next step may already be NaN.
 
     ## How it is measured
-    ‖δ‖ of each layer is compared with that of the layers nearest the loss. Weights and gradients
-    scale against each other, so δ alone proves nothing (many healthy tanh nets would be called
-    exploding): ‖gradient‖ / ‖weight‖ must have grown as much, or be above 10 outright. For a
+    ‖δ‖ of each layer is compared with that of the layers nearest the loss, of its own tower
+    (networks with no path between them, or trained in turns, are not compared). Weights and
+    gradients scale against each other, so δ alone proves nothing (many healthy tanh nets would be
+    called exploding): ‖gradient‖ / ‖weight‖ must have grown as much, or be above 10 outright. For a
     cell unrolled over time, δ of the first call is compared with δ of the last; for a fused
     recurrent layer a probe measures the same off the training step. A jump is the
     norm of the whole gradient against the median of the readings before it. Each counts only
@@ -127,10 +128,10 @@ class ExplodingGradient(Rule):
                 ),
             )
             return
-        if b.depth < 2 or not b.grown[-1] >= DOUBT or len(p.layers) < 3:
+        if b.depth < 2 or not b.grown[-1] >= DOUBT:
             return
-        grown = growth(p.delta)[0]
-        bad = np.isfinite(grown) & (grown >= GROWTH)
+        grown = growth(p.delta, p.towers)[0]
+        bad = np.isfinite(grown) & (grown >= GROWTH) & (p.peers >= 3)
         ids = [i for i, x in zip(p.layers, bad, strict=True) if x]
         if ids:
             yield self.finding(
@@ -145,13 +146,14 @@ class ExplodingGradient(Rule):
 
     def _structural(self, view: View) -> Finding | None:
         p = Profile.of(view)
-        if len(p.layers) < 3 or not view.harmed:
+        if not view.harmed:
             return None
-        grown = growth(p.delta)
+        grown, relative = growth(p.delta, p.towers), growth(p.gradient, p.towers)
+        grown[:, p.peers < 3] = np.nan
         known = ~np.isnan(grown)
         with np.errstate(invalid="ignore"):
             # weights may make up for delta, so that it alone proves nothing
-            bad = (grown >= GROWTH) & ((growth(p.gradient) >= GROWTH) | (p.gradient >= VAST))
+            bad = (grown >= GROWTH) & ((relative >= GROWTH) | (p.gradient >= VAST))
             bad |= (grown >= GROWTH - 1) & (p.gradient >= 10 * VAST)
         if view.ruined:  # it may all be over after a step or two: what was seen must do
             held = bad.any(axis=0) & (bad.sum(axis=0) * 2 >= known.sum(axis=0))
@@ -197,7 +199,7 @@ class ExplodingGradient(Rule):
         fused = np.array([view.sites[i].kind == "recurrent" for i in p.layers], dtype=np.bool_)
         if not fused.any() or fused.all():
             return None
-        grown = growth(p.gradient)
+        grown = growth(p.gradient, p.towers)
         with np.errstate(invalid="ignore"):
             bad = (grown >= GROWTH) & (p.gradient >= VAST) & fused
         if not bad.any():

@@ -10,6 +10,7 @@ from ..schema import Finding, Link, Severity
 from .base import Rule
 from .profile import Profile
 from .series import first_of_last_spell, holds_at_end, median
+from .towers import Towers
 from .view import View
 
 
@@ -81,18 +82,20 @@ class ZeroGradient(Rule):
 
 
 def _cause(view: View, ids: list[int]) -> tuple[str, int]:
-    """Why it is zero, as far as the readings tell, and at which site."""
+    """Why it is zero, as far as the readings tell, and at which site on its way to the loss."""
+    told = Towers.in_(view).told
+    way = view.descendants(ids) if told else frozenset(range(len(view.sites)))
     for i in view.predictions:
         s = view.sites[i]
-        if s.kind == "softmax" and s.shape and s.shape[-1] == 1:
+        if i in way and s.kind == "softmax" and s.shape and s.shape[-1] == 1:
             return "EF701", i
     weight = view.param("weight")
     for i in view.layers:
-        first = [weight[view.sound, w] for w in view.weights[i]]
+        first = [weight[view.sound, w] for w in view.weights[i]] if i in way else []
         if first and all(len(c) and c[~np.isnan(c)][:1].sum() == 0 for c in first):
             return "zero-init", i
     dead = view.recent("dead")
-    off = [s.id for s in view.sites if s.kind == "activation" and dead[s.id] >= 1]
+    off = [i for i in view.of_kind("activation") if dead[i] >= 1 and i in way]
     if off:
         zeros = median(view.site("zeros")[view.late])
         blocked = [i for i in off if zeros[i] >= 1]

@@ -102,3 +102,20 @@ def chained(parents: Links, groups: Sequence[Sequence[int]]) -> list[bool]:
             for p in parents[i]:
                 feeds[p] |= bits
     return [all(feeds[i] >> k & 1 for i in ids) for k, ids in enumerate(groups)]
+
+
+def components(links: Links) -> list[int]:
+    """For each site the least id of those it hangs together with, whichever way links point."""
+    root = list(range(len(links)))
+
+    def top(i: int) -> int:
+        while root[i] != i:
+            root[i] = root[root[i]]  # halves the way for the next walk
+            i = root[i]
+        return i
+
+    for i, linked in enumerate(links):
+        for j in linked:
+            a, b = top(i), top(j)
+            root[max(a, b)] = min(a, b)
+    return [top(i) for i in range(len(links))]

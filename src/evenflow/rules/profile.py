@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from .series import Floats, decades, grouped, median, ratio
-from .start import too_small
+from .start import smallest_usual, too_small
+from .towers import Towers, ahead
 from .view import View
 
 #: Below this a float32 gradient is on the brink of underflow; zeros behind it are vanished.
@@ -23,8 +24,12 @@ class Profile:
         gradient: [T, L] relative gradient.
         raw: [T, L] norm of the gradient.
         delta: [T, L] 2-norm of the layer error.
-        fall: [T, L] decades lost against the largest value of any layer nearer the loss; the
-            larger of the gradient's and the error's. Inf where it is exactly zero.
+        towers: columns of the layers by tower (`towers.Towers`).
+        peers: [L] how many layers its tower has.
+        fall: [T, L] decades lost against the largest value of any layer that it reaches on its way
+            to the loss; the larger of the gradient's and the error's. Inf where it is exactly
+            zero. Weights smaller than usual starts make a relative gradient large: the layer is
+            measured by them, and others by what usual weights would make of it.
         known, still, zero, underflowed: [T, L] was measured; updates too small; the gradient is
             exactly zero; and so next to a layer on the brink of underflow.
     """
@@ -42,6 +47,7 @@ class Profile:
         columns: dict[tuple[int, ...], list[int]] = {}
         for c, i in enumerate(view.layers):
             columns.setdefault(view.weights[i], []).append(c)
+        calls = [[view.layers[c] for c in cs] for cs in columns.values()]
         self.layers = [view.layers[cs[0]] for cs in columns.values()]
         firsts = [cs[0] for cs in columns.values()]
         self.update = np.where(sound, view.by_layer(view.relative_update)[:, firsts], np.nan)
@@ -49,35 +55,45 @@ class Profile:
         self.raw = np.where(sound, view.by_layer(view.param("grad"))[:, firsts], np.nan)
         delta = np.where(sound, view.layer_delta, np.nan)
         self.delta = grouped(delta, list(columns.values()))
-        fall_g, fall_d = fall(self.gradient), fall(self.delta)
-        self.fall = np.fmax(fall_g, fall_d)
+        self.towers = Towers.in_(view).groups(self.layers)
+        usual = ratio(view.param("grad"), np.fmax(view.param("weight"), smallest_usual(view)))
+        usual = np.where(sound, view.by_layer(usual)[:, firsts], np.nan)
+        fall_g = fall(self.gradient, ahead(view, calls, usual))
+        self.fall = np.fmax(fall_g, fall(self.delta, ahead(view, calls, self.delta)))
         self.known = ~np.isnan(self.update) & ~np.isnan(self.fall)
+        self.peers = np.ones(len(self.layers), dtype=np.int64)
+        for c in self.towers:
+            self.peers[c] = len(c)
         with np.errstate(invalid="ignore"):
             self.still = self.update < view.too_small
             brink = (self.delta < BRINK) | (self.gradient < BRINK)
             self.zero = self.raw == 0
             zero = self.zero & brink
             nearly = brink & ~self.zero & (self.delta != 0)
-        self.underflowed = zero & nearly.any(axis=1, keepdims=True)
+        self.underflowed = zero.copy()
+        for c in self.towers:
+            self.underflowed[:, c] &= nearly[:, c].any(axis=1, keepdims=True)
 
 
-def fall(size: Floats) -> Floats:
-    """[T, L] decades by which each layer stays under the largest of those nearer the loss."""
-    filled = np.where(np.isnan(size), -np.inf, size)
-    behind = np.maximum.accumulate(filled[:, ::-1], axis=1)[:, ::-1]
-    behind = np.where(np.isneginf(behind), np.nan, behind)
-    return -decades(ratio(size, behind))
+def fall(size: Floats, ahead: Floats) -> Floats:
+    """[T, L] decades by which each layer stays under what lies ahead of it, or is level."""
+    top = np.fmax(size, np.where(np.isneginf(ahead), np.nan, ahead))
+    return -decades(ratio(size, top))
 
 
-def growth(size: Floats) -> Floats:
-    """[T, L] decades by which each layer tops the layers nearest the loss.
+def growth(size: Floats, towers: list[list[int]]) -> Floats:
+    """[T, L] decades by which each layer tops the layers of its tower nearest the loss.
 
     Their median, or the last layer where that is larger: in a net whose gradient vanishes the
     last layer stands far above that median and has not grown from anything.
     """
-    n = max(1, size.shape[1] // 4)
-    near = np.fmax(median(size[:, -n:], axis=1), size[:, -1])
-    return decades(ratio(size, near[:, None]))
+    out = np.full(size.shape, np.nan)
+    for columns in towers:
+        own = size[:, columns]
+        n = max(1, len(columns) // 4)
+        near = np.fmax(median(own[:, -n:], axis=1), own[:, -1])
+        out[:, columns] = decades(ratio(own, near[:, None]))
+    return out
 
 
 def losses_by_kind(view: View, id: int) -> str:

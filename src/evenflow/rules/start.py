@@ -57,6 +57,21 @@ def excess(view: View) -> Floats:
     return out
 
 
+def smallest_usual(view: View) -> Floats:
+    """[P] least norm that a usual start gives each layer's weights; 0 of embeddings and others."""
+    known = view.memo.get("smallest usual")
+    if isinstance(known, np.ndarray):
+        return known
+    out = np.zeros(len(view.run.params))
+    for s in view.sites:
+        for p in view.weights[s.id] if s.kind != "embedding" else ():
+            shape = view.run.params[p].shape
+            if np.prod(shape):
+                out[p] = usual(shape, s.op)[0] * np.sqrt(np.prod(shape))
+    view.memo["smallest usual"] = out
+    return out
+
+
 def before(view: View, id: int) -> list[int]:
     """The layers a site reads with no other layer between, itself if it is one."""
     seen, todo, found = {id}, [id], []
