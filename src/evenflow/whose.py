@@ -65,7 +65,7 @@ def _interrupted(frame: FrameType) -> bool:
     if caller is None:
         return False
     for given in list(frame.f_locals.values()):
-        if given is caller or (type(given) is tuple and any(g is caller for g in given)):
+        if given is caller or (type(given) is tuple and any([g is caller for g in given])):
             return True
     return False
 
@@ -103,12 +103,11 @@ def _known_package(module: str) -> bool:
 @lru_cache(maxsize=1 << 12)
 def _known_path(name: str) -> bool:
     path = os.path.normcase(os.path.abspath(name))
-    if any(path.startswith(folder) for folder in _folders()):
+    if path.startswith(tuple(_folders())):
         return True
     library = (sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib"))
-    return not any(site in path for site in _SITE) and any(
-        path.startswith(_within(folder)) for folder in library if folder
-    )
+    folders = tuple([_within(folder) for folder in library if folder])
+    return path.startswith(folders) and not any([site in path for site in _SITE])
 
 
 def _folders() -> list[str]:

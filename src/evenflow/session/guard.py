@@ -259,7 +259,7 @@ def _all_finite(grads: list[Tensor]) -> bool:
         norms = [n.float().to(dense[0].device) for n in torch._foreach_norm(dense)]
         if math.isfinite(torch.stack(norms).sum().item()):
             return True
-        return all(bool(torch.isfinite(g).all()) for g in dense)
+        return all(map(_finite, dense))
 
 
 def _origin(found: Found, catalogue: Catalogue, held: Held | None) -> Origin:

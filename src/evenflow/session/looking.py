@@ -103,7 +103,7 @@ class Looker(TorchFunctionMode):
         if before is None:  # a buffer, an attribute: from outside
             before = dataclasses.replace(here, out=None, grade=most)
             self._note(worst, before)
-        soft = any(s in op for s in _SOFT)
+        soft = any([s in op for s in _SOFT])
         if level == NAN and most == MASK and (soft or before.put):
             return here  # of a mask, as such harmless
         return before

@@ -93,7 +93,7 @@ class Losses:
             if slab is not None:
                 slab.add(Channel("step", 0, "scale"), factor)
         given = [g for g in seeds if isinstance(g, Tensor)] if isinstance(seeds, tuple) else []
-        plain = value.numel() == 1 and all(g.numel() == 1 for g in given)
+        plain = value.numel() == 1 and all([g.numel() == 1 for g in given])
         if counts and plain and not value.is_complex():
             value = self.latest = value.reshape(())
             if self._name_ops:
@@ -194,5 +194,6 @@ def _names(root: Tensor) -> list[str]:
     node: Any = root.grad_fn
     while node is not None and len(names) < 4:
         names.append(node.name())
-        node = next((n for n, _ in node.next_functions if n is not None), None)
+        above = [n for n, _ in node.next_functions if n is not None]
+        node = above[0] if above else None
     return names

@@ -118,7 +118,7 @@ def separate(reach: Iterable[frozenset[int]]) -> bool:
     losses of several tasks share a trunk and have each a head of their own.
     """
     met = [r for r in dict.fromkeys(reach) if r]
-    return any(a < b or not a & b for a in met for b in met if a != b)
+    return any([a < b or not a & b for a in met for b in met if a != b])
 
 
 def by_hand(recorder: Recorder, leaves: dict[int, Tensor], inputs: Any, result: Any) -> Update:

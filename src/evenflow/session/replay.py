@@ -109,10 +109,10 @@ def _found(birth: Birth, recorder: Recorder, catalogue: Catalogue, held: Held) -
 
 
 def _is_bad(recorder: Recorder, site: int) -> bool:
-    return any(
-        c.of == "site" and c.id == site and c.metric == "nonfinite" and float(v) > 0
-        for c, v in recorder.slab.values()
-    )
+    for c, v in recorder.slab.values():
+        if c.of == "site" and c.id == site and c.metric == "nonfinite" and float(v) > 0:
+            return True
+    return False
 
 
 def _slope(recorder: Recorder, made: list[Tensor], module: nn.Module) -> Found | None:

@@ -50,7 +50,7 @@ def units(
         bias = named.get(head + dot + last.replace("weight", "bias")) if "weight" in last else None
         both = [p] if bias is None or bias is p or bias.shape != p.shape[:1] else [p, bias]
         found = [(t, grads.get(id(t))) for t in both]
-        if not all(type(t) is nn.Parameter and g is not None and _plain(t, g) for t, g in found):
+        if not all([type(t) is nn.Parameter and g is not None and _plain(t, g) for t, g in found]):
             continue
         rows = max(2, LIMIT // max(1, p[0].numel()))
         yield (

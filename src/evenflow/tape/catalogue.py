@@ -96,9 +96,10 @@ class Catalogue:
             for path, sub in inner.named_modules():
                 if self.place(sub) is None:
                     self._note(sub, Place(known.root, _joined(known.path, path)))
-            if next(inner.parameters(), None) is not None:
+            held = list(inner.named_parameters())
+            if held:
                 self.roots.append(weakref.ref(module))
-            for name, p in inner.named_parameters():
+            for name, p in held:
                 if not is_lazy(p):  # else it has no shape yet, and is named when it is used
                     index = self.add_param(p, _joined(known.root, known.path, name))
                     path = _joined(known.path, name.rpartition(".")[0])
@@ -132,7 +133,7 @@ class Catalogue:
         if not isinstance(module, nn.Sequential):
             return None
         there: set[Place] = set()
-        for name, child in module.named_children():
+        for name, child in list(module.named_children()):
             known = self.place(child) or self._of_owner(child)
             if known is None or known.path.rpartition(".")[2] != name:
                 return None
@@ -218,7 +219,7 @@ class Catalogue:
             if p is tensor and known is None and place.root:
                 return self.add_param(tensor, path)
             if known is not None and self.params[known].shape == tuple(tensor.shape):
-                ref = next(r for r, i in self._param_ids.values() if i == known)
+                (ref, *_) = [r for r, i in self._param_ids.values() if i == known]
                 self._param_ids[id(tensor)] = (weakref.ref(tensor), known)
                 self._stood_for[id(tensor)] = ref
                 return known

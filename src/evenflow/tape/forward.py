@@ -107,7 +107,7 @@ class Forward:
         """What goes into the call: parameters, and sites. False if it is not to be recorded."""
         rec = self.recorder
         call.tensors = tensors_in((*call.args, *call.kwargs.values()))
-        if call.op.name == "add" and not any(t.is_floating_point() for t in call.tensors):
+        if call.op.name == "add" and not any([t.is_floating_point() for t in call.tensors]):
             return False  # a counter: every batch norm has one
         for t in call.tensors:
             p = rec.catalogue.param(t)
@@ -227,7 +227,7 @@ class Forward:
             return known
         if kind == "join" and len(call.inputs) < 2:
             kind = "other"
-        if kind == "matmul" and any(t.is_leaf and t.requires_grad for t in call.tensors):
+        if kind == "matmul" and any([t.is_leaf and t.requires_grad for t in call.tensors]):
             kind = "affine"
         site = rec.catalogue.site(
             frame.place, op, kind, index, frame.call,

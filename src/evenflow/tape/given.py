@@ -45,4 +45,4 @@ def takes(
     if op != "sub" or [t.requires_grad for t in tensors].count(True) != 1:
         return ()
     shapes = tuple(tuple(t.shape) for t in tensors)
-    return shapes if len(shapes) == 2 and all(t.numel() < out.numel() for t in tensors) else ()
+    return shapes if len(shapes) == 2 and all([t.numel() < out.numel() for t in tensors]) else ()

@@ -69,5 +69,5 @@ def traced() -> bool:
     return (
         _C._get_tracing_state() is not None
         or _C._functorch.peek_interpreter_stack() is not None
-        or (_dispatch_modes() > 0 and any(_C._get_dispatch_mode(k) is not None for k in _EMPTY))
+        or (_dispatch_modes() > 0 and any([_C._get_dispatch_mode(k) is not None for k in _EMPTY]))
     )

@@ -38,8 +38,8 @@ def lose(forward: Forward, call: Call, outs: list[Tensor]) -> bool:
         count = numbers.nonfinite(x, size)
         if x.is_cpu and (not count or _is_mask(op, x)):
             continue
-        others = [numbers.plain(i) for i in call.tensors if i is not t]
-        if x.is_cpu and any(i is not None and not numbers.finite(i) for i in others):
+        others = [o for i in call.tensors if i is not t and (o := numbers.plain(i)) is not None]
+        if x.is_cpu and not all(map(numbers.finite, others)):
             return False  # it passed on what it was given
         frame, node = call.frame, node_of(t)
         name = op if node is not None else f"{op} (no grad)"

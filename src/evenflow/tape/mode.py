@@ -105,4 +105,7 @@ def take_off(mode: TorchFunctionMode) -> bool:
 def heard_by_modes() -> bool:
     """Is a mode open that is somebody's (`torch.device` contexts are torch's own)?"""
     get = torch._C._get_function_stack_at
-    return not all(isinstance(get(i), DeviceContext) for i in range(_len_torch_function_stack()))
+    for i in range(_len_torch_function_stack()):
+        if not isinstance(get(i), DeviceContext):
+            return True
+    return False

@@ -120,7 +120,7 @@ class ModuleCalls:
             put_on(frame.mode)
             return frame
         if thread.key == rec.home:
-            on_data = not any(node_of(t) is not None for t in given)
+            on_data = not any([node_of(t) is not None for t in given])
             like = (frame.place, module.training, *map(_size, given))
             thread.root = self.roots.begin(like, on_data, self._calls, rec)
             if thread.root is None:
@@ -144,19 +144,17 @@ class ModuleCalls:
         rec.keep(thread.key, frame.span)
 
     def _wanted(self, module: nn.Module) -> bool:
-        if not torch.is_grad_enabled() or not module.training:
-            # A frozen-statistics model (eval mode, gradients on) trains all the same.
-            trains = torch.is_grad_enabled() and any(p.requires_grad for p in module.parameters())
-            if not trains:
-                return False
+        if not torch.is_grad_enabled():
+            return False
+        # A frozen-statistics model (eval mode, gradients on) trains all the same.
+        if not module.training and not any([p.requires_grad for p in module.parameters()]):
+            return False
         catalogue = self._recorder.catalogue
         if self._model is None or catalogue.place(unwrap(module)) is not None:
             return True
-        if any(catalogue.place(m) is not None for m in module.children()):
+        if any([catalogue.place(m) is not None for m in module.children()]):
             return True  # a piece of it
-        return next(module.parameters(), None) is None or any(
-            m is self._model for m in module.modules()
-        )
+        return not list(module.parameters()) or any([m is self._model for m in module.modules()])
 
     def _data(self, frame: Frame, args: tuple[Any, ...]) -> None:
         rec = self._recorder
@@ -171,7 +169,10 @@ class ModuleCalls:
 
     def _has_params(self, frame: Frame) -> bool:
         prefix = frame.place.root + "."
-        return any(p.name.startswith(prefix) for p in self._recorder.catalogue.params)
+        for p in self._recorder.catalogue.params:
+            if p.name.startswith(prefix):
+                return True
+        return False
 
     # -- and ends -----------------------------------------------------------------------------
     def leave(self, module: nn.Module, args: tuple[Any, ...], token: Frame | None) -> None:

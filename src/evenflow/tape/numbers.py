@@ -198,9 +198,9 @@ def wide(x: Tensor) -> Tensor:
 
 def norms(xs: Sequence[Tensor]) -> list[Scalar]:
     """`norm` of each; of small tensors in one grouped call per device and dtype, as each costs."""
-    if not xs or not all(x.is_cpu for x in xs):
+    if not xs or not all([x.is_cpu for x in xs]):
         return [norm(x) for x in xs]
-    if any(x.dtype in _HALF for x in xs):
+    if any([x.dtype in _HALF for x in xs]):
         xs = [x.float() if x.dtype in _HALF else x for x in xs]
     found: list[Scalar] = [0.0 if x.numel() <= LIMIT else norm(x) for x in xs]
     few = [i for i, x in enumerate(xs) if x.numel() <= LIMIT]

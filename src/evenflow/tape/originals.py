@@ -13,10 +13,10 @@ import gc
 import inspect
 import os
 import types
-from collections.abc import Callable, Iterator
+import weakref
+from collections.abc import Callable
 from types import CodeType, FrameType, FunctionType
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import torch
 from torch.overrides import handle_torch_function
@@ -36,7 +36,9 @@ PLAIN = frozenset(
     }
 )
 _by_code: dict[CodeType, Function | None] = {}
-_by_wrapper: WeakKeyDictionary[Any, tuple[CodeType | None, Function]] = WeakKeyDictionary()
+#: By id. (No `WeakKeyDictionary`: in its callback Python swallows what a signal handler raises.)
+_by_wrapper: dict[int, tuple[weakref.ref[Any], CodeType | None, Function]] = {}
+_MOST = 1 << 10  # wrappers remembered
 
 
 def original(func: Function, handler: FrameType) -> Function:
@@ -47,12 +49,9 @@ def original(func: Function, handler: FrameType) -> Function:
         return func
     if type(func) is types.MethodWrapperType:
         return _getter(func)
-    try:
-        known = _by_wrapper.get(func)
-    except TypeError:  # not hashable
-        known = None
-    if known is not None and known[0] is code:
-        return known[1]
+    known = _by_wrapper.get(id(func))
+    if known is not None and known[0]() is func and known[1] is code:
+        return known[2]
     if code is None:
         found = _method(func)
     elif code.co_filename.startswith(_TORCH) and _of_torch(func):
@@ -63,9 +62,12 @@ def original(func: Function, handler: FrameType) -> Function:
     found = func if found is None else found
     if code is None or not code.co_freevars:  # else the same code is that of many functions
         try:
-            _by_wrapper[func] = code, found
-        except TypeError:
-            pass
+            ref = weakref.ref(func)
+        except TypeError:  # a class that allows none
+            return found
+        if len(_by_wrapper) >= _MOST:
+            _by_wrapper.clear()
+        _by_wrapper[id(func)] = ref, code, found
     return found
 
 
@@ -89,33 +91,28 @@ def _function(func: Function, code: CodeType, caller: FrameType) -> Function | N
     """The function whose code this is: what the wrapper holds, what bears its name, any living."""
     if not code.co_freevars and code in _by_code:
         return _by_code[code]
-    found = None
-    for f in _candidates(func, code, caller):
-        if f.__code__ is code and _encloses(f, code, caller):
-            found = f
-            break
+
+    def runs(f: Any) -> bool:
+        return type(f) is FunctionType and f.__code__ is code and _encloses(f, code, caller)
+
+    found: Function | None = _held_by(func, 4, runs)
+    if found is None and runs(named := caller.f_globals.get(code.co_name)):
+        found = named
+    if found is None:
+        living = [f for f in gc.get_referrers(code) if runs(f)]
+        found = living[0] if living else None
     if not code.co_freevars:
         _by_code[code] = found
     return found
 
 
-def _candidates(func: Function, code: CodeType, caller: FrameType) -> Iterator[FunctionType]:
-    for f in _held_by(func, 4):
-        if type(f) is FunctionType:
-            yield f
-    named = caller.f_globals.get(code.co_name)
-    if type(named) is FunctionType:
-        yield named
-    for f in gc.get_referrers(code):
-        if type(f) is FunctionType:
-            yield f
-
-
-def _held_by(func: Any, depth: int) -> Iterator[Any]:
-    """A callable, and those it wraps: by `functools`, in its closure, its defaults, its object."""
+def _held_by(func: Any, depth: int, wanted: Callable[[Any], object]) -> Any:
+    """The first `wanted` of a callable and those it wraps: by `functools`, in its closure, its
+    defaults, its object; None if none is."""
     if not depth or not callable(func):
-        return
-    yield func
+        return None
+    if wanted(func):
+        return func
     inner = [getattr(func, name, None) for name in ("__wrapped__", "func", "__func__")]
     inner += list(getattr(func, "__defaults__", None) or ())
     for cell in getattr(func, "__closure__", None) or ():
@@ -126,7 +123,10 @@ def _held_by(func: Any, depth: int) -> Iterator[Any]:
     if type(func) is not FunctionType:
         inner += list(getattr(func, "__dict__", {}).values())
     for f in inner:
-        yield from _held_by(f, depth - 1)
+        found = _held_by(f, depth - 1, wanted)
+        if found is not None:
+            return found
+    return None
 
 
 def _encloses(f: FunctionType, code: CodeType, caller: FrameType) -> bool:
@@ -148,8 +148,9 @@ def _method(func: Function) -> Function | None:
         return None  # torch's own, written in Python
     names = [name for name in vars(torch.Tensor) if hasattr(_BASE, name) and _stands(name, func)]
     if len(names) > 1:  # one wrapper under several names: take what it calls
-        inside = [f for f in _held_by(func, 4)]
-        held = [n for n in names if any(getattr(_BASE, n) == f for f in inside)]
+        inside: list[Any] = []
+        _held_by(func, 4, inside.append)
+        held = [n for n in names if any([getattr(_BASE, n) == f for f in inside])]
         names = held or names
     method: Function | None = getattr(_BASE, names[0]) if names else None
     return method

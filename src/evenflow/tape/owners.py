@@ -31,7 +31,7 @@ def owner_of(module: nn.Module) -> tuple[nn.Module, str] | None:
             if child is not None:
                 parents.setdefault(id(child), (o, name))
         cut = pieces and type(o) is type(module) and len(parts) > len(pieces)
-        if cut and all(parts.get(n) is c for n, c in pieces.items()):
+        if cut and all([parts.get(n) is c for n, c in pieces.items()]):
             cut_from = o
     found = _outermost(module, parents)
     if found is None and cut_from is not None:

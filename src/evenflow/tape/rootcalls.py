@@ -125,7 +125,7 @@ class RootCalls:
         """Are so many graphs kept that they may be no step's?"""
         if self._patience > PATIENCE or len(self._live) < _KEPT:
             return False
-        return rec.cost > rec.bounds.limit / 2 and all(c.on_data for c in self._live)
+        return rec.cost > rec.bounds.limit / 2 and all([c.on_data for c in self._live])
 
     def left_out(self, opened: int, closed: int, rec: Recorder) -> None:
         """A call that was not read has returned; the sequence numbers of its nodes, if any."""
@@ -141,7 +141,7 @@ class RootCalls:
 
     def unread(self, seq: int) -> bool:
         """Was this node, now of a graph that is trained, made in a call that was not read?"""
-        found = any(opened <= seq < closed for opened, closed in self._spans)
+        found = any([opened <= seq < closed for opened, closed in self._spans])
         self._trained |= found
         return found
 
@@ -152,7 +152,7 @@ class RootCalls:
     def arrive(self, generation: int) -> bool:
         """A graph has been armed: which calls are in it? False if one is that was not read."""
         for call in self._all:
-            call.reached |= any(made.armed == generation for made in call.labels)
+            call.reached |= any([made.armed == generation for made in call.labels])
         return not self._trained
 
     def drop(self, slab: Slab) -> None:

@@ -180,7 +180,7 @@ class Pending:
             last = [v[-1] for v in parts]
         shares = _shares(last, known.forks)
         channels, data = known.whole, np.array(values + shares, dtype=np.float64)
-        if any(v != v for v in shares):  # a fork that no gradient came to has none
+        if any([v != v for v in shares]):  # a fork that no gradient came to has none
             n = len(values)
             there = [*range(n), *(n + i for i, v in enumerate(shares) if v == v)]
             channels, data = tuple(channels[i] for i in there), data[there]
@@ -216,7 +216,7 @@ def _fold(metric: str, values: list[float]) -> float:
     if metric in _WHOLE:
         return math.hypot(*values)
     if metric in _LARGEST:
-        return math.nan if any(v != v for v in values) else max(values)
+        return math.nan if any([v != v for v in values]) else max(values)
     if metric in _SUMS:
         return math.fsum(values)
     if metric in _LAST:

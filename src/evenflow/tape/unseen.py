@@ -55,8 +55,10 @@ class Unseen:
         """Does the region that a backward works out anew (a checkpoint) begin at the data?"""
         node = running_node()
         return isinstance(node, _FUNCTION) and not any(
-            child is not None and (type(child) is not LEAF or self.behind(child.variable))
-            for child, _ in node.next_functions
+            [
+                child is not None and (type(child) is not LEAF or self.behind(child.variable))
+                for child, _ in node.next_functions
+            ]
         )
 
     def site(self, node: Any, tid: int) -> tuple[int | None, bool]:
@@ -120,7 +122,7 @@ class Unseen:
                 layers.setdefault(home, []).append(p)
         chain = []
         for place, params in layers.items():
-            weight = any(len(catalogue.params[p].shape) > 1 for p in params)
+            weight = any([len(catalogue.params[p].shape) > 1 for p in params])
             names = tuple(catalogue.params[p].name for p in params)
             kind = "affine" if weight else "other"
             made = catalogue.site(place, "torchscript", kind, 0, 0, params=names)

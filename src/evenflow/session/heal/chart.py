@@ -57,9 +57,9 @@ class Chart:
 
     def party(self, course: Course, fresh: bool) -> Party:
         """Whom it steps with; `fresh`: a backward has run since the latest update."""
-        party = next((p for p in self._parties if course in p.courses), None)
-        if party is None:
-            party = Party(course)
+        known = [p for p in self._parties if course in p.courses]
+        party = known[0] if known else Party(course)
+        if not known:
             if several_processes():
                 said = "heal: several processes: only what all of them see alike is acted upon"
                 self._conductor.delivery.note(self._conductor.step, said)
@@ -93,7 +93,7 @@ class Chart:
         if party is None:
             return roots
         own = {id(p) for p in party.params()}
-        return [m for m in roots if any(id(p) in own for p in m.parameters())]
+        return [m for m in roots if not own.isdisjoint([id(p) for p in m.parameters()])]
 
     def buffers_of(self, party: Party) -> list[Tensor]:
         """Buffers of the models it trains."""

@@ -28,9 +28,13 @@ def norm_of(optimizer: torch.optim.Optimizer, grads: Sequence[Tensor]) -> float:
     if not grads:
         return 0.0
     size = float(total_norm(list(grads)))
-    if not math.isfinite(size) and all(bool(torch.isfinite(g).all()) for g in grads):
+    if not math.isfinite(size) and all(map(_finite, grads)):
         size = math.hypot(*(size_of(g) for g in grads))
     return size / loss_scale(optimizer)
+
+
+def _finite(t: Tensor) -> bool:
+    return bool(torch.isfinite(t).all())
 
 
 def size_of(t: Tensor) -> float:

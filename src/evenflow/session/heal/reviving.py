@@ -128,7 +128,7 @@ class Reviver:
                 self._times[name] += 1
                 units = int(dead.sum())
                 done.append(Layer(name, units, share, self._seen, self._times[name]))
-        self.tired = any(n >= TIMES for n in self._times.values())
+        self.tired = max(self._times.values(), default=0) >= TIMES
         return done
 
     def rest(self, attempt: int) -> None:

@@ -47,7 +47,7 @@ class Snapshot:
     ) -> None:
         """Copy everything as it is now."""
         now, rest = _live(optimizers, buffers, scaler)
-        if list(now) == list(self._kept) and all(_fits(self._kept[k], t) for k, t in now.items()):
+        if list(now) == list(self._kept) and all(map(_fits, self._kept.values(), now.values())):
             torch._foreach_copy_(list(self._kept.values()), list(now.values()))
         else:
             self._kept = {k: t.clone() for k, t in now.items()}

@@ -17,7 +17,7 @@ def refuses(optimizer: torch.optim.Optimizer, closure: bool, only: nn.Module | N
     `closure`: its step is given one. `only`: the model that the user named, if any.
     """
     params = of_optimizer(optimizer)
-    if any(local(p) is not p or type(p).__name__ == "FlatParameter" for p in params):
+    if any([local(p) is not p or type(p).__name__ == "FlatParameter" for p in params]):
         return _("its parameters are sharded, so each process would decide by its own part.")
     if isinstance(optimizer, torch.optim.LBFGS):
         return _("it evaluates the loss many times within one step.")
@@ -25,7 +25,7 @@ def refuses(optimizer: torch.optim.Optimizer, closure: bool, only: nn.Module | N
         return _("its step is given a closure, which it may call more than once.")
     if only is not None:
         own = {id(p) for p in unwrap(only).parameters()}
-        if not any(id(p) in own for p in params):
+        if own.isdisjoint(map(id, params)):
             return _("it trains another model than the one that is watched.")
     return ""
 
