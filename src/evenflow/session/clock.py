@@ -35,7 +35,7 @@ class Clock:
                 self._cadence.was_cut(step, *self._told(start, recorder))
             )
         now, steps = perf_counter(), step + 1 - self._step
-        own = self.own + now - start + (recorder.cost if recorder.recording else 0.0)
+        own = self.own + now - start + recorder.bill()
         self._cadence.ran_bare((now - self._began - own) / steps, steps)
         self._cadence.also(own)
         return ""
@@ -48,6 +48,9 @@ class Clock:
 
     def _told(self, start: float, recorder: Recorder) -> tuple[float, float]:
         now = perf_counter()
-        # Before the first step a script builds and loads: that is none of the step's.
-        began = max(self._began, recorder.started) if self._first else self._began
-        return now - began, recorder.cost + self.own + now - start
+        began, cost = self._began, recorder.bill() + self.own + now - start
+        if self._first and recorder.started > began:
+            # Before the first step a script builds and loads: that is none of the step's.
+            began, cost = recorder.started, cost - recorder.early
+            self._cadence.also(recorder.early)
+        return now - began, cost

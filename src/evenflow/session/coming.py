@@ -39,6 +39,7 @@ class Coming:
         """The next training forward is to be read, as this step's."""
         if self._cadence.every != 0:
             hooks.watch_compiled()
+            self._clock.own += self._recorder.bill()  # a sample may begin anew within a step
             self._recorder.bounds.limit = self._cadence.limit()
             dear = self._cadence.dear(step, self.samples)
             self._recorder.arm(dear, step, follows)
@@ -56,7 +57,7 @@ class Coming:
         bounds = self._recorder.bounds
         given_up, bounds.in_vain = bounds.in_vain, False
         if given_up:
-            self._clock.own += self._recorder.cost
+            self._clock.own += self._recorder.bill()
             self._cadence.in_vain()
         return given_up
 

@@ -266,6 +266,7 @@ class Conductor:
         return after
 
     def _skipped(self, why: str) -> None:
+        start = perf_counter()
         if why:
             self.writer.event(Event("skipped", self.step, {"why": why}))
         if self.healer is not None:
@@ -281,6 +282,7 @@ class Conductor:
         if again and not self.quiet.stepped:
             self._void = True
             self._coming.arm(self.step)
+        self._clock.own += perf_counter() - start
 
     def compiled_call(self) -> bool:
         """Sampled training calls of compiled functions run eagerly, all others as they are."""
@@ -334,7 +336,7 @@ class Conductor:
     def _keep(self) -> None:
         """No update has come for this sample, and it is not to grow any more."""
         self._idle.keep(self.recorder.release())
-        self._clock.own += self.recorder.cost
+        self._clock.own += self.recorder.bill()
 
     def _guarded(self, call: Callable[..., None], *args: Any) -> None:
         if not self.updates.ended:

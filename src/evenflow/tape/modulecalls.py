@@ -61,7 +61,7 @@ class ModuleCalls:
         """A module call begins (`calling.Door`)."""
         rec = self._recorder
         start = perf_counter()
-        rec.started = rec.started or start
+        rec.begins(start)
         frame = None
         try:
             rec.settle()

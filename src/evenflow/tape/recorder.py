@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import math
 from collections import Counter
 from collections.abc import Callable, Sequence
 from time import perf_counter
@@ -85,7 +86,7 @@ class Recorder:
         self.oldest = 0  # the oldest generation whose nodes are still known
         self.cost = 0.0
         self.bounds = Bounds()
-        self.started = 0.0  # when the sampled step's first module was called, if one was
+        self.started = self.early = 0.0  # when training began (see `begins`); our seconds before
         self.scale: Scalar = 1.0
         self.in_place = True  # may a module have been compiled in place? (`watch_calls`)
         self.calls = ModuleCalls(self, model)
@@ -178,7 +179,6 @@ class Recorder:
         self.recording, self.dear, self.cost = True, dear, 0.0
         self.bounds.begin()
         self.slab = Slab()
-        self.started = 0.0
         self.units.begin(step)
         self.backward.reset()
         self.forward.reset()
@@ -190,6 +190,17 @@ class Recorder:
             self._unwatch = watch_calls(self.calls, special=self.in_place)
         if not self.calls.seen:
             self.mode_on()  # perhaps a script without modules: nothing else tells when it starts
+
+    def begins(self, now: float = 0.0) -> None:
+        """A module is called, now, or (0: nobody knows since when) a backward begins. What was read
+        before the first ever is of a script that builds and loads."""
+        if self.started == 0.0:
+            self.started, self.early = now or -math.inf, self.cost if now else 0.0
+
+    def bill(self) -> float:
+        """Seconds that reading took; the caller counts them from here on."""
+        cost, self.cost = self.cost, 0.0
+        return cost
 
     def release(self) -> Slab:
         """The step's forward and backward are over; its slab, to which the update may add."""
@@ -259,6 +270,7 @@ class Recorder:
             self.mode_off()
             self.forward.late()
             self.backward.begin()
+            self.begins()
         if self.bounds.nothing_new():
             return
         nodes = [t.grad_fn for t in outputs if isinstance(t, Tensor)]
