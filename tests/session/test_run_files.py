@@ -93,6 +93,27 @@ def test_a_continued_run_joins_readings_curve_sites_and_steps(tmp_path: Path) ->
     assert run.meta["ended"] == "closed"
 
 
+def test_a_model_that_is_given_is_known_by_its_names_in_a_run_of_several(tmp_path: Path) -> None:
+    """It is the second one of the file, and the only one that goes on."""
+    path, first = tmp_path / "r.evenflow", nn.Linear(7, 1)
+    second, optimizer = net()
+    with evenflow.watch(run=path, every=1) as watch:
+        train(first, torch.optim.SGD(first.parameters(), 0.01), 2, 7)
+        train(second, optimizer, 2)
+    before = watch.run()
+    with evenflow.watch(second, optimizer, run=path, every=1, resume=True):
+        train(second, optimizer, 2)
+    run = evenflow.load(path)
+    assert [(p.id, p.name, p.shape) for p in run.params] == [
+        (p.id, p.name, p.shape) for p in before.params
+    ]
+    for p in run.params:
+        grads = run.param(p.id, "grad")
+        assert grads is not None
+        mine = p.name.startswith("Linear.")
+        assert np.isfinite(grads).tolist() == [mine, mine, *[not mine] * 4], p.name
+
+
 def test_a_run_that_is_open_elsewhere_is_not_continued_but_numbered(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -154,10 +154,12 @@ def icon_of(kind: str) -> str:
 def _charts(run: Run) -> str:
     parts = []
     if np.isfinite(run.curve_loss).any():
+        said = _("No update is known yet: each loss is one backward pass's.")
         parts.append(
             tag(
                 "section",
                 tag("h2", _("Loss"), id="loss"),
+                tag("p", said, class_="lead") if run.early else "",
                 tag("div", id="curve", class_="chart"),
                 class_="card",
                 aria_labelledby="loss",

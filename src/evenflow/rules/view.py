@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -36,6 +37,9 @@ class View(Wiring):
     """
 
     def __init__(self, run: Run) -> None:
+        if run.early:  # micro-batches of weights that stand still show no course
+            none = np.empty(0)
+            run = replace(run, curve_steps=none.astype(np.int64), curve_loss=none)
         super().__init__(run)
         self.steps = np.asarray(run.steps, dtype=np.int64)
         self.memo: dict[str, object] = {}  # analyses that several rules share

@@ -73,6 +73,8 @@ class Run:
         steps: int64 [T], numbers of the sampled steps, rising.
         columns: float64 [T] for each channel, NaN where it was not measured at that step.
         curve_steps, curve_loss: the loss at (nearly) every step, also unsampled ones [N], [N].
+        early: no update is known yet: the curve has the loss of each backward pass so far, and
+            its numbers are no steps'.
         events: in order.
         source: "measured" or "predicted".
     """
@@ -87,17 +89,17 @@ class Run:
     curve_loss: Floats
     events: tuple[Event, ...] = ()
     source: str = "measured"
+    early: bool = False
 
     @property
     def unsampled(self) -> bool:
         """Were steps only counted, as sampling was off (every=0)?"""
-        counted = self.meta.get("steps") or len(self.curve_steps)  # a killed run has no "steps"
-        return self.meta.get("every") == 0 and bool(counted)
+        return self.meta.get("every") == 0 and self.counted > 0
 
     @property
     def counted(self) -> int:
         """Updates that were counted. A killed run has no "steps", or those before it went on."""
-        seen = len(self.curve_steps)
+        seen = 0 if self.early else len(self.curve_steps)
         told = self.meta.get("steps", seen)
         return max(told, seen) if told else 0
 

@@ -88,6 +88,8 @@ class Conductor:
     def resume(self, run: Run) -> None:
         """Go on where a run's file ends; before `open`."""
         told = [int(steps[-1]) for steps in (run.steps, run.curve_steps) if len(steps)]
+        if run.early:
+            self.losses.passed, told = told[-1] + 1, []
         self.quiet.step = max([int(run.meta.get("steps") or 0), *(step + 1 for step in told)])
         self.recorder.catalogue.restore(run.sites, run.params)
         self._clock.turn(self.step)

@@ -34,7 +34,8 @@ class Losses:
                                                                     second: one row of the curve
 
     The writer fetches, so that a kill in the midst of a slow step costs no loss before it; on a
-    device those of the last quarter of a second of training may not have been sent yet.
+    device those of the last quarter of a second of training may not have been sent yet. Before the
+    first update, which may take minutes of micro-batches, each pass is written as -1, -2, ... too.
 
     `alarm` is called when a loss jumps or is not finite; on the CPU at once, elsewhere not at all
     (a sampled step tells it there). `name_ops` keeps the names of the ops that made a loss.
@@ -54,6 +55,7 @@ class Losses:
             list[tuple[int, Scalar]] | None
         ) = []  # until the first update: one a backward
         self._left_out: list[tuple[int, Scalar]] = []  # of updates skipped before the first
+        self.passed = 0  # before the first update, left out or not
         self._names: list[str] = []  # of the nodes that made the latest loss, nearest first
         writer.fetch(self._fetch)
 
@@ -122,6 +124,8 @@ class Losses:
             self._keep(step, kept)
         else:
             self._waiting.append((step, kept))
+            self.passed += 1
+            self._keep(-self.passed, kept)
         if isinstance(kept, float):
             self._look(kept)
 
@@ -177,6 +181,8 @@ class Losses:
         """
         came = [self.fresh.popleft() for _ in range(len(self.fresh))]
         came += self._inbox.taken()
+        if self._waiting is None:
+            came = [(step, loss) for step, loss in came if step >= 0]
         told: dict[int, float] = {}
         for step, loss in came:
             told[step] = self._sums[step] = self._sums.get(step, 0.0) + loss

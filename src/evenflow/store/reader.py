@@ -43,6 +43,9 @@ def load(path: str | os.PathLike[str], *, partial: bool = False) -> Run:
         sites, params = _sites(rows), _params(rows)
         source, steps, columns = _readings(rows, len(sites), len(params))
         curve_steps, curve_loss = _curve(rows)
+        early = bool((curve_steps < 0).any())
+        if early:
+            curve_steps, curve_loss = -1 - curve_steps[::-1], curve_loss[::-1]
         events = tuple(e for _key, e in rows.records("event", "seq, kind, step, detail", _event))
         _findings(rows, len(sites))
         if damage := rows.told():
@@ -61,6 +64,7 @@ def load(path: str | os.PathLike[str], *, partial: bool = False) -> Run:
         curve_loss=curve_loss,
         events=events,
         source=source,
+        early=early,
     )
 
 
@@ -240,7 +244,10 @@ def _fill(rows: Rows, blocks: dict[int, Block], place: dict[int, int]) -> bool:
 
 
 def _curve(rows: Rows) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
-    """Loss at (nearly) every step: steps [N] rising, losses [N]; the latest of a step counts."""
+    """Loss at (nearly) every step: steps [N] rising, losses [N]; the latest of a step counts.
+
+    Passes before the first update are numbered -1, -2, ...; they are told only where no step is.
+    """
     told: list[npt.NDArray[np.int64]] = [np.empty(0, np.int64)]
     lost: list[npt.NDArray[np.float64]] = [np.empty(0)]
     for key, steps, losses in rows.each("curve", "seq, steps, losses"):
@@ -249,12 +256,14 @@ def _curve(rows: Rows) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
             rows.spoil("curve", key)
             continue
         at = np.frombuffer(steps, "<i8")
-        if np.any((at < 0) | (at >= _FAR)):
+        if np.any((at <= -_FAR) | (at >= _FAR)):
             rows.spoil("curve", key)
             continue
         told.append(at.astype(np.int64))
         lost.append(np.frombuffer(losses, "<f8").astype(np.float64))
     steps_N, losses_N = np.concatenate(told), np.concatenate(lost)
+    if np.any(of_steps := steps_N >= 0):
+        steps_N, losses_N = steps_N[of_steps], losses_N[of_steps]
     if np.all(np.diff(steps_N) > 0):
         return steps_N, losses_N
     _unique, first = np.unique(steps_N[::-1], return_index=True)

@@ -117,7 +117,7 @@ class Writer:
         self._put(self._reading, Reading(reading.step, reading.channels, values, reading.source))
 
     def curve(self, steps: Sequence[int], losses: Sequence[float]) -> None:
-        """Add losses of steps."""
+        """Add losses of steps; of passes before the first update as -1, -2, ... in order."""
         self._put(self._sink.curve, list(steps), list(losses))
 
     def fetch(self, source: Callable[[], tuple[Sequence[int], Sequence[float]]]) -> None:

@@ -73,12 +73,23 @@ class Catalogue:
         """Begin with what an earlier session met: sites and parameters keep their ids, and are
         known again by their names (a parameter of another shape is another)."""
         self.sites = list(sites)
-        self.params = [dataclasses.replace(p, optimizer=-1) for p in params]
+        met, self.params = self.params, [dataclasses.replace(p, optimizer=-1) for p in params]
         for site in sites:
             key = (site.root, site.path, site.op, site.index, site.call)
             self._site_ids[key] = site.id
             self._edges.update((site.id, i) for i in site.inputs)
         self._awaited = {(p.name, p.shape): p.id for p in params}
+        now = [self._again(p) for p in met]  # a model that was given was met before its run
+        self.dirty_params = set(now)
+        self._param_ids = {key: (ref, now[i]) for key, (ref, i) in self._param_ids.items()}
+        self._by_name = {name: now[i] for name, i in self._by_name.items()}
+        self._homes = {now[i]: place for i, place in self._homes.items()}
+
+    def _again(self, param: Parameter) -> int:
+        """The id that an earlier session gave this parameter, or one after all of that session's."""
+        index = self._awaited.pop((param.name, param.shape), len(self.params))
+        self.params[index : index + 1] = [dataclasses.replace(param, id=index)]
+        return index
 
     # -- modules ------------------------------------------------------------------------------
     def place(self, module: nn.Module) -> Place | None:
