@@ -76,9 +76,9 @@ def check_run(
             _check_whole(path, run, findings)
             pairs = None if forecast is None else _beside(run, forecast)
             _tell(path, run, findings, as_json, pairs, asked(select, ignore))
+            return _code(run, findings)
     except (CannotJudge, ValueError) as error:
         return _refuse("check", error)
-    return _code(run, findings)
 
 
 def _check_whole(path: Path, run: Run, findings: Sequence[Finding]) -> None:

@@ -109,8 +109,8 @@ def verdict(findings: Iterable[Finding], run: Run | None = None, partial: bool =
     only some rules were asked (`partial`), the word for no fault is "no-fault".
     """
     worst = max((f.severity for f in findings), default=Severity.info)
-    why = "" if run is None else run.unjudged
-    if why and worst < (Severity.warning if why == "few-samples" else Severity.error):
+    why = run.unjudged if run is not None and worst < Severity.error else ""
+    if why and (worst is Severity.info or why != "few-samples"):
         return "unjudged"
     if partial and worst is Severity.info:
         return "no-fault"
