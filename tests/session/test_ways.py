@@ -93,6 +93,7 @@ def test_the_sick_one_has_one_diagnosis(way: str, tmp_path: Path) -> None:
     vanished = [run.sites[i] for i in found["EF101"].sites]
     assert len(vanished) >= DEPTH - 5
     weights = [p.name for p in run.params if p.name.endswith("weight")]  # in forward order
+    assert [run.sites[i].op for i in View(run).losses] == ["cross_entropy"]  # in all samples
     layers = [next(n for n in run.sites[i].params if n in weights) for i in View(run).layers]
     assert layers == weights
     assert all(f"{s.root}.{s.path}.weight" in s.params for s in vanished)  # by its true name

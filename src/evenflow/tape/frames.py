@@ -31,7 +31,7 @@ class Span:
 @dataclass(slots=True, eq=False)
 class Frame:
     """One open module call. `ignored`: evaluation, or not part of what is watched; `muted`: a
-    root's, like many before it that nobody trained."""
+    root's, like many before it that nobody trained; `leads`: not read, but what follows it is."""
 
     place: Place
     call: int
@@ -42,6 +42,7 @@ class Frame:
     mode: Mode | None = None  # put on for this call alone (a checkpoint's second forward)
     module: nn.Module | None = None
     muted: bool = False
+    leads: bool = False
     counts: dict[str, int] = field(default_factory=dict)
 
     def index(self, op: str) -> int:

@@ -37,6 +37,8 @@ class ModuleCalls:
         self._recorder, self._model = recorder, model
         self._calls, self._again, self.roots = Calls(), Calls(), RootCalls()
         self.seen = False  # was any module of the script ever called?
+        #: Roots that a backward called anew (a checkpoint's, a reversible network's)
+        self._again_called: set[Place] = set()
 
     def reset(self) -> None:
         """A sampled step begins."""
@@ -111,11 +113,15 @@ class ModuleCalls:
         frame = Frame(Place("", ""), 0, opened, not wanted, module.training, module=module)
         if frame.ignored:
             if thread.key == rec.home and not rec.recomputing:
+                # its gradients come by a call within the backward; what follows it, the loss,
+                # is seen from here alone
+                frame.leads = module.training and rec.catalogue.place(module) in self._again_called
                 self.roots.passed(rec)
             return frame
         frame.place = rec.catalogue.add_root(module)
         self.seen |= thread.key == rec.home
         if rec.recomputing:
+            self._again_called.add(frame.place)
             frame.mode = Mode(rec.forward)
             put_on(frame.mode)
             return frame
@@ -210,6 +216,8 @@ class ModuleCalls:
             if thread.root is not None and not rec.recomputing:
                 thread.root.ends(rec.slab, torch._C._autograd._get_sequence_nr() - frame.opened)
                 thread.root = None
+            if frame.leads and not traced():
+                rec.mode_on()
             if thread.nested:
                 rec.mode_off()
 
