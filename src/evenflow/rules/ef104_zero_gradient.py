@@ -82,9 +82,10 @@ class ZeroGradient(Rule):
 
 
 def _cause(view: View, ids: list[int]) -> tuple[str, int]:
-    """Why it is zero, as far as the readings tell, and at which site on its way to the loss."""
-    told = Towers.in_(view).told
-    way = view.descendants(ids) if told else frozenset(range(len(view.sites)))
+    """Why it is zero, as far as the readings tell, and at which site of its tower or behind."""
+    tower = Towers.in_(view).of
+    concerned = {tower[i] for i in ids}
+    way = view.descendants(i for i in view.layers if tower[i] in concerned)
     for i in view.predictions:
         s = view.sites[i]
         if i in way and s.kind == "softmax" and s.shape and s.shape[-1] == 1:

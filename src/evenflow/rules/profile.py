@@ -62,8 +62,8 @@ class Profile:
         self.fall = np.fmax(fall_g, fall(self.delta, ahead(view, calls, self.delta)))
         self.known = ~np.isnan(self.update) & ~np.isnan(self.fall)
         self.peers = np.ones(len(self.layers), dtype=np.int64)
-        for c in self.towers:
-            self.peers[c] = len(c)
+        for tower in self.towers:
+            self.peers[tower] = len(tower)
         with np.errstate(invalid="ignore"):
             self.still = self.update < view.too_small
             brink = (self.delta < BRINK) | (self.gradient < BRINK)
@@ -71,8 +71,8 @@ class Profile:
             zero = self.zero & brink
             nearly = brink & ~self.zero & (self.delta != 0)
         self.underflowed = zero.copy()
-        for c in self.towers:
-            self.underflowed[:, c] &= nearly[:, c].any(axis=1, keepdims=True)
+        for tower in self.towers:
+            self.underflowed[:, tower] &= nearly[:, tower].any(axis=1, keepdims=True)
 
 
 def fall(size: Floats, ahead: Floats) -> Floats:

@@ -59,16 +59,12 @@ def excess(view: View) -> Floats:
 
 def smallest_usual(view: View) -> Floats:
     """[P] least norm that a usual start gives each layer's weights; 0 of embeddings and others."""
-    known = view.memo.get("smallest usual")
-    if isinstance(known, np.ndarray):
-        return known
     out = np.zeros(len(view.run.params))
     for s in view.sites:
         for p in view.weights[s.id] if s.kind != "embedding" else ():
             shape = view.run.params[p].shape
-            if np.prod(shape):
-                out[p] = usual(shape, s.op)[0] * np.sqrt(np.prod(shape))
-    view.memo["smallest usual"] = out
+            least, _ = usual(tuple(max(n, 1) for n in shape), s.op)  # a weight may be empty
+            out[p] = least * np.sqrt(np.prod(shape))
     return out
 
 

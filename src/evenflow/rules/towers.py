@@ -78,9 +78,9 @@ def _links(view: View) -> list[list[int]]:
 def _turns(view: View) -> dict[int, int]:
     if not view.adversarial:
         return dict.fromkeys(view.layers, 0)
-    turn = [int(o.get("turn", k)) for k, o in enumerate(view.optimizers)]
+    turn = {k: int(o.get("turn", k)) for k, o in enumerate(view.optimizers)}
     whose = {i: view.run.params[view.weights[i][0]].optimizer for i in view.layers}
-    return {i: turn[k] if 0 <= k < len(turn) else k for i, k in whose.items()}
+    return {i: turn.get(k, k) for i, k in whose.items()}
 
 
 def ahead(view: View, calls: Sequence[Sequence[int]], size: Floats) -> Floats:
@@ -101,7 +101,7 @@ def ahead(view: View, calls: Sequence[Sequence[int]], size: Floats) -> Floats:
     if not towers.told:
         out[:, :-1] = np.maximum.accumulate(size[:, :0:-1], axis=1)[:, ::-1]
         return out
-    reached = np.isfinite(view.site("delta")).any(axis=0)
+    reached = np.asarray(np.isfinite(view.site("delta")).any(axis=0))
     layer = {i: c for c, ids in enumerate(calls) for i in ids}
     last = {([i for i in ids if reached[i]] or ids)[-1] for ids in calls}
     best: list[dict[int, Floats]] = [{} for _ in view.sites]  # from each site on, by turn
@@ -111,10 +111,10 @@ def ahead(view: View, calls: Sequence[Sequence[int]], size: Floats) -> Floats:
             if i not in layer:
                 continue
             c, turn = layer[i], towers.turn[i]
-            best[i] = {turn: best[i][turn]} if turn in best[i] else {}
-            if i in last and best[i]:
-                out[:, c] = best[i][turn]
-            best[i] = _largest([best[i], {turn: size[:, c]}])
+            own = {k: v for k, v in best[i].items() if k == turn}
+            if i in last and own:
+                out[:, c] = own[turn]
+            best[i] = _largest([own, {turn: size[:, c]}])
     return out
 
 

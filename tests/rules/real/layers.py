@@ -106,6 +106,16 @@ def a_forked_net_that_vanishes(sick: bool) -> None:
     fit(net, classes, F.cross_entropy, sgd(net, 0.05), steps=60)
 
 
+@real("EF101", "", None, every=2)
+def codes_that_fade_on_their_way(sick: bool) -> None:
+    """What is learned to be decoded: no data enter, and no layer is known to be apart."""
+    codes = nn.Parameter(torch.randn(32, 8))
+    net = mlp(8, *[16] * (12 if sick else 2), 4, act=nn.Sigmoid if sick else nn.Tanh)
+    optimizer = adam([codes, *net.parameters()], 1e-3)
+    for _ in range(60):
+        step(optimizer, F.mse_loss(net(codes), torch.randn(32, 4)))
+
+
 @real("EF102", "error", "through-time")
 def a_relu_net_that_explodes_through_time(sick: bool) -> None:
     net = Fused(nn.RNN, 6.0 if sick else 1.0, nonlinearity="relu")
