@@ -103,7 +103,7 @@ def ahead(view: View, calls: Sequence[Sequence[int]], size: Floats) -> Floats:
         return out
     reached = np.asarray(np.isfinite(view.site("delta")).any(axis=0))
     layer = {i: c for c, ids in enumerate(calls) for i in ids}
-    last = {([i for i in ids if reached[i]] or ids)[-1] for ids in calls}
+    last = {i for ids in calls for i in [j for j in ids if reached[j]][-1:]}
     best: list[dict[int, Floats]] = [{} for _ in view.sites]  # from each site on, by turn
     for knot in knots(view.consumers):
         for i in sorted(knot, reverse=True):  # in a circle only links that rise by id, as in depth
@@ -126,6 +126,5 @@ def _largest(found: Sequence[dict[int, Floats]]) -> dict[int, Floats]:
     out = dict(some[0])
     for more in some[1:]:
         for turn, size in more.items():
-            have = out.get(turn)
-            out[turn] = size if have is None or have is size else np.maximum(have, size)
+            out[turn] = np.maximum(out.get(turn, size), size)
     return out

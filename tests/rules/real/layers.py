@@ -116,6 +116,20 @@ def codes_that_fade_on_their_way(sick: bool) -> None:
         step(optimizer, F.mse_loss(net(codes), torch.randn(32, 4)))
 
 
+@real("EF101", "", None, every=2)
+def a_critic_that_fades(sick: bool) -> None:
+    """A generator and a critic of it, trained in turns."""
+    makes = mlp(8, 16, 16, 8)
+    judges = mlp(8, *[16] * (12 if sick else 2), 1, act=nn.Sigmoid if sick else nn.Tanh)
+    both = adam(makes, 1e-3), adam(judges, 1e-3)
+    told = F.binary_cross_entropy_with_logits
+    for _ in range(60):
+        made = makes(torch.randn(32, 8))
+        real, fake = judges(torch.randn(32, 8) + 1), judges(made.detach())
+        step(both[1], told(real, torch.ones(32, 1)) + told(fake, torch.zeros(32, 1)))
+        step(both[0], told(judges(made), torch.ones(32, 1)))
+
+
 @real("EF102", "error", "through-time")
 def a_relu_net_that_explodes_through_time(sick: bool) -> None:
     net = Fused(nn.RNN, 6.0 if sick else 1.0, nonlinearity="relu")
