@@ -86,7 +86,7 @@ class Catalogue:
         self._homes = {now[i]: place for i, place in self._homes.items()}
 
     def _again(self, param: Parameter) -> int:
-        """The id that an earlier session gave this parameter, or one after all of that session's."""
+        """The id that an earlier session gave it, or one after all of that session's."""
         index = self._awaited.pop((param.name, param.shape), len(self.params))
         self.params[index : index + 1] = [dataclasses.replace(param, id=index)]
         return index
