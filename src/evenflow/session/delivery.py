@@ -43,6 +43,7 @@ class Delivery:
         """Write all that waits."""
         waiting, self._pending = self._pending, []
         catalogue = self._catalogue
+        catalogue.number()
         if catalogue.dirty_sites:
             self._writer.sites([catalogue.sites[i] for i in sorted(catalogue.dirty_sites)])
             catalogue.dirty_sites.clear()

@@ -70,7 +70,7 @@ class Roster:
             if is_lazy(p):
                 self._lazy.add(index)
             else:
-                self._catalogue.add_param(p, optimizer=index)
+                self._catalogue.expect(p, index)
 
     def stepped(self, indices: Iterable[int], rivals: bool = False) -> None:
         """These have made an update together; `rivals`: each by a loss of its own."""

@@ -65,6 +65,7 @@ class Catalogue:
         self._by_name: dict[str, int] = {}  # parameters, by root and path
         self._homes: dict[int, Place] = {}  # of parameters: the module that holds them
         self._stood_for: dict[int, weakref.ref[torch.Tensor]] = {}  # id of a stand-in
+        self._expected: dict[int, tuple[weakref.ref[torch.Tensor], int]] = {}  # see `expect`
         self._names: dict[str, int] = {}
         self._awaited: dict[tuple[str, tuple[int, ...]], int] = {}  # a continued run's, by name
         self._edges: set[tuple[int, int]] = set()
@@ -165,8 +166,45 @@ class Catalogue:
     # -- parameters ---------------------------------------------------------------------------
     def param(self, tensor: torch.Tensor) -> int | None:
         """Index of a parameter met before."""
+        known = self._known(tensor)
+        return self.add_param(tensor) if known is None and self._expects(tensor) >= 0 else known
+
+    def _known(self, tensor: torch.Tensor) -> int | None:
         entry = self._param_ids.get(id(tensor))
         return entry[1] if entry is not None and entry[0]() is tensor else None
+
+    def expect(self, tensor: torch.Tensor, optimizer: int) -> None:
+        """An optimizer holds this. It is numbered when it is asked for: where it is read tells
+        whether it is a parameter of its own, or one that is trained in a module's stead."""
+        if self._known(tensor) is not None:
+            self.add_param(tensor, optimizer=optimizer)
+        elif self._expects(tensor) < 0:
+            self._expected[id(tensor)] = weakref.ref(tensor), optimizer
+
+    def _expects(self, tensor: torch.Tensor) -> int:
+        """The optimizer that holds what has no number yet; -1 if none does."""
+        entry = self._expected.get(id(tensor)) if self._expected else None
+        return entry[1] if entry is not None and entry[0]() is tensor else -1
+
+    def number(self) -> None:
+        """Number all that is expected: it is to be written down."""
+        for ref, _ in list(self._expected.values()):
+            tensor = ref()
+            if tensor is not None:
+                self.param(tensor)
+        self._expected.clear()
+
+    def read(self, tensor: torch.Tensor, module: nn.Module | None, place: Place) -> int | None:
+        """Index of a parameter that is read in a module; None of what is none."""
+        known = self._known(tensor)
+        if known is None and (
+            self._expects(tensor) >= 0
+            or (type(tensor) is not torch.Tensor and isinstance(tensor, nn.Parameter))
+        ):
+            known = self._stand_in(tensor, module, place)
+            if known is None:  # in no module: a list of layers, a script's own
+                known = self.add_param(tensor)
+        return known
 
     def known_params(self, tensors: Iterable[torch.Tensor]) -> list[int]:
         """Indices of those met before."""
@@ -180,16 +218,19 @@ class Catalogue:
 
     def add_param(self, tensor: torch.Tensor, name: str = "", optimizer: int | None = None) -> int:
         """Index of a parameter, named when met first; `optimizer` is noted when given."""
-        index = self.param(tensor)
+        index = self._known(tensor)
         if index is None:
+            held = self._expects(tensor)
+            optimizer = held if optimizer is None and held >= 0 else optimizer
             unique, shape = self._unique(name or "parameter"), numbers.shape(tensor)
             index = self._awaited.pop((unique, shape), len(self.params))
             if index == len(self.params):
                 dtype = numbers.dtype_name(tensor.dtype)
-                new = Parameter(index, unique, shape, dtype, bool(tensor.requires_grad))
+                new = Parameter(index, unique, shape, dtype, bool(tensor.requires_grad), held)
                 self.params.append(new)
                 self.dirty_params.add(index)
             self._param_ids[id(tensor)] = (weakref.ref(tensor), index)  # last: see `site`
+            self._expected.pop(id(tensor), None)
         if name:
             self._by_name.setdefault(name, index)
         old = self.params[index]
@@ -219,10 +260,11 @@ class Catalogue:
         homes = {self._homes.get(i) for i in params}
         return homes.pop() if len(homes) == 1 else None
 
-    def stand_in(self, tensor: torch.Tensor, module: nn.Module | None, place: Place) -> int | None:
+    def _stand_in(self, tensor: torch.Tensor, module: nn.Module | None, place: Place) -> int | None:
         """Index of the parameter in whose place a module now holds this tensor (FSDP2 puts whole
         parameters there in place of their shards), or of itself, if there was none before (a lazy
         module had no parameter yet); None where the module holds it not, or in another shape."""
+        expected = self._expects(tensor)
         own = () if module is None else module._parameters.items()
         for name, p in own:
             path = _joined(place.root, place.path, name)
@@ -230,11 +272,28 @@ class Catalogue:
             if p is tensor and known is None and place.root:
                 return self.add_param(tensor, path)
             if known is not None and self.params[known].shape == tuple(tensor.shape):
-                (ref, *_) = [r for r, i in self._param_ids.values() if i == known]
+                if expected >= 0:
+                    return self._take_over(tensor, known, expected)
+                ref = self._holders(known)[0]
                 self._param_ids[id(tensor)] = (weakref.ref(tensor), known)
                 self._stood_for[id(tensor)] = ref
                 return known
         return None
+
+    def _holders(self, index: int) -> list[weakref.ref[torch.Tensor]]:
+        return [ref for ref, i in self._param_ids.values() if i == index]
+
+    def _take_over(self, tensor: torch.Tensor, index: int, optimizer: int) -> int | None:
+        """A tensor that an optimizer holds is the parameter from now on, where no optimizer holds
+        the module's own (`functional_call` on clones); None if both are trained."""
+        living = [t for ref in self._holders(index) if (t := ref()) is not None]
+        if living and self.params[index].optimizer >= 0:
+            return None
+        for original in living:
+            del self._param_ids[id(original)]
+        self._param_ids[id(tensor)] = (weakref.ref(tensor), index)
+        self._expected.pop(id(tensor), None)
+        return self.add_param(tensor, optimizer=optimizer)
 
     def original(self, tensor: torch.Tensor) -> torch.Tensor:
         """The parameter a tensor stands in for, or the tensor itself."""

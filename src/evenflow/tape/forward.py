@@ -110,11 +110,7 @@ class Forward:
         if call.op.name == "add" and not any([t.is_floating_point() for t in call.tensors]):
             return False  # a counter: every batch norm has one
         for t in call.tensors:
-            p = rec.catalogue.param(t)
-            if p is None and type(t) is not Tensor and isinstance(t, torch.nn.Parameter):
-                p = rec.catalogue.stand_in(t, frame.module, frame.place)
-                if p is None:  # in no module: a list of layers, a script's own
-                    p = rec.catalogue.add_param(t)
+            p = rec.catalogue.read(t, frame.module, frame.place)
             if p is not None:
                 call.params.append(p)
                 continue
