@@ -32,10 +32,13 @@ def loss(model: nn.Module, weights: dict[str, Tensor]) -> Tensor:
     return F.cross_entropy(y, torch.arange(10) % 4)
 
 
-def trained(path: Path, model: nn.Module, held: list[Tensor], *sets: dict[str, Tensor]) -> Run:
-    """Watched while the optimizer trains what it holds by the sum of the losses of these sets."""
+def trained(
+    path: Path, model: nn.Module, held: list[Tensor], *sets: dict[str, Tensor], met: bool = True
+) -> Run:
+    """Watched while the optimizer trains what it holds by the sum of the losses of these sets.
+    `met`: the watch is given the optimizer, and else hears of it when it steps."""
     optimizer = torch.optim.SGD(held, 0.1)
-    with evenflow.watch(model, optimizer, run=path, every=1) as watch:
+    with evenflow.watch(model, optimizer if met else None, run=path, every=1) as watch:
         for _ in range(STEPS):
             optimizer.zero_grad()
             torch.stack([loss(model, weights) for weights in sets]).sum().backward()
@@ -45,13 +48,14 @@ def trained(path: Path, model: nn.Module, held: list[Tensor], *sets: dict[str, T
     return run
 
 
+@pytest.mark.parametrize("met", [True, False])
 @pytest.mark.parametrize("kind", ["tensors", "parameters"])
 def test_clones_that_are_trained_in_a_modules_stead_are_its_parameters(
-    kind: str, tmp_path: Path
+    kind: str, met: bool, tmp_path: Path
 ) -> None:
     model = net()
     weights = clones(model, kind)
-    run = trained(tmp_path / "r.evenflow", model, list(weights.values()), weights)
+    run = trained(tmp_path / "r.evenflow", model, list(weights.values()), weights, met=met)
     told = {p.name: (p.shape, p.optimizer, p.trainable) for p in run.params}
     assert told == {f"Sequential.{n}": (tuple(t.shape), 0, True) for n, t in weights.items()}
     assert sum(p.size for p in run.params) == 212
@@ -66,11 +70,14 @@ def test_clones_that_are_trained_in_a_modules_stead_are_its_parameters(
             assert a is not None and b is not None and a.tolist() == pytest.approx(b.tolist())
 
 
+@pytest.mark.parametrize("met", [True, False])
 @pytest.mark.parametrize("kind", ["tensors", "parameters"])
-def test_a_second_set_that_is_trained_too_counts(kind: str, tmp_path: Path) -> None:
+def test_a_second_set_that_is_trained_too_counts(kind: str, met: bool, tmp_path: Path) -> None:
     model = net()
     own, second = dict(model.named_parameters()), clones(model, kind)
-    run = trained(tmp_path / "r.evenflow", model, [*own.values(), *second.values()], own, second)
+    run = trained(
+        tmp_path / "r.evenflow", model, [*own.values(), *second.values()], own, second, met=met
+    )
     assert sum(p.size for p in run.params) == 424
     assert all(p.optimizer == 0 for p in run.params)
     for p in run.params:

@@ -66,6 +66,7 @@ class Catalogue:
         self._homes: dict[int, Place] = {}  # of parameters: the module that holds them
         self._stood_for: dict[int, weakref.ref[torch.Tensor]] = {}  # id of a stand-in
         self._expected: dict[int, tuple[weakref.ref[torch.Tensor], int]] = {}  # see `expect`
+        self._used: set[int] = set()  # parameters read as themselves
         self._names: dict[str, int] = {}
         self._awaited: dict[tuple[str, tuple[int, ...]], int] = {}  # a continued run's, by name
         self._edges: set[tuple[int, int]] = set()
@@ -197,13 +198,12 @@ class Catalogue:
     def read(self, tensor: torch.Tensor, module: nn.Module | None, place: Place) -> int | None:
         """Index of a parameter that is read in a module; None of what is none."""
         known = self._known(tensor)
-        if known is None and (
-            self._expects(tensor) >= 0
-            or (type(tensor) is not torch.Tensor and isinstance(tensor, nn.Parameter))
-        ):
+        if known is not None:
+            self._used.add(known)
+        elif isinstance(tensor, nn.Parameter) or (tensor.requires_grad and tensor.is_leaf):
             known = self._stand_in(tensor, module, place)
-            if known is None:  # in no module: a list of layers, a script's own
-                known = self.add_param(tensor)
+            if known is None and (self._expects(tensor) >= 0 or isinstance(tensor, nn.Parameter)):
+                known = self.add_param(tensor)  # in no module: a list of layers, a script's own
         return known
 
     def known_params(self, tensors: Iterable[torch.Tensor]) -> list[int]:
@@ -264,7 +264,6 @@ class Catalogue:
         """Index of the parameter in whose place a module now holds this tensor (FSDP2 puts whole
         parameters there in place of their shards), or of itself, if there was none before (a lazy
         module had no parameter yet); None where the module holds it not, or in another shape."""
-        expected = self._expects(tensor)
         own = () if module is None else module._parameters.items()
         for name, p in own:
             path = _joined(place.root, place.path, name)
@@ -272,28 +271,34 @@ class Catalogue:
             if p is tensor and known is None and place.root:
                 return self.add_param(tensor, path)
             if known is not None and self.params[known].shape == tuple(tensor.shape):
-                if expected >= 0:
-                    return self._take_over(tensor, known, expected)
-                ref = self._holders(known)[0]
+                living = self._living(known)
+                shard = bool(living) and numbers.local(living[0]) is not living[0]
+                lent = self.params[known].optimizer >= 0 and self._expects(tensor) < 0
+                if not living or not (shard or (lent and isinstance(tensor, nn.Parameter))):
+                    return self._take_over(tensor, known)
                 self._param_ids[id(tensor)] = (weakref.ref(tensor), known)
-                self._stood_for[id(tensor)] = ref
+                self._stood_for[id(tensor)] = weakref.ref(living[0])
                 return known
         return None
 
-    def _holders(self, index: int) -> list[weakref.ref[torch.Tensor]]:
-        return [ref for ref, i in self._param_ids.values() if i == index]
+    def _living(self, index: int) -> list[torch.Tensor]:
+        """The tensors that are this parameter, its own first."""
+        found = [ref() for ref, i in self._param_ids.values() if i == index]
+        return [t for t in found if t is not None]
 
-    def _take_over(self, tensor: torch.Tensor, index: int, optimizer: int) -> int | None:
-        """A tensor that an optimizer holds is the parameter from now on, where no optimizer holds
-        the module's own (`functional_call` on clones); None if both are trained."""
-        living = [t for ref in self._holders(index) if (t := ref()) is not None]
-        if living and self.params[index].optimizer >= 0:
+    def _take_over(self, tensor: torch.Tensor, index: int) -> int | None:
+        """A tensor that a module holds in its parameter's stead (`functional_call` on clones) is
+        the parameter from now on; None where both are trained, as far as is known."""
+        living = self._living(index)
+        expected = self._expects(tensor)
+        trained = self.params[index].optimizer >= 0 or (expected < 0 and index in self._used)
+        if living and trained:
             return None
         for original in living:
             del self._param_ids[id(original)]
         self._param_ids[id(tensor)] = (weakref.ref(tensor), index)
         self._expected.pop(id(tensor), None)
-        return self.add_param(tensor, optimizer=optimizer)
+        return self.add_param(tensor, optimizer=None if expected < 0 else expected)
 
     def original(self, tensor: torch.Tensor) -> torch.Tensor:
         """The parameter a tensor stands in for, or the tensor itself."""
