@@ -63,8 +63,14 @@ def row_sum(table: str, *values: int | str | bytes) -> int:
     every damage of up to 32 bits in a row, and all but one in 4e9 of others; it is no seal against
     a forger.
     """
-    total = zlib.crc32(table.encode())
+    total, small = 0, table.encode()
     for value in values:
         raw = value if type(value) is bytes else str(value).encode("utf-8", "surrogatepass")
-        total = zlib.crc32(raw, zlib.crc32(b"%d:" % len(raw), total))
-    return total
+        small += b"%d:" % len(raw)
+        if (
+            len(raw) > 256
+        ):  # joined where that costs less than a call, never copied where it is long
+            total, small = zlib.crc32(raw, zlib.crc32(small, total)), b""
+        else:
+            small += raw
+    return zlib.crc32(small, total)

@@ -20,7 +20,9 @@ from .format import StoreError, row_sum
 from .opening import FLAWS, opened
 from .rows import Rows
 
-_ROWS = 256  # readings turned into columns at a time: their bytes stay in the cache
+#: Readings turned into columns at a time: their bytes stay in the cache, and the allocator keeps
+#: the memory (given back and taken again at every turn it doubled the time of a load).
+_ROWS, _BYTES = 256, 256_000
 #: Sites and parameters of a run at most.
 _MOST = 50_000
 _FAR = 2**53
@@ -222,7 +224,8 @@ def _fill(rows: Rows, blocks: dict[int, Block], place: dict[int, int]) -> bool:
     done = dict.fromkeys(blocks, 0)
     sums, spoilt, whole = rows.sums("reading"), rows.damaged.get("reading", set()), True
     cursor = rows.db.execute("SELECT seq, step, layout, data FROM reading ORDER BY seq")
-    while part := cursor.fetchmany(_ROWS):
+    widest = max([1, *(4 * len(block.channels) for block in blocks.values())])
+    while part := cursor.fetchmany(max(1, min(_ROWS, _BYTES // widest))):
         rows.budget.check_time()
         by_layout: dict[int, list[bytes]] = {}
         for row in part:
@@ -248,20 +251,24 @@ def _curve(rows: Rows) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
 
     Passes before the first update are numbered -1, -2, ...; they are told only where no step is.
     """
-    told: list[npt.NDArray[np.int64]] = [np.empty(0, np.int64)]
-    lost: list[npt.NDArray[np.float64]] = [np.empty(0)]
+    kept = []
     for key, steps, losses in rows.each("curve", "seq, steps, losses"):
         fits = type(steps) is type(losses) is bytes and len(steps) == len(losses)
-        if not fits or len(steps) % 8:
+        if fits and not len(steps) % 8:
+            kept.append((key, steps, losses))
+        else:
             rows.spoil("curve", key)
-            continue
-        at = np.frombuffer(steps, "<i8")
-        if np.any((at <= -_FAR) | (at >= _FAR)):
-            rows.spoil("curve", key)
-            continue
-        told.append(at.astype(np.int64))
-        lost.append(np.frombuffer(losses, "<f8").astype(np.float64))
-    steps_N, losses_N = np.concatenate(told), np.concatenate(lost)
+    # All at once: a slow training's curve has a row a step.
+    steps_N = np.frombuffer(b"".join(row[1] for row in kept), "<i8").astype(np.int64)
+    losses_N = np.frombuffer(b"".join(row[2] for row in kept), "<f8").astype(np.float64)
+    wild_N = (steps_N <= -_FAR) | (steps_N >= _FAR)
+    if wild_N.any():
+        row_N = np.repeat(np.arange(len(kept)), [len(row[1]) // 8 for row in kept])
+        spoilt = np.unique(row_N[wild_N])
+        for at in spoilt:
+            rows.spoil("curve", kept[at][0])
+        left_N = ~np.isin(row_N, spoilt)
+        steps_N, losses_N = steps_N[left_N], losses_N[left_N]
     if np.any(of_steps := steps_N >= 0):
         steps_N, losses_N = steps_N[of_steps], losses_N[of_steps]
     if np.all(np.diff(steps_N) > 0):
