@@ -17,11 +17,11 @@ Batches = Iterator[tuple[Tensor, Tensor]]
 
 
 @dataclass(frozen=True, slots=True)
-class Patient:
-    """A network, its optimizer and its data; `ails` says what the demo did to it."""
+class DemoNetwork:
+    """A network, its optimizer and its data; `about` says what the demo did to it."""
 
     name: str
-    ails: str
+    about: str
     steps: int
     build: Callable[[], tuple[nn.Module, torch.optim.Optimizer]]
     prepare: Callable[[Tensor], Tensor]  # raw pixels 0..16 [N, 64] -> what the network is given
@@ -128,22 +128,22 @@ def _standard(x: Tensor) -> Tensor:
     return (x - x.mean()) / x.std()
 
 
-PATIENTS = (
-    Patient(
+NETWORKS = (
+    DemoNetwork(
         "sigmoid",
         N_("50 sigmoid layers with Xavier's initialisation"),
         300,
         _deep_sigmoid,
         _standard,
     ),
-    Patient(
+    DemoNetwork(
         "relu",
         N_("4 ReLU layers, Adam with learning rate 0.1, pixels fed in as 0 to 255"),
         300,
         _hot_relu,
         lambda x: x * (255 / 16),
     ),
-    Patient(
+    DemoNetwork(
         "rnn",
         N_("a plain RNN over 64 pixels, recurrent weights three times too large, gradient clipped"),
         150,
@@ -151,24 +151,27 @@ PATIENTS = (
         _standard,
         clip=1.0,
     ),
-    Patient(
+    DemoNetwork(
         "residual", N_("10 residual blocks with LayerNorm and AdamW"), 400, _residual, _standard
     ),
 )
 
 
 def train(
-    patient: Patient, model: nn.Module, optimizer: torch.optim.Optimizer, tick: Callable[[], object]
+    network: DemoNetwork,
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    tick: Callable[[], object],
 ) -> tuple[float, float]:
     """The plainest training loop there is. Returns the last loss and the accuracy on new digits."""
-    x, y, new_x, new_y = digits(patient.prepare)
+    x, y, new_x, new_y = digits(network.prepare)
     loss = torch.tensor(math.nan)
-    for inputs, labels in batches(x, y, patient.steps):
+    for inputs, labels in batches(x, y, network.steps):
         optimizer.zero_grad()
         loss = nn.functional.cross_entropy(model(inputs), labels)
         loss.backward()  # type: ignore[no-untyped-call]
-        if patient.clip < math.inf:
-            nn.utils.clip_grad_norm_(model.parameters(), patient.clip)
+        if network.clip < math.inf:
+            nn.utils.clip_grad_norm_(model.parameters(), network.clip)
         optimizer.step()
         tick()
     with torch.no_grad():
