@@ -128,7 +128,7 @@ def healthy(half: str, seed: int) -> None:
 def calibrate(half: str, seeds: tuple[int, ...]) -> None:
     """The largest gradient norm against those before it, and the loss against its limits."""
     import evenflow
-    from evenflow.session.heal import judge
+    from evenflow.monitor.healing import judge
     from zoo import select
 
     worst: dict[str, tuple[float, str]] = {}

@@ -18,7 +18,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from evenflow.rules import judge
+from evenflow.faults import judge
 from evenflow.schema import Channel, Parameter, Run, Site
 
 LIMIT = 3.0  # seconds for 3,000 layers at 100 samples

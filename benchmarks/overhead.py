@@ -35,7 +35,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 import evenflow
-from evenflow.session import hooks
+from evenflow.monitor import hooks
 
 Step = Callable[..., None]
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"

@@ -25,8 +25,8 @@ from sklearn.datasets import load_digits
 from torch import Tensor, nn
 
 import evenflow
-from evenflow.rules.ef401_plateau import Plateau, _promised, _way, _whole
-from evenflow.rules.view import View
+from evenflow.faults.ef401_plateau import Plateau, _promised, _way, _whole
+from evenflow.faults.view import View
 from evenflow.schema import Run
 
 PREFIXES = (60, 100, 200, 300, 600, 1000)

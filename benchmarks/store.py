@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from evenflow.rules import judge
+from evenflow.faults import judge
 from evenflow.schema import (
     PARAM_METRICS,
     SITE_METRICS,

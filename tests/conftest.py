@@ -32,4 +32,4 @@ def _time_for_samples(request: pytest.FixtureRequest, monkeypatch: pytest.Monkey
     """Under "auto" a busy machine gives samples up; only tests of that very thing (marked
     `budget`) are to see it."""
     if not request.node.get_closest_marker("budget"):
-        monkeypatch.setattr("evenflow.session.cadence.LONGEST", 120.0)
+        monkeypatch.setattr("evenflow.monitor.cadence.LONGEST", 120.0)

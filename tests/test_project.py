@@ -12,7 +12,7 @@ import pytest
 from patience import HANG
 
 ROOT = Path(__file__).parents[1]
-LIGHT = ("schema", "store", "rules", "words", "report", "cli")
+LIGHT = ("schema", "store", "faults", "words", "report", "cli")
 #: Fails when torch came in; what it is given runs first.
 NO_TORCH = "{}\nimport sys\nassert 'torch' not in sys.modules, 'torch was imported'"
 
@@ -33,7 +33,7 @@ def test_judging_and_reporting_do_not_import_torch() -> None:
     """Late imports count as well: the public names that must work on a machine without torch."""
     done = python(
         NO_TORCH.format(
-            "import evenflow\nevenflow.load, evenflow.diagnose\nevenflow.rules.REGISTRY"
+            "import evenflow\nevenflow.load, evenflow.diagnose\nevenflow.faults.REGISTRY"
         )
     )
     assert done.returncode == 0, done.stderr

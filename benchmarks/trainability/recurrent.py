@@ -22,8 +22,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 import evenflow
-from evenflow.rules import View
-from evenflow.rules.through_time import ThroughTime
+from evenflow.faults import View
+from evenflow.faults.through_time import ThroughTime
 
 TABLE = Path(__file__).with_name("recurrent.csv")
 RATES = (1e-2, 1e-3, 2e-4)

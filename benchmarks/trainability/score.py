@@ -2,7 +2,7 @@
 
     python benchmarks/trainability/score.py [--again]
 
-For each network of `table.csv` the parts of preflight's strain (`evenflow.rules.birth`) are read
+For each network of `table.csv` the parts of preflight's strain (`evenflow.faults.birth`) are read
 off one pass before the first step, and kept in `features.csv` (`--again` reads them anew). The
 four scales and the slope of the chance are fitted on the calibration half (even indices) by
 maximum likelihood; what is printed for the report half (odd indices) is that of the score with
@@ -27,8 +27,8 @@ from generated import BATCH, Spec, build, digits, specs
 from scipy.optimize import minimize
 from sklearn.metrics import roc_auc_score
 
-from evenflow.rules import View
-from evenflow.rules.birth import ABOVE, GROWN, LOST, ROUGH, SLOPE, Birth
+from evenflow.faults import View
+from evenflow.faults.birth import ABOVE, GROWN, LOST, ROUGH, SLOPE, Birth
 
 HERE = Path(__file__).parent
 TABLE, FEATURES = HERE / "table.csv", HERE / "features.csv"

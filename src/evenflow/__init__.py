@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from .forecast.foresee import preflight as preflight
     from .ledger import Ledger as Ledger
     from .ledger.live import explain as explain
+    from .monitor import EvenflowWarning as EvenflowWarning
+    from .monitor import NonFiniteError as NonFiniteError
+    from .monitor import Watch as Watch
+    from .monitor import watch as watch
     from .prescription import prescribe as prescribe
     from .schema import Finding as Finding
     from .schema import Run as Run
@@ -22,10 +26,6 @@ if TYPE_CHECKING:
     from .schema import Site as Site
     from .schema import Treatment as Treatment
     from .schema import verdict as verdict
-    from .session import EvenflowWarning as EvenflowWarning
-    from .session import NonFiniteError as NonFiniteError
-    from .session import Watch as Watch
-    from .session import watch as watch
     from .store import StoreError as StoreError
     from .store import load as load
     from .treatments import Undo as Undo
@@ -34,18 +34,18 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOME = {
-    "EvenflowWarning": "session",
+    "EvenflowWarning": "monitor",
     "Finding": "schema",
     "Forecast": "forecast",
     "Ledger": "ledger",
-    "NonFiniteError": "session",
+    "NonFiniteError": "monitor",
     "Run": "schema",
     "Severity": "schema",
     "Site": "schema",
     "StoreError": "store",
     "Treatment": "schema",
     "Undo": "treatments",
-    "Watch": "session",
+    "Watch": "monitor",
     "cure": "cli.cure",
     "diagnose": "diagnosis",
     "explain": "ledger.live",
@@ -54,7 +54,7 @@ _HOME = {
     "prescribe": "prescription",
     "treat_": "treatments",
     "verdict": "schema",
-    "watch": "session",
+    "watch": "monitor",
 }
 __all__ = ["__version__", *sorted(_HOME)]  # noqa: PLE0604 - plain strings
 

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from . import words
+from .faults import judge
 from .lang import _
-from .rules import judge
 from .schema import Finding, Run
 from .store import load
 

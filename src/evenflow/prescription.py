@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from .diagnosis import diagnose
-from .rules import View, drawn
+from .faults import View, drawn
 from .schema import Finding, Run, Treatment
 from .store import load
 from .treatments import Facts, of_run

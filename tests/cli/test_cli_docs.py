@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from programs import EVENFLOW, run
 
-from evenflow.rules import REGISTRY
+from evenflow.faults import REGISTRY
 
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"

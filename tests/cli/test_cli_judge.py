@@ -86,7 +86,7 @@ def test_check_without_a_sample_cannot_judge(here: Path, capsys: Captured) -> No
 
 
 def test_health_is_not_claimed_of_what_was_not_asked(here: Path, capsys: Captured) -> None:
-    from evenflow.rules import REGISTRY
+    from evenflow.faults import REGISTRY
 
     asked, all = sum(code.startswith("EF1") for code in REGISTRY), len(REGISTRY)
     assert main(["check", "well.evenflow", "--select", "EF1"]) == 0
@@ -233,7 +233,7 @@ def test_report_writes_one_file_beside_the_run(here: Path, capsys: Captured) -> 
 
 
 def test_rules_lists_every_code_and_shows_each_page(capsys: Captured) -> None:
-    from evenflow.rules import REGISTRY
+    from evenflow.faults import REGISTRY
 
     assert main(["rules"]) == 0
     listed = capsys.readouterr().out

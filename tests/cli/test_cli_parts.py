@@ -70,7 +70,7 @@ def test_our_frames_leave_a_traceback() -> None:
 
 
 def test_an_error_of_ours_keeps_the_frames_that_say_where() -> None:
-    session = traces._HERE + "/session/x.py"
+    session = traces._HERE + "/monitor/x.py"
     error = traces.without_us(_raised("train.py", session, session))
     assert _files(error) == ["train.py", session, session]
     module = traces._HERE + "/activations/x.py"  # a layer of ours that the script calls

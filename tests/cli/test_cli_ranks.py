@@ -13,7 +13,7 @@ from programs import EVENFLOW, evenflow
 import evenflow as package
 from evenflow.cli.children import why_not_here
 from evenflow.cli.plan import Plan
-from evenflow.session.ranks import ranks, with_rank
+from evenflow.monitor.ranks import ranks, with_rank
 from patience import HANG
 
 TRAIN = """

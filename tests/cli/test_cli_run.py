@@ -182,7 +182,7 @@ def test_stop_on_nonfinite_ends_the_script(tmp_path: Path) -> None:
 
 
 PLANTS = {
-    "in a rule": ("evenflow.rules.ef101_vanishing_gradient", "VanishingGradient.check", None),
+    "in a rule": ("evenflow.faults.ef101_vanishing_gradient", "VanishingGradient.check", None),
     "in the tape": ("evenflow.tape.recorder", "Recorder.settle", "Evenflow stopped watching"),
     "in the forward": ("evenflow.tape.modulecalls", "ModuleCalls._enter_call", "stopped watching"),
     "in the writer": ("evenflow.store.sink", "Sink.reading", "evenflow: watching stopped"),

@@ -12,11 +12,11 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence
 
 import evenflow
+from evenflow.faults import View
+from evenflow.faults.through_time import ThroughTime
 from evenflow.forecast.overtime import unrolled
 from evenflow.forecast.static import forecast_static
 from evenflow.forecast.telling import lines
-from evenflow.rules import View
-from evenflow.rules.through_time import ThroughTime
 
 STEPS = 16
 FUSED: dict[str, Callable[..., nn.RNNBase]] = {

@@ -8,7 +8,7 @@ from importlib import import_module
 
 import pytest
 
-from evenflow.rules import REGISTRY as RULES
+from evenflow.faults import REGISTRY as RULES
 from evenflow.treatments import EDITS, REGISTRY
 from evenflow.treatments.base import Facts
 from evenflow.treatments.choices import TABLE, of

@@ -47,8 +47,8 @@ def gather() -> Catalog:
 
 def rules() -> Iterator[tuple[str, str]]:
     """Paragraphs and headings of the rules' pages."""
-    from evenflow.rules import REGISTRY
-    from evenflow.rules.pages import paragraphs
+    from evenflow.faults import REGISTRY
+    from evenflow.faults.pages import paragraphs
 
     for code, rule in REGISTRY.items():
         for text in paragraphs(rule):

@@ -17,8 +17,8 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from evenflow import lang, report, words
-from evenflow.rules import REGISTRY
-from evenflow.rules.pages import headline, paragraphs, told
+from evenflow.faults import REGISTRY
+from evenflow.faults.pages import headline, paragraphs, told
 from evenflow.schema import Finding, Link, Run, Severity, Site
 from evenflow.words.evidence import BY_CODE, LABELS, phrase
 from evenflow.words.wrapping import breaks, wrap
@@ -310,7 +310,7 @@ def test_lines_break_between_characters_but_not_before_punctuation() -> None:
 def evidence_keys() -> set[str]:
     """Names of numbers in the rules' source: keys of what is called evidence or threshold."""
     found: set[str] = set()
-    for path in (catalogues.SOURCE / "rules").glob("ef*.py"):
+    for path in (catalogues.SOURCE / "faults").glob("ef*.py"):
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
             given = isinstance(node, ast.keyword) and node.arg in ("evidence", "threshold")
             named = (
@@ -333,7 +333,7 @@ def test_every_number_of_evidence_has_a_name() -> None:
 SPOKEN = ("words", "report", "ledger/telling.py", "ledger/stored.py", "ledger/nearby.py")
 SPOKEN += tuple(f"cli/{n}.py" for n in ("judging", "runs", "demo", "explain", "pages", "options"))
 SPOKEN += tuple(f"cli/{n}.py" for n in ("target", "preflight", "factory", "atlas"))
-SPOKEN += ("forecast/telling.py", "forecast/beside.py", "forecast/advise.py", "rules/select.py")
+SPOKEN += ("forecast/telling.py", "forecast/beside.py", "forecast/advise.py", "faults/select.py")
 _SENTENCE = re.compile(r"[A-Za-z]{2,} [a-z]{2,} [a-z]{2,}")
 _MARKS = ("_", "N_", "ngettext")
 

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from evenflow.rules import REGISTRY as RULES
+from evenflow.faults import REGISTRY as RULES
 from zoo import FAMILY, REGISTRY, Case, select
 from zoo.case import codes, sick
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-from evenflow.rules import REGISTRY as RULES
+from evenflow.faults import REGISTRY as RULES
 from zoo import FAMILY, STARTS, Start
 
 SICK = [s for s in STARTS.values() if not s.healthy]

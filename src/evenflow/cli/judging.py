@@ -14,8 +14,8 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..faults import asked
 from ..lang import N_, _, sentences
-from ..rules import asked
 from ..showing import visible
 from . import writing
 from .children import why_not_here
@@ -26,8 +26,8 @@ from .runs import CannotJudge, find_run, load_run
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from ..faults import Asked
     from ..forecast import Pair
-    from ..rules import Asked
     from ..schema import Finding, Run
 
 _NO_STEPS = N_("no training step was seen: no backward pass with an update after it")
@@ -191,7 +191,7 @@ def tell_run(path: Path, plan: Plan, whole: bool = True) -> None:
 
 
 def _tell_of_ranks(console: Console) -> None:
-    from ..session.ranks import ranks
+    from ..monitor.ranks import ranks
 
     rank, size = ranks()
     if size > 1:

@@ -70,8 +70,8 @@ def check_known(prefixes: Sequence[str]) -> None:
     if not prefixes:
         return
     _refused(
-        "import sys; from evenflow.rules import REGISTRY\n"
-        "from evenflow.rules.select import select_codes\n"
+        "import sys; from evenflow.faults import REGISTRY\n"
+        "from evenflow.faults.select import select_codes\n"
         "try: select_codes(tuple(REGISTRY), sys.argv[1:])\n"
         "except ValueError as error: sys.exit(str(error))",
         prefixes,

@@ -13,7 +13,7 @@ _WIDTH = 96  # of a page that goes into a file or a pipe
 
 def show_rules(wanted: str | None) -> int:
     """List all rules, or those whose codes begin so, or print one rule's page."""
-    from ..rules import REGISTRY
+    from ..faults import REGISTRY
 
     if wanted is None:
         _list(REGISTRY)
@@ -39,8 +39,8 @@ def show_rules(wanted: str | None) -> int:
 
 
 def _list(codes: Iterable[str]) -> None:
-    from ..rules import REGISTRY
-    from ..rules.pages import headline
+    from ..faults import REGISTRY
+    from ..faults.pages import headline
 
     listed = {code: REGISTRY[code] for code in sorted(codes)}
     widest = max((len(rule.name) for rule in listed.values()), default=0)
@@ -56,8 +56,8 @@ def _page(code: str) -> None:
     from rich.console import Console
     from rich.markdown import Markdown
 
-    from ..rules import REGISTRY
-    from ..rules.pages import told
+    from ..faults import REGISTRY
+    from ..faults.pages import told
     from ..words.wrapping import wrap
 
     rule = REGISTRY[code]

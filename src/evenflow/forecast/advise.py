@@ -11,9 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from ..activations import TailoredLeakyReLU, TailoredSigmoid, TailoredTanh
+from ..faults import View
+from ..faults.birth import DOUBT, Birth
 from ..lang import N_, _
-from ..rules import View
-from ..rules.birth import DOUBT, Birth
 from ..schema import Run
 from .aside import copied, same_random
 from .record import Advice, Forecast

@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ..diagnosis import diagnose
-from ..rules import View
-from ..rules.birth import Birth
+from ..faults import View
+from ..faults.birth import Birth
 from ..schema import Channel, Parameter, Reading, Run, Site
 from .record import Advice, Forecast, Outlook
 

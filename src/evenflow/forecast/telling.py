@@ -7,11 +7,11 @@ from collections.abc import Iterator, Sequence
 
 from rich.cells import cell_len
 
+from ..faults import View
+from ..faults.through_time import ThroughTime
 from ..lang import N_, _, ngettext
 from ..report.network import network_of
 from ..report.telling import names, remedies, severity
-from ..rules import View
-from ..rules.through_time import ThroughTime
 from ..schema import Severity
 from ..words import number, share, title
 from .beside import Pair

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..rules import Asked
+from ..faults import Asked
 from ..schema import Finding, Run, interventions, verdict
 from ..words import healed
 from ..words import told as with_message

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ..rules import View, drawn
+from ..faults import View, drawn
 from ..schema import Run
 from ..treatments.architecture import of_run  # not the package: its registry knows activations
 from ..treatments.base import Facts

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ..faults import Asked
 from ..lang import TAGS, _, language, whole
 from ..ledger import Ledger
-from ..rules import Asked
 from ..schema import Finding, Run, verdict
 from ..words import title
 from .cards import CARDS, findings_section

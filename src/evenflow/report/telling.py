@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ..faults import Asked, unmeasuring, unread
 from ..lang import N_, _, ngettext, sentences, whole
-from ..rules import Asked, unmeasuring, unread
 from ..schema import Finding, Run, Severity, Site, verdict
 from ..words import Network, advice, cause, number, share, title
 from ..words.evidence import LABELS, write
@@ -43,7 +43,7 @@ _UNJUDGED = {
         "(--every N) or, in a training of minutes, allow more time for it (--budget)."
     ),
 }
-#: What a loss is that measures no progress, by `rules.unmeasuring`.
+#: What a loss is that measures no progress, by `faults.unmeasuring`.
 _OBJECTIVES = {
     "adversarial": N_("losses that pull against each other (GAN) measure no progress"),
     "policy-gradient": N_("a policy gradient's loss measures no progress"),

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..faults import Asked
 from ..lang import _
-from ..rules import Asked
 from ..schema import Finding, Run, Severity, interventions, verdict
 from ..words import summaries, title
 from ..words.wrapping import breaks, has_wide

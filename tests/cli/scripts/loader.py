@@ -20,7 +20,7 @@ class Rows(Dataset):
 
     def __getitem__(self, i):
         info = torch.utils.data.get_worker_info()
-        watched = [m for m in sys.modules if m.startswith("evenflow.session")]
+        watched = [m for m in sys.modules if m.startswith("evenflow.monitor")]
         if info is not None and type(self).__module__ == "__mp_main__" and watched:
             raise RuntimeError(f"a spawned worker is watched: {watched}")
         return torch.tensor(self.rows[i]), info.id if info else -1

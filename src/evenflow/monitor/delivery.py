@@ -1,0 +1,93 @@
+"""Delivery: what sampled steps read goes to the store once it has arrived on the host."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from typing import TYPE_CHECKING
+
+from ..schema import Channel, Event, Reading
+from ..store import Writer
+from ..tape import Catalogue, Layouts, Pending
+from .cadence import Cadence
+
+if TYPE_CHECKING:
+    from .healing.reviving import Reviver
+
+
+class Delivery:
+    """Keeps sampled steps until they can be written, and glances at each as it goes out."""
+
+    def __init__(self, writer: Writer, catalogue: Catalogue, cadence: Cadence) -> None:
+        self._writer, self._catalogue, self._cadence = writer, catalogue, cadence
+        self._pending: list[tuple[Pending, float, float]] = []
+        self._layouts: Layouts = {}
+        self._norms: deque[float] = deque(maxlen=32)
+        self._noted: set[str] = set()
+        self._seen: dict[int, tuple[tuple[Channel, ...], tuple[list[int], list[int]]]] = {}
+        self.reviver: Reviver | None = None  # heal's, if it may revive units
+
+    @property
+    def waits(self) -> bool:
+        """Is a sampled step still on its way?"""
+        return bool(self._pending)
+
+    def take(self, pending: Pending, wall: float, cost: float) -> bool:
+        """Take a sampled step of `wall` seconds, `cost` of them ours; True if it went out now."""
+        self._pending.append((pending, wall, cost))
+        if pending.ready:
+            self.send()
+        return pending.ready
+
+    def send(self) -> None:
+        """Write all that waits."""
+        waiting, self._pending = self._pending, []
+        catalogue = self._catalogue
+        catalogue.number()
+        if catalogue.dirty_sites:
+            self._writer.sites([catalogue.sites[i] for i in sorted(catalogue.dirty_sites)])
+            catalogue.dirty_sites.clear()
+        if catalogue.dirty_params:
+            self._writer.params([catalogue.params[i] for i in sorted(catalogue.dirty_params)])
+            catalogue.dirty_params.clear()
+        for pending, wall, cost in waiting:
+            extra = {"wall": wall, "cost": cost, "bare": self._cadence.bare, **self._cadence.told}
+            reading = pending.reading(self._layouts, extra)
+            if catalogue.overflowed:
+                said = f"only the first {len(catalogue.sites)} sites are watched"
+                self.note(reading.step, said, shown=True)
+            self._writer.reading(reading)
+            self._look(reading)
+            if self.reviver is not None:
+                self.reviver.read(reading)
+
+    def note(self, step: int, text: str, shown: bool = False) -> None:
+        """Write a note, once; `shown`: in every summary of the run, not in its events alone."""
+        if text not in self._noted:
+            self._noted.add(text)
+            self._writer.event(
+                Event("note", step, {"text": text, **({"shown": True} if shown else {})})
+            )
+
+    def _look(self, reading: Reading) -> None:
+        """Does anything look wrong at a glance? Then the next samples come denser."""
+        counts, norms = self._places(reading.channels)
+        bad = float(reading.values[counts].sum())
+        norm = float(reading.values[norms[-1]]) if norms else 0.0
+        known = sorted(self._norms)
+        usual = known[len(known) // 2] if len(known) > 4 else norm
+        if bad > 0 or not math.isfinite(norm) or norm > 10 * usual:
+            self._cadence.alert()
+        if math.isfinite(norm):
+            self._norms.append(norm)
+
+    def _places(self, channels: tuple[Channel, ...]) -> tuple[list[int], list[int]]:
+        """Where the non-finite counts and gradient norms stand; `_layouts` keeps tuples alike."""
+        known = self._seen.get(id(channels))
+        if known is None or known[0] is not channels:
+            counts = [i for i, c in enumerate(channels) if c.metric.endswith("nonfinite")]
+            norms = [i for i, c in enumerate(channels) if c.metric == "grad_norm"]
+            if len(self._seen) > len(self._layouts):
+                self._seen.clear()
+            known = self._seen[id(channels)] = channels, (counts, norms)
+        return known[1]
