@@ -46,7 +46,7 @@ def test_a_sample_that_takes_too_long_is_given_up_and_the_next_are_smaller(
 ) -> None:
     limits = iter([0.0])
     monkeypatch.setattr(Cadence, "limit", lambda self: next(limits, float("inf")))
-    monkeypatch.setattr(Cadence, "was_cut", lambda self, step, wall, cost: True)
+    monkeypatch.setattr(Cadence, "was_cut", lambda self, *_: True)
     with evenflow.watch(run=tmp_path / "r.evenflow", every="auto") as watch:
         watch._conductor.recorder.bounds.limit = 0.0  # type: ignore[union-attr]
         watched_net = train()

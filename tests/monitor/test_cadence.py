@@ -168,12 +168,62 @@ def test_a_training_that_sampling_outweighs_is_not_lost_in_the_difference() -> N
 
 
 def test_where_every_step_is_sampled_the_rest_is_the_trainings() -> None:
-    cadence = Cadence(1, 0.01)
+    """No bare step is seen: of 10 ms that our clocks leave, 27 calls of 100 us are ours."""
+    cadence = Cadence(1, 0.01, call=1e-4)
     for step in range(100):
         assert cadence.wants(step)
-        cadence.ran_sampled(step, 0.01 + 0.0127, 0.01)
+        cadence.ran_sampled(step, 0.01 + 0.0127, 0.01, heard=27)
     assert cadence.told["trained"] == pytest.approx(0.01 * 100)
     assert cadence.told["spent"] == pytest.approx(0.0127 * 100)
+
+
+def test_what_makes_ready_is_told_as_it_was_and_not_in_proportion() -> None:
+    """The first sample takes a second; each leaves 1 ms unseen, 2 ms with the steps after it."""
+    cadence = Cadence("auto", 0.01)
+    for step in range(300):
+        if cadence.wants(step):
+            own = 0.01 if step else 1.0
+            cadence.ran_sampled(step, 0.02 + own + 0.001, own)
+        else:
+            cadence.ran_bare(0.02)
+    n = sum(s in BIRTH for s in range(300))
+    seen = 1.0 + 0.01 * (n - 1)
+    assert cadence.told["spent"] == pytest.approx(seen + 0.001 * n + 0.05 * 0.011 * n)
+    assert cadence.told["trained"] == pytest.approx(0.02 * 300)
+
+
+def test_the_hooks_of_quiet_steps_are_told_and_are_not_in_the_budget() -> None:
+    """Two calls' worth a step: 20 us of 1 ms."""
+    cadence = Cadence(0, 0.01, call=1e-5)
+    for _ in range(50):
+        cadence.ran_bare(0.001, 8)
+    assert cadence.spent == 0.0
+    assert cadence.told["spent"] == pytest.approx(400 * 2e-5)
+    assert cadence.told["trained"] == pytest.approx(400 * 98e-5)
+
+
+def test_short_steps_that_others_interrupt_are_told_as_they_usually_are() -> None:
+    """1 ms, 1 ms more that is ours; every tenth is interrupted for 5 ms in ours or in its own."""
+    cadence = Cadence(1, 0.01, call=1e-5)
+    for step in range(100):
+        ours, theirs = 5e-3 * (step % 10 == 5), 5e-3 * (step % 10 == 7)
+        cadence.ran_sampled(step, 0.0022 + ours + theirs, 0.001 + ours, heard=20)
+    assert cadence.told["trained"] == pytest.approx(0.001 * 100)
+    assert cadence.told["spent"] == pytest.approx(0.0012 * 100 + 10 * 3e-3)
+
+
+def test_lengths_that_scatter_do_not_outweigh_what_calls_let_expect() -> None:
+    """Steps of 10 ms, every other one of 30: what they leave says nothing of 200 us."""
+    cadence = Cadence("auto", 0.01, call=1e-5)
+    for step in range(300):
+        long = 0.02 * (step // 2 % 2)
+        if cadence.wants(step):
+            cadence.ran_sampled(step, 0.01 + long + 0.001, 0.001, heard=20)
+        else:
+            cadence.ran_bare(0.01 + long)
+    n = sum(s in BIRTH for s in range(300))
+    spent = cadence.told["spent"] - (300 - n) * 2e-5
+    assert spent == pytest.approx(1.05 * n * 0.0012, rel=0.1)
 
 
 def test_a_run_that_goes_on_makes_ready_too() -> None:

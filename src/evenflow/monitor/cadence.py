@@ -10,6 +10,8 @@ import sys
 from collections import deque
 from statistics import median
 
+from .price import Price
+
 #: Birth: 0, 1, 2, 3, 4, 6, 8, 11, 16, ... 256, that is powers of the square root of two.
 BIRTH = frozenset([0, 1, *(round(2 ** (k / 2)) for k in range(17))])
 #: Aim below the budget: costs are estimated from a few sampled steps, and the four or five steps
@@ -43,19 +45,22 @@ class Cadence:
     Args:
         every: "auto"; N samples the steps divisible by N; 0 samples none.
         budget: share of the training's wall time that sampling may add, after birth.
+        call: see `price.Price`.
 
     Attributes:
         trained: seconds that the steps so far took, without what was ours in them.
-        spent: seconds that were ours, as far as our clocks and the sampled steps' length tell.
+        spent: seconds that sampling took, rather too many than too few.
+        price: what is told of them.
     """
 
-    def __init__(self, every: str | int, budget: float) -> None:
+    def __init__(self, every: str | int, budget: float, call: float = 0.0) -> None:
         if every != "auto" and (isinstance(every, (str, bool)) or every < 0):
             raise ValueError(f"every must be 'auto' or a whole number >= 0, not {every!r}")
         if not 0 < budget <= 1:
             raise ValueError(f"budget must be a share above 0 and up to 1, not {budget!r}")
         self.every = every
         self.budget = budget
+        self.price = Price(call)
         self._bare: deque[float] = deque(maxlen=31)
         self._extra: deque[float] = deque(maxlen=8)
         self._next = max(BIRTH) + 1
@@ -106,7 +111,7 @@ class Cadence:
     @property
     def told(self) -> dict[str, float]:
         """What the run file is told of the price."""
-        return {"spent": self.spent, "trained": self.trained}
+        return self.price.told
 
     @property
     def spent(self) -> float:
@@ -152,12 +157,15 @@ class Cadence:
 
     def ran_bare(self, wall: float, steps: int = 1) -> None:
         """So many unsampled steps took this many seconds each."""
+        self.price.unsampled(wall, steps)
         self._bare.append(wall)
         self._unsampled += wall * steps
 
-    def ran_sampled(self, step: int, wall: float, cost: float) -> None:
-        """A sampled step took `wall` seconds, of which our own clocks saw `cost`."""
+    def ran_sampled(self, step: int, wall: float, cost: float, heard: int = 0) -> None:
+        """A sampled step took `wall` seconds, of which our own clocks saw `cost`; torch called us
+        so many times in it."""
         first = not self._samples
+        self.price.sampled(wall, cost, heard, usual=step > 1 and not first)
         self._took(wall, cost)
         # The first sample makes everything ready: taken for the price of the next one it would, on
         # a busy machine, be the only one. Should the next be as dear, `limit` cuts it in time.
@@ -175,9 +183,10 @@ class Cadence:
         # Worked out here, not at each step: a step that is not sampled is to cost next to nothing.
         self._next = max(step + self.gap(), max(BIRTH) + 1)
 
-    def was_cut(self, step: int, wall: float, cost: float) -> bool:
+    def was_cut(self, step: int, wall: float, cost: float, heard: int = 0) -> bool:
         """The sample of this step was given up after `cost` seconds. Is a sample to read less from
         now on (or else to wait until more may be spent)?"""
+        self.price.sampled(wall, cost, heard, usual=False)
         self._took(wall, cost)
         self._alert = max(0, self._alert - 1)
         whole = 2 * cost > LONGEST
@@ -199,6 +208,7 @@ class Cadence:
     def also(self, cost: float) -> None:
         """So many seconds more were ours, outside the steps told of."""
         self._also += cost
+        self.price.also(cost)
 
     def bare_or(self, other: float) -> float:
         """`bare`, or another value before it is known."""

@@ -32,7 +32,7 @@ class Clock:
         sample was given up. `start`: when we were told that it is made."""
         if recorder.bounds.was_cut:
             return recorder.bounds.gave_up(
-                self._cadence.was_cut(step, *self._told(start, recorder))
+                self._cadence.was_cut(step, *self._told(start, recorder), recorder.heard)
             )
         now, steps = perf_counter(), step + 1 - self._step
         own = self.own + now - start + recorder.bill()
@@ -43,7 +43,7 @@ class Clock:
     def sampled(self, step: int, start: float, recorder: Recorder) -> tuple[float, float]:
         """(seconds it took, seconds of them that were ours) of a sampled step that is made."""
         wall, cost = self._told(start, recorder)
-        self._cadence.ran_sampled(step, wall, cost)
+        self._cadence.ran_sampled(step, wall, cost, recorder.heard)
         return wall, cost
 
     def _told(self, start: float, recorder: Recorder) -> tuple[float, float]:

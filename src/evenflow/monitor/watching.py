@@ -27,6 +27,7 @@ from . import hooks
 from .cadence import Cadence
 from .conductor import Conductor
 from .guard import Guard
+from .price import pace
 from .ranks import with_rank
 from .saying import say, warn
 
@@ -65,7 +66,7 @@ class Watch:
             raise TypeError(
                 f"optimizer must be a torch.optim.Optimizer or None, not {type(optimizer).__name__}"
             )
-        cadence = Cadence(every, budget)
+        cadence = Cadence(every, budget, pace())
         chosen = run is not None and not isinstance(run, Proposed)
         self._path = Path(run if run is not None else default_path())
         kinds = [k for k in allowed(heal) if on_nonfinite is None or k != "skip"]

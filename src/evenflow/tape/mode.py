@@ -43,6 +43,7 @@ class Mode(TorchFunctionMode):
         op = of_function(named)
         forward = self._forward
         recorder = forward.recorder
+        recorder.heard += 1
         if op is None or self.paused or not recorder.recording:
             return func(*args, **kwargs)
         start = perf_counter()

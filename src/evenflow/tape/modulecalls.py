@@ -63,6 +63,7 @@ class ModuleCalls:
         """A module call begins (`calling.Door`)."""
         rec = self._recorder
         start = perf_counter()
+        rec.heard += 1
         rec.begins(start)
         frame = None
         try:

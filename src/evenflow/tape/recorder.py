@@ -84,7 +84,7 @@ class Recorder:
         self.alike: Counter[int] = Counter()  # by parameter: readings of its units' likeness
         self.generation = 0  # of the sampled step
         self.oldest = 0  # the oldest generation whose nodes are still known
-        self.cost = 0.0
+        self.cost, self.heard = 0.0, 0  # seconds of the sampled step; times that torch called us
         self.bounds = Bounds()
         self.started = self.early = 0.0  # when training began (see `begins`); our seconds before
         self.scale: Scalar = 1.0
@@ -139,6 +139,7 @@ class Recorder:
     def timed(self, call: Callable[..., Any], *args: Any) -> None:
         """Run a read of ours inside somebody else's code: its time counts, its errors stay."""
         start = perf_counter()
+        self.heard += 1
         try:
             with unheard():
                 call(*args)
@@ -176,7 +177,7 @@ class Recorder:
         """
         previous, self.generation = self.generation, next(_generations)
         speak_for(self.generation, self.catalogue)
-        self.recording, self.dear, self.cost = True, dear, 0.0
+        self.recording, self.dear, self.cost, self.heard = True, dear, 0.0, 0
         self.bounds.begin()
         self.slab = Slab()
         self.units.begin(step)
