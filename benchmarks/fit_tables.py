@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from evenflow.fit.table import Table, checked
+from evenflow.fit.table import CheckedTable, checked
 
 #: A data set with more rows is cut to so many, drawn by seed 0.
 MOST = 10_000
@@ -31,7 +31,7 @@ class Source:
     classes: bool
     without: tuple[str, ...] = ()
 
-    def rows(self) -> Table:
+    def rows(self) -> CheckedTable:
         """Features and target, rows without a target left out, as `evenflow fit` reads them."""
         frame = self.load().drop(columns=list(self.without)).reset_index(drop=True)
         if len(frame) > MOST:

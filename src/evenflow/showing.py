@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
+from typing import Any
 
 # C0, DEL and C1; marks that turn or hide what stands beside them (bidi, zero-width, tags); line
 # separators; lone surrogates, which no stream can write.
@@ -12,6 +14,8 @@ _ODD = (
 )
 _ONE_LINE = re.compile(f"[{_ODD}]")
 _LINES = re.compile(f"(?![\n\t])[{_ODD}]")
+#: Characters of a name or a cell that are shown; names of a list.
+LONG, MANY = 60, 6
 
 
 def visible(text: str, lines: bool = False) -> str:
@@ -30,3 +34,22 @@ def visible(text: str, lines: bool = False) -> str:
 
 def _written_out(found: re.Match[str]) -> str:
     return found[0].encode("unicode_escape").decode("ascii")
+
+
+def shown(value: Any, most: int = LONG) -> str:
+    """As Python writes it, cut to `most` characters: `repr` escapes all that is not printable.
+
+    NumPy's numbers as plain ones: 1, not np.int64(1).
+    """
+    plain = value.item() if hasattr(value, "item") and not isinstance(value, str) else value
+    if isinstance(plain, (bool, int, float)):
+        return repr(plain) if len(repr(plain)) <= most else f"{repr(plain)[:most]}…"
+    text = str(plain)
+    return repr(text if len(text) <= most else f"{text[:most]}…")
+
+
+def listed(values: Iterable[Any], most: int = MANY) -> str:
+    """The first `most` of them, and how many more there are."""
+    found = list(values)
+    told = ", ".join(map(shown, found[:most]))
+    return told if len(found) <= most else f"{told}, … (+{len(found) - most})"

@@ -15,7 +15,7 @@ import strangers
 
 from evenflow.fit.columns import Wishes, numbers_of, recognised
 from evenflow.fit.reading import BadData, read
-from evenflow.fit.saying import LONG, listed, shown
+from evenflow.showing import LONG, listed, shown
 
 RNG = np.random.default_rng(0)
 N = 60

@@ -9,10 +9,10 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
+from evenflow.fit.drawing import _linear, _logarithmic, confusion, curves, predictions
 from evenflow.fit.judging import Judged
+from evenflow.fit.outcome import Applied, FitReport
 from evenflow.fit.page import page
-from evenflow.fit.pictures import _linear, _logarithmic, confusion, curves, predictions
-from evenflow.fit.record import Applied, FitReport
 
 REPORT = FitReport(
     stopped="patience",

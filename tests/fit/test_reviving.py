@@ -13,18 +13,18 @@ from torch import nn
 pytest.importorskip("sklearn")
 
 from evenflow.fit import NetworkRegressor
-from evenflow.fit.network import Shape, build
-from evenflow.fit.reviving import Mortal, mortal
-from evenflow.fit.stepping import Optimizing, Update
+from evenflow.fit.dormant import Mortal, mortal
+from evenflow.fit.network import NetworkShape, build
+from evenflow.fit.stepping import Optimizing, Updater
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(300, 3))
 Y = np.abs(X[:, 0]) + X[:, 1]
 
 
-def relu(units: tuple[int, ...] = (16, 8), **more: Any) -> tuple[nn.Sequential, Shape]:
+def relu(units: tuple[int, ...] = (16, 8), **more: Any) -> tuple[nn.Sequential, NetworkShape]:
     torch.manual_seed(0)
-    shape = Shape(3, 1, units, ("relu",) * len(units), **more)
+    shape = NetworkShape(3, 1, units, ("relu",) * len(units), **more)
     net = build(shape)
     awake(net)
     return net, shape
@@ -55,12 +55,12 @@ def test_what_can_die() -> None:
     known = ("relu", "silu", "tanh", "leaky_relu", "gelu", "sigmoid")
     assert [name for name in known if mortal(name)] == ["relu"]
     for shape in (
-        Shape(3, 1, (4,), ("tanh",)),
-        Shape(3, 1, (4,), ("relu",), norm="batch"),
-        Shape(3, 1, (3, 3), ("relu", "relu"), residual="rezero"),
+        NetworkShape(3, 1, (4,), ("tanh",)),
+        NetworkShape(3, 1, (4,), ("relu",), norm="batch"),
+        NetworkShape(3, 1, (3, 3), ("relu", "relu"), residual="rezero"),
     ):
         assert Mortal.of(build(shape), shape) is None
-    mixed = Shape(3, 1, (4, 4, 5), ("relu", "relu", "relu"), residual="plain", dropout=0.1)
+    mixed = NetworkShape(3, 1, (4, 4, 5), ("relu", "relu", "relu"), residual="plain", dropout=0.1)
     cared = Mortal.of(build(mixed), mixed)
     assert cared is not None and cared.biases == (5,)  # the first feeds a skip
 
@@ -93,7 +93,7 @@ def test_only_dead_units_change_and_their_moments_are_forgotten() -> None:
     x = torch.from_numpy(X).float()
     kill(net, [2, 5])
     before, want = copy.deepcopy(net), net(x).detach()
-    step = Update(Optimizing("adam"), list(net.parameters()))
+    step = Updater(Optimizing("adam"), list(net.parameters()))
     for moment in (*step.first, *step.second):
         moment.fill_(1.0)
     cared = Mortal.of(net, shape)
@@ -119,7 +119,7 @@ def test_a_unit_that_one_row_in_ten_thousand_switches_on_is_alive() -> None:
     cared = Mortal.of(net, shape)
     assert cared is not None
     before = net[0].weight.clone()
-    done = cared.revive_(x, Update(Optimizing("gd"), list(net.parameters())), 1)
+    done = cared.revive_(x, Updater(Optimizing("gd"), list(net.parameters())), 1)
     assert done is not None and "1 hidden units" in done.reason
     assert torch.equal(net[0].weight[:3], before[:3])
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from evenflow.fit.stepping import Optimizing, Update, clipped, parse_clip
+from evenflow.fit.stepping import Optimizing, Updater, clipped, parse_clip
 
 OURS: dict[str, Any] = {
     "gd": (Optimizing("gd"), lambda p: torch.optim.SGD(p, 0.01)),
@@ -36,7 +36,7 @@ def test_ten_steps_are_torchs(name: str) -> None:
     how, make = OURS[name]
     a, b, x = nets()
     params = list(a.parameters())
-    update, theirs = Update(how, params), make(b.parameters())
+    update, theirs = Updater(how, params), make(b.parameters())
     for _ in range(10):
         update(torch.autograd.grad(a(x).square().sum(), params), 0.01)
         theirs.zero_grad()
@@ -49,7 +49,7 @@ def test_ten_steps_are_torchs(name: str) -> None:
 def test_decay_and_penalties_are_on_weights_alone() -> None:
     a, b, x = nets()
     params, others = list(a.parameters()), list(b.parameters())
-    Update(Optimizing("gd", l1=0.1, l2=0.3), params)(
+    Updater(Optimizing("gd", l1=0.1, l2=0.3), params)(
         torch.autograd.grad(a(x).square().sum(), params), 0.01
     )
     loss = b(x).square().sum()
@@ -58,7 +58,7 @@ def test_decay_and_penalties_are_on_weights_alone() -> None:
             loss = loss + 0.1 * p.abs().sum() + 0.15 * p.square().sum()
     for p, q, g in zip(params, others, torch.autograd.grad(loss, others), strict=True):
         torch.testing.assert_close(p, q - 0.01 * g)
-    decayed = Update(Optimizing("adamw", l2=0.5), params)
+    decayed = Updater(Optimizing("adamw", l2=0.5), params)
     before = [p.detach().clone() for p in params]
     decayed([torch.zeros_like(p) for p in params], 0.1)
     for p, old in zip(params, before, strict=True):
@@ -68,14 +68,14 @@ def test_decay_and_penalties_are_on_weights_alone() -> None:
 def test_coupled_decay_in_adams_kernel_is_the_penaltys_gradient() -> None:
     a, b, x = nets()
     params, others = list(a.parameters()), list(b.parameters())
-    update, plain = Update(Optimizing("adam", l2=0.3), params), Update(Optimizing("adam"), others)
+    update, plain = Updater(Optimizing("adam", l2=0.3), params), Updater(Optimizing("adam"), others)
     for _ in range(5):
         update(torch.autograd.grad(a(x).square().sum(), params), 0.01)
         loss = b(x).square().sum() + sum(0.15 * p.square().sum() for p in others if p.dim() > 1)
         plain(torch.autograd.grad(loss, others), 0.01)
     for p, q in zip(params, others, strict=True):
         torch.testing.assert_close(p, q, rtol=1e-9, atol=1e-9)
-    clipping = Update(Optimizing("adam", l2=0.3, clip="norm:1"), params)
+    clipping = Updater(Optimizing("adam", l2=0.3, clip="norm:1"), params)
     assert clipping.inner == 0.0  # what is clipped holds the penalty
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..lang import _
+from ..showing import listed, shown
 from .progressing import Progress
 
 #: Groups of columns that are told; the report lists every column.
@@ -28,28 +29,18 @@ def fit_table(
 ) -> int:
     """0: a model was written; 2: the data or an option make no sense, and nothing was written."""
     try:
-        from ..fit import fitting, reading, table
-        from ..fit.keeping import save
-        from ..fit.saying import shown
+        from ..fit import fit_file
     except ImportError as error:
         said = _("it needs scikit-learn, pandas and more: pip install 'evenflow[fit]' ({error})")
         return _say(said.format(error=error))
     folder = out if out is not None else Path(f"{data.stem}-model")
+    wishes = {"drop": drop, "keep": keep, "kinds": kinds}
     try:
-        frame = reading.read(data)
-        found = table.checked(frame, target, task, _wishes(frame, drop, keep, kinds))
         with Progress() as progress:
-            result = fitting.fitted(found, folds, options, seed, progress.job)
-        from ..fit.page import page
-
-        report = result.model.fit_report_
-        notes = [*frame.attrs["read"], *result.notes]
-        facts = {"target": target, "task": found.task, "metrics": result.judged.metrics,
-                 "warnings": list(result.warnings), "options": options}  # fmt: skip
-        shows = page(
-            f"{data.name}: {target}", report, result.judged, notes, result.columns, result.warnings
-        )
-        save(folder, result.model, result.encoder, facts, shows)
+            result = fit_file(
+                data, target, folder, wishes=wishes, task=task, folds=folds, options=options,
+                seed=seed, tell=progress.job,
+            )  # fmt: skip
     except ValueError as error:
         return _say(str(error))
     except ImportError as error:
@@ -59,7 +50,7 @@ def fit_table(
         said = _("cannot write {path}: {error}.")
         return _say(said.format(path=shown(folder), error=error.strerror or error))
     lines = [_("warning: {what}").format(what=what) for what in result.warnings]
-    lines += [*notes, *_columns(result.columns), *str(report).splitlines()]
+    lines += [*result.notes, *_columns(result.columns), *str(result.report).splitlines()]
     for name, value in result.judged.metrics.items():
         spread = result.judged.spread.get(name)
         lines.append(f"{name}: {value:.4g}" + (f" ± {spread:.2g}" if spread is not None else ""))
@@ -68,37 +59,8 @@ def fit_table(
     return 0
 
 
-def _wishes(frame: Any, drop: Sequence[str], keep: Sequence[str], kinds: Sequence[str]) -> Any:
-    """What is said of columns by options: names between commas, COL=KIND. BadData for neither."""
-    from ..fit.columns import KINDS, Wishes
-    from ..fit.reading import BadData
-    from ..fit.saying import shown
-
-    known = set(frame.columns)
-
-    def names(given: Sequence[str]) -> tuple[str, ...]:
-        """A name may hold a comma itself."""
-        found: list[str] = []
-        for text in given:
-            found += [text] if text in known else [n.strip() for n in text.split(",") if n.strip()]
-        return tuple(found)
-
-    wanted: dict[str, str] = {}
-    for text in kinds:
-        pairs = [text] if text.rpartition("=")[0] in known else text.split(",")
-        for pair in pairs:
-            name, equals, kind = pair.strip().rpartition("=")
-            if not equals or kind not in KINDS:
-                said = _("--kind {pair}: give COL=KIND, where KIND is one of {kinds}.")
-                raise BadData(said.format(pair=shown(pair), kinds=", ".join(KINDS)))
-            wanted[name] = kind
-    return Wishes(names(drop), names(keep), wanted)
-
-
 def _columns(columns: Sequence[Any]) -> list[str]:
     """What was done with the columns, those of one kind and reason in one line."""
-    from ..fit.saying import listed
-
     groups: dict[tuple[bool, str, str], list[str]] = {}
     for c in columns:
         groups.setdefault((c.used, c.kind, c.why), []).append(c.name)

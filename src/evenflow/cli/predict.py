@@ -6,9 +6,10 @@ import os
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from ..lang import _, whole
-from ..showing import visible
+from ..showing import shown, visible
 from . import writing
 
 #: Lines about columns that are printed.
@@ -21,21 +22,12 @@ def predict_table(model: Path, data: Path, output: Path, force: bool = False) ->
     Where it is not 0, nothing was written.
     """
     try:
-        from ..fit import reading
-        from ..fit.keeping import Damaged, load
-        from ..fit.saying import shown
+        from ..fit import Damaged, predict_file
     except ImportError as error:
         return _missing(error)
     try:
         writing.check(output, [data, *model.glob("*")], force)
-        network, encoder, facts = load(model)
-        frame = reading.read(data, text=[c.name for c in encoder.columns if c.text])
-        rows, notes = encoder.transform(frame)
-        result = frame[[]].copy()
-        result[facts["target"]] = network.predict(rows)
-        if facts["task"] == "classification":
-            for label, share in zip(network.classes_, network.predict_proba(rows).T, strict=True):
-                result[f"p({label})"] = share
+        result, notes = predict_file(model, data)
         _write(result, output)
     except ImportError as error:
         return _missing(error)
@@ -56,11 +48,8 @@ def predict_table(model: Path, data: Path, output: Path, force: bool = False) ->
     return 0
 
 
-def _write(result: object, output: Path) -> None:
+def _write(table: Any, output: Path) -> None:
     """All of the file, or nothing."""
-    from typing import Any, cast
-
-    table = cast(Any, result)
     output.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=output.parent, prefix=f".{output.name}-")
     os.close(handle)

@@ -12,13 +12,19 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .classifying import NetworkClassifier as NetworkClassifier
-    from .record import FitReport as FitReport
+    from .fitting import fit_file as fit_file
+    from .fitting import predict_file as predict_file
+    from .keeping import Damaged as Damaged
+    from .outcome import FitReport as FitReport
     from .regressing import NetworkRegressor as NetworkRegressor
 
 _HOME = {
-    "FitReport": "record",
+    "Damaged": "keeping",
+    "FitReport": "outcome",
     "NetworkClassifier": "classifying",
     "NetworkRegressor": "regressing",
+    "fit_file": "fitting",
+    "predict_file": "fitting",
 }
 __all__ = sorted(_HOME)  # noqa: PLE0605 - plain strings
 
@@ -32,7 +38,7 @@ def __getattr__(name: str) -> Any:
         if (error.name or "").partition(".")[0] != "sklearn":
             raise
         raise ImportError(
-            f"evenflow.fit.{name} needs scikit-learn: pip install 'evenflow[fit]'"
+            f"evenflow.fit.{name} needs scikit-learn: pip install 'evenflow[fit]'", name=error.name
         ) from error
     globals()[name] = value
     return value

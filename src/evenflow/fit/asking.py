@@ -17,8 +17,8 @@ import torch
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import KFold, StratifiedKFold
 
+from .outcome import Applied
 from .rates import BASE
-from .record import Applied
 from .settling import BOLD, CAUTIOUS, Settled
 from .targets import Array, Classes, Numbers
 
@@ -39,7 +39,7 @@ SAME = ("loss", "scale", "target_scale", "device", "dtype")
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
+class Sample:
     """The rows that are asked.
 
     Attributes:
@@ -55,12 +55,12 @@ class Table:
     known: Targets
     seed: int
 
-    def __getitem__(self, rows: Array) -> Table:
+    def __getitem__(self, rows: Array) -> Sample:
         weight = None if self.weight_N is None else self.weight_N[rows]
         return replace(self, x_NC=self.x_NC[rows], y=self.y[rows], weight_N=weight)
 
 
-def bold(estimator: Any, table: Table) -> bool:
+def bold(estimator: Any, sample: Sample) -> bool:
     """Is the decay `BOLD` better than `CAUTIOUS`?
 
     The networks that ask are of the default shape, so that the answer is the table's and not that
@@ -69,10 +69,10 @@ def bold(estimator: Any, table: Table) -> bool:
     given = estimator.get_params(deep=False)
     same = {name: given[name] for name in SAME if name in given}
     one, other = ({**same, "l2": l2} for l2 in (CAUTIOUS, BOLD))
-    return leads(type(estimator), one, other, table)
+    return leads(type(estimator), one, other, sample)
 
 
-def calmed(estimator: Any, settled: Settled, table: Table) -> tuple[Settled, list[Applied]]:
+def calmed(estimator: Any, settled: Settled, sample: Sample) -> tuple[Settled, list[Applied]]:
     """The usual rate instead of one `FAST` times as high or more, if it is better; what was done.
 
     The networks that ask are as they are to be trained.
@@ -80,45 +80,45 @@ def calmed(estimator: Any, settled: Settled, table: Table) -> tuple[Settled, lis
     given = estimator.get_params(deep=False)
     usual = BASE[settled.optimizing.optimizer]
     free = given["max_seconds"] is None and not callable(given["loss"])
-    if settled.test_rate or settled.rate < FAST * usual or not free or settled.epochs == 0:
+    if settled.test_rate or settled.rate < FAST * usual or not free or settled.stop.epochs == 0:
         return settled, []
-    same = {**given, "l2": settled.optimizing.l2, "epochs": settled.epochs, "heal": False}
+    same = {**given, "l2": settled.optimizing.l2, "epochs": settled.stop.epochs, "heal": False}
     same |= {"warm_start": False, "verbose": False}
     one, other = ({**same, "learning_rate": rate} for rate in (settled.rate, usual))
-    if not leads(type(estimator), one, other, table):
+    if not leads(type(estimator), one, other, sample):
         return settled, []
     why = f"EF302: on rows held out {usual:g} predicts better than the given rate {settled.rate:g}"
     return replace(settled, rate=usual), [Applied(f"lr={usual:g}", 0, why)]
 
 
-def leads(kind: Any, one: dict[str, Any], other: dict[str, Any], table: Table) -> bool:
+def leads(kind: Any, one: dict[str, Any], other: dict[str, Any], sample: Sample) -> bool:
     """Is the `other` set of parameters better, by the squared error (Brier's) on rows held out?
 
     `kind`: of estimator, whose parameters `one` and `other` are.
     """
-    if len(table.x_NC) < LEAST:
+    if len(sample.x_NC) < LEAST:
         return False
-    draws = np.random.RandomState(table.seed)
-    table = table[draws.permutation(len(table.x_NC))[:MOST]]
+    draws = np.random.RandomState(sample.seed)
+    sample = sample[draws.permutation(len(sample.x_NC))[:MOST]]
     cut: Any = KFold(PARTS, shuffle=True, random_state=draws)
     strata = None
-    if isinstance(table.known, Classes):
-        if table.known.kind != "one":
+    if isinstance(sample.known, Classes):
+        if sample.known.kind != "one":
             return False
-        strata = table.known.encode(table.y)
-        if np.bincount(strata, minlength=table.known.outputs).min() < PARTS:
+        strata = sample.known.encode(sample.y)
+        if np.bincount(strata, minlength=sample.known.outputs).min() < PARTS:
             return False  # a class might be missing on one side
         cut = StratifiedKFold(PARTS, shuffle=True, random_state=draws)
     gained, weight = np.empty(0), np.empty(0)
     lead = error = 0.0
-    for train, test in islice(cut.split(table.x_NC, strata), TURNS):
+    for train, test in islice(cut.split(sample.x_NC, strata), TURNS):
         before, after = (
-            _errors(kind(**{**given, "validation": 0.0, "random_state": table.seed}),
-                    table[train], table[test])
+            _errors(kind(**{**given, "validation": 0.0, "random_state": sample.seed}),
+                    sample[train], sample[test])
             for given in (one, other)
         )  # fmt: skip
         gained = np.append(gained, before - after)
-        judges = table[test].weight_N
+        judges = sample[test].weight_N
         weight = np.append(weight, np.ones(len(test)) if judges is None else judges)
         lead = np.average(gained, weights=weight)
         error = np.sqrt(np.sum((weight * (gained - lead)) ** 2)) / weight.sum()
@@ -127,7 +127,7 @@ def leads(kind: Any, one: dict[str, Any], other: dict[str, Any], table: Table) -
     return bool(lead > SURE * error)
 
 
-def _errors(asking: Any, train: Table, test: Table) -> Array:
+def _errors(asking: Any, train: Sample, test: Sample) -> Array:
     """Squared errors, one a row of `test`, of an estimator trained on `train`."""
     with warnings.catch_warnings():  # what they learned is told by the one they are asked for
         warnings.simplefilter("ignore", ConvergenceWarning)

@@ -7,7 +7,7 @@ import time
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,21 +16,22 @@ from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
-from torch import Tensor
+from torch import Tensor, nn
 from torch.func import functional_call
 
+from ..schema import Finding
 from . import threads
-from .asking import Table, bold, calmed
-from .healing import Born, born
-from .loop import Course, Data, Plan, train_
-from .network import Shape
-from .planning import planned, tested
-from .record import Applied, FitReport
-from .reviving import Mortal
+from .asking import Sample, bold, calmed
+from .building import Born, born
+from .dormant import Mortal
+from .loop import train_
+from .network import NetworkShape
+from .outcome import Applied, FitReport, History
+from .planning import Data, TrainingPlan, auto_told, planned, tested
 from .rows import looked_at, split
-from .scaling import WILD, scaling
-from .settling import Settled, asks, auto_told, settle
-from .stepping import Update
+from .scaling import WILD, Scaling, scaling
+from .settling import Settled, asks, settle
+from .stepping import Updater
 from .targets import Array, Classes, Numbers
 
 #: Rows of one piece in prediction.
@@ -38,7 +39,19 @@ PIECE = 8192
 Targets = Classes | Numbers
 
 
-class Network(BaseEstimator, ABC):  # type: ignore[misc]
+@dataclass(frozen=True, slots=True)
+class TrainingJob:
+    """What one training is made of."""
+
+    settled: Settled
+    outputs: int
+    plan: TrainingPlan
+    data: Data
+    valid: Data | None
+    seed: int
+
+
+class NetworkEstimator(BaseEstimator, ABC):  # type: ignore[misc]
     """A feed-forward network with scikit-learn's manners; see its two final classes."""
 
     def __init__(
@@ -77,39 +90,24 @@ class Network(BaseEstimator, ABC):  # type: ignore[misc]
         warm_start: bool = False,
         verbose: Any = False,
     ) -> None:
-        self.hidden = hidden
-        self.depth = depth
-        self.activation = activation
-        self.init = init
-        self.norm = norm
-        self.residual = residual
-        self.dropout = dropout
-        self.alpha_dropout = alpha_dropout
-        self.loss = loss
-        self.optimizer = optimizer
-        self.learning_rate = learning_rate
-        self.schedule = schedule
-        self.warmup = warmup
-        self.momentum = momentum
-        self.l1 = l1
-        self.l2 = l2
-        self.clip = clip
-        self.scale = scale
-        self.batch_size = batch_size
-        self.shuffle = shuffle
-        self.epochs = epochs
-        self.validation = validation
-        self.patience = patience
-        self.error_below = error_below
-        self.gradient_below = gradient_below
-        self.max_seconds = max_seconds
-        self.dtype = dtype
-        self.device = device
-        self.random_state = random_state
-        self.heal = heal
-        self.warm_start = warm_start
-        self.verbose = verbose
+        self._keep(locals())
 
+    def _keep(self, given: dict[str, Any]) -> None:
+        """Every parameter as an attribute of its name, as scikit-learn wants it."""
+        for name in self._get_param_names():
+            setattr(self, name, given[name])
+
+    loss: Any
+    device: str
+    random_state: Any
+    heal: bool
+    scale: str
+    warm_start: bool
+    verbose: Any
+    network_: nn.Sequential
+    shape_: NetworkShape
+    scaling_: Scaling
+    fit_report_: FitReport
     targets_: Targets
     n_iter_: int
     _bold = False  # did the table say that its weights may grow?
@@ -180,31 +178,23 @@ class Network(BaseEstimator, ABC):  # type: ignore[misc]
         self, X: object, given: object, weight: object, keep: bool, one_epoch: bool, told: object
     ) -> Any:
         began = time.monotonic()
-        x_NC, y = self._read(X, given, first=not keep)
-        w_N = None
-        if weight is not None:
-            w_N = _check_sample_weight(weight, x_NC, dtype=np.float64, ensure_non_negative=True)
-            x_NC, y, w_N = (a[w_N > 0] for a in (x_NC, y, w_N))
+        x_NC, y, w_N = self._rows(X, given, weight, first=not keep)
         options = self.get_params(deep=False)
         settled = settle(options, len(x_NC), bold=keep and self._bold)
         targets = self.targets_ if keep else self._targets(y, told)
-        t = targets.encode(y)
-        if t.ndim != (1 if isinstance(targets, Classes) and targets.kind == "one" else 2) or (
-            t.ndim == 2 and t.shape[1] != len(getattr(targets, "classes", None) or t[0])
-        ):
-            raise ValueError(f"y of shape {y.shape} does not match the targets known from before.")
+        t = _encoded(targets, y)
         seeds = check_random_state(self.random_state)
         seed = int(seeds.randint(np.iinfo(np.int32).max))
-        calm: list[Applied] = []
+        applied: list[Applied] = []
         if not keep:
-            ask = asks(options) and not one_epoch
-            table = Table(x_NC, y, w_N, targets, seed)
-            self._bold = ask and bold(self, table)
+            sample = Sample(x_NC, y, w_N, targets, seed)
+            self._bold = asks(options) and not one_epoch and bold(self, sample)
             settled = settle(options, len(x_NC), bold=self._bold)
+            calm: list[Applied] = []
             if self.heal and not one_epoch:
-                settled, calm = calmed(self, settled, table)
-            self.targets_ = targets
-            self.scaling_ = scaling(x_NC, self.scale)
+                settled, calm = calmed(self, settled, sample)
+            self.targets_, self.scaling_ = targets, scaling(x_NC, self.scale)
+            applied += [*self._tamed(x_NC), *calm]
             if w_N is not None:
                 w_N = w_N / w_N.mean()
         data, valid = split(self.scaling_.apply(x_NC), t, w_N, self._strata(t), settled, seeds)
@@ -215,52 +205,36 @@ class Network(BaseEstimator, ABC):  # type: ignore[misc]
             threads.few(widths, settled.batch),
         ):
             torch.manual_seed(seed)
-            applied: list[Applied] = []
-            findings: tuple[Any, ...] = ()
-            if not keep:
-                newborn = self._born(settled, targets, data, seed)
-                self.network_, findings = newborn.net, newborn.findings
-                self.shape_ = newborn.shape
-                applied = [*self._tamed(x_NC), *calm, *newborn.applied]
-            params = [p for p in self.network_.parameters() if p.requires_grad]
-            if not keep or not one_epoch or not hasattr(self, "_update"):
-                self._update = Update(settled.optimizing, params)
-                if not one_epoch:
-                    plan, lowered = tested(plan, settled, self.network_, data)
-                    applied += lowered
-            course = self._run(plan, settled, data, valid, seed)
-            applied += course.applied
-            if not one_epoch and self.heal and not keep and _unlearned(course, plan):
-                course, findings = self._again(
-                    plan, settled, targets, data, valid, seed, course, findings, applied
-                )
-        if not one_epoch:
-            del self._update  # moments are partial_fit's alone
-        self.n_iter_ = course.epochs if not (one_epoch and keep) else self.n_iter_ + 1
-        self.n_outputs_ = _columns(targets)
-        self.fit_report_ = FitReport(
-            stopped=course.stopped,
-            epochs=course.epochs,
-            steps=course.steps,
-            best_epoch=course.best_epoch,
+            job = TrainingJob(settled, targets.outputs, plan, data, valid, seed)
+            plan, history, findings = self._trained(job, keep, one_epoch, applied)
+        self.n_iter_ = history.epochs if not (one_epoch and keep) else self.n_iter_ + 1
+        self.n_outputs_ = len(targets.classes) if isinstance(targets, Classes) else targets.outputs
+        self.fit_report_ = history.report(
             seconds=time.monotonic() - began,
-            errors=tuple(course.errors),
-            held_out=tuple(course.held_out),
-            rates=tuple(course.rates),
             baseline=plan.baseline,
             findings=findings,
             treatments=tuple(applied),
             settings=auto_told(settled, self.shape_, plan),
         )
-        if self.heal and not one_epoch and _unlearned(course, plan):
+        if self.heal and not one_epoch and history.unlearned(plan.baseline):
             warnings.warn(
                 f"the network learned nothing that a constant prediction does not know "
-                f"(loss {min(course.errors, default=math.nan):.4g}, constant {plan.baseline:.4g}); "
-                "see fit_report_.",
+                f"(loss {min(history.errors, default=math.nan):.4g}, constant "
+                f"{plan.baseline:.4g}); see fit_report_.",
                 ConvergenceWarning,
                 stacklevel=3,
             )
         return self
+
+    def _rows(
+        self, X: object, given: object, weight: object, first: bool
+    ) -> tuple[Array, Array, Array | None]:
+        """Inputs, targets and weights, checked; rows of weight 0 left out."""
+        x_NC, y = self._read(X, given, first)
+        if weight is None:
+            return x_NC, y, None
+        w_N = _check_sample_weight(weight, x_NC, dtype=np.float64, ensure_non_negative=True)
+        return x_NC[w_N > 0], y[w_N > 0], w_N[w_N > 0]
 
     def _tamed(self, x_NC: Array) -> list[Applied]:
         """What is said of numbers so far out that they are not read as measurements."""
@@ -272,94 +246,96 @@ class Network(BaseEstimator, ABC):  # type: ignore[misc]
         why = f"EF502: over {WILD:g} deviations from the middle of their column: {worst}"
         return [Applied("wild=middle", 0, why)]
 
-    def _born(
-        self, settled: Settled, targets: Targets, data: Data, seed: int, **changed: Any
-    ) -> Born:
-        shape = Shape(
-            inputs=data.x.shape[1],
-            outputs=targets.outputs,
-            hidden=settled.hidden,
-            activations=settled.activations,
-            norm=settled.norm,
-            residual=settled.residual,
-            dropout=settled.dropout,
-            alpha_dropout=settled.alpha_dropout,
-        )
-        init = changed.pop("init", settled.init)
-        look = looked_at(data.x, seed)
-        return born(replace(shape, **changed), init, look, settled.dtype, seed, self.heal)
+    def _trained(
+        self, job: TrainingJob, keep: bool, one_epoch: bool, applied: list[Applied]
+    ) -> tuple[TrainingPlan, History, tuple[Finding, ...]]:
+        """Train the network, made anew unless it is to be kept: the plan with its rate, how it
+        went, and what was seen at the start. What was changed goes into `applied`."""
+        findings: tuple[Finding, ...] = ()
+        if not keep:
+            newborn = self._born(job, job.seed)
+            findings = newborn.findings
+            applied += newborn.applied
+        if not keep or not one_epoch or not hasattr(self, "_update"):
+            self._update = self._updater(job)
+            if not one_epoch:
+                plan, lowered = tested(job.plan, job.settled, self.network_, job.data)
+                job = replace(job, plan=plan)
+                applied += lowered
+        history = self._run(job)
+        applied += history.applied
+        if not one_epoch:
+            if self.heal and not keep and history.unlearned(job.plan.baseline):
+                history, findings = self._again(job, history, findings, applied)
+            del self._update  # moments are partial_fit's alone
+        return job.plan, history, findings
 
-    def _run(
-        self, plan: Plan, settled: Settled, data: Data, valid: Data | None, seed: int
-    ) -> Course:
+    def _born(self, job: TrainingJob, seed: int, **changed: Any) -> Born:
+        """A new network with its start, which is from now on this estimator's."""
+        shape = job.settled.shape(job.data.x.shape[1], job.outputs)
+        init = changed.pop("init", job.settled.init)
+        look = looked_at(job.data.x, seed)
+        newborn = born(replace(shape, **changed), init, look, job.settled.dtype, seed, self.heal)
+        self.network_, self.shape_ = newborn.net, newborn.shape
+        return newborn
+
+    def _updater(self, job: TrainingJob) -> Updater:
         params = [p for p in self.network_.parameters() if p.requires_grad]
+        return Updater(job.settled.optimizing, params)
+
+    def _run(self, job: TrainingJob) -> History:
         return train_(
             self.network_,
-            data,
-            valid,
-            plan,
+            job.data,
+            job.valid,
+            job.plan,
             self._update,
-            torch.Generator().manual_seed(seed),
-            restart=lambda: Update(settled.optimizing, params),
+            torch.Generator().manual_seed(job.seed),
+            restart=lambda: self._updater(job),
             mortal=Mortal.of(self.network_, self.shape_) if self.heal else None,
-            tell=lambda epoch, course: self._progress(epoch, plan.stop.epochs, course),
+            tell=lambda epoch, history: self._progress(epoch, job.plan.stop.epochs, history),
         )
 
     def _again(
         self,
-        plan: Plan,
-        settled: Settled,
-        targets: Targets,
-        data: Data,
-        valid: Data | None,
-        seed: int,
-        course: Course,
-        findings: tuple[Any, ...],
+        job: TrainingJob,
+        first: History,
+        findings: tuple[Finding, ...],
         applied: list[Applied],
-    ) -> tuple[Course, tuple[Any, ...]]:
+    ) -> tuple[History, tuple[Finding, ...]]:
         """A second training, from the start that most depths survive; kept if it is better."""
-        old, shape = self.network_, self.shape_
-        newborn = self._born(settled, targets, data, seed + 1, init="auto", residual="rezero")
-        self.network_, self.shape_ = newborn.net, newborn.shape
-        self._update = Update(settled.optimizing, list(newborn.net.parameters()))
-        second = self._run(replace(plan, rate=plan.rate * 0.1), settled, data, valid, seed + 1)
-        if _best(second) < _best(course):
-            applied += [
-                Applied(
-                    "rezero; lr=*0.1",
-                    0,
-                    f"EF401: the first training ended at a loss of {_best(course):.3g}, no better "
-                    f"than the best constant's {plan.baseline:.3g}; trained anew",
-                ),
-                *second.applied,
-            ]
+        old, shape, plan = self.network_, self.shape_, job.plan
+        newborn = self._born(job, job.seed + 1, init="auto", residual="rezero")
+        self._update = self._updater(job)
+        second = self._run(
+            replace(job, plan=replace(plan, rate=plan.rate * 0.1), seed=job.seed + 1)
+        )
+        if second.least < first.least:
+            why = (
+                f"EF401: the first training ended at a loss of {first.least:.3g}, no better than "
+                f"the best constant's {plan.baseline:.3g}; trained anew"
+            )
+            applied += [Applied("rezero; lr=*0.1", 0, why), *second.applied]
             return second, newborn.findings
         self.network_, self.shape_ = old, shape
-        return course, findings
+        return first, findings
 
-    def _progress(self, epoch: int, epochs: int, course: Course) -> None:
+    def _progress(self, epoch: int, epochs: int, history: History) -> None:
         if callable(self.verbose):
             self.verbose(epoch, epochs)
         elif self.verbose:
-            judged = course.held_out or course.errors
+            judged = history.held_out or history.errors
             print(f"epoch {epoch}: loss {judged[-1]:.5g}" if judged else f"epoch {epoch}")
 
 
-def _best(course: Course) -> float:
-    return min((e for e in course.held_out or course.errors if math.isfinite(e)), default=math.inf)
-
-
-def _unlearned(course: Course, plan: Plan) -> bool:
-    """Did the training error stay at the best constant's? A baseline of 0 cannot be beaten."""
-    if not plan.baseline > 1e-9 or plan.stop.epochs == 0 or course.steps < 50:
-        return False
-    return min((e for e in course.errors if math.isfinite(e)), default=math.inf) > (
-        0.999 * plan.baseline
-    )
-
-
-def _columns(targets: Targets) -> int:
-    return len(targets.classes) if isinstance(targets, Classes) else targets.outputs
+def _encoded(targets: Targets, y: Array) -> Array:
+    """The targets as numbers; ValueError for other columns than there were before."""
+    t = targets.encode(y)
+    if t.ndim != (1 if isinstance(targets, Classes) and targets.kind == "one" else 2) or (
+        t.ndim == 2 and t.shape[1] != len(getattr(targets, "classes", None) or t[0])
+    ):
+        raise ValueError(f"y of shape {y.shape} does not match the targets known from before.")
+    return t
 
 
 def _devices(device: torch.device) -> list[torch.device]:

@@ -9,13 +9,13 @@ from sklearn.base import ClassifierMixin
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import validate_data
 
-from .base import Network, Targets
+from .base import NetworkEstimator, Targets
 from .options import documented
 from .targets import Array, Classes, classes
 
 
 @documented()
-class NetworkClassifier(ClassifierMixin, Network):  # type: ignore[misc]
+class NetworkClassifier(ClassifierMixin, NetworkEstimator):  # type: ignore[misc]
     """A feed-forward network that tells classes apart, trained by back-propagation.
 
     y may hold one column of classes, several columns of classes (multi-output), or 0/1 labels

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from ..lang import _, whole
+from ..showing import shown
 from . import dates
 from .reading import BadData, lacking
-from .saying import shown
 
 KINDS = ("number", "category", "date", "text", "id")
 #: A text column of which this share reads as numbers is a number column with text in it.
@@ -69,6 +69,36 @@ class Wishes:
     drop: tuple[str, ...] = ()
     keep: tuple[str, ...] = ()
     kinds: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def parsed(
+        cls,
+        columns: Collection[str],
+        drop: Sequence[str] = (),
+        keep: Sequence[str] = (),
+        kinds: Sequence[str] = (),
+    ) -> Wishes:
+        """From texts: names between commas, or COL=KIND. BadData for neither.
+
+        A name of the `columns` may hold a comma or an equals sign itself.
+        """
+
+        def names(given: Sequence[str]) -> tuple[str, ...]:
+            found: list[str] = []
+            for text in given:
+                apart = [name.strip() for name in text.split(",") if name.strip()]
+                found += [text] if text in columns else apart
+            return tuple(found)
+
+        wanted: dict[str, str] = {}
+        for text in kinds:
+            for pair in [text] if text.rpartition("=")[0] in columns else text.split(","):
+                name, equals, kind = pair.strip().rpartition("=")
+                if not equals or kind not in KINDS:
+                    said = _("--kind {pair}: give COL=KIND, where KIND is one of {kinds}.")
+                    raise BadData(said.format(pair=shown(pair), kinds=", ".join(KINDS)))
+                wanted[name] = kind
+        return cls(names(drop), names(keep), wanted)
 
     def check(self, names: Sequence[str], target: str) -> None:
         """BadData for a column that is not there, the target, or two wishes that contradict."""

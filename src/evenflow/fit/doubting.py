@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 
 from ..lang import _, whole
+from ..showing import listed, shown
 from .encoding import Encoder
 from .judging import Judged
-from .saying import listed, shown
-from .table import Table
+from .table import CheckedTable
 
 #: Better than guessing is a gain of so many standard errors on the rows held out.
 SURE = 1.0
@@ -23,7 +23,7 @@ ROWS, ALIKE, HEAVY, OFTEN, AGAINST = 10, 0.3, 0.5, 0.1, 0.1
 
 
 def doubts(
-    found: Table, encoder: Encoder, train_N: Any, judged: Judged, before: Judged
+    found: CheckedTable, encoder: Encoder, train_N: Any, judged: Judged, before: Judged
 ) -> list[str]:
     """Warnings with the reason that was looked for; none where the fit can be trusted.
 
@@ -75,7 +75,7 @@ def _more_often(judged: Judged, trained: Any) -> str:
     return said.format(own=f"{right:.1%}", common=f"{common:.1%}")
 
 
-def reasons(found: Table, encoder: Encoder, train_N: Any) -> list[str]:
+def reasons(found: CheckedTable, encoder: Encoder, train_N: Any) -> list[str]:
     """What may be the cause, the likeliest first."""
     X, y = found.X.iloc[train_N], found.y[train_N]
     rows = encoder.transform(X)[0]

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from ..lang import _, ngettext, whole
+from ..showing import listed, shown
 from . import dates
 from .columns import Column, numbers_of
 from .reading import BadData
-from .saying import listed, shown
 from .scaling import Floats
 
 #: A column has so many categories at most; the rarest beyond them are one.

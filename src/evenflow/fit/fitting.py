@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ..lang import _, whole
-from .columns import Column
+from ..showing import shown
+from .columns import Column, Wishes
 from .doubting import doubts
 from .encoding import Encoder
 from .judging import Judged, judge, together
-from .reading import BadData
-from .saying import shown
-from .table import Table
+from .outcome import FitReport
+from .reading import BadData, read
+from .table import CheckedTable, checked
 from .weighing import prepared
 
 #: Told of a training: its name, and then each epoch of how many.
@@ -25,7 +27,7 @@ AGAIN = 2000
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
+class TableFit:
     """What a fit came to.
 
     Attributes:
@@ -40,11 +42,80 @@ class Result:
     notes: tuple[str, ...]
 
     @property
+    def report(self) -> FitReport:
+        found: FitReport = self.model.fit_report_
+        return found
+
+    @property
     def columns(self) -> tuple[Column, ...]:
         return self.encoder.columns
 
 
-def fitted(found: Table, folds: int, options: dict[str, Any], seed: int, tell: Telling) -> Result:
+def fit_file(
+    data: Path,
+    target: str,
+    folder: Path,
+    *,
+    wishes: dict[str, Sequence[str]],
+    task: str,
+    folds: int,
+    options: dict[str, Any],
+    seed: int,
+    tell: Telling,
+) -> TableFit:
+    """From a table in a file to a model folder with a report.
+
+    Args:
+        wishes: of columns, as `Wishes.parsed` takes them.
+        task: "classification", "regression" or "auto".
+        options: of the estimator.
+        folds, seed, tell: as in `fitted`.
+
+    Raises:
+        ValueError: data or an option make no sense; nothing was written.
+        OSError: the folder cannot be written.
+    """
+    from .keeping import save
+    from .page import page
+
+    frame = read(data)
+    found = checked(frame, target, task, Wishes.parsed(set(frame.columns), **wishes))
+    result = fitted(found, folds, options, seed, tell)
+    result = replace(result, notes=(*frame.attrs["read"], *result.notes))
+    facts = {"target": target, "task": found.task, "metrics": result.judged.metrics,
+             "warnings": list(result.warnings), "options": options}  # fmt: skip
+    shows = page(
+        f"{data.name}: {target}", result.report, result.judged, result.notes, result.columns,
+        result.warnings,
+    )  # fmt: skip
+    save(folder, result.model, result.encoder, facts, shows)
+    return result
+
+
+def predict_file(model: Path, data: Path) -> tuple[Any, list[str]]:
+    """A data frame of predictions, the target and its classes' shares, by a model folder; and
+    what is to be said of the table's columns.
+
+    Raises:
+        ValueError: the table makes no sense, or the folder is no model.
+        Damaged: the folder cannot be trusted.
+    """
+    from .keeping import load
+
+    network, encoder, facts = load(model)
+    frame = read(data, text=[c.name for c in encoder.columns if c.text])
+    rows, notes = encoder.transform(frame)
+    result = frame[[]].copy()
+    result[facts["target"]] = network.predict(rows)
+    if facts["task"] == "classification":
+        for label, share in zip(network.classes_, network.predict_proba(rows).T, strict=True):
+            result[f"p({label})"] = share
+    return result, notes
+
+
+def fitted(
+    found: CheckedTable, folds: int, options: dict[str, Any], seed: int, tell: Telling
+) -> TableFit:
     """Train on four fifths and judge on the others; or judge by `folds` parts and train on all.
 
     Raises:
@@ -80,10 +151,10 @@ def fitted(found: Table, folds: int, options: dict[str, Any], seed: int, tell: T
         said = _("Judged on {some} rows held out of {count}.")
         notes.append(said.format(some=whole(len(test)), count=whole(n)))
     warned = doubts(found, encoder, train, judged, before)
-    return Result(model, encoder, judged, tuple(warned), tuple(notes))
+    return TableFit(model, encoder, judged, tuple(warned), tuple(notes))
 
 
-def _strata(found: Table, folds: int) -> Any:
+def _strata(found: CheckedTable, folds: int) -> Any:
     """By what rows are held out evenly, None for by nothing. BadData where there are too few."""
     n = len(found.X)
     least = max(folds, 2) if folds else 5
@@ -101,7 +172,11 @@ def _strata(found: Table, folds: int) -> Any:
 
 
 def _trained(
-    found: Table, rows: Any, options: dict[str, Any], seed: int, told: Callable[[int, int], None]
+    found: CheckedTable,
+    rows: Any,
+    options: dict[str, Any],
+    seed: int,
+    told: Callable[[int, int], None],
 ) -> tuple[Any, Encoder]:
     from .classifying import NetworkClassifier
     from .regressing import NetworkRegressor
@@ -116,7 +191,7 @@ def _trained(
 
 
 def _judged(
-    found: Table,
+    found: CheckedTable,
     train: Any,
     test: Any,
     options: dict[str, Any],

@@ -20,11 +20,11 @@ from typing import Any
 import numpy as np
 
 from ..lang import _
+from ..showing import shown
 from .columns import KINDS, Column
 from .encoding import TOPICS, Encoder, categories_coder, numbers_coder, text_coders
-from .network import NORMS, RESIDUALS, Shape, build
+from .network import NORMS, RESIDUALS, NetworkShape, build
 from .reading import BadData
-from .saying import shown
 from .scaling import SCALES, Scaling
 from .targets import Classes, Numbers
 
@@ -119,7 +119,7 @@ def _described(model: Any) -> dict[str, Any]:
     told: dict[str, Any] = {
         "format": FORMAT,
         "kind": type(model).__name__,
-        "shape": {name: getattr(shape, name) for name in Shape.__dataclass_fields__},
+        "shape": {name: getattr(shape, name) for name in NetworkShape.__dataclass_fields__},
         "scaling": _scaling(scaled),
     }
     if isinstance(targets, Classes):
@@ -196,10 +196,10 @@ def _undescribed(facts: dict[str, Any]) -> Any:
     return model
 
 
-def _shape(told: dict[str, Any]) -> Shape:
+def _shape(told: dict[str, Any]) -> NetworkShape:
     lists: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in told.items()}
-    _need(set(lists) == {f.name for f in fields(Shape)}, _("its layers are not described"))
-    shape = Shape(**lists)
+    _need(set(lists) == {f.name for f in fields(NetworkShape)}, _("its layers are not described"))
+    shape = NetworkShape(**lists)
     sizes = (shape.inputs, shape.outputs, *shape.hidden)
     whole = all(isinstance(n, int) and not isinstance(n, bool) and n > 0 for n in sizes)
     _need(whole and len(shape.hidden) == len(shape.activations), _("its layers make no network"))

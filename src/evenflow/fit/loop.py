@@ -14,19 +14,14 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
-from . import losses
-from .rates import Factor
-from .record import Applied
-from .stepping import Update
-
-if TYPE_CHECKING:
-    from .reviving import Mortal
+from .dormant import Mortal
+from .outcome import Applied, History
+from .planning import Data, TrainingPlan
+from .stepping import Updater
 
 #: A loss so many times the best constant's, or this much above the best epoch's, has left.
 LEFT = 3.0
@@ -34,77 +29,18 @@ LEFT = 3.0
 BACK_OFF, TRIES = 0.3, 8
 
 
-@dataclass(frozen=True, slots=True)
-class Data:
-    """Rows as tensors on one device: x [N, I], targets [N, ...], weights [N] or None."""
-
-    x: Tensor
-    t: Tensor
-    weight: Tensor | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Stop:
-    """When to stop: at the first rule that holds; None is off.
-
-    Attributes:
-        epochs: so many have passed.
-        error: the judged error is at or below this. Judged is the validation error where there
-            are validation rows, else the error over all training data.
-        patience: so many epochs in a row without a new least judged error.
-        gradient: |∂E/∂w| over all training data is at or below this.
-        seconds: so much wall time has passed; looked at after each epoch.
-    """
-
-    epochs: int
-    error: float | None = None
-    patience: int | None = None
-    gradient: float | None = None
-    seconds: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """One training, all settled."""
-
-    each: losses.PerSample | None  # None: `own` is asked
-    own: Any
-    batch: int
-    shuffle: bool
-    rate: float
-    factor: Factor
-    stop: Stop
-    heal: bool
-    baseline: float
-    keep_best: bool
-
-
-@dataclass(slots=True)
-class Course:
-    """How a training went so far."""
-
-    stopped: str = "epochs"
-    epochs: int = 0
-    steps: int = 0
-    best_epoch: int = 0
-    errors: list[float] = field(default_factory=list)
-    held_out: list[float] = field(default_factory=list)
-    rates: list[float] = field(default_factory=list)
-    applied: list[Applied] = field(default_factory=list)
-
-
 def train_(
     net: nn.Module,
     data: Data,
     valid: Data | None,
-    plan: Plan,
-    step: Update,
+    plan: TrainingPlan,
+    step: Updater,
     draws: torch.Generator,
-    restart: Callable[[], Update],
+    restart: Callable[[], Updater],
     mortal: Mortal | None = None,
-    tell: Callable[[int, Course], None] | None = None,
-) -> Course:
-    """Train `net` in place. The course says how it went.
+    tell: Callable[[int, History], None] | None = None,
+) -> History:
+    """Train `net` in place. The history says how it went.
 
     Args:
         step: the update, with the moments of earlier training if there was any.
@@ -113,180 +49,167 @@ def train_(
         mortal: the activations whose dead units are to be drawn anew; None for none.
         tell: called after each epoch, for a progress bar.
     """
-    params = [p for p in net.parameters() if p.requires_grad]
-    course, stop = Course(), plan.stop
-    began = time.monotonic()
-    # only a rule that judges the training data pays for a pass over it
-    exact = stop.gradient is not None or (
-        valid is None and (stop.error is not None or stop.patience is not None)
-    )
-    n = len(data.x)
-    a_epoch = max(1, math.ceil(n / plan.batch))
-    total = max(1, stop.epochs * a_epoch)
-    least, since, scale, tries = math.inf, 0, 1.0, 0
-    revivals = 0
-    grads: Sequence[Tensor] = ()
-    best: list[Tensor] = []
-    good = _copy(net)
-    if exact or valid is not None:
-        error = _judged(net, data, valid, plan, course, exact, params, first=True)
-        least, best = error, _copy(net)
-        why = _holds(stop, error, 0, course, net, data, plan, params, began)
-        if why:
-            course.stopped = why
-            return course
-    while course.epochs < stop.epochs:
-        net.train()
-        x, t, w = _shuffled(data, draws) if plan.shuffle else (data.x, data.t, data.weight)
-        parts = zip(
-            torch.split(x, plan.batch),
-            torch.split(t, plan.batch),
-            torch.split(w, plan.batch) if w is not None else (None,) * a_epoch,
-            strict=True,
+    training = _Training(net, data, valid, plan)
+    history, revivals = training.history, 0
+    if training.exact or valid is not None:
+        training.least, training.best = training.judged(), _copy(net)
+        if training.ended(training.least):
+            return history
+    while history.epochs < plan.stop.epochs:
+        error, grads = training.epoch(step, draws)
+        if training.left(error):
+            training.back_off_(error)
+            step = restart()
+            continue
+        if not math.isfinite(error):
+            training.diverge_(error)
+            break
+        judged = training.judged(error)
+        training.compare(judged)
+        ended = training.ended(judged)
+        if tell is not None:
+            tell(history.epochs, history)
+        if ended:
+            break
+        if mortal is None or revivals == TRIES or history.epochs == plan.stop.epochs:
+            continue
+        if mortal.perhaps(grads) and (done := mortal.revive_(data.x, step, history.epochs)):
+            revivals += 1
+            history.applied.append(done)
+    if training.best and valid is not None:
+        _restore(net, training.best)
+    else:
+        history.best_epoch = history.epochs
+    net.eval()
+    return history
+
+
+class _Training:
+    """A training so far: its history, its best weights, its rate."""
+
+    def __init__(self, net: nn.Module, data: Data, valid: Data | None, plan: TrainingPlan) -> None:
+        self.net, self.data, self.valid, self.plan = net, data, valid, plan
+        self.params = [p for p in net.parameters() if p.requires_grad]
+        self.history = History()
+        self.began = time.monotonic()
+        stop = plan.stop
+        # only a rule that judges the training data pays for a pass over it
+        self.exact = stop.gradient is not None or (
+            valid is None and (stop.error is not None or stop.patience is not None)
         )
-        seen: list[Tensor] = []
+        self.total = max(1, stop.epochs * max(1, math.ceil(len(data.x) / plan.batch)))
+        self.least, self.since, self.scale, self.tries = math.inf, 0, 1.0, 0
+        self.best: list[Tensor] = []
+        self.first = _copy(net)
+
+    def epoch(self, step: Updater, draws: torch.Generator) -> tuple[float, Sequence[Tensor]]:
+        """One update a batch; the mean loss of the batches, and the last one's gradients."""
+        plan, history, params = self.plan, self.history, self.params
+        self.net.train()
+        data = self.data
+        if plan.shuffle:
+            data = data[torch.randperm(len(data.x), generator=draws).to(data.x.device)]
+        found: list[Tensor] = []
+        grads: Sequence[Tensor] = ()
         rate = plan.rate
-        for xb, tb, wb in parts:
-            loss = losses.mean(plan.each, plan.own, net(xb), tb, wb)
+        for batch in data.batches(plan.batch):
+            loss = plan.loss(self.net, batch)
             grads = torch.autograd.grad(loss, params, allow_unused=True)
             if any(g is None for g in grads):  # cheaper than letting torch look: materialize_grads
                 grads = [
                     torch.zeros_like(p) if g is None else g
                     for p, g in zip(params, grads, strict=True)
                 ]
-            rate = plan.rate * scale * plan.factor(course.steps / total, course.steps)
+            rate = plan.rate * self.scale * plan.factor(history.steps / self.total, history.steps)
             step(grads, rate)
-            seen.append(loss.detach())
-            course.steps += 1
-        course.epochs += 1
-        course.rates.append(rate)
-        error = float(torch.stack(seen).mean())
-        if plan.heal and tries < TRIES and _left(error, least, plan.baseline, course):
-            tries, scale = tries + 1, scale * BACK_OFF
-            _restore(net, best or good)
-            step = restart()
-            course.applied.append(
-                Applied(
-                    f"lr=*{BACK_OFF:g}",
-                    course.epochs,
-                    f"EF402: the loss of the epoch was {error:.3g}, {_against(least, plan)}: back "
-                    "to the last good weights with a lower rate",
-                )
-            )
-            continue
-        if not math.isfinite(error) and not plan.heal:
-            course.errors.append(error)
-            course.stopped = "diverged"
-            break
+            found.append(loss.detach())
+            history.steps += 1
+        history.epochs += 1
+        history.rates.append(rate)
+        return float(torch.stack(found).mean()), grads
+
+    def left(self, error: float) -> bool:
+        """Is the loss not finite, or far above what a constant reaches and its own best; and may
+        the rate still be lowered?"""
+        if not self.plan.heal or self.tries == TRIES:
+            return False
         if not math.isfinite(error):
-            _restore(net, best or good)
-            course.stopped = "diverged"
-            break
-        if not exact:
-            course.errors.append(error)
-        judged = error
-        if exact or valid is not None:
-            judged = _judged(net, data, valid, plan, course, exact, params)
-        since += 1
-        if judged < least:
-            least, since, course.best_epoch = judged, 0, course.epochs
-            best = _copy(net) if plan.heal or plan.keep_best else []
-        why = _holds(stop, judged, since, course, net, data, plan, params, began)
-        if tell is not None:
-            tell(course.epochs, course)
-        if why:
-            course.stopped = why
-            break
-        if mortal is None or revivals == TRIES or course.epochs == stop.epochs:
-            continue
-        if mortal.perhaps(grads) and (done := mortal.revive_(data.x, step, course.epochs)):
-            revivals += 1
-            course.applied.append(done)
-    if plan.keep_best and best and valid is not None:
-        _restore(net, best)
-    else:
-        course.best_epoch = course.epochs
-    net.eval()
-    return course
+            return True
+        baseline = self.plan.baseline
+        if not math.isfinite(baseline):
+            return False
+        past = min((e for e in self.history.errors if math.isfinite(e)), default=math.inf)
+        return error > LEFT * max(baseline, 0.0) + 1e-12 and error > 1.5 * min(past, self.least)
 
-
-def whole_error(net: nn.Module, data: Data, plan: Plan) -> Tensor:
-    """The loss over all rows at once, dropout off, gradients on."""
-    net.eval()
-    return losses.mean(plan.each, plan.own, net(data.x), data.t, data.weight)
-
-
-def _judged(
-    net: nn.Module,
-    data: Data,
-    valid: Data | None,
-    plan: Plan,
-    course: Course,
-    exact: bool,
-    params: Sequence[Tensor],
-    first: bool = False,
-) -> float:
-    """The error that rules judge; appended to the course's curves."""
-    with torch.no_grad():
-        error = math.nan
-        if exact:
-            error = float(whole_error(net, data, plan))
-            course.errors.append(error)
-        if valid is not None:
-            error = float(whole_error(net, valid, plan))
-            course.held_out.append(error)
-    return error
-
-
-def _holds(
-    stop: Stop,
-    error: float,
-    since: int,
-    course: Course,
-    net: nn.Module,
-    data: Data,
-    plan: Plan,
-    params: Sequence[Tensor],
-    began: float,
-) -> str:
-    if stop.error is not None and error <= stop.error:
-        return "error"
-    if stop.patience is not None and since >= stop.patience:
-        return "patience"
-    if stop.gradient is not None:
-        grads = torch.autograd.grad(
-            whole_error(net, data, plan), list(params), allow_unused=True, materialize_grads=True
+    def back_off_(self, error: float) -> None:
+        """Back to the last good weights; from now on with a lower rate."""
+        self.tries, self.scale = self.tries + 1, self.scale * BACK_OFF
+        _restore(self.net, self.best or self.first)
+        why = (
+            f"EF402: the loss of the epoch was {error:.3g}, the best constant's is "
+            f"{self.plan.baseline:.3g}: back to the last good weights with a lower rate"
         )
-        if float(torch.linalg.vector_norm(torch.stack(torch._foreach_norm(grads)))) <= (
-            stop.gradient
-        ):
-            return "gradient"
-    if stop.seconds is not None and time.monotonic() - began >= stop.seconds:
-        return "time"
-    return ""
+        self.history.applied.append(Applied(f"lr=*{BACK_OFF:g}", self.history.epochs, why))
 
+    def diverge_(self, error: float) -> None:
+        """The end of a loss that is not finite."""
+        if self.plan.heal:
+            _restore(self.net, self.best or self.first)
+        else:
+            self.history.errors.append(error)
+        self.history.stopped = "diverged"
 
-def _left(error: float, least: float, baseline: float, course: Course) -> bool:
-    """Has the loss left: not finite, or far above what a constant reaches, or its own best?"""
-    if not math.isfinite(error):
-        return True
-    past = min((e for e in course.errors if math.isfinite(e)), default=math.inf)
-    if not math.isfinite(baseline):
-        return False
-    return error > LEFT * max(baseline, 0.0) + 1e-12 and error > 1.5 * min(past, least)
+    def judged(self, error: float | None = None) -> float:
+        """The error that rules judge, put into the history's curves.
 
+        `error`: the mean of an epoch's batches, None before the first.
+        """
+        history, found = self.history, math.nan
+        with torch.no_grad():
+            if self.exact:
+                found = float(self._whole_error(self.data))
+                history.errors.append(found)
+            elif error is not None:
+                found = error
+                history.errors.append(found)
+            if self.valid is not None:
+                found = float(self._whole_error(self.valid))
+                history.held_out.append(found)
+        return found
 
-def _against(least: float, plan: Plan) -> str:
-    return f"the best constant's is {plan.baseline:.3g}"
+    def compare(self, judged: float) -> None:
+        """Keep the weights if they are the best so far."""
+        self.since += 1
+        if judged < self.least:
+            self.least, self.since = judged, 0
+            self.history.best_epoch = self.history.epochs
+            self.best = _copy(self.net)
 
+    def ended(self, judged: float) -> bool:
+        """Does a stopping rule hold? Which is told to the history."""
+        stop, why = self.plan.stop, ""
+        if stop.error is not None and judged <= stop.error:
+            why = "error"
+        elif stop.patience is not None and self.since >= stop.patience:
+            why = "patience"
+        elif stop.gradient is not None and self._slope() <= stop.gradient:
+            why = "gradient"
+        elif stop.seconds is not None and time.monotonic() - self.began >= stop.seconds:
+            why = "time"
+        self.history.stopped = why or self.history.stopped
+        return bool(why)
 
-def _shuffled(data: Data, draws: torch.Generator) -> tuple[Tensor, Tensor, Tensor | None]:
-    order = torch.randperm(len(data.x), generator=draws).to(data.x.device)
-    return (
-        data.x[order],
-        data.t[order],
-        data.weight[order] if data.weight is not None else None,
-    )
+    def _slope(self) -> float:
+        """|∂E/∂w| over all training data."""
+        grads = torch.autograd.grad(
+            self._whole_error(self.data), self.params, allow_unused=True, materialize_grads=True
+        )
+        return float(torch.linalg.vector_norm(torch.stack(torch._foreach_norm(grads))))
+
+    def _whole_error(self, data: Data) -> Tensor:
+        """The loss over all rows at once, dropout off, gradients on."""
+        self.net.eval()
+        return self.plan.loss(self.net, data)
 
 
 def _copy(net: nn.Module) -> list[Tensor]:

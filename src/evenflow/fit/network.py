@@ -27,7 +27,7 @@ DEEP = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Shape:
+class NetworkShape:
     """All that a network's layers are made of; weights apart.
 
     Attributes:
@@ -53,7 +53,7 @@ class Shape:
     alpha_dropout: bool = False
 
 
-class Residual(nn.Module):
+class ResidualBlock(nn.Module):
     """x + F(x), or x + αF(x)/L² with a trainable α that starts at 0 (ReZero). x: [B, H].
 
     ReZero has no L, the number of hidden layers. But every α grows by about the learning rate a
@@ -71,7 +71,7 @@ class Residual(nn.Module):
         return x + y if self.alpha is None else torch.addcmul(x, self.alpha, y, value=self.share)
 
 
-def build(shape: Shape) -> nn.Sequential:
+def build(shape: NetworkShape) -> nn.Sequential:
     """The network, [B, I] -> [B, O], in float32 with torch's own start."""
     parts: list[nn.Module] = []
     width = shape.inputs
@@ -85,7 +85,7 @@ def build(shape: Shape) -> nn.Sequential:
             layer.append(kind(shape.dropout))
         if shape.residual != "none" and width == units:
             rezero = shape.residual == "rezero"
-            parts.append(Residual(nn.Sequential(*layer), rezero, len(shape.hidden)))
+            parts.append(ResidualBlock(nn.Sequential(*layer), rezero, len(shape.hidden)))
         else:
             parts.extend(layer)
         width = units

@@ -9,12 +9,12 @@ from importlib.resources import files
 from ..lang import N_, TAGS, _, language, whole
 from ..report.markup import esc, tag
 from ..report.page import MARK, icon_of
+from ..showing import shown
 from ..words import number, title
 from .columns import Column
+from .drawing import STYLE, confusion, curves, predictions
 from .judging import Judged
-from .pictures import STYLE, confusion, curves, predictions
-from .record import FitReport
-from .saying import shown
+from .outcome import FitReport
 
 _WORDS = {"healthy": N_("Healthy"), "warning": N_("Warning"), "sick": N_("Sick")}
 _ICONS = {"healthy": "ok", "warning": "warning", "sick": "error"}

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from .stepping import Optimizing, Update
+from .stepping import Optimizing, Updater
 
 SCHEDULES = ("auto", "constant", "cosine", "linear", "exponential", "step")
 #: The rate that `auto` starts its range test from, for standardised inputs.
@@ -77,7 +77,7 @@ def range_test(
     """
     twin = copy.deepcopy(net)
     params = [p for p in twin.parameters() if p.requires_grad]
-    step = Update(optimizing, params)
+    step = Updater(optimizing, params)
     with torch.no_grad():
         before = [float(batch(twin)) for batch in batches[:TEST_STEPS]]
     usual = sum(before) / len(before)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ..lang import _
-from .saying import listed, shown
+from ..showing import listed, shown
 
 SEPARATORS = (",", ";", "\t", "|")
 #: Rows and characters that are looked at; the first row is read whole, however long it is.

@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.base import RegressorMixin
 from sklearn.utils.validation import validate_data
 
-from .base import Network, Targets
+from .base import NetworkEstimator, Targets
 from .options import documented
 from .targets import Array, Numbers, numbers
 
@@ -18,7 +18,7 @@ _TARGET = """        target_scale: as `scale`; "auto" is "standard", and nothing
 
 
 @documented(_TARGET)
-class NetworkRegressor(RegressorMixin, Network):  # type: ignore[misc]
+class NetworkRegressor(RegressorMixin, NetworkEstimator):  # type: ignore[misc]
     """A feed-forward network that predicts numbers, trained by back-propagation.
 
     y may hold several columns. The loss is the mean over rows of ½ |z - t|², targets scaled.
@@ -66,41 +66,9 @@ class NetworkRegressor(RegressorMixin, Network):  # type: ignore[misc]
         warm_start: bool = False,
         verbose: Any = False,
     ) -> None:
-        super().__init__(
-            hidden=hidden,
-            depth=depth,
-            activation=activation,
-            init=init,
-            norm=norm,
-            residual=residual,
-            dropout=dropout,
-            alpha_dropout=alpha_dropout,
-            loss=loss,
-            optimizer=optimizer,
-            learning_rate=learning_rate,
-            schedule=schedule,
-            warmup=warmup,
-            momentum=momentum,
-            l1=l1,
-            l2=l2,
-            clip=clip,
-            scale=scale,
-            batch_size=batch_size,
-            shuffle=shuffle,
-            epochs=epochs,
-            validation=validation,
-            patience=patience,
-            error_below=error_below,
-            gradient_below=gradient_below,
-            max_seconds=max_seconds,
-            dtype=dtype,
-            device=device,
-            random_state=random_state,
-            heal=heal,
-            warm_start=warm_start,
-            verbose=verbose,
-        )
-        self.target_scale = target_scale
+        self._keep(locals())
+
+    target_scale: str
 
     def _read(self, X: object, y: object, first: bool) -> tuple[Array, Array]:
         x, y = validate_data(

@@ -10,7 +10,7 @@ import torch
 from sklearn.model_selection import train_test_split
 from torch import Tensor
 
-from .loop import Data
+from .planning import Data
 from .settling import Settled
 from .targets import Array
 

@@ -10,7 +10,6 @@ from typing import Any
 import torch
 
 from . import network
-from .loop import Plan
 from .losses import LOSSES
 from .rates import BASE, SCHEDULES
 from .scaling import SCALES
@@ -26,6 +25,26 @@ UPDATES, EPOCHS = 3000, (30, 100)
 CAUTIOUS, BOLD = 1.0, 0.1
 #: Fewer rows than this are too few to spare some for validation.
 SPARE = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class StoppingRules:
+    """When to stop: at the first rule that holds; None is off.
+
+    Attributes:
+        epochs: so many have passed.
+        error: the judged error is at or below this. Judged is the validation error where there
+            are validation rows, else the error over all training data.
+        patience: so many epochs in a row without a new least judged error.
+        gradient: |∂E/∂w| over all training data is at or below this.
+        seconds: so much wall time has passed; looked at after each epoch.
+    """
+
+    epochs: int
+    error: float | None = None
+    patience: int | None = None
+    gradient: float | None = None
+    seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,14 +65,17 @@ class Settled:
     warmup: float
     batch: int
     shuffle: bool
-    epochs: int
     validation: float
-    patience: int | None
-    error: float | None
-    gradient: float | None
-    seconds: float | None
+    stop: StoppingRules
     dtype: torch.dtype
     device: torch.device
+
+    def shape(self, inputs: int, outputs: int) -> network.NetworkShape:
+        """The network between these ends."""
+        return network.NetworkShape(
+            inputs, outputs, self.hidden, self.activations, self.norm, self.residual, self.dropout,
+            self.alpha_dropout,
+        )  # fmt: skip
 
 
 def asks(given: dict[str, Any]) -> bool:
@@ -70,23 +92,62 @@ def settle(given: dict[str, Any], n: int, bold: bool = False) -> Settled:
     """
     hidden = network.widths(given["hidden"], given["depth"])
     activations = network.activations(given["activation"], len(hidden))
-    _one_of(given, "norm", network.NORMS)
-    _one_of(given, "residual", ("auto", *network.RESIDUALS))
-    _one_of(given, "optimizer", OPTIMIZERS)
-    _one_of(given, "scale", SCALES)
-    if not callable(given["init"]):
-        _one_of(given, "init", INITS)
-    if not callable(given["schedule"]):
-        _one_of(given, "schedule", SCHEDULES)
-    if not callable(given["loss"]):
-        _one_of(given, "loss", LOSSES)
-    if "target_scale" in given:
-        _one_of(given, "target_scale", SCALES)
-    if str(given["dtype"]).removeprefix("torch.") not in DTYPES:
-        raise ValueError(f"dtype = {given['dtype']!r}: give 'float32' or 'float64'.")
+    _check_words(given)
     residual = given["residual"]
     if residual == "auto":
         residual = "rezero" if len(hidden) >= network.DEEP else "none"
+    optimizing = _optimizing(given, activations, bold)
+    validation = given["validation"]
+    if validation == "auto":
+        validation = 0.1 if n >= SPARE else 0.0
+    validation = _number("validation", validation, 0, 1, "a share of the rows, below 1")
+    batch = _batch(given["batch_size"], n)
+    rate, device = given["learning_rate"], given["device"]
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    return Settled(
+        hidden=hidden,
+        activations=activations,
+        init=given["init"],
+        norm=given["norm"],
+        residual=residual,
+        dropout=_number("dropout", given["dropout"], 0, 1, "a share of the units, below 1"),
+        alpha_dropout=bool(given["alpha_dropout"]),
+        optimizing=optimizing,
+        rate=BASE[optimizing.optimizer]
+        if rate == "auto"
+        else _number("learning_rate", rate, 0, math.inf, "above 0", open_=True),
+        test_rate=rate == "auto",
+        schedule=given["schedule"],
+        warmup=_number(
+            "warmup", 0.05 if given["warmup"] == "auto" else given["warmup"], 0, math.inf,
+            "a share below 1, or so many steps",
+        ),
+        batch=batch,
+        shuffle=bool(given["shuffle"]),
+        validation=validation,
+        stop=_stopping(given, n, validation, batch, bold),
+        dtype=DTYPES[str(given["dtype"]).removeprefix("torch.")],
+        device=torch.device(device),
+    )  # fmt: skip
+
+
+def _check_words(given: dict[str, Any]) -> None:
+    """ValueError for a word that an option does not know."""
+    known = {"norm": network.NORMS, "residual": ("auto", *network.RESIDUALS),
+             "optimizer": OPTIMIZERS, "scale": SCALES, "target_scale": SCALES, "init": INITS,
+             "schedule": SCHEDULES, "loss": LOSSES}  # fmt: skip
+    own = ("init", "schedule", "loss")  # these may be the user's
+    for name, words in known.items():
+        if name not in given or (name in own and callable(given[name])):
+            continue
+        if given[name] not in words:
+            raise ValueError(f"{name} = {given[name]!r}: it can be {', '.join(map(repr, words))}.")
+    if str(given["dtype"]).removeprefix("torch.") not in DTYPES:
+        raise ValueError(f"dtype = {given['dtype']!r}: give 'float32' or 'float64'.")
+
+
+def _optimizing(given: dict[str, Any], activations: tuple[str, ...], bold: bool) -> Optimizing:
     optimizer = "adamw" if given["optimizer"] == "auto" else given["optimizer"]
     l2 = given["l2"]
     if l2 == "auto":
@@ -98,63 +159,34 @@ def settle(given: dict[str, Any], n: int, bold: bool = False) -> Settled:
     parse_clip(clip)
     if clip == "none" and given["clip"] == "auto" and optimizer not in ("adam", "adamw", "rmsprop"):
         clip = "norm:1"  # adaptive rates bound the update by themselves
-    automatic = given["learning_rate"] == "auto"
-    validation = given["validation"]
-    if validation == "auto":
-        validation = 0.1 if n >= SPARE else 0.0
-    validation = _number("validation", validation, 0, 1, "a share of the rows, below 1")
-    batch = _batch(given["batch_size"], n)
-    rows = n - math.ceil(n * validation)
-    a_epoch = max(1, math.ceil(rows / batch))
-    epochs = given["epochs"]
+    return Optimizing(
+        optimizer,
+        momentum=_number("momentum", given["momentum"], 0, 1, "0 or more, below 1"),
+        l1=_number("l1", given["l1"], 0, math.inf, "0 or more"),
+        l2=_number("l2", l2, 0, math.inf, "0 or more"),
+        clip=clip,
+    )
+
+
+def _stopping(
+    given: dict[str, Any], n: int, validation: float, batch: int, bold: bool
+) -> StoppingRules:
+    epochs, patience = given["epochs"], given["patience"]
     if epochs == "auto":
+        a_epoch = max(1, math.ceil((n - math.ceil(n * validation)) / batch))
         epochs = min(max(math.ceil(UPDATES / a_epoch), EPOCHS[0]), EPOCHS[1]) * (2 if bold else 1)
     epochs = int(_number("epochs", epochs, 0, math.inf, "a whole number, 0 or more", whole=True))
-    patience = given["patience"]
     if patience == "auto":
         patience = max(10, epochs // 4) if validation else None
     if patience is not None:
         patience = int(_number("patience", patience, 1, math.inf, "epochs, 1 or more", whole=True))
-    device = torch.device(
-        ("cuda" if torch.cuda.is_available() else "cpu")
-        if given["device"] == "auto"
-        else given["device"]
+    return StoppingRules(
+        epochs,
+        _rule(given, "error_below"),
+        patience,
+        _rule(given, "gradient_below"),
+        _rule(given, "max_seconds"),
     )
-    return Settled(
-        hidden=hidden,
-        activations=activations,
-        init=given["init"],
-        norm=given["norm"],
-        residual=residual,
-        dropout=_number("dropout", given["dropout"], 0, 1, "a share of the units, below 1"),
-        alpha_dropout=bool(given["alpha_dropout"]),
-        optimizing=Optimizing(
-            optimizer,
-            momentum=_number("momentum", given["momentum"], 0, 1, "0 or more, below 1"),
-            l1=_number("l1", given["l1"], 0, math.inf, "0 or more"),
-            l2=_number("l2", l2, 0, math.inf, "0 or more"),
-            clip=clip,
-        ),
-        rate=BASE[optimizer]
-        if automatic
-        else _number("learning_rate", given["learning_rate"], 0, math.inf, "above 0", open_=True),
-        test_rate=automatic,
-        schedule=given["schedule"],
-        warmup=_number(
-            "warmup", 0.05 if given["warmup"] == "auto" else given["warmup"], 0, math.inf,
-            "a share below 1, or so many steps",
-        ),
-        batch=batch,
-        shuffle=bool(given["shuffle"]),
-        epochs=epochs,
-        validation=validation,
-        patience=patience,
-        error=_rule(given, "error_below"),
-        gradient=_rule(given, "gradient_below"),
-        seconds=_rule(given, "max_seconds"),
-        dtype=DTYPES[str(given["dtype"]).removeprefix("torch.")],
-        device=device,
-    )  # fmt: skip
 
 
 def _batch(wanted: object, n: int) -> int:
@@ -174,11 +206,6 @@ def _rule(given: dict[str, Any], name: str) -> float | None:
     return None if value is None else _number(name, value, 0, math.inf, "0 or more, or None")
 
 
-def _one_of(given: dict[str, Any], name: str, known: tuple[str, ...]) -> None:
-    if given[name] not in known:
-        raise ValueError(f"{name} = {given[name]!r}: it can be {', '.join(map(repr, known))}.")
-
-
 def _number(
     name: str,
     value: object,
@@ -195,21 +222,3 @@ def _number(
     if not low <= found < high or (open_ and found == low):
         raise ValueError(f"{name} = {value!r}: give {said}.")
     return found
-
-
-def auto_told(settled: Settled, shape: network.Shape, plan: Plan) -> dict[str, object]:
-    """What every `auto` came to, for the report."""
-    return {
-        "hidden": shape.hidden,
-        "activation": shape.activations,
-        "norm": shape.norm,
-        "residual": shape.residual,
-        "optimizer": settled.optimizing.optimizer,
-        "learning_rate": plan.rate,
-        "l2": settled.optimizing.l2,
-        "clip": settled.optimizing.clip,
-        "batch_size": settled.batch,
-        "epochs": plan.stop.epochs,
-        "validation": settled.validation,
-        "patience": plan.stop.patience,
-    }

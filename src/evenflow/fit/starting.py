@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from ..treatments import treat_
-from .network import Shape
+from .network import NetworkShape
 
 #: Each start and what applies it: `evenflow.treatments` has the formulas.
 STARTS = {
@@ -30,7 +30,7 @@ _ONE_SIDED = frozenset({"sigmoid"})
 Init = str | Callable[[nn.Module], object]
 
 
-def start_(net: nn.Module, shape: Shape, init: Init, x_BI: Tensor, seed: int) -> str:
+def start_(net: nn.Module, shape: NetworkShape, init: Init, x_BI: Tensor, seed: int) -> str:
     """Draw the weights of `net`; what was drawn, in a word. Torch's own random state is kept.
 
     Args:

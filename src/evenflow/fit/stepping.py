@@ -58,7 +58,7 @@ def parse_clip(text: str) -> tuple[str, float]:
     return kind, limit
 
 
-class Update:
+class Updater:
     """Updates `params` in place from their gradients, and keeps the moments; it can be pickled.
 
     `update(grads, rate)`: penalties, clipping, then the optimizer's rule. The last two parameters
@@ -107,18 +107,18 @@ class Update:
                 moment.masked_fill_(p != old, 0.0)
 
 
-def _descend(u: Update, grads: Sequence[Tensor], rate: float) -> None:
+def _descend(u: Updater, grads: Sequence[Tensor], rate: float) -> None:
     torch._foreach_add_(u.params, list(grads), alpha=-rate)
 
 
-def _momentum(u: Update, grads: Sequence[Tensor], rate: float) -> None:
+def _momentum(u: Updater, grads: Sequence[Tensor], rate: float) -> None:
     # Δw = -η g + α Δw_last, as the miniature has it: Δw is remembered, where torch's SGD keeps Δw/η
     torch._foreach_mul_(u.first, u.how.momentum)
     torch._foreach_add_(u.first, list(grads), alpha=-rate)
     torch._foreach_add_(u.params, u.first)
 
 
-def _nesterov(u: Update, grads: Sequence[Tensor], rate: float) -> None:
+def _nesterov(u: Updater, grads: Sequence[Tensor], rate: float) -> None:
     # the weights held are those looked ahead to, w + α Δw (Sutskever et al. 2013, appendix A.1)
     alpha = u.how.momentum
     torch._foreach_mul_(u.first, alpha)
@@ -127,7 +127,7 @@ def _nesterov(u: Update, grads: Sequence[Tensor], rate: float) -> None:
     torch._foreach_add_(u.params, list(grads), alpha=-rate)
 
 
-def _rmsprop(u: Update, grads: Sequence[Tensor], rate: float) -> None:
+def _rmsprop(u: Updater, grads: Sequence[Tensor], rate: float) -> None:
     torch._foreach_mul_(u.second, 0.99)
     torch._foreach_addcmul_(u.second, list(grads), list(grads), 0.01)
     spread = torch._foreach_sqrt(u.second)
@@ -135,15 +135,15 @@ def _rmsprop(u: Update, grads: Sequence[Tensor], rate: float) -> None:
     torch._foreach_addcdiv_(u.params, list(grads), spread, -rate)
 
 
-def _adam(u: Update, grads: Sequence[Tensor], rate: float) -> None:
+def _adam(u: Updater, grads: Sequence[Tensor], rate: float) -> None:
     _fused(torch._fused_adam_, u, grads, rate)
 
 
-def _adamw(u: Update, grads: Sequence[Tensor], rate: float) -> None:
+def _adamw(u: Updater, grads: Sequence[Tensor], rate: float) -> None:
     _fused(torch._fused_adamw_, u, grads, rate)
 
 
-def _fused(rule: Callable[..., None], u: Update, grads: Sequence[Tensor], rate: float) -> None:
+def _fused(rule: Callable[..., None], u: Updater, grads: Sequence[Tensor], rate: float) -> None:
     """torch's own kernel, called as `torch.optim.adam` calls it: one call for all parameters, two
     where it decays weights alone."""
     u.steps.add_(1)
@@ -165,7 +165,7 @@ def _fused(rule: Callable[..., None], u: Update, grads: Sequence[Tensor], rate: 
         )
 
 
-_RULES: dict[str, Callable[[Update, Sequence[Tensor], float], None]] = {
+_RULES: dict[str, Callable[[Updater, Sequence[Tensor], float], None]] = {
     "gd": _descend,
     "momentum": _momentum,
     "nesterov": _nesterov,

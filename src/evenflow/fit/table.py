@@ -6,16 +6,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..lang import _
+from ..showing import shown
 from .columns import Column, Wishes, numbers_of, recognised
 from .reading import BadData, lacking
-from .saying import shown
 
 #: A numeric target with more distinct values than this is a number, not a class.
 CLASSES = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
+class CheckedTable:
     """Checked rows: X is a data frame without the target, y the target's values."""
 
     X: Any
@@ -27,7 +27,7 @@ class Table:
 
 def checked(
     frame: Any, target: str, task: str = "auto", wishes: Wishes = Wishes()  # noqa: B008
-) -> Table:  # fmt: skip
+) -> CheckedTable:  # fmt: skip
     """Features and target of a frame. BadData for what cannot be learned from."""
     if target not in frame.columns:
         raise lacking([target], list(frame.columns))
@@ -41,7 +41,7 @@ def checked(
         raise BadData(said.format(name=shown(target)))
     wishes.check(list(X.columns), target)
     y, task = _target(kept[target], target, task)
-    return Table(X, y, task, len(frame) - len(kept), recognised(X, wishes))
+    return CheckedTable(X, y, task, len(frame) - len(kept), recognised(X, wishes))
 
 
 def _target(column: Any, name: str, task: str) -> tuple[Any, str]:

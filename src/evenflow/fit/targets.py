@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ..showing import listed, shown
 from . import losses
-from .saying import listed, shown
 from .scaling import Floats, Scaling, scaling
 
 Array = npt.NDArray[Any]

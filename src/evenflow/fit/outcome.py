@@ -1,8 +1,10 @@
-"""What became of a fit: frozen records."""
+"""What became of a fit: its history while it runs, and a frozen report at the end."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
+from typing import Any
 
 from ..schema import Finding, verdict
 
@@ -20,6 +22,41 @@ class Applied:
     treatment: str
     epoch: int
     reason: str
+
+
+@dataclass(slots=True)
+class History:
+    """How a training went so far; the fields are those of `FitReport`."""
+
+    stopped: str = "epochs"
+    epochs: int = 0
+    steps: int = 0
+    best_epoch: int = 0
+    errors: list[float] = field(default_factory=list)
+    held_out: list[float] = field(default_factory=list)
+    rates: list[float] = field(default_factory=list)
+    applied: list[Applied] = field(default_factory=list)
+
+    @property
+    def least(self) -> float:
+        """The least error that was judged; infinite without a finite one."""
+        judged = self.held_out or self.errors
+        return min((e for e in judged if math.isfinite(e)), default=math.inf)
+
+    def unlearned(self, baseline: float) -> bool:
+        """Did the training error stay at the best constant's? One of 0 cannot be beaten."""
+        if not baseline > 1e-9 or self.steps < 50:
+            return False
+        return min((e for e in self.errors if math.isfinite(e)), default=math.inf) > (
+            0.999 * baseline
+        )
+
+    def report(self, **facts: Any) -> FitReport:
+        """With the `facts` that a training does not know of itself."""
+        return FitReport(
+            self.stopped, self.epochs, self.steps, self.best_epoch, errors=tuple(self.errors),
+            held_out=tuple(self.held_out), rates=tuple(self.rates), **facts,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

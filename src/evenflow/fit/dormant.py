@@ -18,10 +18,10 @@ from torch import Tensor, nn
 
 from ..activations import find
 from ..treatments import treat_
-from .network import Residual, Shape
-from .record import Applied
+from .network import NetworkShape, ResidualBlock
+from .outcome import Applied
 from .rows import LOOK
-from .stepping import Update
+from .stepping import Updater
 
 #: Rows of one forward.
 PIECE = 8192
@@ -50,7 +50,7 @@ class Mortal:
     biases: tuple[int, ...]
 
     @classmethod
-    def of(cls, net: nn.Sequential, shape: Shape) -> Mortal | None:
+    def of(cls, net: nn.Sequential, shape: NetworkShape) -> Mortal | None:
         """None if there is none, as behind a norm, whose own shift would keep new units off, and
         behind a skip, where what a unit feeds is a sum."""
         places = {id(p): k for k, p in enumerate(q for q in net.parameters() if q.requires_grad)}
@@ -63,7 +63,7 @@ class Mortal:
                 parts, parts[1:], dies[1:], parts[2:], strict=False
             ):
                 plain = isinstance(before, nn.Linear) and isinstance(after, nn.Linear)
-                if can and plain and not isinstance(part, Residual):
+                if can and plain and not isinstance(part, ResidualBlock):
                     found.append((part, places[id(before.bias)]))
         return cls(net, tuple(p for p, _ in found), tuple(b for _, b in found)) if found else None
 
@@ -71,7 +71,7 @@ class Mortal:
         """Did a unit get no gradient at all from the last batch?"""
         return any(bool((grads[k] == 0).any()) for k in self.biases)
 
-    def revive_(self, x_NI: Tensor, step: Update, epoch: int) -> Applied | None:
+    def revive_(self, x_NI: Tensor, step: Updater, epoch: int) -> Applied | None:
         """Draw the units anew that are 0 on all rows; None, and nothing touched, if none is."""
         training = self.net.training
         self.net.eval()

@@ -9,8 +9,8 @@ from torch import Tensor, nn
 
 from ..forecast.foresee import preflight
 from ..schema import Finding, Severity
-from .network import Shape, build
-from .record import Applied
+from .network import NetworkShape, build
+from .outcome import Applied
 from .starting import Init, start_
 
 
@@ -19,12 +19,14 @@ class Born:
     """A network with its start, what preflight still sees in it, and what was changed for it."""
 
     net: nn.Sequential
-    shape: Shape
+    shape: NetworkShape
     findings: tuple[Finding, ...] = ()
     applied: tuple[Applied, ...] = ()
 
 
-def born(shape: Shape, init: Init, x_BI: Tensor, dtype: torch.dtype, seed: int, heal: bool) -> Born:
+def born(
+    shape: NetworkShape, init: Init, x_BI: Tensor, dtype: torch.dtype, seed: int, heal: bool
+) -> Born:
     """Build, start, and (with `heal`) foresee on the rows x; another start where it is sick.
 
     Starts are tried in this order until preflight finds no error: as asked; the automatic one;
@@ -38,7 +40,7 @@ def born(shape: Shape, init: Init, x_BI: Tensor, dtype: torch.dtype, seed: int, 
     if not wrong:
         return first
     why = f"{wrong[0].code} {wrong[0].name} was foreseen: {wrong[0].message}"
-    tried: list[tuple[Shape, str]] = [(shape, "init")]
+    tried: list[tuple[NetworkShape, str]] = [(shape, "init")]
     if shape.residual != "rezero":
         tried.append((replace(shape, residual="rezero"), "rezero"))
     for other, what in tried:
@@ -49,7 +51,7 @@ def born(shape: Shape, init: Init, x_BI: Tensor, dtype: torch.dtype, seed: int, 
 
 
 def _made(
-    shape: Shape,
+    shape: NetworkShape,
     init: Init,
     x_BI: Tensor,
     dtype: torch.dtype,

@@ -10,7 +10,7 @@ from ..lang import _, ngettext, whole
 from ..report.markup import esc, tag
 from ..words import number
 from .judging import Judged
-from .record import FitReport
+from .outcome import FitReport
 
 #: Points and classes that a picture shows at most; it says so where there are more.
 DOTS, CLASSES = 1500, 30
