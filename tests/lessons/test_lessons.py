@@ -107,7 +107,10 @@ def test_a_page_that_is_not_current_is_noticed() -> None:
     assert isinstance(table, Table)
     rows = tuple((r[0], float(r[1]) * 1.01, *r[2:]) for r in table.rows)
     with pytest.raises(AssertionError, match="write it anew"):
-        current(lesson, Result((Table(table.title, table.header, rows), *result.parts[1:]), {}))
+        current(
+            lesson,
+            Result((Table(table.title, table.header, rows), *result.parts[1:]), {}),
+        )
     with pytest.raises(AssertionError, match="write it anew"):
         current(lesson, Result(("Another word.", *result.parts), {}))
 

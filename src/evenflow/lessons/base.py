@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 Cell = str | int | float
@@ -25,6 +25,12 @@ class Series:
     x: tuple[float, ...]
     y: tuple[float, ...]
     dots: bool = False
+
+
+def curve(name: str, y: Iterable[float], x: Iterable[float] | None = None) -> Series:
+    """A curve through all y; without x over 0, 1, 2, ..."""
+    ys = tuple(map(float, y))
+    return Series(name, tuple(map(float, range(len(ys)) if x is None else x)), ys)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +59,17 @@ class Result:
     """
 
     parts: tuple[Part, ...]
-    numbers: Mapping[str, float]
+    numbers: Mapping[str, float] = field(default_factory=dict)
     same: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+
+
+def joined(*found: Result) -> Result:
+    """One lesson's results of its parts, in order."""
+    return Result(
+        tuple(part for one in found for part in one.parts),
+        {name: value for one in found for name, value in one.numbers.items()},
+        {name: pair for one in found for name, pair in one.same.items()},
+    )
 
 
 @dataclass(frozen=True, slots=True)

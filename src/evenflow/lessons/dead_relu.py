@@ -25,7 +25,7 @@ import torch
 
 from .. import miniature as m
 from .base import Cell, Lesson, Result, Table
-from .reading import Net, both_ways, columns, half_squared, read_step
+from .reading import Net, both_ways, squared_step
 
 X = np.arange(1, 9)[None, :] / 8
 T = X.copy()
@@ -101,10 +101,10 @@ def run() -> Result:
     for what, (b, (x, t), eta) in INCIDENTS.items():
         net = Net(unit(b))
         sgd = torch.optim.SGD(net.parameters(), lr=eta)
-        first = read_step(net, lambda: half_squared(net(columns(x)), columns(t)), sgd)  # noqa: B023
+        first = squared_step(net, x, t, sgd)
         same |= {f"{what}: {k}": v for k, v in both_ways(first, unit(b), x, t).items()}
         here = struck(what)
-        then = read_step(net, lambda: half_squared(net(columns(X)), columns(T)))  # noqa: B023
+        then = squared_step(net, X, T)
         same |= {f"then, {what}: {k}": v for k, v in both_ways(then, here, X, T).items()}
         w, bias = net.get_parameter("W1.weight").item(), net.get_parameter("W1.bias").item()
         leaky = back_on(struck(what, "leaky_relu"))

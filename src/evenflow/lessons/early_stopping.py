@@ -16,13 +16,14 @@ over seeds, each with its own points, noise and weights.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
-from torch import Tensor
 
 from .. import miniature as m
-from .base import Lesson, Plot, Result, Series, Table
-from .reading import Net, both_ways, columns, half_squared, read_step
+from .base import Lesson, Plot, Result, Series, Table, curve
+from .reading import Net, both_ways, columns, half_squared, squared_step
 
 SEEDS = 10
 ETA, ALPHA, EPOCHS, PATIENCE = 0.08, 0.9, 1000, 150
@@ -51,72 +52,63 @@ def off_the_sine(layers: list[m.Layer]) -> float:
     return m.squared(m.forward(layers, x).a[-1], np.sin(4 * x))[0]
 
 
-def run() -> Result:
-    rows, whole = [], []
-    for seed in range(SEEDS):
-        layers, (x, t), held = problem(seed)
-        long = m.train(layers, x, t, eta=ETA, alpha=ALPHA, stop=m.Stop(EPOCHS), valid=held)
-        early = m.train(
-            layers, x, t, eta=ETA, alpha=ALPHA, stop=m.Stop(EPOCHS, patience=PATIENCE), valid=held
-        )
-        stopped = len(early.errors) - 1
-        rows.append(
-            (
-                seed,
-                stopped,
-                int(np.argmin(early.held_out)),
-                early.errors[int(np.argmin(early.held_out))],
-                long.errors[-1],
-                off_the_sine(early.best),
-                off_the_sine(long.layers),
-            )
-        )
-        whole.append(long)
-    better = sum(r[5] < r[6] for r in rows)
+def trainings(seed: int) -> tuple[m.Training, m.Training]:
+    """To the end, and stopped early."""
+    layers, (x, t), held = problem(seed)
+    to_the_end, early = (
+        m.train(layers, x, t, eta=ETA, alpha=ALPHA, stop=stop, valid=held)
+        for stop in (m.Stop(EPOCHS), m.Stop(EPOCHS, patience=PATIENCE))
+    )
+    return to_the_end, early
 
-    # the first epochs of seed 0 on the tape
+
+def on_the_tape(errors: Sequence[float]) -> dict[str, tuple[float, float]]:
+    """The first epochs of seed 0, beside the miniature's `errors`."""
     layers, (x, t), _ = problem(0)
     net = Net(layers)
     sgd = torch.optim.SGD(net.parameters(), lr=ETA, momentum=ALPHA)
-
-    def error() -> Tensor:
-        return half_squared(net(columns(x)), columns(t))
-
-    same = both_ways(read_step(net, error, sgd), layers, x, t)
+    same = both_ways(squared_step(net, x, t, sgd), layers, x, t)
     for epoch in range(1, 100):
         sgd.zero_grad()
-        value = error()
+        value = half_squared(net(columns(x)), columns(t))
         value.backward()  # type: ignore[no-untyped-call]
         sgd.step()
         if epoch % 20 == 0:
-            same[f"E after {epoch} epochs"] = (value.item(), whole[0].errors[epoch])
+            same[f"E after {epoch} epochs"] = (value.item(), errors[epoch])
+    return same
 
-    at = tuple(float(i) for i in range(EPOCHS + 1))
-    grid = np.linspace(-1, 1, 101)
-    first = m.train(
-        layers, x, t, eta=ETA, alpha=ALPHA, stop=m.Stop(EPOCHS, patience=PATIENCE),
-        valid=problem(0)[2],
-    )  # fmt: skip
-    curves = {
+
+def pictures(long: m.Training, early: m.Training) -> tuple[Plot, Plot]:
+    """Both errors and both answers, of seed 0."""
+    (x, t), grid = problem(0)[1], np.linspace(-1, 1, 101)
+    answers = {
         "sine": np.sin(4 * grid),
-        "stopped early": m.forward(first.best, grid[None, :]).a[-1][0],
-        "trained on": m.forward(whole[0].layers, grid[None, :]).a[-1][0],
+        "stopped early": m.forward(early.best, grid[None, :]).a[-1][0],
+        "trained on": m.forward(long.layers, grid[None, :]).a[-1][0],
     }
-    fits = [Series(name, tuple(grid), tuple(y)) for name, y in curves.items()]
+    fits = [curve(name, y, grid) for name, y in answers.items()]
     dots = Series("training points", tuple(x[0]), tuple(t[0]), dots=True)
+    errors = curve("training points", long.errors), curve("held-out points", long.held_out)
+    heart = "Seed 0: what is learned, and what is learned by heart"
+    return (
+        Plot(heart, "epoch", "E", errors, log_y=True),
+        Plot("Seed 0: the network's answer", "x", "y", (*fits, dots)),
+    )
+
+
+def run() -> Result:
+    both = [trainings(seed) for seed in range(SEEDS)]
+    rows = []
+    for seed, (long, early) in enumerate(both):
+        best = int(np.argmin(early.held_out))
+        errors = (early.errors[best], long.errors[-1])
+        off = (off_the_sine(early.best), off_the_sine(long.layers))
+        rows.append((seed, len(early.errors) - 1, best, *errors, *off))
+    better = sum(r[5] < r[6] for r in rows)
+    middle, at_the_end = (float(np.median([r[k] for r in rows])) for k in (5, 6))
     return Result(
         (
-            Plot(
-                "Seed 0: what is learned, and what is learned by heart",
-                "epoch",
-                "E",
-                (
-                    Series("training points", at, tuple(whole[0].errors)),
-                    Series("held-out points", at, tuple(whole[0].held_out)),
-                ),
-                log_y=True,
-            ),
-            Plot("Seed 0: the network's answer", "x", "y", (*fits, dots)),
+            *pictures(*both[0]),
             Table(
                 f"Patience {PATIENCE}, against {EPOCHS} epochs; the last two columns are E "
                 "against the sine",
@@ -124,18 +116,17 @@ def run() -> Result:
                 tuple(rows),
             ),
             f"Stopped early, the network was nearer to the sine in {better} of {SEEDS} seeds; the "
-            f"median distance is {float(np.median([r[5] for r in rows])):.3f} against "
-            f"{float(np.median([r[6] for r in rows])):.3f}. The training error says the opposite: "
-            "it is lower at the end in all of them.",
+            f"median distance is {middle:.3f} against {at_the_end:.3f}. The training error says "
+            "the opposite: it is lower at the end in all of them.",
         ),
         {
             "better": float(better),
-            "early, median": float(np.median([r[5] for r in rows])),
-            "on, median": float(np.median([r[6] for r in rows])),
+            "early, median": middle,
+            "on, median": at_the_end,
             "lower training error at the end": float(sum(r[4] < r[3] for r in rows)),
-            "E at birth, seed 0": whole[0].errors[0],
+            "E at birth, seed 0": both[0][0].errors[0],
         },
-        same,
+        on_the_tape(both[0][0].errors),
     )
 
 

@@ -28,7 +28,7 @@ import numpy as np
 
 from .. import miniature as m
 from .base import Lesson, Result, Table
-from .reading import Net, both_ways, columns, half_squared, read_step
+from .reading import Net, both_ways, squared_step
 
 X = np.array([[1.0], [0.5], [-1.0], [2.0]])
 T = np.array([[1.0]])
@@ -49,8 +49,7 @@ def network() -> list[m.Layer]:
 
 def run() -> Result:
     layers = network()
-    net = Net(layers)
-    step = read_step(net, lambda: half_squared(net(columns(X)), columns(T)))
+    step = squared_step(Net(layers), X, T)
     z = [step.out[f"W{k}"][:, 0] for k in (1, 2, 3)]
     a = [X[:, 0], *(step.out[f"f{k}"][:, 0] for k in (1, 2, 3))]
     delta = [step.delta[f"W{k}"][:, 0] for k in (1, 2, 3)]

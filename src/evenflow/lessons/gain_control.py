@@ -24,8 +24,8 @@ from __future__ import annotations
 import numpy as np
 
 from .. import miniature as m
-from .base import Lesson, Plot, Result, Series, Table
-from .reading import Net, both_ways, columns, half_squared, read_step
+from .base import Lesson, Plot, Result, Table, curve
+from .reading import Net, both_ways, squared_step
 
 SIGNALS = (0.1, 0.5, 1.0, 2.0, 3.0, 5.0, 10.0)
 
@@ -39,8 +39,7 @@ def run() -> Result:
     same: dict[str, tuple[float, float]] = {}
     for a in SIGNALS:
         pair, t = np.array([[-a, a]]), np.zeros((1, 2))
-        soft = Net(unit("sigmoid", 1.0))
-        step = read_step(soft, lambda: half_squared(soft(columns(pair)), columns(t)))  # noqa: B023
+        step = squared_step(Net(unit("sigmoid", 1.0)), pair, t)
         same |= {
             f"{k}, A = {a}": v for k, v in both_ways(step, unit("sigmoid", 1.0), pair, t).items()
         }
@@ -48,8 +47,7 @@ def run() -> Result:
         swings.append(float(y[1] - y[0]))
         slopes.append(float(step.delta["W1"][0, 1] / step.delta["f1"][0, 1]))
         # hardtanh(z/2)/2 has slope 1/4 at 0 and stops at ±1/2, as the sigmoid does
-        limit = Net(unit("hardtanh", 0.5))
-        stop = read_step(limit, lambda: half_squared(limit(columns(pair)), columns(t)))  # noqa: B023
+        stop = squared_step(Net(unit("hardtanh", 0.5)), pair, t)
         hard.append(float(np.ptp(stop.out["f1"]) / 2))
         through = float(stop.delta["W1"][0, 1] / stop.delta["f1"][0, 1]) / 4
         rows.append((a, swings[-1], swings[-1] / (2 * a), slopes[-1], hard[-1], through))
@@ -70,10 +68,7 @@ def run() -> Result:
                 "The sigmoid and its gain",
                 "z",
                 "f, and 4 f'",
-                (
-                    Series("f(z)", tuple(grid), tuple(y)),
-                    Series("4 f'(z)", tuple(grid), tuple(4 * y * (1 - y))),
-                ),
+                (curve("f(z)", y, grid), curve("4 f'(z)", 4 * y * (1 - y), grid)),
             ),
         ),
         {

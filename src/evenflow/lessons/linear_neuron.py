@@ -26,7 +26,7 @@ import numpy as np
 import torch
 
 from .. import miniature as m
-from .base import Lesson, Plot, Result, Series, Table
+from .base import Lesson, Plot, Result, Series, Table, curve
 from .reading import Net, Step, both_ways, columns, read_step
 
 START = (1.5, 0.5)
@@ -77,7 +77,7 @@ def run() -> Result:
 
     grid = np.linspace(-2.2, 2.2, 45)
     walked = [s.out["W1"].item() for s in steps]
-    bowl = Series("E = (t - y)²", tuple(grid), tuple(grid**2))
+    bowl = curve("E = (t - y)²", grid**2, grid)
     walk = Series("steps, η = 0.1", tuple(walked), tuple(v * v for v in walked), dots=True)
     wild = [s.out["W1"].item() for s in descend(0.45, 8)]
     bounce = Series("steps, η = 0.45", tuple(wild), tuple(v * v for v in wild), dots=True)

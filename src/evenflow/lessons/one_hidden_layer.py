@@ -24,12 +24,14 @@ path; here both are walked, and they meet at every step. They part when η is ch
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 
 from .. import miniature as m
-from .base import Lesson, Plot, Result, Series, Table
-from .reading import Net, both_ways, columns, half_squared, read_step
+from .base import Lesson, Plot, Result, Table, curve
+from .reading import Net, Step, both_ways, squared_step
 
 X, T = np.array([[1.0], [2.0]]), np.array([[1.0]])
 ETA, ALPHA, STEPS = 0.05, 0.5, 12
@@ -42,24 +44,31 @@ def network() -> list[m.Layer]:
     return [m.Layer(wh, np.array([0.1, 0.0, 0.2]), "relu"), m.Layer(wo, np.array([0.3]), "relu")]
 
 
-def run() -> Result:
-    layers = network()
-    net, x, t = Net(layers), columns(X), columns(T)
-    sgd = torch.optim.SGD(net.parameters(), lr=ETA, momentum=ALPHA)
-    steps = [read_step(net, lambda: half_squared(net(x), t), sgd) for _ in range(STEPS)]
-    first = steps[0]
-    same = both_ways(first, layers, X, T)
-    rows, last = [], None
+def _walked(
+    steps: Sequence[Step],
+) -> tuple[list[tuple[float, ...]], dict[str, tuple[float, float]]]:
+    """(step, O, E, |ΔWh|, |ΔWo|) as read, and the same beside the miniature."""
+    layers, last = network(), None
+    rows: list[tuple[float, ...]] = []
+    same: dict[str, tuple[float, float]] = {}
     for i, step in enumerate(steps):
         error, slope = m.backpropagate(layers, X, T)
-        moved_h = step.param("W1.weight", "update")
-        moved_o = step.param("W2.weight", "update")
+        moved_h, moved_o = (step.param(f"W{k}.weight", "update") for k in (1, 2))
         o = step.out["f2"].item()
         rows.append((i, o, (o - 1) ** 2 / 2, moved_h, moved_o))
         same[f"E, step {i}"] = ((o - 1) ** 2 / 2, error)
         layers, last = m.update(layers, slope, last, ETA, ALPHA)
         same[f"|ΔWh|, step {i}"] = (moved_h, float(np.linalg.norm(last[0].W)))
         same[f"|ΔWo|, step {i}"] = (moved_o, float(np.linalg.norm(last[1].W)))
+    return rows, same
+
+
+def run() -> Result:
+    net = Net(network())
+    sgd = torch.optim.SGD(net.parameters(), lr=ETA, momentum=ALPHA)
+    steps = [squared_step(net, X, T, sgd) for _ in range(STEPS)]
+    first = steps[0]
+    rows, same = _walked(steps)
     e_o, e_h = first.delta["W2"][:, 0], first.delta["W1"][:, 0]
     plain = m.train(network(), X, T, eta=ETA, stop=m.Stop(epochs=STEPS - 1)).errors
     h = first.out["f1"][:, 0]
@@ -67,7 +76,6 @@ def run() -> Result:
         (f"hidden {i + 1}", first.out["W1"][i, 0], h[i], e_h[i], -ETA * e_h[i], -2 * ETA * e_h[i])
         for i in range(3)
     ]
-    at = tuple(float(i) for i in range(STEPS))
     return Result(
         (
             f"The output is {first.out['f2'].item():g} where {T.item():g} is wanted, so E_o = "
@@ -86,10 +94,7 @@ def run() -> Result:
                 "The error, step by step",
                 "step",
                 "E",
-                (
-                    Series("α = 0.5", at, tuple(float(r[2]) for r in rows)),
-                    Series("α = 0", at, tuple(plain)),
-                ),
+                (curve("α = 0.5", [r[2] for r in rows]), curve("α = 0", plain)),
                 log_y=True,
             ),
         ),
@@ -103,7 +108,7 @@ def run() -> Result:
             "|ΔWo| at the first step": first.param("W2.weight", "update"),
             "|ΔWo| at the second step": steps[1].param("W2.weight", "update"),
         },
-        same,
+        same | both_ways(first, network(), X, T),
     )
 
 

@@ -27,14 +27,18 @@ while the plateau lasts.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import pairwise
+
 import numpy as np
 import torch
 
 from .. import miniature as m
-from .base import Lesson, Plot, Result, Series, Table
-from .reading import Net, both_ways, columns, half_squared, read_step
+from .base import Lesson, Plot, Result, Series, Table, curve, joined
+from .reading import Net, both_ways, squared_step
 
 SEEDS = 20
+ONE = np.ones((1, 1))
 #: Six examples whose error has a poor minimum at w = -0.0276 and a good one at w = -3.71, with a
 #: hill between them at w = -0.25 (found by trying random ones).
 X6 = np.array([[-0.2, 0.2, -1.7, -1.9, -0.6, -5.4]])
@@ -50,16 +54,16 @@ def neuron(w: float, f: str = "identity") -> list[m.Layer]:
 def walk(
     layers: list[m.Layer], x: m.Floats, t: m.Floats, eta: float, epochs: int,
     batch: int | None = None, rng: np.random.Generator | None = None, alpha: float = 0.0,
-) -> list[float]:  # fmt: skip
+) -> Iterator[float]:  # fmt: skip
     """The weight before the first step and after each; the bias stays at 0."""
-    last, path = None, [layers[0].W.item()]
+    last = None
+    yield layers[0].W.item()
     for _ in range(epochs):
         for rows in m.batches(x.shape[1], batch, rng):
             _, slope = m.backpropagate(layers, x[:, rows], t[:, rows])
             held = [slope[0]._replace(b=np.zeros(1))]
             layers, last = m.update(layers, held, last, eta, alpha)
-            path.append(layers[0].W.item())
-    return path
+            yield layers[0].W.item()
 
 
 def line(seed: int, outlier: bool = False) -> tuple[m.Floats, m.Floats]:
@@ -81,7 +85,7 @@ def noise(eta: float, batch: int | None) -> tuple[float, float]:
     found = []
     for seed in range(SEEDS):
         x, t = line(seed)
-        path = walk(neuron(0.0), x, t, eta, 200 if batch is None else 8, batch, _rng(seed))
+        path = [*walk(neuron(0.0), x, t, eta, 200 if batch is None else 8, batch, _rng(seed))]
         late = np.array(path[-256:] if batch else path[-20:])
         found.append((late.std(), abs(late.mean() - least_squares(x, t))))
     return float(np.mean([f[0] for f in found])), float(np.mean([f[1] for f in found]))
@@ -90,20 +94,15 @@ def noise(eta: float, batch: int | None) -> tuple[float, float]:
 def left(eta: float, batch: int | None) -> int:
     """Of the seeds, how many got from the poor minimum past the hill in 60 epochs."""
     seeds = SEEDS if batch else 1  # an epoch step does not depend on the order
-    ends = [walk(neuron(POOR, "tanh"), X6, T6, eta, 60, batch, _rng(s))[-1] for s in range(seeds)]
+    ends = [
+        [*walk(neuron(POOR, "tanh"), X6, T6, eta, 60, batch, _rng(s))][-1] for s in range(seeds)
+    ]
     return sum(end < HILL - 1 for end in ends) * (SEEDS // seeds)
 
 
-def plateau(alpha: float, w: float = 6.0, most: int = 3000) -> int:
-    """Steps with η = 1 from deep in saturation until the unit says y <= 1/2."""
-    layers, last = neuron(w, "sigmoid"), None
-    for step in range(most):
-        if layers[0].W.item() <= 0:
-            return step
-        _, slope = m.backpropagate(layers, np.ones((1, 1)), np.zeros((1, 1)))
-        held = [slope[0]._replace(b=np.zeros(1))]
-        layers, last = m.update(layers, held, last, 1.0, alpha)
-    raise AssertionError(f"{most} steps were not enough")
+def plateau(alpha: float) -> Iterator[float]:
+    """The weight with η = 1 from deep in saturation, where it is to fall to 0."""
+    return walk(neuron(6.0, "sigmoid"), ONE, 0 * ONE, 1.0, 3000, alpha=alpha)
 
 
 def taped(eta: float, alpha: float, steps: int) -> list[tuple[float, float]]:
@@ -111,8 +110,7 @@ def taped(eta: float, alpha: float, steps: int) -> list[tuple[float, float]]:
     net = Net(neuron(6.0, "sigmoid"))
     net.get_parameter("W1.bias").requires_grad_(False)
     sgd = torch.optim.SGD([net.get_parameter("W1.weight")], lr=eta, momentum=alpha)
-    x, t = columns(np.ones((1, 1))), columns(np.zeros((1, 1)))
-    read = [read_step(net, lambda: half_squared(net(x), t), sgd) for _ in range(steps)]
+    read = [squared_step(net, ONE, 0 * ONE, sgd) for _ in range(steps)]
     return [(s.param("W1.weight", "grad"), s.param("W1.weight", "update")) for s in read]
 
 
@@ -120,108 +118,110 @@ def _rng(seed: int) -> np.random.Generator:
     return np.random.default_rng([1, seed])
 
 
-def run() -> Result:
+def _noise() -> Result:
     hover = [
         (eta, *noise(eta, 1), np.sqrt(eta / (2 - eta)), *noise(eta, None)) for eta in (0.2, 0.05)
     ]
+    x, t = line(0)
+    paths = {"online": walk(neuron(0.0), x, t, 0.2, 3, 1, _rng(0)),
+             "epoch": walk(neuron(0.0), x, t, 0.2, 192)}  # fmt: skip
+    table = Table(
+        "Noise: how w hovers at the end",
+        ("η", "online, spread", "off the best", "drawn at random", "epoch, spread", "off"),
+        tuple(hover),
+    )
+    numbers = {
+        "spread, online 0.2": hover[0][1],
+        "spread, online 0.05": hover[1][1],
+        "spread, epoch 0.2": hover[0][4],
+        "off, epoch 0.2": hover[0][5],
+    }
+    return Result((table, Plot("Noise, η = 0.2", "steps", "w", _steps(paths))), numbers)
 
+
+def _outlier() -> Result:
+    x, t = line(0, outlier=True)
     kicks, ends = [], []
     for seed in range(SEEDS):
-        x, t = line(0, outlier=True)
-        online = walk(neuron(0.0), x, t, 0.05, 8, 1, _rng(seed))
+        online = [*walk(neuron(0.0), x, t, 0.05, 8, 1, _rng(seed))]
         kicks.append(np.abs(np.diff(online)).max())
         ends.append(online[-1])
-    epoch = walk(neuron(0.0), x, t, 0.05, 300)
-    clean = least_squares(*line(0))
+    epoch = [*walk(neuron(0.0), x, t, 0.05, 300)]
+    kick, largest = float(np.median(kicks)), float(np.abs(np.diff(epoch)).max())
+    table = Table(
+        "One outlier of 64, η = 0.05; without it the best w is "
+        f"{least_squares(*line(0)):.3f}, with it {least_squares(x, t):.3f}",
+        ("", "largest single step", "w at the end, least", "most"),
+        (("online", kick, min(ends), max(ends)), ("epoch", largest, epoch[-1], epoch[-1])),
+    )
+    numbers = {
+        "outlier step, online": kick,
+        "outlier step, epoch": largest,
+        "outlier end, epoch": epoch[-1],
+    }
+    return Result((table,), numbers)
 
+
+def _escape() -> Result:
+    poor_one = neuron(POOR, "tanh")
+    poor = squared_step(Net(poor_one), X6, T6)
+    mean = poor.grad["W1.weight"].item()
+    single = [m.backpropagate(poor_one, X6[:, [i]], T6[:, [i]])[1][0].W.item() for i in range(6)]
     escapes = [(eta, left(eta, 1), left(eta, None)) for eta in RATES]
-    took = {alpha: plateau(alpha) for alpha in (0.0, 0.5, 0.9)}
-    crossing = [(a, n, took[0.0] / n, 1 / (1 - a)) for a, n in took.items()]
+    grid = np.linspace(-5, 0.5, 111)
+    bowl = [m.backpropagate(neuron(float(w), "tanh"), X6, T6)[0] for w in grid]
+    paths = {"online": walk(poor_one, X6, T6, 0.2, 60, 1, _rng(0)),
+             "epoch": walk(poor_one, X6, T6, 0.2, 360)}  # fmt: skip
+    parts = (
+        Plot(
+            "An error with two minima: a tanh neuron and six examples",
+            "w",
+            "E",
+            (curve("E", bowl, grid),),
+        ),
+        f"In the poor minimum, w = {POOR}, the mean gradient is {mean:.1e}; those of the six "
+        f"examples reach from {min(single):.2f} to {max(single):.2f}.",
+        Table(
+            f"From the poor minimum past the hill within 60 epochs, of {SEEDS} seeds",
+            ("η", "online", "epoch"),
+            tuple(escapes),
+        ),
+        "η = 0.1 online and η = 0.6 by epochs make as much way in an epoch of six examples: "
+        f"the one left in {escapes[1][1]} of {SEEDS} seeds, the other in {escapes[4][2]}.",
+        Plot("From the poor minimum, η = 0.2", "steps", "w", _steps(paths)),
+    )
+    numbers = {
+        **{f"left, online {e:g}": float(a) for e, a, _ in escapes},
+        **{f"left, epoch {e:g}": float(b) for e, _, b in escapes},
+        "∂E/∂w in the poor minimum": mean,
+        **{f"∂E/∂w of example {i} there": v for i, v in enumerate(single, 1)},
+    }
+    return Result(parts, numbers, both_ways(poor, poor_one, X6, T6))
 
+
+def _plateau() -> Result:
+    took = {a: next(n for n, w in enumerate(plateau(a)) if w <= 0) for a in (0.0, 0.5, 0.9)}
     same: dict[str, tuple[float, float]] = {}
     for alpha in (0.0, 0.9):
-        one = np.ones((1, 1))
-        path = walk(neuron(6.0, "sigmoid"), one, 0 * one, 1.0, 5, alpha=alpha)
-        for i, (_, moved) in enumerate(taped(1.0, alpha, 5)):
-            same[f"|Δw|, α = {alpha}, step {i}"] = (moved, abs(path[i + 1] - path[i]))
-    net = Net(neuron(POOR, "tanh"))
-    poor = read_step(net, lambda: half_squared(net(columns(X6)), columns(T6)))
-    same |= both_ways(poor, neuron(POOR, "tanh"), X6, T6)
-    single = [
-        m.backpropagate(neuron(POOR, "tanh"), X6[:, [i]], T6[:, [i]])[1][0].W.item()
-        for i in range(6)
-    ]
-
-    grid = np.linspace(-5, 0.5, 111)
-    bowl = tuple(m.backpropagate(neuron(float(w), "tanh"), X6, T6)[0] for w in grid)
-    paths = {"online": walk(neuron(POOR, "tanh"), X6, T6, 0.2, 60, 1, _rng(0)),
-             "epoch": walk(neuron(POOR, "tanh"), X6, T6, 0.2, 360)}  # fmt: skip
-    x0, t0 = line(0)
-    paths_noise = {"online": walk(neuron(0.0), x0, t0, 0.2, 3, 1, _rng(0)),
-                   "epoch": walk(neuron(0.0), x0, t0, 0.2, 192)}  # fmt: skip
-    return Result(
-        (
-            Table(
-                "Noise: how w hovers at the end",
-                ("η", "online, spread", "off the best", "drawn at random", "epoch, spread", "off"),
-                tuple(hover),
-            ),
-            Plot("Noise, η = 0.2", "steps", "w", _steps(paths_noise)),
-            Table(
-                "One outlier of 64, η = 0.05; without it the best w is "
-                f"{clean:.3f}, with it {least_squares(x, t):.3f}",
-                ("", "largest single step", "w at the end, least", "most"),
-                (
-                    ("online", float(np.median(kicks)), min(ends), max(ends)),
-                    ("epoch", float(np.abs(np.diff(epoch)).max()), epoch[-1], epoch[-1]),
-                ),
-            ),
-            Plot(
-                "An error with two minima: a tanh neuron and six examples",
-                "w",
-                "E",
-                (Series("E", tuple(grid), bowl),),
-            ),
-            f"In the poor minimum, w = {POOR}, the mean gradient is "
-            f"{poor.grad['W1.weight'].item():.1e}; those of the six examples reach from "
-            f"{min(single):.2f} to {max(single):.2f}.",
-            Table(
-                f"From the poor minimum past the hill within 60 epochs, of {SEEDS} seeds",
-                ("η", "online", "epoch"),
-                tuple(escapes),
-            ),
-            "η = 0.1 online and η = 0.6 by epochs make as much way in an epoch of six examples: "
-            f"the one left in {escapes[1][1]} of {SEEDS} seeds, the other in {escapes[4][2]}.",
-            Plot("From the poor minimum, η = 0.2", "steps", "w", _steps(paths)),
-            Table(
-                "A plateau: steps with η = 1 from z = 6 down to y = ½",
-                ("α", "steps", "times faster", "1 / (1 - α)"),
-                tuple(crossing),
-            ),
-        ),
-        {
-            "spread, online 0.2": hover[0][1],
-            "spread, online 0.05": hover[1][1],
-            "spread, epoch 0.2": hover[0][4],
-            "off, epoch 0.2": hover[0][5],
-            "outlier step, online": float(np.median(kicks)),
-            "outlier step, epoch": float(np.abs(np.diff(epoch)).max()),
-            "outlier end, epoch": epoch[-1],
-            **{f"left, online {e:g}": float(a) for e, a, _ in escapes},
-            **{f"left, epoch {e:g}": float(b) for e, _, b in escapes},
-            **{f"plateau, α = {a:g}": float(n) for a, n in took.items()},
-            "∂E/∂w in the poor minimum": poor.grad["W1.weight"].item(),
-            **{f"∂E/∂w of example {i} there": v for i, v in enumerate(single, 1)},
-        },
-        same,
+        steps = pairwise(plateau(alpha))
+        for i, ((_, moved), (before, after)) in enumerate(
+            zip(taped(1.0, alpha, 5), steps, strict=False)
+        ):
+            same[f"|Δw|, α = {alpha}, step {i}"] = (moved, abs(after - before))
+    table = Table(
+        "A plateau: steps with η = 1 from z = 6 down to y = ½",
+        ("α", "steps", "times faster", "1 / (1 - α)"),
+        tuple((a, n, took[0.0] / n, 1 / (1 - a)) for a, n in took.items()),
     )
+    return Result((table,), {f"plateau, α = {a:g}": float(n) for a, n in took.items()}, same)
 
 
-def _steps(paths: dict[str, list[float]]) -> tuple[Series, ...]:
-    return tuple(
-        Series(name, tuple(float(i) for i in range(len(path))), tuple(path))
-        for name, path in paths.items()
-    )
+def run() -> Result:
+    return joined(_noise(), _outlier(), _escape(), _plateau())
+
+
+def _steps(paths: dict[str, Iterator[float]]) -> tuple[Series, ...]:
+    return tuple(curve(name, path) for name, path in paths.items())
 
 
 LESSON = Lesson("online-and-epoch", "Online against epoch training", __doc__, run, SEEDS)

@@ -165,6 +165,13 @@ def read_step(
     )
 
 
+def squared_step(
+    net: Net, x: Floats, t: Floats, optimizer: torch.optim.Optimizer | None = None
+) -> Step:
+    """One step down the squared error of these columns."""
+    return read_step(net, lambda: half_squared(net(columns(x)), columns(t)), optimizer)
+
+
 def both_ways(
     step: Step, layers: Sequence[Layer], x: Floats, t: Floats, loss: Loss = squared
 ) -> dict[str, tuple[float, float]]:

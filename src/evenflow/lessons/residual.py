@@ -32,7 +32,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .. import miniature as m
-from .base import Lesson, Plot, Result, Series, Table
+from .base import Lesson, Plot, Result, Table, curve
 from .many import accuracy_of, spirals
 from .reading import Net, Step, array, both_ways, columns, read_step
 
@@ -89,42 +89,37 @@ def skip_shares(step: Step) -> list[float]:
     return [v for c, v in step.numbers.items() if c.metric == "share" and ops[c.id] == "add"]
 
 
+def fall(step: Step) -> float:
+    """Decades from z_20 to z_1."""
+    sizes = profile(step)
+    return math.log10(sizes[0] / sizes[-1])
+
+
 def run() -> Result:
     layers, (x, t) = network(0), data()
     plain, skipping = at_birth(Net, 0), at_birth(Skipping, 0)
-    same = both_ways(plain, layers, x, t, m.cross_entropy)
-    lost = {kind: [] for kind in (Net, Skipping)}  # type: dict[type[Net], list[float]]
-    for seed in range(SEEDS):
-        for kind in (Net, Skipping):
-            fall = (
-                profile(plain if kind is Net else skipping)
-                if seed == 0
-                else profile(at_birth(kind, seed))
-            )
-            lost[kind].append(math.log10(fall[0] / fall[-1]))
-    gains_plain = block_gains(plain, layers, False)
-    gains_skip = block_gains(skipping, layers, True)
+    lost = {
+        kind: [fall(first), *(fall(at_birth(kind, seed)) for seed in range(1, SEEDS))]
+        for kind, first in ((Net, plain), (Skipping, skipping))
+    }
+    gains = block_gains(skipping, layers, True)
     shares = skip_shares(skipping)
     nets = [network(seed) for seed in range(SEEDS)]
     scores = {skip: accuracy_of(nets, torch.tanh, skip, LR, STEPS) for skip in (False, True)}
     mean = {
-        "plain": float(np.mean([g for g, _ in gains_plain])),
-        "residual": float(np.mean([g for g, _ in gains_skip])),
-        "branch": float(np.mean([b for _, b in gains_skip])),
+        "plain": float(np.mean([g for g, _ in block_gains(plain, layers, False)])),
+        "residual": float(np.mean([g for g, _ in gains])),
+        "branch": float(np.mean([b for _, b in gains])),
+        "predicted": float(np.mean([math.hypot(1, b) for _, b in gains])),
     }
-    predicted = float(np.mean([math.hypot(1, b) for _, b in gains_skip]))
-    at = tuple(float(k) for k in range(1, DEPTH + 1))
-    rows = [
-        (
-            name,
-            float(np.median(lost[kind])),
-            mean[name],
-            float(np.median(scores[kind is Skipping])),
-            min(scores[kind is Skipping]),
-            max(scores[kind is Skipping]),
+    rows = []
+    for name, kind in (("plain", Net), ("residual", Skipping)):
+        found = scores[kind is Skipping]
+        middle = float(np.median(found))
+        rows.append(
+            (name, float(np.median(lost[kind])), mean[name], middle, min(found), max(found))
         )
-        for name, kind in (("plain", Net), ("residual", Skipping))
-    ]
+    at = range(1, DEPTH + 1)
     return Result(
         (
             Table(
@@ -138,29 +133,29 @@ def run() -> Result:
                 "layer",
                 "rms of δ",
                 (
-                    Series("plain", at, tuple(profile(plain))),
-                    Series("residual", at, tuple(profile(skipping))),
+                    curve("plain", profile(plain), at),
+                    curve("residual", profile(skipping), at),
                 ),
                 log_y=True,
             ),
             f"In the residual network the branches' mean gain is {mean['branch']:.3f}; if road and "
-            f"branch were unrelated a block's would be {predicted:.3f}, and it is "
+            f"branch were unrelated a block's would be {mean['predicted']:.3f}, and it is "
             f"{mean['residual']:.3f}. At the forks the road carries {min(shares):.0%} to "
             f"{max(shares):.0%} of the error.",
         ),
         {
-            "decades, plain": float(np.median(lost[Net])),
-            "decades, residual": float(np.median(lost[Skipping])),
+            "decades, plain": rows[0][1],
+            "decades, residual": rows[1][1],
             "decades, plain, seed 0": lost[Net][0],
             "decades, residual, seed 0": lost[Skipping][0],
             "gain, plain": mean["plain"],
             "gain, residual": mean["residual"],
-            "gain, predicted": predicted,
+            "gain, predicted": mean["predicted"],
             "road's share, last block": shares[0],
             "accuracy, best plain": max(scores[False]),
             "accuracy, worst residual": min(scores[True]),
         },
-        same,
+        both_ways(plain, layers, x, t, m.cross_entropy),
     )
 
 

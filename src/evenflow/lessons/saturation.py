@@ -22,14 +22,15 @@ layer error is y - t, the larger the more wrong.
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 
 from .. import miniature as m
-from .base import Lesson, Plot, Result, Series, Table
-from .reading import Net, both_ways, columns, half_squared, read_step
+from .base import Cell, Lesson, Plot, Result, Table, curve, joined
+from .reading import Net, both_ways, squared_step
 
 ONE, ZERO = np.array([[1.0]]), np.array([[0.0]])
 PUSH_X, PUSH_ETA = 40.0, 4.0
@@ -65,81 +66,76 @@ def with_cross_entropy(w: float) -> int:
     raise AssertionError("cross-entropy does not freeze")
 
 
-def run() -> Result:
-    # the push
+def _pushed() -> Result:
     net, big = Net(unit(0.0)), np.array([[PUSH_X]])
+    weight = net.get_parameter("W1.weight")
     net.get_parameter("W1.bias").requires_grad_(False)
-    sgd = torch.optim.SGD([net.get_parameter("W1.weight")], lr=PUSH_ETA)
-    push = read_step(net, lambda: half_squared(net(columns(big)), columns(ONE)), sgd)
-    pushed = net.get_parameter("W1.weight").item()
-    same = both_ways(push, unit(0.0), big, ONE)
-    # frozen
-    before = net.get_parameter("W1.weight").item()
-    frozen = [
-        read_step(net, lambda: half_squared(net(columns(ONE)), columns(ZERO)), sgd)
-        for _ in range(50)
-    ]
-    moved = before - net.get_parameter("W1.weight").item()
-    # how the gradient and the way back go with w
-    rows, gradients, slopes = [], [], []
-    for w in WEIGHTS:
-        twin = Net(unit(w))
-        step = read_step(twin, lambda twin=twin: half_squared(twin(columns(ONE)), columns(ZERO)))  # type: ignore[misc]
-        same |= {f"{k}, w = {w:g}": v for k, v in both_ways(step, unit(w), ONE, ZERO).items()}
-        gradients.append(step.grad["W1.weight"].item())
-        slopes.append(step.delta["W1"].item() / step.delta["f1"].item())
-        back = way_back(w)
-        told: str = str(back) if back is not None else f"over {MOST}"
-        cell = (w, step.out["f1"].item(), slopes[-1], gradients[-1], told, with_cross_entropy(w))
-        rows.append(cell)
+    sgd = torch.optim.SGD([weight], lr=PUSH_ETA)
+    push = squared_step(net, big, ONE, sgd)
+    pushed, delta = weight.item(), push.delta["W1"].item()
+    frozen = [squared_step(net, ONE, ZERO, sgd) for _ in range(50)]
+    moved = pushed - weight.item()
     # a layer of inputs, as the tape judges saturation
     crowd = np.linspace(-1, 1, 201)[None, :]
-    many = read_step(net, lambda: half_squared(net(columns(crowd)), columns(0 * crowd)))
-    # float32
+    saturated = squared_step(net, crowd, 0 * crowd).site("f1", "saturated")
     z32 = torch.tensor([20.0], requires_grad=True)
     (torch.sigmoid(z32).square().sum() / 2).backward()  # type: ignore[no-untyped-call]
     assert z32.grad is not None
+    parts = (
+        f"The push: at w = 0 the unit answers 0.5 where 1 is wanted, so δ = {delta:g} and Δw = "
+        f"-η δ x = {PUSH_ETA:g} · {-delta:g} · {PUSH_X:g} = {pushed:g}.",
+        f"Pushed to w = {pushed:g} it is given 50 steps of η = 4; all of them together move w "
+        f"by {moved:.2e}. Over inputs from -1 to 1, {saturated:.0%} of its "
+        "answers are saturated, as the tape counts it. In float32 the gradient is "
+        f"{z32.grad.item():g} exactly.",
+    )
+    numbers = {
+        "w after the push": pushed,
+        "δ of the push": delta,
+        "w moved by 50 steps": moved,
+        "first frozen update": frozen[0].param("W1.weight", "update"),
+        "saturated share": saturated,
+        "gradient in float32": z32.grad.item(),
+    }
+    return Result(parts, numbers, both_ways(push, unit(0.0), big, ONE))
+
+
+def _by_weight() -> Result:
+    """How the gradient and the way back go with w."""
+    rows: list[tuple[Cell, ...]] = []
+    numbers: dict[str, float] = {}
+    same: dict[str, tuple[float, float]] = {}
+    for w in WEIGHTS:
+        step = squared_step(Net(unit(w)), ONE, ZERO)
+        same |= {f"{k}, w = {w:g}": v for k, v in both_ways(step, unit(w), ONE, ZERO).items()}
+        gradient = step.grad["W1.weight"].item()
+        slope = step.delta["W1"].item() / step.delta["f1"].item()
+        back, entropy = way_back(w), with_cross_entropy(w)
+        told = str(back) if back is not None else f"over {MOST}"
+        rows.append((w, step.out["f1"].item(), slope, gradient, told, entropy))
+        numbers |= {f"∂E/∂w at w = {w:g}": gradient, f"slope at w = {w:g}": slope}
+        if w in (5.0, 6.0, 10.0):
+            numbers[f"steps back from {w:g}"] = float(back or math.inf)
+        if w == 20.0:
+            numbers["steps back from 20 by cross-entropy"] = float(entropy)
+    header = ("w", "y", "slope", "∂E/∂w", "steps to y = ½", "the same by cross-entropy")
+    title = "x = 1, target 0: the unit is wrong, and how soon it mends with η = 1"
+    return Result((Table(title, header, tuple(rows)),), numbers, same)
+
+
+def run() -> Result:
     grid = np.linspace(-2, 20, 89)
     y = m.sigmoid(grid)
-    return Result(
-        (
-            f"The push: at w = 0 the unit answers 0.5 where 1 is wanted, so δ = "
-            f"{push.delta['W1'].item():g} and Δw = -η δ x = {PUSH_ETA:g} · "
-            f"{-push.delta['W1'].item():g} · {PUSH_X:g} = {pushed:g}.",
-            Table(
-                "x = 1, target 0: the unit is wrong, and how soon it mends with η = 1",
-                ("w", "y", "slope", "∂E/∂w", "steps to y = ½", "the same by cross-entropy"),
-                tuple(rows),
-            ),
-            f"Pushed to w = {pushed:g} it is given 50 steps of η = 4; all of them together move w "
-            f"by {moved:.2e}. Over inputs from -1 to 1, {many.site('f1', 'saturated'):.0%} of its "
-            "answers are saturated, as the tape counts it. In float32 the gradient is "
-            f"{z32.grad.item():g} exactly.",
-            Plot(
-                "Wrong and sure of it: the gradient over w",
-                "w (x = 1, t = 0)",
-                "∂E/∂w",
-                (
-                    Series("squared error", tuple(grid), tuple(y * y * (1 - y))),
-                    Series("cross-entropy", tuple(grid), tuple(y)),
-                ),
-                log_y=True,
-            ),
-        ),
-        {
-            "w after the push": pushed,
-            "δ of the push": push.delta["W1"].item(),
-            "w moved by 50 steps": moved,
-            "first frozen update": frozen[0].param("W1.weight", "update"),
-            "saturated share": many.site("f1", "saturated"),
-            "gradient in float32": z32.grad.item(),
-            **{f"∂E/∂w at w = {w:g}": g for w, g in zip(WEIGHTS, gradients, strict=True)},
-            **{f"slope at w = {w:g}": s for w, s in zip(WEIGHTS, slopes, strict=True)},
-            **{f"steps back from {w:g}": float(way_back(w) or math.inf) for w in (5.0, 6.0, 10.0)},
-            "steps back from 20 by cross-entropy": float(with_cross_entropy(20.0)),
-        },
-        same,
+    picture = Plot(
+        "Wrong and sure of it: the gradient over w",
+        "w (x = 1, t = 0)",
+        "∂E/∂w",
+        (curve("squared error", y * y * (1 - y), grid), curve("cross-entropy", y, grid)),
+        log_y=True,
     )
+    push, by_weight = _pushed(), _by_weight()
+    found = joined(push, by_weight)
+    return replace(found, parts=(push.parts[0], *by_weight.parts, push.parts[1], picture))
 
 
 LESSON = Lesson("saturation", "One unit pushed into saturation, and frozen", __doc__, run)

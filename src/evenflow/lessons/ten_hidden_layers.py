@@ -28,8 +28,8 @@ from collections.abc import Callable
 import numpy as np
 
 from .. import miniature as m
-from .base import Lesson, Plot, Result, Series, Table
-from .reading import Net, Step, both_ways, columns, half_squared, read_step
+from .base import Lesson, Plot, Result, Table, curve
+from .reading import Net, Step, both_ways, squared_step
 
 HIDDEN = 10
 X, T = np.array([[1.5]]), np.array([[0.0]])
@@ -92,8 +92,7 @@ def count(hidden: int, memoise: bool) -> int:
 
 def run() -> Result:
     layers = chain()
-    net = Net(layers)
-    step = read_step(net, lambda: half_squared(net(columns(X)), columns(T)))
+    step = squared_step(Net(layers), X, T)
     way = factors(step, layers)
     gradient = step.grad["W1.weight"].item()
     decades = [math.log10(abs(f)) for _, f in way]
@@ -120,13 +119,7 @@ def run() -> Result:
                 "What is left of the error on its way back",
                 "factors so far",
                 "|product|",
-                (
-                    Series(
-                        "product of the factors",
-                        tuple(float(i) for i in range(1, 24)),
-                        tuple(float(10**s) for s in left),
-                    ),
-                ),
+                (curve("product of the factors", 10**left, range(1, 24)),),
                 log_y=True,
             ),
             Table(

@@ -31,7 +31,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..tape.probe import through_time
-from .base import Lesson, Plot, Result, Series, Table
+from .base import Lesson, Plot, Result, Table, curve
 
 #: Lewis Carroll, Alice's Adventures in Wonderland (1865), the beginning; in the public domain.
 BOOK = (
@@ -146,7 +146,7 @@ def run() -> Result:
         scores = [recalls(name, seed) for seed in range(SEEDS)]
         numbers[f"recalls, {name}"] = float(np.median(scores))
         rows.append((name, decades, min(scores), float(np.median(scores)), max(scores)))
-        curves.append(Series(name, tuple(float(i) for i in range(1, LENGTH + 1)), tuple(far)))
+        curves.append(curve(name, far, range(1, LENGTH + 1)))
     return Result(
         (
             Plot(
