@@ -15,9 +15,9 @@ from torch import nn
 
 from evenflow import activations
 from evenflow.activations import ACTIVATIONS, card
+from evenflow.activations.card_text import as_data, sections, table, text
 from evenflow.activations.meanfield import fixed_point
 from evenflow.activations.shape import Shape
-from evenflow.activations.telling import as_data, sections, table, text
 from evenflow.tape.ops import CLOSED, SATURATED
 
 ELEMENTWISE = [name for name, a in ACTIVATIONS.items() if a.f is not None]

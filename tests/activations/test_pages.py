@@ -11,16 +11,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from evenflow.activations import ACTIVATIONS, Card, card
-from evenflow.activations import pages as docs
-from evenflow.activations import pictures as draw
+from evenflow.activations import ACTIVATIONS, Card, card, docs
+from evenflow.activations import figures as draw
 
 FOLDER = Path(__file__).parents[2] / "docs" / "activations"
 DRAWN = [name for name, a in ACTIVATIONS.items() if a.f is not None]
 
 
 def test_the_pages_are_up_to_date() -> None:
-    """Run: python -m evenflow.activations.pages docs/activations"""
+    """Run: python -m evenflow.activations.docs docs/activations"""
     wanted = docs.wanted()
     assert {path.name for path in FOLDER.glob("*.md")} == set(wanted)
     for name, text in wanted.items():

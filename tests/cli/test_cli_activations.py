@@ -10,7 +10,7 @@ import pytest
 from programs import evenflow, run
 
 from evenflow.activations import ACTIVATIONS, card
-from evenflow.activations.telling import text
+from evenflow.activations.card_text import text
 from evenflow.cli import main
 
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 import evenflow
-from evenflow.report.telling import remedies
+from evenflow.report.sentences import remedies
 from evenflow.schema import Finding
 from evenflow.store import load
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 import evenflow
 from evenflow.faults import View
-from evenflow.report.telling import headline
+from evenflow.report.sentences import headline
 from evenflow.schema import Run
 
 

@@ -12,7 +12,7 @@ from torch import Tensor
 import evenflow
 from evenflow.ledger import Block, Ledger
 from evenflow.ledger import live as module
-from evenflow.ledger.record import CANCELLED
+from evenflow.ledger.factors import CANCELLED
 
 from .architectures import NETWORKS
 from .oracle import Keep, again, delta

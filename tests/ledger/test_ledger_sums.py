@@ -12,8 +12,8 @@ from torch import nn
 from torch.nn import functional as F
 
 import evenflow
-from evenflow.ledger.record import Ledger
-from evenflow.ledger.telling import sentences
+from evenflow.ledger import Ledger
+from evenflow.ledger.render import sentences
 
 from .architectures import NETWORKS
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 import evenflow
 from evenflow.monitor.cadence import Cadence
-from evenflow.report.telling import facts
+from evenflow.report.sentences import facts
 from evenflow.schema import Run
 
 pytestmark = pytest.mark.budget

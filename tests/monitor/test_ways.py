@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 import evenflow
 from evenflow.faults import View
-from evenflow.report.telling import headline
+from evenflow.report.sentences import headline
 from evenflow.schema import Finding, Run, Severity
 from evenflow.store import load
 from ways import WAYS

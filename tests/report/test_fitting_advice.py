@@ -15,7 +15,7 @@ from torch.nn import functional as F
 import evenflow
 from evenflow.faults import View, drawn
 from evenflow.report.network import network_of
-from evenflow.report.telling import remedies
+from evenflow.report.sentences import remedies
 from evenflow.schema import Finding, Run, Severity
 from evenflow.treatments import of_run
 from evenflow.treatments.ranking import courses

@@ -11,7 +11,7 @@ import numpy as np
 
 from . import meanfield
 from .registry import Curve, curve, find
-from .shape import Shape, shape
+from .shape import Shape, shape_of
 
 #: The width that torch's default biases, N(0, 1/(3·width))-like, are counted for.
 WIDTH = 256
@@ -105,7 +105,7 @@ def _card(name: str, parameters: tuple[tuple[str, Any], ...]) -> Card:
             " initialisation and depth scales cannot be computed.",
         )
     this = curve(name, **dict(parameters))
-    looks = shape(this)
+    looks = shape_of(this)
     moments = tuple(_moments(this, q) for q in QS)
     at_1 = moments[QS.index(1.0)]
     return Card(

@@ -42,7 +42,7 @@ class Shape:
     monotone: bool
 
 
-def shape(curve: Curve) -> Shape:
+def shape_of(curve: Curve) -> Shape:
     """Read a curve's shape off f and f' on ±1e6 (a linear curve's ends count as unbounded)."""
     f, df = curve.f, curve.df
     bound, bound_at = _bound(curve)

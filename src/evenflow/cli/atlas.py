@@ -14,9 +14,7 @@ def show_activations(
     name: str | None, output: Path | None, as_json: bool, force: bool = False
 ) -> int:
     """0, or 2 for a wrong name, a file that cannot be written, or matplotlib missing."""
-    from ..activations import card, find, names
-    from ..activations.pictures import NoPictures
-    from ..activations.telling import as_data, table, text
+    from ..activations import NoPictures, as_data, card, find, names, table, text
 
     try:
         wanted = names() if name is None else (find(name).name,)
@@ -38,8 +36,7 @@ def show_activations(
 
 def _picture(wanted: tuple[str, ...], output: Path, alone: bool, force: bool) -> None:
     """Write the HTML page or the PNG that `output` ends in."""
-    from ..activations import card
-    from ..activations import pictures as draw
+    from ..activations import card, overview_page, page, png
 
     kind = output.suffix.lower()
     if kind not in (".html", ".png"):
@@ -50,10 +47,10 @@ def _picture(wanted: tuple[str, ...], output: Path, alone: bool, force: bool) ->
             _("a PNG shows one activation: name it, as in activations gelu -o gelu.png")
         )
     if not alone:
-        data = draw.overview_page(tuple(map(card, wanted))).encode()
+        data = overview_page(tuple(map(card, wanted))).encode()
     elif kind == ".html":
-        data = draw.page(card(wanted[0])).encode()
+        data = page(card(wanted[0])).encode()
     else:
-        data = draw.png(card(wanted[0]))
+        data = png(card(wanted[0]))
     writing.write(output, data, force=force)
     print(_("wrote {file}").format(file=output), file=sys.stderr)

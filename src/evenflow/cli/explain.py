@@ -62,12 +62,12 @@ def _explain(
                 return _say(error, 2)
             print(_("wrote {file}").format(file=visible(output)), file=sys.stderr)
     if as_json:
-        from ..report.data import finite
+        from ..report import finite
 
         told = finite(ledger.as_dict())
         print(json.dumps(told, indent=2, allow_nan=False, ensure_ascii=False))
     elif output is None:
-        from ..report.terminal import writable
+        from ..report import writable
 
         head = _("{name}, step {step}").format(name=run.name, step=whole(ledger.step or 0))
         said = f"evenflow  {head}\n{text(ledger)}"

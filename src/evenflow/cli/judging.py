@@ -114,7 +114,7 @@ def _tell(
     report.text(run, findings, console, chosen)
     if pairs is not None:
         from ..forecast.telling import compared
-        from ..report.telling import names
+        from ..report import names
 
         for row in ("", *compared(pairs, names(run, [p.site for p in pairs]))):
             row = report.terminal.writable(row, console.encoding)

@@ -16,8 +16,7 @@ def names() -> tuple[str, ...]:
 
 def teach(name: str) -> int:
     """Run the lesson and print it. 0; 2 for a name that is not in `names()`."""
-    from ..lessons import REGISTRY
-    from ..lessons.telling import plain, terminal
+    from ..lessons import REGISTRY, plain, terminal
     from .judging import stderr, stdout
 
     if name == LIST:

@@ -117,7 +117,7 @@ def _tell(forecast: Forecast, out: Path | None) -> None:
     from rich.text import Text
 
     from ..forecast.telling import lines
-    from ..report.terminal import writable
+    from ..report import writable
     from ..words.wrapping import breaks, has_wide
 
     console = stdout()

@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from ..lang import _, ngettext, whole
-from ..report.markup import esc, tag
+from ..report import esc, tag
 from ..words import number
 from .judging import Judged
 from .outcome import FitReport

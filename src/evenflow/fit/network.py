@@ -17,8 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..activations import curve, find, get
-from ..activations.shape import shape
+from ..activations import curve, find, get, shape_of
 
 NORMS = ("none", "batch", "layer")
 RESIDUALS = ("none", "plain", "rezero")
@@ -164,7 +163,7 @@ def activations(wanted: object, depth: int) -> tuple[str, ...]:
 def steepness(names: tuple[str, ...]) -> float:
     """The largest |f'| of the flattest of these activations, at most 1: ¼ for the sigmoid."""
     curves = [curve(name) for name in set(names) if find(name).f is not None]
-    return min([1.0, *(shape(c).bound for c in curves)])
+    return min([1.0, *(shape_of(c).bound for c in curves)])
 
 
 def _whole(value: object) -> int | None:

@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from importlib.resources import files
 
 from ..lang import N_, TAGS, _, language, whole
-from ..report.markup import esc, tag
-from ..report.page import MARK, icon_of
+from ..report import MARK, esc, icon_of, tag
 from ..showing import shown
 from ..words import number, title
 from .columns import Column

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..treatments.live.clipping import agc_factor
+from ..treatments import agc_factor
 
 OPTIMIZERS = ("auto", "gd", "momentum", "nesterov", "adam", "adamw", "rmsprop")
 

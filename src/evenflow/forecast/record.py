@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from ..report.data import finite
+from ..report import finite
 from ..schema import Finding, Reading, Run, Site, verdict
 
 

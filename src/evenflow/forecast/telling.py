@@ -10,8 +10,7 @@ from rich.cells import cell_len
 from ..faults import View
 from ..faults.through_time import ThroughTime
 from ..lang import N_, _, ngettext
-from ..report.network import network_of
-from ..report.telling import names, remedies, severity
+from ..report import names, network_of, remedies, severity
 from ..schema import Severity
 from ..words import number, share, title
 from .beside import Pair

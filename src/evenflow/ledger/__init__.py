@@ -4,14 +4,19 @@ Records, stored runs and words need no torch; the live part (`live`, `graph`, `n
 does and is reached by `evenflow.explain` only.
 """
 
-from .record import Block as Block
-from .record import Branch as Branch
-from .record import Contribution as Contribution
-from .record import Factor as Factor
-from .record import Fork as Fork
-from .record import Ledger as Ledger
+from .factors import Block as Block
+from .factors import Branch as Branch
+from .factors import Contribution as Contribution
+from .factors import Factor as Factor
+from .factors import Fork as Fork
+from .ledger import Ledger as Ledger
+from .render import fork_line as fork_line
+from .render import headline as headline
+from .render import parts_line as parts_line
+from .render import place as place
+from .render import sentences as sentences
+from .render import signed as signed
+from .render import text as text
 from .stored import from_run as from_run
-from .telling import headline as headline
-from .telling import text as text
 from .weight import ChainFactor as ChainFactor
 from .weight import WeightChain as WeightChain

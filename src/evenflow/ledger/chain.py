@@ -18,10 +18,10 @@ import torch
 from torch import Tensor
 from torch.autograd.graph import GradientEdge
 
-from .graph import backward, flat
 from .naming import Named, children, variable
 from .nearby import hint
 from .paths import between
+from .probing import backward, flat
 from .weight import ChainFactor, Floats, WeightChain
 
 #: A Jacobian of more numbers than this is refused (128 MiB in float64).

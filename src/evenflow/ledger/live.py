@@ -11,11 +11,12 @@ from torch import Tensor, nn
 
 from ..lang import _
 from .chain import write_out
-from .graph import REENTRANT, Meeting, aside, backward, hooked, kept_grads, norm, slope
+from .factors import coarse, decades
+from .ledger import Ledger
 from .naming import Named, children, name_nodes, reachable, shape_of, variable
 from .nearby import hint
 from .paths import Edge, Vertex, between, crossings, links
-from .record import Ledger, coarse, decades
+from .probing import REENTRANT, Meeting, aside, backward, hooked, kept_grads, norm, slope
 from .weight import WeightChain
 
 _LAYERS = ("affine", "recurrent", "embedding", "norm")

@@ -12,7 +12,7 @@ from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
-from .record import CANCELLED, Block, Branch, Factor, Fork
+from .factors import CANCELLED, Block, Branch, Factor, Fork
 
 V = TypeVar("V", bound=Hashable)
 

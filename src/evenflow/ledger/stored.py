@@ -10,9 +10,10 @@ import numpy.typing as npt
 
 from ..lang import _, ngettext
 from ..schema import Run, Site
+from .factors import COARSE, coarse, decades
+from .ledger import Ledger
 from .nearby import hint
 from .paths import Edge, Vertex, between, crossings, links
-from .record import COARSE, Ledger, coarse, decades
 
 #: A vertex above several losses; sites have ids from 0.
 _LOSSES = -1
@@ -43,16 +44,8 @@ def from_run(run: Run, site: str | None = None, step: int | None = None) -> Ledg
     target = _default(run, at) if site is None else _find(run, site)
     if at is None:
         at = _latest(run, target)
-    sizes = {s.id: _norm(run, s, "delta", at) for s in run.sites}
-    received = {i: size for i, size in sizes.items() if size is not None}
     label = _names(run)
-    if target.id not in received:
-        when = run.steps[_measured(run, target)]
-        said = _("no error was measured at {site!r} at step {step}.")
-        if len(when):
-            said = _("no error was measured at {site!r} at step {step}; there are {steps}.")
-        steps = ", ".join(str(s) for s in when[-5:])
-        raise ValueError(said.format(site=label(target), step=run.steps[at], steps=steps))
+    received = _received(run, target, at, label)
     below = {s.id: _producers(run, s, received) for s in run.sites if s.id in received}
     sources = _sources(below, received)
     reach = [i for i in sources if between(lambda v: below.get(v, ()), i, target.id)]
@@ -65,13 +58,7 @@ def from_run(run: Run, site: str | None = None, step: int | None = None) -> Ledg
         root = _LOSSES
         below[_LOSSES] = reach
         received[_LOSSES] = math.hypot(*(received[i] for i in reach))
-        said = ngettext(
-            "{count} loss reaches it ({names}): the way begins at all of them together",
-            "{count} losses reach it ({names}): the way begins at all of them together",
-            len(reach),
-        )
-        losses = ", ".join(label(run.sites[i]) for i in reach[:4])
-        notes.append(said.format(count=len(reach), names=losses))
+        notes.append(_several([label(run.sites[i]) for i in reach]))
     way = between(lambda v: below.get(v, ()), root, target.id)
     vertices = {v: _vertex(run, v, received[v], at, label) for v in way}
     edges = _edges(run, way, below, vertices, at, target.id)
@@ -87,6 +74,28 @@ def from_run(run: Run, site: str | None = None, step: int | None = None) -> Ledg
         step=int(run.steps[at]),
         notes=tuple(notes),
     )
+
+
+def _received(run: Run, target: Site, at: int, label: Callable[[Site], str]) -> dict[int, float]:
+    """‖δ‖ at each site that was measured; ValueError where the target was not."""
+    sizes = {s.id: _norm(run, s, "delta", at) for s in run.sites}
+    if sizes[target.id] is None:
+        when = run.steps[_measured(run, target)]
+        said = _("no error was measured at {site!r} at step {step}.")
+        if len(when):
+            said = _("no error was measured at {site!r} at step {step}; there are {steps}.")
+        steps = ", ".join(str(s) for s in when[-5:])
+        raise ValueError(said.format(site=label(target), step=run.steps[at], steps=steps))
+    return {i: size for i, size in sizes.items() if size is not None}
+
+
+def _several(losses: list[str]) -> str:
+    said = ngettext(
+        "{count} loss reaches it ({names}): the way begins at all of them together",
+        "{count} losses reach it ({names}): the way begins at all of them together",
+        len(losses),
+    )
+    return said.format(count=len(losses), names=", ".join(losses[:4]))
 
 
 def _caveats(run: Run, way: set[int], at: int, label: Callable[[Site], str]) -> list[str]:

@@ -22,6 +22,8 @@ from . import (
 )
 from .base import Lesson as Lesson
 from .base import Result as Result
+from .lesson_text import plain as plain
+from .lesson_text import terminal as terminal
 
 #: Every lesson, in reading order.
 REGISTRY: dict[str, Lesson] = {

@@ -30,7 +30,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..tape.probe import through_time
+from ..tape import through_time
 from .base import Lesson, Plot, Result, Table, curve
 
 #: Lewis Carroll, Alice's Adventures in Wonderland (1865), the beginning; in the public domain.

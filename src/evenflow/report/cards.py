@@ -9,7 +9,7 @@ from ..schema import Finding, Run
 from ..words import Network, title, without_chain
 from .markup import esc, prose, short, tag
 from .network import network_of
-from .telling import chain, evidence, names, remedies, severity, when
+from .sentences import chain, evidence, names, remedies, severity, when
 
 #: Sites named one by one; the rest are behind a click, and past the last only counted.
 _FEW, _MOST = 6, 24

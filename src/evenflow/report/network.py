@@ -8,7 +8,9 @@ import numpy as np
 
 from ..faults import View, drawn
 from ..schema import Run
-from ..treatments.architecture import of_run  # not the package: its registry knows activations
+
+# not the package, which may fetch torch
+from ..treatments.architecture import of_run
 from ..treatments.base import Facts
 from ..words import Network
 

@@ -18,11 +18,11 @@ from ..ledger import Ledger
 from ..schema import Finding, Run, verdict
 from ..words import title
 from .cards import CARDS, findings_section
-from .data import worded
 from .grids import grids
+from .jsonable import worded
 from .markup import data, esc, short, tag
+from .sentences import damage, facts, headline, names
 from .tables import events_section, healed_section, layers_section, parameters_section, run_section
-from .telling import damage, facts, headline, names
 from .waterfall import card, ledger_section
 
 _SCRIPTS = ("base.js", "curve.js", "heat.js", "start.js")

@@ -13,7 +13,7 @@ from ..schema import HEALED, Finding, Run, interventions
 from ..words import healing, number, share
 from .layers import chosen, latest, named_sites, now, relative_updates, untrained
 from .markup import esc, short, tag
-from .telling import names
+from .sentences import names
 
 #: Rows of a table at most: the page stays small, and says what it leaves out.
 _LAYERS, _PARAMS, _EVENTS = 200, 80, 80

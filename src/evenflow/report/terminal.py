@@ -11,12 +11,11 @@ import numpy as np
 from ..faults import Asked
 from ..lang import _
 from ..schema import Finding, Run, Severity, interventions, verdict
-from ..words import summaries, title
-from ..words.wrapping import breaks, has_wide
-from .data import worded
+from ..words import breaks, has_wide, summaries, title
+from .jsonable import worded
 from .layers import learning
 from .network import network_of
-from .telling import (
+from .sentences import (
     damage,
     evidence,
     facts,
@@ -49,67 +48,81 @@ def text(
     """
     from rich.text import Text
 
-    def line(content: Text | str, indent: int = 0) -> None:
-        body = content if isinstance(content, Text) else Text(content)
-        # A line is one: what a file says must not begin another, as if we had said it.
-        body.plain = writable(body.plain.translate(_ONE_LINE), console.encoding)
-        width = console.width - indent
-        parts = [body]
-        if has_wide(body.plain):  # rich breaks at spaces only, and Chinese has none
-            parts = list(body.divide(breaks(body.plain, width)))
-        for row in [row for part in parts for row in part.wrap(console, width)] or [Text()]:
-            row.rstrip()
-            row.pad_left(indent)
-            console.print(row, highlight=False, soft_wrap=True)
-
+    write = _Lines(console)
     spoken = sorted(worded(findings, run), key=lambda f: -f.severity)
     word, said = headline(run, spoken, asked)
     worst = max((f.severity for f in spoken), default=Severity.info)
     style = "bold green" if verdict(spoken, run, asked is not None) == "healthy" else _STYLE[worst]
-    line(Text.assemble(("evenflow  ", "dim"), (word.upper(), style), f"  {said}"))
+    write(("evenflow  ", "dim"), (word.upper(), style), f"  {said}")
     figures = [f"{key.lower()} {value}" for key, value in facts(run)]
     if figures:
-        line(Text(" · ".join(figures), "dim"))
+        write((" · ".join(figures), "dim"))
     if left_out := damage(run):
-        line(Text(left_out, "bold yellow"))
+        write((left_out, "bold yellow"))
     advised: set[str] = set()
     network = network_of(run) if spoken else None
     for finding in spoken[:_MOST]:
-        line("")
-        line(
-            Text.assemble(
-                (_padded(severity(finding), 8), _STYLE[finding.severity]),
-                (f"{finding.code} {title(finding.code)}", "bold"),
-                (f"  {when(finding)}", "dim"),
-            )
-        )
-        line(finding.message, 2)
-        more = [
-            _("{label} {value}").format(label=label, value=value)
-            for label, value, limit in evidence(finding)
-            if not limit
-        ][:3]
-        if more:
-            line(Text(_("also measured: {figures}").format(figures=_(", ").join(more)), "dim"), 2)
-        new = [advice for advice in remedies(finding, run, network) if advice not in advised][:2]
-        advised.update(new)  # findings of one cause share their advice: say it once
-        for advice in new:
-            line(Text.assemble((_("try: "), "green"), advice), 2)
+        write()
+        advice = [a for a in remedies(finding, run, network) if a not in advised][:2]
+        advised.update(advice)  # findings of one cause share their advice: say it once
+        _finding(write, finding, advice)
     if len(spoken) > _MOST:
-        line("")
-        line(_("and {count} more: the HTML report has them all.").format(count=len(spoken) - _MOST))
+        write()
+        more = len(spoken) - _MOST
+        write(_("and {count} more: the HTML report has them all.").format(count=more))
     done = interventions(run.events)
     if done:
-        line("")
+        write()
         for said in summaries(done):
-            line(Text.assemble((_("healed: "), "green"), said))
+            write((_("healed: "), "green"), said)
     shown = strip(run, _unicode(console), max(20, min(console.width - 4, 72)))
     if shown:
-        line("")
-        line(shown[0])
+        write()
+        write(shown[0])
         for row in shown[1:]:
             row = writable(row, console.encoding)
             console.print(Text(row), highlight=False, no_wrap=True, overflow="crop")
+
+
+class _Lines:
+    """Writes lines to a console, each one alone: what a file says begins no line of ours."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+
+    def __call__(self, *parts: str | tuple[str, str], indent: int = 0) -> None:
+        from rich.text import Text
+
+        console = self.console
+        body = Text.assemble(*parts)
+        body.plain = writable(body.plain.translate(_ONE_LINE), console.encoding)
+        width = console.width - indent
+        pieces = [body]
+        if has_wide(body.plain):  # rich breaks at spaces only, and Chinese has none
+            pieces = list(body.divide(breaks(body.plain, width)))
+        for row in [row for part in pieces for row in part.wrap(console, width)] or [Text()]:
+            row.rstrip()
+            row.pad_left(indent)
+            console.print(row, highlight=False, soft_wrap=True)
+
+
+def _finding(write: _Lines, finding: Finding, advice: Sequence[str]) -> None:
+    write(
+        (_padded(severity(finding), 8), _STYLE[finding.severity]),
+        (f"{finding.code} {title(finding.code)}", "bold"),
+        (f"  {when(finding)}", "dim"),
+    )
+    write(finding.message, indent=2)
+    more = [
+        _("{label} {value}").format(label=label, value=value)
+        for label, value, limit in evidence(finding)
+        if not limit
+    ][:3]
+    if more:
+        said = _("also measured: {figures}").format(figures=_(", ").join(more))
+        write((said, "dim"), indent=2)
+    for text in advice:
+        write((_("try: "), "green"), text, indent=2)
 
 
 def _padded(text: str, cells: int) -> str:

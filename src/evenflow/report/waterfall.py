@@ -6,8 +6,18 @@ import math
 from collections.abc import Sequence
 
 from ..lang import N_, _, ngettext, whole
-from ..ledger import Block, Factor, Ledger, from_run, headline
-from ..ledger.telling import fork_line, parts_line, place, sentences, signed
+from ..ledger import (
+    Block,
+    Factor,
+    Ledger,
+    fork_line,
+    from_run,
+    headline,
+    parts_line,
+    place,
+    sentences,
+    signed,
+)
 from ..schema import Run
 from ..words import number
 from .markup import esc, prose, short, tag
@@ -18,6 +28,7 @@ _FOOT = 104  # height of those names
 _ROWS = 200  # of the table
 _BARS = 400  # more links are drawn this many at most, neighbours together
 _FORKS = 24
+_Bar = tuple[str, str, float, float, str]  # short name, kind, received, sent, name
 #: Kinds with a colour of their own, and how the legend calls them.
 _KINDS = {
     "affine": N_("linear and convolution"),
@@ -93,32 +104,14 @@ def picture(ledger: Ledger) -> str:
         at = low + k * step
         parts.append(_line(_LEFT, y(at), _WIDTH - _RIGHT, y(at), "grid"))
         parts.append(_text(_LEFT - 8, y(at) + 4, _power(at), "end"))
-    for i, (label, kind, received, sent, name) in enumerate(bars):
-        a, b = _level(received), _level(sent)
-        title = _("{name}: {gain} decades, ‖δ‖ {received} → {sent}").format(
-            name=name, gain=signed(_gain(a, b)), received=number(received), sent=number(sent)
-        )
+    for i, bar in enumerate(bars):
+        a, b = _level(bar[2]), _level(bar[3])
         if a is None:
             continue
         ground = low if b is None else b  # nothing is left: down to the ground
-        top, bottom = min(y(a), y(ground)), max(y(a), y(ground))
-        wide = x(i + 1) - x(i)
-        gap = min(2.0, wide * 0.15)
-        parts.append(
-            tag(
-                "rect", tag("title", esc(title)),
-                x=f"{x(i) + gap / 2:.1f}", y=f"{top - 0.75:.1f}", width=f"{wide - gap:.1f}",
-                height=f"{bottom - top + 1.5:.1f}", class_=f"k-{_colour(kind)}",
-            )
-        )  # fmt: skip
+        parts.append(_bar(bar, x(i), x(i + 1), y(a), y(ground)))
         if labelled:
-            cx = x(i + 0.5)
-            parts.append(
-                tag(
-                    "text", esc(short(label, 20)), text_anchor="end", class_="tick",
-                    transform=f"translate({cx + 4:.1f} {_HEIGHT + 14}) rotate(-42)",
-                )
-            )  # fmt: skip
+            parts.append(_label(bar[0], x(i + 0.5)))
     if not labelled:
         parts.append(_text(_LEFT, _HEIGHT + 18, _("the loss"), "start"))
         parts.append(_text(_WIDTH - _RIGHT, _HEIGHT + 18, short(ledger.site, 60), "end"))
@@ -128,7 +121,27 @@ def picture(ledger: Ledger) -> str:
     )  # fmt: skip
 
 
-def _together(links: Sequence[Factor | Block]) -> list[tuple[str, str, float, float, str]]:
+def _bar(bar: _Bar, left: float, right: float, a: float, b: float) -> str:
+    """From height a to height b, with a gap to its neighbours and its figures as a tooltip."""
+    _name, kind, received, sent, name = bar
+    gain = signed(_gain(_level(received), _level(sent)))
+    title = _("{name}: {gain} decades, ‖δ‖ {received} → {sent}").format(
+        name=name, gain=gain, received=number(received), sent=number(sent)
+    )
+    gap = min(2.0, (right - left) * 0.15)
+    return tag(
+        "rect", tag("title", esc(title)),
+        x=f"{left + gap / 2:.1f}", y=f"{min(a, b) - 0.75:.1f}", width=f"{right - left - gap:.1f}",
+        height=f"{abs(b - a) + 1.5:.1f}", class_=f"k-{_colour(kind)}",
+    )  # fmt: skip
+
+
+def _label(name: str, middle: float) -> str:
+    turned = f"translate({middle + 4:.1f} {_HEIGHT + 14}) rotate(-42)"
+    return tag("text", esc(short(name, 20)), text_anchor="end", class_="tick", transform=turned)
+
+
+def _together(links: Sequence[Factor | Block]) -> list[_Bar]:
     out = []
     for k in range(_BARS):
         part = links[k * len(links) // _BARS : (k + 1) * len(links) // _BARS]

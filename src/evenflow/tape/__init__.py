@@ -25,6 +25,7 @@ from .parameters import Update as Update
 from .parameters import held_by_an_optimizer as held_by_an_optimizer
 from .parameters import of_optimizer as of_optimizer
 from .parameters import settings as settings
+from .probe import through_time as through_time
 from .recorder import Recorder as Recorder
 from .room import room as room
 from .slab import Layouts as Layouts

@@ -19,11 +19,17 @@ from .registry import entry as entry
 from .registry import parse as parse
 
 if TYPE_CHECKING:
+    from .live.clipping import agc_factor as agc_factor
     from .live.treating import examine as examine
     from .live.treating import treat_ as treat_
     from .live.undo import Undo as Undo
 
-_HOME = {"Undo": "live.undo", "examine": "live.treating", "treat_": "live.treating"}
+_HOME = {
+    "Undo": "live.undo",
+    "agc_factor": "live.clipping",
+    "examine": "live.treating",
+    "treat_": "live.treating",
+}
 
 
 def __getattr__(name: str) -> Any:

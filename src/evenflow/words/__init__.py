@@ -5,6 +5,8 @@ from .catalogue import NAMES as NAMES
 from .catalogue import TITLES as TITLES
 from .catalogue import cause as cause
 from .catalogue import title as title
+from .evidence import LABELS as LABELS
+from .evidence import write as write
 from .figures import decades as decades
 from .figures import number as number
 from .figures import share as share
@@ -17,3 +19,5 @@ from .places import sites as sites
 from .story import tell as tell
 from .story import told as told
 from .story import without_chain as without_chain
+from .wrapping import breaks as breaks
+from .wrapping import has_wide as has_wide

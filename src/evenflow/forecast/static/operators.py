@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ...activations.meanfield import expect, expect_pair
+from ...activations import expect, expect_pair
 from .calls import Call, functions, replay
 from .graph import Node, Ref
 from .moments import Back, BeyondTheory, Errors, Rule, State, each, reduced

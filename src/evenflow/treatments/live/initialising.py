@@ -12,12 +12,12 @@ from functools import lru_cache
 import torch
 from torch import Tensor, nn
 
-from ...activations import curve
-from ...activations.meanfield import (
+from ...activations import (
     Critical,
     critical_at,
     critical_steady,
     critical_without_bias,
+    curve,
 )
 from ..base import detail, number
 from .looking import Call

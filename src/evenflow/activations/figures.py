@@ -11,8 +11,8 @@ import numpy as np
 
 from . import meanfield
 from .atlas import Card
+from .card_text import OVERVIEW, OVERVIEW_NOTE, Section, number, overview_row, sections
 from .registry import curve
-from .telling import OVERVIEW, OVERVIEW_NOTE, Section, number, overview_row, sections
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -26,6 +26,30 @@ class NoPictures(RuntimeError):
     """matplotlib is not installed; the message names the extra."""
 
 
+def new_figure(width: float, height: float) -> Figure:
+    """An empty matplotlib figure, in inches. `NoPictures` without matplotlib."""
+    try:
+        from matplotlib.figure import Figure
+    except ModuleNotFoundError as error:
+        raise NoPictures(
+            "matplotlib is not installed; pictures need it: pip install 'evenflow[pictures]'"
+        ) from error
+    return Figure(figsize=(width, height), layout="constrained")
+
+
+def saved_svg(figure: Figure, name: str) -> str:
+    """The figure as one `<svg>` element, text as text; the same figure gives the same bytes under
+    the same matplotlib."""
+    import matplotlib
+
+    out = io.StringIO()
+    with matplotlib.rc_context({"svg.hashsalt": name, "svg.fonttype": "none"}):
+        nothing = {"Date": None, "Creator": None, "Format": None, "Type": None}
+        figure.savefig(out, format="svg", metadata=nothing)
+    text = out.getvalue()
+    return "\n".join(line.rstrip() for line in text[text.index("<svg") :].splitlines()) + "\n"
+
+
 def png(card: Card) -> bytes:
     """The card's curves as a PNG of about 1400 x 600 pixels. `NoPictures` without matplotlib,
     ValueError for a card without curves."""
@@ -35,20 +59,9 @@ def png(card: Card) -> bytes:
 
 
 def svg(card: Card) -> str:
-    """The same as one `<svg>` element, text as text; the same card gives the same bytes
-    under the same matplotlib."""
-    figure = _figure(card)
-    import matplotlib
-
-    out = io.StringIO()
-    with matplotlib.rc_context({"svg.hashsalt": card.name, "svg.fonttype": "none"}):
-        nothing = {"Date": None, "Creator": None, "Format": None, "Type": None}
-        figure.savefig(out, format="svg", metadata=nothing)
-    text = out.getvalue()
-    text = text[text.index("<svg") :].replace(
-        "<svg ", f'<svg role="img" aria-label="{html.escape(_caption(card))}" ', 1
-    )
-    return "\n".join(line.rstrip() for line in text.splitlines()) + "\n"
+    """The same as one `<svg>` element (see `saved_svg`)."""
+    label = f'<svg role="img" aria-label="{html.escape(_caption(card))}" '
+    return saved_svg(_figure(card), card.name).replace("<svg ", label, 1)
 
 
 def page(card: Card) -> str:
@@ -69,15 +82,9 @@ def overview_page(cards: tuple[Card, ...]) -> str:
 
 
 def _figure(card: Card) -> Figure:
-    try:
-        from matplotlib.figure import Figure
-    except ModuleNotFoundError as error:
-        raise NoPictures(
-            "matplotlib is not installed; pictures need it: pip install 'evenflow[pictures]'"
-        ) from error
+    figure = new_figure(10, 4.6)
     if card.shape is None:
         raise ValueError(f"{card.name} has no curves to draw: {card.missing}")
-    figure = Figure(figsize=(10, 4.6), layout="constrained")
     left, right = figure.subplots(1, 2)
     _curves(left, card)
     _depth(right, card)

@@ -11,7 +11,7 @@ from ..schema import Finding, Run, interventions, verdict
 from ..words import healed
 from ..words import told as with_message
 from .network import network_of
-from .telling import headline, remedies
+from .sentences import headline, remedies
 
 
 def as_json(run: Run, findings: Sequence[Finding], asked: Asked | None = None) -> dict[str, Any]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import io
 from typing import Any
 
+from ..activations import new_figure, saved_svg
 from .base import Plot
 
 #: Told apart by eyes of every kind, also in grey (Okabe & Ito 2008), with a dash of its own each.
@@ -13,22 +13,13 @@ _DASHES = ("-", "--", "-.", ":", "-", "--")
 _MARKERS = ("o", "^", "s", "D", "v", "P")
 
 
-class NoPictures(RuntimeError):
-    """matplotlib is not installed; the message names the extra."""
-
-
 def svg(plot: Plot) -> str:
-    """The plot as one SVG, text as text; the same plot gives the same bytes under the same
-    matplotlib. `NoPictures` without matplotlib."""
-    try:
-        import matplotlib
-        from matplotlib.figure import Figure
-        from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator
-    except ModuleNotFoundError as error:
-        raise NoPictures(
-            "matplotlib is not installed; pictures need it: pip install 'evenflow[pictures]'"
-        ) from error
-    figure = Figure(figsize=(7, 3.8), layout="constrained", facecolor="white")
+    """The plot as one SVG (see `evenflow.activations.saved_svg`). `NoPictures` without
+    matplotlib."""
+    figure = new_figure(7, 3.8)
+    figure.set_facecolor("white")
+    from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator
+
     ax = figure.subplots()
     for i, series in enumerate(plot.series):
         look: dict[str, Any] = {"color": _COLOURS[i % len(_COLOURS)], "label": series.name}
@@ -54,9 +45,4 @@ def svg(plot: Plot) -> str:
         figure.legend(frameon=False, loc="outside right center")
     elif len(plot.series) > 1:
         ax.legend(framealpha=0.85, edgecolor="none")
-    out = io.StringIO()
-    with matplotlib.rc_context({"svg.hashsalt": plot.title, "svg.fonttype": "none"}):
-        nothing = {"Date": None, "Creator": None, "Format": None, "Type": None}
-        figure.savefig(out, format="svg", metadata=nothing)
-    text = out.getvalue()
-    return "\n".join(line.rstrip() for line in text[text.index("<svg") :].splitlines()) + "\n"
+    return saved_svg(figure, plot.title)

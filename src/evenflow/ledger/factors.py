@@ -7,12 +7,12 @@ over the batch it falls like 1/√B, with a sum it grows like √B. Gains are ra
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from abc import ABC
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from ..lang import _
-from .weight import WeightChain
 
 #: Branches that cancel down to this share of their sizes have no reliable shares
 #: (‖Σδ_k‖ <= 1e-3 Σ‖δ_k‖: rounding of float32 inputs is then of the order of 1e-4 of the shares).
@@ -39,8 +39,27 @@ def decades(sent: float, received: float) -> float:
     return math.log10(sent) - math.log10(received)  # not of the ratio: that may underflow
 
 
+class _Measured(ABC):
+    """What an error went through: what came, what was sent on, and the output's size."""
+
+    __slots__ = ()
+    received: float
+    sent: float
+    size: float | None
+
+    @property
+    def gain(self) -> float:
+        """Decades: log10(sent / received)."""
+        return decades(self.sent, self.received)
+
+    @property
+    def elasticity(self) -> float | None:
+        """‖δ‖·‖x‖: unlike the gain, not changed by rescaling x and unscaling it behind."""
+        return None if self.size is None else self.received * self.size
+
+
 @dataclass(frozen=True, slots=True)
-class Factor:
+class Factor(_Measured):
     """One op on the way, and what it made of the error that reached it.
 
     Attributes:
@@ -70,16 +89,6 @@ class Factor:
     call: int = 0
     towards: str = ""
 
-    @property
-    def gain(self) -> float:
-        """Decades: log10(sent / received)."""
-        return decades(self.sent, self.received)
-
-    @property
-    def elasticity(self) -> float | None:
-        """‖δ‖·‖x‖: unlike the gain, not changed by rescaling x and unscaling it behind."""
-        return None if self.size is None else self.received * self.size
-
 
 @dataclass(frozen=True, slots=True)
 class Branch:
@@ -108,7 +117,7 @@ class Fork:
 
 
 @dataclass(frozen=True, slots=True)
-class Block:
+class Block(_Measured):
     """What lies between two neighbouring places that every path crosses.
 
     Its gain is exact. Gains of the ops inside do not add up to it; the shares at the forks
@@ -135,16 +144,6 @@ class Block:
     size: float | None = None
     weight_elasticity: float | None = None
 
-    @property
-    def gain(self) -> float:
-        """Decades: log10(sent / received)."""
-        return decades(self.sent, self.received)
-
-    @property
-    def elasticity(self) -> float | None:
-        """‖δ‖·‖x‖ where the block begins."""
-        return None if self.size is None else self.received * self.size
-
 
 class Contribution(NamedTuple):
     """What all factors of one op did together."""
@@ -157,7 +156,7 @@ class Contribution(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Ledger:
+class LedgerRecord:
     """The gains from the loss back to one site; they add up exactly.
 
     Attributes:
@@ -181,9 +180,6 @@ class Ledger:
     run: str = ""
     step: int | None = None
     notes: tuple[str, ...] = ()
-    unroll: Callable[[str, tuple[int, ...], int | None], WeightChain] | None = field(
-        default=None, repr=False, compare=False
-    )
 
     @property
     def gain(self) -> float:
@@ -214,37 +210,3 @@ class Ledger:
                 reverse=True,
             )
         )  # fmt: skip
-
-    def parameter(
-        self, name: str, index: int | tuple[int, ...] = (), sample: int | None = None
-    ) -> WeightChain:
-        """The derivative for one weight, written out as a product of layer Jacobians.
-
-        Call it before `loss.backward()`, which frees what it reads.
-
-        Args:
-            name: of the parameter, as in `model.named_parameters()`.
-            index: of the weight in it: (i, j) for W[i, j].
-            sample: position in the batch; None for the whole batch, summed.
-
-        Raises:
-            ValueError: a stored ledger; no such parameter, weight or sample; the graph was freed;
-                or more than one way leads to the parameter (the message says where they part).
-        """
-        if self.unroll is None:
-            raise ValueError(
-                "a stored run has norms, not the numbers of one weight: call "
-                "evenflow.explain(loss, model) before loss.backward() and ask that ledger."
-            )
-        return self.unroll(name, (index,) if isinstance(index, int) else tuple(index), sample)
-
-    def as_dict(self) -> dict[str, Any]:
-        """Plain types for JSON, `{"schema": 1, ...}`; floats may be NaN or infinite."""
-        from .telling import as_dict
-
-        return as_dict(self)
-
-    def __str__(self) -> str:
-        from .telling import text
-
-        return text(self)

@@ -1,4 +1,4 @@
-"""Write the atlas: `python -m evenflow.activations.pages docs/activations` (pictures included)."""
+"""Write the atlas: `python -m evenflow.activations.docs docs/activations` (pictures included)."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import sys
 from pathlib import Path
 
 from .atlas import Card, card
+from .card_text import OVERVIEW, OVERVIEW_NOTE, Section, overview_row, sections
 from .registry import names
-from .telling import OVERVIEW, OVERVIEW_NOTE, Section, overview_row, sections
 
 
 def page(shown: Card) -> str:
@@ -44,7 +44,7 @@ def wanted() -> dict[str, str]:
 
 def write(folder: Path) -> None:
     """Write every page, the table and the pictures; those of activations gone are removed."""
-    from .pictures import svg
+    from .figures import svg
 
     pictures = folder / "pictures"
     pictures.mkdir(parents=True, exist_ok=True)
@@ -74,5 +74,5 @@ def _line(cells: tuple[str, ...]) -> str:
 
 if __name__ == "__main__":
     if len(sys.argv) != 2:
-        raise SystemExit("usage: python -m evenflow.activations.pages FOLDER")
+        raise SystemExit("usage: python -m evenflow.activations.docs FOLDER")
     write(Path(sys.argv[1]))

@@ -1,4 +1,4 @@
-"""Write the lessons' pages: `python -m evenflow.lessons.pages docs/lessons` (pictures included)."""
+"""Write the lessons' pages: `python -m evenflow.lessons.docs docs/lessons` (pictures included)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from . import REGISTRY
 from .base import Lesson, Plot, Result
-from .telling import page, picture_name
+from .lesson_text import page, picture_name
 
 
 def index() -> str:
@@ -34,7 +34,7 @@ def pictures(lesson: Lesson, result: Result) -> dict[str, Plot]:
 
 def write(folder: Path) -> None:
     """Write every page, the list and the pictures; those of lessons that are gone are removed."""
-    from .pictures import svg
+    from .plots import svg
 
     (folder / "pictures").mkdir(parents=True, exist_ok=True)
     texts = {folder / "README.md": index()}
@@ -51,5 +51,5 @@ def write(folder: Path) -> None:
 
 if __name__ == "__main__":
     if len(sys.argv) != 2:
-        raise SystemExit("usage: python -m evenflow.lessons.pages FOLDER")
+        raise SystemExit("usage: python -m evenflow.lessons.docs FOLDER")
     write(Path(sys.argv[1]))

@@ -9,8 +9,7 @@ import numpy as np
 from ..faults import Asked, unmeasuring, unread
 from ..lang import N_, _, ngettext, sentences, whole
 from ..schema import Finding, Run, Severity, Site, verdict
-from ..words import Network, advice, cause, number, share, title
-from ..words.evidence import LABELS, write
+from ..words import LABELS, Network, advice, cause, number, share, title, write
 from .layers import cost, now
 from .network import network_of
 

@@ -11,7 +11,7 @@ from rich.cells import cell_len
 
 from ..lang import N_, _, ngettext, whole
 from ..words import number, span
-from .record import Block, Contribution, Factor, Fork, Ledger, decades
+from .factors import Block, Contribution, Factor, Fork, LedgerRecord, decades
 
 _ROWS = 36  # rows of the table; of more, the ends and the largest gains between them
 _FORKS = 12  # forks told one by one
@@ -26,7 +26,7 @@ _PARTS = {
 }
 
 
-def headline(ledger: Ledger) -> str:
+def headline(ledger: LedgerRecord) -> str:
     """ "The error falls by 51.2 decades from the loss to layers.0: ‖δ‖ 0.7 → 4.4e-52." """
     sizes = f"‖δ‖ {number(ledger.received)} → {number(ledger.sent)}"
     gain, site = ledger.gain, ledger.site
@@ -100,7 +100,7 @@ def _counted(op: str, kind: str, count: int) -> str:
     return said.format(op=op, count=whole(count))
 
 
-def sentences(ledger: Ledger) -> list[str]:
+def sentences(ledger: LedgerRecord) -> list[str]:
     """Who did most of it, and who worked against it."""
     if not math.isfinite(ledger.gain):
         return []
@@ -114,7 +114,7 @@ def sentences(ledger: Ledger) -> list[str]:
     return out
 
 
-def _all_that_way(ledger: Ledger) -> float:
+def _all_that_way(ledger: LedgerRecord) -> float:
     """Decades lost (below 0) or gained by all ops that did as the whole ledger does; 0 where it
     keeps its size. Never the sum of all: what others work against it is no part of what was lost,
     and one op alone may lose more than is missing in the end."""
@@ -173,7 +173,7 @@ def signed(value: float) -> str:
     return ("−" if value < 0 else "+") + shown
 
 
-def text(ledger: Ledger) -> str:
+def text(ledger: LedgerRecord) -> str:
     """What `print(ledger)` and `evenflow explain` show."""
     lines = [headline(ledger)]
     lines += [f"  {line}" for line in sentences(ledger)]
@@ -229,7 +229,7 @@ def fork_line(fork: Fork) -> str:
     return _("{name}: {shares}").format(name=fork.name, shares=_(", ").join(told))
 
 
-def table(ledger: Ledger) -> list[str]:
+def table(ledger: LedgerRecord) -> list[str]:
     """The links in backward order: decades, δ arriving, place, parts, elasticity."""
     links = ledger.links
     if not links:
@@ -325,7 +325,7 @@ def parts_line(link: Factor | Block) -> str:
     return "  ".join(told)
 
 
-def as_dict(ledger: Ledger) -> dict[str, Any]:
+def as_dict(ledger: LedgerRecord) -> dict[str, Any]:
     """Plain types for JSON; floats may be NaN or infinite."""
     return {
         "schema": 1,
