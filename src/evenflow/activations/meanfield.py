@@ -305,7 +305,7 @@ def critical_steady(f: Function, df: Function, kinks: Sequence[float] = ()) -> C
 
 
 @dataclass(frozen=True)
-class Profile:
+class Propagation:
     """What happens layer by layer, arrays of shape (depth,); layer 0 is the first."""
 
     #: q of each layer's z, c of two inputs' z (NaN if not asked for), χ at that q.
@@ -330,7 +330,7 @@ def propagate(
     kinks: Sequence[float] = (),
     q0: float = 1.0,
     c0: float | None = None,
-) -> Profile:
+) -> Propagation:
     """Follow q, c and χ through `depth` layers from inputs with second moment q0 and mutual
     correlation c0 (None: c is not followed, which is much cheaper). q that overflows is inf, and
     what follows NaN."""
@@ -348,7 +348,7 @@ def propagate(
         if layer + 1 < depth:
             c = c_map(f, q, max(-1.0, min(c, 1.0)), sw2, sb2, kinks) if c0 is not None else c
             q = q_map(f, q, sw2, sb2, kinks)
-    return Profile(qs, cs, chis)
+    return Propagation(qs, cs, chis)
 
 
 def layers_to(

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
-from ..forecast.foresee import preflight
+from ..forecast import preflight
 from ..schema import Finding, Severity
 from .network import NetworkShape, build
 from .outcome import Applied

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from importlib.resources import files
 
-from ..lang import N_, TAGS, _, language, whole
-from ..report import MARK, esc, icon_of, tag
+from ..lang import N_, _, whole
+from ..report import MARK, document, esc, icon_of, tag
 from ..showing import shown
 from ..words import number, title
 from .columns import Column
@@ -58,7 +57,6 @@ def page(
         columns: of the table, and what was done with each.
         warnings: what speaks against trusting the fit.
     """
-    style = files("evenflow.report").joinpath("assets", "style.css").read_text(encoding="utf-8")
     classes = judged.task == "classification"
     body = "".join(
         (
@@ -76,16 +74,7 @@ def page(
             tag("footer", esc(_("Written by Evenflow. Every number here was measured."))),
         )
     )
-    return (
-        f'<!doctype html>\n<html lang="{TAGS[language()]}"><head><meta charset="utf-8">'
-        '<meta name="generator" content="Evenflow">'
-        '<meta http-equiv="Content-Security-Policy" content="default-src \'none\'; '
-        "style-src 'unsafe-inline'\">"
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        '<meta name="color-scheme" content="light dark">'
-        f"<title>{esc(name)} · Evenflow</title><style>{style}{STYLE}</style></head>"
-        f"<body>{body}</body></html>\n"
-    )
+    return document(f"{name} · Evenflow", body, STYLE)
 
 
 def _card(heading: str, *parts: str) -> str:

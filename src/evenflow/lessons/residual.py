@@ -120,6 +120,7 @@ def run() -> Result:
             (name, float(np.median(lost[kind])), mean[name], middle, min(found), max(found))
         )
     at = range(1, DEPTH + 1)
+    curves = curve("plain", profile(plain), at), curve("residual", profile(skipping), at)
     return Result(
         (
             Table(
@@ -128,16 +129,7 @@ def run() -> Result:
                 ("network", "decades δ_1/δ_20", "gain a layer", "accuracy", "least", "most"),
                 tuple(rows),
             ),
-            Plot(
-                "The layer error at birth, seed 0",
-                "layer",
-                "rms of δ",
-                (
-                    curve("plain", profile(plain), at),
-                    curve("residual", profile(skipping), at),
-                ),
-                log_y=True,
-            ),
+            Plot("The layer error at birth, seed 0", "layer", "rms of δ", curves, log_y=True),
             f"In the residual network the branches' mean gain is {mean['branch']:.3f}; if road and "
             f"branch were unrelated a block's would be {mean['predicted']:.3f}, and it is "
             f"{mean['residual']:.3f}. At the forks the road carries {min(shares):.0%} to "

@@ -6,6 +6,7 @@ from .markup import esc as esc
 from .markup import tag as tag
 from .network import network_of as network_of
 from .page import MARK as MARK
+from .page import document as document
 from .page import html as html
 from .page import icon_of as icon_of
 from .page import ledger_html as ledger_html

@@ -30,6 +30,7 @@ MARK = (
     '<svg class="mark" viewBox="0 0 40 24" aria-hidden="true">'
     '<path d="M2 6h10c5 0 6 3 10 3s6-3 16-3M2 12h36M2 18h10c5 0 6-3 10-3s6 3 16 3"/></svg>'
 )
+_POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 #: Points of the loss curve at most; each pixel column keeps its least and largest loss.
 _POINTS = 1600
 
@@ -41,10 +42,9 @@ def html(run: Run, findings: Sequence[Finding], asked: Asked | None = None) -> s
     only draws; verdict, findings and figures are plain HTML and can be read without it.
     """
     spoken = sorted(worded(findings, run), key=lambda f: -f.severity)
-    style = _asset("style.css")
     script = "\n".join(_asset(name) for name in _SCRIPTS)
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    policy = f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}'"
+    policy = f"{_POLICY}; script-src 'sha256-{digest}'"
     word = headline(run, spoken, asked)[0]
     body = "".join(
         (
@@ -66,14 +66,19 @@ def html(run: Run, findings: Sequence[Finding], asked: Asked | None = None) -> s
             f"<script>{script}</script>",
         )
     )
+    return document(f"{run.name}: {word.lower()} · Evenflow", body, policy=policy)
+
+
+def document(title: str, body: str, style: str = "", policy: str = _POLICY) -> str:
+    """A page in the reports' style; its security policy forbids every request."""
     return (
         f'<!doctype html>\n<html lang="{TAGS[language()]}"><head><meta charset="utf-8">'
         '<meta name="generator" content="Evenflow">'
         f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         '<meta name="color-scheme" content="light dark">'
-        f"<title>{esc(run.name)}: {esc(word.lower())} · Evenflow</title>"
-        f"<style>{style}</style></head><body>{body}</body></html>\n"
+        f"<title>{esc(title)}</title><style>{_asset('style.css')}{style}</style></head>"
+        f"<body>{body}</body></html>\n"
     )
 
 
@@ -84,17 +89,8 @@ def ledger_html(ledger: Ledger) -> str:
         heading = _("{name}, step {step}").format(name=where, step=whole(ledger.step))
     head = tag("header", tag("p", MARK, "Evenflow", class_="brand"), tag("h1", esc(heading)))
     title = _("{name}: chain rule · Evenflow").format(name=where)
-    foot = _("Written by Evenflow. Every number here was measured.")
-    return (
-        f'<!doctype html>\n<html lang="{TAGS[language()]}"><head><meta charset="utf-8">'
-        '<meta name="generator" content="Evenflow">'
-        '<meta http-equiv="Content-Security-Policy" content="default-src \'none\'; '
-        "style-src 'unsafe-inline'\">"
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        '<meta name="color-scheme" content="light dark">'
-        f"<title>{esc(title)}</title><style>{_asset('style.css')}</style>"
-        f"</head><body>{head}<main>{card(ledger)}</main>{tag('footer', foot)}</body></html>\n"
-    )
+    foot = tag("footer", _("Written by Evenflow. Every number here was measured."))
+    return document(title, f"{head}<main>{card(ledger)}</main>{foot}")
 
 
 def _asset(name: str) -> str:
