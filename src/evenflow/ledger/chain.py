@@ -20,7 +20,7 @@ from torch.autograd.graph import GradientEdge
 
 from .naming import Named, children, variable
 from .nearby import hint
-from .paths import between
+from .paths import between, reached
 from .probing import backward, flat
 from .weight import ChainFactor, Floats, WeightChain
 
@@ -127,10 +127,8 @@ def _stages(root: Any, leaf: Any, named: Mapping[Any, Named]) -> list[_Stage]:
         for child in children(node):
             if child in way:
                 arriving[child] = arriving.get(child, 0) + 1
-    for node in _in_order(way, root):
-        if arriving.get(node, 0) > 1 and any(
-            named[n].kind in _MODEL for n in _above(node, way, root)
-        ):
+    for node in reached(root, lambda n: [c for c in children(n) if c in way]):
+        if arriving.get(node, 0) > 1 and any(named[n].kind in _MODEL for n in _above(node, way)):
             raise ValueError(_forked(node, leaf, way, named))
     stages, node, slot = [], root, 0
     while node is not leaf:
@@ -140,31 +138,13 @@ def _stages(root: Any, leaf: Any, named: Mapping[Any, Named]) -> list[_Stage]:
     return stages
 
 
-def _in_order(way: set[Any], root: Any) -> list[Any]:
-    seen, order, todo = {root}, [root], [root]
-    while todo:
-        for child in children(todo.pop()):
-            if child in way and child not in seen:
-                seen.add(child)
-                order.append(child)
-                todo.append(child)
-    return order
-
-
-def _above(node: Any, way: set[Any], root: Any) -> set[Any]:
+def _above(node: Any, way: set[Any]) -> set[Any]:
     """All on the way that send to `node`, directly or not."""
     senders: dict[Any, list[Any]] = {}
-    for n in way:
-        for child in children(n):
-            senders.setdefault(child, []).append(n)
-    found: set[Any] = set()
-    todo = [node]
-    while todo:
-        for sender in senders.get(todo.pop(), ()):
-            if sender in way and sender not in found:
-                found.add(sender)
-                todo.append(sender)
-    return found
+    for sender in way:
+        for child in children(sender):
+            senders.setdefault(child, []).append(sender)
+    return set(reached(node, lambda n: senders.get(n, ()))) - {node}
 
 
 def _forked(node: Any, leaf: Any, way: set[Any], named: Mapping[Any, Named]) -> str:

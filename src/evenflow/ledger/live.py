@@ -13,9 +13,9 @@ from ..lang import _
 from .chain import write_out
 from .factors import coarse, decades
 from .ledger import Ledger
-from .naming import Named, children, name_nodes, reachable, shape_of, variable
+from .naming import Named, children, name_nodes, shape_of, variable
 from .nearby import hint
-from .paths import Edge, Vertex, between, crossings, links
+from .paths import Edge, Vertex, between, crossings, links, reached
 from .probing import REENTRANT, Meeting, aside, backward, hooked, kept_grads, norm, slope
 from .weight import WeightChain
 
@@ -48,7 +48,7 @@ def explain(
     root = _root(loss)
     with aside():
         known = {id(p): n for n, p in model.named_parameters()} if model is not None else {}
-        nodes = reachable(root)
+        nodes = reached(root, children)
         if any(n.name() == "CheckpointFunctionBackward" for n in nodes):
             raise ValueError(REENTRANT)
         named = name_nodes(nodes, known)
@@ -209,12 +209,7 @@ def _subnormal(size: float, tensors: Sequence[Tensor | None]) -> bool:
 
 def _leaves(way: set[Any], nodes: list[Any], named: dict[Any, Named], target: Any) -> list[Tensor]:
     """Leaves whose gradients make the engine run every op on the way and down to the target."""
-    below, todo = {target}, [target]
-    while todo:
-        for child in children(todo.pop()):
-            if child not in below:
-                below.add(child)
-                todo.append(child)
+    below = set(reached(target, children))
     near = {id(p) for node in way for p in named[node].params}
     found = [(n, variable(n)) for n in nodes]
     leaves = [leaf for n, leaf in found if leaf is not None and (n in below or id(leaf) in near)]

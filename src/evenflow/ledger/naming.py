@@ -61,19 +61,6 @@ def variable(node: Any) -> Tensor | None:
     return found
 
 
-def reachable(root: Any) -> list[Any]:
-    """All nodes of the graph, each once."""
-    seen, todo = {root}, [root]
-    order = [root]
-    while todo:
-        for child in children(todo.pop()):
-            if child not in seen:
-                seen.add(child)
-                order.append(child)
-                todo.append(child)
-    return order
-
-
 def weight_side(nodes: Iterable[Any], known: Mapping[int, str]) -> dict[Any, Tensor]:
     """Nodes through which a node reads a parameter: its leaf, and views of nothing but it."""
     out: dict[Any, Tensor] = {}

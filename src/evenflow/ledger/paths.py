@@ -51,28 +51,31 @@ class Edge(Generic[V]):
     parts: Mapping[str, float] = field(default_factory=dict)
 
 
+def reached(start: V, children: Callable[[V], Iterable[V]]) -> list[V]:
+    """The start and all that is reached from it, each once, in the order in which it is met."""
+    order, met, todo = [start], {start}, [start]
+    while todo:
+        for child in children(todo.pop()):
+            if child not in met:
+                met.add(child)
+                order.append(child)
+                todo.append(child)
+    return order
+
+
 def between(children: Callable[[V], Iterable[V]], root: V, target: V) -> set[V]:
     """All vertices on a path from root to target; empty if there is none."""
-    seen, order, todo = {root}, [root], [root]
     parents: dict[V, list[V]] = {}
-    while todo:
-        v = todo.pop()
-        for child in children(v):
+
+    def down(v: V) -> list[V]:
+        below = [] if v == target else list(children(v))
+        for child in below:
             parents.setdefault(child, []).append(v)
-            if child not in seen:
-                seen.add(child)
-                order.append(child)
-                if child != target:
-                    todo.append(child)
-    if target not in seen:
+        return below
+
+    if target not in reached(root, down):
         return set()
-    kept, back = {target}, [target]
-    while back:
-        for parent in parents.get(back.pop(), ()):
-            if parent not in kept:
-                kept.add(parent)
-                back.append(parent)
-    return kept
+    return set(reached(target, lambda v: parents.get(v, ())))
 
 
 def backward_order(edges: Sequence[Edge[V]], root: V) -> list[V]:
