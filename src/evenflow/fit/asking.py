@@ -73,7 +73,7 @@ def bold(estimator: Any, sample: Sample) -> bool:
 
 
 def calmed(estimator: Any, settled: Settled, sample: Sample) -> tuple[Settled, list[Applied]]:
-    """The usual rate instead of one `FAST` times as high or more, if it is better; what was done.
+    """The options, with the usual rate where one far above it does worse; what was changed.
 
     The networks that ask are as they are to be trained.
     """

@@ -123,7 +123,7 @@ class NetworkEstimator(BaseEstimator, ABC):  # type: ignore[misc]
         """What is to be predicted, as numbers the loss works on."""
 
     def _strata(self, t: Array) -> Array | None:
-        """By what validation rows are chosen evenly."""
+        """Labels that validation rows are stratified by; None for none."""
         return None
 
     # -- scikit-learn's verbs -----------------------------------------------------------------
@@ -237,7 +237,7 @@ class NetworkEstimator(BaseEstimator, ABC):  # type: ignore[misc]
         return x_NC[w_N > 0], y[w_N > 0], w_N[w_N > 0]
 
     def _tamed(self, x_NC: Array) -> list[Applied]:
-        """What is said of numbers so far out that they are not read as measurements."""
+        """A note on numbers so far out that they are not read as measurements."""
         wild = self.scaling_.wild(x_NC)
         if not wild.any():
             return []
@@ -271,7 +271,7 @@ class NetworkEstimator(BaseEstimator, ABC):  # type: ignore[misc]
         return job.plan, history, findings
 
     def _born(self, job: TrainingJob, seed: int, **changed: Any) -> Born:
-        """A new network with its start, which is from now on this estimator's."""
+        """Make a new network with its start; it becomes this estimator's."""
         shape = job.settled.shape(job.data.x.shape[1], job.outputs)
         init = changed.pop("init", job.settled.init)
         look = looked_at(job.data.x, seed)

@@ -97,7 +97,7 @@ class Mortal:
         )
 
     def _dead(self, x_NI: Tensor) -> tuple[Tensor, int]:
-        """Rows on which exactly those units are off that are off on all; and how many these are."""
+        """Rows on which a unit is off only if it is off on all; and how many such units."""
         few = torch.linspace(0, len(x_NI) - 1, min(len(x_NI), LOOK)).long().to(x_NI.device)
         look = x_NI[few]
         off = [(h == 0).all(0) for h in self._outputs(look)]

@@ -65,7 +65,7 @@ def doubts(
 
 
 def _more_often(judged: Judged, trained: Any) -> str:
-    """Bad shares may stand beside good classes: more is right than by the commonest class."""
+    """A sentence if more is right than by the commonest class, though the shares are bad."""
     classes, counts = np.unique(trained, return_counts=True)
     common = float((judged.true == classes[counts.argmax()]).mean())
     right = float((judged.true == judged.predicted).mean())

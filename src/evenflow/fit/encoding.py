@@ -75,7 +75,7 @@ class Encoder:
         return np.hstack(parts) if parts else np.zeros((len(X), 0)), said
 
     def _newly_missing(self, raw_NC: Floats, said: list[str]) -> None:
-        """What is said of values that are missing where in training none was."""
+        """A note on values that are missing where none was in training."""
         seen = set(self.numbers.indicator_.features_.tolist())
         for at, column in enumerate(self.of("number")):
             count = int(np.isnan(raw_NC[:, at]).sum())
@@ -207,7 +207,7 @@ def _numbers(
 
 
 def _unread(name: str, column: Any, found_N: Floats, said: list[str], must: bool) -> None:
-    """What is said of cells that hold something, but no number or date: they count as missing."""
+    """A note on cells that hold something but no number or date: they count as missing."""
     odd = np.isnan(found_N) & column.notna().to_numpy()
     count = int(odd.sum())
     if not count:
@@ -230,7 +230,7 @@ def _unread(name: str, column: Any, found_N: Floats, said: list[str], must: bool
 
 
 def _strange(name: str, values_N: Any, seen: Any, said: list[str]) -> None:
-    """What is said of categories that training never saw: a value of their own."""
+    """A note on categories that training never saw: they get a value of their own."""
     known = set(seen)
     strange = [v for v in values_N if v not in known]
     if not strange:

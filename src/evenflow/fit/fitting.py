@@ -155,7 +155,7 @@ def fitted(
 
 
 def _strata(found: CheckedTable, folds: int) -> Any:
-    """By what rows are held out evenly, None for by nothing. BadData where there are too few."""
+    """Labels that rows are stratified by, None for none. BadData where there are too few."""
     n = len(found.X)
     least = max(folds, 2) if folds else 5
     if n < least:

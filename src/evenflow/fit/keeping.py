@@ -133,7 +133,7 @@ def _described(model: Any) -> dict[str, Any]:
 
 
 def _told(column: Column) -> dict[str, Any]:
-    """A column without what is as usual."""
+    """A column without the fields that have their default."""
     usual = {f.name: f.default for f in fields(Column)}
     return {name: v for name, v in asdict(column).items() if v != usual[name]}
 
@@ -144,7 +144,7 @@ def _scaling(s: Scaling) -> dict[str, Any]:
 
 
 def _facts(path: Path) -> dict[str, Any]:
-    """model.json, its format known and what is not described by the model checked."""
+    """The facts in model.json: of a known format, and checked where the model does not do so."""
 
     def refuse(constant: str) -> None:
         raise Damaged(_("model.json holds {value}").format(value=constant))

@@ -142,7 +142,7 @@ class _Training:
         return error > LEFT * max(baseline, 0.0) + 1e-12 and error > 1.5 * min(past, self.least)
 
     def back_off_(self, error: float) -> None:
-        """Back to the last good weights; from now on with a lower rate."""
+        """Go back to the last good weights, from now on with a lower rate."""
         self.tries, self.scale = self.tries + 1, self.scale * BACK_OFF
         _restore(self.net, self.best or self.first)
         why = (
@@ -152,7 +152,7 @@ class _Training:
         self.history.applied.append(Applied(f"lr=*{BACK_OFF:g}", self.history.epochs, why))
 
     def diverge_(self, error: float) -> None:
-        """The end of a loss that is not finite."""
+        """End the training at a loss that is not finite."""
         if self.plan.heal:
             _restore(self.net, self.best or self.first)
         else:
@@ -160,7 +160,7 @@ class _Training:
         self.history.stopped = "diverged"
 
     def judged(self, error: float | None = None) -> float:
-        """The error that rules judge, put into the history's curves.
+        """Measure the error that rules judge, and put it into the history's curves.
 
         `error`: the mean of an epoch's batches, None before the first.
         """
@@ -186,7 +186,7 @@ class _Training:
             self.best = _copy(self.net)
 
     def ended(self, judged: float) -> bool:
-        """Does a stopping rule hold? Which is told to the history."""
+        """Does a stopping rule hold? If so, the history is told which."""
         stop, why = self.plan.stop, ""
         if stop.error is not None and judged <= stop.error:
             why = "error"

@@ -44,7 +44,7 @@ class History:
         return min((e for e in judged if math.isfinite(e)), default=math.inf)
 
     def unlearned(self, baseline: float) -> bool:
-        """Did the training error stay at the best constant's? One of 0 cannot be beaten."""
+        """Did the training error stay at the best constant's? An error of 0 cannot be beaten."""
         if not baseline > 1e-9 or self.steps < 50:
             return False
         return min((e for e in self.errors if math.isfinite(e)), default=math.inf) > (
@@ -52,7 +52,7 @@ class History:
         )
 
     def report(self, **facts: Any) -> FitReport:
-        """With the `facts` that a training does not know of itself."""
+        """The report, with the `facts` that a history does not hold."""
         return FitReport(
             self.stopped, self.epochs, self.steps, self.best_epoch, errors=tuple(self.errors),
             held_out=tuple(self.held_out), rates=tuple(self.rates), **facts,

@@ -187,7 +187,7 @@ def _told(dialect: Dialect) -> list[str]:
 
 
 def lacking(names: list[str], known: Collection[str]) -> BadData:
-    """What is said of a column that is asked for and is not there."""
+    """The error for a column that is asked for and is not there."""
     import difflib
 
     name = names[0]

@@ -16,7 +16,7 @@ SMALL = 1 << 22
 
 @contextmanager
 def one() -> Iterator[None]:
-    """One thread for torch in here; as it was afterwards."""
+    """One thread for torch in here; as many as before afterwards."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

@@ -40,7 +40,7 @@ PART_NAMES = {
 
 
 def prepared(X: Any, columns: Sequence[Column], y: Any, task: str, seed: int) -> Encoder:
-    """The encoder of a table's columns, of which dates and texts are asked first.
+    """The encoder of a table's columns; dates and texts are first asked whether they help.
 
     Args:
         columns: as recognised; what the user asked for is not asked about.

@@ -23,7 +23,7 @@ COARSE = 1.1754944e-38
 
 
 def coarse(name: str) -> str:
-    """What is said of a δ that rounding has spoilt."""
+    """A note on a δ that rounding has spoilt."""
     said = _("from {name} on δ is smaller than the smallest normal number: gains there are coarse")
     return said.format(name=name)
 

@@ -64,14 +64,14 @@ def _told(message: str) -> str:
 
 @contextmanager
 def aside() -> Iterator[None]:
-    """Our arithmetic is none of the script's: no torch-function mode sees it, no graph grows."""
+    """Keep our arithmetic out of the script's: no torch-function mode sees it, no graph grows."""
     with torch._C.DisableTorchFunction(), torch.no_grad():
         yield
 
 
 @contextmanager
 def kept_grads() -> Iterator[None]:
-    """What `retain_grad()` made tensors keep is as before afterwards: any backward adds to it."""
+    """Restore what `retain_grad()` made tensors keep: any backward adds to it."""
     kept = [
         t
         for t in gc.get_objects()

@@ -261,7 +261,7 @@ def table(ledger: LedgerRecord) -> list[str]:
 
 
 def _left(text: str, cells: int) -> str:
-    """Filled up on its right; a Chinese character takes two cells."""
+    """Padded on its right; a Chinese character takes two cells."""
     return text + " " * (cells - cell_len(text))
 
 

@@ -68,7 +68,7 @@ def headline(run: Run, findings: Sequence[Finding], asked: Asked | None = None) 
 
 
 def blind(run: Run) -> list[str]:
-    """What of the layers could not be read, and so was not judged: a sentence, or none."""
+    """A sentence on layers that could not be read, and so were not judged; or none."""
     known = unread(run)
     if not known.outputs:
         return []
