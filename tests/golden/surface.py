@@ -51,9 +51,10 @@ def _told(value: Any) -> Any:
         return {"values": [f"{m.name} = {m.value}" for m in value]}
     if issubclass(value, BaseException):
         return {"bases": [b.__name__ for b in value.__mro__[1:-1]]}
+    ours = [base for base in value.__mro__ if base.__module__.startswith("evenflow")]
     members = {
         name: _member(inspect.getattr_static(value, name))
-        for name in sorted(vars(value))
+        for name in sorted({name for base in ours for name in vars(base)})
         if not name.startswith("_")
     }
     return {"(call)": _called(value), **members}

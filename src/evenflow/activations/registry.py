@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 class Activation:
     """One activation: its function in NumPy, and where its module is.
 
-    `kinks` gives the places where f or f' jumps for given parameters.
+    `f` and `df` take (x, **parameters); None where no function of one number exists. `kinks` gives
+    the places where f or f' jumps for given parameters.
     """
 
     name: str
@@ -30,19 +31,11 @@ class Activation:
     factory: str
     formula: str
     source: str
+    f: Callable[..., Array] | None
+    df: Callable[..., Array] | None
     aliases: tuple[str, ...] = ()
     kinks: Callable[..., tuple[float, ...]] = lambda **_: ()
     notes: str = ""
-
-    @property
-    def f(self) -> Callable[..., Array] | None:
-        """f(x, **parameters), of this name in `curves`; None where it is no function of x."""
-        return getattr(curves, self.name, None)
-
-    @property
-    def df(self) -> Callable[..., Array] | None:
-        """f', likewise."""
-        return getattr(curves, f"d_{self.name}", None)
 
     @property
     def parameters(self) -> dict[str, Any]:
@@ -82,6 +75,8 @@ ACTIVATIONS: dict[str, Activation] = {
             "evenflow.activations.sloped:sigmoid",
             "1/(1 + e^(-αx)), slope α",
             "Rumelhart, Hinton & Williams 1986, Nature 323",
+            curves.sigmoid,
+            curves.d_sigmoid,
             aliases=("logistic",),
             notes="Outputs are never centred: mean 1/2 whatever q is.",
         ),
@@ -91,6 +86,8 @@ ACTIVATIONS: dict[str, Activation] = {
             "torch.nn:Tanh",
             "(e^x - e^(-x))/(e^x + e^(-x))",
             "LeCun et al. 1998, Efficient BackProp",
+            curves.tanh,
+            curves.d_tanh,
         ),
         Activation(
             "relu",
@@ -98,6 +95,8 @@ ACTIVATIONS: dict[str, Activation] = {
             "torch.nn:ReLU",
             "max(0, x)",
             "Nair & Hinton 2010, ICML; He et al. 2015, arXiv:1502.01852",
+            curves.relu,
+            curves.d_relu,
             aliases=("rectifier",),
             kinks=_at_zero,
             notes="f'(0) is 0 in torch. A critical start keeps gradients, yet c creeps to 1: all "
@@ -109,6 +108,8 @@ ACTIVATIONS: dict[str, Activation] = {
             "torch.nn:LeakyReLU",
             "x for x > 0, else a·x; negative_slope a",
             "Maas, Hannun & Ng 2013, ICML workshop",
+            curves.leaky_relu,
+            curves.d_leaky_relu,
             aliases=("lrelu",),
             kinks=_at_zero,
         ),
@@ -118,6 +119,8 @@ ACTIVATIONS: dict[str, Activation] = {
             "torch.nn:PReLU",
             "x for x > 0, else a·x; a trainable, starts at init",
             "He et al. 2015, arXiv:1502.01852",
+            curves.prelu,
+            curves.d_prelu,
             kinks=_at_zero,
             notes="The card is of the start; a moves in training.",
         ),
@@ -127,6 +130,8 @@ ACTIVATIONS: dict[str, Activation] = {
             "torch.nn:ELU",
             "x for x > 0, else α(e^x - 1)",
             "Clevert et al. 2015, arXiv:1511.07289",
+            curves.elu,
+            curves.d_elu,
             kinks=_at_zero,
         ),
         Activation(
@@ -135,6 +140,8 @@ ACTIVATIONS: dict[str, Activation] = {
             "torch.nn:SELU",
             "λ·ELU_α(x), λ = 1.0507, α = 1.6733",
             "Klambauer et al. 2017, arXiv:1706.02515",
+            curves.selu,
+            curves.d_selu,
             kinks=_at_zero,
             notes="Mean 0 and variance 1 are its fixed point under LeCun-normal weights; χ1 there "
             "lies a little above 1.",
@@ -145,6 +152,8 @@ ACTIVATIONS: dict[str, Activation] = {
             "evenflow.activations.swish:Swish",
             "x·σ(βx), β trainable",
             "Ramachandran et al. 2017, arXiv:1710.05941",
+            curves.swish,
+            curves.d_swish,
             notes="β → 0 is x/2, β = 1 SiLU, β → ∞ ReLU. The card is of the start; β moves in "
             "training.",
         ),
@@ -154,6 +163,8 @@ ACTIVATIONS: dict[str, Activation] = {
             "torch.nn:SiLU",
             "x·σ(x)",
             "Elfwing et al. 2017, arXiv:1702.03118; Hendrycks & Gimpel 2016, arXiv:1606.08415",
+            curves.silu,
+            curves.d_silu,
             aliases=("swish_1",),
         ),
         Activation(
@@ -162,6 +173,8 @@ ACTIVATIONS: dict[str, Activation] = {
             "torch.nn:GELU",
             "x·Φ(x), Φ the Gaussian distribution function",
             "Hendrycks & Gimpel 2016, arXiv:1606.08415",
+            curves.gelu,
+            curves.d_gelu,
         ),
         Activation(
             "mish",
@@ -169,6 +182,8 @@ ACTIVATIONS: dict[str, Activation] = {
             "torch.nn:Mish",
             "x·tanh(softplus(x))",
             "Misra 2019, arXiv:1908.08681",
+            curves.mish,
+            curves.d_mish,
         ),
         Activation(
             "acon_c",
@@ -176,6 +191,8 @@ ACTIVATIONS: dict[str, Activation] = {
             "evenflow.activations.acon:AconC",
             "(p1-p2)x·σ(β(p1-p2)x) + p2·x; p1, p2, β trainable",
             _ACON,
+            curves.acon_c,
+            curves.d_acon_c,
             aliases=("acon",),
             notes="Starts as Swish (p1 = 1, p2 = 0). The card is of the start.",
         ),
@@ -185,6 +202,8 @@ ACTIVATIONS: dict[str, Activation] = {
             "evenflow.activations.acon:MetaAcon",
             "ACON-C with β = σ(W2 W1 mean(x)) of each sample and channel",
             _ACON,
+            None,
+            None,
             notes="For any one β in (0, 1) it is ACON-C: see `acon_c` with beta=....",
         ),
         Activation(
@@ -193,6 +212,8 @@ ACTIVATIONS: dict[str, Activation] = {
             "torch.nn:Softplus",
             "ln(1 + e^(βx))/β",
             "Dugas et al. 2000, NIPS",
+            curves.softplus,
+            curves.d_softplus,
             notes="torch's module turns linear where βx > 20; the difference is below 3e-9/β.",
         ),
         Activation(
@@ -201,6 +222,8 @@ ACTIVATIONS: dict[str, Activation] = {
             "torch.nn:Hardtanh",
             "x, clipped to [min_val, max_val] = [-1, 1]",
             "Collobert 2004, thesis, Université Paris VI",
+            curves.hardtanh,
+            curves.d_hardtanh,
             kinks=_at_the_bounds,
         ),
         Activation(
@@ -209,6 +232,8 @@ ACTIVATIONS: dict[str, Activation] = {
             "evenflow.activations.tailored:TailoredSigmoid",
             "γ(σ(αx + β) + δ) with Q(1) = Q'(1) = C'(1) = 1, depth·C''(1) = curvature",
             _TAT,
+            curves.tailored_sigmoid,
+            curves.d_tailored_sigmoid,
             aliases=("tat_sigmoid",),
             notes="The same function as the tailored tanh: the constants absorb the difference.",
         ),
@@ -218,6 +243,8 @@ ACTIVATIONS: dict[str, Activation] = {
             "evenflow.activations.tailored:TailoredTanh",
             "γ(tanh(αx + β) + δ) with Q(1) = Q'(1) = C'(1) = 1, depth·C''(1) = curvature",
             _TAT,
+            curves.tailored_tanh,
+            curves.d_tailored_tanh,
             aliases=("tat_tanh",),
         ),
         Activation(
@@ -226,6 +253,8 @@ ACTIVATIONS: dict[str, Activation] = {
             "evenflow.activations.tailored:TailoredLeakyReLU",
             "√(2/(1+a²))·LeakyReLU_a(x), a from C_f(0) = similarity over depth layers",
             _TAT,
+            curves.tailored_leaky_relu,
+            curves.d_tailored_leaky_relu,
             aliases=("tat", "tat_leaky_relu"),
             kinks=_at_zero,
         ),
