@@ -232,6 +232,7 @@ def damage(run: Run) -> str:
         "curve": _("stretches of the loss curve"),
         "event": _("events"),
         "finding": _("findings"),
+        "log": _("log (-wal), whose end is lost"),
     }
     told = ", ".join(f"{count} {kinds.get(table, table)}" for table, count in rows.items())
     said = ngettext(

@@ -17,6 +17,7 @@ from . import codec
 from .budget import TooMuch
 from .columns import Block, Columns
 from .format import StoreError, row_sum
+from .log import is_broken
 from .opening import FLAWS, opened
 from .rows import Rows
 
@@ -41,6 +42,8 @@ def load(path: str | os.PathLike[str], *, partial: bool = False) -> Run:
     path = Path(path)
     with opened(path) as (db, budget):
         rows = Rows(db, budget)
+        if is_broken(path, budget):
+            rows.spoil("log", path.name)
         meta = dict(_meta(rows))
         sites, params = _sites(rows), _params(rows)
         source, steps, columns = _readings(rows, len(sites), len(params))
@@ -79,6 +82,8 @@ def load_findings(path: str | os.PathLike[str]) -> list[Finding]:
     path = Path(path)
     with opened(path) as (db, budget):
         rows = Rows(db, budget)
+        if is_broken(path, budget):
+            rows.spoil("log", path.name)
         findings = _findings(rows, len(_sites(rows)))
         if damage := rows.told():
             raise StoreError(_refusal(path, damage))
