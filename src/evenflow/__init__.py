@@ -7,6 +7,9 @@ Watches a network's back-propagation while it trains, says which layer stopped l
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from .lazy import by_name as _by_name
+from .lazy import lazily as _lazily
+
 if TYPE_CHECKING:
     from . import fit as fit
     from .cli.cure import cure as cure
@@ -33,47 +36,31 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-_HOME = {
-    "EvenflowWarning": "monitor",
-    "Finding": "schema",
-    "Forecast": "forecast",
-    "Ledger": "ledger",
-    "NonFiniteError": "monitor",
-    "Run": "schema",
-    "Severity": "schema",
-    "Site": "schema",
-    "StoreError": "store",
-    "Treatment": "schema",
-    "Undo": "treatments",
-    "Watch": "monitor",
-    "cure": "cli.cure",
-    "diagnose": "diagnosis",
-    "explain": "ledger.live",
-    "load": "store",
-    "preflight": "forecast.foresee",
-    "prescribe": "prescription",
-    "treat_": "treatments",
-    "verdict": "schema",
-    "watch": "monitor",
-}
+_HOME = _by_name(
+    {
+        "cli.cure": "cure",
+        "diagnosis": "diagnose",
+        "forecast": "Forecast",
+        "forecast.foresee": "preflight",
+        "ledger": "Ledger",
+        "ledger.live": "explain",
+        "monitor": "EvenflowWarning NonFiniteError Watch watch",
+        "prescription": "prescribe",
+        "schema": "Finding Run Severity Site Treatment verdict",
+        "store": "StoreError load",
+        "treatments": "Undo treat_",
+    }
+)
 __all__ = ["__version__", *sorted(_HOME)]  # noqa: PLE0604 - plain strings
+_fetch, _names = _lazily(
+    __name__, _HOME, {"torch": "PyTorch, which is not installed: pip install torch"}
+)
 
 
 def __getattr__(name: str) -> Any:
-    if name == "fit":  # the package itself: its own names are fetched at first use, too
-        return import_module(".fit", __name__)
-    if name not in _HOME:
-        raise AttributeError(f"module 'evenflow' has no attribute {name!r}")
-    try:
-        value = getattr(import_module(f".{_HOME[name]}", __name__), name)
-    except ModuleNotFoundError as error:
-        if error.name != "torch":
-            raise
-        said = f"evenflow.{name} needs PyTorch, which is not installed: pip install torch"
-        raise ModuleNotFoundError(said, name="torch") from None
-    globals()[name] = value
-    return value
+    # `fit` is a package: its own names are fetched at first use, too
+    return import_module(".fit", __name__) if name == "fit" else _fetch(name)
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_HOME, "fit"})
+    return sorted({*_names(), "fit"})

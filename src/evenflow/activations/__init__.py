@@ -4,8 +4,9 @@ Lazy, as `evenflow` is: `evenflow.activations.meanfield` and `card` work where t
 installed; only `get` and the modules themselves import it.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from ..lazy import by_name, lazily
 
 if TYPE_CHECKING:
     from .acon import AconC as AconC
@@ -41,50 +42,20 @@ if TYPE_CHECKING:
     from .tailored import TailoredSigmoid as TailoredSigmoid
     from .tailored import TailoredTanh as TailoredTanh
 
-_HOME = {
-    "ACTIVATIONS": "registry",
-    "AconC": "acon",
-    "Activation": "registry",
-    "Card": "atlas",
-    "Critical": "meanfield",
-    "Curve": "registry",
-    "MetaAcon": "acon",
-    "NoPictures": "figures",
-    "SlopedSigmoid": "sloped",
-    "Swish": "swish",
-    "TailoredLeakyReLU": "tailored",
-    "TailoredSigmoid": "tailored",
-    "TailoredTanh": "tailored",
-    "as_data": "card_text",
-    "card": "atlas",
-    "critical_at": "meanfield",
-    "critical_steady": "meanfield",
-    "critical_without_bias": "meanfield",
-    "curve": "registry",
-    "expect": "meanfield",
-    "expect_pair": "meanfield",
-    "find": "registry",
-    "get": "registry",
-    "names": "registry",
-    "new_figure": "figures",
-    "overview_page": "figures",
-    "page": "figures",
-    "png": "figures",
-    "saved_svg": "figures",
-    "shape_of": "shape",
-    "table": "card_text",
-    "text": "card_text",
-}
+_HOME = by_name(
+    {
+        "acon": "AconC MetaAcon",
+        "atlas": "Card card",
+        "card_text": "as_data table text",
+        "figures": "NoPictures new_figure overview_page page png saved_svg",
+        "meanfield": "Critical critical_at critical_steady critical_without_bias expect "
+        "expect_pair",
+        "registry": "ACTIVATIONS Activation Curve curve find get names",
+        "shape": "shape_of",
+        "sloped": "SlopedSigmoid",
+        "swish": "Swish",
+        "tailored": "TailoredLeakyReLU TailoredSigmoid TailoredTanh",
+    }
+)
 __all__ = sorted(_HOME)  # noqa: PLE0605 - plain strings
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module 'evenflow.activations' has no attribute {name!r}")
-    value = getattr(import_module(f".{_HOME[name]}", __name__), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *_HOME})
+__getattr__, __dir__ = lazily(__name__, _HOME)

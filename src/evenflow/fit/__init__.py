@@ -7,8 +7,9 @@ Lazy: the names are fetched at first use, and only they import torch and scikit-
 `evenflow[fit]`).
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from ..lazy import by_name, lazily
 
 if TYPE_CHECKING:
     from .classifying import NetworkClassifier as NetworkClassifier
@@ -18,31 +19,16 @@ if TYPE_CHECKING:
     from .outcome import FitReport as FitReport
     from .regressing import NetworkRegressor as NetworkRegressor
 
-_HOME = {
-    "Damaged": "keeping",
-    "FitReport": "outcome",
-    "NetworkClassifier": "classifying",
-    "NetworkRegressor": "regressing",
-    "fit_file": "fitting",
-    "predict_file": "fitting",
-}
+_HOME = by_name(
+    {
+        "classifying": "NetworkClassifier",
+        "fitting": "fit_file predict_file",
+        "keeping": "Damaged",
+        "outcome": "FitReport",
+        "regressing": "NetworkRegressor",
+    }
+)
 __all__ = sorted(_HOME)  # noqa: PLE0605 - plain strings
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module 'evenflow.fit' has no attribute {name!r}")
-    try:
-        value = getattr(import_module(f".{_HOME[name]}", __name__), name)
-    except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] != "sklearn":
-            raise
-        raise ImportError(
-            f"evenflow.fit.{name} needs scikit-learn: pip install 'evenflow[fit]'", name=error.name
-        ) from error
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *_HOME})
+__getattr__, __dir__ = lazily(
+    __name__, _HOME, {"sklearn": "scikit-learn: pip install 'evenflow[fit]'"}
+)

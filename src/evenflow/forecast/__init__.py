@@ -4,8 +4,9 @@ The records here are free of torch, so that a stored forecast can be set beside 
 `preflight` needs it and is fetched at first use.
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from ..lazy import lazily
 from .assemble import assemble as assemble
 from .beside import Pair as Pair
 from .beside import beside as beside
@@ -16,10 +17,4 @@ from .record import Outlook as Outlook
 if TYPE_CHECKING:
     from .foresee import preflight as preflight
 
-
-def __getattr__(name: str) -> Any:
-    if name != "preflight":
-        raise AttributeError(f"module 'evenflow.forecast' has no attribute {name!r}")
-    from .foresee import preflight
-
-    return preflight
+__getattr__, __dir__ = lazily(__name__, {"preflight": "foresee"})

@@ -4,9 +4,9 @@ No torch here: `parse`, the registry and `rank` work on stored runs anywhere. `t
 which change a live training, are fetched at first use.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from ..lazy import by_name, lazily
 from .architecture import of_run as of_run
 from .base import Entry as Entry
 from .base import Facts as Facts
@@ -24,17 +24,7 @@ if TYPE_CHECKING:
     from .live.treating import treat_ as treat_
     from .live.undo import Undo as Undo
 
-_HOME = {
-    "Undo": "live.undo",
-    "agc_factor": "live.clipping",
-    "examine": "live.treating",
-    "treat_": "live.treating",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module 'evenflow.treatments' has no attribute {name!r}")
-    value = getattr(import_module(f".{_HOME[name]}", __name__), name)
-    globals()[name] = value
-    return value
+_HOME = by_name(
+    {"live.clipping": "agc_factor", "live.treating": "examine treat_", "live.undo": "Undo"}
+)
+__getattr__, __dir__ = lazily(__name__, _HOME)

@@ -1,0 +1,37 @@
+"""Public names that are fetched at first use, so that importing a package costs next to nothing."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from typing import Any
+
+
+def by_name(modules: Mapping[str, str]) -> dict[str, str]:
+    """Name -> module, of module -> names with spaces between them."""
+    return {name: module for module, names in modules.items() for name in names.split()}
+
+
+def lazily(
+    package: str, homes: Mapping[str, str], needs: Mapping[str, str] | None = None
+) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
+    """`__getattr__` and `__dir__` of a package whose names live in the modules `homes`.
+
+    `needs`: of a module that may not be installed, what a ModuleNotFoundError says is needed.
+    """
+
+    def fetch(name: str) -> Any:
+        if name not in homes:
+            raise AttributeError(f"module {package!r} has no attribute {name!r}")
+        try:
+            value = getattr(import_module(f".{homes[name]}", package), name)
+        except ModuleNotFoundError as error:
+            said = (needs or {}).get((error.name or "").partition(".")[0])
+            if said is None:
+                raise
+            raise ModuleNotFoundError(f"{package}.{name} needs {said}", name=error.name) from None
+        setattr(sys.modules[package], name, value)
+        return value
+
+    return fetch, lambda: sorted({*vars(sys.modules[package]), *homes})
