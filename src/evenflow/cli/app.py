@@ -251,7 +251,8 @@ def explain(
 
     From the loss back to one layer: each op's gain in decades, shares where ways meet.
     """
-    from .explain import explain_lesson, explain_run
+    from .explain import explain_run
+    from .lessons import explain_lesson
 
     if lesson is not None:
         return explain_lesson(lesson, run, site, step, json, output)

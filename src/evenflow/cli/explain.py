@@ -1,4 +1,4 @@
-"""`evenflow explain`: a stored run's ledger, or a lesson."""
+"""`evenflow explain`: a stored run's ledger."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def explain_run(
         with guarded(path):
             return _explain(path, site, step, as_json, output, force)
     except CannotJudge as error:
-        return _say(error, 3)
+        return say(error, 3)
 
 
 def _explain(
@@ -43,12 +43,12 @@ def _explain(
     except ValueError as error:
         said = sentences(filter(None, (str(error), left_out)))
         asked = site is not None or step is not None
-        return _say(said, 2 if asked and len(run.steps) else 3)
+        return say(said, 2 if asked and len(run.steps) else 3)
     if left_out:
-        _say(left_out, 0)
+        say(left_out, 0)
     if output not in (None, "-") and Path(output).suffix.lower() not in (".html", ".htm"):
         said = _("{path!r}: a ledger is written as one HTML file, picture included; name it .html.")
-        return _say(said.format(path=output), 2)
+        return say(said.format(path=output), 2)
     if output is not None:
         from .. import report
 
@@ -59,7 +59,7 @@ def _explain(
             try:
                 writing.write(Path(output), page, [path], force)
             except writing.NotWritten as error:
-                return _say(error, 2)
+                return say(error, 2)
             print(_("wrote {file}").format(file=visible(output)), file=sys.stderr)
     if as_json:
         from ..report import finite
@@ -75,43 +75,7 @@ def _explain(
     return 0
 
 
-def explain_lesson(
-    name: str,
-    run: str | None,
-    site: str | None,
-    step: int | None,
-    as_json: bool,
-    output: str | None,
-) -> int:
-    """One of `evenflow.lessons`, told by `evenflow.cli.lessons`."""
-    given = {"RUN": run, "--site": site, "--step": step, "--output": output}
-    both = [option for option, value in given.items() if value is not None]
-    both += ["--json"] * as_json
-    if both:
-        said = _("--lesson {name} stands alone: leave out {options}.")
-        return _say(said.format(name=name, options=", ".join(both)), 2)
-    try:
-        from .lessons import names, teach
-    except ModuleNotFoundError as error:
-        if error.name is None or not error.name.startswith("evenflow"):
-            said = _("the lessons need {module!r}, which is not installed.")
-            return _say(said.format(module=error.name), 2)
-        return _say(
-            _("this Evenflow has no lessons, so none called {name!r}.").format(name=name), 2
-        )
-    known = list(names())
-    if name not in known:
-        import difflib
-
-        close = difflib.get_close_matches(name, known, 3)
-        if close:
-            said = _("there is no lesson {name!r}. Did you mean {close}? There are {known}.")
-        else:
-            said = _("there is no lesson {name!r}. There are {known}.")
-        return _say(said.format(name=name, close=_(" or ").join(close), known=", ".join(known)), 2)
-    return int(teach(name) or 0)
-
-
-def _say(what: object, code: int) -> int:
+def say(what: object, code: int) -> int:
+    """Say it on stderr; the code."""
     print(f"evenflow explain: {visible(str(what))}", file=sys.stderr)
     return code

@@ -2,33 +2,56 @@
 
 from __future__ import annotations
 
+import difflib
 import sys
+
+from ..lang import _
+from .explain import say
 
 LIST = "list"
 
 
-def names() -> tuple[str, ...]:
-    """What `--lesson` takes."""
-    from ..lessons import REGISTRY
-
-    return (LIST, *REGISTRY)
-
-
-def teach(name: str) -> int:
-    """Run the lesson and print it. 0; 2 for a name that is not in `names()`."""
-    from ..lessons import REGISTRY, plain, terminal
-    from .judging import stderr, stdout
-
+def explain_lesson(
+    name: str,
+    run: str | None,
+    site: str | None,
+    step: int | None,
+    as_json: bool,
+    output: str | None,
+) -> int:
+    """Run the lesson and print it. 0; 2 for an unknown one, or options that lessons do not take."""
+    given = {"RUN": run, "--site": site, "--step": step, "--output": output}
+    both = [option for option, value in given.items() if value is not None]
+    both += ["--json"] * as_json
+    if both:
+        said = _("--lesson {name} stands alone: leave out {options}.")
+        return say(said.format(name=name, options=", ".join(both)), 2)
+    try:
+        from ..lessons import REGISTRY
+    except ModuleNotFoundError as error:
+        said = _("the lessons need {module!r}, which is not installed.")
+        return say(said.format(module=error.name), 2)
+    known = [LIST, *REGISTRY]
+    if name not in known:
+        close = difflib.get_close_matches(name, known, 3)
+        said = _("there is no lesson {name!r}. There are {known}.")
+        if close:
+            said = _("there is no lesson {name!r}. Did you mean {close}? There are {known}.")
+        return say(said.format(name=name, close=_(" or ").join(close), known=", ".join(known)), 2)
     if name == LIST:
         widest = max(map(len, REGISTRY))
         for lesson in REGISTRY.values():
             print(f"{lesson.name:<{widest}}  {lesson.title}")
         print("\nOne lesson: evenflow explain --lesson linear-neuron")
-        return 0
-    if name not in REGISTRY:
-        known = ", ".join(names())
-        print(f"evenflow explain: there is no lesson {name!r}; there are {known}.", file=sys.stderr)
-        return 2
+    else:
+        _teach(name)
+    return 0
+
+
+def _teach(name: str) -> None:
+    from ..lessons import REGISTRY, plain, terminal
+    from .judging import stderr, stdout
+
     lesson, console = REGISTRY[name], stderr()
     if console.is_terminal:
         with console.status(f"running {name} ..."):
@@ -39,4 +62,3 @@ def teach(name: str) -> int:
     encoding = sys.stdout.encoding or "utf-8"
     said = terminal(lesson, result, width, unicode=plain("●─", encoding) == "●─")
     print(plain(said, encoding), end="")
-    return 0
