@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 import evenflow
-from evenflow.tape import numbers, parameters, slab
+from evenflow.tape import numbers, parameters, scalars
 
 WINDOWS = """
 import os, sys
@@ -78,7 +78,7 @@ def test_a_device_without_float64(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         moved: Tensor = whole(self, *args, **kwargs)
         return moved
 
-    monkeypatch.setattr(slab, "widest", lambda kind: torch.float32)
+    monkeypatch.setattr(scalars, "widest", lambda kind: torch.float32)
     monkeypatch.setattr(numbers, "widest", lambda kind: torch.float32)
     monkeypatch.setattr(Tensor, "double", no_double)
     monkeypatch.setattr(Tensor, "to", no_to)
@@ -97,11 +97,11 @@ def test_the_widest_numbers_are_found_out_by_asking(monkeypatch: pytest.MonkeyPa
     def refuses(*args: Any, **kwargs: Any) -> None:
         raise TypeError("no float64 here")
 
-    slab.widest.cache_clear()
-    assert slab.widest("cpu") == torch.float64
+    scalars.widest.cache_clear()
+    assert scalars.widest("cpu") == torch.float64
     monkeypatch.setattr(torch, "empty", refuses)
-    assert slab.widest("mps") == torch.float32
-    slab.widest.cache_clear()
+    assert scalars.widest("mps") == torch.float32
+    scalars.widest.cache_clear()
 
 
 class Forked(nn.Module):

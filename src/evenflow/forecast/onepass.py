@@ -171,9 +171,9 @@ def _pass(
                 raise ValueError(
                     f"the backward pass of {type(model).__name__} failed: {error}"
                 ) from error
-            slab = recorder.release()
+            scalars = recorder.release()
             if recorder.probes.waiting:
-                recorder.probes.run(slab)
+                recorder.probes.run(scalars)
         finally:
             opened.close()
             recorder.disarm()
@@ -184,18 +184,18 @@ def _pass(
             if index is None:
                 continue
             if isinstance(g, Tensor) and g.layout == torch.strided:
-                slab.add(Channel("param", index, "grad"), norm(g.detach()) / scale)
+                scalars.add(Channel("param", index, "grad"), norm(g.detach()) / scale)
         named = dict(model.named_parameters())
         for name, w, g in units(named, {id(p): g for p, g in zip(weights, grads, strict=True)}):
             index = recorder.catalogue.param(named[name])
             if index is not None:
-                slab.add(Channel("param", index, "alike"), alike(w, g))
+                scalars.add(Channel("param", index, "alike"), alike(w, g))
         for index, w in recorder.catalogue.tensors():
-            slab.add(Channel("param", index, "weight"), norm(w.detach()))
+            scalars.add(Channel("param", index, "weight"), norm(w.detach()))
         if accumulate:
             for p in weights:
                 p.grad = None
-    reading = slab.finish(0).reading({})
+    reading = scalars.finish(0).reading({})
     values = dict(zip(reading.channels, reading.values.tolist(), strict=True))
     catalogue = recorder.catalogue
     return _Pass(tuple(catalogue.sites), tuple(catalogue.params), values, tuple(time))

@@ -148,12 +148,12 @@ def read_step(
         if optimizer is not None:
             optimizer.step()
         update.applied()
-        slab = recorder.release()
+        scalars = recorder.release()
     finally:
         recorder.disarm()
         for handle in handles:
             handle.remove()
-    reading = slab.finish(0).reading({})
+    reading = scalars.finish(0).reading({})
     catalogue = recorder.catalogue
     return Step(
         tuple(catalogue.sites),

@@ -137,8 +137,8 @@ class Conductor:
             if tensors:
                 counts = kwargs.get("accumulate_grad", True) or bool(self.updates.by_hand)
                 seeds = args[0] if args else ()
-                slab = self.recorder.slab if self.recorder.recording else None
-                scale = self.losses.take(tensors[0], seeds, self.step, counts, slab)
+                scalars = self.recorder.scalars if self.recorder.recording else None
+                scale = self.losses.take(tensors[0], seeds, self.step, counts, scalars)
         elif self.recorder.recording:
             scale = self.recorder.scale
         if self.recorder.recording:
@@ -240,7 +240,7 @@ class Conductor:
         if first:
             self._coming.took(index)
             if part is not None and self.recorder.recording and not self._void:
-                updates.begin(self.recorder.slab)
+                updates.begin(self.recorder.scalars)
         if part is not None and updates.made:
             updates.made.take(part, optimizer, index)
         updates.within |= within
@@ -318,7 +318,7 @@ class Conductor:
         if self.healer:
             self.delivery.note(self.step, "heal: the script updates by hand; nothing is healed")
         if self.recorder.recording:
-            made = self.updates.begin(self.recorder.slab)
+            made = self.updates.begin(self.recorder.scalars)
             made.hand = by_hand(self.recorder, leaves, inputs, result)
         self.quiet.stepped.add(HAND)
         self.updates.turn(start)
@@ -327,11 +327,11 @@ class Conductor:
         """Was no update ever made? Then what was read is one sample."""
         known = self.step or self.quiet.stepped or self.updates.by_hand is not False
         known = known or (self.quiet.count and not self.passes.skipped)
-        slab = self._idle.sample(self.recorder)
-        if not known and slab is not None:
+        scalars = self._idle.sample(self.recorder)
+        if not known and scalars is not None:
             self.recorder.bounds.was_cut = False
-            self.quiet.step = self._idle.over(self.losses, self.writer, self.passes, slab) - 1
-            self.updates.begin(slab)
+            self.quiet.step = self._idle.over(self.losses, self.writer, self.passes, scalars) - 1
+            self.updates.begin(scalars)
             self.quiet.stepped.add(HAND)
             self.updates.turn(perf_counter())
 

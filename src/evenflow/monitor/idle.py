@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ..schema import Channel
 from ..store import Writer
-from ..tape import Recorder, Slab, local, mute
+from ..tape import Recorder, ScalarBuffer, local, mute
 from .losses import Losses
 from .made import Passes
 
@@ -32,19 +32,19 @@ class Idle:
 
     def __init__(self) -> None:
         self._then: list[tuple[Callable[[], Tensor | None], Tensor]] = []
-        self._kept: Slab | None = None
+        self._kept: ScalarBuffer | None = None
 
     def long(self, recorder: Recorder, passes: Passes) -> bool:
         """Has the sample that waits for the first update taken half of what it may?"""
         return passes.count > _PASSES and recorder.cost > recorder.bounds.limit / 2
 
-    def keep(self, slab: Slab) -> None:
+    def keep(self, scalars: ScalarBuffer) -> None:
         """A sample that no update came for, and that is not to grow any more."""
-        self._kept = slab
+        self._kept = scalars
 
-    def sample(self, recorder: Recorder) -> Slab | None:
+    def sample(self, recorder: Recorder) -> ScalarBuffer | None:
         """What was read before any update."""
-        return recorder.slab if recorder.recording else self._kept
+        return recorder.scalars if recorder.recording else self._kept
 
     def note(self, leaves: Iterable[Tensor]) -> None:
         """The first backward has reached these."""
@@ -56,7 +56,9 @@ class Idle:
         """Updates are made: nothing more is to be held."""
         self._then.clear()
 
-    def over(self, losses: Losses, writer: Writer, passes: Passes, slab: Slab | None = None) -> int:
+    def over(
+        self, losses: Losses, writer: Writer, passes: Passes, scalars: ScalarBuffer | None = None
+    ) -> int:
         """No optimizer has taken up a gradient in all these passes, whose number is returned.
 
         Then each loss stands for itself, the last one in the sample that was open too, and the
@@ -66,8 +68,8 @@ class Idle:
         count = max(passes.since, passes.skipped)
         if self._still:
             writer.meta(no_update=count, skipped=passes.skipped)
-        if slab is not None and losses.latest is not None:
-            slab.replace(Channel("step", 0, "loss"), losses.latest)
+        if scalars is not None and losses.latest is not None:
+            scalars.replace(Channel("step", 0, "loss"), losses.latest)
         passes.reset()
         return count
 

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ..schema import Channel
 from ..store import Writer
-from ..tape import Scalar, Slab, of_node, skip_frame, wide
+from ..tape import Scalar, ScalarBuffer, of_node, skip_frame, wide
 from .inbox import Inbox
 
 #: Losses on a device are gathered for so many seconds, then sent to the host together.
@@ -81,8 +81,10 @@ class Losses:
             return root.detach(), None
         return entry[1], entry[2]
 
-    def take(self, root: Tensor, seeds: Any, step: int, counts: bool, slab: Slab | None) -> Scalar:
-        """Keep the loss, unscaled, if this is one: in the curve, and in the `slab` of a sampled
+    def take(
+        self, root: Tensor, seeds: Any, step: int, counts: bool, scalars: ScalarBuffer | None
+    ) -> Scalar:
+        """Keep the loss, unscaled, if this is one: in the curve, and in the `scalars` of a sampled
         step. The factor it was scaled by.
 
         `seeds` are the gradients backward was given; a loss is a scalar with scalar seeds.
@@ -92,8 +94,8 @@ class Losses:
         held = getattr(scaler, "_scale", None)
         if isinstance(held, Tensor):
             factor = held.item() if held.device.type == "cpu" else wide(held)
-            if slab is not None:
-                slab.add(Channel("step", 0, "scale"), factor)
+            if scalars is not None:
+                scalars.add(Channel("step", 0, "scale"), factor)
         given = [g for g in seeds if isinstance(g, Tensor)] if isinstance(seeds, tuple) else []
         plain = value.numel() == 1 and all([g.numel() == 1 for g in given])
         if counts and plain and not value.is_complex():
@@ -101,8 +103,8 @@ class Losses:
             if self._name_ops:
                 self._names = _names(root)
             self._note(step, value)
-            if slab is not None:
-                slab.add(Channel("step", 0, "loss"), value)
+            if scalars is not None:
+                scalars.add(Channel("step", 0, "loss"), value)
         return factor
 
     def skipped(self) -> None:

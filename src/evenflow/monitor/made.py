@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ..schema import Channel
-from ..tape import Catalogue, Recorder, Slab, Update, of_optimizer, settings
+from ..tape import Catalogue, Recorder, ScalarBuffer, Update, of_optimizer, settings
 
 _WHAT = "reading an update"
 
@@ -62,8 +62,8 @@ class Made:
     `hand`: made by the script itself, after its backward; read when the next backward begins.
     """
 
-    def __init__(self, step: int, slab: Slab) -> None:
-        self.step, self.slab = step, slab
+    def __init__(self, step: int, scalars: ScalarBuffer) -> None:
+        self.step, self.scalars = step, scalars
         self.hand: Update | None = None
         self.optimizers: set[int] = set()  # their indices
         self.reach: list[frozenset[int]] = []  # see `Passes`
@@ -73,12 +73,12 @@ class Made:
 
     def record(self, passes: Passes) -> None:
         """Its first optimizer has stepped, and no backward runs any more."""
-        self.slab.add(Channel("step", 0, "backwards"), float(passes.count))
+        self.scalars.add(Channel("step", 0, "backwards"), float(passes.count))
         self.reach, self.recorded = passes.reach, True
 
     def take(self, part: Update, optimizer: torch.optim.Optimizer, index: int) -> None:
         """One of its optimizers has stepped."""
-        part.slab = self.slab
+        part.scalars = self.scalars
         part.recorder.sure(_WHAT, "update", part.gradients)
         part.recorder.sure(_WHAT, "update", part.applied)
         self.optimizers.add(index)
@@ -97,17 +97,17 @@ class Made:
         whose = [frozenset(catalogue.params[i].optimizer for i in r) for r in self.reach]
         return separate(w & self.optimizers for w in whose)
 
-    def finish(self) -> Slab:
-        """The slab, complete."""
+    def finish(self) -> ScalarBuffer:
+        """The buffer, complete."""
         if self.hand is not None:
             self.hand.recorder.sure(_WHAT, "update", self.hand.applied)
         if self._main is not None:
             _, told, index = self._main
             for name, value in told.items():
-                self.slab.add(Channel("step", 0, name), value)
+                self.scalars.add(Channel("step", 0, name), value)
             if len(self.optimizers) == 1:
-                self.slab.add(Channel("step", 0, "optimizer"), float(index))
-        return self.slab
+                self.scalars.add(Channel("step", 0, "optimizer"), float(index))
+        return self.scalars
 
 
 def separate(reach: Iterable[frozenset[int]]) -> bool:

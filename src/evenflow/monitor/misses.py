@@ -9,13 +9,13 @@ import os
 from collections.abc import Callable
 from typing import Any
 
-from ..tape import Recorder, Slab, unheard
+from ..tape import Recorder, ScalarBuffer, unheard
 from ..whose import theirs
 from .delivery import Delivery
 
 #: So many sampled steps in a row in which a part of the sample was lost, and something is broken.
 _IN_A_ROW = 3
-#: What each stage of a sample leaves in its slab, where it succeeds.
+#: What each stage of a sample leaves in its buffer, where it succeeds.
 _YIELDS = {"forward": ("rms",), "backward": ("delta",), "update": ("update",)}
 
 
@@ -46,13 +46,13 @@ class Misses:
         self._of_step = self._now, self._times
         self._now, self._times = {}, {}
 
-    def told(self, slab: Slab, delivery: Delivery, step: int) -> bool:
+    def told(self, scalars: ScalarBuffer, delivery: Delivery, step: int) -> bool:
         """A sampled step is complete: note what was left out of it. False if `fail` was called."""
         now, times = self._of_step
         if "update" in self._now:  # made by hand, it is read when the next backward begins
             now = {**now, "update": self._now.pop("update")}
             times = {**times, "update": self._times.pop("update")}
-        found = [channel.metric for channel, _ in slab.values()] if now else []
+        found = [channel.metric for channel, _ in scalars.values()] if now else []
         for stage in _YIELDS:
             yields = sum(found.count(m) for m in _YIELDS[stage])
             lost = times.get(stage, 0) > yields

@@ -109,7 +109,7 @@ def _found(birth: Birth, recorder: Recorder, catalogue: Catalogue, held: Held) -
 
 
 def _is_bad(recorder: Recorder, site: int) -> bool:
-    for c, v in recorder.slab.values():
+    for c, v in recorder.scalars.values():
         if c.of == "site" and c.id == site and c.metric == "nonfinite" and float(v) > 0:
             return True
     return False
@@ -134,7 +134,7 @@ def where(recorder: Recorder, catalogue: Catalogue) -> tuple[int | None, int | N
     the one in whose derivative it did."""
     n = len(catalogue.sites)
     read = {m: np.full(n, np.nan) for m in ("nonfinite", "rms", "delta_nonfinite")}
-    for channel, value in recorder.slab.values():
+    for channel, value in recorder.scalars.values():
         if channel.of == "site" and channel.metric in read:
             worst = np.fmax(read[channel.metric][channel.id], float(value))
             read[channel.metric][channel.id] = value if value != value else worst

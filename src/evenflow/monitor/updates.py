@@ -5,7 +5,7 @@ from __future__ import annotations
 from time import perf_counter
 
 from ..store import Writer
-from ..tape import Recorder, Slab
+from ..tape import Recorder, ScalarBuffer
 from . import hooks
 from .apart import Apart
 from .cadence import Cadence
@@ -60,9 +60,9 @@ class Updates:
     def _step(self) -> int:
         return self._quiet.step
 
-    def begin(self, slab: Slab) -> Made:
+    def begin(self, scalars: ScalarBuffer) -> Made:
         """The update of a sampled step begins to be made."""
-        self.made = Made(self._step, slab)
+        self.made = Made(self._step, scalars)
         return self.made
 
     def turn(self, start: float) -> None:
@@ -82,7 +82,7 @@ class Updates:
                 self.delivery.note(self._step, hooks.COMPILED)
             recorder.release()
             if recorder.probes.waiting:
-                self._apart.alone(recorder.probes.run, made.slab)
+                self._apart.alone(recorder.probes.run, made.scalars)
             made.took = self.clock.sampled(self._step, start, recorder)
             self.coming.sampled(self._step)
         self.passes.reset()
@@ -109,7 +109,7 @@ class Updates:
         self.roster.stepped(made.optimizers, made.rivals(self._recorder.catalogue))
         self.roster.write()
         if self._misses.told(made.finish(), self.delivery, made.step):
-            self.delivery.take(made.slab.finish(made.step), *made.took)
+            self.delivery.take(made.scalars.finish(made.step), *made.took)
         self._cadence.also(perf_counter() - start + self._writer.took())
 
     def next(self) -> None:

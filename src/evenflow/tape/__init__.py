@@ -28,8 +28,8 @@ from .parameters import settings as settings
 from .probe import through_time as through_time
 from .recorder import Recorder as Recorder
 from .room import room as room
-from .slab import Layouts as Layouts
-from .slab import Pending as Pending
-from .slab import Scalar as Scalar
-from .slab import Slab as Slab
-from .slab import widest as widest
+from .scalars import Layouts as Layouts
+from .scalars import Pending as Pending
+from .scalars import Scalar as Scalar
+from .scalars import ScalarBuffer as ScalarBuffer
+from .scalars import widest as widest

@@ -14,7 +14,7 @@ from torch import Tensor
 from ..whose import theirs
 from . import numbers
 from .isolation import unheard
-from .slab import Scalar
+from .scalars import Scalar
 
 _BATCH, _QUERIES = 4, 64  # as numbers.some_queries
 _open: list[Attention] = []

@@ -14,7 +14,7 @@ from torch import Tensor
 from ..schema import Channel
 from . import numbers
 from .labels import Label, label, read
-from .slab import Key
+from .scalars import Key
 from .unseen import LEAF, Shell, Unseen
 
 if TYPE_CHECKING:
@@ -182,8 +182,8 @@ class Backward:
         size = numbers.norm(g)
         level = size / g.numel() ** 0.5
         delta, bad = _keys(site)
-        rec.slab.add(delta, level / rec.scale)
-        rec.slab.add(bad, numbers.nonfinite(g, size))
+        rec.scalars.add(delta, level / rec.scale)
+        rec.scalars.add(bad, numbers.nonfinite(g, size))
         half = g.dtype in _HALF
         if half or rec.dear:
             few = numbers.sample(g)
@@ -195,7 +195,7 @@ class Backward:
             if whole.shape == part.shape:
                 top = (numbers.wide(part) * whole).sum()
                 least = torch.finfo(whole.dtype).tiny
-                rec.slab.add(channel, top / whole.square().sum().clamp(min=least))
+                rec.scalars.add(channel, top / whole.square().sum().clamp(min=least))
         return g
 
     def _through(
@@ -245,7 +245,7 @@ class Backward:
         share = channel._replace(metric="share")
 
         def take(g: Tensor) -> None:
-            rec.slab.add(channel, numbers.rms(g) / rec.scale)
+            rec.scalars.add(channel, numbers.rms(g) / rec.scale)
             if hold and rec.dear:
                 self._held.setdefault(channel.edge, []).append((share, numbers.sample(g).clone()))
 

@@ -18,7 +18,7 @@ from .lost import lose
 from .ops import CLOSED, SATURATED, Op
 from .outside import Outside
 from .pooled import pooled
-from .slab import core_keys
+from .scalars import core_keys
 
 if TYPE_CHECKING:
     from .recorder import Recorder
@@ -328,7 +328,7 @@ class Forward:
         rec = self.recorder
         size = numbers.norm(x)
         rms = size / (x.numel() or 1) ** 0.5
-        rec.slab.extend(core_keys(site), (rms, numbers.nonfinite(x, size)))
+        rec.scalars.extend(core_keys(site), (rms, numbers.nonfinite(x, size)))
         if rec.dear or mean or x.dtype == torch.float16:  # whose range ends at 65504
             rec.add("site", site, "absmax", numbers.absmax(x))
         if mean:

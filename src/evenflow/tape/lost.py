@@ -12,7 +12,7 @@ from torch import Tensor
 from . import numbers
 from .labels import node_of
 from .ops import FRAGILE, MASKING
-from .slab import core_keys
+from .scalars import core_keys
 
 if TYPE_CHECKING:
     from .forward import Call, Forward
@@ -52,7 +52,7 @@ def lose(forward: Forward, call: Call, outs: list[Tensor]) -> bool:
         if site is None:
             return False
         forward.lost = True
-        rec.slab.extend(core_keys(site), (size / x.numel() ** 0.5, count))
+        rec.scalars.extend(core_keys(site), (size / x.numel() ** 0.5, count))
         if node is not None:
             forward.name(node, call, site, primary=True)
         forward.inputs[id(t)] = (weakref.ref(t), site)

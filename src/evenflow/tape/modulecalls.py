@@ -215,7 +215,7 @@ class ModuleCalls:
         if not stack:
             rec.forward.late()
             if thread.root is not None and not rec.recomputing:
-                thread.root.ends(rec.slab, torch._C._autograd._get_sequence_nr() - frame.opened)
+                thread.root.ends(rec.scalars, torch._C._autograd._get_sequence_nr() - frame.opened)
                 thread.root = None
             if frame.leads and not traced():
                 rec.mode_on()

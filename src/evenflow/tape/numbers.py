@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .slab import Scalar, widest
+from .scalars import Scalar, widest
 
 LIMIT = 1 << 15
 #: No shards, and what they say of themselves is true.

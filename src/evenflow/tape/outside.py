@@ -11,7 +11,7 @@ from torch import Tensor
 from . import numbers
 from .catalogue import Place
 from .given import given
-from .slab import core_keys
+from .scalars import core_keys
 
 if TYPE_CHECKING:
     from .forward import Call
@@ -42,7 +42,7 @@ class Outside:
         """What the loss is told: its prediction's sign and row sums, its target's scale."""
         rec = self.recorder
         size = numbers.norm(x)
-        rec.slab.extend(
+        rec.scalars.extend(
             core_keys(site), (size / (x.numel() or 1) ** 0.5, numbers.nonfinite(x, size))
         )
         held = given(call.args, call.kwargs)

@@ -16,7 +16,7 @@ from torch.nn.parameter import is_lazy
 from . import numbers
 from .alike import alike, units
 from .numbers import dtype_name, local
-from .slab import Key, Scalar
+from .scalars import Key, Scalar
 
 if TYPE_CHECKING:
     from .catalogue import Catalogue
@@ -54,7 +54,7 @@ class Update:
     """
 
     def __init__(self, recorder: Recorder, params: Iterable[Tensor]) -> None:
-        self.recorder, self.slab, self._dear = recorder, recorder.slab, recorder.dear
+        self.recorder, self.scalars, self._dear = recorder, recorder.scalars, recorder.dear
         self._params = [p for p in params if _readable(p) and held(p)]
         self._index = tuple(_known(recorder.catalogue, p) for p in self._params)
         self._names = {i: recorder.catalogue.params[i].name for i in self._index}
@@ -87,12 +87,12 @@ class Update:
             for i, g in zip(index, found, strict=True):
                 if numbers.plain(g) is not None:
                     channel = ("param", i, "grad_zeros", -1)
-                    self.slab.add(channel, numbers.zeros(numbers.sample(g)))
-                    self.slab.add(("param", i, "grad_absmax", -1), numbers.absmax(g))
+                    self.scalars.add(channel, numbers.zeros(numbers.sample(g)))
+                    self.scalars.add(("param", i, "grad_absmax", -1), numbers.absmax(g))
             self._alike(grads)
             self._unheld()
         if sizes:
-            self.slab.add(("step", 0, "grad_norm", -1), _hypot(sizes))
+            self.scalars.add(("step", 0, "grad_norm", -1), _hypot(sizes))
 
     def _unheld(self) -> None:
         """Weights in no optimizer: whether a script moves them by hand, or nothing does."""
@@ -100,7 +100,7 @@ class Update:
         parts = [_part(p) for _, p in free]
         times = [_whole(p, x) for (_, p), x in zip(free, parts, strict=True)]
         sizes = [s * t for s, t in zip(numbers.norms(parts), times, strict=True)]
-        self.slab.extend(_keys(tuple(i for i, _ in free), "weight"), sizes)
+        self.scalars.extend(_keys(tuple(i for i, _ in free), "weight"), sizes)
 
     def _alike(self, grads: dict[int, Tensor] | None) -> None:
         """At birth: how many units of each weight are alike (`channels.PARAM_METRICS`)."""
@@ -116,7 +116,7 @@ class Update:
         for name, weight, grad in units(named, found):
             i = due[name][0]
             self._seen[i] += 1
-            self.slab.add(("param", i, "alike", -1), alike(weight, grad))
+            self.scalars.add(("param", i, "alike", -1), alike(weight, grad))
 
     def applied(self) -> None:
         """Read how far the update moved the weights; let the copy go."""
@@ -141,21 +141,21 @@ class Update:
         self._note(tuple(self._index[same[k]] for k in told), "update", [far[k] for k in told])
 
     def _note(self, index: tuple[int, ...], metric: str, values: Sequence[Scalar]) -> None:
-        self.slab.extend(_keys(index, metric), values)
+        self.scalars.extend(_keys(index, metric), values)
         lost = [
             i
             for i, v in zip(index, values, strict=True)
             if isinstance(v, float) and not math.isfinite(v)
         ]
         for i in lost:
-            self.slab.add(("param", i, f"{metric}_nonfinite", -1), 1.0)
+            self.scalars.add(("param", i, f"{metric}_nonfinite", -1), 1.0)
         away = [v for v in values if isinstance(v, Tensor)]
         count: Scalar = float(len(lost))
         if away:  # which ones they are would be a number for each
             on = torch.stack([v.to(away[0].device) for v in away])
             count = count + (~torch.isfinite(on)).sum()
         if lost or away:
-            self.slab.add(("step", 0, f"{metric}_nonfinite", -1), count)
+            self.scalars.add(("step", 0, f"{metric}_nonfinite", -1), count)
 
 
 @lru_cache(maxsize=64)

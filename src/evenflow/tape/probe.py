@@ -19,7 +19,7 @@ from . import numbers
 if TYPE_CHECKING:
     from .frames import Frame
     from .recorder import Recorder
-    from .slab import Slab
+    from .scalars import ScalarBuffer
 
 _SAMPLES = 2
 _OPS = {"RNN_TANH": "rnn_tanh", "RNN_RELU": "rnn_relu", "LSTM": "lstm", "GRU": "gru"}
@@ -46,15 +46,15 @@ class Probes:
         few = x.detach()[:_SAMPLES] if module.batch_first else x.detach()[:, :_SAMPLES]
         self.waiting[site] = (module, few.clone())
 
-    def run(self, slab: Slab) -> None:
-        """Take the probes, into `slab`; no reading of ours may see them (the caller's duty)."""
+    def run(self, scalars: ScalarBuffer) -> None:
+        """Take the probes, into `scalars`; no reading of ours may see them (the caller's duty)."""
         waiting, self.waiting = self.waiting, {}
         for site, (module, x) in waiting.items():
             flow = through_time(module, x)
             if flow is not None:
-                slab.add(("site", site, "flow", -1), flow)
+                scalars.add(("site", site, "flow", -1), flow)
                 steps = x.shape[1 if module.batch_first else 0]
-                slab.add(("site", site, "flow_steps", -1), float(steps))
+                scalars.add(("site", site, "flow_steps", -1), float(steps))
 
 
 def through_time(module: nn.RNNBase, x: Tensor) -> float | None:

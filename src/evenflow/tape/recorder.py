@@ -5,7 +5,7 @@ arm()                          hooks go on, nothing else yet
   engine about to run          mode off; the graph is walked and armed
     nodes fire                 delta, forks, dead units
   update                       gradient, weight, update norms
-release() -> Slab              hooks off; `Slab.finish` sends the numbers to the host
+release() -> ScalarBuffer      hooks off; its `finish` sends the numbers to the host
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from .mode import Mode, put_on, take_off
 from .modulecalls import ModuleCalls
 from .probe import Probes
 from .room import room
-from .slab import Scalar, Slab
+from .scalars import Scalar, ScalarBuffer
 from .units import Units
 from .unseen import running_node
 
@@ -74,7 +74,7 @@ class Recorder:
         self.when_struck: list[Callable[[], None]] = []
         self.catalogue = share or Catalogue()
         self.replays = share is not None  # a replay needs to know what each site read this time
-        self.slab = Slab()
+        self.scalars = ScalarBuffer()
         self.units = Units()
         self.forward = Forward(self)
         self.backward = Backward(self)
@@ -114,7 +114,7 @@ class Recorder:
 
     def add(self, of: str, id: int, metric: str, value: Scalar) -> None:
         """One reading."""
-        self.slab.add((of, id, metric, -1), value)
+        self.scalars.add((of, id, metric, -1), value)
 
     def sealed(self, thread: int, seq: int) -> int | None:
         """The site whose composite op made the node with this sequence number."""
@@ -179,7 +179,7 @@ class Recorder:
         speak_for(self.generation, self.catalogue)
         self.recording, self.dear, self.cost, self.heard = True, dear, 0.0, 0
         self.bounds.begin()
-        self.slab = Slab()
+        self.scalars = ScalarBuffer()
         self.units.begin(step)
         self.backward.reset()
         self.forward.reset()
@@ -203,16 +203,16 @@ class Recorder:
         cost, self.cost = self.cost, 0.0
         return cost
 
-    def release(self) -> Slab:
-        """The step's forward and backward are over; its slab, to which the update may add."""
+    def release(self) -> ScalarBuffer:
+        """The step's forward and backward are over; its scalars, to which the update may add."""
         self.forward.late()
-        self.calls.roots.drop(self.slab)
+        self.calls.roots.drop(self.scalars)
         for site, dead, observed in self.units.take():
             self.add("site", site, "dead", dead)
             self.add("site", site, "observed", observed)
-        slab, self.slab = self.slab, Slab()
+        scalars, self.scalars = self.scalars, ScalarBuffer()
         self.disarm()
-        return slab
+        return scalars
 
     def count(self) -> None:
         """One more site is being read."""

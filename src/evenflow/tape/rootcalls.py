@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from .catalogue import Place
 from .frames import Calls
 from .labels import Label
-from .slab import Slab
+from .scalars import ScalarBuffer
 
 if TYPE_CHECKING:
     from .recorder import Recorder
@@ -42,7 +42,7 @@ _KNOWN = 64
 
 
 class RootCall:
-    """One call: where its readings stand in the slab, and labels of the first and last node."""
+    """One call: where its readings stand in the buffer, and labels of the first and last node."""
 
     def __init__(self, like: tuple[Any, ...], on_data: bool, start: int) -> None:
         self.like, self.on_data, self.start, self.end = like, on_data, start, -1
@@ -56,9 +56,9 @@ class RootCall:
         self.last = weakref.ref(made)
         self.first = self.first or self.last
 
-    def ends(self, slab: Slab, nodes: int) -> None:
+    def ends(self, scalars: ScalarBuffer, nodes: int) -> None:
         """It has returned, after so many nodes were made; without any it can be of no graph."""
-        self.end, self.blank = len(slab), not nodes
+        self.end, self.blank = len(scalars), not nodes
 
     @property
     def labels(self) -> list[Label]:
@@ -116,7 +116,7 @@ class RootCalls:
             counts.put_back(place.root, self._starts[place, number])
         else:
             self._starts[place, number] = counts.of(place.root)
-        call = RootCall(like, on_data, len(rec.slab))
+        call = RootCall(like, on_data, len(rec.scalars))
         self._all.append(call)
         live.append(call)
         return call
@@ -155,12 +155,12 @@ class RootCalls:
             call.reached |= any([made.armed == generation for made in call.labels])
         return not self._trained
 
-    def drop(self, slab: Slab) -> None:
-        """Take out of the slab what was read in calls that are no part of the training: whose
+    def drop(self, scalars: ScalarBuffer) -> None:
+        """Take out of the buffer what was read in calls that are no part of the training: whose
         graph is gone, or was left when a later call of the same module was trained."""
         trained: set[Place] = set()
         for call in reversed(self._all):
             if call.end >= 0 and (call.gone or (not call.reached and call.place in trained)):
-                slab.cut(call.start, call.end)
+                scalars.cut(call.start, call.end)
             if call.reached:
                 trained.add(call.place)

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from . import numbers
-from .slab import Scalar
+from .scalars import Scalar
 
 Bits = npt.NDArray[np.int64]
 #: One truth a unit: an array on the host, a tensor on a device.

@@ -1,4 +1,4 @@
-"""The slab: the scalars of one sampled step, taken to the host in one copy."""
+"""The scalar buffer: the numbers of one sampled step, taken to the host in one copy."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _SUMS = frozenset(
 _LAST = frozenset({"dead", "observed"})
 _WHOLE = frozenset({"grad_norm"})  # each of several optimizers notes that of its own gradients
 
-#: A channel as the slab keeps it: a plain tuple, equal to the `Channel` it will become, made in a
+#: A channel as the buffer keeps it: a plain tuple, equal to the `Channel` it will become, made in a
 #: tenth of the time. A sampled step notes hundreds.
 Key = tuple[str, int, str, int]
 
@@ -66,7 +66,7 @@ Layouts = dict[tuple[Key, ...], Layout]
 _MOST_LAYOUTS = 64  # a script whose steps never look alike must not fill the memory
 
 
-class Slab:
+class ScalarBuffer:
     """Collects (channel, scalar) pairs; a scalar on a device is copied only once, at the end.
 
     Values on the CPU become floats at once (an `.item()` there costs a microsecond and waits
@@ -109,7 +109,7 @@ class Slab:
         return list(zip(map(Channel._make, self._channels), self._values, strict=True))
 
     def finish(self, step: int) -> Pending:
-        """Start the copy and hand over; the slab is empty afterwards."""
+        """Start the copy and hand over; the buffer is empty afterwards."""
         channels, values = self._channels, self._values
         self._channels, self._values = [], []
         where = [i for i, v in enumerate(values) if isinstance(v, torch.Tensor)]

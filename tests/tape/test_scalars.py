@@ -1,4 +1,4 @@
-"""The slab against a slow, obvious reading of the same notes, and layouts met again."""
+"""The scalar buffer against a slow, obvious reading of the same notes, and layouts met again."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evenflow.schema import Channel
-from evenflow.tape.slab import Layouts, Slab
+from evenflow.tape.scalars import Layouts, ScalarBuffer
 
 _VALUES = st.floats(0, 1e6, allow_nan=False)
 _KEYS = st.one_of(
@@ -40,10 +40,10 @@ def _slowly(notes: list[tuple[tuple[str, int, str, int], float]]) -> dict[Channe
 def test_a_reading_holds_each_channel_once_whatever_was_met_before(steps):
     layouts: Layouts = {}
     for step, notes in enumerate([*steps, *steps]):
-        slab = Slab()
+        scalars = ScalarBuffer()
         for key, value in notes:
-            slab.add(key, value)
-        reading = slab.finish(step).reading(layouts, {"cost": 1.5, "wall": math.nan})
+            scalars.add(key, value)
+        reading = scalars.finish(step).reading(layouts, {"cost": 1.5, "wall": math.nan})
         found = dict(zip(reading.channels, reading.values, strict=True))
         expected = {**_slowly(notes), Channel("step", 0, "cost"): 1.5}
         assert list(found) == list(expected)
@@ -55,10 +55,10 @@ def test_channels_of_a_layout_met_again_are_the_same_object():
     layouts: Layouts = {}
     readings = []
     for value in (1.0, 2.0):
-        slab = Slab()
-        slab.add(("site", 0, "rms", -1), value)
-        slab.extend([("param", 0, "grad", -1), ("param", 1, "grad", -1)], [value, -value])
-        readings.append(slab.finish(0).reading(layouts))
+        scalars = ScalarBuffer()
+        scalars.add(("site", 0, "rms", -1), value)
+        scalars.extend([("param", 0, "grad", -1), ("param", 1, "grad", -1)], [value, -value])
+        readings.append(scalars.finish(0).reading(layouts))
     assert readings[0].channels is readings[1].channels
     assert readings[1].values.tolist() == [2.0, 2.0, -2.0]
 
@@ -68,11 +68,11 @@ def test_shares_of_a_fork_are_the_inner_products(pairs):
     a, b = (torch.tensor(x, dtype=torch.float64) for x in zip(*pairs, strict=True))
     whole, layouts = a + b, {}
     for times in (1.0, 0.0, 1.0):  # in between a step to which no gradient came
-        slab = Slab()
+        scalars = ScalarBuffer()
         for site, g in ((1, a), (2, b)):
-            slab.add(("edge", site, "delta_in", 0), float(times * g.norm()))
-        slab.add(("site", 0, "delta", -1), float(times * whole.norm()))
-        reading = slab.finish(0).reading(layouts)
+            scalars.add(("edge", site, "delta_in", 0), float(times * g.norm()))
+        scalars.add(("site", 0, "delta", -1), float(times * whole.norm()))
+        reading = scalars.finish(0).reading(layouts)
         found = {
             c.id: v
             for c, v in zip(reading.channels, reading.values, strict=True)
