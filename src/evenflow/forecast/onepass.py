@@ -180,36 +180,36 @@ def _pass(
             recorder.settle()
         time = opened.chains(lambda met: _site_of(recorder, met))
         for p, g in zip(weights, grads, strict=True):
-            index = recorder.catalogue.param(p)
+            index = recorder.registry.param(p)
             if index is None:
                 continue
             if isinstance(g, Tensor) and g.layout == torch.strided:
                 scalars.add(Channel("param", index, "grad"), norm(g.detach()) / scale)
         named = dict(model.named_parameters())
         for name, w, g in units(named, {id(p): g for p, g in zip(weights, grads, strict=True)}):
-            index = recorder.catalogue.param(named[name])
+            index = recorder.registry.param(named[name])
             if index is not None:
                 scalars.add(Channel("param", index, "alike"), alike(w, g))
-        for index, w in recorder.catalogue.tensors():
+        for index, w in recorder.registry.tensors():
             scalars.add(Channel("param", index, "weight"), norm(w.detach()))
         if accumulate:
             for p in weights:
                 p.grad = None
     reading = scalars.finish(0).reading({})
     values = dict(zip(reading.channels, reading.values.tolist(), strict=True))
-    catalogue = recorder.catalogue
-    return _Pass(tuple(catalogue.sites), tuple(catalogue.params), values, tuple(time))
+    registry = recorder.registry
+    return _Pass(tuple(registry.sites), tuple(registry.params), values, tuple(time))
 
 
 def _site_of(recorder: Recorder, met: Met) -> int | None:
     """The site of a fused layer's call."""
-    place = recorder.catalogue.place(met.module)
+    place = recorder.registry.place(met.module)
     if place is None:
         return None
     return next(
         (
             s.id
-            for s in recorder.catalogue.sites
+            for s in recorder.registry.sites
             if s.kind == "recurrent" and (s.root, s.path, s.call) == (*place, met.call)
         ),
         None,
@@ -221,7 +221,7 @@ class _Deep(Forward):
 
     def _read(self, call: Call, site: int, x: Tensor, kept: bool = False) -> None:
         super()._read(call, site, x, kept)
-        kind = self.recorder.catalogue.sites[site].kind
+        kind = self.recorder.registry.sites[site].kind
         values = plain(x)
         if kind in _RANKED and values is not None:
             found = rank(values)

@@ -176,8 +176,8 @@ def _as_site(here: Named) -> bool:
     found = known_site(here.node)
     if found is None or here.kind == "view":  # a view at a composite op's end is not the op
         return False
-    catalogue, id = found
-    site = catalogue.sites[id]
+    registry, id = found
+    site = registry.sites[id]
     here.name = site.name[len(site.root) :].lstrip(". ") if site.root else site.name
     here.op, here.kind, here.place, here.call = site.op, site.kind, site.path, site.call
     return True

@@ -154,10 +154,10 @@ def read_step(
         for handle in handles:
             handle.remove()
     reading = scalars.finish(0).reading({})
-    catalogue = recorder.catalogue
+    registry = recorder.registry
     return Step(
-        tuple(catalogue.sites),
-        tuple(catalogue.params),
+        tuple(registry.sites),
+        tuple(registry.params),
         dict(zip(reading.channels, reading.values.tolist(), strict=True)),
         {path: array(t).T for path, t in outputs.items()},
         {path: array(t.grad).T for path, t in outputs.items() if t.grad is not None},

@@ -91,7 +91,7 @@ class Conductor:
         if run.early:
             self.losses.passed, told = told[-1] + 1, []
         self.quiet.step = max([int(run.meta.get("steps") or 0), *(step + 1 for step in told)])
-        self.recorder.catalogue.restore(run.sites, run.params)
+        self.recorder.registry.restore(run.sites, run.params)
         self._clock.turn(self.step)
         self.delivery.note(self.step, f"continued at step {self.step}")
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ..schema import Channel, Event, Reading
 from ..store import Writer
-from ..tape import Catalogue, Layouts, Pending
+from ..tape import SiteRegistry, Layouts, Pending
 from .cadence import Cadence
 
 if TYPE_CHECKING:
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 class Delivery:
     """Keeps sampled steps until they can be written, and glances at each as it goes out."""
 
-    def __init__(self, writer: Writer, catalogue: Catalogue, cadence: Cadence) -> None:
-        self._writer, self._catalogue, self._cadence = writer, catalogue, cadence
+    def __init__(self, writer: Writer, registry: SiteRegistry, cadence: Cadence) -> None:
+        self._writer, self._registry, self._cadence = writer, registry, cadence
         self._pending: list[tuple[Pending, float, float]] = []
         self._layouts: Layouts = {}
         self._norms: deque[float] = deque(maxlen=32)
@@ -42,19 +42,19 @@ class Delivery:
     def send(self) -> None:
         """Write all that waits."""
         waiting, self._pending = self._pending, []
-        catalogue = self._catalogue
-        catalogue.number()
-        if catalogue.dirty_sites:
-            self._writer.sites([catalogue.sites[i] for i in sorted(catalogue.dirty_sites)])
-            catalogue.dirty_sites.clear()
-        if catalogue.dirty_params:
-            self._writer.params([catalogue.params[i] for i in sorted(catalogue.dirty_params)])
-            catalogue.dirty_params.clear()
+        registry = self._registry
+        registry.number()
+        if registry.dirty_sites:
+            self._writer.sites([registry.sites[i] for i in sorted(registry.dirty_sites)])
+            registry.dirty_sites.clear()
+        if registry.dirty_params:
+            self._writer.params([registry.params[i] for i in sorted(registry.dirty_params)])
+            registry.dirty_params.clear()
         for pending, wall, cost in waiting:
             extra = {"wall": wall, "cost": cost, "bare": self._cadence.bare, **self._cadence.told}
             reading = pending.reading(self._layouts, extra)
-            if catalogue.overflowed:
-                said = f"only the first {len(catalogue.sites)} sites are watched"
+            if registry.overflowed:
+                said = f"only the first {len(registry.sites)} sites are watched"
                 self.note(reading.step, said, shown=True)
             self._writer.reading(reading)
             self._look(reading)

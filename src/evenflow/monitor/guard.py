@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from ..lang import _
 from ..schema import Event
-from ..tape import Catalogue, Recorder, local, mute, of_optimizer, unheard, watch_calls
+from ..tape import SiteRegistry, Recorder, local, mute, of_optimizer, unheard, watch_calls
 from .hiding import Hidden
 from .misses import run
 from .ranks import ranks
@@ -116,7 +116,7 @@ class Guard:
 
     def enter(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """A module is called (`calling.Door`): keep a root's arguments if it is a training call."""
-        for ref in self._recorder.catalogue.roots:
+        for ref in self._recorder.registry.roots:
             if ref() is module and torch.is_grad_enabled():
                 self._recorder.sure("holding a call", "", self._hold, module, args, kwargs)
                 return
@@ -132,12 +132,12 @@ class Guard:
 
     def _find(self, conductor: Conductor, params: list[Tensor]) -> tuple[Origin, list[str]]:
         """Where it arose, and which parameters it has come to."""
-        catalogue = conductor.recorder.catalogue
-        lost = _names(catalogue, [p for p in self._weights(params) if not _finite(p)])
+        registry = conductor.recorder.registry
+        lost = _names(registry, [p for p in self._weights(params) if not _finite(p)])
         if lost:
             return self._by_weights(), lost
         self._spoilt = self.mode == "report"  # this update will put it into the weights
-        bad = _names(catalogue, [p for p in params if p.grad is not None and not _finite(p.grad)])
+        bad = _names(registry, [p for p in params if p.grad is not None and not _finite(p.grad)])
         return self._by_replay(conductor) or self._by_backward(conductor, bad), bad
 
     def _weights(self, params: list[Tensor]) -> list[Tensor]:
@@ -159,19 +159,19 @@ class Guard:
 
     def _by_replay(self, conductor: Conductor) -> Origin | None:
         """The forward again, then what the tape read of the rest, then the loss."""
-        catalogue, recorder = conductor.recorder.catalogue, conductor.recorder
+        registry, recorder = conductor.recorder.registry, conductor.recorder
         given = ""
         for held in self.held.values():
-            found = conductor.alone(replay, held, catalogue)
+            found = conductor.alone(replay, held, registry)
             if found is None:
                 continue
             if found.how == "between":
                 given = given or found.op
                 continue
-            return _origin(found, catalogue, held)
-        read = where(recorder, catalogue)[0] if recorder.recording else None
+            return _origin(found, registry, held)
+        read = where(recorder, registry)[0] if recorder.recording else None
         if read is not None:
-            return _origin(Found("forward", read), catalogue, None)
+            return _origin(Found("forward", read), registry, None)
         if given:
             text = _(
                 "arises between two models, in {op} or before it: their own forwards are sound"
@@ -187,20 +187,20 @@ class Guard:
         return Origin("loss", None, text.format(ops=conductor.losses.ops))
 
     def _by_backward(self, conductor: Conductor, bad: list[str]) -> Origin:
-        catalogue, recorder = conductor.recorder.catalogue, conductor.recorder
-        site = where(recorder, catalogue)[1] if recorder.recording else None
+        registry, recorder = conductor.recorder.registry, conductor.recorder
+        site = where(recorder, registry)[1] if recorder.recording else None
         # Of several processes only those whose own loss is finite come here, and a forward may
         # wait for all of them (DDP's buffers, shards): one that the others do not run would hang.
         alone = ranks()[1] == 1
         for held in self.held.values() if alone else ():
             if site is not None:
                 break
-            found = conductor.alone(replay, held, catalogue, True)
+            found = conductor.alone(replay, held, registry, True)
             site = None if found is None else found.site
         if site is not None:
             text = _("arises in the backward at {place}: loss and forward are finite")
-            return Origin("backward", site, text.format(place=catalogue.sites[site].name))
-        if after := _between(bad, catalogue):
+            return Origin("backward", site, text.format(place=registry.sites[site].name))
+        if after := _between(bad, registry):
             text = _("arises in the backward at or after {place}: loss and forward are finite")
             return Origin("backward", None, text.format(place=after))
         text = _("arises in the backward: loss and forward are finite")
@@ -262,17 +262,17 @@ def _all_finite(grads: list[Tensor]) -> bool:
         return all(map(_finite, dense))
 
 
-def _origin(found: Found, catalogue: Catalogue, held: Held | None) -> Origin:
+def _origin(found: Found, registry: SiteRegistry, held: Held | None) -> Origin:
     """What a replay or the tape has found, in words."""
-    place = "" if found.site is None else catalogue.sites[found.site].name
+    place = "" if found.site is None else registry.sites[found.site].name
     if found.how == "input" and held is not None:
         text = _("the data given to {model} is not finite")
-        return Origin("input", found.site, text.format(model=catalogue.add_root(held.module).root))
+        return Origin("input", found.site, text.format(model=registry.add_root(held.module).root))
     if found.how == "outside":
         text = _("{site} reads a buffer or attribute that is not finite")
     else:
         text = _("finite inputs, non-finite output at {site}")
-    if found.site is not None and not catalogue.sites[found.site].root:
+    if found.site is not None and not registry.sites[found.site].root:
         text = _("arises in the loss at {site}: the model's own forward is finite")
         return Origin("loss", found.site, text.format(site=place))
     return Origin("forward", found.site, text.format(site=place))
@@ -284,12 +284,12 @@ def _finite(t: Tensor) -> bool:
     return bool(torch.isfinite(x).all())
 
 
-def _names(catalogue: Catalogue, params: list[Tensor]) -> list[str]:
-    return [catalogue.params[catalogue.add_param(p)].name for p in params]
+def _names(registry: SiteRegistry, params: list[Tensor]) -> list[str]:
+    return [registry.params[registry.add_param(p)].name for p in params]
 
 
-def _between(bad: list[str], catalogue: Any) -> str:
+def _between(bad: list[str], registry: Any) -> str:
     """Off a sampled step: between the last layer with a finite gradient and the first without."""
-    order = [p for s in catalogue.sites for p in s.params]
+    order = [p for s in registry.sites for p in s.params]
     wrong = [p for p in order if p in set(bad)]
     return wrong[-1] if wrong else ""

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ..schema import Channel
-from ..tape import Catalogue, Recorder, ScalarBuffer, Update, of_optimizer, settings
+from ..tape import SiteRegistry, Recorder, ScalarBuffer, Update, of_optimizer, settings
 
 _WHAT = "reading an update"
 
@@ -53,7 +53,7 @@ class Passes:
     def end(self, recorder: Recorder) -> None:
         """It has run, recorded, in a script with several optimizers."""
         met = recorder.backward.latest.values()
-        self.reach.append(frozenset(recorder.catalogue.known_params(met)))
+        self.reach.append(frozenset(recorder.registry.known_params(met)))
 
 
 class Made:
@@ -90,11 +90,11 @@ class Made:
         """Is nobody left to step? Of so many that live; in the first step, nobody is known yet."""
         return self.recorded and self.hand is None and self.step > 0 and stepped >= alive
 
-    def rivals(self, catalogue: Catalogue) -> bool:
+    def rivals(self, registry: SiteRegistry) -> bool:
         """Had its optimizers losses that compete?"""
         if len(self.optimizers) < 2:
             return False
-        whose = [frozenset(catalogue.params[i].optimizer for i in r) for r in self.reach]
+        whose = [frozenset(registry.params[i].optimizer for i in r) for r in self.reach]
         return separate(w & self.optimizers for w in whose)
 
     def finish(self) -> ScalarBuffer:

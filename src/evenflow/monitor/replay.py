@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from ..faults import Spread
-from ..tape import Catalogue, Place, Recorder, of_node, unwrap
+from ..tape import SiteRegistry, Place, Recorder, of_node, unwrap
 from .looking import Birth, Looker, tensors
 
 
@@ -58,7 +58,7 @@ class Found:
     op: str = ""
 
 
-def replay(held: Held, catalogue: Catalogue, backward: bool = False) -> Found | None:
+def replay(held: Held, registry: SiteRegistry, backward: bool = False) -> Found | None:
     """The first operation whose inputs are finite and whose output is not; None if all are.
 
     Weights are as they were (the update has not happened); buffers (BatchNorm's statistics) and
@@ -66,7 +66,7 @@ def replay(held: Held, catalogue: Catalogue, backward: bool = False) -> Found | 
     output, which shows where a derivative is not finite; no `.grad` is touched.
     """
     module = held.module
-    recorder = Recorder(_raise, share=catalogue)
+    recorder = Recorder(_raise, share=registry)
     looker = Looker(recorder, tensors((held.args, held.kwargs)))
     buffers = [(b, b.clone()) for b in module.buffers()]
     with ExitStack() as stack:
@@ -88,23 +88,23 @@ def replay(held: Held, catalogue: Catalogue, backward: bool = False) -> Found | 
         real = [b for b in births if not b.put]
         if births:
             worst = max(real or births, key=lambda b: b.grade)
-            return _found(worst, recorder, catalogue, held)
+            return _found(worst, recorder, registry, held)
         return _slope(recorder, made, module) if backward else None
 
 
-def _found(birth: Birth, recorder: Recorder, catalogue: Catalogue, held: Held) -> Found:
-    """In the words of the catalogue: the site, made if the tape knows none there."""
+def _found(birth: Birth, recorder: Recorder, registry: SiteRegistry, held: Held) -> Found:
+    """In the words of the registry: the site, made if the tape knows none there."""
     if birth.given:
         if birth.computed_by:
             return Found("between", None, of_node(birth.computed_by).name)
-        root = catalogue.add_root(held.module).root
-        inputs = [s.id for s in catalogue.sites if (s.root, s.kind) == (root, "input")]
+        root = registry.add_root(held.module).root
+        inputs = [s.id for s in registry.sites if (s.root, s.kind) == (root, "input")]
         bad = [i for i in inputs if _is_bad(recorder, i)]
         return Found("input", next(iter(bad or inputs), None))
     site = None if birth.out is None else recorder.forward.producer(birth.out)
-    if site is None or catalogue.sites[site].kind == "input":
+    if site is None or registry.sites[site].kind == "input":
         place = Place(birth.root, birth.path)
-        site = catalogue.site(place, birth.op, "other", 0, birth.call)
+        site = registry.site(place, birth.op, "other", 0, birth.call)
     return Found("outside" if birth.out is None else "forward", site, birth.op)
 
 
@@ -125,20 +125,20 @@ def _slope(recorder: Recorder, made: list[Tensor], module: nn.Module) -> Found |
         return None
     recorder.before_backward(outs, 1.0)
     torch.autograd.grad(outs, leaves, [torch.ones_like(t) for t in outs], allow_unused=True)
-    site = where(recorder, recorder.catalogue)[1]
+    site = where(recorder, recorder.registry)[1]
     return None if site is None else Found("backward", site)
 
 
-def where(recorder: Recorder, catalogue: Catalogue) -> tuple[int | None, int | None]:
+def where(recorder: Recorder, registry: SiteRegistry) -> tuple[int | None, int | None]:
     """What the tape has read in this step so far: the site in whose output NaN or Inf arose, and
     the one in whose derivative it did."""
-    n = len(catalogue.sites)
+    n = len(registry.sites)
     read = {m: np.full(n, np.nan) for m in ("nonfinite", "rms", "delta_nonfinite")}
     for channel, value in recorder.scalars.values():
         if channel.of == "site" and channel.metric in read:
             worst = np.fmax(read[channel.metric][channel.id], float(value))
             read[channel.metric][channel.id] = value if value != value else worst
-    spread = Spread(catalogue.sites, read["nonfinite"], read["rms"])
+    spread = Spread(registry.sites, read["nonfinite"], read["rms"])
     return spread.forward(), spread.backward(read["delta_nonfinite"])
 
 

@@ -10,7 +10,7 @@ import torch
 from torch.nn.parameter import is_lazy
 
 from ..store import Writer
-from ..tape import Catalogue, of_optimizer, settings
+from ..tape import SiteRegistry, of_optimizer, settings
 
 #: A script that makes its optimizer anew may make thousands; past so many each takes the number
 #: of the one before it.
@@ -25,10 +25,10 @@ class Roster:
     halves together).
     """
 
-    def __init__(self, writer: Writer, catalogue: Catalogue) -> None:
+    def __init__(self, writer: Writer, registry: SiteRegistry) -> None:
         self.refs: list[weakref.ref[torch.optim.Optimizer]] = []
         self.known: dict[int, weakref.ref[torch.optim.Optimizer]] = {}  # by id
-        self._writer, self._catalogue = writer, catalogue
+        self._writer, self._registry = writer, registry
         self._index: dict[int, int] = {}
         self._mates: set[tuple[int, int]] = set()
         self._rivals: set[tuple[int, int]] = set()
@@ -47,8 +47,8 @@ class Roster:
             return self._index[id(optimizer)]
         params = of_optimizer(optimizer)
         before = [
-            -1 if i is None else self._catalogue.params[i].optimizer
-            for i in map(self._catalogue.param, params)
+            -1 if i is None else self._registry.params[i].optimizer
+            for i in map(self._registry.param, params)
         ]
         same = [i for i in {*before} - {-1} if 2 * before.count(i) > len(before)]
         again = len(self.refs) >= _MOST and bool(same) and self.refs[same[0]]() is None
@@ -70,7 +70,7 @@ class Roster:
             if is_lazy(p):
                 self._lazy.add(index)
             else:
-                self._catalogue.expect(p, index)
+                self._registry.expect(p, index)
 
     def stepped(self, indices: Iterable[int], rivals: bool = False) -> None:
         """These have made an update together; `rivals`: each by a loss of its own."""

@@ -47,8 +47,8 @@ class Updates:
     ) -> None:
         self._writer, self._cadence, self._recorder = writer, cadence, recorder
         self._losses, self._quiet, self._misses, self._apart = losses, quiet, misses, apart
-        self.roster = Roster(writer, recorder.catalogue)
-        self.delivery = Delivery(writer, recorder.catalogue, cadence)
+        self.roster = Roster(writer, recorder.registry)
+        self.delivery = Delivery(writer, recorder.registry, cadence)
         self.clock = Clock(cadence)
         self.coming = Coming(cadence, recorder, self.clock, quiet, self.roster)
         self.passes = Passes()
@@ -106,7 +106,7 @@ class Updates:
         if made is None or not made.recorded:  # its backward had an error
             return
         start = perf_counter()
-        self.roster.stepped(made.optimizers, made.rivals(self._recorder.catalogue))
+        self.roster.stepped(made.optimizers, made.rivals(self._recorder.registry))
         self.roster.write()
         if self._misses.told(made.finish(), self.delivery, made.step):
             self.delivery.take(made.scalars.finish(made.step), *made.took)

@@ -4,9 +4,9 @@ from .calling import any_in_place as any_in_place
 from .calling import skip_frame as skip_frame
 from .calling import untraced as untraced
 from .calling import watch_calls as watch_calls
-from .catalogue import Catalogue as Catalogue
-from .catalogue import Place as Place
-from .catalogue import unwrap as unwrap
+from .registry import SiteRegistry as SiteRegistry
+from .registry import Place as Place
+from .registry import unwrap as unwrap
 from .isolation import heard as heard
 from .isolation import traced as traced
 from .isolation import unheard as unheard

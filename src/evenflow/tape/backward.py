@@ -94,7 +94,7 @@ class Backward:
             if primary and site is not None:
                 self._hook(node, site)
             if inner and consumer is not None and site is not None and site != consumer:
-                rec.catalogue.link(consumer, site)
+                rec.registry.link(consumer, site)
             sender = site if inner else consumer
             if primary and known is None and site is not None:
                 sender = self.unseen.opened(node, site)
@@ -111,7 +111,7 @@ class Backward:
                 elif sender is not None:
                     known_child = owner.get(child)
                     if known_child is not None and known_child != sender:
-                        rec.catalogue.link(sender, known_child)
+                        rec.registry.link(sender, known_child)
         self._forks(branches, owner)
         if shell is not None:
             shell.close(self._shared)
@@ -137,11 +137,11 @@ class Backward:
             todo += new
 
     def _leaf(self, variable: Tensor, consumer: int | None, shell: Shell | None) -> None:
-        variable = self.recorder.catalogue.original(variable)
+        variable = self.recorder.registry.original(variable)
         self.leaves[id(variable)] = self.latest[id(variable)] = variable
         if consumer is None:
             return
-        known = self.recorder.catalogue.param(variable)
+        known = self.recorder.registry.param(variable)
         if known is not None:
             self.unseen.uses(consumer, known)
         elif shell is not None:
@@ -151,7 +151,7 @@ class Backward:
     def _hook(self, node: Any, site: int) -> None:
         rec = self.recorder
         generation = rec.generation
-        if rec.catalogue.sites[site].kind == "activation":
+        if rec.registry.sites[site].kind == "activation":
             axis = rec.forward.axis(site)
 
             def post(

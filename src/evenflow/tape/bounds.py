@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from .catalogue import MAX_SITES
+from .registry import MAX_SITES
 
 #: A sample that was cut never gets smaller than this.
 _FEWEST = 16

@@ -94,7 +94,7 @@ class Forward:
         known = None
         if not (rec.dear or rec.replays or self.lost):
             n = frame.counts.get(op.name, 0)
-            known = rec.catalogue.known(frame.place, op.name, n, frame.call)
+            known = rec.registry.known(frame.place, op.name, n, frame.call)
         seq = torch._C._autograd._get_sequence_nr()
         call = Call(op, args, kwargs, seq, known, frame, thread)
         if known is None and not self._look(call, frame):
@@ -110,7 +110,7 @@ class Forward:
         if call.op.name == "add" and not any([t.is_floating_point() for t in call.tensors]):
             return False  # a counter: every batch norm has one
         for t in call.tensors:
-            p = rec.catalogue.read(t, frame.module, frame.place)
+            p = rec.registry.read(t, frame.module, frame.place)
             if p is not None:
                 call.params.append(p)
                 continue
@@ -216,20 +216,20 @@ class Forward:
         index = frame.index(op)
         if call.known is not None:
             return call.known
-        known = rec.catalogue.known(frame.place, op, index, frame.call)
+        known = rec.registry.known(frame.place, op, index, frame.call)
         if known is not None:
             for i in call.inputs:
-                rec.catalogue.link(known, i)
+                rec.registry.link(known, i)
             return known
         if kind == "join" and len(call.inputs) < 2:
             kind = "other"
         if kind == "matmul" and any([t.is_leaf and t.requires_grad for t in call.tensors]):
             kind = "affine"
-        site = rec.catalogue.site(
+        site = rec.registry.site(
             frame.place, op, kind, index, frame.call,
             shape=numbers.shape(out), dtype=numbers.dtype_name(out.dtype),
             inputs=tuple(call.inputs),
-            params=tuple(rec.catalogue.params[p].name for p in call.params),
+            params=tuple(rec.registry.params[p].name for p in call.params),
             takes=takes(call.op.name, kind, given(call.args, call.kwargs), call.tensors, out),
         )  # fmt: skip
         if site is None:
@@ -247,7 +247,7 @@ class Forward:
         """Readings of a site's output; what `kept` ones can wait with, waits (see `late`)."""
         rec = self.recorder
         rec.count()
-        kind = rec.catalogue.sites[site].kind
+        kind = rec.registry.sites[site].kind
         if kind == "loss":
             self.outside.loss(call, site, x)
             return

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from torch import nn
 
-from .catalogue import Place
+from .registry import Place
 from .mode import Mode
 
 if TYPE_CHECKING:

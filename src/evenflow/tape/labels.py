@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor
 
 if TYPE_CHECKING:
-    from .catalogue import Catalogue
+    from .registry import SiteRegistry
 
 _KEY = "evenflow"
 
@@ -34,26 +34,26 @@ class Label:
 
 #: Whose names a label's site is, by generation; gone with the watch that held them.
 #: (No `WeakValueDictionary`: in its callback Python swallows what a signal handler raises.)
-_catalogues: dict[int, weakref.ref[Catalogue]] = {}
+_registries: dict[int, weakref.ref[SiteRegistry]] = {}
 
 
-def speak_for(generation: int, catalogue: Catalogue) -> None:
-    """Labels of this generation name sites of this catalogue."""
-    if not len(_catalogues) % 64:  # now and then
-        for old in [g for g, ref in _catalogues.items() if ref() is None]:
-            del _catalogues[old]
-    _catalogues[generation] = weakref.ref(catalogue)
+def speak_for(generation: int, registry: SiteRegistry) -> None:
+    """Labels of this generation name sites of this registry."""
+    if not len(_registries) % 64:  # now and then
+        for old in [g for g, ref in _registries.items() if ref() is None]:
+            del _registries[old]
+    _registries[generation] = weakref.ref(registry)
 
 
-def known_site(node: Any) -> tuple[Catalogue, int] | None:
-    """(catalogue, site) of the site whose output a node made, if a sampled forward labelled it
+def known_site(node: Any) -> tuple[SiteRegistry, int] | None:
+    """(registry, site) of the site whose output a node made, if a sampled forward labelled it
     and its watch still lives."""
     found = node.metadata.get(_KEY)
     if found is None or found.site is None or not found.primary:
         return None
-    ref = _catalogues.get(found.generation)
-    catalogue = None if ref is None else ref()
-    return None if catalogue is None else (catalogue, found.site)
+    ref = _registries.get(found.generation)
+    registry = None if ref is None else ref()
+    return None if registry is None else (registry, found.site)
 
 
 def node_of(t: Tensor) -> Any:

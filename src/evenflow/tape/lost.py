@@ -43,11 +43,11 @@ def lose(forward: Forward, call: Call, outs: list[Tensor]) -> bool:
             return False  # it passed on what it was given
         frame, node = call.frame, node_of(t)
         name = op if node is not None else f"{op} (no grad)"
-        site = rec.catalogue.site(
+        site = rec.registry.site(
             frame.place, name, "other", frame.index(name), frame.call,
             shape=tuple(t.shape), dtype=numbers.dtype_name(t.dtype),
             inputs=tuple(call.inputs),
-            params=tuple(rec.catalogue.params[p].name for p in call.params),
+            params=tuple(rec.registry.params[p].name for p in call.params),
         )  # fmt: skip
         if site is None:
             return False

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from .catalogue import Place, unwrap
+from .registry import Place, unwrap
 from .frames import Calls, Frame, Span, Thread
 from .given import tensors_in
 from .isolation import traced, unheard
@@ -85,7 +85,7 @@ class ModuleCalls:
         stack = thread.stack
         if stack:
             top = stack[-1]
-            place = rec.catalogue.place(module) or top.place
+            place = rec.registry.place(module) or top.place
             frame = Frame(place, 0, opened, top.ignored, module.training, module=module)
         else:
             frame = self._root(thread, module, tensors_in((*args, *kwargs.values())), opened)
@@ -116,10 +116,10 @@ class ModuleCalls:
             if thread.key == rec.home and not rec.recomputing:
                 # its gradients come by a call within the backward; what follows it, the loss,
                 # is seen from here alone
-                frame.leads = module.training and rec.catalogue.place(module) in self._again_called
+                frame.leads = module.training and rec.registry.place(module) in self._again_called
                 self.roots.passed(rec)
             return frame
-        frame.place = rec.catalogue.add_root(module)
+        frame.place = rec.registry.add_root(module)
         self.seen |= thread.key == rec.home
         if rec.recomputing:
             self._again_called.add(frame.place)
@@ -156,10 +156,10 @@ class ModuleCalls:
         # A frozen-statistics model (eval mode, gradients on) trains all the same.
         if not module.training and not any([p.requires_grad for p in module.parameters()]):
             return False
-        catalogue = self._recorder.catalogue
-        if self._model is None or catalogue.place(unwrap(module)) is not None:
+        registry = self._recorder.registry
+        if self._model is None or registry.place(unwrap(module)) is not None:
             return True
-        if any([catalogue.place(m) is not None for m in module.children()]):
+        if any([registry.place(m) is not None for m in module.children()]):
             return True  # a piece of it
         return not list(module.parameters()) or any([m is self._model for m in module.modules()])
 
@@ -167,7 +167,7 @@ class ModuleCalls:
         rec = self._recorder
         tensors = [a for a in args if isinstance(a, Tensor)]
         for t in tensors:
-            if t.grad_fn is None and rec.catalogue.param(t) is None and self._has_params(frame):
+            if t.grad_fn is None and rec.registry.param(t) is None and self._has_params(frame):
                 site = rec.forward.outside.data(
                     frame.place, t, "input", frame.index("input"), frame.call
                 )
@@ -176,7 +176,7 @@ class ModuleCalls:
 
     def _has_params(self, frame: Frame) -> bool:
         prefix = frame.place.root + "."
-        for p in self._recorder.catalogue.params:
+        for p in self._recorder.registry.params:
             if p.name.startswith(prefix):
                 return True
         return False

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from . import numbers
-from .catalogue import Place
+from .registry import Place
 from .given import given
 from .scalars import core_keys
 
@@ -59,16 +59,16 @@ class Outside:
             rec.add("site", call.inputs[0], "negative", numbers.share(few < 0))
         if len(held) > 1 and call.op.name != "ctc_loss":
             target = held[1]
-            there = rec.catalogue.sites[site]
+            there = rec.registry.sites[site]
             place = Place(there.root, there.path)
             data = self.data(place, target, "target", there.index, there.call)
             if data is not None:
-                rec.catalogue.link(site, data)
+                rec.registry.link(site, data)
 
     def data(self, place: Place, t: Tensor, op: str, index: int, call: int) -> int | None:
         """Site and readings of data: an input of a root module, or a target."""
         rec = self.recorder
-        site = rec.catalogue.site(
+        site = rec.registry.site(
             place, op, "input", index, call,
             shape=numbers.shape(t), dtype=numbers.dtype_name(t.dtype),
         )  # fmt: skip

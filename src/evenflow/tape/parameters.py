@@ -19,7 +19,7 @@ from .numbers import dtype_name, local
 from .scalars import Key, Scalar
 
 if TYPE_CHECKING:
-    from .catalogue import Catalogue
+    from .registry import SiteRegistry
     from .recorder import Recorder
 
 
@@ -56,8 +56,8 @@ class Update:
     def __init__(self, recorder: Recorder, params: Iterable[Tensor]) -> None:
         self.recorder, self.scalars, self._dear = recorder, recorder.scalars, recorder.dear
         self._params = [p for p in params if _readable(p) and held(p)]
-        self._index = tuple(_known(recorder.catalogue, p) for p in self._params)
-        self._names = {i: recorder.catalogue.params[i].name for i in self._index}
+        self._index = tuple(_known(recorder.registry, p) for p in self._params)
+        self._names = {i: recorder.registry.params[i].name for i in self._index}
         self._seen = recorder.alike
         with torch.no_grad():
             self._parts = [_part(p) for p in self._params]
@@ -96,7 +96,7 @@ class Update:
 
     def _unheld(self) -> None:
         """Weights in no optimizer: whether a script moves them by hand, or nothing does."""
-        free = [(i, p) for i, p in self.recorder.catalogue.unheld() if _readable(p) and held(p)]
+        free = [(i, p) for i, p in self.recorder.registry.unheld() if _readable(p) and held(p)]
         parts = [_part(p) for _, p in free]
         times = [_whole(p, x) for (_, p), x in zip(free, parts, strict=True)]
         sizes = [s * t for s, t in zip(numbers.norms(parts), times, strict=True)]
@@ -169,13 +169,13 @@ def _readable(p: Tensor) -> bool:
     return type(p) in numbers.COMMON or not numbers.mute(local(p))
 
 
-def _known(catalogue: Catalogue, p: Tensor) -> int:
-    index = catalogue.param(p)
+def _known(registry: SiteRegistry, p: Tensor) -> int:
+    index = registry.param(p)
     if index is not None:
-        told = catalogue.params[index]
+        told = registry.params[index]
         if told.trainable and told.dtype == dtype_name(p.dtype):
             return index
-    return catalogue.add_param(p)
+    return registry.add_param(p)
 
 
 def _part(p: Tensor) -> Tensor:

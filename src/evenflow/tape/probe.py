@@ -38,7 +38,7 @@ class Probes:
         if not isinstance(module, nn.RNNBase) or not rec.dear or rec.recomputing or not args:
             return
         x = args[0]
-        site = rec.catalogue.site(
+        site = rec.registry.site(
             frame.place, _OPS.get(module.mode, module.mode.lower()), "recurrent", 0, frame.call
         )
         if site is None or not isinstance(x, Tensor) or x.dim() != 3:

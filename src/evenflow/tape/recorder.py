@@ -26,7 +26,7 @@ from .attention import let_go
 from .backward import Backward
 from .bounds import Bounds
 from .calling import watch_calls
-from .catalogue import Catalogue, Place
+from .registry import SiteRegistry, Place
 from .forward import Forward
 from .frames import Span, Thread
 from .isolation import unheard
@@ -66,13 +66,13 @@ class Recorder:
         self,
         fail: Callable[[Exception, str], None],
         model: nn.Module | None = None,
-        share: Catalogue | None = None,
+        share: SiteRegistry | None = None,
         miss: Callable[[Exception, str, str], None] | None = None,
     ) -> None:
         self.fail = fail
         self.miss = miss or (lambda error, where, stage: fail(error, where))
         self.when_struck: list[Callable[[], None]] = []
-        self.catalogue = share or Catalogue()
+        self.registry = share or SiteRegistry()
         self.replays = share is not None  # a replay needs to know what each site read this time
         self.scalars = ScalarBuffer()
         self.units = Units()
@@ -95,7 +95,7 @@ class Recorder:
         self._made = [_Made()]  # of this sampled step, and of the one right before
         self._unwatch: Callable[[], None] | None = None
         if model is not None:
-            self.catalogue.add_root(model)
+            self.registry.add_root(model)
 
     # -- what the readers use -----------------------------------------------------------------
     @property
@@ -176,7 +176,7 @@ class Recorder:
         GAN's fakes, made before the discriminator's update) keeps its names.
         """
         previous, self.generation = self.generation, next(_generations)
-        speak_for(self.generation, self.catalogue)
+        speak_for(self.generation, self.registry)
         self.recording, self.dear, self.cost, self.heard = True, dear, 0.0, 0
         self.bounds.begin()
         self.scalars = ScalarBuffer()

@@ -18,7 +18,7 @@ import weakref
 from collections import Counter, deque
 from typing import TYPE_CHECKING, Any
 
-from .catalogue import Place
+from .registry import Place
 from .frames import Calls
 from .labels import Label
 from .scalars import ScalarBuffer

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from .catalogue import Place
+from .registry import Place
 from .labels import read
 from .ops import of_node
 
@@ -78,7 +78,7 @@ class Unseen:
         if kind == "join" and sum(c is not None and type(c) is not LEAF
                                   for c, _ in node.next_functions) < 2:  # fmt: skip
             kind = "other"
-        home = rec.catalogue.home(self._params(node))
+        home = rec.registry.home(self._params(node))
         if home is not None and home.path and not rec.calls.made(home):
             # A module that nobody called in Python: its parameters tell which it is.
             place, call, counts = home, 0, self._counts.setdefault(home, {})
@@ -87,7 +87,7 @@ class Unseen:
             place, call, counts = span.place, span.call, span.counts
         n = counts.get(op.name, 0)
         counts[op.name] = n + 1
-        site = rec.catalogue.site(place, op.name, kind, n, call, shape=_shape(node))
+        site = rec.registry.site(place, op.name, kind, n, call, shape=_shape(node))
         if site is not None and op.name in _BLOCKS:
             self._blocks.setdefault(site, -1)
         return site, site is not None
@@ -100,8 +100,8 @@ class Unseen:
                 below = child.next_functions
                 child = below[0][0] if len(below) == 1 and _is_view(child) else None
             if child is not None:
-                catalogue = self.recorder.catalogue
-                known = catalogue.param(catalogue.original(child.variable))
+                registry = self.recorder.registry
+                known = registry.param(registry.original(child.variable))
                 found += [] if known is None else [known]
         return found
 
@@ -113,30 +113,30 @@ class Unseen:
         """
         if self._blocks.get(site, site) != -1:
             return self._blocks.get(site, site)
-        catalogue = self.recorder.catalogue
-        read = {name for s in catalogue.sites for name in s.params}
+        registry = self.recorder.registry
+        read = {name for s in registry.sites for name in s.params}
         layers: dict[Place, list[int]] = {}
         for p in sorted(self._params(node)):
-            known, home = catalogue.params[p], catalogue.home([p])
+            known, home = registry.params[p], registry.home([p])
             if home is not None and known.name not in read:
                 layers.setdefault(home, []).append(p)
         chain = []
         for place, params in layers.items():
-            weight = any([len(catalogue.params[p].shape) > 1 for p in params])
-            names = tuple(catalogue.params[p].name for p in params)
+            weight = any([len(registry.params[p].shape) > 1 for p in params])
+            names = tuple(registry.params[p].name for p in params)
             kind = "affine" if weight else "other"
-            made = catalogue.site(place, "torchscript", kind, 0, 0, params=names)
+            made = registry.site(place, "torchscript", kind, 0, 0, params=names)
             chain += [] if made is None else [made]
         inner = [site, *reversed(chain)]
         for reader, producer in itertools.pairwise(inner):
-            catalogue.link(reader, producer)
+            registry.link(reader, producer)
         self._blocks[site] = inner[-1]
         return inner[-1]
 
     def uses(self, site: int, param: int) -> None:
         """A site reads a parameter; a block's layers do, not the block."""
         if site not in self._blocks:
-            self.recorder.catalogue.uses(site, param)
+            self.recorder.registry.uses(site, param)
 
 
 class Shell:
@@ -144,7 +144,7 @@ class Shell:
     many a custom Function do: the links through it are those of that graph."""
 
     def __init__(self, unseen: Unseen, node: Any, site: int) -> None:
-        self.unseen, self.catalogue, self.site = unseen, unseen.recorder.catalogue, site
+        self.unseen, self.registry, self.site = unseen, unseen.recorder.registry, site
         self._read = self._producers(node)
         self._led: set[int] = set()
 
@@ -180,10 +180,10 @@ class Shell:
         """A site within reads a leaf that is no parameter: one of what the node was given. Which
         one, shapes tell; where they do not, any may be."""
         shape = tuple(variable.shape)
-        alike = [i for i in self._read if self.catalogue.sites[i].shape == shape]
+        alike = [i for i in self._read if self.registry.sites[i].shape == shape]
         self.unseen.cut_off(variable, alike or self._read)
         for producer in alike or self._read:
-            self.catalogue.link(site, producer)
+            self.registry.link(site, producer)
             self._led.add(producer)
 
     def close(self, shared: set[tuple[int, int]]) -> None:
@@ -191,7 +191,7 @@ class Shell:
         at a fork the node was measured as one of the branches, and stays one."""
         for producer in self._led:
             if (self.site, producer) not in shared:
-                self.catalogue.passes(self.site, producer)
+                self.registry.passes(self.site, producer)
 
 
 def _is_view(node: Any) -> bool:

@@ -88,7 +88,7 @@ class Chart:
 
     def roots(self, party: Party | None) -> list[nn.Module]:
         """The models met so far; of a party those it trains."""
-        met = self._conductor.recorder.catalogue.roots
+        met = self._conductor.recorder.registry.roots
         roots = [unwrap(m) for r in met if (m := r()) is not None]
         if party is None:
             return roots
@@ -101,5 +101,5 @@ class Chart:
 
     def name(self, param: Tensor) -> str:
         """A parameter's name."""
-        catalogue = self._conductor.recorder.catalogue
-        return catalogue.params[catalogue.add_param(param)].name
+        registry = self._conductor.recorder.registry
+        return registry.params[registry.add_param(param)].name

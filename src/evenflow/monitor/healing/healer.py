@@ -71,7 +71,7 @@ class Healer:
         """Begin."""
         self._conductor = conductor
         self.chart = Chart(conductor)
-        self._catalogue = conductor.recorder.catalogue
+        self._registry = conductor.recorder.registry
         # By then a script may have put other statistics there itself (SWA's update_bn).
         self.guard.at_first = self._keep_buffers
         self.guard.open(conductor.recorder)
@@ -207,7 +207,7 @@ class Healer:
             course,
             "skip",
             "non-finite-gradient",
-            site=self._catalogue.sites[site].name if isinstance(site, int) else site,
+            site=self._registry.sites[site].name if isinstance(site, int) else site,
             before={"grad_norm": norm},
             after={"grad_norm": 0.0},
             evidence={"parameters": float(bad), "loss": known(self._loss())},

@@ -48,7 +48,7 @@ def _joined(*parts: str) -> str:
     return ".".join(filter(None, parts))
 
 
-class Catalogue:
+class SiteRegistry:
     """Names for everything the tape meets. Holds modules and parameters weakly."""
 
     def __init__(self) -> None:
