@@ -17,7 +17,7 @@ import evenflow
 from evenflow.monitor import hooks
 from evenflow.monitor.guard import Guard
 from evenflow.monitor.healing import Healer
-from evenflow.monitor.roster import Roster
+from evenflow.monitor.optimizers import OptimizerRegistry
 from evenflow.tape.backward import Backward
 from evenflow.tape.forward import Forward
 from evenflow.tape.parameters import Update
@@ -284,10 +284,10 @@ _OPENING = {
     "arm": (Recorder, "arm"),
     "guard": (Guard, "open"),
     "healer": (Healer, "open"),
-    "chart": ("evenflow.monitor.healing.healer", "Chart"),
+    "grouping": ("evenflow.monitor.healing.healer", "Grouping"),
     "optimizers": (hooks, "_optimizers"),
     "compiler": (hooks, "_compiler"),
-    "roster": (Roster, "index"),
+    "registry": (OptimizerRegistry, "index"),
 }
 
 

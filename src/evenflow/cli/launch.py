@@ -15,9 +15,9 @@ import types
 
 from ..lang import _
 from .plan import Plan
+from .script_watcher import ScriptWatcher
 from .target import NoTarget, find
 from .traces import without_us
-from .vigil import Vigil
 
 
 class WrongFile(Exception):
@@ -35,8 +35,10 @@ def launch(plan: Plan) -> int:
     plan = _treated(plan)
     here = os.getpid()
     # The first entry is a folder of the user's, whose html.py or queue.py we would import.
-    vigil = Vigil(plan, ours=sys.path[0 if getattr(sys.flags, "safe_path", False) else 1 :])
-    vigil.begin_with_torch()
+    watcher = ScriptWatcher(
+        plan, ours=sys.path[0 if getattr(sys.flags, "safe_path", False) else 1 :]
+    )
+    watcher.begin_with_torch()
     error = execute(plan)
     if os.getpid() != here:  # a fork of the script came back through us: it is not ours to judge
         if error is not None:
@@ -44,7 +46,7 @@ def launch(plan: Plan) -> int:
         return 0
     code = tell(error)
     try:
-        _end(vigil, error)
+        _end(watcher, error)
     except KeyboardInterrupt as again:
         said = _("interrupted before the diagnosis; `evenflow check` gives it later.")
         print(f"evenflow: {said}", file=sys.stderr)
@@ -123,13 +125,13 @@ def _flush() -> None:
             pass
 
 
-def _end(vigil: Vigil, error: BaseException | None) -> None:
+def _end(watcher: ScriptWatcher, error: BaseException | None) -> None:
     """End the watch, after the script's own threads if it left any: one of them may train."""
     others = [t for t in threading.enumerate() if not t.daemon and t is not threading.main_thread()]
     if not others:
-        vigil.end(error)
+        watcher.end(error)
         return
     import atexit
 
     # Not joined here: a thread pool's idle workers end only when the interpreter does.
-    atexit.register(vigil.end, error)
+    atexit.register(watcher.end, error)

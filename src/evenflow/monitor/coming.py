@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from ..tape import Recorder
 from . import hooks
+from .alternation import Alternation
 from .cadence import Cadence
 from .clock import Clock
+from .optimizers import OptimizerRegistry
 from .quiet import STRETCH, Quiet
-from .roster import Roster
-from .turns import Turns
 
 
 class Coming:
@@ -20,15 +20,20 @@ class Coming:
     """
 
     def __init__(
-        self, cadence: Cadence, recorder: Recorder, clock: Clock, quiet: Quiet, roster: Roster
+        self,
+        cadence: Cadence,
+        recorder: Recorder,
+        clock: Clock,
+        quiet: Quiet,
+        optimizers: OptimizerRegistry,
     ) -> None:
         self._cadence, self._recorder, self._clock = cadence, recorder, clock
-        self._quiet, self._roster, self._turns = quiet, roster, Turns()
+        self._quiet, self._optimizers, self._alternation = quiet, optimizers, Alternation()
         self.samples, self.latest = 0, -2
 
     def took(self, optimizer: int) -> None:
         """This optimizer (by index) has made the update that ends the step."""
-        self._turns.took(optimizer)
+        self._alternation.took(optimizer)
 
     def sampled(self, step: int) -> None:
         """This step was."""
@@ -46,7 +51,7 @@ class Coming:
 
     def next(self, coming: int) -> None:
         """The step before this one is made."""
-        if self._turns.samples(self._cadence.wants(coming)) and self._cadence.affords():
+        if self._alternation.samples(self._cadence.wants(coming)) and self._cadence.affords():
             self.arm(coming, follows=self.latest == coming - 1)
         elif self._recorder.recording:
             self._recorder.disarm()
@@ -72,7 +77,7 @@ class Coming:
     def hush(self, coming: int, hand: bool) -> None:
         """Until the next step is due, or losses are to be looked at, steps are only counted."""
         # Nobody waits for a round where none is sampled.
-        alike = hand or self._cadence.every == 0 or self._roster.one_turn
+        alike = hand or self._cadence.every == 0 or self._optimizers.one_turn
         if alike and self._recorder.clean:
             steps = min(STRETCH, self._cadence.due(coming) - coming)
-            self._quiet.begin(self._roster.known, steps, hand)
+            self._quiet.begin(self._optimizers.known, steps, hand)

@@ -70,7 +70,7 @@ class Conductor:
             writer, cadence, self.recorder, self.losses, self.quiet, self.misses, self.apart
         )
         updates.closely = bool(guard or healer)
-        self.roster, self.delivery, self.passes = updates.roster, updates.delivery, updates.passes
+        self.optimizers, self.flush, self.passes = updates.optimizers, updates.flush, updates.passes
         self._clock, self._coming = updates.clock, updates.coming
         self._parts, self._idle = Parts(), Idle()
         self._void = False  # what is read until the update is no whole sample
@@ -82,7 +82,7 @@ class Conductor:
             self.guard.open(self.recorder)
         if self.healer is not None:
             self.healer.open(self)
-            self.delivery.reviver = self.healer.reviver
+            self.flush.reviver = self.healer.reviver
         self._coming.arm(self.step)
 
     def resume(self, run: Run) -> None:
@@ -93,7 +93,7 @@ class Conductor:
         self.quiet.step = max([int(run.meta.get("steps") or 0), *(step + 1 for step in told)])
         self.recorder.registry.restore(run.sites, run.params)
         self._clock.turn(self.step)
-        self.delivery.note(self.step, f"continued at step {self.step}")
+        self.flush.note(self.step, f"continued at step {self.step}")
 
     @property
     def step(self) -> int:
@@ -160,9 +160,9 @@ class Conductor:
             updates.turn(start)  # optimizers stepped within this backward
             return
         if updates.by_hand is None:
-            updates.by_hand = not self.roster.refs and not held_by_an_optimizer(leaves)
+            updates.by_hand = not self.optimizers.refs and not held_by_an_optimizer(leaves)
             self._idle.note(leaves.values())
-        elif self.passes.since >= _PATIENCE and not self.roster.refs and not updates.by_hand:
+        elif self.passes.since >= _PATIENCE and not self.optimizers.refs and not updates.by_hand:
             updates.by_hand = True  # the optimizer there serves something else, or never steps
             self.quiet.step = self._idle.over(self.losses, self.writer, self.passes)
             self._coming.arm(self.step)
@@ -178,7 +178,7 @@ class Conductor:
     def _recorded(self) -> None:
         """An outermost backward of a sampled step has run."""
         self.recorder.after_backward()
-        if len(self.roster.refs) != 1:
+        if len(self.optimizers.refs) != 1:
             self.passes.end(self.recorder)
         if self.step:
             self._idle.moved()
@@ -211,7 +211,7 @@ class Conductor:
             updates.over()
         if updates.made is not None or (self.recorder.recording and (closure or not stepped)):
             start = perf_counter()
-            self.roster.index(optimizer)
+            self.optimizers.index(optimizer)
             self._parts.before(self.recorder, optimizer)
             self._clock.own += perf_counter() - start
 
@@ -230,7 +230,7 @@ class Conductor:
         if self.healer is not None and self.healer.after():
             self._skipped("")  # its event says more
             return
-        index, updates = self.roster.index(optimizer), self.updates
+        index, updates = self.optimizers.index(optimizer), self.updates
         stepped, within = self.quiet.stepped, self.recorder.recomputing
         if id(optimizer) in stepped and not within:
             updates.over()  # no backward was seen between
@@ -316,7 +316,7 @@ class Conductor:
         self, start: float, leaves: dict[int, Tensor], inputs: Any, result: Any
     ) -> None:
         if self.healer:
-            self.delivery.note(self.step, "heal: the script updates by hand; nothing is healed")
+            self.flush.note(self.step, "heal: the script updates by hand; nothing is healed")
         if self.recorder.recording:
             made = self.updates.begin(self.recorder.scalars)
             made.hand = by_hand(self.recorder, leaves, inputs, result)
@@ -362,7 +362,7 @@ class Conductor:
         made = self.updates.made
         if made and not made.hand:
             self._guarded(self.updates.deliver)
-        self._guarded(self.roster.write)
+        self._guarded(self.optimizers.write)
 
     def close(self) -> None:
         """Take everything off and send what is left."""
@@ -370,10 +370,10 @@ class Conductor:
         self._guarded(self._ends_idle)
         self.abandon()
         self.updates.over()
-        self.roster.write()
-        self.misses.tell(self.delivery, self.step)
+        self.optimizers.write()
+        self.misses.tell(self.flush, self.step)
         self.losses.close(self.quiet.losses)
-        self.delivery.send()
+        self.flush.send()
         self.cadence.also(perf_counter() - start + self.writer.took())
         if not self.samples:
             self.writer.meta(in_vain=self.recorder.bounds.lost)

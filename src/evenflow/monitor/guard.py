@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from ..lang import _
 from ..schema import Event
-from ..tape import SiteRegistry, Recorder, local, mute, of_optimizer, unheard, watch_calls
+from ..tape import Recorder, SiteRegistry, local, mute, of_optimizer, unheard, watch_calls
 from .hiding import Hidden
 from .misses import run
 from .ranks import ranks

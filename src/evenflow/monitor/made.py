@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ..schema import Channel
-from ..tape import SiteRegistry, Recorder, ScalarBuffer, Update, of_optimizer, settings
+from ..tape import Recorder, ScalarBuffer, SiteRegistry, Update, of_optimizer, settings
 
 _WHAT = "reading an update"
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from ..tape import Recorder, ScalarBuffer, unheard
 from ..whose import theirs
-from .delivery import Delivery
+from .flush import Flush
 
 #: So many sampled steps in a row in which a part of the sample was lost, and something is broken.
 _IN_A_ROW = 3
@@ -46,7 +46,7 @@ class Misses:
         self._of_step = self._now, self._times
         self._now, self._times = {}, {}
 
-    def told(self, scalars: ScalarBuffer, delivery: Delivery, step: int) -> bool:
+    def told(self, scalars: ScalarBuffer, flush: Flush, step: int) -> bool:
         """A sampled step is complete: note what was left out of it. False if `fail` was called."""
         now, times = self._of_step
         if "update" in self._now:  # made by hand, it is read when the next backward begins
@@ -65,14 +65,14 @@ class Misses:
             for where, error in failed.items():
                 self._texts.append(f"left out: {where} ({type(error).__name__}: {error})"[:500])
         if not any(self._lost.values()):  # else `fail` may be about to say it all
-            self.tell(delivery, step)
+            self.tell(flush, step)
         return True
 
-    def tell(self, delivery: Delivery, step: int) -> None:
+    def tell(self, flush: Flush, step: int) -> None:
         """Note what was left out so far."""
         texts, self._texts = self._texts, []
         for text in texts:
-            delivery.note(step, text)
+            flush.note(step, text)
 
 
 def run(

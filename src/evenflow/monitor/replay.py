@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from ..faults import Spread
-from ..tape import SiteRegistry, Place, Recorder, of_node, unwrap
+from ..tape import Place, Recorder, SiteRegistry, of_node, unwrap
 from .looking import Birth, Looker, tensors
 
 

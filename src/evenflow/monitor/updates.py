@@ -11,12 +11,12 @@ from .apart import Apart
 from .cadence import Cadence
 from .clock import Clock
 from .coming import Coming
-from .delivery import Delivery
+from .flush import Flush
 from .losses import Losses
 from .made import Made, Passes
 from .misses import Misses
+from .optimizers import OptimizerRegistry
 from .quiet import Quiet
-from .roster import Roster
 
 
 class Updates:
@@ -47,10 +47,10 @@ class Updates:
     ) -> None:
         self._writer, self._cadence, self._recorder = writer, cadence, recorder
         self._losses, self._quiet, self._misses, self._apart = losses, quiet, misses, apart
-        self.roster = Roster(writer, recorder.registry)
-        self.delivery = Delivery(writer, recorder.registry, cadence)
+        self.optimizers = OptimizerRegistry(writer, recorder.registry)
+        self.flush = Flush(writer, recorder.registry, cadence)
         self.clock = Clock(cadence)
-        self.coming = Coming(cadence, recorder, self.clock, quiet, self.roster)
+        self.coming = Coming(cadence, recorder, self.clock, quiet, self.optimizers)
         self.passes = Passes()
         self.made: Made | None = None
         self.by_hand: bool | None = None
@@ -79,7 +79,7 @@ class Updates:
             # Only where the update itself is inside a compiled call do such calls count as steps.
             self.compiled = hooks.within_compiled_call()
             if hooks.compiled_seen():
-                self.delivery.note(self._step, hooks.COMPILED)
+                self.flush.note(self._step, hooks.COMPILED)
             recorder.release()
             if recorder.probes.waiting:
                 self._apart.alone(recorder.probes.run, made.scalars)
@@ -97,7 +97,7 @@ class Updates:
 
     def deliver_if_whole(self) -> None:
         """Send it off if no optimizer is left to step."""
-        if self.made and self.made.whole(len(self._quiet.stepped), self.roster.alive):
+        if self.made and self.made.whole(len(self._quiet.stepped), self.optimizers.alive):
             self.deliver()
 
     def deliver(self) -> None:
@@ -106,10 +106,10 @@ class Updates:
         if made is None or not made.recorded:  # its backward had an error
             return
         start = perf_counter()
-        self.roster.stepped(made.optimizers, made.rivals(self._recorder.registry))
-        self.roster.write()
-        if self._misses.told(made.finish(), self.delivery, made.step):
-            self.delivery.take(made.scalars.finish(made.step), *made.took)
+        self.optimizers.stepped(made.optimizers, made.rivals(self._recorder.registry))
+        self.optimizers.write()
+        if self._misses.told(made.finish(), self.flush, made.step):
+            self.flush.take(made.scalars.finish(made.step), *made.took)
         self._cadence.also(perf_counter() - start + self._writer.took())
 
     def next(self) -> None:
@@ -120,11 +120,11 @@ class Updates:
         if self._writer.error is not None:
             raise RuntimeError(f"the run file cannot be written: {self._writer.error}")
         self.coming.next(coming)
-        if self.delivery.waits and not self._recorder.recording:
-            self.delivery.send()
+        if self.flush.waits and not self._recorder.recording:
+            self.flush.send()
         self.clock.turn(coming, start)
         # What was made is not sent off while another optimizer may add to it.
-        busy = self.closely or self.made or self.delivery.waits
+        busy = self.closely or self.made or self.flush.waits
         if not (busy or self.by_hand is None or self.compiled or self.within):
             self.coming.hush(coming, self.by_hand)
 
@@ -132,6 +132,6 @@ class Updates:
         """The update of a step that was not sampled, or whose sample was given up, is made."""
         said = self.clock.unsampled(self._step, start, self._recorder)
         if said:
-            self.delivery.note(self._step, said, shown=True)
+            self.flush.note(self._step, said, shown=True)
         kept, self._quiet.losses = self._quiet.losses, []
         self._losses.unsampled(kept)

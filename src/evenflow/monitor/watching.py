@@ -166,7 +166,7 @@ class Watch:
         self._conductor.open()
         # A continued run's parameters are known by names, which the first forward tells.
         if optimizer is not None and not continued:
-            self._conductor.roster.index(optimizer)
+            self._conductor.optimizers.index(optimizer)
         hooks.listen(self._conductor)
         self.active = True
         _current = self

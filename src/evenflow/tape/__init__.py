@@ -4,9 +4,6 @@ from .calling import any_in_place as any_in_place
 from .calling import skip_frame as skip_frame
 from .calling import untraced as untraced
 from .calling import watch_calls as watch_calls
-from .registry import SiteRegistry as SiteRegistry
-from .registry import Place as Place
-from .registry import unwrap as unwrap
 from .isolation import heard as heard
 from .isolation import traced as traced
 from .isolation import unheard as unheard
@@ -27,6 +24,9 @@ from .parameters import of_optimizer as of_optimizer
 from .parameters import settings as settings
 from .probe import through_time as through_time
 from .recorder import Recorder as Recorder
+from .registry import Place as Place
+from .registry import SiteRegistry as SiteRegistry
+from .registry import unwrap as unwrap
 from .room import room as room
 from .scalars import Layouts as Layouts
 from .scalars import Pending as Pending

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from torch import nn
 
-from .registry import Place
 from .mode import Mode
+from .registry import Place
 
 if TYPE_CHECKING:
     from .rootcalls import RootCall

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from .registry import Place, unwrap
 from .frames import Calls, Frame, Span, Thread
 from .given import tensors_in
 from .isolation import traced, unheard
 from .labels import node_of
 from .mode import Mode, put_on, take_off
+from .registry import Place, unwrap
 from .rootcalls import RootCalls
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from . import numbers
-from .registry import Place
 from .given import given
+from .registry import Place
 from .scalars import core_keys
 
 if TYPE_CHECKING:

@@ -19,8 +19,8 @@ from .numbers import dtype_name, local
 from .scalars import Key, Scalar
 
 if TYPE_CHECKING:
-    from .registry import SiteRegistry
     from .recorder import Recorder
+    from .registry import SiteRegistry
 
 
 def of_optimizer(optimizer: torch.optim.Optimizer) -> list[Tensor]:

@@ -26,7 +26,6 @@ from .attention import let_go
 from .backward import Backward
 from .bounds import Bounds
 from .calling import watch_calls
-from .registry import SiteRegistry, Place
 from .forward import Forward
 from .frames import Span, Thread
 from .isolation import unheard
@@ -34,6 +33,7 @@ from .labels import speak_for
 from .mode import Mode, put_on, take_off
 from .modulecalls import ModuleCalls
 from .probe import Probes
+from .registry import Place, SiteRegistry
 from .room import room
 from .scalars import Scalar, ScalarBuffer
 from .units import Units

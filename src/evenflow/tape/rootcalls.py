@@ -18,9 +18,9 @@ import weakref
 from collections import Counter, deque
 from typing import TYPE_CHECKING, Any
 
-from .registry import Place
 from .frames import Calls
 from .labels import Label
+from .registry import Place
 from .scalars import ScalarBuffer
 
 if TYPE_CHECKING:

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from .registry import Place
 from .labels import read
 from .ops import of_node
+from .registry import Place
 
 if TYPE_CHECKING:
     from .recorder import Recorder

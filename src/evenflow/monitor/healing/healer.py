@@ -27,9 +27,9 @@ from ...words import healed
 from ..guard import Guard
 from ..hiding import Hidden
 from ..saying import say
-from .chart import Chart
 from .gradients import Pairs, dense, known, largest, norm_of, norm_of_all, scale_
-from .party import FACTORS, LEAST_RATE, OLD, Course, Party
+from .group import FACTORS, LEAST_RATE, OLD, OptimizerGroup, OptimizerHistory
+from .grouping import Grouping
 from .reviving import SHARE, Reviver
 from .snapshot import Buffers
 from .surroundings import captured, scaler_skips, several_processes
@@ -70,7 +70,7 @@ class Healer:
     def open(self, conductor: Conductor) -> None:
         """Begin."""
         self._conductor = conductor
-        self.chart = Chart(conductor)
+        self.grouping = Grouping(conductor)
         self._registry = conductor.recorder.registry
         # By then a script may have put other statistics there itself (SWA's update_bn).
         self.guard.at_first = self._keep_buffers
@@ -81,24 +81,24 @@ class Healer:
         """Take everything off; what was hidden is given back, rates are the script's."""
         self._hidden.give_back()
         self.guard.close()
-        self.chart.close()
+        self.grouping.close()
 
     # -- around an update ---------------------------------------------------------------------
     def before(self, optimizer: torch.optim.Optimizer, closure: bool) -> None:
         """The gradients are there, the update is not. `closure`: called from within the step."""
         self._hidden.give_back()
         self._left_out = False
-        course = self.chart.course(optimizer, closure)
-        if course.refused or captured():
+        history = self.grouping.history(optimizer, closure)
+        if history.refused or captured():
             return
         fresh = self._conductor.passes.since > 0
-        party = self.chart.party(course, fresh)
-        course.attempts += 1
+        group = self.grouping.group(history, fresh)
+        history.attempts += 1
         if fresh:
-            party.left_out = False
-            party.attempts += 1
-        elif party.left_out:  # its round was rolled back: this gradient belongs to other weights
-            self._leave_out(party)
+            group.left_out = False
+            group.attempts += 1
+        elif group.left_out:  # its round was rolled back: this gradient belongs to other weights
+            self._leave_out(group)
             return
         pairs = dense(optimizer)
         guard = self._conductor.guard
@@ -106,9 +106,9 @@ class Healer:
             return
         norm = norm_of(optimizer, [g for _, g in pairs])
         if not math.isfinite(norm):
-            self._non_finite(optimizer, course, party, norm)
+            self._non_finite(optimizer, history, group, norm)
         else:
-            self._finite(course, party, norm, pairs, fresh)
+            self._finite(history, group, norm, pairs, fresh)
         self.guard.held.clear()
 
     def after(self) -> bool:
@@ -117,63 +117,72 @@ class Healer:
         out, self._left_out = self._left_out, False
         return out
 
-    def _finite(self, course: Course, party: Party, norm: float, pairs: Pairs, fresh: bool) -> None:
-        course.bad_on_end = 0
-        usual, limit = course.norms.usual, course.norms.limit
-        outlier = course.norms.outlier(norm)
-        loss = self._loss() if fresh and self.chart.judges(party) else None
+    def _finite(
+        self,
+        history: OptimizerHistory,
+        group: OptimizerGroup,
+        norm: float,
+        pairs: Pairs,
+        fresh: bool,
+    ) -> None:
+        history.bad_on_end = 0
+        usual, limit = history.norms.usual, history.norms.limit
+        outlier = history.norms.outlier(norm)
+        loss = self._loss() if fresh and self.grouping.judges(group) else None
         # One bad batch says nothing of the weights; a second one on end may.
-        if loss is not None and not (outlier and course.norms.on_end == 1):
-            diverged = party.losses.take(loss) or (party.losses.suspect and party.gone_far())
-            if self._other_loss(party, course, loss):
+        if loss is not None and not (outlier and history.norms.on_end == 1):
+            diverged = group.losses.take(loss) or (group.losses.suspect and group.gone_far())
+            if self._other_loss(group, history, loss):
                 return
-            if self._still_too_fast(party, course):
+            if self._still_too_fast(group, history):
                 return
-            if diverged and self._diverged(party, course):
+            if diverged and self._diverged(group, history):
                 return
         if outlier:
-            party.trouble = party.attempts
+            group.trouble = group.attempts
             if "clip" in self.kinds:
-                self._clip(course, norm, usual, limit, pairs)
+                self._clip(history, norm, usual, limit, pairs)
             return
-        if self._odd_statistics(party, course):
+        if self._odd_statistics(group, history):
             return
-        calm = party.losses.calm if loss is not None else True
-        calm &= not (party.rollbacks and party.losses.no_better)
-        due = "rollback" in self.kinds and party.due()
+        calm = group.losses.calm if loss is not None else True
+        calm &= not (group.rollbacks and group.losses.no_better)
+        due = "rollback" in self.kinds and group.due()
         self._again |= due
-        if due and calm and party.attempts - party.trouble >= OLD:
-            party.snap(self._conductor.step, self.chart.buffers_of(party), self.scaler)
+        if due and calm and group.attempts - group.trouble >= OLD:
+            group.snap(self._conductor.step, self.grouping.buffers_of(group), self.scaler)
         if self.reviver is not None:
-            self._revive(party, course)
+            self._revive(group, history)
 
     # -- interventions ------------------------------------------------------------------------
-    def _clip(self, course: Course, norm: float, usual: float, limit: float, pairs: Pairs) -> None:
+    def _clip(
+        self, history: OptimizerHistory, norm: float, usual: float, limit: float, pairs: Pairs
+    ) -> None:
         at = largest(pairs)
         scale_([g for _, g in pairs], usual / norm)
         self._buffers.put_back()
         self._note(
-            course,
+            history,
             "clip",
             "outlier-gradient",
-            site="" if at is None else self.chart.name(at),
+            site="" if at is None else self.grouping.name(at),
             before={"grad_norm": norm},
             after={"grad_norm": usual},
             evidence={"limit": limit, "loss": known(self._loss())},
         )
 
-    def _odd_statistics(self, party: Party, course: Course) -> bool:
+    def _odd_statistics(self, group: OptimizerGroup, history: OptimizerHistory) -> bool:
         """Did this batch throw running statistics (BatchNorm) far off? Normalisation hides such a
         batch from the gradient, but evaluation would suffer for hundreds of steps."""
-        usual, limit = party.statistics.usual, party.statistics.limit
+        usual, limit = group.statistics.usual, group.statistics.limit
         moved = self._buffers.moved()
-        if math.isfinite(moved) and not party.statistics.outlier(moved):
+        if math.isfinite(moved) and not group.statistics.outlier(moved):
             return False
-        party.trouble = party.attempts
+        group.trouble = group.attempts
         if "clip" in self.kinds:
             self._buffers.put_back()
             self._note(
-                course,
+                history,
                 "clip",
                 "outlier-statistics",
                 before={"moved": moved},
@@ -183,10 +192,14 @@ class Healer:
         return True
 
     def _non_finite(
-        self, optimizer: torch.optim.Optimizer, course: Course, party: Party, norm: float
+        self,
+        optimizer: torch.optim.Optimizer,
+        history: OptimizerHistory,
+        group: OptimizerGroup,
+        norm: float,
     ) -> None:
-        course.bad_on_end += 1
-        party.trouble = party.attempts
+        history.bad_on_end += 1
+        group.trouble = group.attempts
         origin, bad = None, 0
         if "skip" in self.kinds:
             self.guard.check(self._conductor, optimizer)
@@ -195,16 +208,16 @@ class Healer:
                 origin, names = self.guard.found
                 bad = len(names)
         of_data = origin is not None and origin.where == "input"
-        if course.bad_on_end >= ON_END and not of_data and self._may_return(party):
+        if history.bad_on_end >= ON_END and not of_data and self._may_return(group):
             why = "non-finite-on-end"
-            self._roll_back(party, course, why, {"on_end": float(course.bad_on_end)})
+            self._roll_back(group, history, why, {"on_end": float(history.bad_on_end)})
             return
         if "skip" not in self.kinds:
             return
-        self._leave_out(party)
+        self._leave_out(group)
         site = "" if origin is None or origin.site is None else origin.site
         self._note(
-            course,
+            history,
             "skip",
             "non-finite-gradient",
             site=self._registry.sites[site].name if isinstance(site, int) else site,
@@ -215,98 +228,102 @@ class Healer:
             tell=False,  # the guard has
         )
 
-    def _diverged(self, party: Party, course: Course) -> bool:
+    def _diverged(self, group: OptimizerGroup, history: OptimizerHistory) -> bool:
         """Do what is allowed; was the round ended by it?"""
-        losses = party.losses
+        losses = group.losses
         evidence = {"level": losses.level, "limit": losses.limit, "start": losses.start}
-        if self._may_return(party):
-            self._roll_back(party, course, "loss-diverged", evidence)
+        if self._may_return(group):
+            self._roll_back(group, history, "loss-diverged", evidence)
             return True
-        if "lr" in self.kinds and party.attempts - party.slowed >= PATIENCE:
-            self._slow(party, course, "loss-diverged", FACTORS[0])
+        if "lr" in self.kinds and group.attempts - group.slowed >= PATIENCE:
+            self._slow(group, history, "loss-diverged", FACTORS[0])
         return False
 
-    def _still_too_fast(self, party: Party, course: Course) -> bool:
+    def _still_too_fast(self, group: OptimizerGroup, history: OptimizerHistory) -> bool:
         """A rate that was too high before may now saturate or kill units without a divergence:
         the loss stays where it began, while the weights go far."""
-        if not party.rollbacks or party.attempts - party.returned < 2 * PATIENCE:
+        if not group.rollbacks or group.attempts - group.returned < 2 * PATIENCE:
             return False
-        if not (party.losses.no_better and party.gone_far() and self._may_return(party)):
+        if not (group.losses.no_better and group.gone_far() and self._may_return(group)):
             return False
-        evidence = {"level": party.losses.level, "start": party.losses.start}
-        self._roll_back(party, course, "no-better", evidence)
+        evidence = {"level": group.losses.level, "start": group.losses.start}
+        self._roll_back(group, history, "no-better", evidence)
         return True
 
-    def _may_return(self, party: Party) -> bool:
-        if "rollback" not in self.kinds or not party.snapshots:
+    def _may_return(self, group: OptimizerGroup) -> bool:
+        if "rollback" not in self.kinds or not group.snapshots:
             return False
-        if party.rollbacks == ROLLBACKS:
+        if group.rollbacks == ROLLBACKS:
             self._say(f"{ROLLBACKS} roll-backs did not help; no more are made")
             return False
         return True
 
     def _roll_back(
-        self, party: Party, course: Course, why: str, evidence: dict[str, float]
+        self, group: OptimizerGroup, history: OptimizerHistory, why: str, evidence: dict[str, float]
     ) -> None:
         self.guard.save(self._conductor.step)
-        before = {"loss": known(self._loss()), "weight_norm": norm_of_all(party.params())}
+        before = {"loss": known(self._loss()), "weight_norm": norm_of_all(group.params())}
         # Before these are noticed a snapshot may have been taken.
         late = why in ("units-killed", "no-better")
-        limit = min(party.losses.limit, party.losses.level)
-        snapshot = party.go_back(self.chart.buffers_of(party), self.scaler, oldest=late)
-        party.proving = [limit] if why == "loss-diverged" else []
+        limit = min(group.losses.limit, group.losses.level)
+        snapshot = group.go_back(self.grouping.buffers_of(group), self.scaler, oldest=late)
+        group.proving = [limit] if why == "loss-diverged" else []
         self._buffers.forget()
-        self._leave_out(party)
-        level = party.losses.level
+        self._leave_out(group)
+        level = group.losses.level
         after = {
-            "loss": level if math.isfinite(level) else party.losses.start,
-            "weight_norm": norm_of_all(party.params()),
+            "loss": level if math.isfinite(level) else group.losses.start,
+            "weight_norm": norm_of_all(group.params()),
             "from_step": float(snapshot.step),
         }
-        self._note(course, "rollback", why, before=before, after=after, evidence=evidence)
+        self._note(history, "rollback", why, before=before, after=after, evidence=evidence)
         if "lr" in self.kinds:
-            self._slow(party, course, why, party.next_factor)
+            self._slow(group, history, why, group.next_factor)
 
-    def _slow(self, party: Party, course: Course, why: str, factor: float) -> None:
-        """Multiply the rate of the whole party by `factor`, down to the least."""
-        party.slowed = party.attempts
-        old = course.factor
+    def _slow(
+        self, group: OptimizerGroup, history: OptimizerHistory, why: str, factor: float
+    ) -> None:
+        """Multiply the rate of the whole group by `factor`, down to the least."""
+        group.slowed = group.attempts
+        old = history.factor
         new = max(old * factor, LEAST_RATE)
         if new < old:
-            self._rate(party, course, why, old, new)
+            self._rate(group, history, why, old, new)
 
-    def _rate(self, party: Party, course: Course, why: str, old: float, new: float) -> None:
-        for each in party.courses:
+    def _rate(
+        self, group: OptimizerGroup, history: OptimizerHistory, why: str, old: float, new: float
+    ) -> None:
+        for each in group.histories:
             each.slow(new)
-        optimizer = course.ref()
+        optimizer = history.ref()
         rate = math.nan if optimizer is None else optimizer.param_groups[0].get("lr", math.nan)
         self._note(
-            course,
+            history,
             "lr",
             why,
             before={"lr": float(rate) * old, "factor": old},
             after={"lr": float(rate) * new, "factor": new},
         )
 
-    def _other_loss(self, party: Party, course: Course, loss: float) -> bool:
+    def _other_loss(self, group: OptimizerGroup, history: OptimizerHistory, loss: float) -> bool:
         """After a roll-back: is the loss as high with the weights that had a low one? Then it is
         the loss that has changed (a term came in, the data are others), and nothing diverged."""
-        if not party.proving:
+        if not group.proving:
             return False
-        party.proving.append(loss)
-        limit, *known = party.proving
+        group.proving.append(loss)
+        limit, *known = group.proving
         if loss <= limit:
-            party.proving = []
+            group.proving = []
         elif len(known) >= 2:
-            party.proving = []
-            party.losses = type(party.losses)()
-            if course.factor < 1:
-                new = min(1.0, course.factor / party.next_factor)
-                self._rate(party, course, "another-loss", course.factor, new)
+            group.proving = []
+            group.losses = type(group.losses)()
+            if history.factor < 1:
+                new = min(1.0, history.factor / group.next_factor)
+                self._rate(group, history, "another-loss", history.factor, new)
             return True
         return False
 
-    def _revive(self, party: Party, course: Course) -> None:
+    def _revive(self, group: OptimizerGroup, history: OptimizerHistory) -> None:
         assert self.reviver is not None
         if not self.reviver.wanted:
             return
@@ -314,25 +331,25 @@ class Healer:
             self._say("several processes train together, each on other batches: no unit is revived")
             self.reviver.wanted.clear()
             return
-        roots = {id(r): r for r in self.chart.roots(party)}
+        roots = {id(r): r for r in self.grouping.roots(group)}
         held = [h for h in self.guard.held.values() if id(unwrap(h.module)) in roots]
         if not held:
             return
-        looks = self._conductor.alone(self.reviver.look, held, party.attempts)
+        looks = self._conductor.alone(self.reviver.look, held, group.attempts)
         if not looks:
             return
         worst = self.reviver.worst(looks)
-        if party.rollbacks and worst >= SHARE and self._may_return(party):
+        if group.rollbacks and worst >= SHARE and self._may_return(group):
             # The rate was too high before, and now it has killed what was alive then.
-            self.reviver.rest(party.attempts)
-            self._roll_back(party, course, "units-killed", {"dead": worst})
+            self.reviver.rest(group.attempts)
+            self._roll_back(group, history, "units-killed", {"dead": worst})
             return
-        revived = self.reviver.revive(looks, party.optimizers, party.attempts)
+        revived = self.reviver.revive(looks, group.optimizers, group.attempts)
         again = False
         for layer in revived:
             again |= layer.times > 1
             self._note(
-                course,
+                history,
                 "revive",
                 "dead-units",
                 site=layer.name,
@@ -342,19 +359,19 @@ class Healer:
             )
         if revived and self.reviver.tired:
             self._say("units die again after every revival; no more are made")
-        if "lr" in self.kinds and (again or (revived and party.rollbacks)):
-            self._slow(party, course, "died-again" if again else "killed", FACTORS[0])
+        if "lr" in self.kinds and (again or (revived and group.rollbacks)):
+            self._slow(group, history, "died-again" if again else "killed", FACTORS[0])
 
     def _keep_buffers(self) -> None:
         """A round's first forward begins."""
-        self._buffers.keep(self.chart.roots(None), self._again)
+        self._buffers.keep(self.grouping.roots(None), self._again)
         self._again = False
 
     # -- the rest -----------------------------------------------------------------------------
-    def _leave_out(self, party: Party) -> None:
-        self._hidden.take(party.params())
+    def _leave_out(self, group: OptimizerGroup) -> None:
+        self._hidden.take(group.params())
         self._buffers.put_back()
-        self._left_out = party.left_out = True
+        self._left_out = group.left_out = True
         self.left_out += 1
 
     def _loss(self) -> float | None:
@@ -362,18 +379,18 @@ class Healer:
         return None if loss is None else float(loss)
 
     def _say(self, text: str) -> None:
-        self._conductor.delivery.note(self._conductor.step, f"heal: {text}")
+        self._conductor.flush.note(self._conductor.step, f"heal: {text}")
 
     def _note(
-        self, course: Course, kind: str, reason: str, *, tell: bool = True, **what: Any
+        self, history: OptimizerHistory, kind: str, reason: str, *, tell: bool = True, **what: Any
     ) -> None:
         """An intervention was made; `what`: fields of `Intervention`."""
         done = Intervention(
             kind,
             self._conductor.step,
             reason,
-            optimizer=course.index,
-            attempt=course.attempts - 1,
+            optimizer=history.index,
+            attempt=history.attempts - 1,
             **what,
         )
         self._conductor.writer.event(done.event())

@@ -1,4 +1,4 @@
-"""Delivery: what sampled steps read goes to the store once it has arrived on the host."""
+"""Flush: what sampled steps read goes to the store once it has arrived on the host."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 
 from ..schema import Channel, Event, Reading
 from ..store import Writer
-from ..tape import SiteRegistry, Layouts, Pending
+from ..tape import Layouts, Pending, SiteRegistry
 from .cadence import Cadence
 
 if TYPE_CHECKING:
     from .healing.reviving import Reviver
 
 
-class Delivery:
+class Flush:
     """Keeps sampled steps until they can be written, and glances at each as it goes out."""
 
     def __init__(self, writer: Writer, registry: SiteRegistry, cadence: Cadence) -> None:

@@ -14,7 +14,7 @@ from .arrival import when_imported
 from .plan import Plan
 
 
-class Vigil:
+class ScriptWatcher:
     """Fails open: whatever goes wrong in here is one line on stderr, never the script's end."""
 
     def __init__(self, plan: Plan, ours: list[str]) -> None:

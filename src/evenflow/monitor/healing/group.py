@@ -36,7 +36,7 @@ class Backoff(Stage):
         return {"lr": group["lr"] * self.factor} if "lr" in group else {}
 
 
-class Course:
+class OptimizerHistory:
     """One optimizer."""
 
     def __init__(self, optimizer: torch.optim.Optimizer, index: int) -> None:
@@ -71,14 +71,14 @@ class Course:
         self.backoff = None
 
 
-class Party:
+class OptimizerGroup:
     """Optimizers that step after the same backward: what one loss trains.
 
     At most two snapshots: the newest may hold the beginning of a divergence, the other does not.
     """
 
-    def __init__(self, course: Course) -> None:
-        self.courses = [course]
+    def __init__(self, history: OptimizerHistory) -> None:
+        self.histories = [history]
         self.losses = Losses()
         self.statistics = Norms()  # how far running statistics go in a round
         self.snapshots: list[Snapshot] = []  # oldest first
@@ -101,18 +101,18 @@ class Party:
     @property
     def optimizers(self) -> list[torch.optim.Optimizer]:
         """Those still alive."""
-        return [o for c in self.courses if (o := c.ref()) is not None]
+        return [o for c in self.histories if (o := c.ref()) is not None]
 
-    def join(self, other: Party) -> None:
-        """Another party turns out to follow the same loss; its turn of this round is to come."""
+    def join(self, other: OptimizerGroup) -> None:
+        """Another group turns out to follow the same loss; its turn of this round is to come."""
         fresh = bool(self.snapshots) and self.snapshots[-1].extra[0] == self.attempts
         self.snapshots = self.snapshots[-1:] if fresh else []
         if fresh:
             theirs = Snapshot()
             theirs.take(-1, other.optimizers, (), None, None)
             self.snapshots[0].absorb(theirs, len(self.optimizers))
-            self.snapshots[0].extra[2].extend(c.norms.copy() for c in other.courses)
-        self.courses.extend(other.courses)
+            self.snapshots[0].extra[2].extend(c.norms.copy() for c in other.histories)
+        self.histories.extend(other.histories)
 
     def params(self) -> list[Tensor]:
         """All that it trains."""
@@ -129,7 +129,7 @@ class Party:
         memory = (
             self.attempts,
             self.losses.copy(),
-            [c.norms.copy() for c in self.courses],
+            [c.norms.copy() for c in self.histories],
         )
         again.take(step, self.optimizers, list(buffers), scaler, memory)
         self.snapshots.append(again)
@@ -148,9 +148,9 @@ class Party:
         snapshot.restore(self.optimizers, list(buffers), scaler)
         _, losses, norms = snapshot.extra
         self.losses = losses.copy()
-        for course, known in zip(self.courses, norms, strict=False):
-            course.norms = known.copy()
-            course.bad_on_end = 0
+        for history, known in zip(self.histories, norms, strict=False):
+            history.norms = known.copy()
+            history.bad_on_end = 0
         self.returns += 1
         self.rollbacks += 1
         self._snapped = self.returned = self.attempts

@@ -7,7 +7,7 @@ from collections import deque
 _LONGEST = 8
 
 
-class Turns:
+class Alternation:
     """Says which steps of a round are to be sampled once a sample is due.
 
     A GAN's fakes are made before the discriminator's update and used in the generator's, so a

@@ -1,4 +1,4 @@
-"""The roster of a session: its optimizers, in the order in which they were met."""
+"""The optimizers of a watch, in the order in which they were met."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ..tape import SiteRegistry, of_optimizer, settings
 _MOST = 64
 
 
-class Roster:
+class OptimizerRegistry:
     """Numbers optimizers; met first, an optimizer's parameters and class are written down.
 
     Optimizers that step after one backward, or hold the same parameters, make *one turn*: they
