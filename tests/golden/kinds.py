@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
@@ -77,6 +80,45 @@ def _foreseen(name: str, *options: str) -> Any:
     return spoken("preflight", f"golden.nets:{name}", *where, "--json", *options)
 
 
+#: Sixteen sigmoid layers, forty updates: sick, and mended by its start alone.
+SCRIPT = """
+import torch
+from torch import nn
+torch.manual_seed({seed})
+x = torch.randn(256, 16)
+y = (x[:, 0] > 0).long()
+layers = [m for _ in range({depth}) for m in (nn.Linear(16, 16), nn.{act}())]
+model = nn.Sequential(*layers, nn.Linear(16, 2))
+optimizer = torch.optim.Adam(model.parameters(), 1e-2)
+for step in range(40):
+    b = torch.randint(256, (64,))
+    optimizer.zero_grad()
+    loss = nn.functional.cross_entropy(model(x[b]), y[b])
+    loss.backward()
+    optimizer.step()
+print(f"acc {{(model(x).argmax(1) == y).float().mean().item():.4f}}")
+"""
+_METRIC = ("--metric", "acc ([0-9.]+)")
+
+
+def _cured(depth: int, act: str, *options: str) -> Any:
+    """In a process of its own, as all trials are; the budget is counted in runs, not seconds."""
+    with tempfile.TemporaryDirectory() as folder:
+        home = Path(folder, "alone")  # what lies beside a script is seen, too
+        home.mkdir()
+        (home / "train.py").write_text(SCRIPT.format(seed=0, depth=depth, act=act))
+        command = ("cure", "--json", "--jobs", "1", *_METRIC, *options, "train.py")
+        done = subprocess.run(
+            [sys.executable, "-m", "evenflow", *command],
+            cwd=home,
+            env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+            capture_output=True,
+            text=True,
+        )
+    assert done.stdout, done.stderr
+    return {"exit": done.returncode, **json.loads(done.stdout)}
+
+
 KINDS: dict[str, dict[str, Make]] = {
     "names": {
         module: partial(signatures, module)
@@ -106,4 +148,8 @@ KINDS: dict[str, dict[str, Make]] = {
         **{name: partial(_born, name) for name in STARTS},
     },
     "check": {name: partial(_checked, name) for name in REGISTRY},
+    "cure": {
+        "healthy": partial(_cured, 1, "Tanh"),
+        "sick": partial(_cured, 16, "Sigmoid", "--seeds", "2", "--budget", "6x"),
+    },
 }

@@ -23,7 +23,7 @@ from typing import Any
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 STORED = HERE / "stored"
-KINDS = ("names", "commands", "activations", "explain", "preflight", "check")
+KINDS = ("names", "commands", "activations", "explain", "preflight", "check", "cure")
 #: Before torch is imported: nothing may depend on the machine's cores, nor on the user's settings.
 ALONE = {
     **dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1"),

@@ -21,7 +21,7 @@ _CASES = [
     pytest.param(kind, name, id=f"{kind}-{name}", marks=[pytest.mark.slow] * slow)
     for kind, cases in KINDS.items()
     for name in cases
-    for slow in (kind == "check" and name not in QUICK,)
+    for slow in (kind == "cure" or (kind == "check" and name not in QUICK),)
 ]
 
 
