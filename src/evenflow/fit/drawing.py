@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from ..lang import _, ngettext, whole
-from ..report import esc, tag
+from ..report import esc, svg_line, svg_text, tag
 from ..words import number
 from .judging import Judged
 from .outcome import FitReport
@@ -63,12 +63,12 @@ def curves(report: FitReport) -> str:
 
     parts = []
     for tick in _logarithmic(low, high):
-        parts.append(_line("grid", _LEFT, y(tick), _W - _RIGHT, y(tick)))
-        parts.append(_text(_LEFT - 8, y(tick) + 4, number(tick), "end"))
+        parts.append(svg_line(_LEFT, y(tick), _W - _RIGHT, y(tick), "grid"))
+        parts.append(svg_text(_LEFT - 8, y(tick) + 4, number(tick), "end"))
     for k in sorted({left, *(t for t in _linear(left, last) if t == int(t)), last}):
-        parts.append(_text(x(k), _H - 10, whole(int(k)), "end" if k == last > left else "start"))
+        parts.append(svg_text(x(k), _H - 10, whole(int(k)), "end" if k == last > left else "start"))
     if math.isfinite(base):
-        parts.append(_line("best", _LEFT, y(base), _W - _RIGHT, y(base)))
+        parts.append(svg_line(_LEFT, y(base), _W - _RIGHT, y(base), "best"))
     legend = []
     for n, (name, curve) in enumerate(drawn):
         points = [(x(k), y(v)) for k, v in enumerate(curve, begun[n]) if v > 0 and math.isfinite(v)]
@@ -138,17 +138,17 @@ def predictions(judged: Judged) -> str:
 
     parts = []
     for tick in _linear(low, high):
-        parts.append(_line("grid", x(low), y(tick), x(high), y(tick)))
-        parts.append(_line("grid", x(tick), y(low), x(tick), y(high)))
-        parts.append(_text(left - 6, y(tick) + 4, number(tick), "end"))
-        parts.append(_text(x(tick), size - bottom + 16, number(tick), "middle"))
-    parts.append(_line("ideal", x(low), y(low), x(high), y(high)))
+        parts.append(svg_line(x(low), y(tick), x(high), y(tick), "grid"))
+        parts.append(svg_line(x(tick), y(low), x(tick), y(high), "grid"))
+        parts.append(svg_text(left - 6, y(tick) + 4, number(tick), "end"))
+        parts.append(svg_text(x(tick), size - bottom + 16, number(tick), "middle"))
+    parts.append(svg_line(x(low), y(low), x(high), y(high), "ideal"))
     parts += [
         tag("circle", cx=f"{x(a):.1f}", cy=f"{y(b):.1f}", r="2.6")
         for a, b in zip(t[keep], p[keep], strict=True)
     ]
-    parts.append(_text(x((low + high) / 2), size - 6, _("true"), "middle"))
-    parts.append(_text(left - 6, 14, _("predicted"), "end"))
+    parts.append(svg_text(x((low + high) / 2), size - 6, _("true"), "middle"))
+    parts.append(svg_text(left - 6, 14, _("predicted"), "end"))
     lead = _("On the dashed line both are the same.")
     if len(keep) < len(t):
         said = _("{shown} of {all} rows are drawn.")
@@ -162,14 +162,6 @@ def _svg(parts: str, width: int, height: int, label: str, kind: str) -> str:
     # "viewBox" has a capital: `tag` takes it as it is
     return tag("svg", parts, viewBox=f"0 0 {width} {height}", role="img", aria_label=label,
                class_=kind)  # fmt: skip
-
-
-def _line(kind: str, x1: float, y1: float, x2: float, y2: float) -> str:
-    return tag("line", x1=f"{x1:.1f}", y1=f"{y1:.1f}", x2=f"{x2:.1f}", y2=f"{y2:.1f}", class_=kind)
-
-
-def _text(x: float, y: float, text: str, anchor: str) -> str:
-    return tag("text", esc(text), x=f"{x:.1f}", y=f"{y:.1f}", text_anchor=anchor)
 
 
 def _logarithmic(low: float, high: float) -> list[float]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -37,6 +37,18 @@ def decades(sent: float, received: float) -> float:
     if math.isinf(sent) or math.isinf(received):
         return math.nan
     return math.log10(sent) - math.log10(received)  # not of the ratio: that may underflow
+
+
+def conv_scale(size: float, shape: Sequence[int], behind: Sequence[int] | None) -> float | None:
+    """log10 of ‖W‖_F/√n_out of a convolution, of its output's shape; a transposed one sends each
+    pixel of δ to S_in/S_out of its window (`behind`: the shape of its input)."""
+    if len(shape) < 3:
+        return None
+    scale = math.log10(size) - 0.5 * math.log10(shape[1])
+    if behind and len(behind) == len(shape):
+        spread = math.prod(behind[2:]) / math.prod(shape[2:])
+        scale += 0.5 * math.log10(min(1.0, spread)) if spread > 0 else 0.0
+    return scale
 
 
 class _Measured(ABC):

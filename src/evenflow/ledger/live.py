@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from ..lang import _
 from .chain import write_out
-from .factors import coarse, decades
+from .factors import coarse, conv_scale, decades
 from .ledger import Ledger
 from .naming import Named, children, name_nodes, shape_of, variable
 from .nearby import hint
@@ -264,13 +264,7 @@ def _scale(n: Named, edge: int) -> float | None:
         left = place < edge  # W @ x: the units lie on the rows
         units = shape[-2] if left and len(shape) > 1 else shape[-1]
         return math.log10(size) - 0.5 * math.log10(units)
-    if "onvolution" in n.node.name() and len(shape) > 2:
-        scale = math.log10(size) - 0.5 * math.log10(shape[1])
-        if behind and len(behind) == len(shape):
-            spread = math.prod(behind[2:]) / math.prod(shape[2:])
-            scale += 0.5 * math.log10(min(1.0, spread))
-        return scale
-    return None
+    return conv_scale(size, shape, behind) if "onvolution" in n.node.name() else None
 
 
 def _notes(vertices: Mapping[Any, Vertex]) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from ..lang import _, whole
 from ..schema import Finding, Run
 from ..words import Network, title, without_chain
-from .markup import esc, prose, short, tag
+from .markup import and_more, esc, prose, short, tag
 from .network import network_of
 from .sentences import chain, evidence, names, remedies, severity, when
 
@@ -29,9 +29,7 @@ def findings_section(run: Run, findings: Sequence[Finding]) -> str:
     else:
         network = network_of(run)
         body = "".join(_card(run, f, number, network) for number, f in enumerate(findings[:CARDS]))
-        if len(findings) > CARDS:
-            more = _("And {count} more.").format(count=whole(len(findings) - CARDS))
-            body += tag("p", more, class_="quiet")
+        body += and_more(len(findings) - CARDS)
     heading = tag("h2", _("Findings"), id="findings")
     return tag("section", heading, body, aria_labelledby="findings")
 

@@ -6,6 +6,7 @@ import html as _html
 import json
 from typing import Any
 
+from ..lang import _, whole
 from ..showing import visible
 
 
@@ -45,3 +46,20 @@ def tag(name: str, *parts: str, **attributes: object) -> str:
         if value is not None and value is not False
     )
     return f"<{name}{shown}>{''.join(parts)}</{name}>"
+
+
+def svg_line(x1: float, y1: float, x2: float, y2: float, name: str) -> str:
+    """A line of class `name`."""
+    return tag("line", x1=f"{x1:.1f}", y1=f"{y1:.1f}", x2=f"{x2:.1f}", y2=f"{y2:.1f}", class_=name)
+
+
+def svg_text(x: float, y: float, text: str, anchor: str, name: str | None = None) -> str:
+    """Text that begins, has its middle or ends at x."""
+    at = {"x": f"{x:.1f}", "y": f"{y:.1f}"}
+    return tag("text", esc(text), **at, text_anchor=anchor, class_=name)
+
+
+def and_more(count: int) -> str:
+    """A paragraph on what is left out; "" where nothing is."""
+    said = _("And {count} more.").format(count=whole(max(count, 0)))
+    return tag("p", said, class_="quiet") if count > 0 else ""

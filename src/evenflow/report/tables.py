@@ -12,7 +12,7 @@ from ..lang import N_, _, ngettext, sentences, whole
 from ..schema import HEALED, Finding, Run, interventions
 from ..words import healing, number, share
 from .layers import chosen, latest, named_sites, now, relative_updates, untrained
-from .markup import esc, short, tag
+from .markup import and_more, esc, short, tag
 from .sentences import names
 
 #: Rows of a table at most: the page stays small, and says what it leaves out.
@@ -160,10 +160,7 @@ def events_section(run: Run) -> str:
         )
         for event in events[:_EVENTS]
     ]
-    more = len(events) - _EVENTS
-    note = ""
-    if more > 0:
-        note = tag("p", _("And {count} more.").format(count=whole(more)), class_="quiet")
+    note = and_more(len(events) - _EVENTS)
     table = _scroll(_table((_("step"), _("event"), _("particulars")), rows), _("Events"))
     return _section(_("Events"), "events", table, note)
 

@@ -20,7 +20,7 @@ from ..ledger import (
 )
 from ..schema import Run
 from ..words import number
-from .markup import esc, prose, short, tag
+from .markup import and_more, esc, prose, short, svg_line, svg_text, tag
 
 _WIDTH, _HEIGHT, _LEFT, _TOP, _RIGHT = 1000, 300, 62, 14, 8
 _LABELLED = 26  # links, each with its name below
@@ -102,8 +102,8 @@ def picture(ledger: Ledger) -> str:
     parts = []
     for k in range(round((high - low) / step) + 1):
         at = low + k * step
-        parts.append(_line(_LEFT, y(at), _WIDTH - _RIGHT, y(at), "grid"))
-        parts.append(_text(_LEFT - 8, y(at) + 4, _power(at), "end"))
+        parts.append(svg_line(_LEFT, y(at), _WIDTH - _RIGHT, y(at), "grid"))
+        parts.append(svg_text(_LEFT - 8, y(at) + 4, _power(at), "end", "tick"))
     for i, bar in enumerate(bars):
         a, b = _level(bar[2]), _level(bar[3])
         if a is None:
@@ -113,8 +113,8 @@ def picture(ledger: Ledger) -> str:
         if labelled:
             parts.append(_label(bar[0], x(i + 0.5)))
     if not labelled:
-        parts.append(_text(_LEFT, _HEIGHT + 18, _("the loss"), "start"))
-        parts.append(_text(_WIDTH - _RIGHT, _HEIGHT + 18, short(ledger.site, 60), "end"))
+        parts.append(svg_text(_LEFT, _HEIGHT + 18, _("the loss"), "start", "tick"))
+        parts.append(svg_text(_WIDTH - _RIGHT, _HEIGHT + 18, short(ledger.site, 60), "end", "tick"))
     return tag(
         "svg", tag("title", esc(headline(ledger))), *parts,
         viewBox=f"0 0 {_WIDTH} {_HEIGHT + foot}", role="img", class_="waterfall",
@@ -174,14 +174,6 @@ def _colour(kind: str) -> str:
     return kind if kind in _KINDS else "loss" if kind == "softmax" else "other"
 
 
-def _line(x1: float, y1: float, x2: float, y2: float, name: str) -> str:
-    return tag("line", x1=f"{x1:.1f}", y1=f"{y1:.1f}", x2=f"{x2:.1f}", y2=f"{y2:.1f}", class_=name)
-
-
-def _text(x: float, y: float, text: str, anchor: str) -> str:
-    return tag("text", esc(text), x=f"{x:.1f}", y=f"{y:.1f}", text_anchor=anchor, class_="tick")
-
-
 def _legend(ledger: Ledger) -> str:
     found: dict[str, float] = {}
     for link in ledger.links:
@@ -199,20 +191,13 @@ def _forks(ledger: Ledger) -> str:
     if not forks:
         return ""
     lines = "".join(tag("li", esc(fork_line(f))) for f in forks[:_FORKS])
-    more = len(forks) - _FORKS
-    rest = _more(more)
+    rest = and_more(len(forks) - _FORKS)
     what = ngettext(
         "Where ways meet: signed shares of δ at {count} fork",
         "Where ways meet: signed shares of δ at {count} forks",
         len(forks),
     ).format(count=whole(len(forks)))
     return tag("details", tag("summary", what), tag("ul", lines, class_="told"), rest)
-
-
-def _more(count: int) -> str:
-    if count <= 0:
-        return ""
-    return tag("p", _("And {count} more.").format(count=whole(count)), class_="quiet")
 
 
 def _table(ledger: Ledger) -> str:
@@ -233,8 +218,7 @@ def _table(ledger: Ledger) -> str:
         _("elasticity ‖δ‖·‖x‖"),
     )  # fmt: skip
     head = tag("thead", tag("tr", *(tag("th", esc(name), scope="col") for name in names)))
-    more = len(ledger.links) - _ROWS
-    rest = _more(more)
+    rest = and_more(len(ledger.links) - _ROWS)
     body = tag("table", head, tag("tbody", *rows), class_="figures")
     return (
         tag("div", body, class_="scroll", tabindex=0, role="region", aria_label=_("Factors")) + rest
