@@ -12,12 +12,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from evenflow.treatments import treat_
-from evenflow.treatments.live.attention import SigmaReparam
-from evenflow.treatments.live.clipping import ByZ, agc_factor
-from evenflow.treatments.live.data import statistics
-from evenflow.treatments.live.dropping import alpha_constants
-from evenflow.treatments.live.initialising import critical_point
-from evenflow.treatments.live.reviving import scores
+from evenflow.treatments.live.attend import SigmaReparam
+from evenflow.treatments.live.clip import ByZ, agc_factor
+from evenflow.treatments.live.dropout import alpha_constants
+from evenflow.treatments.live.initial import critical_point
+from evenflow.treatments.live.revive import scores
+from evenflow.treatments.live.standardise import statistics
 from tests.treatments.nets import make, mlp, rows, train
 
 

@@ -19,12 +19,12 @@ from .registry import entry as entry
 from .registry import parse as parse
 
 if TYPE_CHECKING:
-    from .live.clipping import agc_factor as agc_factor
+    from .live.clip import agc_factor as agc_factor
     from .live.treating import examine as examine
     from .live.treating import treat_ as treat_
     from .live.undo import Undo as Undo
 
 _HOME = by_name(
-    {"live.clipping": "agc_factor", "live.treating": "examine treat_", "live.undo": "Undo"}
+    {"live.clip": "agc_factor", "live.treating": "examine treat_", "live.undo": "Undo"}
 )
 __getattr__, __dir__ = lazily(__name__, _HOME)

@@ -42,7 +42,7 @@ SIGMA = Entry(
     ),
     check=bare,
     refuse=_refuse,
-    apply="attention:apply",
+    apply="attend:apply",
 )
 QK = Entry(
     kind="attention",
@@ -62,7 +62,7 @@ QK = Entry(
     ),
     check=bare,
     refuse=_start,
-    apply="qknorm:apply",
+    apply="qk_norm:apply",
 )
 MAX_NORM = Entry(
     kind="attention",
@@ -82,6 +82,6 @@ MAX_NORM = Entry(
     ),
     check=optional(lambda text: number(text, above=0)),
     refuse=_start,
-    apply="attention:max_norm",
+    apply="attend:max_norm",
 )
 ENTRIES = (SIGMA, QK, MAX_NORM)

@@ -29,6 +29,6 @@ BIAS = Entry(
     edit=lambda v: f"torch.nn.init.constant_(layer.bias, {v}) for each hidden layer",
     check=lambda v: (number(v), None)[1],
     refuse=_refuse,
-    apply="biases:apply",
+    apply="bias:apply",
 )
 ENTRIES = (BIAS,)

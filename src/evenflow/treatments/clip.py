@@ -31,7 +31,7 @@ def _entry(method: str, about: str, source: str, default: str, edit: object, nam
         values={f"{method}:{default}": about, method: f"the same as :{default}"},
         edit=edit,  # type: ignore[arg-type]
         check=optional(lambda text: number(text, above=0)),
-        apply=f"clipping:{name}",
+        apply=f"clip:{name}",
     )
 
 

@@ -53,6 +53,6 @@ DROPOUT = Entry(
     ),
     check=_check,
     refuse=_refuse,
-    apply="dropping:apply",
+    apply="dropout:apply",
 )
 ENTRIES = (DROPOUT,)

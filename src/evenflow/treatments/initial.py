@@ -81,7 +81,7 @@ def _entry(method: str, about: str, source: str, code: str, refuse: object, fail
         edit=edit,
         check=optional(lambda text: number(text, above=0)),
         refuse=refuse,  # type: ignore[arg-type]
-        apply=f"initialising:{method.replace('-', '_')}",
+        apply=f"initial:{method.replace('-', '_')}",
     )
 
 

@@ -60,7 +60,7 @@ def _entry(method: str, about: str, source: str, module: str, refuse: object) ->
         edit=lambda value: f"put {module} between each hidden layer and its activation",
         check=optional(lambda text: whole(text, least=1)) if method == "group" else bare,
         refuse=refuse,  # type: ignore[arg-type]
-        apply="norming:apply",
+        apply="norm:apply",
     )
 
 

@@ -68,7 +68,7 @@ LR = Entry(
     values={"x0.1": "a tenth", "x0.3": "a third", "x10": "ten times", "0.001": "this rate"},
     edit=lambda v: f"multiply the learning rate by {v[1:]}" if v.startswith("x") else f"set lr={v}",
     check=_lr,
-    apply="rates:lr",
+    apply="rate:lr",
     **_SHARED,  # type: ignore[arg-type]
 )
 WARMUP = Entry(
@@ -83,7 +83,7 @@ WARMUP = Entry(
         f"min(1, (t + 1) / {v})); scheduler.step() after each optimizer.step()"
     ),
     check=lambda v: (whole(v, least=1), None)[1],
-    apply="rates:warmup",
+    apply="rate:warmup",
     **_SHARED,  # type: ignore[arg-type]
 )
 DECAY = Entry(
@@ -98,7 +98,7 @@ DECAY = Entry(
         f"max(0.01, 1 - t / {v})); scheduler.step() after each optimizer.step()"
     ),
     check=lambda v: (whole(v, least=2), None)[1],
-    apply="rates:decay",
+    apply="rate:decay",
     **_SHARED,  # type: ignore[arg-type]
 )
 MOMENTUM = Entry(
@@ -111,7 +111,7 @@ MOMENTUM = Entry(
     edit=lambda v: f"give the optimizer momentum={v} (Adam: betas=({v}, 0.999))",
     check=_momentum,
     refuse=_has_momentum,
-    apply="rates:momentum",
+    apply="rate:momentum",
     **_SHARED,  # type: ignore[arg-type]
 )
 OPTIMIZER = Entry(
@@ -127,7 +127,7 @@ OPTIMIZER = Entry(
     ),
     check=_optimizer,
     refuse=_other,
-    apply="rates:optimizer",
+    apply="rate:optimizer",
     **_SHARED,  # type: ignore[arg-type]
 )
 ENTRIES = (LR, WARMUP, DECAY, MOMENTUM, OPTIMIZER)

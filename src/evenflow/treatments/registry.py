@@ -7,6 +7,7 @@ import difflib
 from ..schema import Treatment
 from ..schema import treatment as form
 from . import (
+    all_parameters,
     attend,
     bias,
     clip,
@@ -15,15 +16,14 @@ from . import (
     initial,
     lsuv,
     norm,
-    parameters,
     rate,
     recurrent,
     revive,
     rezero,
-    scaling,
     shrink,
+    standardise,
     swap,
-    tailored,
+    tailor,
 )
 from .base import Entry
 
@@ -33,20 +33,20 @@ REGISTRY: dict[str, Entry] = {
     for e in (
         *lsuv.ENTRIES,
         *initial.ENTRIES,
-        *tailored.ENTRIES,
+        *tailor.ENTRIES,
         *rezero.ENTRIES,
         swap.ACTIVATION,
         *norm.ENTRIES,
         *revive.ENTRIES,
         *bias.ENTRIES,
-        *scaling.ENTRIES,
+        *standardise.ENTRIES,
         *recurrent.ENTRIES,
         *attend.ENTRIES,
         *rate.ENTRIES,
         *clip.ENTRIES,
         *shrink.ENTRIES,
         *dropout.ENTRIES,
-        *parameters.ENTRIES,
+        *all_parameters.ENTRIES,
         *edits.ENTRIES,
     )
 }

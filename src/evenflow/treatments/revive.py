@@ -35,7 +35,7 @@ REVIVE = Entry(
     ),
     check=lambda value: (number(value, above=-1e-300), None)[1],
     refuse=_refuse,
-    apply="reviving:apply",
+    apply="revive:apply",
     alters=lambda value: number(value) > 0,
 )
 ENTRIES = (REVIVE,)

@@ -45,6 +45,6 @@ REZERO = Entry(
     ),
     check=_check,
     refuse=_refuse,
-    apply="rezeroing:apply",
+    apply="rezero:apply",
 )
 ENTRIES = (REZERO,)

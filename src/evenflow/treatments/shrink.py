@@ -27,7 +27,7 @@ def _entry(kind: str, about: str, source: str, first: str, edit: object) -> Entr
         values={first: about},
         edit=edit,  # type: ignore[arg-type]
         check=_check,
-        apply=f"weighing:{kind}",
+        apply=f"shrink:{kind}",
     )
 
 

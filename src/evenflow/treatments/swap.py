@@ -107,5 +107,5 @@ ACTIVATION = Entry(
     edit=_edit,
     check=lambda value: (split(value), None)[1],
     refuse=_refuse,
-    apply="swapping:apply",
+    apply="swap:apply",
 )

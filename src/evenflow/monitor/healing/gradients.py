@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ...tape import widest
-from ...treatments.live.clipping import total_norm
+from ...treatments.live.clip import total_norm
 from ...treatments.live.stepping import loss_scale, with_gradients
 
 #: Parameters, each with its gradient.

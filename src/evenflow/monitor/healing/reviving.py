@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from ...schema import Reading
-from ...treatments.live.looking import Look, look
-from ...treatments.live.reviving import Outputs, between, redraw_, units_of
+from ...treatments.live.forward_trace import ForwardTrace, trace_forward
+from ...treatments.live.revive import Outputs, between, redraw_, units_of
 from ...treatments.live.treating import unwrapped
 from ..replay import Held
 
@@ -68,13 +68,13 @@ class Reviver:
             else:
                 self.wanted.discard(site)
 
-    def look(self, held: Sequence[Held], attempt: int) -> list[tuple[int, Look]]:
+    def look(self, held: Sequence[Held], attempt: int) -> list[tuple[int, ForwardTrace]]:
         """Look at one more batch of each model; with enough of them, what was seen (else [])."""
         if attempt < self._rest_until:
             return []
         plain = [(unwrapped(h.module), h) for h in held]
         try:
-            looks = [(id(m), look(m, (h.args, h.kwargs), Outputs(m))) for m, h in plain]
+            looks = [(id(m), trace_forward(m, (h.args, h.kwargs), Outputs(m))) for m, h in plain]
         except ValueError:  # arguments that were changed since, or that serve only once
             self.rest(attempt)
             return []
@@ -92,7 +92,7 @@ class Reviver:
         self._seen += 1
         return looks if self._seen >= SURE else []
 
-    def worst(self, looks: Sequence[tuple[int, Look]]) -> float:
+    def worst(self, looks: Sequence[tuple[int, ForwardTrace]]) -> float:
         """The largest share of a layer's units that no batch switched on."""
         shares = [
             float(self._silent[model, activation.index].float().mean())
@@ -103,7 +103,7 @@ class Reviver:
 
     def revive(
         self,
-        looks: Sequence[tuple[int, Look]],
+        looks: Sequence[tuple[int, ForwardTrace]],
         optimizers: Sequence[torch.optim.Optimizer],
         attempt: int,
     ) -> list[Layer]:
@@ -114,7 +114,11 @@ class Reviver:
         return revived
 
     def _revive(
-        self, model: int, seen: Look, optimizers: Sequence[torch.optim.Optimizer], attempt: int
+        self,
+        model: int,
+        seen: ForwardTrace,
+        optimizers: Sequence[torch.optim.Optimizer],
+        attempt: int,
     ) -> list[Layer]:
         done = []
         generator = torch.Generator().manual_seed(attempt)

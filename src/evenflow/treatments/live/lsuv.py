@@ -12,56 +12,58 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from . import projecting
-from .initialising import as_stored, drawn, sample
-from .looking import Call, Look, look
-from .ward import Ward
+from . import projections
+from .context import TreatmentContext
+from .forward_trace import Call, ForwardTrace, trace_forward
+from .initial import as_stored, drawn, sample
 
 #: Spreads below this share of the layer's are rounding: such a unit is left as it was drawn.
 FLAT = 1e-6
 
 
-def plain(ward: Ward, value: str) -> None:
+def plain(context: TreatmentContext, value: str) -> None:
     """Orthogonal, then W / std(z) over all of z; biases 0 (Mishkin & Matas 2016)."""
-    _sweep(ward, centred=False)
+    _sweep(context, centred=False)
 
 
-def centred(ward: Ward, value: str) -> None:
+def centred(context: TreatmentContext, value: str) -> None:
     """Orthogonal, then each row / std of its unit, and bias = -mean/std, so that each unit of z
     has mean 0 and deviation 1 over the batch. The last layer is scaled as a whole instead."""
-    _sweep(ward, centred=True)
+    _sweep(context, centred=True)
 
 
-def _sweep(ward: Ward, centred: bool) -> None:
-    layers = {id(c.weight) for c in ward.seen.layers}
-    heads = layers - {id(c.weight) for c in ward.seen.hidden}
-    assert ward.batch is not None
-    sweep = Sweep(ward, centred, heads)
-    look(ward.model, ward.batch, sweep)
-    ward.changed()
+def _sweep(context: TreatmentContext, centred: bool) -> None:
+    layers = {id(c.weight) for c in context.forward.layers}
+    heads = layers - {id(c.weight) for c in context.forward.hidden}
+    assert context.batch is not None
+    sweep = Sweep(context, centred, heads)
+    trace_forward(context.model, context.batch, sweep)
+    context.changed()
 
 
-class Sweep(Look):
+class Sweep(ForwardTrace):
     """A forward that sets each layer's weight as it meets it."""
 
-    def __init__(self, ward: Ward, centred: bool, heads: set[int]) -> None:
-        super().__init__(ward.model)
-        self._ward, self._centred, self._heads = ward, centred, heads
+    def __init__(self, context: TreatmentContext, centred: bool, heads: set[int]) -> None:
+        super().__init__(context.model)
+        self._context, self._centred, self._heads = context, centred, heads
         self._met: set[int] = set()
 
     def _run(self, func: Any, args: Any, kwargs: Any, call: Call | None) -> Any:
         weight = call.weight if call is not None else None
-        attention = projecting.module_of(call) if call is not None else None
+        attention = projections.module_of(call) if call is not None else None
         if attention is not None and id(attention) not in self._met:
             self._met.add(id(attention))
             return self._attend(attention, func, args, kwargs)
         if call is None or weight is None or id(weight) in self._met:
             return func(*args, **kwargs)
         self._met.add(id(weight))
-        ward = self._ward
-        ward.put(weight, as_stored(call, drawn(call, "orthogonal", 1.0, "in", ward.generator)))
+        context = self._context
+        context.put(
+            weight, as_stored(call, drawn(call, "orthogonal", 1.0, "in", context.generator))
+        )
         if call.bias is not None:
-            ward.put(call.bias, 0.0)
+            context.put(call.bias, 0.0)
         z = func(*args, **kwargs)
         rows = _rows(call, z)
         if self._centred and id(weight) not in self._heads:
@@ -79,14 +81,14 @@ class Sweep(Look):
         """Query, key, value and output each at deviation 1, the output over what is attended to."""
 
         def draw(o: int, i: int) -> Tensor:
-            return sample((o, i), "orthogonal", 1.0, "in", self._ward.generator)
+            return sample((o, i), "orthogonal", 1.0, "in", self._context.generator)
 
         said = [args[k] if len(args) > k else kwargs[n] for k, n in enumerate(_ATTENDED)]
-        projecting.unbias(self._ward, module)
-        for weight, x in zip(projecting.inputs(module), said, strict=True):
-            projecting.put(self._ward, module, weight, draw)
+        projections.unbias(self._context, module)
+        for weight, x in zip(projections.inputs(module), said, strict=True):
+            projections.put(self._context, module, weight, draw)
             _scale(weight, nn.functional.linear(x, weight))
-        projecting.put(self._ward, module, module.out_proj.weight.detach(), draw)
+        projections.put(self._context, module, module.out_proj.weight.detach(), draw)
         out = func(*args, **kwargs)
         _scale(module.out_proj.weight, out[0] if isinstance(out, tuple) else out)
         return func(*args, **kwargs)

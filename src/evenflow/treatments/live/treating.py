@@ -13,9 +13,9 @@ from ...schema import Treatment
 from .. import registry
 from ..base import Facts
 from ..together import in_order, refusals
-from .looking import as_batch, look, uninitialised
+from .context import TreatmentContext
+from .forward_trace import as_batch, trace_forward, uninitialised
 from .undo import Snapshot, Undo
-from .ward import Ward
 
 
 def treat_(
@@ -58,19 +58,19 @@ def treat_(
     snapshot = Snapshot(plain, optimizers)
     undo = Undo(chosen, snapshot if keep else None)
     undo._seen.extend(optimizers)
-    ward = Ward(model, plain, optimizers, as_batch(batch), seed, undo)
+    context = TreatmentContext(model, plain, optimizers, as_batch(batch), seed, undo)
     try:
-        _refusals(chosen, ward, force)
+        _refusals(chosen, context, force)
         for t in in_order(chosen):
             entry = registry.entry(t)
             home, name = entry.apply.split(":")
             try:
-                getattr(import_module(f"{__package__}.{home}"), name)(ward, t.value)
+                getattr(import_module(f"{__package__}.{home}"), name)(context, t.value)
             except ValueError as e:
                 raise ValueError(f"{t} cannot be applied: {e}") from e
-        if ward.batch is not None and ward._look is None:
-            ward.seen  # noqa: B018 - a forward proves that the network still runs
-        _agree(ward)
+        if context.batch is not None and context._forward is None:
+            context.forward  # noqa: B018 - a forward proves that the network still runs
+        _agree(context)
     except BaseException:
         keep_going = Undo((), snapshot)
         keep_going._undoers = undo._undoers
@@ -94,12 +94,12 @@ def unwrapped(model: nn.Module) -> nn.Module:
 
 def examine(model: nn.Module, batch: Any, optimizer: torch.optim.Optimizer | None = None) -> Facts:
     """The architecture facts of a live model, seen on one batch. ValueError if it does not run."""
-    from .ward import facts
+    from .context import facts
 
     given = as_batch(batch)
     if given is None:
         raise ValueError("examine needs a batch.")
-    seen = look(unwrapped(model), given)
+    seen = trace_forward(unwrapped(model), given)
     return facts(seen, given, [optimizer] if optimizer is not None else [])
 
 
@@ -116,7 +116,7 @@ def _treatable(model: nn.Module) -> None:
         )
 
 
-def _refusals(chosen: tuple[Treatment, ...], ward: Ward, force: bool) -> None:
+def _refusals(chosen: tuple[Treatment, ...], context: TreatmentContext, force: bool) -> None:
     for t in chosen:
         entry = registry.entry(t)
         if not entry.apply:
@@ -124,16 +124,16 @@ def _refusals(chosen: tuple[Treatment, ...], ward: Ward, force: bool) -> None:
                 f"{t} lies outside the model, so it can only be edited in the script: "
                 f"{entry.edit(t.value)}"
             )
-    if ward.batch is None or force:
+    if context.batch is None or force:
         return
-    for t, why in refusals(chosen, ward.facts):
+    for t, why in refusals(chosen, context.facts):
         raise ValueError(f"{t} is refused: {why}")
 
 
-def _agree(ward: Ward) -> None:
+def _agree(context: TreatmentContext) -> None:
     """Under DDP every rank has seen its own batch: rank 0's values go to all."""
-    if not isinstance(ward.root, nn.parallel.DistributedDataParallel):
+    if not isinstance(context.root, nn.parallel.DistributedDataParallel):
         return
-    group = ward.root.process_group
-    for t in [*ward.model.parameters(), *ward.model.buffers()]:
+    group = context.root.process_group
+    for t in [*context.model.parameters(), *context.model.buffers()]:
         torch.distributed.broadcast(t.detach(), src=0, group=group)

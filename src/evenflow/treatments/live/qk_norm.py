@@ -16,10 +16,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from .context import TreatmentContext
+from .forward_trace import Call
 from .grafting import Forward, Graft
-from .looking import Call
-from .swapping import _ASIDE, aside
-from .ward import Ward
+from .swap import _NESTED, unswapped
 
 
 class QKNorm(Graft):
@@ -54,16 +54,16 @@ class _Attending(TorchFunctionMode):
         kwargs: dict[str, Any] | None = None,
     ) -> Any:
         kwargs = kwargs or {}
-        if _ASIDE[0]:  # a module further inside has normalised them
+        if _NESTED[0]:  # a module further inside has normalised them
             return func(*args, **kwargs)
         if func is F.scaled_dot_product_attention:
             named = dict(zip(("query", "key", "value"), args, strict=False))
             named.update((k, kwargs[k]) for k in ("query", "key", "value") if k in kwargs)
             more = {k: v for k, v in kwargs.items() if k not in named}
             q, k = self.norm.query(named["query"]), self.norm.key(named["key"])
-            return aside(func, q, k, named["value"], *args[3:], **more)
+            return unswapped(func, q, k, named["value"], *args[3:], **more)
         if func is F.multi_head_attention_forward:
-            return aside(_fused, self.norm, *args, **kwargs)
+            return unswapped(_fused, self.norm, *args, **kwargs)
         return func(*args, **kwargs)
 
 
@@ -100,7 +100,7 @@ def _fused(
     )  # fmt: skip
 
 
-def apply(ward: Ward, value: str) -> None:
+def apply(context: TreatmentContext, value: str) -> None:
     """Normalise queries and keys of every attention.
 
     Raises:
@@ -108,7 +108,7 @@ def apply(ward: Ward, value: str) -> None:
             function, or of heads of two sizes in one module.
     """
     calls: dict[int, list[Call]] = defaultdict(list)
-    for c in ward.seen.calls:
+    for c in context.forward.calls:
         if c.kind == "attention":
             calls[id(c.module)].append(c)
     if not calls:
@@ -125,8 +125,8 @@ def apply(ward: Ward, value: str) -> None:
                 "inside a checkpointed function, or with heads of different sizes: normalise its "
                 "queries and keys in the script."
             )
-        ward.graft(module, QKNorm(sizes.pop()), next(module.parameters(), None))
-    ward.changed()
+        context.graft(module, QKNorm(sizes.pop()), next(module.parameters(), None))
+    context.changed()
 
 
 def _head(call: Call) -> int:

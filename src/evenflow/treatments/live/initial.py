@@ -20,70 +20,70 @@ from ...activations import (
     curve,
 )
 from ..base import detail, number
-from .looking import Call
-from .projecting import redraw_
-from .swapping import parameters_of
-from .ward import Ward
+from .context import TreatmentContext
+from .forward_trace import Call
+from .projections import redraw_
+from .swap import parameters_of
 
 #: What may lie between an activation and the layer it feeds.
 _BETWEEN = ("dropout", "pool", "view")
 
 
-def he(ward: Ward, value: str) -> None:
+def he(context: TreatmentContext, value: str) -> None:
     """N(0, 2/fan_in) into what a rectifier feeds (2/(1+a²) for slope a), else N(0, 1/fan_in)."""
-    for call in ward.seen.layers:
+    for call in context.forward.layers:
         s2 = 1.0
         fed = before(call)
         if fed is not None and fed.op in ("relu", "leaky_relu", "prelu", "gelu", "silu", "mish"):
             slope = parameters_of(fed).get("negative_slope", 0.25 if fed.op == "prelu" else 0.0)
             s2 = 2 / (1 + slope**2)
-        draw_(ward, call, "normal", math.sqrt(s2) * scale(value), "in")
-    _attend(ward, "normal", scale(value), "in")
+        draw_(context, call, "normal", math.sqrt(s2) * scale(value), "in")
+    _attend(context, "normal", scale(value), "in")
 
 
-def xavier(ward: Ward, value: str) -> None:
+def xavier(context: TreatmentContext, value: str) -> None:
     """N(0, 2/(fan_in + fan_out)), Glorot & Bengio 2010."""
-    for call in ward.seen.layers:
-        draw_(ward, call, "normal", scale(value), "both")
-    _attend(ward, "normal", scale(value), "both")
+    for call in context.forward.layers:
+        draw_(context, call, "normal", scale(value), "both")
+    _attend(context, "normal", scale(value), "both")
 
 
-def lecun(ward: Ward, value: str) -> None:
+def lecun(context: TreatmentContext, value: str) -> None:
     """N(0, 1/fan_in), LeCun et al. 1998."""
-    for call in ward.seen.layers:
-        draw_(ward, call, "normal", scale(value), "in")
-    _attend(ward, "normal", scale(value), "in")
+    for call in context.forward.layers:
+        draw_(context, call, "normal", scale(value), "in")
+    _attend(context, "normal", scale(value), "in")
 
 
-def orthogonal(ward: Ward, value: str) -> None:
+def orthogonal(context: TreatmentContext, value: str) -> None:
     """Orthogonal weights with σw² from χ1 = 1 for the activation before the layer."""
-    _critical(ward, value, "orthogonal")
+    _critical(context, value, "orthogonal")
 
 
-def delta_orthogonal(ward: Ward, value: str) -> None:
+def delta_orthogonal(context: TreatmentContext, value: str) -> None:
     """The same; kernels are 0 except in their centre (Xiao et al. 2018, arXiv:1806.05393)."""
-    _critical(ward, value, "delta")
+    _critical(context, value, "delta")
 
 
-def critical(ward: Ward, value: str) -> None:
+def critical(context: TreatmentContext, value: str) -> None:
     """Gaussian weights and biases with (σw², σb²) from χ1 = 1 for the activation."""
-    _critical(ward, value, "normal")
+    _critical(context, value, "normal")
 
 
-def _critical(ward: Ward, value: str, shape: str) -> None:
-    below = {c.index for c in ward.seen.hidden}
-    for call in ward.seen.layers:
+def _critical(context: TreatmentContext, value: str, shape: str) -> None:
+    below = {c.index for c in context.forward.hidden}
+    for call in context.forward.layers:
         fed = before(call)
         # the head reads scores off unit-scale features: its gain is nobody's to pass on
         point = at_criticality(fed) if fed is not None and call.index in below else None
         sw2, sb2 = (point.sw2, point.sb2) if point else (1.0, 0.0)
-        draw_(ward, call, shape, math.sqrt(sw2) * scale(value), "in", math.sqrt(sb2))
-    _attend(ward, shape, scale(value), "in")
+        draw_(context, call, shape, math.sqrt(sw2) * scale(value), "in", math.sqrt(sb2))
+    _attend(context, shape, scale(value), "in")
 
 
-def _attend(ward: Ward, shape: str, gain: float, fan: str) -> None:
+def _attend(context: TreatmentContext, shape: str, gain: float, fan: str) -> None:
     """Projections of torch's own attention: linear layers that no activation feeds."""
-    redraw_(ward, lambda o, i: sample((o, i), shape, gain, fan, ward.generator))
+    redraw_(context, lambda o, i: sample((o, i), shape, gain, fan, context.generator))
 
 
 def scale(value: str) -> float:
@@ -132,16 +132,18 @@ def critical_point(op: str, parameters: tuple[tuple[str, float], ...] = ()) -> C
     return point
 
 
-def draw_(ward: Ward, call: Call, shape: str, gain: float, fan: str, bias_std: float = 0.0) -> None:
+def draw_(
+    context: TreatmentContext, call: Call, shape: str, gain: float, fan: str, bias_std: float = 0.0
+) -> None:
     """Draw a layer's weight with E z² = gain² E x² (fan "in"), and its bias."""
     weight = call.weight
     assert weight is not None
-    ward.put(weight, as_stored(call, drawn(call, shape, gain, fan, ward.generator)))
+    context.put(weight, as_stored(call, drawn(call, shape, gain, fan, context.generator)))
     if call.bias is not None:
         new = torch.zeros(call.bias.shape)
         if bias_std:
-            new.normal_(0, bias_std, generator=ward.generator)
-        ward.put(call.bias, new)
+            new.normal_(0, bias_std, generator=context.generator)
+        context.put(call.bias, new)
 
 
 def drawn(call: Call, shape: str, gain: float, fan: str, g: torch.Generator) -> Tensor:

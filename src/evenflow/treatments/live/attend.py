@@ -6,9 +6,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from .initialising import scale
-from .looking import Call
-from .ward import Ward
+from .context import TreatmentContext
+from .forward_trace import Call
+from .initial import scale
 
 #: Power iterations at the start; each training forward adds one.
 START = 200
@@ -55,56 +55,56 @@ def _unit(x: Tensor) -> Tensor:
     return unit
 
 
-def apply(ward: Ward, value: str) -> None:
+def apply(context: TreatmentContext, value: str) -> None:
     """Reparametrise the query, key and value weights of every attention; outputs stay the same."""
-    if ward.parallel:
+    if context.parallel:
         raise ValueError("it adds parameters; treat the model before DistributedDataParallel.")
-    found = _weights(ward)
+    found = _weights(context)
     if not found:
         raise ValueError("no attention with query and key layers of its own was found.")
     for module, name in found:
         original = getattr(module, name)
-        made = SigmaReparam(original, ward.generator)
+        made = SigmaReparam(original, context.generator)
         parametrize.register_parametrization(module, name, made)
-        ward.adopt(made, original)
-    ward.changed()
+        context.adopt(made, original)
+    context.changed()
 
 
-def max_norm(ward: Ward, value: str) -> None:
+def max_norm(context: TreatmentContext, value: str) -> None:
     """Rows of the query, key and value weights longer than the bound are cut to it."""
     bound = scale(value)
     longer = 0
-    for module, name in _weights(ward):
+    for module, name in _weights(context):
         weight = getattr(module, name)
         if not isinstance(weight, nn.Parameter):
             continue  # worked out from others: a parametrisation has its say
         norms = torch.linalg.vector_norm(weight.detach().float(), dim=1, keepdim=True)
         longer += int((norms > bound).sum())
-        ward.put(weight, weight.detach() * (bound / norms.clamp_min(bound)).to(weight.dtype))
+        context.put(weight, weight.detach() * (bound / norms.clamp_min(bound)).to(weight.dtype))
     if not longer:
         raise ValueError(
             f"no row of a query or key weight in front of an attention is longer than {bound:g}."
         )
 
 
-def _weights(ward: Ward) -> list[tuple[nn.Module, str]]:
+def _weights(context: TreatmentContext) -> list[tuple[nn.Module, str]]:
     """(module, name) of the weights in front of each attention's scores, each once."""
     out: dict[int, tuple[nn.Module, str]] = {}
-    for m in ward.model.modules():
+    for m in context.model.modules():
         if isinstance(m, nn.MultiheadAttention):
             for name in ("in_proj_weight", "q_proj_weight", "k_proj_weight", "v_proj_weight"):
                 if getattr(m, name, None) is not None:
                     out[id(getattr(m, name))] = (m, name)
-    for c in ward.seen.calls:
+    for c in context.forward.calls:
         if c.kind != "attention" or isinstance(c.module, nn.MultiheadAttention):
             continue
         for layer in c.nearest(("affine",), ("norm", "view", "other"), back=True):
-            module = _home(ward, layer)
+            module = _home(context, layer)
             if module is not None:
                 out[id(layer.weight)] = (module, "weight")
     return list(out.values())
 
 
-def _home(ward: Ward, layer: Call) -> nn.Module | None:
-    module = ward.module_of(layer)
+def _home(context: TreatmentContext, layer: Call) -> nn.Module | None:
+    module = context.module_of(layer)
     return module if isinstance(module, nn.Linear) else None

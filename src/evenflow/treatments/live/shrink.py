@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 
 from ..base import number
+from .context import TreatmentContext
 from .stepping import Stage, loss_scale, with_gradients
-from .ward import Ward
 
 
 class Penalty(Stage):
@@ -22,13 +22,13 @@ class Penalty(Stage):
                 g.add_(p.sign() if self.power == 1 else p, alpha=k)
 
 
-def l1(ward: Ward, value: str) -> None:
+def l1(context: TreatmentContext, value: str) -> None:
     """Lasso."""
     strength = number(value, above=0)
-    ward.stage(lambda: Penalty(strength, 1))
+    context.stage(lambda: Penalty(strength, 1))
 
 
-def l2(ward: Ward, value: str) -> None:
+def l2(context: TreatmentContext, value: str) -> None:
     """Ridge."""
     strength = number(value, above=0)
-    ward.stage(lambda: Penalty(strength, 2))
+    context.stage(lambda: Penalty(strength, 2))

@@ -12,14 +12,14 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from .looking import Call, Look
-from .ward import Ward
+from .context import TreatmentContext
+from .forward_trace import Call, ForwardTrace
 
 #: [O, I] -> a weight of that shape.
 Draw = Callable[[int, int], Tensor]
 
 
-def attentions(seen: Look) -> list[nn.MultiheadAttention]:
+def attentions(seen: ForwardTrace) -> list[nn.MultiheadAttention]:
     """Each module that has its projections inside, once, in forward order."""
     found = (module_of(c) for c in seen.calls)
     return list(dict.fromkeys(m for m in found if m is not None))
@@ -31,12 +31,12 @@ def module_of(call: Call) -> nn.MultiheadAttention | None:
     return call.module if fused and isinstance(call.module, nn.MultiheadAttention) else None
 
 
-def redraw_(ward: Ward, draw: Draw) -> None:
+def redraw_(context: TreatmentContext, draw: Draw) -> None:
     """Draw every attention's four projections anew; their biases become 0."""
-    for module in attentions(ward.seen):
+    for module in attentions(context.forward):
         for weight in (*inputs(module), module.out_proj.weight):
-            put(ward, module, weight, draw)
-        unbias(ward, module)
+            put(context, module, weight, draw)
+        unbias(context, module)
 
 
 def inputs(module: nn.MultiheadAttention) -> list[Tensor]:
@@ -47,17 +47,19 @@ def inputs(module: nn.MultiheadAttention) -> list[Tensor]:
     return [p.detach() for p in three if p is not None]
 
 
-def put(ward: Ward, module: nn.MultiheadAttention, weight: Tensor, draw: Draw) -> None:
+def put(
+    context: TreatmentContext, module: nn.MultiheadAttention, weight: Tensor, draw: Draw
+) -> None:
     """Draw one of them; what optimizers remember of its parameter is dropped."""
     o, i = weight.shape
     with torch.no_grad():
         weight.copy_(draw(o, i))
     for p in module.parameters():
-        ward.reset_moments(p)
+        context.reset_moments(p)
 
 
-def unbias(ward: Ward, module: nn.MultiheadAttention) -> None:
+def unbias(context: TreatmentContext, module: nn.MultiheadAttention) -> None:
     """Biases of all four become 0."""
     for bias in (module.in_proj_bias, module.out_proj.bias):
         if bias is not None:
-            ward.put(bias, 0.0)
+            context.put(bias, 0.0)

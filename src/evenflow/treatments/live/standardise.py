@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from ..base import number
+from .context import TreatmentContext
 from .grafting import Forward, Graft, entrance, exit
-from .ward import Ward
 
 #: Batches over which running statistics are averaged; then they stay.
 WARM = 100
@@ -102,11 +102,11 @@ def _deviation(rows: Tensor) -> Tensor:
     return ((rows - mean) ** 2).nanmean(0).sqrt()
 
 
-def inputs(ward: Ward, value: str) -> None:
+def inputs(context: TreatmentContext, value: str) -> None:
     """Standardise, scale to [0, 1], or clamp the root's first tensor, by its first batch."""
-    if ward.batch is None:
+    if context.batch is None:
         raise ValueError("it takes its statistics from a batch: give treat_ one.")
-    args, kwargs = ward.batch
+    args, kwargs = context.batch
     x = args[0] if args else next(iter(kwargs.values()), None)
     if not isinstance(x, Tensor) or not x.is_floating_point() or x.dim() < 2:
         raise ValueError(
@@ -115,7 +115,7 @@ def inputs(ward: Ward, value: str) -> None:
         )
     kind, _, more = value.partition(":")
     width = number(more, above=0) if kind == "clamp" and more else 10.0
-    ward.graft(entrance(ward.model), Inputs(x, kind, more == "running", width), None)
+    context.graft(entrance(context.model), Inputs(x, kind, more == "running", width), None)
 
 
 class Outputs(Graft):
@@ -152,9 +152,9 @@ def scaled(z: Tensor, factor: float) -> Tensor:
     return out
 
 
-def target(ward: Ward, value: str) -> None:
+def target(context: TreatmentContext, value: str) -> None:
     """`standardise:MEAN:STD`: the network learns standardised targets, its output is in theirs."""
     _, mean, std = value.split(":")
-    if ward.batch is not None and not isinstance(ward.seen.output, Tensor):
+    if context.batch is not None and not isinstance(context.forward.output, Tensor):
         raise ValueError("the model returns no single tensor; scale the target in the script.")
-    ward.graft(exit(ward.model), Outputs(float(mean), float(std), 2), None)
+    context.graft(exit(context.model), Outputs(float(mean), float(std), 2), None)

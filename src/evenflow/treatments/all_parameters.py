@@ -27,6 +27,6 @@ PARAMETERS = Entry(
     values={"all": "what no optimizer holds joins the last group"},
     edit=lambda v: "make the optimizer last, with model.parameters()",
     check=_check,
-    apply="including:apply",
+    apply="all_parameters:apply",
 )
 ENTRIES = (PARAMETERS,)

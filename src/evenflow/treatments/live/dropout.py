@@ -13,9 +13,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..base import detail, number
+from .context import TreatmentContext
 from .grafting import Forward, Graft
 from .stepping import Stage
-from .ward import Ward
 
 #: -λα of SELU: what a dropped unit is set to (Klambauer et al. 2017, arXiv:1706.02515).
 SELU_LOW = -1.7580993408473766
@@ -65,21 +65,21 @@ class Count(Stage):
             g.update += 1
 
 
-def apply(ward: Ward, value: str) -> None:
+def apply(context: TreatmentContext, value: str) -> None:
     """`P` or `alpha:P`: dropout of what enters each layer that reads an activation."""
     alpha = value.startswith("alpha")
     p = number(detail(value) if alpha else value, above=0, upto=0.95)
     modules = []
-    for call in ward.seen.layers:
+    for call in context.forward.layers:
         fed = call.nearest(("activation", "affine", "join"), ("pool", "view", "norm"), True)
         if fed and fed[0].kind == "activation":
-            module = ward.module_of(call)
+            module = context.module_of(call)
             if module is None:
                 raise ValueError(f"{call.op} in {call.path or 'the root'} has no module to wrap.")
             modules.append(module)
     if not modules:
         raise ValueError("no layer reads an activation that has no dropout yet.")
-    grafts = [Dropped(p, alpha, ward.seed, i) for i in range(len(modules))]
+    grafts = [Dropped(p, alpha, context.seed, i) for i in range(len(modules))]
     for module, graft in zip(modules, grafts, strict=True):
-        ward.graft(module, graft, None)
-    ward.stage(lambda: Count(grafts))
+        context.graft(module, graft, None)
+    context.stage(lambda: Count(grafts))

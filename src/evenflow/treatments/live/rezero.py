@@ -7,11 +7,11 @@ from typing import Any
 import torch
 from torch import nn
 
-from . import projecting
+from . import projections
+from .context import TreatmentContext, branch_of
+from .forward_trace import Call
 from .grafting import Forward, Graft
-from .looking import Call
-from .swapping import aside, is_module_of, swap_
-from .ward import Ward, branch_of
+from .swap import is_module_of, swap_, unswapped
 
 
 class Scaled(Graft):
@@ -51,26 +51,26 @@ class Function(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         f = getattr(torch.nn.functional, self.op, None) or getattr(torch, self.op)
-        return aside(f, x, *self.args, **self.kwargs)
+        return unswapped(f, x, *self.args, **self.kwargs)
 
 
-def apply(ward: Ward, value: str) -> None:
+def apply(context: TreatmentContext, value: str) -> None:
     """Where there are branches, a scalar 0 at the end of each; else a skip around each hidden
     linear layer with its activation, if input and output have the same shape."""
-    seen = ward.seen
+    seen = context.forward
     depths = seen.depths
     branches = [b for c in seen.calls if (b := branch_of(c, depths)) is not None]
     if branches:
         for branch in branches:
             module = branch.module
             whole = module is not None and not list(module.children())
-            whole = whole or projecting.module_of(branch) is not None
-            if module is None or not (ward.module_of(branch) or whole):
+            whole = whole or projections.module_of(branch) is not None
+            if module is None or not (context.module_of(branch) or whole):
                 raise ValueError(
                     f"the branch that ends in {branch.op} at {branch.path or 'the root'} ends in "
                     "no module of its own; put the factor in by hand."
                 )
-            ward.graft(module, Scaled(), _beside(module))
+            context.graft(module, Scaled(), _beside(module))
         return
     pairs = [(c, a) for c in seen.hidden if (a := _activation_after(c)) is not None]
     if not pairs:
@@ -80,12 +80,12 @@ def apply(ward: Ward, value: str) -> None:
     for _, a in pairs:
         m = a.module
         inner[a.index] = m if is_module_of(a) and m is not None else _functional(a)
-    swap_(ward, lambda a: nn.Identity() if a.index in chosen else None, "after a square layer")
+    swap_(context, lambda a: nn.Identity() if a.index in chosen else None, "after a square layer")
     for c, a in pairs:
-        module = ward.module_of(c)
+        module = context.module_of(c)
         if module is None:
             raise ValueError(f"{c.op} in {c.path or 'the root'} has no module of its own.")
-        ward.graft(module, Skip(inner[a.index]), getattr(module, "weight", None))
+        context.graft(module, Skip(inner[a.index]), getattr(module, "weight", None))
 
 
 def _functional(a: Call) -> nn.Module:

@@ -19,9 +19,9 @@ from torch.overrides import TorchFunctionMode
 
 from ... import activations
 from ..swap import split
+from .context import TreatmentContext
+from .forward_trace import Call
 from .grafting import Forward, Graft
-from .looking import Call
-from .ward import Ward
 
 
 class CentredSigmoid(nn.Module):
@@ -34,16 +34,16 @@ class CentredSigmoid(nn.Module):
 
 
 #: Above 0 while our own replacements compute: what they call is not swapped again.
-_ASIDE = [0]
+_NESTED = [0]
 
 
-def aside(f: Callable[..., Tensor], *args: Any, **kwargs: Any) -> Tensor:
+def unswapped(f: Callable[..., Tensor], *args: Any, **kwargs: Any) -> Tensor:
     """f(*args, **kwargs), unseen by the swaps that are open (other modes do see it)."""
-    _ASIDE[0] += 1
+    _NESTED[0] += 1
     try:
         return f(*args, **kwargs)
     finally:
-        _ASIDE[0] -= 1
+        _NESTED[0] -= 1
 
 
 def _named(names: tuple[str, ...]) -> tuple[Any, ...]:
@@ -70,7 +70,7 @@ class Swapped(TorchFunctionMode):
         kwargs: dict[str, Any] | None = None,
     ) -> Any:
         kwargs = kwargs or {}
-        if func not in self.meant or _ASIDE[0]:
+        if func not in self.meant or _NESTED[0]:
             return func(*args, **kwargs)
         self.count += 1
         if self.kept and self.count - 1 in self.kept:
@@ -78,8 +78,8 @@ class Swapped(TorchFunctionMode):
         x = args[0] if args else kwargs["input"]
         if func in self.inplace or kwargs.get("inplace") or any(a is True for a in args[1:]):
             # the caller may go on with x itself: it must hold the new values
-            return x.copy_(aside(self.new, x.clone()))
-        return aside(self.new, x)
+            return x.copy_(unswapped(self.new, x.clone()))
+        return unswapped(self.new, x)
 
 
 class SwapGraft(Graft):
@@ -101,11 +101,11 @@ class SwapGraft(Graft):
         return out
 
 
-def apply(ward: Ward, value: str) -> None:
+def apply(context: TreatmentContext, value: str) -> None:
     """`old->new` or `old->new:detail` on all hidden activations of that kind."""
     old, name, parameters = split(value)
     module = make(name, parameters)
-    swap_(ward, lambda call: copy.deepcopy(module) if call.op == old else None, old)
+    swap_(context, lambda call: copy.deepcopy(module) if call.op == old else None, old)
 
 
 def make(name: str, parameters: dict[str, float]) -> nn.Module:
@@ -117,12 +117,12 @@ def make(name: str, parameters: dict[str, float]) -> nn.Module:
     return activations.get(name, **parameters)
 
 
-def swap_(ward: Ward, new_for: Callable[[Call], nn.Module | None], what: str) -> int:
+def swap_(context: TreatmentContext, new_for: Callable[[Call], nn.Module | None], what: str) -> int:
     """Replace each hidden activation for which `new_for` gives a module; their number.
 
     ValueError if there is none, or one that cannot be replaced alone.
     """
-    seen = ward.seen
+    seen = context.forward
     chosen = {c.index: new_for(c) for c in seen.activations}
     targets = [c for c in seen.activations if chosen[c.index] is not None]
     if not targets:
@@ -147,7 +147,7 @@ def swap_(ward: Ward, new_for: Callable[[Call], nn.Module | None], what: str) ->
                 f"{calls[0].path} is used both as a hidden activation and as a gate or output: "
                 "it cannot be swapped for the one without the other."
             )
-    beside = next(ward.model.parameters(), None)
+    beside = next(context.model.parameters(), None)
     plans = []
     for (_, op), calls in functional.items():
         plans.append((calls, *_kept(seen.calls, calls, op, in_modules, functional)))
@@ -155,37 +155,37 @@ def swap_(ward: Ward, new_for: Callable[[Call], nn.Module | None], what: str) ->
     for calls in modules.values():
         new, old = chosen[calls[0].index], calls[0].module
         assert new is not None and old is not None
-        _settle(ward, new)
+        _settle(context, new)
         swaps.append((old, new))
-        ward.adopt(new, beside)
-    ward.replace(swaps)
+        context.adopt(new, beside)
+    context.replace(swaps)
     for calls, kept, count in plans:
         new, m = chosen[calls[0].index], calls[0].module
         assert new is not None
         if m is None:
             raise ValueError(f"{calls[0].op} is called outside any module.")
         if isinstance(m, (nn.TransformerEncoderLayer, nn.TransformerDecoderLayer)):
-            _settle(ward, new)
-            _transformer_(ward, m, new)
-            ward.adopt(new, beside)
+            _settle(context, new)
+            _transformer_(context, m, new)
+            context.adopt(new, beside)
         else:
-            ward.graft(m, SwapGraft(calls[0].op, new, kept, count), beside)
-    ward.changed()
+            context.graft(m, SwapGraft(calls[0].op, new, kept, count), beside)
+    context.changed()
     return len(targets)
 
 
-def _settle(ward: Ward, new: nn.Module) -> None:
-    p = next(ward.model.parameters(), None)
+def _settle(context: TreatmentContext, new: nn.Module) -> None:
+    p = next(context.model.parameters(), None)
     if p is not None and p.is_floating_point():
         new.to(device=p.device, dtype=p.dtype)
 
 
-def _transformer_(ward: Ward, layer: nn.Module, new: nn.Module) -> None:
+def _transformer_(context: TreatmentContext, layer: nn.Module, new: nn.Module) -> None:
     """torch's own layers hold their activation as an attribute, and a fast path asks for it."""
-    ward.attribute(layer, "activation", None)
+    context.attribute(layer, "activation", None)
     del layer.__dict__["activation"]
     layer._modules["activation"] = new
-    ward.attribute(layer, "activation_relu_or_gelu", 0)
+    context.attribute(layer, "activation_relu_or_gelu", 0)
 
 
 def _kept(

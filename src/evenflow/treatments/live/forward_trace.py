@@ -76,7 +76,7 @@ class Call:
         return found
 
 
-class Look(TorchFunctionMode):
+class ForwardTrace(TorchFunctionMode):
     """The calls of one forward, in order, with the output of the root."""
 
     def __init__(self, model: nn.Module) -> None:
@@ -242,12 +242,12 @@ def unharmed(model: nn.Module) -> Iterator[None]:
                 b.copy_(value)
 
 
-def look(model: nn.Module, batch: Batch, mode: Look | None = None) -> Look:
+def trace_forward(model: nn.Module, batch: Batch, mode: ForwardTrace | None = None) -> ForwardTrace:
     """Run the batch through the model once and return what was seen.
 
     ValueError if the forward raises: the batch does not fit, or the network was treated wrongly.
     """
-    mode = mode or Look(model)
+    mode = mode or ForwardTrace(model)
     names = mode._names
     args, kwargs = batch
 

@@ -7,9 +7,9 @@ from typing import Any
 from torch import nn
 
 from ..base import detail, whole
+from .context import TreatmentContext
+from .forward_trace import Call
 from .grafting import Forward, Graft
-from .looking import Call
-from .ward import Ward
 
 
 class After(Graft):
@@ -23,7 +23,7 @@ class After(Graft):
         return self.then(inner(*args, **kwargs))
 
 
-def apply(ward: Ward, value: str) -> None:
+def apply(context: TreatmentContext, value: str) -> None:
     """Put batch, layer, group or RMS normalisation after each hidden layer that feeds an
     activation and is not normalised yet. Scale starts at 1 and shift at 0.
 
@@ -33,17 +33,17 @@ def apply(ward: Ward, value: str) -> None:
     kind = value.partition(":")[0]
     groups = whole(detail(value), least=1) if detail(value) else 8
     done = 0
-    for call in ward.seen.hidden:
+    for call in context.forward.hidden:
         after = call.nearest(("activation", "norm", "affine"), ("dropout", "view"), back=False)
         if not any(c.kind == "activation" for c in after):
             continue
-        module = ward.module_of(call)
+        module = context.module_of(call)
         if module is None:
             raise ValueError(
                 f"{call.op} in {call.path or 'the root'} uses its weight without a module of its "
                 "own (nn.Linear, nn.Conv2d); put the normalisation in by hand."
             )
-        ward.graft(module, After(_norm(kind, call, groups)), getattr(module, "weight", None))
+        context.graft(module, After(_norm(kind, call, groups)), getattr(module, "weight", None))
         done += 1
     if not done:
         raise ValueError("no hidden layer feeds an activation without normalisation.")

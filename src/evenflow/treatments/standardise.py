@@ -75,7 +75,7 @@ INPUT = Entry(
     edit=_edit_input,
     check=_input,
     refuse=_refuse,
-    apply="data:inputs",
+    apply="standardise:inputs",
 )
 TARGET = Entry(
     kind="target",
@@ -91,6 +91,6 @@ TARGET = Entry(
     edit=_edit_target,
     check=_target,
     refuse=_late,
-    apply="data:target",
+    apply="standardise:target",
 )
 ENTRIES = (INPUT, TARGET)

@@ -11,13 +11,13 @@ from torch import Tensor, nn
 
 from ..architecture import ADDITIONS, CELL, optimizer_facts
 from ..base import Facts
+from .forward_trace import Batch, Call, ForwardTrace, trace_forward
 from .grafting import Graft, graft_
-from .looking import Batch, Call, Look, look
 from .stepping import Stage, Stepper
 from .undo import Undo
 
 
-class Ward:
+class TreatmentContext:
     """A model, its optimizers and one batch, while treatments are applied.
 
     Attributes:
@@ -45,25 +45,25 @@ class Ward:
         self.generator = torch.Generator().manual_seed(seed)
         self.undo = undo
         self.parallel = isinstance(root, (nn.parallel.DistributedDataParallel, nn.DataParallel))
-        self._look: Look | None = None
+        self._forward: ForwardTrace | None = None
 
     # --- seeing --------------------------------------------------------------------------------
 
     @property
-    def seen(self) -> Look:
+    def forward(self) -> ForwardTrace:
         """One forward of the batch, as the model is now. ValueError without a batch."""
         if self.batch is None:
             raise ValueError(
                 "it must see a forward to know which layer feeds which: give treat_ a batch "
                 "(a tensor, or (args, kwargs))."
             )
-        if self._look is None:
-            self._look = look(self.model, self.batch)
-        return self._look
+        if self._forward is None:
+            self._forward = trace_forward(self.model, self.batch)
+        return self._forward
 
     def changed(self) -> None:
         """The structure is another from here on."""
-        self._look = None
+        self._forward = None
 
     def module_of(self, call: Call) -> nn.Module | None:
         """The module whose parameters a layer's are, if the call is that module's whole work (so
@@ -74,7 +74,7 @@ class Ward:
     @property
     def facts(self) -> Facts:
         """The architecture, as `refuse` wants it."""
-        return facts(self.seen, self.batch, self.optimizers)
+        return facts(self.forward, self.batch, self.optimizers)
 
     # --- changing ------------------------------------------------------------------------------
 
@@ -171,7 +171,9 @@ def append_(
         groups[0]["params"].extend(new)
 
 
-def facts(seen: Look, batch: Batch | None, optimizers: Sequence[torch.optim.Optimizer]) -> Facts:
+def facts(
+    seen: ForwardTrace, batch: Batch | None, optimizers: Sequence[torch.optim.Optimizer]
+) -> Facts:
     """`Facts` of a live model."""
     kinds = Counter(c.op for c in seen.activations)
     hidden = seen.hidden

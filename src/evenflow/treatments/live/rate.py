@@ -9,8 +9,8 @@ import torch
 from torch import nn
 
 from ..base import detail, number, whole
+from .context import TreatmentContext
 from .stepping import Stage, Stepper
-from .ward import Ward
 
 
 class Rate(Stage):
@@ -96,40 +96,40 @@ class Other(Stage):
             p.grad = grad
 
 
-def lr(ward: Ward, value: str) -> None:
+def lr(context: TreatmentContext, value: str) -> None:
     """`xFACTOR`, or a rate."""
     if value.startswith("x"):
         factor = number(value[1:], above=0)
-        ward.stage(lambda: Rate(lambda _: factor))
+        context.stage(lambda: Rate(lambda _: factor))
     else:
         fixed = number(value, above=0)
-        ward.stage(lambda: Rate(lambda _: 1.0, fixed))
+        context.stage(lambda: Rate(lambda _: 1.0, fixed))
 
 
-def warmup(ward: Ward, value: str) -> None:
+def warmup(context: TreatmentContext, value: str) -> None:
     """lr (t + 1)/n in the first n updates."""
     n = whole(value, least=1)
-    ward.stage(lambda: Rate(lambda t: min(1.0, (t + 1) / n)))
+    context.stage(lambda: Rate(lambda t: min(1.0, (t + 1) / n)))
 
 
 #: Of the rate it began with a decaying one keeps this share: a longer training still moves.
 LAST = 0.01
 
 
-def decay(ward: Ward, value: str) -> None:
+def decay(context: TreatmentContext, value: str) -> None:
     """lr (1 - t/n) in the first n updates, never below a hundredth."""
     n = whole(value, least=2)
-    ward.stage(lambda: Rate(lambda t: max(LAST, 1 - t / n)))
+    context.stage(lambda: Rate(lambda t: max(LAST, 1 - t / n)))
 
 
-def momentum(ward: Ward, value: str) -> None:
+def momentum(context: TreatmentContext, value: str) -> None:
     """Momentum, or Adam's first beta."""
     m = number(value, above=-1e-12, upto=1 - 1e-9)
-    for optimizer in ward.optimizers:
+    for optimizer in context.optimizers:
         groups = optimizer.param_groups
         if not any("momentum" in g or "betas" in g for g in groups):
             raise ValueError(f"{type(optimizer).__name__} has no momentum.")
-    ward.stage(lambda: Momentum(m))
+    context.stage(lambda: Momentum(m))
 
 
 #: Optimizers to swap to, and the rate each begins with where none is given.
@@ -142,13 +142,13 @@ KINDS: dict[str, tuple[type[torch.optim.Optimizer], float, dict[str, Any]]] = {
 }
 
 
-def optimizer(ward: Ward, value: str) -> None:
+def optimizer(context: TreatmentContext, value: str) -> None:
     """Another optimizer, at a rate of its own."""
     name = value.partition(":")[0]
     kind, rate, more = KINDS[name]
     rate = number(detail(value), above=0) if ":" in value else rate
-    for o in ward.optimizers:
+    for o in context.optimizers:
         if isinstance(o, torch.optim.LBFGS):
             raise ValueError("LBFGS evaluates a closure within its step; swap it in the script.")
     make: Callable[..., torch.optim.Optimizer] = kind
-    ward.stage(lambda: Other(lambda groups: make(groups, lr=rate, **more)))
+    context.stage(lambda: Other(lambda groups: make(groups, lr=rate, **more)))

@@ -48,6 +48,6 @@ TAILORED = Entry(
     edit=_edit,
     check=_check,
     refuse=_refuse,
-    apply="tailoring:apply",
+    apply="tailor:apply",
 )
 ENTRIES = (TAILORED,)

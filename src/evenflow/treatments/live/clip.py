@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from ..base import detail, number
+from .context import TreatmentContext
 from .stepping import Stage, loss_scale, with_gradients
-from .ward import Ward
 
 #: ZClip (Kumar et al. 2025, arXiv:2504.02507): EMA factor and warm-up in steps.
 EMA, WARM_UP = 0.97, 25
@@ -116,40 +116,40 @@ class ByZ(Stage):
         return allowed
 
 
-def norm(ward: Ward, value: str) -> None:
+def norm(context: TreatmentContext, value: str) -> None:
     """Clip by the norm of all gradients."""
     limit = _limit(value, 1.0)
-    ward.stage(lambda: ByNorm(limit))
+    context.stage(lambda: ByNorm(limit))
 
 
-def by_value(ward: Ward, value: str) -> None:
+def by_value(context: TreatmentContext, value: str) -> None:
     """Clip each element."""
     limit = _limit(value, 0.5)
-    ward.stage(lambda: ByValue(limit))
+    context.stage(lambda: ByValue(limit))
 
 
-def agc(ward: Ward, value: str) -> None:
+def agc(context: TreatmentContext, value: str) -> None:
     """Adaptive gradient clipping."""
     share = _limit(value, 0.01)
-    heads = frozenset(_heads(ward))
-    ward.stage(lambda: Adaptive(share, heads))
+    heads = frozenset(_heads(context))
+    context.stage(lambda: Adaptive(share, heads))
 
 
-def z(ward: Ward, value: str) -> None:
+def z(context: TreatmentContext, value: str) -> None:
     """Clip what is far outside the running distribution of norms."""
     threshold = _limit(value, 2.5)
-    ward.stage(lambda: ByZ(threshold))
+    context.stage(lambda: ByZ(threshold))
 
 
 def _limit(value: str, default: float) -> float:
     return number(detail(value), above=0) if ":" in value else default
 
 
-def _heads(ward: Ward) -> list[int]:
+def _heads(context: TreatmentContext) -> list[int]:
     """Parameters of the last layers; without a batch, those registered last."""
-    if ward.batch is not None:
-        hidden = {id(c.weight) for c in ward.seen.hidden}
-        last: list[Any] = [c for c in ward.seen.layers if id(c.weight) not in hidden]
+    if context.batch is not None:
+        hidden = {id(c.weight) for c in context.forward.hidden}
+        last: list[Any] = [c for c in context.forward.layers if id(c.weight) not in hidden]
         return [id(p) for c in last for p in (c.weight, c.bias) if p is not None]
-    owners = [m for m in ward.model.modules() if getattr(m, "weight", None) is not None]
+    owners = [m for m in context.model.modules() if getattr(m, "weight", None) is not None]
     return [id(p) for p in owners[-1].parameters(recurse=False)] if owners else []

@@ -6,10 +6,10 @@ from torch import nn
 
 from ...activations import get
 from ..base import whole
-from .initialising import orthogonal
-from .looking import Call
-from .swapping import swap_
-from .ward import Ward
+from .context import TreatmentContext
+from .forward_trace import Call
+from .initial import orthogonal
+from .swap import swap_
 
 #: What each activation becomes.
 TAILORED = {
@@ -20,25 +20,25 @@ TAILORED = {
 }
 
 
-def apply(ward: Ward, value: str) -> None:
+def apply(context: TreatmentContext, value: str) -> None:
     """Swap ReLU, tanh and sigmoid for their tailored forms, and draw orthogonal weights with
     σw² = 1 and zero biases. `value` is the depth the activations are tailored to; "auto" counts
     the non-linear layers."""
-    depth = _depth(ward) if value in ("", "auto") else whole(value, least=1)
+    depth = _depth(context) if value in ("", "auto") else whole(value, least=1)
 
     def tailored(call: Call) -> nn.Module | None:
         name = TAILORED.get(call.op)
         return get(name, depth=depth) if name else None
 
-    swap_(ward, tailored, "that can be tailored (relu, leaky_relu, tanh, sigmoid)")
-    orthogonal(ward, "orthogonal")
+    swap_(context, tailored, "that can be tailored (relu, leaky_relu, tanh, sigmoid)")
+    orthogonal(context, "orthogonal")
 
 
-def _depth(ward: Ward) -> int:
+def _depth(context: TreatmentContext) -> int:
     """Non-linear layers on the longest path."""
-    chosen = {c.index for c in ward.seen.activations}
+    chosen = {c.index for c in context.forward.activations}
     longest: list[int] = []
-    for c in ward.seen.calls:
+    for c in context.forward.calls:
         above = max((longest[p.index] for p in c.parents), default=0)
         longest.append(above + (c.index in chosen))
     return max(longest, default=1)

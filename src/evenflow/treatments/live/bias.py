@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from ..base import number
-from .ward import Ward
+from .context import TreatmentContext
 
 
-def apply(ward: Ward, value: str) -> None:
+def apply(context: TreatmentContext, value: str) -> None:
     """Every hidden layer's bias to one number; heads keep theirs."""
     b = number(value)
-    biases = [c.bias for c in ward.seen.hidden if c.bias is not None]
+    biases = [c.bias for c in context.forward.hidden if c.bias is not None]
     if not biases:
         raise ValueError("no hidden layer has a bias.")
     for p in biases:
-        ward.put(p, b)
+        context.put(p, b)

@@ -11,42 +11,42 @@ import torch
 from torch import Tensor, nn
 
 from ..base import detail, number, whole
+from .context import TreatmentContext
 from .grafting import Forward, Graft
-from .ward import Ward
 
 _ALL = (nn.RNNBase, nn.RNNCellBase)
 
 
-def _found(ward: Ward, kinds: Any) -> list[nn.Module]:
-    return [m for m in ward.model.modules() if isinstance(m, kinds)]
+def _found(context: TreatmentContext, kinds: Any) -> list[nn.Module]:
+    return [m for m in context.model.modules() if isinstance(m, kinds)]
 
 
-def orthogonal(ward: Ward, value: str) -> None:
+def orthogonal(context: TreatmentContext, value: str) -> None:
     """Each H x H block of every recurrent weight orthogonal (times the number after ":")."""
     gain = number(detail(value), above=0) if ":" in value else 1.0
     weights = [
         p
-        for m in _found(ward, _ALL)
+        for m in _found(context, _ALL)
         for name, p in m.named_parameters(recurse=False)
         if name.startswith("weight_hh")
     ]
-    weights += _by_hand(ward)
+    weights += _by_hand(context)
     if not weights:
         raise ValueError("the network has no recurrent weights.")
     for p in weights:
         h = p.shape[1]
         blocks = [torch.empty(h, h) for _ in range(p.shape[0] // h)]
         for b in blocks:
-            nn.init.orthogonal_(b, gain, generator=ward.generator)
-        ward.put(p, torch.cat(blocks).to(device=p.device, dtype=p.dtype))
+            nn.init.orthogonal_(b, gain, generator=context.generator)
+        context.put(p, torch.cat(blocks).to(device=p.device, dtype=p.dtype))
 
 
-def _by_hand(ward: Ward) -> list[nn.Parameter]:
+def _by_hand(context: TreatmentContext) -> list[nn.Parameter]:
     """Square weights of a layer called five times or more in a chain: a cell unrolled by hand."""
-    if ward.batch is None:
+    if context.batch is None:
         return []
     calls: dict[int, list[Any]] = {}
-    for c in ward.seen.calls:
+    for c in context.forward.calls:
         if c.weight is not None:
             calls.setdefault(id(c.weight), []).append(c)
     found = []
@@ -58,11 +58,11 @@ def _by_hand(ward: Ward) -> list[nn.Parameter]:
     return found
 
 
-def forget_bias(ward: Ward, value: str) -> None:
+def forget_bias(context: TreatmentContext, value: str) -> None:
     """Bias of each LSTM's forget gate = 1 (or the number after ":"), input and hidden bias
     together (Gers et al. 2000; Jozefowicz et al. 2015)."""
     bias = number(detail(value)) if ":" in value else 1.0
-    layers = _found(ward, (nn.LSTM, nn.LSTMCell))
+    layers = _found(context, (nn.LSTM, nn.LSTMCell))
     done = 0
     for m in layers:
         for name, p in m.named_parameters(recurse=False):
@@ -70,7 +70,7 @@ def forget_bias(ward: Ward, value: str) -> None:
                 h = p.shape[0] // 4
                 new = p.detach().clone()
                 new[h : 2 * h] = bias if name.startswith("bias_ih") else 0.0
-                ward.put(p, new)
+                context.put(p, new)
                 done += 1
     if not done:
         raise ValueError("the network has no LSTM with biases.")
@@ -103,18 +103,18 @@ class Gated(Graft):
         return self.layer(x, h)
 
 
-def gated(ward: Ward, value: str) -> None:
+def gated(context: TreatmentContext, value: str) -> None:
     """GRU or LSTM for each nn.RNN, recurrence orthogonal, forget gates open."""
-    layers = [m for m in _found(ward, nn.RNN) if type(m).__name__ == "RNN"]
+    layers = [m for m in _found(context, nn.RNN) if type(m).__name__ == "RNN"]
     if not layers:
         raise ValueError("the network has no nn.RNN.")
-    if ward.parallel:
+    if context.parallel:
         raise ValueError("it adds parameters; treat the model before DistributedDataParallel.")
     for old in layers:
         assert isinstance(old, nn.RNN)
         graft = Gated(old, value)
-        _start_(graft.layer, ward.generator)
-        ward.graft(old, graft, next(old.parameters(), None))
+        _start_(graft.layer, context.generator)
+        context.graft(old, graft, next(old.parameters(), None))
 
 
 def _start_(layer: nn.Module, g: torch.Generator) -> None:
@@ -153,10 +153,10 @@ class Truncated(Graft):
         return torch.cat(outs, dim=time), h
 
 
-def truncate(ward: Ward, value: str) -> None:
+def truncate(context: TreatmentContext, value: str) -> None:
     """Truncated back-propagation through time for torch's recurrent layers."""
     length = whole(detail(value), least=1)
-    layers = _found(ward, nn.RNNBase)
+    layers = _found(context, nn.RNNBase)
     if not layers:
         raise ValueError(
             "the network has no nn.RNN, nn.LSTM or nn.GRU; in a loop of the script's own, detach "
@@ -165,4 +165,4 @@ def truncate(ward: Ward, value: str) -> None:
     for m in layers:
         if getattr(m, "bidirectional", False):
             raise ValueError("a bidirectional layer needs the whole sequence.")
-        ward.graft(m, Truncated(length, bool(m.batch_first)), None)
+        context.graft(m, Truncated(length, bool(m.batch_first)), None)

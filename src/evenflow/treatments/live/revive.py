@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from ..base import number
-from .initialising import as_stored, drawn
-from .looking import Call, Look, look
-from .ward import Ward
+from .context import TreatmentContext
+from .forward_trace import Call, ForwardTrace, trace_forward
+from .initial import as_stored, drawn
 
 
 def scores(h: Tensor, channel: int) -> Tensor:
@@ -22,7 +22,7 @@ def scores(h: Tensor, channel: int) -> Tensor:
     return mean / mean.mean() if bool(mean.mean() > 0) else torch.zeros_like(mean)
 
 
-class Outputs(Look):
+class Outputs(ForwardTrace):
     """A forward that keeps the outputs of activations."""
 
     def __init__(self, model: nn.Module) -> None:
@@ -36,7 +36,7 @@ class Outputs(Look):
         return out
 
 
-def apply(ward: Ward, value: str) -> None:
+def apply(context: TreatmentContext, value: str) -> None:
     """Units whose score is at most τ: incoming weights drawn anew (orthogonal directions, of the
     layer's own scale), bias 0, outgoing weights 0, and the moments of exactly these forgotten.
 
@@ -44,19 +44,19 @@ def apply(ward: Ward, value: str) -> None:
     outputs on that batch stay the same.
     """
     tau = number(value or "0", above=-1e-300)
-    if ward.batch is None:
+    if context.batch is None:
         raise ValueError("it judges units on a batch: give treat_ one.")
-    seen = look(ward.model, ward.batch, Outputs(ward.model))
+    seen = trace_forward(context.model, context.batch, Outputs(context.model))
     assert isinstance(seen, Outputs)
     pairs = between(seen)
     if not pairs:
         raise ValueError("no activation lies between two layers whose units correspond.")
     for before, activation, after in pairs:
         dead = scores(seen.kept[activation.index], units_of(before)) <= tau
-        redraw_(dead, before, after, ward.optimizers, ward.generator)
+        redraw_(dead, before, after, context.optimizers, context.generator)
 
 
-def between(seen: Look) -> list[tuple[Call, Call, Call]]:
+def between(seen: ForwardTrace) -> list[tuple[Call, Call, Call]]:
     """(layer, activation, next layer) wherever the units of the first feed the last's inputs."""
     return [p for a in seen.activations if (p := _around(seen, a)) is not None]
 
@@ -66,7 +66,7 @@ def units_of(before: Call) -> int:
     return 1 if "conv" in before.op else -1
 
 
-def _around(seen: Look, a: Call) -> tuple[Call, Call, Call] | None:
+def _around(seen: ForwardTrace, a: Call) -> tuple[Call, Call, Call] | None:
     """(layer before, activation, layer after) if the units of the first feed the last's inputs."""
     before = a.nearest(("affine", "recurrent", "join"), ("norm", "dropout"), True)
     after = a.nearest(("affine", "recurrent", "join"), ("dropout", "pool"), False)
