@@ -24,7 +24,5 @@ if TYPE_CHECKING:
     from .live.treating import treat_ as treat_
     from .live.undo import Undo as Undo
 
-_HOME = by_name(
-    {"live.clip": "agc_factor", "live.treating": "examine treat_", "live.undo": "Undo"}
-)
+_HOME = by_name({"live.clip": "agc_factor", "live.treating": "examine treat_", "live.undo": "Undo"})
 __getattr__, __dir__ = lazily(__name__, _HOME)
