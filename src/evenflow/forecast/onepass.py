@@ -20,8 +20,9 @@ from torch import Tensor, nn
 from ..schema import Channel, Parameter, Site
 from ..tape import Recorder
 from ..tape.alike import alike, units
-from ..tape.forward import Call, Forward
+from ..tape.forward import Forward
 from ..tape.numbers import norm, plain, wide
+from ..tape.opcall import OpCall
 from .aside import same_random, unwatched
 from .ends import ends
 from .inputs import described
@@ -219,7 +220,7 @@ def _site_of(recorder: Recorder, met: Met) -> int | None:
 class _Deep(Forward):
     """Also reads how many directions samples differ in: too dear for a training's steps."""
 
-    def _read(self, call: Call, site: int, x: Tensor, kept: bool = False) -> None:
+    def _read(self, call: OpCall, site: int, x: Tensor, kept: bool = False) -> None:
         super()._read(call, site, x, kept)
         kind = self.recorder.registry.sites[site].kind
         values = plain(x)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from time import perf_counter
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -14,11 +14,9 @@ from torch import Tensor
 from ..schema import Channel
 from . import numbers
 from .labels import Label, label, read
+from .sample import Sample
 from .scalars import Key
 from .unseen import LEAF, Shell, Unseen
-
-if TYPE_CHECKING:
-    from .recorder import Recorder
 
 _HALF = (torch.float16, torch.bfloat16)
 _LOW = 1e-32  # rms of float32 deltas below which some may be subnormal (< 1.2e-38)
@@ -33,14 +31,16 @@ class _Branch(NamedTuple):
 
 
 class Backward:
-    """Arms a graph's nodes before the engine runs. Hooks close over ids, never over nodes."""
+    """Arms a graph's nodes before the engine runs. Hooks close over ids, never over nodes.
 
-    def __init__(self, recorder: Recorder) -> None:
-        self.recorder = recorder
+    `axis` tells along which axis a site's units lie.
+    """
+
+    def __init__(self, recorder: Sample, unseen: Unseen, axis: Callable[[int], int]) -> None:
+        self.recorder, self.unseen, self._axis = recorder, unseen, axis
         self.leaves: dict[int, Tensor] = {}  # parameters the latest graphs end in
         self.latest: dict[int, Tensor] = {}  # those of the latest outermost backward
         self._held: dict[int, list[tuple[Channel, Tensor]]] = {}
-        self.unseen = Unseen(recorder)
         self._shared: set[tuple[int, int]] = set()  # (site, input) that others read, too
 
     def reset(self) -> None:
@@ -152,7 +152,7 @@ class Backward:
         rec = self.recorder
         generation = rec.generation
         if rec.registry.sites[site].kind == "activation":
-            axis = rec.forward.axis(site)
+            axis = self._axis(site)
 
             def post(
                 grad_inputs: Sequence[Tensor | None], grad_outputs: Sequence[Tensor | None]

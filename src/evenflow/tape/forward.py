@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 import weakref
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from . import numbers
 from .attention import Attention, watch_inner_attention
-from .frames import Frame, Thread
+from .frames import Frame
 from .given import given, takes, tensors_in
 from .isolation import traced, unheard
 from .labels import Label, label, node_of, read
-from .lost import lose
+from .lost import made_nonfinite
+from .opcall import OpCall
 from .ops import CLOSED, SATURATED, Op
 from .outside import Outside
 from .pooled import pooled
+from .sample import Sample
 from .scalars import core_keys
-
-if TYPE_CHECKING:
-    from .recorder import Recorder
 
 #: Activations whose result autograd keeps for the backward, so that nobody may overwrite it.
 _KEPT = frozenset({"relu", "sigmoid", "tanh"})
@@ -30,46 +29,16 @@ _SPREAD = frozenset({"affine", "activation", "norm", "join", "attention", "recur
 _CONVS = ("conv", "max_pool", "avg_pool", "adaptive", "batch_norm", "group_norm", "instance_norm")
 
 
-class Call:
-    """One torch function under way: what went in, known before in-place ops overwrite it.
-
-    `known` is the site, where it was met before and only its core readings are to be taken; what
-    it reads need not be looked up again then, and `inputs` and `params` stay empty.
-    """
-
-    __slots__ = (
-        "args", "frame", "inner", "inputs", "key", "known", "kwargs", "op", "params", "sealed",
-        "seq", "tensors",
-    )  # fmt: skip
-
-    def __init__(
-        self,
-        op: Op,
-        args: tuple[Any, ...],
-        kwargs: dict[str, Any],
-        seq: int,
-        known: int | None,
-        frame: Frame,
-        thread: Thread,
-    ) -> None:
-        self.op, self.args, self.kwargs, self.seq, self.known = op, args, kwargs, seq, known
-        self.frame, self.key, self.sealed = frame, thread.key, thread.sealed
-        self.tensors: list[Tensor] = []
-        self.inputs: list[int] = []
-        self.params: list[int] = []
-        self.inner: Attention | None = None
-
-
 class Forward:
     """Turns ops into sites and readings. One per recorder, used from any thread."""
 
-    def __init__(self, recorder: Recorder) -> None:
+    def __init__(self, recorder: Sample) -> None:
         self.recorder = recorder
         self._axis: dict[int, int] = {}  # site -> axis of its units
         # Tensors without a node: data, and what runs without gradients inside a training forward.
         self.inputs: dict[int, tuple[weakref.ref[Tensor], int]] = {}
         self._late: list[tuple[int, str, Tensor, int]] = []  # see `late`
-        self.lost = False  # has `lose` made a site in this step?
+        self.lost = False  # has `_lost` made a site in this step?
         self.outside = Outside(recorder, self.measure)
         self._once: set[int] = set()  # sites that were read in this step
 
@@ -84,7 +53,7 @@ class Forward:
         """The axis along which a site's units lie."""
         return self._axis.get(site, -1)
 
-    def before(self, op: Op, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call | None:
+    def before(self, op: Op, args: tuple[Any, ...], kwargs: dict[str, Any]) -> OpCall | None:
         """Note the inputs. None when the op is not to be recorded."""
         rec = self.recorder
         thread = rec.thread
@@ -96,14 +65,14 @@ class Forward:
             n = frame.counts.get(op.name, 0)
             known = rec.registry.known(frame.place, op.name, n, frame.call)
         seq = torch._C._autograd._get_sequence_nr()
-        call = Call(op, args, kwargs, seq, known, frame, thread)
+        call = OpCall(op, args, kwargs, seq, known, frame, thread)
         if known is None and not self._look(call, frame):
             return None
         if op.kind == "attention" and rec.dear and not rec.recomputing:
             call.inner = watch_inner_attention()
         return call
 
-    def _look(self, call: Call, frame: Frame) -> bool:
+    def _look(self, call: OpCall, frame: Frame) -> bool:
         """What goes into the call: parameters, and sites. False if it is not to be recorded."""
         rec = self.recorder
         call.tensors = tensors_in((*call.args, *call.kwargs.values()))
@@ -128,7 +97,7 @@ class Forward:
         entry = self.inputs.get(id(t))
         return entry[1] if entry is not None and entry[0]() is t else None
 
-    def after(self, call: Call, out: Any) -> None:
+    def after(self, call: OpCall, out: Any) -> None:
         """Make the site, label its node, take its readings."""
         rec = self.recorder
         if call.known is not None and type(out) is Tensor and self._met(call, call.known, out):
@@ -140,7 +109,7 @@ class Forward:
         if call.known is not None and not made:  # it had a gradient when it was met
             self._look(call, call.frame)
         apart = not made and (torch.is_grad_enabled() or not self.recorder.thread.stack)
-        if (apart or (not made and call.op.kind in _LIGHT)) and lose(self, call, outs):
+        if (apart or (not made and call.op.kind in _LIGHT)) and self._lost(call, outs):
             return
         if apart:
             if call.inputs and call.op.kind != "loss":
@@ -152,7 +121,7 @@ class Forward:
         if made and torch._C._autograd._get_sequence_nr() == call.seq:
             return  # no node was made: dropout of nothing, `.to()` what it is: x itself came back
         if call.op.kind == "view":
-            if outs[0].dtype == torch.float16 and lose(self, call, outs):
+            if outs[0].dtype == torch.float16 and self._lost(call, outs):
                 return
             if not made and call.inputs:
                 self.note_data(outs[0], call.inputs[0])
@@ -174,7 +143,20 @@ class Forward:
         if x is not None:
             self._read(call, site, x)
 
-    def _met(self, call: Call, site: int, out: Tensor) -> bool:
+    def _lost(self, call: OpCall, outs: list[Tensor]) -> bool:
+        """Has an op that is no site as a rule made NaN or Inf of finite numbers?"""
+        found = made_nonfinite(self.recorder, call, outs)
+        if found is None:
+            return False
+        self.lost = True
+        t, site = found
+        node = node_of(t)
+        if node is not None:
+            self.name(node, call, site, primary=True)
+        self.inputs[id(t)] = (weakref.ref(t), site)
+        return True
+
+    def _met(self, call: OpCall, site: int, out: Tensor) -> bool:
         """`after` where nothing is new: one output of a known site, made with a gradient."""
         node, seq = node_of(out), torch._C._autograd._get_sequence_nr()
         if node is None or seq == call.seq:
@@ -198,7 +180,7 @@ class Forward:
         """Note which site a tensor without a node comes from."""
         self.inputs.setdefault(id(t), (weakref.ref(t), site))
 
-    def name(self, node: Any, call: Call, site: int, primary: bool, end: int = -1) -> None:
+    def name(self, node: Any, call: OpCall, site: int, primary: bool, end: int = -1) -> None:
         """Label a node that the call made."""
         made = Label(self.recorder.generation, call.key, site, primary)
         label(node, made)
@@ -210,7 +192,7 @@ class Forward:
             for seq in range(call.seq, end if end >= 0 else torch._C._autograd._get_sequence_nr()):
                 call.sealed[seq] = site
 
-    def _site(self, call: Call, out: Tensor) -> int | None:
+    def _site(self, call: OpCall, out: Tensor) -> int | None:
         rec, frame = self.recorder, call.frame
         op, kind = call.op
         index = frame.index(op)
@@ -243,7 +225,7 @@ class Forward:
         return site
 
     # -- readings -----------------------------------------------------------------------------
-    def _read(self, call: Call, site: int, x: Tensor, kept: bool = False) -> None:
+    def _read(self, call: OpCall, site: int, x: Tensor, kept: bool = False) -> None:
         """Readings of a site's output; what `kept` ones can wait with, waits (see `late`)."""
         rec = self.recorder
         rec.count()
@@ -279,12 +261,12 @@ class Forward:
         if apart is not None:
             self.recorder.add("site", site, "spread", apart)
 
-    def _pooled(self, call: Call, site: int) -> None:
+    def _pooled(self, call: OpCall, site: int) -> None:
         n = pooled(call.op.name, call.args, call.kwargs)
         if n is not None:
             self.recorder.add("site", site, "pooled", float(n))
 
-    def _attention(self, call: Call, inner: Attention, site: int) -> None:
+    def _attention(self, call: OpCall, inner: Attention, site: int) -> None:
         inner.see(call.args, call.kwargs, call.op.name)
         for metric, value in inner.readings():
             self.recorder.add("site", site, metric, value)

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import itertools
 import threading
+import weakref
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import Any
 
 from torch import nn
 
+from .labels import Label
 from .mode import Mode
 from .registry import Place
-
-if TYPE_CHECKING:
-    from .rootcalls import RootCall
+from .scalars import ScalarBuffer
 
 _keys = itertools.count()  # a thread's own ident is used again once it has ended
 
@@ -50,6 +50,37 @@ class Frame:
         n = self.counts.get(op, 0)
         self.counts[op] = n + 1
         return n
+
+
+class RootCall:
+    """One call: where its readings stand in the buffer, and labels of the first and last node."""
+
+    def __init__(self, like: tuple[Any, ...], on_data: bool, start: int) -> None:
+        self.like, self.on_data, self.start, self.end = like, on_data, start, -1
+        self.place: Place = like[0]
+        self.first: weakref.ref[Label] | None = None
+        self.last: weakref.ref[Label] | None = None
+        self.reached = self.blank = False
+
+    def note(self, made: Label) -> None:
+        """A node was made in it."""
+        self.last = weakref.ref(made)
+        self.first = self.first or self.last
+
+    def ends(self, scalars: ScalarBuffer, nodes: int) -> None:
+        """It has returned, after so many nodes were made; without any it can be of no graph."""
+        self.end, self.blank = len(scalars), not nodes
+
+    @property
+    def labels(self) -> list[Label]:
+        """Those of nodes that still exist."""
+        refs = (self.first, self.last)
+        return [made for ref in refs if ref is not None and (made := ref()) is not None]
+
+    @property
+    def gone(self) -> bool:
+        """Was its graph let go before any backward came?"""
+        return self.first is not None and not self.reached and not self.labels
 
 
 class Thread(threading.local):

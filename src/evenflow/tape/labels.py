@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import weakref
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from torch import Tensor
 
-if TYPE_CHECKING:
-    from .registry import SiteRegistry
+from .registry import SiteRegistry
 
 _KEY = "evenflow"
 

@@ -3,31 +3,28 @@
 from __future__ import annotations
 
 import math
-import weakref
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from . import numbers
 from .labels import node_of
+from .opcall import OpCall
 from .ops import FRAGILE, MASKING
+from .sample import Sample
 from .scalars import core_keys
 
-if TYPE_CHECKING:
-    from .forward import Call, Forward
 
-
-def lose(forward: Forward, call: Call, outs: list[Tensor]) -> bool:
-    """Make a site of an op whose output is not finite while its inputs were; was that so?
+def made_nonfinite(rec: Sample, call: OpCall, outs: list[Tensor]) -> tuple[Tensor, int] | None:
+    """Make a site of an op whose output is not finite while its inputs were: (output, site).
 
     What runs without gradients (a logarithm of data) and a cast to half precision are no sites,
     and the layer that reads them would be blamed. On a device nobody looks, since that would wait
     for it: there the fragile ones are sites at every sampled step.
     """
-    rec, op = forward.recorder, call.op.name
+    op = call.op.name
     if rec.recomputing or call.op.kind == "loss" or not call.tensors or "empty" in op:
-        return False  # of nothing, or memory as it was found
+        return None  # of nothing, or memory as it was found
     for t in outs:
         x = numbers.plain(t)
         if x is None or not (x.is_cpu or op in FRAGILE):
@@ -40,9 +37,9 @@ def lose(forward: Forward, call: Call, outs: list[Tensor]) -> bool:
             continue
         others = [o for i in call.tensors if i is not t and (o := numbers.plain(i)) is not None]
         if x.is_cpu and not all(map(numbers.finite, others)):
-            return False  # it passed on what it was given
-        frame, node = call.frame, node_of(t)
-        name = op if node is not None else f"{op} (no grad)"
+            return None  # it passed on what it was given
+        frame = call.frame
+        name = op if node_of(t) is not None else f"{op} (no grad)"
         site = rec.registry.site(
             frame.place, name, "other", frame.index(name), frame.call,
             shape=tuple(t.shape), dtype=numbers.dtype_name(t.dtype),
@@ -50,14 +47,10 @@ def lose(forward: Forward, call: Call, outs: list[Tensor]) -> bool:
             params=tuple(rec.registry.params[p].name for p in call.params),
         )  # fmt: skip
         if site is None:
-            return False
-        forward.lost = True
+            return None
         rec.scalars.extend(core_keys(site), (size / x.numel() ** 0.5, count))
-        if node is not None:
-            forward.name(node, call, site, primary=True)
-        forward.inputs[id(t)] = (weakref.ref(t), site)
-        return True
-    return False
+        return t, site
+    return None
 
 
 def _is_mask(op: str, x: Tensor) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import torch
 from torch._C import _len_torch_function_stack
@@ -13,17 +13,45 @@ from torch.overrides import TorchFunctionMode, _pop_mode, _push_mode
 from torch.utils._device import DeviceContext
 
 from .isolation import unheard
-from .ops import of_function
+from .ops import Op, of_function
 from .originals import PLAIN, name_of, original
 
-if TYPE_CHECKING:
-    from .forward import Forward
+
+class _Sample(Protocol):
+    """The step that is read, as far as a mode has to do with it."""
+
+    recording: bool
+    cost: float
+    heard: int
+
+    def failed(self, error: BaseException, where: str, stage: str) -> None:
+        """A reading of ours had an error."""
+
+
+class _Call(Protocol):
+    """A torch function under way; `inner` is entered around it."""
+
+    inner: Any
+
+
+class Reader(Protocol):
+    """What hears of each torch function that is a site's."""
+
+    @property
+    def recorder(self) -> _Sample:
+        """The step that is read."""
+
+    def before(self, op: Op, args: tuple[Any, ...], kwargs: dict[str, Any]) -> _Call | None:
+        """It is about to run; None when it is not to be recorded."""
+
+    def after(self, call: Any, out: Any) -> None:
+        """It has run."""
 
 
 class Mode(TorchFunctionMode):
     """Shows every torch function of one thread to the forward reader; changes none of them."""
 
-    def __init__(self, forward: Forward) -> None:
+    def __init__(self, forward: Reader) -> None:
         super().__init__()
         self._forward = forward
         self.paused = False

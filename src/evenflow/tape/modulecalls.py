@@ -8,21 +8,41 @@ root module returned   the mode stays for the loss, until the engine runs
 from __future__ import annotations
 
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 
+from .forward import Forward
 from .frames import Calls, Frame, Span, Thread
 from .given import tensors_in
 from .isolation import traced, unheard
 from .labels import node_of
 from .mode import Mode, put_on, take_off
+from .probe import Probes
 from .registry import Place, unwrap
 from .rootcalls import RootCalls
+from .sample import Sample
 
-if TYPE_CHECKING:
-    from .recorder import Recorder
+
+class Sampling(Sample, Protocol):
+    """A sampled step, in which a mode may be put on and off."""
+
+    def begins(self, now: float) -> None:
+        """A module is called."""
+
+    def settle(self) -> None:
+        """Take off what had to stay during a backward."""
+
+    def mode_on(self) -> None:
+        """Every op of this thread is seen from here on."""
+
+    def mode_off(self) -> None:
+        """Take the mode off."""
+
+    def at_data(self) -> bool:
+        """Does the region that a backward works out anew begin at the data?"""
+
 
 _FAST_PATH = (nn.TransformerEncoder, nn.TransformerEncoderLayer, nn.MultiheadAttention)
 
@@ -33,8 +53,11 @@ class ModuleCalls:
     `model`, if given, limits the watch to modules of that model.
     """
 
-    def __init__(self, recorder: Recorder, model: nn.Module | None) -> None:
+    def __init__(
+        self, recorder: Sampling, forward: Forward, probes: Probes, model: nn.Module | None
+    ) -> None:
         self._recorder, self._model = recorder, model
+        self._forward, self._probes = forward, probes
         self._calls, self._again, self.roots = Calls(), Calls(), RootCalls()
         self.seen = False  # was any module of the script ever called?
         #: Roots that a backward called anew (a checkpoint's, a reversible network's)
@@ -102,7 +125,7 @@ class ModuleCalls:
             thread.mode = None
         if not frame.ignored:
             self._count(thread, frame)
-            if not stack and (not rec.recomputing or rec.backward.unseen.at_data()):
+            if not stack and (not rec.recomputing or rec.at_data()):
                 self._data(frame, args)
         stack.append(frame)
         return frame
@@ -123,7 +146,7 @@ class ModuleCalls:
         self.seen |= thread.key == rec.home
         if rec.recomputing:
             self._again_called.add(frame.place)
-            frame.mode = Mode(rec.forward)
+            frame.mode = Mode(self._forward)
             put_on(frame.mode)
             return frame
         if thread.key == rec.home:
@@ -168,11 +191,11 @@ class ModuleCalls:
         tensors = [a for a in args if isinstance(a, Tensor)]
         for t in tensors:
             if t.grad_fn is None and rec.registry.param(t) is None and self._has_params(frame):
-                site = rec.forward.outside.data(
+                site = self._forward.outside.data(
                     frame.place, t, "input", frame.index("input"), frame.call
                 )
                 if site is not None:
-                    rec.forward.note_data(t, site)
+                    self._forward.note_data(t, site)
 
     def _has_params(self, frame: Frame) -> bool:
         prefix = frame.place.root + "."
@@ -204,7 +227,7 @@ class ModuleCalls:
             end = torch._C._autograd._get_sequence_nr()
             if frame.span is not None:
                 frame.span.closed = end
-                rec.probes.see(module, frame, args)
+                self._probes.see(module, frame, args)
             elif frame.muted:
                 self.roots.left_out(frame.opened, end, rec)
         if frame.mode is not None:
@@ -213,7 +236,7 @@ class ModuleCalls:
             thread.mode = thread.suspended.pop()[1]
             put_on(thread.mode)
         if not stack:
-            rec.forward.late()
+            self._forward.late()
             if thread.root is not None and not rec.recomputing:
                 thread.root.ends(rec.scalars, torch._C._autograd._get_sequence_nr() - frame.opened)
                 thread.root = None

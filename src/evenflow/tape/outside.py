@@ -3,28 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from . import numbers
 from .given import given
+from .opcall import OpCall
 from .registry import Place
+from .sample import Sample
 from .scalars import core_keys
-
-if TYPE_CHECKING:
-    from .forward import Call
-    from .recorder import Recorder
 
 
 class Outside:
     """Reads inputs of root modules, targets, and the two sides of a loss."""
 
-    def __init__(self, recorder: Recorder, measure: Callable[[int, Tensor], None]) -> None:
+    def __init__(self, recorder: Sample, measure: Callable[[int, Tensor], None]) -> None:
         self.recorder, self._measure = recorder, measure
 
-    def weigh(self, call: Call, site: int) -> None:
+    def weigh(self, call: OpCall, site: int) -> None:
         """A product in a loss, one side of which is no network's: advantages, weights, masks."""
         factors = [t for t in call.tensors if not t.requires_grad and t.is_floating_point()]
         if len(call.tensors) == 2 and len(factors) == 1 and factors[0].numel():
@@ -38,7 +35,7 @@ class Outside:
             add("site", site, "weight_negative", numbers.share(few < 0))
             add("site", site, "weight_even", few.abs().mean() / size.clamp(min=1e-30))
 
-    def loss(self, call: Call, site: int, x: Tensor) -> None:
+    def loss(self, call: OpCall, site: int, x: Tensor) -> None:
         """What the loss is told: its prediction's sign and row sums, its target's scale."""
         rec = self.recorder
         size = numbers.norm(x)

@@ -7,7 +7,7 @@ import math
 import sys
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -16,11 +16,9 @@ from torch.nn.parameter import is_lazy
 from . import numbers
 from .alike import alike, units
 from .numbers import dtype_name, local
+from .recorder import Recorder
+from .registry import SiteRegistry
 from .scalars import Key, Scalar
-
-if TYPE_CHECKING:
-    from .recorder import Recorder
-    from .registry import SiteRegistry
 
 
 def of_optimizer(optimizer: torch.optim.Optimizer) -> list[Tensor]:

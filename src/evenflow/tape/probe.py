@@ -8,18 +8,16 @@ and d(last output)/d(input at step t) is taken for all t in one backward pass.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.autograd.graph import saved_tensors_hooks
 
 from . import numbers
-
-if TYPE_CHECKING:
-    from .frames import Frame
-    from .recorder import Recorder
-    from .scalars import ScalarBuffer
+from .frames import Frame
+from .sample import Sample
+from .scalars import ScalarBuffer
 
 _SAMPLES = 2
 _OPS = {"RNN_TANH": "rnn_tanh", "RNN_RELU": "rnn_relu", "LSTM": "lstm", "GRU": "gru"}
@@ -28,7 +26,7 @@ _OPS = {"RNN_TANH": "rnn_tanh", "RNN_RELU": "rnn_relu", "LSTM": "lstm", "GRU": "
 class Probes:
     """Remembers fused recurrent calls of a sampled forward, to probe them after the update."""
 
-    def __init__(self, recorder: Recorder) -> None:
+    def __init__(self, recorder: Sample) -> None:
         self._recorder = recorder
         self.waiting: dict[int, tuple[nn.RNNBase, Tensor]] = {}
 

@@ -37,7 +37,7 @@ from .registry import Place, SiteRegistry
 from .room import room
 from .scalars import Scalar, ScalarBuffer
 from .units import Units
-from .unseen import running_node
+from .unseen import Unseen, running_node
 
 _task = torch._C._current_graph_task_id
 #: Numbers sampled steps, of all recorders: a label may outlive the recorder that wrote it.
@@ -77,8 +77,9 @@ class Recorder:
         self.scalars = ScalarBuffer()
         self.units = Units()
         self.forward = Forward(self)
-        self.backward = Backward(self)
         self.probes = Probes(self)
+        self.calls = ModuleCalls(self, self.forward, self.probes, model)
+        self.backward = Backward(self, Unseen(self, self.calls), self.forward.axis)
         self.recording = False
         self.dear = True
         self.alike: Counter[int] = Counter()  # by parameter: readings of its units' likeness
@@ -89,7 +90,6 @@ class Recorder:
         self.started = self.early = 0.0  # when training began (see `begins`); our seconds before
         self.scale: Scalar = 1.0
         self.in_place = True  # may a module have been compiled in place? (`watch_calls`)
-        self.calls = ModuleCalls(self, model)
         self.home = -1  # the thread that armed
         self._thread = Thread()
         self._made = [_Made()]  # of this sampled step, and of the one right before
@@ -111,6 +111,10 @@ class Recorder:
     def recomputing(self) -> bool:
         """Does a backward run? Then a forward is a checkpoint's, run again."""
         return bool(_task() != -1)
+
+    def at_data(self) -> bool:
+        """Does the region that a backward works out anew (a checkpoint) begin at the data?"""
+        return self.backward.unseen.at_data()
 
     def add(self, of: str, id: int, metric: str, value: Scalar) -> None:
         """One reading."""

@@ -14,17 +14,13 @@ is trained after all.
 
 from __future__ import annotations
 
-import weakref
 from collections import Counter, deque
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from .frames import Calls
-from .labels import Label
+from .frames import Calls, RootCall
 from .registry import Place
+from .sample import Sample
 from .scalars import ScalarBuffer
-
-if TYPE_CHECKING:
-    from .recorder import Recorder
 
 #: Calls of one root, on data alone, that have sites of their own.
 MOST = 8
@@ -39,37 +35,6 @@ _UNREAD = 8
 _KEPT = 512
 #: Unread calls whose nodes are known, the latest: those before are gone.
 _KNOWN = 64
-
-
-class RootCall:
-    """One call: where its readings stand in the buffer, and labels of the first and last node."""
-
-    def __init__(self, like: tuple[Any, ...], on_data: bool, start: int) -> None:
-        self.like, self.on_data, self.start, self.end = like, on_data, start, -1
-        self.place: Place = like[0]
-        self.first: weakref.ref[Label] | None = None
-        self.last: weakref.ref[Label] | None = None
-        self.reached = self.blank = False
-
-    def note(self, made: Label) -> None:
-        """A node was made in it."""
-        self.last = weakref.ref(made)
-        self.first = self.first or self.last
-
-    def ends(self, scalars: ScalarBuffer, nodes: int) -> None:
-        """It has returned, after so many nodes were made; without any it can be of no graph."""
-        self.end, self.blank = len(scalars), not nodes
-
-    @property
-    def labels(self) -> list[Label]:
-        """Those of nodes that still exist."""
-        refs = (self.first, self.last)
-        return [made for ref in refs if ref is not None and (made := ref()) is not None]
-
-    @property
-    def gone(self) -> bool:
-        """Was its graph let go before any backward came?"""
-        return self.first is not None and not self.reached and not self.labels
 
 
 class RootCalls:
@@ -93,7 +58,7 @@ class RootCalls:
         self._spans: deque[tuple[int, int]] = deque(maxlen=_KNOWN)
 
     def begin(
-        self, like: tuple[Any, ...], on_data: bool, counts: Calls, rec: Recorder
+        self, like: tuple[Any, ...], on_data: bool, counts: Calls, rec: Sample
     ) -> RootCall | None:
         """A call begins: its place and all that makes it one of many alike. Sets `counts` so that
         the next call of the place has its number. None if it is not to be read."""
@@ -121,19 +86,19 @@ class RootCalls:
         live.append(call)
         return call
 
-    def _hoards(self, rec: Recorder) -> bool:
+    def _hoards(self, rec: Sample) -> bool:
         """Are so many graphs kept that they may be no step's?"""
         if self._patience > PATIENCE or len(self._live) < _KEPT:
             return False
         return rec.cost > rec.bounds.limit / 2 and all([c.on_data for c in self._live])
 
-    def left_out(self, opened: int, closed: int, rec: Recorder) -> None:
+    def left_out(self, opened: int, closed: int, rec: Sample) -> None:
         """A call that was not read has returned; the sequence numbers of its nodes, if any."""
         if closed > opened:
             self._spans.append((opened, closed))
             self.passed(rec)
 
-    def passed(self, rec: Recorder) -> None:
+    def passed(self, rec: Sample) -> None:
         """A call was not read; perhaps it is no training's at all."""
         self._unread += 1
         if self._unread > _UNREAD * self._patience:

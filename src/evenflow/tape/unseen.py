@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import itertools
 import weakref
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from .labels import read
+from .modulecalls import ModuleCalls
 from .ops import of_node
 from .registry import Place
-
-if TYPE_CHECKING:
-    from .recorder import Recorder
+from .sample import Sample
 
 LEAF = torch._C._functions.AccumulateGrad  # type: ignore[attr-defined]
 _FUNCTION = torch.autograd.function.BackwardCFunction
@@ -30,8 +29,8 @@ def running_node() -> Any:
 class Unseen:
     """Names the sites of nodes that the forward did not label."""
 
-    def __init__(self, recorder: Recorder) -> None:
-        self.recorder = recorder
+    def __init__(self, recorder: Sample, calls: ModuleCalls) -> None:
+        self.recorder, self._calls = recorder, calls
         self._counts: dict[Place, dict[str, int]] = {}
         #: Leaves within a backward -> the sites whose outputs they are, cut off from them
         self._cut: dict[int, tuple[weakref.ref[Tensor], list[int]]] = {}
@@ -65,7 +64,7 @@ class Unseen:
         """(site, is it the node of the site's output) of a node without a label."""
         rec = self.recorder
         seq = node._sequence_nr()
-        if tid == rec.home and rec.calls.roots.unread(seq):
+        if tid == rec.home and self._calls.roots.unread(seq):
             return None, False
         sealed = rec.sealed(tid, seq)
         if sealed is not None:
@@ -79,7 +78,7 @@ class Unseen:
                                   for c, _ in node.next_functions) < 2:  # fmt: skip
             kind = "other"
         home = rec.registry.home(self._params(node))
-        if home is not None and home.path and not rec.calls.made(home):
+        if home is not None and home.path and not self._calls.made(home):
             # A module that nobody called in Python: its parameters tell which it is.
             place, call, counts = home, 0, self._counts.setdefault(home, {})
         else:
