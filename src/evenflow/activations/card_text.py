@@ -74,10 +74,10 @@ def sections(card: Card) -> tuple[Section, ...]:
     """All that the card knows; a card without a curve has one section that says so."""
     about = [("formula", f"f(x) = {card.formula}"), ("source", card.source)]
     if card.parameters:
-        said = ", ".join(
+        line = ", ".join(
             f"{k} = {v if isinstance(v, str) else number(v)}" for k, v in card.parameters
         )
-        about.append(("parameters", said))
+        about.append(("parameters", line))
     about.append(("module", f'evenflow.activations.get("{card.name}")'))
     if card.notes:
         about.append(("note", card.notes))

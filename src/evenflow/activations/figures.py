@@ -160,9 +160,9 @@ def _tidy(ax: Axes) -> None:
 
 def _caption(card: Card) -> str:
     at = dict(card.parameters)
-    said = ", ".join(f"{k} = {v if isinstance(v, str) else number(v)}" for k, v in at.items())
+    text = ", ".join(f"{k} = {v if isinstance(v, str) else number(v)}" for k, v in at.items())
     return (
-        f"{card.title}{f' ({said})' if said else ''}. Left: f and f'. Right: log10 of the layer "
+        f"{card.title}{f' ({text})' if text else ''}. Left: f and f'. Right: log10 of the layer "
         f"error at the first of so many plain layers against the last, by mean-field theory."
     )
 

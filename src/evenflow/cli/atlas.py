@@ -40,8 +40,8 @@ def _picture(wanted: tuple[str, ...], output: Path, alone: bool, force: bool) ->
 
     kind = output.suffix.lower()
     if kind not in (".html", ".png"):
-        said = _("{path!r}: a card can be written as .html or .png.")
-        raise ValueError(said.format(path=str(output)))
+        text = _("{path!r}: a card can be written as .html or .png.")
+        raise ValueError(text.format(path=str(output)))
     if not alone and kind == ".png":
         raise ValueError(
             _("a PNG shows one activation: name it, as in activations gelu -o gelu.png")

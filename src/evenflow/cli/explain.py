@@ -41,14 +41,14 @@ def _explain(
     try:
         ledger = from_run(run, site, step)
     except ValueError as error:
-        said = sentences(filter(None, (str(error), left_out)))
+        line = sentences(filter(None, (str(error), left_out)))
         asked = site is not None or step is not None
-        return say(said, 2 if asked and len(run.steps) else 3)
+        return say(line, 2 if asked and len(run.steps) else 3)
     if left_out:
         say(left_out, 0)
     if output not in (None, "-") and Path(output).suffix.lower() not in (".html", ".htm"):
-        said = _("{path!r}: a ledger is written as one HTML file, picture included; name it .html.")
-        return say(said.format(path=output), 2)
+        line = _("{path!r}: a ledger is written as one HTML file, picture included; name it .html.")
+        return say(line.format(path=output), 2)
     if output is not None:
         from .. import report
 
@@ -70,8 +70,8 @@ def _explain(
         from ..report import writable
 
         head = _("{name}, step {step}").format(name=run.name, step=whole(ledger.step or 0))
-        said = f"evenflow  {head}\n{text(ledger)}"
-        print(writable(said, sys.stdout.encoding or "utf-8"))
+        line = f"evenflow  {head}\n{text(ledger)}"
+        print(writable(line, sys.stdout.encoding or "utf-8"))
     return 0
 
 

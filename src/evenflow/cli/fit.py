@@ -31,8 +31,8 @@ def fit_table(
     try:
         from ..fit import fit_file
     except ImportError as error:
-        said = _("it needs scikit-learn, pandas and more: pip install 'evenflow[fit]' ({error})")
-        return _say(said.format(error=error))
+        text = _("it needs scikit-learn, pandas and more: pip install 'evenflow[fit]' ({error})")
+        return _say(text.format(error=error))
     folder = out if out is not None else Path(f"{data.stem}-model")
     wishes = {"drop": drop, "keep": keep, "kinds": kinds}
     try:
@@ -44,11 +44,11 @@ def fit_table(
     except ValueError as error:
         return _say(str(error))
     except ImportError as error:
-        said = _("{module} is missing: pip install 'evenflow[fit]'")
-        return _say(said.format(module=error.name))
+        text = _("{module} is missing: pip install 'evenflow[fit]'")
+        return _say(text.format(module=error.name))
     except OSError as error:
-        said = _("cannot write {path}: {error}.")
-        return _say(said.format(path=shown(folder), error=error.strerror or error))
+        text = _("cannot write {path}: {error}.")
+        return _say(text.format(path=shown(folder), error=error.strerror or error))
     lines = [_("warning: {what}").format(what=what) for what in result.warnings]
     lines += [*result.notes, *_columns(result.columns), *str(result.report).splitlines()]
     for name, value in result.judged.metrics.items():
@@ -67,8 +67,8 @@ def _columns(columns: Sequence[Any]) -> list[str]:
     read = sum(c.used for c in columns)
     lines = [_("Columns: {read} of {all} are read.").format(read=read, all=len(columns))]
     for (used, __, why), names in list(groups.items())[:GROUPS]:
-        said = _("  {names}: {why}") if used else _("  {names}: left out: {why}")
-        lines.append(said.format(names=listed(names), why=why))
+        text = _("  {names}: {why}") if used else _("  {names}: left out: {why}")
+        lines.append(text.format(names=listed(names), why=why))
     if len(groups) > GROUPS:
         lines.append(_("  ... and more, all in report.html"))
     return lines

@@ -24,20 +24,20 @@ def explain_lesson(
     both = [option for option, value in given.items() if value is not None]
     both += ["--json"] * as_json
     if both:
-        said = _("--lesson {name} stands alone: leave out {options}.")
-        return say(said.format(name=name, options=", ".join(both)), 2)
+        text = _("--lesson {name} stands alone: leave out {options}.")
+        return say(text.format(name=name, options=", ".join(both)), 2)
     try:
         from ..lessons import REGISTRY
     except ModuleNotFoundError as error:
-        said = _("the lessons need {module!r}, which is not installed.")
-        return say(said.format(module=error.name), 2)
+        text = _("the lessons need {module!r}, which is not installed.")
+        return say(text.format(module=error.name), 2)
     known = [LIST, *REGISTRY]
     if name not in known:
         close = difflib.get_close_matches(name, known, 3)
-        said = _("there is no lesson {name!r}. There are {known}.")
+        text = _("there is no lesson {name!r}. There are {known}.")
         if close:
-            said = _("there is no lesson {name!r}. Did you mean {close}? There are {known}.")
-        return say(said.format(name=name, close=_(" or ").join(close), known=", ".join(known)), 2)
+            text = _("there is no lesson {name!r}. Did you mean {close}? There are {known}.")
+        return say(text.format(name=name, close=_(" or ").join(close), known=", ".join(known)), 2)
     if name == LIST:
         widest = max(map(len, REGISTRY))
         for lesson in REGISTRY.values():
@@ -60,5 +60,5 @@ def _teach(name: str) -> None:
         result = lesson.run()
     width = max(60, min(stdout().width, 100) - 2)
     encoding = sys.stdout.encoding or "utf-8"
-    said = terminal(lesson, result, width, unicode=plain("●─", encoding) == "●─")
-    print(plain(said, encoding), end="")
+    text = terminal(lesson, result, width, unicode=plain("●─", encoding) == "●─")
+    print(plain(text, encoding), end="")

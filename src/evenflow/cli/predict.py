@@ -36,15 +36,15 @@ def predict_table(model: Path, data: Path, output: Path, force: bool = False) ->
     except (ValueError, writing.NotWritten) as error:
         return _say(str(error))
     except OSError as error:
-        said = _("cannot write {path}: {error}.")
-        return _say(said.format(path=shown(output), error=error.strerror or error))
+        text = _("cannot write {path}: {error}.")
+        return _say(text.format(path=shown(output), error=error.strerror or error))
     for line in notes[:LINES]:
         print(line, file=sys.stderr)
     if len(notes) > LINES:
-        said = _("... and so of {count} more columns.")
-        print(said.format(count=whole(len(notes) - LINES)), file=sys.stderr)
-    said = _("wrote {file}: {count} rows")
-    print(said.format(file=shown(output)[1:-1], count=whole(len(result))), file=sys.stderr)
+        text = _("... and so of {count} more columns.")
+        print(text.format(count=whole(len(notes) - LINES)), file=sys.stderr)
+    text = _("wrote {file}: {count} rows")
+    print(text.format(file=shown(output)[1:-1], count=whole(len(result))), file=sys.stderr)
     return 0
 
 
@@ -66,8 +66,8 @@ def _write(table: Any, output: Path) -> None:
 
 
 def _missing(error: ImportError) -> int:
-    said = _("{module} is missing: pip install 'evenflow[fit]'")
-    return _say(said.format(module=error.name))
+    text = _("{module} is missing: pip install 'evenflow[fit]'")
+    return _say(text.format(module=error.name))
 
 
 def _say(what: str, code: int = 2) -> int:

@@ -95,8 +95,8 @@ class Wishes:
             for pair in [text] if text.rpartition("=")[0] in columns else text.split(","):
                 name, equals, kind = pair.strip().rpartition("=")
                 if not equals or kind not in KINDS:
-                    said = _("--kind {pair}: give COL=KIND, where KIND is one of {kinds}.")
-                    raise BadData(said.format(pair=shown(pair), kinds=", ".join(KINDS)))
+                    line = _("--kind {pair}: give COL=KIND, where KIND is one of {kinds}.")
+                    raise BadData(line.format(pair=shown(pair), kinds=", ".join(KINDS)))
                 wanted[name] = kind
         return cls(names(drop), names(keep), wanted)
 
@@ -105,14 +105,14 @@ class Wishes:
         known = set(names)
         for name in (*self.drop, *self.keep, *self.kinds):
             if name == target:
-                said = _("{name} is the target: it is what is predicted, and never read.")
-                raise BadData(said.format(name=shown(name)))
+                text = _("{name} is the target: it is what is predicted, and never read.")
+                raise BadData(text.format(name=shown(name)))
             if name not in known:
                 raise lacking([name], names)
         for name in self.drop:
             if name in self.keep or name in self.kinds:
-                said = _("column {name} is to be left out, and to be used: which?")
-                raise BadData(said.format(name=shown(name)))
+                text = _("column {name} is to be left out, and to be used: which?")
+                raise BadData(text.format(name=shown(name)))
 
 
 def recognised(X: Any, wishes: Wishes = Wishes()) -> tuple[Column, ...]:
@@ -154,17 +154,17 @@ def _as_asked(name: str, column: Any, kind: str, keep: bool) -> Column:
         if comma is None and len(given):
             values = numbers_of(column, comma=False)
             if np.isnan(values[column.notna().to_numpy()]).all():
-                said = _("column {name} cannot be read as numbers: it holds {value}.")
-                raise BadData(said.format(name=shown(name), value=shown(given.iloc[0])))
+                line = _("column {name} cannot be read as numbers: it holds {value}.")
+                raise BadData(line.format(name=shown(name), value=shown(given.iloc[0])))
         return replace(asked, comma=bool(comma))
     if kind == "date":
         texts = list(dict.fromkeys(map(dates._text, column[column.notna()])))
         orders = dates.orders(texts) or ()
         days = dates.column_days(column, orders)
         if not np.isfinite(days).any():
-            said = _("column {name} cannot be read as dates: it holds {value}.")
+            line = _("column {name} cannot be read as dates: it holds {value}.")
             value = texts[0] if texts else ""
-            raise BadData(said.format(name=shown(name), value=shown(value)))
+            raise BadData(line.format(name=shown(name), value=shown(value)))
         return replace(asked, orders=orders, parts=dates.parts_of(days))
     return asked
 
@@ -266,17 +266,17 @@ def _dated(days_N: Any, orders: Sequence[str] = ()) -> str:
     """The span of a date column, and how it was read where that was a question."""
     known = days_N[np.isfinite(days_N)]
     first, last = (np.datetime64(int(np.floor(d)), "D") for d in (known.min(), known.max()))
-    said = _("dates from {first} to {last}").format(first=first, last=last)
+    text = _("dates from {first} to {last}").format(first=first, last=last)
     order = {"dmy": _("day before month"), "mdy": _("month before day")}
     if orders:
         how = ", ".join(dict.fromkeys(order[o[:3]] for o in orders))
-        said = _("{dates}, read with the {order}").format(dates=said, order=how)
-    return said
+        text = _("{dates}, read with the {order}").format(dates=text, order=how)
+    return text
 
 
 def _different(unique: int, count: int) -> str:
-    said = _("an identifier: {unique} different values in {count} rows")
-    return said.format(unique=whole(unique), count=whole(count))
+    text = _("an identifier: {unique} different values in {count} rows")
+    return text.format(unique=whole(unique), count=whole(count))
 
 
 def _split(name: str) -> str:
@@ -336,8 +336,8 @@ def _not_mixed(name: str, given: Any, unique: Any) -> None:
     wrong = pd.to_numeric(given.map(str), errors="coerce").isna()
     if 1 - wrong.mean() >= MOSTLY:
         row = given.index[wrong.to_numpy().argmax()]
-        said = _(
+        text = _(
             "column {name} is of numbers, but row {row} holds the text {text}: "
             "correct it, or leave it empty (missing)."
         )
-        raise BadData(said.format(name=shown(name), row=row, text=shown(given[row])))
+        raise BadData(text.format(name=shown(name), row=row, text=shown(given[row])))

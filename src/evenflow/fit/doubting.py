@@ -38,15 +38,15 @@ def doubts(
     if not guessing and not heart:
         return []
     if guessing:
-        said = _("on rows held out it predicts no better than guessing ({name} {own}, {guess}).")
+        text = _("on rows held out it predicts no better than guessing ({name} {own}, {guess}).")
     else:
-        said = _(
+        text = _(
             "it knows its own rows by heart: {name} {own} on rows held out, {before} on those of "
             "training ({guess})."
         )
     classes = found.task == "classification"
     name = "log-loss" if classes else _("squared error")
-    first = said.format(
+    first = text.format(
         name=name,
         own=f"{judged.loss_N.mean():.3g}",
         before=f"{before.loss_N.mean():.3g}",
@@ -71,8 +71,8 @@ def _more_often(judged: Judged, trained: Any) -> str:
     right = float((judged.true == judged.predicted).mean())
     if right <= common:
         return ""
-    said = _(" Its classes are right in {own} of the rows, the commonest class in {common}.")
-    return said.format(own=f"{right:.1%}", common=f"{common:.1%}")
+    text = _(" Its classes are right in {own} of the rows, the commonest class in {common}.")
+    return text.format(own=f"{right:.1%}", common=f"{common:.1%}")
 
 
 def reasons(found: CheckedTable, encoder: Encoder, train_N: Any) -> list[str]:
@@ -81,34 +81,34 @@ def reasons(found: CheckedTable, encoder: Encoder, train_N: Any) -> list[str]:
     rows = encoder.transform(X)[0]
     why = []
     if len(rows) < ROWS * rows.shape[1]:
-        said = _("there are few rows: {rows} for {inputs} inputs")
-        why.append(said.format(rows=whole(len(rows)), inputs=whole(rows.shape[1])))
+        text = _("there are few rows: {rows} for {inputs} inputs")
+        why.append(text.format(rows=whole(len(rows)), inputs=whole(rows.shape[1])))
     if many := _many(encoder, len(rows)):
-        said = _("some columns are nearly identifiers: {names} (see --drop)")
-        why.append(said.format(names=listed(many)))
+        text = _("some columns are nearly identifiers: {names} (see --drop)")
+        why.append(text.format(names=listed(many)))
     share = _contradicting(rows, y, found.task)
     if share > AGAINST:
-        said = _("{share} of the rows have the same inputs as another and a different target")
-        why.append(said.format(share=f"{share:.0%}"))
+        text = _("{share} of the rows have the same inputs as another and a different target")
+        why.append(text.format(share=f"{share:.0%}"))
     if found.task == "regression":
         far = np.sort((y - y.mean()) ** 2)
         heavy = far[-max(1, len(far) // 100) :].sum() / max(far.sum(), 1e-300)
         if heavy > HEAVY:
-            said = _("one row in a hundred holds {share} of the target's variance (predict its "
+            text = _("one row in a hundred holds {share} of the target's variance (predict its "
                      "logarithm)")  # fmt: skip
-            why.append(said.format(share=f"{heavy:.0%}"))
+            why.append(text.format(share=f"{heavy:.0%}"))
     else:
         classes, counts = np.unique(y, return_counts=True)
         if counts.min() < ROWS:
-            said = _("class {name} has {count} rows")
-            why.append(said.format(name=shown(classes[counts.argmin()]), count=counts.min()))
+            text = _("class {name} has {count} rows")
+            why.append(text.format(name=shown(classes[counts.argmin()]), count=counts.min()))
     alike = _neighbours(found.y, found.task)
     if alike > ALIKE:
-        said = _(
+        text = _(
             "the target follows the order of the rows (neighbours are alike: {r}), which no column "
             "that is used says: the rows may be in order of time"
         )
-        why.append(said.format(r=f"{alike:.2f}"))
+        why.append(text.format(r=f"{alike:.2f}"))
     return why
 
 

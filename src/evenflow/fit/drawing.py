@@ -78,13 +78,13 @@ def curves(report: FitReport) -> str:
             parts.append(tag("polyline", points=text, class_=f"c{n}"))
     if math.isfinite(base):
         legend.append(("c2", _("best constant prediction")))
-    said = "".join(
+    line = "".join(
         tag("span", tag("i", class_=f"line {colour}"), esc(name)) for colour, name in legend
     )
     heading = tag("p", esc(_("Loss by epoch, on a logarithmic axis.")), class_="lead")
     return (
         heading
-        + tag("div", said, class_="legend")
+        + tag("div", line, class_="legend")
         + _svg("".join(parts), _W, _H, _("Loss by epoch"), "drawn")
     )
 
@@ -115,9 +115,9 @@ def confusion(judged: Judged) -> str:
     lead = _("Rows are the true classes, columns the predicted ones; framed is right.")
     left = len(known) + len(others) - len(shown)
     if left:
-        said = ngettext("{count} rarer class is left out.", "{count} rarer classes are left out.",
+        text = ngettext("{count} rarer class is left out.", "{count} rarer classes are left out.",
                         left)  # fmt: skip
-        lead += " " + said.format(count=whole(left))
+        lead += " " + text.format(count=whole(left))
     return tag("p", esc(lead), class_="lead") + tag("div", table, class_="scroll")
 
 
@@ -151,8 +151,8 @@ def predictions(judged: Judged) -> str:
     parts.append(svg_text(left - 6, 14, _("predicted"), "end"))
     lead = _("On the dashed line both are the same.")
     if len(keep) < len(t):
-        said = _("{shown} of {all} rows are drawn.")
-        lead += " " + said.format(shown=whole(len(keep)), all=whole(len(t)))
+        text = _("{shown} of {all} rows are drawn.")
+        lead += " " + text.format(shown=whole(len(keep)), all=whole(len(t)))
     return tag("p", esc(lead), class_="lead") + _svg(
         "".join(parts), size, size, _("Predicted against true values"), "drawn square"
     )

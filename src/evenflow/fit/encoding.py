@@ -57,24 +57,24 @@ class Encoder:
         needed = [c.name for c in self.columns if c.used or c.missing]
         if gone := [name for name in needed if name not in known]:
             raise lacking(gone, list(X.columns))
-        said: list[str] = []
+        notes: list[str] = []
         parts = []
         if self.numbers is not None:
-            raw = _numbers(X, self.of("number"), self.of("date"), self._marks(), said)
-            self._newly_missing(raw, said)
+            raw = _numbers(X, self.of("number"), self.of("date"), self._marks(), notes)
+            self._newly_missing(raw, notes)
             parts.append(self.numbers.transform(raw))
         if self.categories is not None:
             rows, wanted = _categories(X, self.of("category")), self.of("category")
             for at, (column, seen) in enumerate(
                 zip(wanted, self.categories.categories_, strict=True)
             ):
-                _strange(column.name, rows[:, at], seen, said)
+                _strange(column.name, rows[:, at], seen, notes)
             parts.append(self.categories.transform(rows))
         for name, made in self.texts.items():
             parts.append(made.transform(texts_of(X[name])))
-        return np.hstack(parts) if parts else np.zeros((len(X), 0)), said
+        return np.hstack(parts) if parts else np.zeros((len(X), 0)), notes
 
-    def _newly_missing(self, raw_NC: Floats, said: list[str]) -> None:
+    def _newly_missing(self, raw_NC: Floats, notes: list[str]) -> None:
         """A note on values that are missing where none was in training."""
         seen = set(self.numbers.indicator_.features_.tolist())
         for at, column in enumerate(self.of("number")):
@@ -87,7 +87,7 @@ class Encoder:
                     "read as the middle one.",
                     count,
                 )
-                said.append(sentence.format(name=shown(column.name), count=whole(count)))
+                notes.append(sentence.format(name=shown(column.name), count=whole(count)))
 
     def wide(self) -> int:
         """Columns that the numbers' imputer is given."""
@@ -109,9 +109,9 @@ def learned(X: Any, columns: Sequence[Column]) -> Encoder:
         categories = categories_coder().fit(_categories(X, made.of("category")))
     texts = {c.name: topics(X[c.name]) for c in made.of("text")}
     if numbers is None and categories is None and not texts:
-        said = _("no column is left to learn from: {names} ({why}): see --keep.")
+        text = _("no column is left to learn from: {names} ({why}): see --keep.")
         first = made.columns[-1]
-        raise BadData(said.format(names=listed([c.name for c in made.columns]), why=first.why))
+        raise BadData(text.format(names=listed([c.name for c in made.columns]), why=first.why))
     return Encoder(tuple(columns), numbers, categories, texts)
 
 
@@ -154,8 +154,8 @@ def topics(column: Any) -> Any:
     except ValueError:  # no word at all
         weights = None
     if weights is None or weights.shape[1] < 2:
-        said = _("column {name} has too few words to be read as text.")
-        raise BadData(said.format(name=shown(column.name)))
+        text = _("column {name} has too few words to be read as text.")
+        raise BadData(text.format(name=shown(column.name)))
     reduced.set_params(n_components=min(TOPICS, weights.shape[1] - 1))
     reduced.fit(weights)
     return make_pipeline(words, reduced)
@@ -187,7 +187,7 @@ def _numbers(
     plain: Sequence[Column],
     dated: Sequence[Column],
     marked: Sequence[Column],
-    said: list[str],
+    notes: list[str],
 ) -> Floats:
     """[N, C]: numbers, then what is read of dates, then whether columns left out are given."""
     made = np.empty((len(X), len(plain)))
@@ -195,18 +195,18 @@ def _numbers(
         values = X[column.name]
         found = numbers_of(values, column.comma)
         found = np.where(np.isinf(found), np.nan, found)
-        _unread(column.name, values, found, said, must=True)
+        _unread(column.name, values, found, notes, must=True)
         made[:, at] = found
     parts = [made]
     for column in dated:
         days = dates.column_days(X[column.name], column.orders)
-        _unread(column.name, X[column.name], days, said, must=False)
+        _unread(column.name, X[column.name], days, notes, must=False)
         parts += [f[:, None] for f in dates.features(days, column.parts)]
     parts += [X[column.name].notna().to_numpy(float)[:, None] for column in marked]
     return np.hstack(parts)
 
 
-def _unread(name: str, column: Any, found_N: Floats, said: list[str], must: bool) -> None:
+def _unread(name: str, column: Any, found_N: Floats, notes: list[str], must: bool) -> None:
     """A note on cells that hold something but no number or date: they count as missing."""
     odd = np.isnan(found_N) & column.notna().to_numpy()
     count = int(odd.sum())
@@ -221,7 +221,7 @@ def _unread(name: str, column: Any, found_N: Floats, said: list[str], must: bool
         "column {name}: {count} cells cannot be read ({value} in row {row}): taken as missing.",
         count,
     )
-    said.append(
+    notes.append(
         sentence.format(
             name=shown(name), count=whole(count), value=shown(column.iloc[first]),
             row=column.index[first],
@@ -229,7 +229,7 @@ def _unread(name: str, column: Any, found_N: Floats, said: list[str], must: bool
     )  # fmt: skip
 
 
-def _strange(name: str, values_N: Any, seen: Any, said: list[str]) -> None:
+def _strange(name: str, values_N: Any, seen: Any, notes: list[str]) -> None:
     """A note on categories that training never saw: they get a value of their own."""
     known = set(seen)
     strange = [v for v in values_N if v not in known]
@@ -243,6 +243,6 @@ def _strange(name: str, values_N: Any, seen: Any, said: list[str]) -> None:
         "read as none of the known.",
         len(strange),
     )
-    said.append(
+    notes.append(
         sentence.format(name=shown(name), count=whole(len(strange)), values=listed(different))
     )

@@ -127,8 +127,8 @@ def fitted(
     strata = _strata(found, folds)
     notes = []
     if found.dropped:
-        said = _("Rows without a target, left out: {count}.")
-        notes.append(said.format(count=whole(found.dropped)))
+        text = _("Rows without a target, left out: {count}.")
+        notes.append(text.format(count=whole(found.dropped)))
     if folds:
         cut = StratifiedKFold if found.task == "classification" else KFold
         cuts = list(cut(folds, shuffle=True, random_state=seed).split(found.X, found.y))
@@ -139,8 +139,8 @@ def fitted(
         judged, before = together([p[2] for p in parts]), together([p[3] for p in parts])
         train = np.arange(n)
         model, encoder = _trained(found, train, options, seed, tell(_("training")))
-        said = _("Judged by {folds}-fold cross-validation; the model saw all {count} rows.")
-        notes.append(said.format(folds=folds, count=whole(n)))
+        text = _("Judged by {folds}-fold cross-validation; the model saw all {count} rows.")
+        notes.append(text.format(folds=folds, count=whole(n)))
     else:
         train, test = train_test_split(
             np.arange(n), test_size=0.2, random_state=seed, stratify=strata
@@ -148,8 +148,8 @@ def fitted(
         train = np.sort(train)
         made = _judged(found, train, test, options, seed, tell(_("training")))
         model, encoder, judged, before = made
-        said = _("Judged on {some} rows held out of {count}.")
-        notes.append(said.format(some=whole(len(test)), count=whole(n)))
+        text = _("Judged on {some} rows held out of {count}.")
+        notes.append(text.format(some=whole(len(test)), count=whole(n)))
     warned = doubts(found, encoder, train, judged, before)
     return TableFit(model, encoder, judged, tuple(warned), tuple(notes))
 
@@ -159,15 +159,15 @@ def _strata(found: CheckedTable, folds: int) -> Any:
     n = len(found.X)
     least = max(folds, 2) if folds else 5
     if n < least:
-        said = _("{count} rows are too few: give {least} at least.")
-        raise BadData(said.format(count=n, least=least))
+        text = _("{count} rows are too few: give {least} at least.")
+        raise BadData(text.format(count=n, least=least))
     if found.task != "classification":
         return None
     classes, counts = np.unique(found.y, return_counts=True)
     if folds and counts.min() < folds:
-        said = _("class {name} has {count} rows: too few for --cv {folds}.")
+        text = _("class {name} has {count} rows: too few for --cv {folds}.")
         name = shown(classes[counts.argmin()])
-        raise BadData(said.format(name=name, count=counts.min(), folds=folds))
+        raise BadData(text.format(name=name, count=counts.min(), folds=folds))
     return found.y if counts.min() >= 2 and len(counts) <= n // 5 else None
 
 

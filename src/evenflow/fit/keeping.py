@@ -52,8 +52,8 @@ def save(folder: Path, model: Any, encoder: Encoder, facts: dict[str, Any], page
 
     folder = folder.absolute()
     if folder.exists() and not (folder / "model.json").is_file():
-        said = _("{path} exists and is no model: give another --out.")
-        raise BadData(said.format(path=shown(folder)))
+        line = _("{path} exists and is no model: give another --out.")
+        raise BadData(line.format(path=shown(folder)))
     folder.parent.mkdir(parents=True, exist_ok=True)
     made = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:
@@ -86,8 +86,8 @@ def load(folder: Path) -> tuple[Any, Encoder, dict[str, Any]]:
         Damaged: it is one, or looks like one, and cannot be trusted.
     """
     if not (folder / "model.json").is_file():
-        said = _("{path} is no model that `evenflow fit` wrote: no {file}.")
-        raise BadData(said.format(path=shown(folder), file="model.json"))
+        line = _("{path} is no model that `evenflow fit` wrote: no {file}.")
+        raise BadData(line.format(path=shown(folder), file="model.json"))
     try:
         missing = [name for name in _FILES if not (folder / name).is_file()]
         if missing:
@@ -98,11 +98,11 @@ def load(folder: Path) -> tuple[Any, Encoder, dict[str, Any]]:
         encoder = Encoder(_columns(facts["columns"]), **_parts(folder / "preprocessing.skops"))
         _fits(encoder, model)
     except Exception as error:  # a foreign file: whatever it does, it is one thing to the user
-        said = _("{path} is damaged, or no model that can be trusted: {error}.")
+        line = _("{path} is damaged, or no model that can be trusted: {error}.")
         text = str(error)
         if not isinstance(error, Damaged):
             text = shown(f"{type(error).__name__}: {error}", 200)[1:-1]
-        raise Damaged(said.format(path=shown(folder), error=text)) from error
+        raise Damaged(line.format(path=shown(folder), error=text)) from error
     return model, encoder, facts
 
 
@@ -161,8 +161,8 @@ def _facts(path: Path) -> dict[str, Any]:
     if not isinstance(facts, dict) or "format" not in facts:
         raise Damaged(_("model.json describes no model"))
     if facts["format"] != FORMAT:
-        said = _("it has format {found}; this reads {known}: fit it again")
-        raise Damaged(said.format(found=shown(facts["format"]), known=FORMAT))
+        text = _("it has format {found}; this reads {known}: fit it again")
+        raise Damaged(text.format(found=shown(facts["format"]), known=FORMAT))
     for name in ("shape", "scaling", "columns", "target", "task"):
         _need(name in facts, _("model.json has no {name}").format(name=name))
     _need(isinstance(facts["target"], str), _("its target is no name"))

@@ -92,9 +92,9 @@ def _pairs(rows: Sequence[tuple[str, str]], kind: str) -> str:
 def _banner(report: FitReport, judged: Judged, warnings: Sequence[str]) -> str:
     least = min(report.held_out or report.errors, default=float("nan"))
     if report.learned:
-        said = _("The network learned: its loss is {loss}, the best constant prediction's {base}.")
+        text = _("The network learned: its loss is {loss}, the best constant prediction's {base}.")
     else:
-        said = _(
+        text = _(
             "The network did no better than a constant: its loss is {loss}, that one's {base}."
         )
     figures = [(_name(k), _metric(judged, k)) for k in list(judged.metrics)[:1]]
@@ -111,7 +111,7 @@ def _banner(report: FitReport, judged: Judged, warnings: Sequence[str]) -> str:
             "div",
             tag("h2", icon_of(kind), esc(_(_WORDS[word]))),
             *(tag("p", tag("strong", esc(what))) for what in warnings),
-            tag("p", esc(said.format(loss=number(least), base=number(report.baseline)))),
+            tag("p", esc(text.format(loss=number(least), base=number(report.baseline)))),
         ),
         _pairs(figures, "facts"),
         class_=f"banner {kind}",
@@ -163,9 +163,9 @@ def _columns(columns: Sequence[Column]) -> str:
         cells = (shown(c.name), _(_KINDS[c.kind]), _("yes") if c.used else _("no"), c.why)
         rows.append(tag("tr", *(tag("td", esc(text)) for text in cells)))
     left = len(columns) - SHOWN
-    said = _("... and {count} more; model.json lists all.").format(count=whole(max(left, 0)))
+    line = _("... and {count} more; model.json lists all.").format(count=whole(max(left, 0)))
     table = tag("div", tag("table", *rows), class_="scroll")
-    return table + (tag("p", esc(said), class_="lead") if left > 0 else "")
+    return table + (tag("p", esc(line), class_="lead") if left > 0 else "")
 
 
 def _settings(report: FitReport) -> str:

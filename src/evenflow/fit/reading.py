@@ -62,14 +62,14 @@ def read(path: Path, text: Collection[str] = ()) -> Any:
 
     if not path.is_file():
         raise BadData(_("there is no file {path}.").format(path=shown(path)))
-    said: list[str] = []
+    notes: list[str] = []
     try:
         if path.suffix.lower() in (".parquet", ".pq"):
             frame = pd.read_parquet(path)
         else:
             dialect = sniffed(path)
             _unique(list(dialect.names), path)
-            said = _told(dialect)
+            notes = _told(dialect)
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", pd.errors.ParserWarning)  # trailing separators
                 frame = pd.read_csv(
@@ -93,7 +93,7 @@ def read(path: Path, text: Collection[str] = ()) -> Any:
     if not len(frame):
         raise BadData(_("{path} has no rows.").format(path=shown(path)))
     frame = frame.reset_index(drop=True)
-    frame.attrs["read"] = said
+    frame.attrs["read"] = notes
     return frame
 
 
@@ -103,8 +103,8 @@ def _unique(names: list[str], path: Path) -> None:
         raise BadData(_("{path} is empty.").format(path=shown(path)))
     twice = [name for name, count in Counter(names).items() if count > 1 and name.strip()]
     if twice:
-        said = _("{path} has several columns named {name}: rename them.")
-        raise BadData(said.format(path=shown(path), name=shown(min(twice))))
+        text = _("{path} has several columns named {name}: rename them.")
+        raise BadData(text.format(path=shown(path), name=shown(min(twice))))
 
 
 def sniffed(path: Path) -> Dialect:
@@ -175,15 +175,15 @@ def _rows(sample: str, mark: str) -> list[list[str]]:
 
 def _told(dialect: Dialect) -> list[str]:
     marks = {"\t": _("tabs"), ";": "';'", "|": "'|'"}
-    said = []
+    notes = []
     if dialect.separator != ",":
         told = marks.get(dialect.separator, shown(dialect.separator))
-        said.append(_("Cells are separated by {mark}.").format(mark=told))
+        notes.append(_("Cells are separated by {mark}.").format(mark=told))
     if dialect.decimal != ".":
-        said.append(_("Numbers are read with a decimal comma."))
+        notes.append(_("Numbers are read with a decimal comma."))
     if dialect.encoding == "cp1252":
-        said.append(_("The file is not UTF-8: it was read as Windows-1252."))
-    return said
+        notes.append(_("The file is not UTF-8: it was read as Windows-1252."))
+    return notes
 
 
 def lacking(names: list[str], known: Collection[str]) -> BadData:
@@ -193,7 +193,7 @@ def lacking(names: list[str], known: Collection[str]) -> BadData:
     name = names[0]
     near = difflib.get_close_matches(name, list(known)[:2000], 1)
     if near:
-        said = _("the table has no column {name}; did you mean {near}?")
-        return BadData(said.format(name=shown(name), near=shown(near[0])))
-    said = _("the table has no column {name}; it has {known}.")
-    return BadData(said.format(name=shown(name), known=listed(list(known))))
+        text = _("the table has no column {name}; did you mean {near}?")
+        return BadData(text.format(name=shown(name), near=shown(near[0])))
+    text = _("the table has no column {name}; it has {known}.")
+    return BadData(text.format(name=shown(name), known=listed(list(known))))

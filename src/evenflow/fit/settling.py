@@ -197,8 +197,8 @@ def _batch(wanted: object, n: int) -> int:
         return 1
     if wanted == "full":
         return max(1, n)
-    said = "rows of a batch, 'online' (1), 'full' (each epoch is one step) or 'auto'"
-    return int(_number("batch_size", wanted, 1, math.inf, said, whole=True))
+    text = "rows of a batch, 'online' (1), 'full' (each epoch is one step) or 'auto'"
+    return int(_number("batch_size", wanted, 1, math.inf, text, whole=True))
 
 
 def _rule(given: dict[str, Any], name: str) -> float | None:
@@ -211,14 +211,14 @@ def _number(
     value: object,
     low: float,
     high: float,
-    said: str,
+    text: str,
     whole: bool = False,
     open_: bool = False,
 ) -> float:
     kind: Any = numbers.Integral if whole else numbers.Real
     if isinstance(value, bool) or not isinstance(value, kind):
-        raise ValueError(f"{name} = {value!r}: give {said}.")
+        raise ValueError(f"{name} = {value!r}: give {text}.")
     found = float(value)  # type: ignore[arg-type]
     if not low <= found < high or (open_ and found == low):
-        raise ValueError(f"{name} = {value!r}: give {said}.")
+        raise ValueError(f"{name} = {value!r}: give {text}.")
     return found

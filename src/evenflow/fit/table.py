@@ -33,12 +33,12 @@ def checked(
         raise lacking([target], list(frame.columns))
     kept = frame[frame[target].notna()].reset_index(drop=True)
     if not len(kept):
-        said = _("no row is left: the target {name} is missing in all {count} rows.")
-        raise BadData(said.format(name=shown(target), count=len(frame)))
+        text = _("no row is left: the target {name} is missing in all {count} rows.")
+        raise BadData(text.format(name=shown(target), count=len(frame)))
     X = kept.drop(columns=target)
     if not len(X.columns):
-        said = _("the table has no column but the target {name}.")
-        raise BadData(said.format(name=shown(target)))
+        text = _("the table has no column but the target {name}.")
+        raise BadData(text.format(name=shown(target)))
     wishes.check(list(X.columns), target)
     y, task = _target(kept[target], target, task)
     return CheckedTable(X, y, task, len(frame) - len(kept), recognised(X, wishes))
@@ -64,10 +64,10 @@ def _target(column: Any, name: str, task: str) -> tuple[Any, str]:
         if not numeric:
             if not pd.api.types.is_bool_dtype(column):
                 _not_mixed(name, column, column.map(str).unique())
-            said = _("the target {name} is text: regression needs numbers.")
-            raise BadData(said.format(name=shown(name)))
+            text = _("the target {name} is text: regression needs numbers.")
+            raise BadData(text.format(name=shown(name)))
         return column.to_numpy(float), task
     if column.nunique() < 2:
-        said = _("the target {name} holds one class only, {value}.")
-        raise BadData(said.format(name=shown(name), value=shown(column.iloc[0])))
+        text = _("the target {name} holds one class only, {value}.")
+        raise BadData(text.format(name=shown(name), value=shown(column.iloc[0])))
     return column.to_numpy() if numeric else column.astype(str).to_numpy(dtype=str), task

@@ -24,8 +24,8 @@ COARSE = 1.1754944e-38
 
 def coarse(name: str) -> str:
     """A note on a δ that rounding has spoilt."""
-    said = _("from {name} on δ is smaller than the smallest normal number: gains there are coarse")
-    return said.format(name=name)
+    text = _("from {name} on δ is smaller than the smallest normal number: gains there are coarse")
+    return text.format(name=name)
 
 
 def decades(sent: float, received: float) -> float:

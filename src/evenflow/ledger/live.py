@@ -271,13 +271,13 @@ def _notes(vertices: Mapping[Any, Vertex]) -> tuple[str, ...]:
     notes = []
     fused = sorted({v.name for v in vertices.values() if v.kind == "recurrent"})
     if fused:
-        said = _(
+        text = _(
             "{names}: one factor, opaque inside; a watched run measures the flow through its time "
             "steps (evenflow explain RUN)"
         )
-        notes.append(said.format(names=", ".join(fused[:3])))
+        notes.append(text.format(names=", ".join(fused[:3])))
     custom = sorted({v.name for v in vertices.values() if v.kind == "custom"})
     if custom:
-        said = _("{names}: the script's own function, opaque inside")
-        notes.append(said.format(names=", ".join(custom[:3])))
+        text = _("{names}: the script's own function, opaque inside")
+        notes.append(text.format(names=", ".join(custom[:3])))
     return tuple(notes)

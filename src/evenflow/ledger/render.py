@@ -34,26 +34,26 @@ def headline(ledger: LedgerRecord) -> str:
         return _("{site} is the loss itself: {sizes}.").format(site=ledger.site, sizes=sizes)
     if math.isinf(gain):
         last = next((x.name for x in ledger.links if x.sent == 0), ledger.site)
-        said = _(
+        line = _(
             "Nothing arrives: from the loss to {site} the error becomes exactly zero, at {last}: "
             "{sizes}."
         )
-        return said.format(site=site, last=last, sizes=sizes)
+        return line.format(site=site, last=last, sizes=sizes)
     if math.isnan(gain):
         broken = (x.name for x in ledger.links if not math.isfinite(x.sent))
         first = next(broken, _("the loss"))
         if ledger.received == 0:
-            said = _("There is no error to follow: it is exactly zero at the loss ({sizes}).")
-            return said.format(sizes=sizes)
-        said = _("The error is not finite from {place} on: {sizes}.")
-        return said.format(place=first, sizes=sizes)
+            line = _("There is no error to follow: it is exactly zero at the loss ({sizes}).")
+            return line.format(sizes=sizes)
+        line = _("The error is not finite from {place} on: {sizes}.")
+        return line.format(place=first, sizes=sizes)
     if abs(gain) < _LITTLE:
-        said = _("The error keeps its size from the loss to {site}: {sizes}.")
+        line = _("The error keeps its size from the loss to {site}: {sizes}.")
     elif gain < 0:
-        said = _("The error falls by {amount} from the loss to {site}: {sizes}.")
+        line = _("The error falls by {amount} from the loss to {site}: {sizes}.")
     else:
-        said = _("The error grows by {amount} from the loss to {site}: {sizes}.")
-    return said.format(amount=amount(gain), site=site, sizes=sizes)
+        line = _("The error grows by {amount} from the loss to {site}: {sizes}.")
+    return line.format(amount=amount(gain), site=site, sizes=sizes)
 
 
 def amount(gain: float) -> str:
@@ -69,17 +69,17 @@ def plural(op: str, kind: str, count: int) -> str:
         one = _("the block with branches") if kind == "block" else _("the {op}")
         return (_("the {op} layer") if layer else one).format(op=op)
     if kind == "block":
-        said = ngettext(
+        line = ngettext(
             "the {count} block with branches", "the {count} blocks with branches", count
         )
     elif layer:
-        said = ngettext("the {count} {op} layer", "the {count} {op} layers", count)
+        line = ngettext("the {count} {op} layer", "the {count} {op} layers", count)
     elif kind in ("loss", "other", "view", "custom"):
-        said = ngettext("the {count} {op} step", "the {count} {op} steps", count)
+        line = ngettext("the {count} {op} step", "the {count} {op} steps", count)
     else:
         # Translators: {op} is an operation, such as sigmoid or add; it is not translated.
-        said = ngettext("the {count} {op}", "the {count} {op}s", count)
-    return said.format(op=op, count=whole(count))
+        line = ngettext("the {count} {op}", "the {count} {op}s", count)
+    return line.format(op=op, count=whole(count))
 
 
 def _counted(op: str, kind: str, count: int) -> str:
@@ -90,14 +90,14 @@ def _counted(op: str, kind: str, count: int) -> str:
         one = _("block with branches") if kind == "block" else op
         return _("{op} layer").format(op=op) if layer else one
     if kind == "block":
-        said = ngettext("{count} block with branches", "{count} blocks with branches", count)
+        line = ngettext("{count} block with branches", "{count} blocks with branches", count)
     elif layer:
-        said = ngettext("{count} {op} layer", "{count} {op} layers", count)
+        line = ngettext("{count} {op} layer", "{count} {op} layers", count)
     elif kind in ("loss", "other", "view", "custom"):
-        said = ngettext("{count} {op} step", "{count} {op} steps", count)
+        line = ngettext("{count} {op} step", "{count} {op} steps", count)
     else:
-        said = ngettext("{count} {op}", "{count} {op}s", count)
-    return said.format(op=op, count=whole(count))
+        line = ngettext("{count} {op}", "{count} {op}s", count)
+    return line.format(op=op, count=whole(count))
 
 
 def sentences(ledger: LedgerRecord) -> list[str]:
@@ -133,32 +133,32 @@ def _sentence(c: Contribution, total: float, first: bool) -> str:
     size, of = f"{abs(c.decades):.1f}", f"{abs(total):.1f}"
     if c.decades * total > 0:
         if first and total < 0:
-            said = ngettext(
+            line = ngettext(
                 "{size} of the {total} lost decades is {factors}",
                 "{size} of the {total} lost decades are {factors}",
                 c.links,
             )
         elif first:
-            said = ngettext(
+            line = ngettext(
                 "{size} of the {total} gained decades is {factors}",
                 "{size} of the {total} gained decades are {factors}",
                 c.links,
             )
         else:
-            said = ngettext("{size} is {factors}", "{size} are {factors}", c.links)
+            line = ngettext("{size} is {factors}", "{size} are {factors}", c.links)
     elif c.decades < 0:
-        said = _("{size} decades are lost at {factors}")
+        line = _("{size} decades are lost at {factors}")
     else:
-        said = _("{size} decades are gained at {factors}")
-    said = said.format(size=size, total=of, factors=who)
+        line = _("{size} decades are gained at {factors}")
+    line = line.format(size=size, total=of, factors=who)
     if not c.parts:
-        return said
+        return line
     parts = [
         _("{part} {decades}").format(part=_(_PARTS[k]), decades=signed(v / c.links))
         for k, v in c.parts.items()
     ]
     whole_said = _("{sentence} ({parts} each)") if c.links > 1 else _("{sentence} ({parts})")
-    return whole_said.format(sentence=said, parts=_(", ").join(parts))
+    return whole_said.format(sentence=line, parts=_(", ").join(parts))
 
 
 def signed(value: float) -> str:
@@ -180,14 +180,14 @@ def text(ledger: LedgerRecord) -> str:
     if ledger.time:
         (last, begin), (first, end) = ledger.time[0], ledger.time[-1]
         fall = decades(end, begin)
-        said = _(
+        message = _(
             "through time, from call {last} of the same weights back to call {first}: ‖δ‖ {begin} "
             "→ {end}, {decades} decades, {each} a step"
         ).format(
             last=last, first=first, begin=number(begin), end=number(end), decades=signed(fall),
             each=signed(fall / (len(ledger.time) - 1)),
         )  # fmt: skip
-        lines.append(f"  {said}")
+        lines.append(f"  {message}")
     lines += ["  " + _("note: {note}").format(note=note) for note in ledger.notes]
     lines += ["", *table(ledger)]
     forks = [(b, f) for b in ledger.links if isinstance(b, Block) for f in b.forks]
@@ -195,12 +195,12 @@ def text(ledger: LedgerRecord) -> str:
         lines += ["", _("where ways meet: signed shares of δ (they add up to 1)")]
         if len(forks) > _FORKS:
             ends = [(b, b.forks[-1]) for b in ledger.links if isinstance(b, Block) and b.forks]
-            said = ngettext(
+            message = ngettext(
                 "{count} fork; of each block the last, {most} at most:",
                 "{count} forks; of each block the last, {most} at most:",
                 len(forks),
             )
-            lines.append("  " + said.format(count=len(forks), most=_FORKS))
+            lines.append("  " + message.format(count=len(forks), most=_FORKS))
             forks = ends[:_FORKS]
         lines += [f"  {fork_line(f)}" for _, f in forks]
     return "\n".join(lines)
@@ -210,12 +210,12 @@ def fork_line(fork: Fork) -> str:
     """ "blocks.0.conv1: blocks.0 → add 0.61, blocks.0.conv1 0.39"."""
     if not fork.sure:
         sizes = sum(b.size for b in fork.branches)
-        said = ngettext(
+        line = ngettext(
             "{name}: shares ill-conditioned, {count} branch cancels (‖Σδ‖ {sum} of Σ‖δ‖ {sizes})",
             "{name}: shares ill-conditioned, {count} branches cancel (‖Σδ‖ {sum} of Σ‖δ‖ {sizes})",
             len(fork.branches),
         )
-        return said.format(
+        return line.format(
             name=fork.name,
             count=len(fork.branches),
             sum=number(fork.received),
@@ -291,9 +291,9 @@ def _skipped(links: Sequence[Factor | Block]) -> str:
         kinds.setdefault((link.op, link.kind), []).append(link.gain)
     told = []
     for (op, kind), gains in sorted(kinds.items(), key=lambda k: -abs(sum(k[1]))):
-        said = _("{factors} {each} each") if len(gains) > 1 else _("{factors} {each}")
+        line = _("{factors} {each} each") if len(gains) > 1 else _("{factors} {each}")
         each = signed(sum(gains) / len(gains))
-        told.append(said.format(factors=_counted(op, kind, len(gains)), each=each))
+        told.append(line.format(factors=_counted(op, kind, len(gains)), each=each))
     return _("{count} more: {factors}").format(count=len(links), factors=_(", ").join(told[:3]))
 
 
@@ -320,8 +320,8 @@ def parts_line(link: Factor | Block) -> str:
     told = [f"{words[k]} {signed(v)}" for k, v in link.parts.items() if k in words]
     if "flow" in link.parts:
         steps = link.parts.get("flow_steps", math.nan)
-        said = _("{decades} through {steps} time steps")
-        told.append(said.format(decades=signed(link.parts["flow"]), steps=f"{steps:.0f}"))
+        line = _("{decades} through {steps} time steps")
+        told.append(line.format(decades=signed(link.parts["flow"]), steps=f"{steps:.0f}"))
     return "  ".join(told)
 
 

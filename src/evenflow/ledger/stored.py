@@ -51,8 +51,8 @@ def from_run(run: Run, site: str | None = None, step: int | None = None) -> Ledg
     sources = _sources(below, received)
     reach = [i for i in sources if between(lambda v: below.get(v, ()), i, target.id)]
     if not reach:
-        said = _("{site!r} is on no way from a loss: its run file lacks what lies between.")
-        raise ValueError(said.format(site=here.label(target.id)))
+        text = _("{site!r} is on no way from a loss: its run file lacks what lies between.")
+        raise ValueError(text.format(site=here.label(target.id)))
     notes = []
     root = reach[0]
     if len(reach) > 1:
@@ -78,12 +78,12 @@ def from_run(run: Run, site: str | None = None, step: int | None = None) -> Ledg
 
 
 def _several(losses: list[str]) -> str:
-    said = ngettext(
+    text = ngettext(
         "{count} loss reaches it ({names}): the way begins at all of them together",
         "{count} losses reach it ({names}): the way begins at all of them together",
         len(losses),
     )
-    return said.format(count=len(losses), names=", ".join(losses[:4]))
+    return text.format(count=len(losses), names=", ".join(losses[:4]))
 
 
 # -- which site, which step -------------------------------------------------------------------
@@ -92,8 +92,8 @@ def _position(run: Run, step: int) -> int:
     if len(found):
         return int(found[0])
     near = sorted(run.steps.tolist(), key=lambda s: (abs(s - step), s))[:3]
-    said = _("step {step} was not sampled; the nearest that were: {steps}.")
-    raise ValueError(said.format(step=step, steps=", ".join(str(s) for s in sorted(near))))
+    text = _("step {step} was not sampled; the nearest that were: {steps}.")
+    raise ValueError(text.format(step=step, steps=", ".join(str(s) for s in sorted(near))))
 
 
 def _find(run: Run, wanted: str) -> Site:
@@ -110,8 +110,8 @@ def _find(run: Run, wanted: str) -> Site:
         if found:
             return min(found, key=lambda s: s.call)
     names = list(dict.fromkeys([*(_bare(s) for s in learnable), *(s.name for s in learnable)]))
-    said = _("the run has no site {site!r}: {hint}")
-    raise ValueError(said.format(site=wanted, hint=hint(wanted, names)))
+    text = _("the run has no site {site!r}: {hint}")
+    raise ValueError(text.format(site=wanted, hint=hint(wanted, names)))
 
 
 def _bare(site: Site) -> str:
@@ -126,11 +126,11 @@ def _measured(run: Run, site: Site) -> npt.NDArray[np.int64]:
 def _latest(run: Run, site: Site) -> int:
     known = _measured(run, site)
     if not len(known):
-        said = _(
+        text = _(
             "no error was ever measured at {site!r}: it is frozen, or before every layer that "
             "learns."
         )
-        raise ValueError(said.format(site=_bare(site)))
+        raise ValueError(text.format(site=_bare(site)))
     return int(known[-1])
 
 
@@ -144,8 +144,8 @@ def _default(run: Run, at: int | None) -> Site:
     if not layers:
         if at is None:
             raise ValueError(_("no error was measured at any layer with parameters."))
-        said = _("no error was measured at any layer with parameters at step {step}.")
-        raise ValueError(said.format(step=run.steps[at]))
+        text = _("no error was measured at any layer with parameters at step {step}.")
+        raise ValueError(text.format(step=run.steps[at]))
     return layers[0]
 
 
@@ -196,11 +196,11 @@ class _Sampled:
         sizes = {s.id: self.norm(s, "delta") for s in run.sites}
         if sizes[target.id] is None:
             when = run.steps[_measured(run, target)]
-            said = _("no error was measured at {site!r} at step {step}.")
+            text = _("no error was measured at {site!r} at step {step}.")
             if len(when):
-                said = _("no error was measured at {site!r} at step {step}; there are {steps}.")
+                text = _("no error was measured at {site!r} at step {step}; there are {steps}.")
             steps, name = ", ".join(str(s) for s in when[-5:]), self.label(target.id)
-            raise ValueError(said.format(site=name, step=run.steps[self.at], steps=steps))
+            raise ValueError(text.format(site=name, step=run.steps[self.at], steps=steps))
         return {i: size for i, size in sizes.items() if size is not None}
 
     def vertex(self, v: int, received: float) -> Vertex:
@@ -303,6 +303,6 @@ class _Sampled:
             full = np.flatnonzero(~np.isnan(np.stack(slopes)).all(axis=0))
             if len(full):
                 nearest = run.steps[full[np.abs(full - self.at).argmin()]]
-                said = _("√Eφ'² was not measured at this step; the nearest with it is {step}")
-                notes.append(said.format(step=nearest))
+                text = _("√Eφ'² was not measured at this step; the nearest with it is {step}")
+                notes.append(text.format(step=nearest))
         return notes

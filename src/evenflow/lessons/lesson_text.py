@@ -60,9 +60,9 @@ def terminal(lesson: Lesson, result: Result, width: int = WIDTH, unicode: bool =
             out += "\n".join(chart(part, min(width, 78), unicode=unicode))
         else:
             out += _wrapped(part, width)
-    for said in (agreement(result), seeds(lesson)):
-        if said:
-            out += "\n\n" + _wrapped(said, width)
+    for text in (agreement(result), seeds(lesson)):
+        if text:
+            out += "\n\n" + _wrapped(text, width)
     return out + "\n"
 
 
@@ -102,7 +102,7 @@ def page(lesson: Lesson, result: Result) -> str:
             blocks.append(f"![{part.title}]({picture_name(lesson, pictures)})")
         else:
             blocks.append(part)
-    blocks += [said for said in (agreement(result), seeds(lesson)) if said]
+    blocks += [text for text in (agreement(result), seeds(lesson)) if text]
     return "\n\n".join(blocks) + "\n"
 
 

@@ -24,8 +24,8 @@ _ROWS, _LINKS, _ADVICE, _LETTERS = 16, 8, 8, 600
 def findings_section(run: Run, findings: Sequence[Finding]) -> str:
     """All findings, worst first."""
     if not findings:
-        said = _("No rule found anything to report.") if len(run.steps) else _("Nothing to judge.")
-        body = tag("p", said, class_="quiet")
+        text = _("No rule found anything to report.") if len(run.steps) else _("Nothing to judge.")
+        body = tag("p", text, class_="quiet")
     else:
         network = network_of(run)
         body = "".join(_card(run, f, number, network) for number, f in enumerate(findings[:CARDS]))

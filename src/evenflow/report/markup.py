@@ -61,5 +61,5 @@ def svg_text(x: float, y: float, text: str, anchor: str, name: str | None = None
 
 def and_more(count: int) -> str:
     """A paragraph on what is left out; "" where nothing is."""
-    said = _("And {count} more.").format(count=whole(max(count, 0)))
-    return tag("p", said, class_="quiet") if count > 0 else ""
+    text = _("And {count} more.").format(count=whole(max(count, 0)))
+    return tag("p", text, class_="quiet") if count > 0 else ""

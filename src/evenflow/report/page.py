@@ -109,7 +109,7 @@ def _header(run: Run) -> str:
 
 
 def _banner(run: Run, findings: Sequence[Finding], asked: Asked | None) -> str:
-    word, said = headline(run, findings, asked)
+    word, text = headline(run, findings, asked)
     left_out = damage(run)
     found = verdict(findings, run, asked is not None)
     icon = {"healthy": "ok", "sick": "error", "warning": "warning"}.get(found, "none")
@@ -126,7 +126,7 @@ def _banner(run: Run, findings: Sequence[Finding], asked: Asked | None) -> str:
         tag(
             "div",
             tag("h2", icon_of(icon), esc(word), id="verdict"),
-            tag("p", esc(said), class_="said"),
+            tag("p", esc(text), class_="said"),
             tag("p", esc(left_out), class_="said") if left_out else "",
             worst,
         ),
@@ -150,12 +150,12 @@ def icon_of(kind: str) -> str:
 def _charts(run: Run) -> str:
     parts = []
     if np.isfinite(run.curve_loss).any():
-        said = _("No update is known yet: each loss is one backward pass's.")
+        text = _("No update is known yet: each loss is one backward pass's.")
         parts.append(
             tag(
                 "section",
                 tag("h2", _("Loss"), id="loss"),
-                tag("p", said, class_="lead") if run.early else "",
+                tag("p", text, class_="lead") if run.early else "",
                 tag("div", id="curve", class_="chart"),
                 class_="card",
                 aria_labelledby="loss",

@@ -63,8 +63,8 @@ def headline(run: Run, findings: Sequence[Finding], asked: Asked | None = None) 
     apart = ""
     if objective:
         apart = _("The loss was not judged: {why}.").format(why=_(_OBJECTIVES[objective]))
-    said = (_standing(found, findings, asked, bool(apart)), apart, *blind(run))
-    return word, sentences(filter(None, said))
+    text = (_standing(found, findings, asked, bool(apart)), apart, *blind(run))
+    return word, sentences(filter(None, text))
 
 
 def blind(run: Run) -> list[str]:
@@ -74,18 +74,18 @@ def blind(run: Run) -> list[str]:
         return []
     counts = {"count": whole(known.outputs), "all": whole(known.layers)}
     if not known.errors:
-        said = _(
+        text = _(
             "What {count} of {all} layers put out could not be read (TorchScript, or other code "
             "that Python does not see): whether signals collapse, saturate or die there was not "
             "judged, only gradients and updates were."
         )
     else:
-        said = _(
+        text = _(
             "{count} of {all} layers could not be looked into (TorchScript, or other code that "
             "Python does not see): they were judged by the gradients and updates of their weights "
             "alone, in the order in which the model lists them; what they put out was not judged."
         )
-    return [said.format(**counts)]
+    return [text.format(**counts)]
 
 
 def _standing(
@@ -93,8 +93,8 @@ def _standing(
 ) -> str:
     """What was found, counted; or what may be claimed where nothing was."""
     if found == "no-fault" and asked is not None:
-        said = asked.said
-        return _("{sentence}.").format(sentence=said[:1].upper() + said[1:])
+        text = asked.said
+        return _("{sentence}.").format(sentence=text[:1].upper() + text[1:])
     errors, warnings, notes = (
         sum(f.severity == severity for f in findings)
         for severity in (Severity.error, Severity.warning, Severity.info)
@@ -103,8 +103,8 @@ def _standing(
     if errors:
         counts.append(ngettext("{count} error", "{count} errors", errors).format(count=errors))
     if warnings:
-        said = ngettext("{count} warning", "{count} warnings", warnings)
-        counts.append(said.format(count=warnings))
+        text = ngettext("{count} warning", "{count} warnings", warnings)
+        counts.append(text.format(count=warnings))
     if notes:
         counts.append(ngettext("{count} note", "{count} notes", notes).format(count=notes))
     if not counts and layers_only:
@@ -235,11 +235,11 @@ def damage(run: Run) -> str:
         "log": _("log (-wal), whose end is lost"),
     }
     told = ", ".join(f"{count} {kinds.get(table, table)}" for table, count in rows.items())
-    said = ngettext(
+    text = ngettext(
         "The file is damaged: {count} row of it does not match its checksum and is left out "
         "({rows}).",
         "The file is damaged: {count} rows of it do not match their checksums and are left out "
         "({rows}).",
         sum(rows.values()),
     )
-    return said.format(count=sum(rows.values()), rows=told)
+    return text.format(count=sum(rows.values()), rows=told)

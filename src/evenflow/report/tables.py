@@ -129,7 +129,7 @@ def healed_section(run: Run) -> str:
         )
         for each in done[:_EVENTS]
     ]
-    lead = "".join(tag("p", esc(said)) for said in healing.summaries(done))
+    lead = "".join(tag("p", esc(text)) for text in healing.summaries(done))
     more = len(done) - _EVENTS
     if more > 0:
         lead += tag("p", _("The first {count} are listed.").format(count=_EVENTS), class_="quiet")

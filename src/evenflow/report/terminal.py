@@ -50,10 +50,10 @@ def text(
 
     write = _Lines(console)
     spoken = sorted(worded(findings, run), key=lambda f: -f.severity)
-    word, said = headline(run, spoken, asked)
+    word, line = headline(run, spoken, asked)
     worst = max((f.severity for f in spoken), default=Severity.info)
     style = "bold green" if verdict(spoken, run, asked is not None) == "healthy" else _STYLE[worst]
-    write(("evenflow  ", "dim"), (word.upper(), style), f"  {said}")
+    write(("evenflow  ", "dim"), (word.upper(), style), f"  {line}")
     figures = [f"{key.lower()} {value}" for key, value in facts(run)]
     if figures:
         write((" · ".join(figures), "dim"))
@@ -73,8 +73,8 @@ def text(
     done = interventions(run.events)
     if done:
         write()
-        for said in summaries(done):
-            write((_("healed: "), "green"), said)
+        for line in summaries(done):
+            write((_("healed: "), "green"), line)
     shown = strip(run, _unicode(console), max(20, min(console.width - 4, 72)))
     if shown:
         write()
@@ -119,8 +119,8 @@ def _finding(write: _Lines, finding: Finding, advice: Sequence[str]) -> None:
         if not limit
     ][:3]
     if more:
-        said = _("also measured: {figures}").format(figures=_(", ").join(more))
-        write((said, "dim"), indent=2)
+        line = _("also measured: {figures}").format(figures=_(", ").join(more))
+        write((line, "dim"), indent=2)
     for text in advice:
         write((_("try: "), "green"), text, indent=2)
 

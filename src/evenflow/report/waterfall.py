@@ -59,7 +59,7 @@ def card(ledger: Ledger) -> str:
         )
     site = tag("code", esc(short(ledger.site, 60)))
     heading = esc(_("From the loss to {site}")).format(site=site)
-    told = "".join(tag("li", prose(said)) for said in sentences(ledger))
+    told = "".join(tag("li", prose(text)) for text in sentences(ledger))
     notes = "".join(tag("p", prose(note), class_="quiet") for note in ledger.notes)
     return tag(
         "section",
