@@ -24,8 +24,8 @@ def show_activations(
         print(f"evenflow activations: {error}", file=sys.stderr)
         return 2
     if as_json:
-        told = {"schema": 1, "activations": [as_data(card(each)) for each in wanted]}
-        print(json.dumps(told, ensure_ascii=False, allow_nan=False))
+        data = {"schema": 1, "activations": [as_data(card(each)) for each in wanted]}
+        print(json.dumps(data, ensure_ascii=False, allow_nan=False))
     elif output is None and name is not None:
         print(text(card(wanted[0])))
     elif output is None:

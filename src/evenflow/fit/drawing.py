@@ -43,13 +43,13 @@ def curves(report: FitReport) -> str:
     """Loss by epoch on a logarithmic axis: training, held-out rows, the best constant's."""
     drawn = [(_("training rows"), report.errors), (_("validation rows"), report.held_out)]
     base = report.baseline if report.baseline > 0 else math.nan
-    seen = [v for _name, c in drawn for v in (*c, base) if v > 0 and math.isfinite(v)]
+    values = [v for _name, c in drawn for v in (*c, base) if v > 0 and math.isfinite(v)]
     last = report.epochs
     # Aligned by their last points: what is judged before the first epoch stands at 0.
     begun = [max(0, last + 1 - len(c)) for _name, c in drawn]
-    if not any(c for _name, c in drawn) or not seen:
+    if not any(c for _name, c in drawn) or not values:
         return tag("p", esc(_("No epoch was run.")))
-    low, high = math.log10(min(seen)), math.log10(max(seen))
+    low, high = math.log10(min(values)), math.log10(max(values))
     middle, span = (low + high) / 2, max(high - low, 0.3) * 1.06
     low, high = middle - span / 2, middle + span / 2
 

@@ -76,10 +76,10 @@ class Encoder:
 
     def _newly_missing(self, raw_NC: Floats, notes: list[str]) -> None:
         """A note on values that are missing where none was in training."""
-        seen = set(self.numbers.indicator_.features_.tolist())
+        marked = set(self.numbers.indicator_.features_.tolist())
         for at, column in enumerate(self.of("number")):
             count = int(np.isnan(raw_NC[:, at]).sum())
-            if count and at not in seen:
+            if count and at not in marked:
                 sentence = ngettext(
                     "column {name}: {count} value is missing, in training none was: "
                     "read as the middle one.",

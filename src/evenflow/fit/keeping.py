@@ -61,8 +61,8 @@ def save(folder: Path, model: Any, encoder: Encoder, facts: dict[str, Any], page
         # not save_file: it makes a file that its owner alone can read
         (made / "weights.safetensors").write_bytes(safe(state))
         columns = [_told(column) for column in encoder.columns]
-        told = {**_described(model), "columns": columns, **facts}
-        text = json.dumps(told, indent=1, allow_nan=False)
+        data = {**_described(model), "columns": columns, **facts}
+        text = json.dumps(data, indent=1, allow_nan=False)
         if len(text.encode()) > LARGEST:  # `load` would not read it
             raise BadData(_("the table has too many columns or categories for a model folder."))
         (made / "model.json").write_text(text, encoding="utf-8")
@@ -116,20 +116,20 @@ def _need(holds: object, what: str) -> None:
 
 def _described(model: Any) -> dict[str, Any]:
     shape, scaled, targets = model.shape_, model.scaling_, model.targets_
-    told: dict[str, Any] = {
+    data: dict[str, Any] = {
         "format": FORMAT,
         "kind": type(model).__name__,
         "shape": {name: getattr(shape, name) for name in NetworkShape.__dataclass_fields__},
         "scaling": _scaling(scaled),
     }
     if isinstance(targets, Classes):
-        told["classes"] = {
+        data["classes"] = {
             "kind": targets.kind,
             "values": [[c.dtype.str, c.tolist()] for c in targets.classes],
         }
     else:
-        told["numbers"] = {"scaling": _scaling(targets.scaled), "flat": targets.flat}
-    return told
+        data["numbers"] = {"scaling": _scaling(targets.scaled), "flat": targets.flat}
+    return data
 
 
 def _told(column: Column) -> dict[str, Any]:

@@ -110,12 +110,12 @@ def activation(name: str, units: int, depth: int) -> nn.Module:
     """A new activation module, told the units of its layer or the network's depth where it asks."""
     home, attribute = find(name).factory.split(":")
     takes = inspect.signature(getattr(import_module(home), attribute)).parameters
-    told: dict[str, Any] = {}
+    options: dict[str, Any] = {}
     if "depth" in takes:
-        told["depth"] = max(depth, 2)
+        options["depth"] = max(depth, 2)
     if "channels" in takes:
-        told["channels"] = units
-    return get(name, **told)
+        options["channels"] = units
+    return get(name, **options)
 
 
 def widths(hidden: object, depth: object) -> tuple[int, ...]:

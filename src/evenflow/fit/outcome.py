@@ -106,11 +106,11 @@ class FitReport:
 
     def __str__(self) -> str:
         last = self.held_out or self.errors
-        told = [
+        parts = [
             f"{self.verdict}: {self.epochs} epochs, {self.steps} steps, {self.seconds:.1f} s; "
             f"stopped by {self.stopped}",
             f"loss {min(last):.4g} (best constant {self.baseline:.4g})" if last else "",
             *(f"{f.code} {f.name}: {f.message}" for f in self.findings),
             *(f"epoch {t.epoch}: {t.treatment} ({t.reason})" for t in self.treatments),
         ]
-        return "\n".join(line for line in told if line)
+        return "\n".join(line for line in parts if line)

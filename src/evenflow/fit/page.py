@@ -144,15 +144,15 @@ def _diagnosis(report: FitReport) -> str:
                     kept=whole(report.best_epoch))
         ),
     )  # fmt: skip
-    told = [f"{title(f.code)} ({f.code}): {f.message}" for f in report.findings]
+    parts = [f"{title(f.code)} ({f.code}): {f.message}" for f in report.findings]
     for t in report.treatments:
         when = (
             _("after epoch {epoch}").format(epoch=whole(t.epoch)) if t.epoch else _("at the start")
         )
-        told.append(f"{when}: {t.treatment}. {t.reason}")
-    if not told:
+        parts.append(f"{when}: {t.treatment}. {t.reason}")
+    if not parts:
         return stopped + tag("p", esc(_("Nothing was wrong and nothing had to be treated.")))
-    return stopped + tag("ul", *(tag("li", esc(line)) for line in told), class_="told")
+    return stopped + tag("ul", *(tag("li", esc(line)) for line in parts), class_="told")
 
 
 def _columns(columns: Sequence[Column]) -> str:

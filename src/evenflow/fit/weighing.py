@@ -105,8 +105,8 @@ def _one(column: Column, X: Any, left_NK: Floats) -> Column:
     if column.kind != "date":
         why = _("{why}; on rows held out it helps to predict").format(why=column.why)
     else:
-        told = ", ".join(_(PART_NAMES[p]) for p in parts)
-        why = _("{why}; of them helps: {parts}").format(why=column.why, parts=told)
+        text = ", ".join(_(PART_NAMES[p]) for p in parts)
+        why = _("{why}; of them helps: {parts}").format(why=column.why, parts=text)
     return replace(column, parts=parts, why=why)
 
 

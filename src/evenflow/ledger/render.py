@@ -222,11 +222,11 @@ def fork_line(fork: Fork) -> str:
             sizes=number(sizes),
         )
     ranked = sorted(fork.branches, key=lambda b: -abs(b.share))
-    told = [f"{b.name} {b.share:.2f}".replace("-", "−") for b in ranked[:_FEW]]
+    parts = [f"{b.name} {b.share:.2f}".replace("-", "−") for b in ranked[:_FEW]]
     more = len(ranked) - _FEW
     if more > 0:
-        told.append(_("{count} more").format(count=more))
-    return _("{name}: {shares}").format(name=fork.name, shares=_(", ").join(told))
+        parts.append(_("{count} more").format(count=more))
+    return _("{name}: {shares}").format(name=fork.name, shares=_(", ").join(parts))
 
 
 def table(ledger: LedgerRecord) -> list[str]:
@@ -289,12 +289,12 @@ def _skipped(links: Sequence[Factor | Block]) -> str:
     kinds: dict[tuple[str, str], list[float]] = {}
     for link in links:
         kinds.setdefault((link.op, link.kind), []).append(link.gain)
-    told = []
+    parts = []
     for (op, kind), gains in sorted(kinds.items(), key=lambda k: -abs(sum(k[1]))):
         line = _("{factors} {each} each") if len(gains) > 1 else _("{factors} {each}")
         each = signed(sum(gains) / len(gains))
-        told.append(line.format(factors=_counted(op, kind, len(gains)), each=each))
-    return _("{count} more: {factors}").format(count=len(links), factors=_(", ").join(told[:3]))
+        parts.append(line.format(factors=_counted(op, kind, len(gains)), each=each))
+    return _("{count} more: {factors}").format(count=len(links), factors=_(", ").join(parts[:3]))
 
 
 def _sum(links: Sequence[Factor | Block]) -> float:
@@ -317,12 +317,12 @@ def parts_line(link: Factor | Block) -> str:
         forks = ngettext("{count} fork", "{count} forks", len(link.forks))
         return _(", ").join((ops, forks.format(count=len(link.forks))))
     words = {"scale": "‖W‖/√n", "alignment": _("align"), "slope": "√Eφ'²", "rest": _("rest")}
-    told = [f"{words[k]} {signed(v)}" for k, v in link.parts.items() if k in words]
+    parts = [f"{words[k]} {signed(v)}" for k, v in link.parts.items() if k in words]
     if "flow" in link.parts:
         steps = link.parts.get("flow_steps", math.nan)
         line = _("{decades} through {steps} time steps")
-        told.append(line.format(decades=signed(link.parts["flow"]), steps=f"{steps:.0f}"))
-    return "  ".join(told)
+        parts.append(line.format(decades=signed(link.parts["flow"]), steps=f"{steps:.0f}"))
+    return "  ".join(parts)
 
 
 def as_dict(ledger: LedgerRecord) -> dict[str, Any]:

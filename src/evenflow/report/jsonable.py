@@ -27,7 +27,7 @@ def as_json(run: Run, findings: Sequence[Finding], asked: Asked | None = None) -
     spoken = worded(findings, run)
     named = sorted({site for finding in spoken for site in finding.sites})
     network = network_of(run) if spoken else None
-    told: dict[str, Any] = {
+    data: dict[str, Any] = {
         "schema": 1,
         "run": run.name,
         "verdict": verdict(spoken, run, asked is not None),
@@ -38,14 +38,14 @@ def as_json(run: Run, findings: Sequence[Finding], asked: Asked | None = None) -
         "sites": {str(site): run.sites[site].name for site in named if site < len(run.sites)},
     }
     if asked is not None:
-        told["asked"] = list(asked.codes)
+        data["asked"] = list(asked.codes)
     for event in run.events:
         if event.kind == "damaged":
-            told["damaged"] = dict(event.detail["rows"])
+            data["damaged"] = dict(event.detail["rows"])
     done = interventions(run.events)
     if done or run.meta.get("heal"):
-        told["healed"] = [finite({**d.as_dict(), "message": healed(d)}) for d in done]
-    return told
+        data["healed"] = [finite({**d.as_dict(), "message": healed(d)}) for d in done]
+    return data
 
 
 def worded(findings: Sequence[Finding], run: Run) -> list[Finding]:

@@ -234,7 +234,7 @@ def damage(run: Run) -> str:
         "finding": _("findings"),
         "log": _("log (-wal), whose end is lost"),
     }
-    told = ", ".join(f"{count} {kinds.get(table, table)}" for table, count in rows.items())
+    tables = ", ".join(f"{count} {kinds.get(table, table)}" for table, count in rows.items())
     text = ngettext(
         "The file is damaged: {count} row of it does not match its checksum and is left out "
         "({rows}).",
@@ -242,4 +242,4 @@ def damage(run: Run) -> str:
         "({rows}).",
         sum(rows.values()),
     )
-    return text.format(count=sum(rows.values()), rows=told)
+    return text.format(count=sum(rows.values()), rows=tables)

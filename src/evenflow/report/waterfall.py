@@ -59,13 +59,13 @@ def card(ledger: Ledger) -> str:
         )
     site = tag("code", esc(short(ledger.site, 60)))
     heading = esc(_("From the loss to {site}")).format(site=site)
-    told = "".join(tag("li", prose(text)) for text in sentences(ledger))
+    items = "".join(tag("li", prose(text)) for text in sentences(ledger))
     notes = "".join(tag("p", prose(note), class_="quiet") for note in ledger.notes)
     return tag(
         "section",
         tag("h2", heading, id="ledger"),
         tag("p", prose(headline(ledger)), class_="lead"),
-        tag("ul", told, class_="told") if told else "",
+        tag("ul", items, class_="told") if items else "",
         notes,
         tag("figure", tag("div", picture(ledger), class_="wide"), _legend(ledger), class_="fall"),
         _forks(ledger),
