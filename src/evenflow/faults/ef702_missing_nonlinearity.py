@@ -68,12 +68,13 @@ class MissingNonlinearity(Rule):
         sites = [s for s in view.sites if s.id in trunk]
         layers = [s.id for s in sites if s.kind == "affine" and view.weights[s.id]]
         straight = _straight(view)
+        after = _after(view)
         bends = any(
             (s.kind in BENDING and s.id not in straight)
             or s.op in BENDING_POOLS
             or (s.kind == "join" and s.op == "mul")
             for s in sites
-            if s.kind != "loss" and not _last(view, s.id)
+            if s.id not in after and not _last(view, s.id, after)
         )
         pairs: dict[tuple[tuple[int, ...], tuple[int, ...]], tuple[int, int]] = {}
         for b in layers:
@@ -120,12 +121,19 @@ def _straight(view: View) -> frozenset[int]:
     )
 
 
-def _last(view: View, id: int) -> bool:
-    """Whether a site shapes the output alone: only losses, or other such sites, read it."""
+def _after(view: View) -> frozenset[int]:
+    """Losses, and what a script makes of outputs on its way to one. Not their product, which may
+    be the model's answer."""
+    own = (i for i in view.beyond if not view.sites[i].root and view.sites[i].kind != "matmul")
+    return frozenset((*view.losses, *own))
+
+
+def _last(view: View, id: int, after: frozenset[int]) -> bool:
+    """Whether a site shapes the output alone: only losses, or what leads to them, read it."""
     readers = view.consumers[id]
     if view.sites[id].kind not in ("softmax", "activation") or not readers:
         return False
-    return all(view.sites[c].kind == "loss" for c in readers)
+    return after.issuperset(readers)
 
 
 def _before(view: View, id: int, straight: frozenset[int], *, through_norms: bool) -> int:

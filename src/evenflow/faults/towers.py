@@ -54,7 +54,7 @@ class Towers:
 def _towers(view: View) -> Towers:
     part = components(_links(view))
     fed = view.descendants(view.data)
-    ends = view.losses or view.beyond
+    ends = (*view.losses, *view.beyond)
     leads = view.ancestors(ends) if ends else frozenset(view.layers)
     parts = {part[i] for i in view.layers}
     turn = _turns(view)

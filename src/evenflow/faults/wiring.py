@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from functools import cached_property
 
-from ..schema import Run, Site
+import numpy as np
+
+from ..schema import Channel, Run, Site
 from .graph import chained, depths, reach
 
 #: Kinds whose weights make a layer; a norm's scale and shift do not.
@@ -73,8 +75,23 @@ class Wiring:
 
     @cached_property
     def trunk(self) -> frozenset[int]:
-        """Ids of sites a loss depends on (all sites where no loss function was seen)."""
-        return self.ancestors(self.losses) if self.losses else frozenset(range(len(self.sites)))
+        """Ids of sites a loss depends on (all sites where no loss function was seen).
+
+        A loss written by hand has no site that says so: what a gradient reached tells of it.
+        """
+        if not self.losses:
+            return frozenset(range(len(self.sites)))
+        return self.ancestors((*self.losses, *self.reached))
+
+    @cached_property
+    def reached(self) -> tuple[int, ...]:
+        """Ids of sites to which a gradient came, finite or not, at any sampled step."""
+        known = (
+            (s.id, self.run.columns.get(Channel("site", s.id, metric)))
+            for s in self.sites
+            for metric in ("delta", "delta_nonfinite")
+        )
+        return tuple(dict.fromkeys(i for i, c in known if c is not None and not np.isnan(c).all()))
 
     def ancestors(self, ids: Iterable[int]) -> frozenset[int]:
         """The sites these depend on, themselves included."""
