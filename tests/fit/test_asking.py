@@ -11,7 +11,7 @@ import torch
 pytest.importorskip("sklearn")
 
 from evenflow.fit import NetworkClassifier, NetworkRegressor
-from evenflow.fit.asking import LEAST, Sample, bold
+from evenflow.fit.asking import LEAST, AskedRows, bold
 from evenflow.fit.rates import BASE
 from evenflow.fit.settling import BOLD, CAUTIOUS, asks, settle
 from evenflow.fit.targets import classes, numbers
@@ -22,7 +22,7 @@ RULE = np.sin(2 * X[:, 0]) * X[:, 1] + X[:, 2]
 
 
 def told(y: np.ndarray) -> bool:
-    return bold(NetworkRegressor(), Sample(X, y, None, numbers(y, "auto"), 0))
+    return bold(NetworkRegressor(), AskedRows(X, y, None, numbers(y, "auto"), 0))
 
 
 def test_weights_may_grow_where_there_is_no_noise() -> None:
@@ -51,10 +51,10 @@ def test_the_same_seed_gives_the_same_answer_and_no_one_elses_random_numbers_mov
 
 def test_too_few_rows_or_a_rare_class_are_not_asked() -> None:
     few = X[: LEAST - 1]
-    table = Sample(few, RULE[: len(few)], None, numbers(RULE, "auto"), 0)
+    table = AskedRows(few, RULE[: len(few)], None, numbers(RULE, "auto"), 0)
     assert not bold(NetworkRegressor(), table)
     rare = np.r_[np.zeros(298, int), 1, 1]
-    assert not bold(NetworkClassifier(), Sample(X, rare, None, classes(rare, "binary"), 0))
+    assert not bold(NetworkClassifier(), AskedRows(X, rare, None, classes(rare, "binary"), 0))
 
 
 @pytest.mark.parametrize("given", [{"l2": 0.3}, {"epochs": 5}, {"max_seconds": 1.0}])

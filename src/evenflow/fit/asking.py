@@ -39,7 +39,7 @@ SAME = ("loss", "scale", "target_scale", "device", "dtype")
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
+class AskedRows:
     """The rows that are asked.
 
     Attributes:
@@ -55,12 +55,12 @@ class Sample:
     known: Targets
     seed: int
 
-    def __getitem__(self, rows: Array) -> Sample:
+    def __getitem__(self, rows: Array) -> AskedRows:
         weight = None if self.weight_N is None else self.weight_N[rows]
         return replace(self, x_NC=self.x_NC[rows], y=self.y[rows], weight_N=weight)
 
 
-def bold(estimator: Any, sample: Sample) -> bool:
+def bold(estimator: Any, sample: AskedRows) -> bool:
     """Is the decay `BOLD` better than `CAUTIOUS`?
 
     The networks that ask are of the default shape, so that the answer is the table's and not that
@@ -72,7 +72,7 @@ def bold(estimator: Any, sample: Sample) -> bool:
     return leads(type(estimator), one, other, sample)
 
 
-def calmed(estimator: Any, settled: Settled, sample: Sample) -> tuple[Settled, list[Applied]]:
+def calmed(estimator: Any, settled: Settled, sample: AskedRows) -> tuple[Settled, list[Applied]]:
     """The options, with the usual rate where one far above it does worse; what was changed.
 
     The networks that ask are as they are to be trained.
@@ -91,7 +91,7 @@ def calmed(estimator: Any, settled: Settled, sample: Sample) -> tuple[Settled, l
     return replace(settled, rate=usual), [Applied(f"lr={usual:g}", 0, why)]
 
 
-def leads(kind: Any, one: dict[str, Any], other: dict[str, Any], sample: Sample) -> bool:
+def leads(kind: Any, one: dict[str, Any], other: dict[str, Any], sample: AskedRows) -> bool:
     """Is the `other` set of parameters better, by the squared error (Brier's) on rows held out?
 
     `kind`: of estimator, whose parameters `one` and `other` are.
@@ -127,7 +127,7 @@ def leads(kind: Any, one: dict[str, Any], other: dict[str, Any], sample: Sample)
     return bool(lead > SURE * error)
 
 
-def _errors(asking: Any, train: Sample, test: Sample) -> Array:
+def _errors(asking: Any, train: AskedRows, test: AskedRows) -> Array:
     """Squared errors, one a row of `test`, of an estimator trained on `train`."""
     with warnings.catch_warnings():  # what they learned is told by the one they are asked for
         warnings.simplefilter("ignore", ConvergenceWarning)

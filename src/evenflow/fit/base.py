@@ -21,7 +21,7 @@ from torch.func import functional_call
 
 from ..schema import Finding
 from . import threads
-from .asking import Sample, bold, calmed
+from .asking import AskedRows, bold, calmed
 from .building import Born, born
 from .dormant import Mortal
 from .loop import train_
@@ -187,7 +187,7 @@ class NetworkEstimator(BaseEstimator, ABC):  # type: ignore[misc]
         seed = int(seeds.randint(np.iinfo(np.int32).max))
         applied: list[Applied] = []
         if not keep:
-            sample = Sample(x_NC, y, w_N, targets, seed)
+            sample = AskedRows(x_NC, y, w_N, targets, seed)
             self._bold = asks(options) and not one_epoch and bold(self, sample)
             settled = settle(options, len(x_NC), bold=self._bold)
             calm: list[Applied] = []

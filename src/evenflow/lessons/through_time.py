@@ -47,7 +47,7 @@ LETTERS = " abcdefghijklmnopqrstuvwxyz"
 KINDS, LENGTH, WIDTH, SEEDS, STEPS, LR = 4, 30, 20, 3, 100, 0.02
 
 
-class Reader(nn.Module):
+class LetterReader(nn.Module):
     """Letters [B, T] -> logits [B, 4], from what the last step knows."""
 
     def __init__(self, kind: str, forget: float = 0.0) -> None:
@@ -98,16 +98,16 @@ def passages(n: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     return ids, y
 
 
-def reader(name: str, seed: int) -> tuple[Reader, torch.Generator]:
+def reader(name: str, seed: int) -> tuple[LetterReader, torch.Generator]:
     """A reader and the generator its passages come from; the global generator stays as it was."""
     kind, forget = READERS[name]
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        model = Reader(kind, forget)
+        model = LetterReader(kind, forget)
     return model, torch.Generator().manual_seed(seed)
 
 
-def reach(model: Reader, x: Tensor) -> list[float]:
+def reach(model: LetterReader, x: Tensor) -> list[float]:
     """|∂(c · y_T) / ∂x_t| for t = 1 .. T, c = +1, -1, +1, ...; x [B, T, D] embedded letters."""
     x = x.detach().requires_grad_()
     y = model.last(x)
