@@ -81,8 +81,9 @@ class Conductor:
         if self.guard is not None:
             self.guard.open(self.recorder)
         if self.healer is not None:
-            self.healer.open(self)
-            self.flush.reviver = self.healer.reviver
+            self.healer.open(self, self.guard)
+            if self.healer.reviver is not None:
+                self.flush.hearers.append(self.healer.reviver.read)
         self._coming.arm(self.step)
 
     def resume(self, run: Run) -> None:

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
 from ..schema import Channel, Event, Reading
 from ..store import Writer
 from ..tape import Layouts, Pending, SiteRegistry
 from .cadence import Cadence
-
-if TYPE_CHECKING:
-    from .healing.reviving import Reviver
 
 
 class Flush:
@@ -25,7 +22,7 @@ class Flush:
         self._norms: deque[float] = deque(maxlen=32)
         self._noted: set[str] = set()
         self._seen: dict[int, tuple[tuple[Channel, ...], tuple[list[int], list[int]]]] = {}
-        self.reviver: Reviver | None = None  # heal's, if it may revive units
+        self.hearers: list[Callable[[Reading], None]] = []  # of each reading, once it is there
 
     @property
     def waits(self) -> bool:
@@ -58,8 +55,8 @@ class Flush:
                 self.note(reading.step, said, shown=True)
             self._writer.reading(reading)
             self._look(reading)
-            if self.reviver is not None:
-                self.reviver.read(reading)
+            for hear in self.hearers:
+                hear(reading)
 
     def note(self, step: int, text: str, shown: bool = False) -> None:
         """Write a note, once; `shown`: in every summary of the run, not in its events alone."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -18,9 +18,7 @@ from .misses import run
 from .ranks import ranks
 from .replay import Found, Held, hold, replay, where
 from .saying import say
-
-if TYPE_CHECKING:
-    from .conductor import Conductor
+from .watched import WatchedTraining
 
 MODES = ("report", "skip", "stop")
 
@@ -69,23 +67,23 @@ class Guard:
         self._passed = False  # has an update with finite gradients been seen?
         self._spoilt = False  # has one with others been let through?
 
-    def check(self, conductor: Conductor, optimizer: torch.optim.Optimizer) -> None:
+    def check(self, training: WatchedTraining, optimizer: torch.optim.Optimizer) -> None:
         """Look at the gradients of one optimizer. Raises NonFiniteError in mode "stop"."""
         self.skipped, self.found = False, None
         self._message = ""
         where = "guarding against non-finite gradients"
-        run(self._check, (conductor, optimizer), conductor.fail, self._recorder, where)
+        run(self._check, (training, optimizer), training.fail, self._recorder, where)
         if self.mode == "stop" and self._message:
             raise NonFiniteError(self._message)
 
-    def _check(self, conductor: Conductor, optimizer: torch.optim.Optimizer) -> None:
+    def _check(self, training: WatchedTraining, optimizer: torch.optim.Optimizer) -> None:
         params = of_optimizer(optimizer)
         if _all_finite([p.grad for p in params if p.grad is not None]):
             self.held.clear()
             self._passed, self._spoilt = True, False
             return
-        origin, bad = self.found = self._find(conductor, params)
-        self._message = self._tell(conductor, origin, bad)
+        origin, bad = self.found = self._find(training, params)
+        self._message = self._tell(training, origin, bad)
         if self.mode == "skip":
             self.hidden.take(params)
             self.skipped = True
@@ -130,15 +128,15 @@ class Guard:
     def leave(self, module: nn.Module, args: tuple[Any, ...], token: None) -> None:
         """The call ended."""
 
-    def _find(self, conductor: Conductor, params: list[Tensor]) -> tuple[Origin, list[str]]:
+    def _find(self, training: WatchedTraining, params: list[Tensor]) -> tuple[Origin, list[str]]:
         """Where it arose, and which parameters it has come to."""
-        registry = conductor.recorder.registry
+        registry = training.recorder.registry
         lost = _names(registry, [p for p in self._weights(params) if not _finite(p)])
         if lost:
             return self._by_weights(), lost
         self._spoilt = self.mode == "report"  # this update will put it into the weights
         bad = _names(registry, [p for p in params if p.grad is not None and not _finite(p.grad)])
-        return self._by_replay(conductor) or self._by_backward(conductor, bad), bad
+        return self._by_replay(training) or self._by_backward(training, bad), bad
 
     def _weights(self, params: list[Tensor]) -> list[Tensor]:
         """Of this optimizer and of every model called: another's may have been lost."""
@@ -157,12 +155,12 @@ class Guard:
         )
         return Origin("update", None, text)
 
-    def _by_replay(self, conductor: Conductor) -> Origin | None:
+    def _by_replay(self, training: WatchedTraining) -> Origin | None:
         """The forward again, then what the tape read of the rest, then the loss."""
-        registry, recorder = conductor.recorder.registry, conductor.recorder
+        registry, recorder = training.recorder.registry, training.recorder
         given = ""
         for held in self.held.values():
-            found = conductor.alone(replay, held, registry)
+            found = training.alone(replay, held, registry)
             if found is None:
                 continue
             if found.how == "between":
@@ -177,17 +175,17 @@ class Guard:
                 "arises between two models, in {op} or before it: their own forwards are sound"
             )
             return Origin("unknown", None, text.format(op=given))
-        loss = conductor.losses.latest
+        loss = training.losses.latest
         if loss is None or _finite(loss):
             return None
         if not self.held:
             why = _("the guard had not yet seen a call of the model, so nothing could be replayed")
             return Origin("unknown", None, why)
         text = _("arises in the loss ({ops}): the model's own forward is finite")
-        return Origin("loss", None, text.format(ops=conductor.losses.ops))
+        return Origin("loss", None, text.format(ops=training.losses.ops))
 
-    def _by_backward(self, conductor: Conductor, bad: list[str]) -> Origin:
-        registry, recorder = conductor.recorder.registry, conductor.recorder
+    def _by_backward(self, training: WatchedTraining, bad: list[str]) -> Origin:
+        registry, recorder = training.recorder.registry, training.recorder
         site = where(recorder, registry)[1] if recorder.recording else None
         # Of several processes only those whose own loss is finite come here, and a forward may
         # wait for all of them (DDP's buffers, shards): one that the others do not run would hang.
@@ -195,7 +193,7 @@ class Guard:
         for held in self.held.values() if alone else ():
             if site is not None:
                 break
-            found = conductor.alone(replay, held, registry, True)
+            found = training.alone(replay, held, registry, True)
             site = None if found is None else found.site
         if site is not None:
             text = _("arises in the backward at {place}: loss and forward are finite")
@@ -206,7 +204,7 @@ class Guard:
         text = _("arises in the backward: loss and forward are finite")
         return Origin("backward", None, text)
 
-    def _tell(self, conductor: Conductor, origin: Origin, bad: list[str]) -> str:
+    def _tell(self, training: WatchedTraining, origin: Origin, bad: list[str]) -> str:
         detail = {
             "where": origin.where,
             "site": origin.site,
@@ -215,17 +213,17 @@ class Guard:
             "count": len(bad),
             "did": self.mode,
         }
-        conductor.writer.event(Event("nonfinite", conductor.step, detail))
-        conductor.cadence.alert()
+        training.writer.event(Event("nonfinite", training.step, detail))
+        training.cadence.alert()
         message = _(
             "step {step}: the gradient of {count} parameter(s) is NaN or Inf ({names}); {origin}"
         ).format(
-            step=conductor.step,
+            step=training.step,
             count=len(bad),
             names=", ".join(bad[:3]) + (", ..." if len(bad) > 3 else ""),
             origin=origin.text,
         )
-        kept = self.save(conductor.step)
+        kept = self.save(training.step)
         if kept is not None:
             message = _("{message}; batch kept in {path}").format(message=message, path=kept)
         self._told += 1

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import torch
 from torch import Tensor, nn
 
 from ...lang import _
 from ...tape import unwrap
 from ..saying import say
+from ..watched import WatchedTraining
 from .group import OptimizerGroup, OptimizerHistory
 from .snapshot import all_buffers
 from .surroundings import refuses, several_processes
-
-if TYPE_CHECKING:
-    from ..conductor import Conductor
 
 #: An optimizer that made none of so many latest updates has ended, or waits for its phase.
 ACTIVE = 50
@@ -24,8 +20,8 @@ ACTIVE = 50
 class Grouping:
     """Knows each optimizer's history, from its first update on."""
 
-    def __init__(self, conductor: Conductor) -> None:
-        self._conductor = conductor
+    def __init__(self, training: WatchedTraining) -> None:
+        self._training = training
         self._histories: dict[int, OptimizerHistory] = {}
         self._groups: list[OptimizerGroup] = []
         self._latest: OptimizerGroup | None = None  # to step
@@ -42,15 +38,15 @@ class Grouping:
         history = self._histories.get(id(optimizer))
         if history is not None and history.ref() is optimizer:
             return history
-        conductor = self._conductor
-        history = OptimizerHistory(optimizer, conductor.optimizers.index(optimizer))
+        training = self._training
+        history = OptimizerHistory(optimizer, training.optimizers.index(optimizer))
         self._histories[id(optimizer)] = history
-        only = conductor.model() if conductor.model is not None else None
+        only = training.model() if training.model is not None else None
         why = refuses(optimizer, closure, only)
         if why:
             history.refused = True
             name = type(optimizer).__name__
-            conductor.flush.note(conductor.step, f"heal: {name}: {why}")
+            training.flush.note(training.step, f"heal: {name}: {why}")
             said = _("heal leaves {optimizer} alone: {why}").format(optimizer=name, why=why)
             say(said)
         return history
@@ -62,7 +58,7 @@ class Grouping:
         if not known:
             if several_processes():
                 said = "heal: several processes: only what all of them see alike is acted upon"
-                self._conductor.flush.note(self._conductor.step, said)
+                self._training.flush.note(self._training.step, said)
             self._groups = [*(p for p in self._groups if p.optimizers), group]
             for idle in self._groups[:-1]:
                 if not self._active(idle):  # another fold, another phase: let its copies go
@@ -81,14 +77,14 @@ class Grouping:
         (GAN) rise in health; of ranks each has its own, and they must decide alike."""
         if several_processes() or sum(map(self._active, self._groups)) > 1:
             return False
-        return len(group.histories) == 1 or self._conductor.passes.since == 1
+        return len(group.histories) == 1 or self._training.passes.since == 1
 
     def _active(self, group: OptimizerGroup) -> bool:
         return self._clock - group.seen <= ACTIVE
 
     def roots(self, group: OptimizerGroup | None) -> list[nn.Module]:
         """The models met so far; of a group those it trains."""
-        met = self._conductor.recorder.registry.roots
+        met = self._training.recorder.registry.roots
         roots = [unwrap(m) for r in met if (m := r()) is not None]
         if group is None:
             return roots
@@ -101,5 +97,5 @@ class Grouping:
 
     def name(self, param: Tensor) -> str:
         """A parameter's name."""
-        registry = self._conductor.recorder.registry
+        registry = self._training.recorder.registry
         return registry.params[registry.add_param(param)].name

@@ -17,7 +17,7 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 
@@ -27,15 +27,13 @@ from ...words import healed
 from ..guard import Guard
 from ..hiding import Hidden
 from ..saying import say
+from ..watched import WatchedTraining
 from .gradients import Pairs, dense, known, largest, norm_of, norm_of_all, scale_
 from .group import FACTORS, LEAST_RATE, OLD, OptimizerGroup, OptimizerHistory
 from .grouping import Grouping
 from .reviving import SHARE, Reviver
 from .snapshot import Buffers
 from .surroundings import captured, scaler_skips, several_processes
-
-if TYPE_CHECKING:
-    from ..conductor import Conductor
 
 #: Non-finite gradients on end that no batch explains: the weights do.
 ON_END = 3
@@ -67,15 +65,15 @@ class Healer:
         self._again = True  # look for buffers anew
         self.left_out = 0  # updates, so far
 
-    def open(self, conductor: Conductor) -> None:
-        """Begin."""
-        self._conductor = conductor
-        self.grouping = Grouping(conductor)
-        self._registry = conductor.recorder.registry
+    def open(self, training: WatchedTraining, guard: Guard | None) -> None:
+        """Begin; `guard`: of `on_nonfinite`, if there is one."""
+        self._training, self._other_guard = training, guard
+        self.grouping = Grouping(training)
+        self._registry = training.recorder.registry
         # By then a script may have put other statistics there itself (SWA's update_bn).
         self.guard.at_first = self._keep_buffers
-        self.guard.open(conductor.recorder)
-        conductor.recorder.when_struck.append(self._hidden.give_back)
+        self.guard.open(training.recorder)
+        training.recorder.when_struck.append(self._hidden.give_back)
 
     def close(self) -> None:
         """Take everything off; what was hidden is given back, rates are the script's."""
@@ -91,7 +89,7 @@ class Healer:
         history = self.grouping.history(optimizer, closure)
         if history.refused or captured():
             return
-        fresh = self._conductor.passes.since > 0
+        fresh = self._training.passes.since > 0
         group = self.grouping.group(history, fresh)
         history.attempts += 1
         if fresh:
@@ -101,7 +99,7 @@ class Healer:
             self._leave_out(group)
             return
         pairs = dense(optimizer)
-        guard = self._conductor.guard
+        guard = self._other_guard
         if not pairs or scaler_skips(optimizer) or (guard is not None and guard.skipped):
             return
         norm = norm_of(optimizer, [g for _, g in pairs])
@@ -150,7 +148,7 @@ class Healer:
         due = "rollback" in self.kinds and group.due()
         self._again |= due
         if due and calm and group.attempts - group.trouble >= OLD:
-            group.snap(self._conductor.step, self.grouping.buffers_of(group), self.scaler)
+            group.snap(self._training.step, self.grouping.buffers_of(group), self.scaler)
         if self.reviver is not None:
             self._revive(group, history)
 
@@ -202,7 +200,7 @@ class Healer:
         group.trouble = group.attempts
         origin, bad = None, 0
         if "skip" in self.kinds:
-            self.guard.check(self._conductor, optimizer)
+            self.guard.check(self._training, optimizer)
             self.guard.hidden.give_back()  # one place hides: ours
             if self.guard.found is not None:
                 origin, names = self.guard.found
@@ -261,7 +259,7 @@ class Healer:
     def _roll_back(
         self, group: OptimizerGroup, history: OptimizerHistory, why: str, evidence: dict[str, float]
     ) -> None:
-        self.guard.save(self._conductor.step)
+        self.guard.save(self._training.step)
         before = {"loss": known(self._loss()), "weight_norm": norm_of_all(group.params())}
         # Before these are noticed a snapshot may have been taken.
         late = why in ("units-killed", "no-better")
@@ -335,7 +333,7 @@ class Healer:
         held = [h for h in self.guard.held.values() if id(unwrap(h.module)) in roots]
         if not held:
             return
-        looks = self._conductor.alone(self.reviver.look, held, group.attempts)
+        looks = self._training.alone(self.reviver.look, held, group.attempts)
         if not looks:
             return
         worst = self.reviver.worst(looks)
@@ -375,11 +373,11 @@ class Healer:
         self.left_out += 1
 
     def _loss(self) -> float | None:
-        loss = self._conductor.losses.latest
+        loss = self._training.losses.latest
         return None if loss is None else float(loss)
 
     def _say(self, text: str) -> None:
-        self._conductor.flush.note(self._conductor.step, f"heal: {text}")
+        self._training.flush.note(self._training.step, f"heal: {text}")
 
     def _note(
         self, history: OptimizerHistory, kind: str, reason: str, *, tell: bool = True, **what: Any
@@ -387,14 +385,14 @@ class Healer:
         """An intervention was made; `what`: fields of `Intervention`."""
         done = Intervention(
             kind,
-            self._conductor.step,
+            self._training.step,
             reason,
             optimizer=history.index,
             attempt=history.attempts - 1,
             **what,
         )
-        self._conductor.writer.event(done.event())
-        self._conductor.cadence.alert()
+        self._training.writer.event(done.event())
+        self._training.cadence.alert()
         if done.kind == "clip":
             self.guard.save(done.step)
         self._told[done.kind] += 1
