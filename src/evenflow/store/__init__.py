@@ -4,6 +4,9 @@ from .format import FOLDER as FOLDER
 from .format import MAX_BYTES as MAX_BYTES
 from .format import SUFFIX as SUFFIX
 from .format import StoreError as StoreError
+from .news import News as News
+from .news import Position as Position
+from .news import follow as follow
 from .reader import load as load
 from .reader import load_findings as load_findings
 from .sink import is_run as is_run

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -44,18 +44,15 @@ def load(path: str | os.PathLike[str], *, partial: bool = False) -> Run:
         rows = Rows(db, budget)
         if is_broken(path, budget):
             rows.spoil("log", path.name)
-        meta = dict(_meta(rows))
+        meta = dict(meta_in(rows))
         sites, params = _sites(rows), _params(rows)
         source, steps, columns = _readings(rows, len(sites), len(params))
-        curve_steps, curve_loss = _curve(rows)
-        early = bool((curve_steps < 0).any())
-        if early:
-            curve_steps, curve_loss = -1 - curve_steps[::-1], curve_loss[::-1]
-        events = tuple(e for _key, e in rows.records("event", "seq, kind, step, detail", _event))
-        _findings(rows, len(sites))
+        curve_steps, curve_loss, early = losses_in(rows)
+        events = tuple(e for _key, e in rows.records("event", "seq, kind, step, detail", event_of))
+        findings_in(rows, len(sites))
         if damage := rows.told():
             if not partial:
-                raise StoreError(_refusal(path, damage))
+                raise StoreError(refusal(path, damage))
             last = max([0, *steps[-1:].tolist(), *curve_steps[-1:].tolist()])
             events = (*events, Event("damaged", last, {"rows": damage}))
     return Run(
@@ -84,13 +81,14 @@ def load_findings(path: str | os.PathLike[str]) -> list[Finding]:
         rows = Rows(db, budget)
         if is_broken(path, budget):
             rows.spoil("log", path.name)
-        findings = _findings(rows, len(_sites(rows)))
+        findings = findings_in(rows, len(_sites(rows)))
         if damage := rows.told():
-            raise StoreError(_refusal(path, damage))
+            raise StoreError(refusal(path, damage))
     return findings
 
 
-def _refusal(path: Path, damage: Mapping[str, int]) -> str:
+def refusal(path: Path, damage: Mapping[str, int]) -> str:
+    """Why a damaged file is not read."""
     said = _(
         "{path!r} is damaged (rows that do not match their checksum: {rows}); `evenflow check` "
         "judges the rest, and so does load(path, partial=True); better take a copy from before"
@@ -99,13 +97,15 @@ def _refusal(path: Path, damage: Mapping[str, int]) -> str:
     return said.format(path=str(path), rows=rows)
 
 
-def _event(kind: Any, step: Any, detail: Any) -> Event:
+def event_of(kind: Any, step: Any, detail: Any) -> Event:
+    """An event from its row."""
     return codec.parse_event(kind, step, detail)
 
 
-def _meta(rows: Rows) -> list[tuple[str, Any]]:
+def meta_in(rows: Rows, keys: Collection[Any] | None = None) -> list[tuple[str, Any]]:
+    """Meta by key, those of `keys` only."""
     out = []
-    for key, value in rows.records("meta", "key, value", codec.parse):
+    for key, value in rows.records("meta", "key, value", codec.parse, keys):
         name = visible(key.decode("utf-8", "replace"))
         if codec.is_fact(name, value):
             out.append((name, value))
@@ -152,12 +152,15 @@ def _places(rows: Rows, table: str, found: dict[Any, Any]) -> int:
     return count
 
 
-def _layouts(rows: Rows, sites: int, params: int) -> dict[int, tuple[str, tuple[Channel, ...]]]:
+def layouts_in(
+    rows: Rows, sites: int, params: int, keys: Collection[Any] | None = None
+) -> dict[int, tuple[str, tuple[Channel, ...]]]:
+    """(source, channels) of each layout, those of `keys` only, in a run of so many sites."""
     limits = {"site": sites, "edge": sites, "param": params, "step": 1}
     known: dict[Any, Channel] = {}
     good: set[Channel] = set()
     out: dict[int, tuple[str, tuple[Channel, ...]]] = {}
-    for number, source, data in rows.each("layout", "id, source, channels"):
+    for number, source, data in rows.each("layout", "id, source, channels", keys):
         try:
             text = codec.unpack_layout(data)
             rows.budget.layout(len(text))
@@ -180,7 +183,7 @@ def _layouts(rows: Rows, sites: int, params: int) -> dict[int, tuple[str, tuple[
 
 def _readings(rows: Rows, sites: int, params: int) -> tuple[str, npt.NDArray[np.int64], Columns]:
     """Source, steps [T] and columns. Of a step told twice the latest reading counts."""
-    layouts = _layouts(rows, sites, params)
+    layouts = layouts_in(rows, sites, params)
     heads = _heads(rows, layouts)
     while True:
         spoilt = rows.damaged.get("reading", set())
@@ -204,6 +207,11 @@ def _readings(rows: Rows, sites: int, params: int) -> tuple[str, npt.NDArray[np.
         # Rows did not match: once more, without them. What counts of a step may be another now.
 
 
+def is_there(step: Any) -> bool:
+    """Can this be the number of a step?"""
+    return type(step) is int and 0 <= step < _FAR
+
+
 def _heads(rows: Rows, layouts: Mapping[int, Any]) -> list[tuple[int, int, int]]:
     """(seq, step, layout) of each reading that fits its layout; their bytes are looked at later."""
     waiting = dict.fromkeys(rows.sums("reading"))
@@ -214,7 +222,7 @@ def _heads(rows: Rows, layouts: Mapping[int, Any]) -> list[tuple[int, int, int]]
         known = layouts.get(layout)
         rows.budget.row(size if type(size) is int else 0)
         fits = known is not None and size == 4 * len(known[1])
-        if not fits or seq not in waiting or type(step) is not int or not 0 <= step < _FAR:
+        if not fits or seq not in waiting or not is_there(step):
             rows.spoil("reading", seq)
         else:
             heads.append((seq, step, layout))
@@ -251,6 +259,14 @@ def _fill(rows: Rows, blocks: dict[int, Block], place: dict[int, int]) -> bool:
     return whole
 
 
+def losses_in(rows: Rows) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64], bool]:
+    """Steps [N] rising, losses [N]; are they those of passes before the first update?"""
+    steps_N, losses_N = _curve(rows)
+    if (steps_N < 0).any():
+        return -1 - steps_N[::-1], losses_N[::-1], True
+    return steps_N, losses_N, False
+
+
 def _curve(rows: Rows) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
     """Loss at (nearly) every step: steps [N] rising, losses [N]; the latest of a step counts.
 
@@ -283,7 +299,9 @@ def _curve(rows: Rows) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
     return steps_N[last], losses_N[last]
 
 
-def _findings(rows: Rows, sites: int) -> list[Finding]:
+def findings_in(rows: Rows, sites: int) -> list[Finding]:
+    """The findings of a run of so many sites."""
+
     def parse(text: Any) -> Finding:
         finding = codec.parse_finding(text)
         if any(not 0 <= site < sites for site in finding.sites):
