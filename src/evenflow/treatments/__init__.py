@@ -10,13 +10,13 @@ from ..lazy import by_name, lazily
 from .architecture import of_run as of_run
 from .base import Entry as Entry
 from .base import Facts as Facts
+from .base import Parsed as Parsed
+from .parsing import parse as parse
+from .parsing import read as read
 from .ranking import Refused as Refused
 from .ranking import rank as rank
 from .registry import EDITS as EDITS
 from .registry import REGISTRY as REGISTRY
-from .registry import check as check
-from .registry import entry as entry
-from .registry import parse as parse
 
 if TYPE_CHECKING:
     from .live.clip import agc_factor as agc_factor

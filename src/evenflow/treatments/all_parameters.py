@@ -9,15 +9,14 @@ from __future__ import annotations
 from .base import Entry
 
 
-def _check(value: str) -> None:
-    if value != "all":
-        raise ValueError(f"{value!r} must be all")
+def _parse(text: str) -> None:
+    if text != "all":
+        raise ValueError(f"{text!r} must be all")
 
 
 PARAMETERS = Entry(
     kind="parameters",
     about="every trainable parameter of the model is trained",
-    codes=("EF704",),
     when="any",
     needs=("optimizer",),
     preserves=True,
@@ -26,7 +25,7 @@ PARAMETERS = Entry(
     source="torch.optim documentation",
     values={"all": "what no optimizer holds joins the last group"},
     edit=lambda v: "make the optimizer last, with model.parameters()",
-    check=_check,
+    parse=_parse,
     apply="all_parameters:apply",
 )
 ENTRIES = (PARAMETERS,)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
+
+from ..schema import Treatment
 
 #: Deeper than this a plain network needs a start made for its depth.
 DEEP = 8
@@ -67,7 +70,7 @@ class Facts:
         return self.depth > DEEP
 
 
-def never(value: str, facts: Facts) -> str | None:
+def never(value: Any, facts: Facts) -> str | None:
     """Of treatments that harm nobody: nothing to refuse."""
     return None
 
@@ -83,51 +86,73 @@ class Entry:
         kind: what stands before "=".
         method: the fixed word that the value starts with; "" where the value is free.
         about: one line for a list.
-        codes: findings it treats, best suited first.
         when: "start" (before the first step only) or "any".
         needs: what it needs to be applied: "batch", "optimizer", "layers", "activation", ...
         preserves: whether the network's outputs stay the same at the moment it is applied.
-        alters: (value) -> whether they change at this value, though it `preserves` at others.
         cost: of applying it and of each step, in words.
         fails: how it fails, in words.
         source: paper or measurement.
         values: valid values with their meaning; the first is the one to begin with.
-        check: (value) -> None; raises ValueError for a value that is none of its own.
-        refuse: (value, facts) -> why it would harm this network, or cannot work there; None.
-        edit: (value) -> the same change as code for the user's script.
-        apply: "module:function" under `evenflow.treatments.live`; "" for a pure edit.
+        parse: (detail, "" if there is none) -> what all functions below are given; ValueError for
+            one that is none of its own. The only place where a value's text is read.
+        refuse: (parsed, facts) -> why it would harm this network, or cannot work there; None.
+        edit: (parsed) -> the same change as code for the user's script.
+        alters: (parsed) -> whether outputs change at this value, though it `preserves` at others.
+        leaves: (parsed, facts) -> the architecture once it is applied.
+        apply: "module:function" under `evenflow.treatments.live`, the module of the same name;
+            "" for a pure edit.
     """
 
     kind: str
     about: str
-    codes: tuple[str, ...]
     when: str
     preserves: bool
     cost: str
     fails: str
     source: str
     values: dict[str, str]
-    edit: Callable[[str], str]
-    check: Callable[[str], None]
+    parse: Callable[[str], Any]
+    edit: Callable[[Any], str]
     apply: str
     method: str = ""
     needs: tuple[str, ...] = ()
-    refuse: Callable[[str, Facts], str | None] = field(default=never)
-    alters: Callable[[str], bool] = field(default=lambda value: False)
+    refuse: Callable[[Any, Facts], str | None] = field(default=never)
+    alters: Callable[[Any], bool] = field(default=lambda parsed: False)
+    leaves: Callable[[Any, Facts], Facts] = field(default=lambda parsed, facts: facts)
 
     @property
     def name(self) -> str:
         """Its key in the registry: "init=lsuv-centred", "lr"."""
         return f"{self.kind}={self.method}" if self.method else self.kind
 
-    def keeps_outputs(self, value: str) -> bool:
-        """Do the network's outputs stay the same when it is applied at this value?"""
-        return self.preserves and not self.alters(value)
 
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """A treatment whose value has been read: what its entry's functions and `apply` are given."""
 
-def detail(value: str) -> str:
-    """What follows the first ":" of a value; "" if nothing does."""
-    return value.partition(":")[2]
+    treatment: Treatment
+    entry: Entry
+    value: Any
+
+    def __str__(self) -> str:
+        return str(self.treatment)
+
+    def refuse(self, facts: Facts) -> str | None:
+        """Why it would harm such a network, or cannot work there; None if neither."""
+        return self.entry.refuse(self.value, facts)
+
+    def leaves(self, facts: Facts) -> Facts:
+        """The architecture once it is applied."""
+        return self.entry.leaves(self.value, facts)
+
+    def edit(self) -> str:
+        """The same change as words or code for the user's script."""
+        return self.entry.edit(self.value)
+
+    @property
+    def keeps_outputs(self) -> bool:
+        """Do the network's outputs stay the same when it is applied?"""
+        return self.entry.preserves and not self.entry.alters(self.value)
 
 
 def number(text: str, *, above: float = float("-inf"), upto: float = float("inf")) -> float:
@@ -150,26 +175,22 @@ def whole(text: str, *, least: int = 0) -> int:
     return int(text)
 
 
-def bare(value: str) -> None:
-    """Check of a treatment that takes nothing beyond its method."""
-    if detail(value) or ":" in value:
-        raise ValueError(f"{value!r} takes nothing after {value.partition(':')[0]!r}")
+def nothing(text: str) -> None:
+    """Of a treatment that takes nothing beyond its name."""
+    if text:
+        raise ValueError(f"it takes no value, such as {text!r}")
 
 
-def optional(parse: Callable[[str], object]) -> Callable[[str], None]:
-    """Check of a value `method` or `method:detail`, the detail parsed by `parse`."""
-
-    def check(value: str) -> None:
-        if ":" in value:
-            parse(detail(value))
-
-    return check
+def optional(parse: Callable[[str], Any], default: Any) -> Callable[[str], Any]:
+    """`parse` where there is something to parse, else `default`."""
+    return lambda text: parse(text) if text else default
 
 
-def needed(parse: Callable[[str], object]) -> Callable[[str], None]:
-    """Check of a value that is all detail."""
+def positive(text: str) -> float:
+    """`text` as a number above 0."""
+    return number(text, above=0)
 
-    def check(value: str) -> None:
-        parse(value)
 
-    return check
+def shown(x: float) -> str:
+    """A number as a script would have it: 0.1, 1e-05, 250."""
+    return f"{x:.12g}"

@@ -6,10 +6,10 @@ makes rectifiers linear.
 
 from __future__ import annotations
 
-from .base import Entry, Facts, number
+from .base import Entry, Facts, number, shown
 
 
-def _refuse(value: str, facts: Facts) -> str | None:
+def _refuse(parsed: float, facts: Facts) -> str | None:
     if facts.step > 0:
         return "the biases have been learned."
     return None if facts.hidden else "the network has no hidden layer."
@@ -18,7 +18,6 @@ def _refuse(value: str, facts: Facts) -> str | None:
 BIAS = Entry(
     kind="bias",
     about="hidden biases set to one number",
-    codes=("EF603", "EF202"),
     when="start",
     needs=("batch", "layers"),
     preserves=False,
@@ -26,8 +25,8 @@ BIAS = Entry(
     fails="a large positive bias makes rectifiers linear",
     source="Goodfellow et al. 2016, Deep Learning, section 6.3.1",
     values={"0": "zero", "0.1": "slightly on"},
-    edit=lambda v: f"torch.nn.init.constant_(layer.bias, {v}) for each hidden layer",
-    check=lambda v: (number(v), None)[1],
+    edit=lambda v: f"torch.nn.init.constant_(layer.bias, {shown(v)}) for each hidden layer",
+    parse=number,
     refuse=_refuse,
     apply="bias:apply",
 )

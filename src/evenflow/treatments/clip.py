@@ -7,21 +7,14 @@ outputs stay the same. Fails: where every gradient explodes it only slows the ru
 
 from __future__ import annotations
 
-from .base import Entry, detail, number, optional
-
-_CODES = ("EF402", "EF102", "EF302", "EF103", "EF502", "EF204", "EF703")
+from .base import Entry, optional, positive, shown
 
 
-def _limit(value: str, default: float) -> float:
-    return float(detail(value)) if ":" in value else default
-
-
-def _entry(method: str, about: str, source: str, default: str, edit: object, name: str) -> Entry:
+def _entry(method: str, about: str, source: str, default: float, edit: object, name: str) -> Entry:
     return Entry(
         kind="clip",
         method=method,
         about=about,
-        codes=_CODES,
         when="any",
         needs=("optimizer",),
         preserves=True,
@@ -30,7 +23,7 @@ def _entry(method: str, about: str, source: str, default: str, edit: object, nam
         source=source,
         values={f"{method}:{default}": about, method: f"the same as :{default}"},
         edit=edit,  # type: ignore[arg-type]
-        check=optional(lambda text: number(text, above=0)),
+        parse=optional(positive, default),
         apply=f"clip:{name}",
     )
 
@@ -40,10 +33,10 @@ ENTRIES = (
         "norm",
         "all gradients scaled to a norm of at most 1",
         "Pascanu et al. 2013, arXiv:1211.5063",
-        "1.0",
+        1.0,
         lambda v: (
             "before optimizer.step(): torch.nn.utils.clip_grad_norm_(model.parameters(), "
-            f"{_limit(v, 1.0):g})"
+            f"{shown(v)})"
         ),
         "norm",
     ),
@@ -51,10 +44,10 @@ ENTRIES = (
         "value",
         "each element of the gradient within ±0.5",
         "Mikolov 2012, thesis, Brno",
-        "0.5",
+        0.5,
         lambda v: (
             "before optimizer.step(): torch.nn.utils.clip_grad_value_(model.parameters(), "
-            f"{_limit(v, 0.5):g})"
+            f"{shown(v)})"
         ),
         "by_value",
     ),
@@ -62,16 +55,16 @@ ENTRIES = (
         "agc",
         "each unit's gradient at most a hundredth of its weights, the head left out",
         "Brock et al. 2021, arXiv:2102.06171",
-        "0.01",
-        lambda v: f"evenflow.treat_(model, optimizer, 'clip={v}')",
+        0.01,
+        lambda v: f"evenflow.treat_(model, optimizer, 'clip=agc:{shown(v)}')",
         "agc",
     ),
     _entry(
         "z",
         "norms far above their running mean brought back to it",
         "Kumar et al. 2025, arXiv:2504.02507",
-        "2.5",
-        lambda v: f"evenflow.treat_(model, optimizer, 'clip={v}')",
+        2.5,
+        lambda v: f"evenflow.treat_(model, optimizer, 'clip=z:{shown(v)}')",
         "z",
     ),
 )

@@ -7,28 +7,35 @@ gradients. In evaluation the outputs stay the same.
 
 from __future__ import annotations
 
-from .base import Entry, Facts, bare, detail, number
+from dataclasses import replace
+from typing import NamedTuple
+
+from .base import Entry, Facts, number, shown
 
 
-def _check(value: str) -> None:
-    if value.startswith("alpha"):
-        if ":" not in value:
-            raise ValueError(f"{value!r} must give the share to drop, such as alpha:0.05")
-        number(detail(value), above=0, upto=0.95)
-    else:
-        bare(value)
-        number(value, above=0, upto=0.95)
+class Dropout(NamedTuple):
+    """The share of units to drop, and whether SELU's mean and variance are kept."""
+
+    share: float
+    alpha: bool
 
 
-def _refuse(value: str, facts: Facts) -> str | None:
+def _parse(text: str) -> Dropout:
+    kind, colon, share = text.partition(":")
+    if kind == "alpha" and not colon:
+        raise ValueError(f"{text!r} must give the share to drop, such as alpha:0.05")
+    alpha = kind == "alpha"
+    return Dropout(number(share if alpha else text, above=0, upto=0.95), alpha)
+
+
+def _refuse(wanted: Dropout, facts: Facts) -> str | None:
     if not facts.activations:
         return "no layer reads an activation."
     if facts.dropout:
         return "the network has dropout already."
-    alpha = value.startswith("alpha")
-    if alpha and facts.activation != "selu":
+    if wanted.alpha and facts.activation != "selu":
         return "alpha dropout keeps mean and variance of SELU's outputs alone."
-    if not alpha and facts.activation == "selu":
+    if not wanted.alpha and facts.activation == "selu":
         return "plain dropout breaks SELU's mean and variance: use dropout=alpha:0.05."
     if facts.deep and facts.plain:
         return f"{facts.depth} plain layers would each add noise: the signal drowns."
@@ -38,7 +45,6 @@ def _refuse(value: str, facts: Facts) -> str | None:
 DROPOUT = Entry(
     kind="dropout",
     about="random units left out at each update",
-    codes=("EF404",),
     when="any",
     needs=("batch", "activation", "layers"),
     preserves=False,
@@ -47,12 +53,13 @@ DROPOUT = Entry(
     source="Srivastava et al. 2014, JMLR 15; Klambauer et al. 2017, arXiv:1706.02515",
     values={"0.1": "a tenth", "alpha:0.05": "for SELU: keeps mean and variance"},
     edit=lambda v: (
-        f"put torch.nn.AlphaDropout({detail(v)}) after each SELU"
-        if v.startswith("alpha")
-        else f"put torch.nn.Dropout({v}) after each activation"
+        f"put torch.nn.AlphaDropout({shown(v.share)}) after each SELU"
+        if v.alpha
+        else f"put torch.nn.Dropout({shown(v.share)}) after each activation"
     ),
-    check=_check,
+    parse=_parse,
     refuse=_refuse,
+    leaves=lambda v, facts: replace(facts, dropout=True),
     apply="dropout:apply",
 )
 ENTRIES = (DROPOUT,)

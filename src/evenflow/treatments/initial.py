@@ -12,13 +12,13 @@ the sigmoid has no usable critical point (centred LSUV mends that).
 
 from __future__ import annotations
 
-from .base import Entry, Facts, detail, number, optional
+from collections.abc import Callable
 
-_CODES = ("EF601", "EF602", "EF605", "EF101", "EF102", "EF604", "EF201", "EF203", "EF104")
+from .base import Entry, Facts, optional, positive, shown
 
 
-def _factor(value: str) -> str:
-    return f" * {float(detail(value)):g}" if ":" in value else ""
+def _factor(factor: float) -> str:
+    return "" if factor == 1 else f" * {shown(factor)}"
 
 
 def _started(facts: Facts) -> str | None:
@@ -29,20 +29,25 @@ def _layers(facts: Facts) -> str | None:
     return None if facts.depth else "the network has no layer whose weights could be drawn."
 
 
-def _scaled(value: str, facts: Facts) -> str | None:
-    if why := _started(facts) or _layers(facts):
-        return why
-    if value in facts.drawn:
-        return f"its weights are drawn so already ({value})."
-    if facts.deep and facts.plain and facts.activation == "sigmoid":
-        return (
-            f"{facts.depth} plain sigmoid layers do not train from it, whatever the scale "
-            "(measured, 50 layers: 8.8 %); init=lsuv-centred does (95.9 %)."
-        )
-    return None
+def _unsolved(method: str) -> Callable[[float, Facts], str | None]:
+    """Refusals of a method that takes its scale from fan-in and fan-out alone."""
+
+    def refuse(factor: float, facts: Facts) -> str | None:
+        if why := _started(facts) or _layers(facts):
+            return why
+        if factor == 1 and method in facts.drawn:
+            return f"its weights are drawn so already ({method})."
+        if facts.deep and facts.plain and facts.activation == "sigmoid":
+            return (
+                f"{facts.depth} plain sigmoid layers do not train from it, whatever the scale "
+                "(measured, 50 layers: 8.8 %); init=lsuv-centred does (95.9 %)."
+            )
+        return None
+
+    return refuse
 
 
-def _solved(value: str, facts: Facts) -> str | None:
+def _solved(factor: float, facts: Facts) -> str | None:
     if why := _started(facts) or _layers(facts):
         return why
     if "sigmoid" in facts.activations or "softplus" in facts.activations:
@@ -53,24 +58,23 @@ def _solved(value: str, facts: Facts) -> str | None:
     return None
 
 
-def _delta(value: str, facts: Facts) -> str | None:
+def _delta(factor: float, facts: Facts) -> str | None:
     if not facts.convolution:
         return "the network has no convolution; use init=orthogonal."
-    return _solved(value, facts)
+    return _solved(factor, facts)
 
 
 def _entry(method: str, about: str, source: str, code: str, refuse: object, fails: str) -> Entry:
-    def edit(value: str) -> str:
+    def edit(factor: float) -> str:
         return (
             "before training: for m in model.modules(): if hasattr(m, 'weight') and m.weight.dim() "
-            f"> 1: {code}{_factor(value)}; torch.nn.init.zeros_(m.bias)"
+            f"> 1: {code}{_factor(factor)}; torch.nn.init.zeros_(m.bias)"
         )
 
     return Entry(
         kind="init",
         method=method,
         about=about,
-        codes=_CODES,
         when="start",
         needs=("batch", "layers"),
         preserves=False,
@@ -79,7 +83,7 @@ def _entry(method: str, about: str, source: str, code: str, refuse: object, fail
         source=source,
         values={method: about, f"{method}:0.9": "the same, times a factor"},
         edit=edit,
-        check=optional(lambda text: number(text, above=0)),
+        parse=optional(positive, 1.0),
         refuse=refuse,  # type: ignore[arg-type]
         apply=f"initial:{method.replace('-', '_')}",
     )
@@ -90,7 +94,7 @@ HE = _entry(
     "normal weights of variance 2/fan_in after rectifiers",
     "He et al. 2015, arXiv:1502.01852",
     "torch.nn.init.kaiming_normal_(m.weight, nonlinearity='relu')",
-    _scaled,
+    _unsolved("he"),
     "deep plain ReLU networks: outputs of different inputs come to look alike",
 )
 XAVIER = _entry(
@@ -98,7 +102,7 @@ XAVIER = _entry(
     "normal weights of variance 2/(fan_in + fan_out)",
     "Glorot & Bengio 2010, AISTATS",
     "torch.nn.init.xavier_normal_(m.weight)",
-    _scaled,
+    _unsolved("xavier"),
     "deep sigmoid networks stay at chance (measured, 50 layers: 8.8 %)",
 )
 LECUN = _entry(
@@ -106,7 +110,7 @@ LECUN = _entry(
     "normal weights of variance 1/fan_in, as SELU asks for",
     "LeCun et al. 1998, Efficient BackProp; Klambauer et al. 2017, arXiv:1706.02515",
     "torch.nn.init.normal_(m.weight, 0, m.weight[0].numel() ** -0.5)",
-    _scaled,
+    _unsolved("lecun"),
     "ReLU networks lose half of the variance at each layer",
 )
 ORTHOGONAL = _entry(

@@ -11,7 +11,7 @@ whatever the input, and like BatchNorm it makes the gradient grow from layer to 
 
 from __future__ import annotations
 
-from .base import Entry, Facts, bare
+from .base import Entry, Facts, nothing
 
 _RECTIFIERS = ("relu", "leaky_relu", "relu6", "prelu", "elu", "gelu", "silu")
 
@@ -24,7 +24,7 @@ def _common(facts: Facts) -> str | None:
     return None
 
 
-def _plain(value: str, facts: Facts) -> str | None:
+def _plain(parsed: None, facts: Facts) -> str | None:
     if why := _common(facts):
         return why
     if facts.deep and facts.plain and facts.activation == "sigmoid":
@@ -32,7 +32,7 @@ def _plain(value: str, facts: Facts) -> str | None:
     return None
 
 
-def _centred(value: str, facts: Facts) -> str | None:
+def _centred(parsed: None, facts: Facts) -> str | None:
     if why := _common(facts):
         return why
     if facts.deep and facts.plain and facts.activation in ("relu", "relu6"):
@@ -43,18 +43,12 @@ def _centred(value: str, facts: Facts) -> str | None:
     return None
 
 
-def _edit(value: str) -> str:
-    return (
-        f"before training, with a first batch x: evenflow.treat_(model, optimizer, 'init={value}', "
-        "batch=x)"
-    )
-
+_EDIT = "before training, with a first batch x: evenflow.treat_(model, optimizer, '{}', batch=x)"
 
 PLAIN = Entry(
     kind="init",
     method="lsuv",
     about="orthogonal, each layer scaled to deviation 1 on the batch",
-    codes=("EF601", "EF602", "EF101", "EF102", "EF604", "EF605", "EF206"),
     when="start",
     needs=("batch", "layers"),
     preserves=False,
@@ -62,8 +56,8 @@ PLAIN = Entry(
     fails="needs a representative batch; deep sigmoid networks need the centred form",
     source="Mishkin & Matas 2016, arXiv:1511.06422",
     values={"lsuv": "scale each layer"},
-    edit=_edit,
-    check=bare,
+    edit=lambda parsed: _EDIT.format("init=lsuv"),
+    parse=nothing,
     refuse=_plain,
     apply="lsuv:plain",
 )
@@ -71,7 +65,6 @@ CENTRED = Entry(
     kind="init",
     method="lsuv-centred",
     about="orthogonal, each unit brought to mean 0 and deviation 1 on the batch",
-    codes=("EF201", "EF203", "EF604", "EF101", "EF205", "EF602", "EF601", "EF605"),
     when="start",
     needs=("batch", "layers"),
     preserves=False,
@@ -79,8 +72,8 @@ CENTRED = Entry(
     fails="never for deep plain ReLU (11.6 %); beyond some 100 sigmoid layers it is not enough",
     source="measured: 50 plain sigmoid layers on digits, 8.8 % to 95.9 %",
     values={"lsuv-centred": "scale and centre each unit"},
-    edit=_edit,
-    check=bare,
+    edit=lambda parsed: _EDIT.format("init=lsuv-centred"),
+    parse=nothing,
     refuse=_centred,
     apply="lsuv:centred",
 )

@@ -8,7 +8,10 @@ parameters join the optimizer.
 
 from __future__ import annotations
 
-from .base import Entry, Facts, bare, optional, whole
+from collections.abc import Callable
+from dataclasses import replace
+
+from .base import Entry, Facts, nothing, optional, whole
 
 
 def _common(facts: Facts) -> str | None:
@@ -19,7 +22,7 @@ def _common(facts: Facts) -> str | None:
     return None
 
 
-def _batch(value: str, facts: Facts) -> str | None:
+def _batch(parsed: None, facts: Facts) -> str | None:
     if why := _common(facts):
         return why
     if facts.deep and not facts.skips and facts.activation in ("relu", "leaky_relu", "relu6"):
@@ -34,22 +37,30 @@ def _batch(value: str, facts: Facts) -> str | None:
     return None
 
 
-def _layer(value: str, facts: Facts) -> str | None:
-    if why := _common(facts):
-        return why
-    if any(op.startswith(value.partition(":")[0]) for op in facts.norms):
-        return "the network has it already."
-    if facts.deep and not facts.skips and facts.activation == "sigmoid":
-        return "it does not save deep sigmoid networks (measured, 50 layers: 8.8 %)."
-    return None
+def _unless(method: str) -> Callable[[int | None, Facts], str | None]:
+    """Refusals of a normalisation over one sample's features."""
+
+    def refuse(groups: int | None, facts: Facts) -> str | None:
+        if why := _common(facts):
+            return why
+        if any(op.startswith(method) for op in facts.norms):
+            return "the network has it already."
+        if facts.deep and not facts.skips and facts.activation == "sigmoid":
+            return "it does not save deep sigmoid networks (measured, 50 layers: 8.8 %)."
+        return None
+
+    return refuse
 
 
-def _entry(method: str, about: str, source: str, module: str, refuse: object) -> Entry:
+def _groups(text: str) -> int:
+    return whole(text, least=1)
+
+
+def _entry(method: str, about: str, source: str, module: str, refuse: object = None) -> Entry:
     return Entry(
         kind="norm",
         method=method,
         about=about,
-        codes=("EF201", "EF205", "EF206", "EF101", "EF604", "EF203", "EF602"),
         when="start",
         needs=("batch", "layers", "activation"),
         preserves=False,
@@ -57,10 +68,11 @@ def _entry(method: str, about: str, source: str, module: str, refuse: object) ->
         fails="batch: small batches and deep plain ReLU; layer: deep sigmoid",
         source=source,
         values={method: about} | ({"group:4": "in 4 groups"} if method == "group" else {}),
-        edit=lambda value: f"put {module} between each hidden layer and its activation",
-        check=optional(lambda text: whole(text, least=1)) if method == "group" else bare,
-        refuse=refuse,  # type: ignore[arg-type]
-        apply="norm:apply",
+        edit=lambda groups: f"put {module} between each hidden layer and its activation",
+        parse=optional(_groups, 8) if method == "group" else nothing,
+        refuse=refuse or _unless(method),  # type: ignore[arg-type]
+        leaves=lambda v, facts: replace(facts, norms=facts.norms | {f"{method}_norm"}),
+        apply=f"norm:{method}",
     )
 
 
@@ -77,20 +89,17 @@ ENTRIES = (
         "LayerNorm before the activation",
         "Ba et al. 2016, arXiv:1607.06450",
         "torch.nn.LayerNorm(features)",
-        _layer,
     ),
     _entry(
         "group",
         "GroupNorm before the activation",
         "Wu & He 2018, arXiv:1803.08494",
         "torch.nn.GroupNorm(8, channels)",
-        _layer,
     ),
     _entry(
         "rms",
         "RMSNorm before the activation",
         "Zhang & Sennrich 2019, arXiv:1910.07467",
         "torch.nn.RMSNorm(features)",
-        _layer,
     ),
 )

@@ -1,6 +1,6 @@
 """From findings to treatments: ranked, with reasons, and what is refused with why. Pure, no torch.
 
-Each finding proposes courses (treatments that belong together, as `choices` lists them, best
+Each finding proposes courses (treatments that belong together, as `registry` lists them, best
 first). A course's score is the sum over findings of severity times its place. A symptom of another
 finding counts little, as a broken run has many and each would ask for smaller steps; a fault of
 the data or the set-up counts more, as no treatment of the network makes up for it.
@@ -12,9 +12,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from ..schema import Finding, Severity, Treatment
-from . import choices, registry
-from .base import Facts
-from .together import refusals
+from ..schema import treatment as form
+from . import registry
+from .base import Facts, Parsed
+from .parsing import read, refusals
 
 #: What a finding's word weighs.
 WEIGHT = {Severity.error: 3.0, Severity.warning: 2.0, Severity.info: 0.0}
@@ -62,21 +63,21 @@ def courses(findings: Iterable[Finding], facts: Facts) -> tuple[list[Course], li
         symptom = f.cause in codes and f.cause != f.code
         source = f.code.startswith(("EF5", "EF7")) and f.code != "EF703"
         weight = WEIGHT[f.severity] * (SYMPTOM if symptom else SOURCE if source else 1.0)
-        for k, text in enumerate(choices.of(f, facts)):
+        for k, text in enumerate(registry.of(f, facts)):
             scores[text] = scores.get(text, 0.0) + weight * PLACE**k
             because.setdefault(text, []).append(f)
     out: list[Course] = []
     refused: dict[str, Refused] = {}
     for text in sorted(scores, key=lambda t: -scores[t]):
-        parts = registry.parse(text)
+        parts = tuple(map(read, form.parse(text)))
         harmful = refusals(parts, facts)
-        for t, why in harmful:
-            refused.setdefault(str(t), Refused(t, why))
+        for p, why in harmful:
+            refused.setdefault(str(p), Refused(p.treatment, why))
         if harmful:
             continue
         reason = _reason(text, because[text], parts)
         named = tuple(dict.fromkeys(f.code for f in because[text]))
-        told = tuple(replace(t, reason=reason, codes=named) for t in parts)
+        told = tuple(replace(p.treatment, reason=reason, codes=named) for p in parts)
         out.append(Course(told, reason, named, scores[text]))
     return out, list(refused.values())
 
@@ -87,13 +88,13 @@ def rank(findings: Iterable[Finding], facts: Facts) -> tuple[list[Treatment], li
     return list(dict.fromkeys(t for c in found for t in c.treatments)), refused
 
 
-def _reason(text: str, found: list[Finding], parts: tuple[Treatment, ...]) -> str:
+def _reason(text: str, found: list[Finding], parts: tuple[Parsed, ...]) -> str:
     f = found[0]
     evidence = next(
         (f"{k} {v:.3g}" for k, v in f.evidence.items() if k in f.threshold),
         next((f"{k} {v:.3g}" for k, v in f.evidence.items()), ""),
     )
     cause = f", from {f.cause}" if f.cause else ""
-    about = "; ".join(registry.entry(t).about for t in parts)
+    about = "; ".join(p.entry.about for p in parts)
     more = f" (also for {', '.join(g.code for g in found[1:])})" if len(found) > 1 else ""
     return f"{f.code} {f.name}{f' ({evidence})' if evidence else ''}{cause}: {about}{more}."

@@ -8,37 +8,42 @@ back.
 
 from __future__ import annotations
 
-from .base import Entry, Facts, bare, detail, number, optional, whole
+from dataclasses import replace
+from typing import Any
 
-_CODES = ("EF101", "EF102", "EF205", "EF301", "EF401")
+from .base import Entry, Facts, nothing, number, optional, positive, whole
 
 
 def _none(facts: Facts) -> str | None:
     return None if facts.recurrent else "the network is not recurrent."
 
 
-def _orthogonal(value: str, facts: Facts) -> str | None:
+def _orthogonal(parsed: Any, facts: Facts) -> str | None:
     if why := _none(facts):
         return why
     return "it would overwrite what the network has learned." if facts.step > 0 else None
 
 
-def _forget(value: str, facts: Facts) -> str | None:
+def _forget(parsed: Any, facts: Facts) -> str | None:
     if not any("lstm" in op for op in facts.recurrent):
         return "the network has no LSTM."
     return "it would overwrite what the network has learned." if facts.step > 0 else None
 
 
-def _gated(value: str, facts: Facts) -> str | None:
+def _gated(parsed: Any, facts: Facts) -> str | None:
     if not facts.recurrent & {"rnn_tanh", "rnn_relu"}:
         return "the network has no nn.RNN to exchange."
     return "it would overwrite what the network has learned." if facts.step > 0 else None
 
 
-def _truncate(value: str) -> None:
-    if ":" not in value:
-        raise ValueError(f"{value!r} must give a number of steps, such as truncate:20")
-    whole(detail(value), least=1)
+def _truncate(text: str) -> int:
+    if not text:
+        raise ValueError("it needs a number of steps, such as truncate:20")
+    return whole(text, least=1)
+
+
+def _after(method: str, facts: Facts) -> Facts:
+    return replace(facts, recurrent=frozenset((method,))) if method in ("lstm", "gru") else facts
 
 
 def _entry(
@@ -46,18 +51,16 @@ def _entry(
     about: str,
     source: str,
     values: dict[str, str],
-    check: object,
+    parse: object,
     refuse: object,
     apply: str,
     edit: object,
-    codes: tuple[str, ...] = _CODES,
     when: str = "start",
 ) -> Entry:
     return Entry(
         kind="recurrent",
         method=method,
         about=about,
-        codes=codes,
         when=when,
         needs=("recurrent",),
         preserves=method == "truncate",
@@ -66,8 +69,9 @@ def _entry(
         source=source,
         values=values,
         edit=edit,  # type: ignore[arg-type]
-        check=check,  # type: ignore[arg-type]
+        parse=parse,  # type: ignore[arg-type]
         refuse=refuse,  # type: ignore[arg-type]
+        leaves=lambda v, facts: _after(method, facts),
         apply=apply,
     )
 
@@ -78,7 +82,7 @@ ENTRIES = (
         "orthogonal recurrent weights",
         "Saxe et al. 2013, arXiv:1312.6120; Le et al. 2015, arXiv:1504.00941",
         {"orthogonal": "norm kept from step to step", "orthogonal:0.95": "slowly forgetting"},
-        optional(lambda text: number(text, above=0)),
+        optional(positive, 1.0),
         _orthogonal,
         "recurrent:orthogonal",
         lambda v: "torch.nn.init.orthogonal_(rnn.weight_hh_l0)",
@@ -88,20 +92,19 @@ ENTRIES = (
         "LSTM forget gates that start open",
         "Gers et al. 2000; Jozefowicz et al. 2015, ICML",
         {"forget-bias:1": "bias 1", "forget-bias:3": "for long sequences"},
-        optional(number),
+        optional(number, 1.0),
         _forget,
         "recurrent:forget_bias",
         lambda v: "rnn.bias_ih_l0.data[hidden : 2 * hidden] = 1; rnn.bias_hh_l0.data.zero_()",
-        ("EF101", "EF401", "EF301", "EF205"),
     ),
     _entry(
         "lstm",
         "an LSTM in the place of nn.RNN",
         "Hochreiter & Schmidhuber 1997",
         {"lstm": "same shapes in and out"},
-        bare,
+        nothing,
         _gated,
-        "recurrent:gated",
+        "recurrent:lstm",
         lambda v: "replace torch.nn.RNN by torch.nn.LSTM (its state is a pair (h, c))",
     ),
     _entry(
@@ -109,9 +112,9 @@ ENTRIES = (
         "a GRU in the place of nn.RNN",
         "Cho et al. 2014, arXiv:1406.1078",
         {"gru": "same shapes in and out"},
-        bare,
+        nothing,
         _gated,
-        "recurrent:gated",
+        "recurrent:gru",
         lambda v: "replace torch.nn.RNN by torch.nn.GRU",
     ),
     _entry(
@@ -120,10 +123,9 @@ ENTRIES = (
         "Williams & Peng 1990, Neural Computation 2",
         {"truncate:20": "20 steps", "truncate:50": "50 steps"},
         _truncate,
-        lambda value, facts: _none(facts),
+        lambda parsed, facts: _none(facts),
         "recurrent:truncate",
-        lambda v: f"in the loop over time, every {detail(v)} steps: h = h.detach()",
-        ("EF102", "EF103"),
+        lambda v: f"in the loop over time, every {v} steps: h = h.detach()",
         "any",
     ),
 )

@@ -8,10 +8,10 @@ them.
 
 from __future__ import annotations
 
-from .base import Entry, Facts, number
+from .base import Entry, Facts, number, shown
 
 
-def _refuse(value: str, facts: Facts) -> str | None:
+def _refuse(threshold: float, facts: Facts) -> str | None:
     if not facts.activations:
         return "the network has no hidden activation."
     if not set(facts.activations) & {"relu", "relu6", "leaky_relu", "elu", "gelu", "silu"}:
@@ -22,7 +22,6 @@ def _refuse(value: str, facts: Facts) -> str | None:
 REVIVE = Entry(
     kind="revive",
     about="dead units drawn anew, read by nobody at first",
-    codes=("EF202", "EF603", "EF104"),
     when="any",
     needs=("batch", "activation", "layers"),
     preserves=True,
@@ -30,12 +29,13 @@ REVIVE = Entry(
     fails="at τ above 0 the outputs change; units die again under the rate that killed them",
     source="Sokar et al. 2023, arXiv:2302.12902",
     values={"0": "exactly dead on the batch", "0.025": "dormant: nearly dead"},
-    edit=lambda value: (
-        f"every few hundred steps: evenflow.treat_(model, optimizer, 'revive={value}', batch=x)"
+    edit=lambda threshold: (
+        "every few hundred steps: evenflow.treat_(model, optimizer, "
+        f"'revive={shown(threshold)}', batch=x)"
     ),
-    check=lambda value: (number(value, above=-1e-300), None)[1],
+    parse=lambda text: number(text, above=-1e-300),
     refuse=_refuse,
     apply="revive:apply",
-    alters=lambda value: number(value) > 0,
+    alters=lambda threshold: threshold > 0,
 )
 ENTRIES = (REVIVE,)

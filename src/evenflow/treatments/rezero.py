@@ -8,15 +8,12 @@ scalar parameters join the optimizer. Fails: layers that change the width get no
 
 from __future__ import annotations
 
-from .base import Entry, Facts
+from dataclasses import replace
+
+from .base import Entry, Facts, nothing
 
 
-def _check(value: str) -> None:
-    if value:
-        raise ValueError(f"rezero takes no value, not {value!r}")
-
-
-def _refuse(value: str, facts: Facts) -> str | None:
+def _refuse(parsed: None, facts: Facts) -> str | None:
     if facts.step > 0:
         return "the blocks it switches off have already learned."
     if facts.attention and facts.norms and facts.skips and not facts.deep:
@@ -31,7 +28,6 @@ def _refuse(value: str, facts: Facts) -> str | None:
 REZERO = Entry(
     kind="rezero",
     about="skips that start at zero: every block begins as the identity",
-    codes=("EF604", "EF101", "EF102", "EF205", "EF206"),
     when="start",
     needs=("batch", "layers"),
     preserves=False,
@@ -39,12 +35,13 @@ REZERO = Entry(
     fails="changes a trained network; layers that change the width get no skip",
     source="Bachlechner et al. 2021, arXiv:2003.04887; De & Smith 2020, arXiv:2002.10444",
     values={"": "on every branch, or around every square layer"},
-    edit=lambda value: (
+    edit=lambda parsed: (
         "in each block: self.alpha = torch.nn.Parameter(torch.zeros(())), and in its forward: "
         "return x + self.alpha * f(x)"
     ),
-    check=_check,
+    parse=nothing,
     refuse=_refuse,
+    leaves=lambda parsed, facts: replace(facts, skips=True),
     apply="rezero:apply",
 )
 ENTRIES = (REZERO,)

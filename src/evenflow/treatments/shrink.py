@@ -6,18 +6,13 @@ too strong, it holds the network at small weights.
 
 from __future__ import annotations
 
-from .base import Entry, number
-
-
-def _check(value: str) -> None:
-    number(value, above=0)
+from .base import Entry, positive, shown
 
 
 def _entry(kind: str, about: str, source: str, first: str, edit: object) -> Entry:
     return Entry(
         kind=kind,
         about=about,
-        codes=("EF203", "EF206", "EF201") if kind == "l2" else ("EF203", "EF206"),
         when="any",
         needs=("optimizer",),
         preserves=True,
@@ -26,7 +21,7 @@ def _entry(kind: str, about: str, source: str, first: str, edit: object) -> Entr
         source=source,
         values={first: about},
         edit=edit,  # type: ignore[arg-type]
-        check=_check,
+        parse=positive,
         apply=f"shrink:{kind}",
     )
 
@@ -37,13 +32,13 @@ ENTRIES = (
         "λ|w| added to the loss",
         "Tibshirani 1996",
         "1e-5",
-        lambda v: f"loss = loss + {v} * sum(p.abs().sum() for p in model.parameters())",
+        lambda v: f"loss = loss + {shown(v)} * sum(p.abs().sum() for p in model.parameters())",
     ),
     _entry(
         "l2",
         "½λw² added to the loss",
         "Krogh & Hertz 1991, NIPS",
         "1e-4",
-        lambda v: f"give the optimizer weight_decay={v}",
+        lambda v: f"give the optimizer weight_decay={shown(v)}",
     ),
 )

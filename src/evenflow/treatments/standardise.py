@@ -9,57 +9,73 @@ a trained network computes something else.
 
 from __future__ import annotations
 
-from .base import Entry, Facts, number
+from typing import NamedTuple
+
+from .base import Entry, Facts, number, positive, shown
 
 
-def _input(value: str) -> None:
-    kind, colon, more = value.partition(":")
+class InputScale(NamedTuple):
+    """`kind`: "standardise", "minmax" or "clamp" (at `width` robust deviations); `running`: over
+    the first batches rather than the first."""
+
+    kind: str
+    running: bool
+    width: float
+
+
+class TargetScale(NamedTuple):
+    """Mean and deviation of the training targets."""
+
+    mean: float
+    std: float
+
+
+def _input(text: str) -> InputScale:
+    kind, colon, more = text.partition(":")
     if kind == "clamp":
-        if colon:
-            number(more, above=0)
-    elif kind not in ("standardise", "minmax") or (colon and more != "running"):
+        return InputScale(kind, False, positive(more) if colon else 10.0)
+    if kind not in ("standardise", "minmax") or (colon and more != "running"):
         raise ValueError(
-            f"{value!r} must be standardise, minmax (each with :running, if wanted), or clamp:10"
+            f"{text!r} must be standardise, minmax (each with :running, if wanted), or clamp:10"
         )
+    return InputScale(kind, bool(colon), 10.0)
 
 
-def _refuse(value: str, facts: Facts) -> str | None:
+def _refuse(wanted: InputScale, facts: Facts) -> str | None:
     if not facts.floating or facts.embedding:
         return "the inputs are token numbers, not measurements."
-    if facts.step > 0 and not value.startswith("clamp"):
+    if facts.step > 0 and wanted.kind != "clamp":
         return "the layers have learned from the inputs as they are."
     return None
 
 
-def _target(value: str) -> None:
-    parts = value.split(":")
+def _target(text: str) -> TargetScale:
+    parts = text.split(":")
     if parts[0] != "standardise" or len(parts) != 3:
-        raise ValueError(f"{value!r} must read standardise:MEAN:STD, such as standardise:250:80")
-    number(parts[1])
-    number(parts[2], above=0)
+        raise ValueError(f"{text!r} must read standardise:MEAN:STD, such as standardise:250:80")
+    return TargetScale(number(parts[1]), positive(parts[2]))
 
 
-def _late(value: str, facts: Facts) -> str | None:
+def _late(wanted: TargetScale, facts: Facts) -> str | None:
     return "the head has learned the target's units." if facts.step > 0 else None
 
 
-def _edit_input(value: str) -> str:
-    if value.startswith("clamp"):
+def _edit_input(wanted: InputScale) -> str:
+    if wanted.kind == "clamp":
         return "clamp each feature to its median ± 10 robust deviations (IQR / 1.349)"
-    if value.startswith("minmax"):
+    if wanted.kind == "minmax":
         return "x = (x - x_train.amin(0)) / (x_train.amax(0) - x_train.amin(0))"
     return "x = (x - x_train.mean(0)) / x_train.std(0).clamp_min(1e-8), training set's statistics"
 
 
-def _edit_target(value: str) -> str:
-    _, mean, std = value.split(":")
+def _edit_target(wanted: TargetScale) -> str:
+    mean, std = map(shown, wanted)
     return f"train on (y - {mean}) / {std} and give predictions * {std} + {mean}"
 
 
 INPUT = Entry(
     kind="input",
     about="inputs put to scale, or outliers clamped",
-    codes=("EF501", "EF502", "EF201", "EF202", "EF602", "EF603", "EF703"),
     when="start",
     needs=("batch",),
     preserves=False,
@@ -73,14 +89,13 @@ INPUT = Entry(
         "clamp:10": "at most 10 robust deviations from the median",
     },
     edit=_edit_input,
-    check=_input,
+    parse=_input,
     refuse=_refuse,
     apply="standardise:inputs",
 )
 TARGET = Entry(
     kind="target",
     about="the network learns standardised targets",
-    codes=("EF504", "EF703", "EF402", "EF102"),
     when="start",
     needs=("batch",),
     preserves=False,
@@ -89,7 +104,7 @@ TARGET = Entry(
     source="Bishop 1995, Neural Networks for Pattern Recognition, section 8.2",
     values={"standardise:0:1": "mean and deviation of the training targets"},
     edit=_edit_target,
-    check=_target,
+    parse=_target,
     refuse=_late,
     apply="standardise:target",
 )

@@ -12,6 +12,8 @@ critical under orthogonal weights, however deep (measured: 1,000 layers).
 from __future__ import annotations
 
 import difflib
+from dataclasses import replace
+from typing import NamedTuple
 
 from ..activations import find
 from .base import Entry, Facts
@@ -34,8 +36,16 @@ DETAIL = {
 EXTRA = ("centred_sigmoid", "identity")
 
 
-def split(value: str) -> tuple[str, str, dict[str, float]]:
-    """(old, new, parameters) of "old->new" or "old->new:number". ValueError otherwise."""
+class Swap(NamedTuple):
+    """Which activation becomes which, with the new one's numbers by name."""
+
+    old: str
+    new: str
+    parameters: dict[str, float]
+
+
+def _parse(value: str) -> Swap:
+    """Of "old->new" or "old->new:number"; ValueError otherwise."""
     old, arrow, target = (p.strip() for p in value.partition("->"))
     new, colon, text = target.partition(":")
     if not arrow or not new:
@@ -58,36 +68,35 @@ def split(value: str) -> tuple[str, str, dict[str, float]]:
         except ValueError:
             raise ValueError(f"{text!r} after {new} must be a number") from None
         parameters[name] = int(number) if name == "depth" and number == int(number) else number
-    return old, new, parameters
+    return Swap(old, new, parameters)
 
 
-def _refuse(value: str, facts: Facts) -> str | None:
-    old, new, _ = split(value)
-    if old not in facts.activations:
+def _refuse(swap: Swap, facts: Facts) -> str | None:
+    if swap.old not in facts.activations:
         there = ", ".join(facts.activations) or "none that can be swapped"
-        return f"the network has no hidden {old} (it has {there})."
-    if new == "sigmoid" and facts.deep:
+        return f"the network has no hidden {swap.old} (it has {there})."
+    if swap.new == "sigmoid" and facts.deep:
         return "the sigmoid is never centred: a deep network of them does not train."
-    if new == "identity":
+    if swap.new == "identity":
         return "without a non-linearity the layers act as a single one."
     return None
 
 
-def _edit(value: str) -> str:
-    old, new, parameters = split(value)
-    numbers = ", ".join(f"{k}={v:g}" for k, v in parameters.items())
-    if new == "centred_sigmoid":
+def _edit(swap: Swap) -> str:
+    numbers = "".join(f", {k}={v:g}" for k, v in swap.parameters.items())
+    if swap.new == "centred_sigmoid":
         return "replace torch.sigmoid(x) between layers by 4 * (torch.sigmoid(x) - 0.5)"
-    return (
-        f"replace {old} between layers by evenflow.activations.get({new!r}"
-        f"{', ' + numbers if numbers else ''})"
-    )
+    return f"replace {swap.old} between layers by evenflow.activations.get({swap.new!r}{numbers})"
+
+
+def _leaves(swap: Swap, facts: Facts) -> Facts:
+    there = (swap.new if a == swap.old else a for a in facts.activations)
+    return replace(facts, activations=tuple(dict.fromkeys(there)))
 
 
 ACTIVATION = Entry(
     kind="activation",
     about="another activation between the layers",
-    codes=("EF202", "EF603", "EF201", "EF203", "EF101", "EF604", "EF205"),
     when="any",
     needs=("batch", "activation"),
     preserves=False,
@@ -105,7 +114,9 @@ ACTIVATION = Entry(
         "tanh->relu": "does not saturate",
     },
     edit=_edit,
-    check=lambda value: (split(value), None)[1],
+    parse=_parse,
     refuse=_refuse,
+    leaves=_leaves,
     apply="swap:apply",
 )
+ENTRIES = (ACTIVATION,)

@@ -8,15 +8,17 @@ what depth does to plain networks without skips or normalisation: 50 layers of R
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from .base import Entry, Facts, whole
 
 
-def _check(value: str) -> None:
-    if value not in ("", "auto"):
-        whole(value, least=1)
+def _parse(text: str) -> int | None:
+    """The depth to tailor to; None: the network's own."""
+    return None if text in ("", "auto") else whole(text, least=1)
 
 
-def _refuse(value: str, facts: Facts) -> str | None:
+def _refuse(depth: int | None, facts: Facts) -> str | None:
     if facts.step > 0:
         return "it would overwrite what the network has learned."
     if not set(facts.activations) & {"relu", "leaky_relu", "tanh", "sigmoid"}:
@@ -26,18 +28,17 @@ def _refuse(value: str, facts: Facts) -> str | None:
     return None
 
 
-def _edit(value: str) -> str:
-    depth = value if value not in ("", "auto") else "DEPTH"
+def _edit(depth: int | None) -> str:
+    of = depth or "DEPTH"
     return (
-        f"replace ReLU by evenflow.activations.TailoredLeakyReLU(depth={depth}) (tanh, sigmoid: "
-        f"TailoredTanh(depth={depth})), and torch.nn.init.orthogonal_ each weight"
+        f"replace ReLU by evenflow.activations.TailoredLeakyReLU(depth={of}) (tanh, sigmoid: "
+        f"TailoredTanh(depth={of})), and torch.nn.init.orthogonal_ each weight"
     )
 
 
 TAILORED = Entry(
     kind="tailored",
     about="activations bent to the depth, with orthogonal weights",
-    codes=("EF604", "EF205", "EF101", "EF202"),
     when="start",
     needs=("batch", "activation", "layers"),
     preserves=False,
@@ -46,8 +47,9 @@ TAILORED = Entry(
     source="Zhang et al. 2022, arXiv:2203.08120; Martens et al. 2021, arXiv:2110.01765",
     values={"auto": "for the depth the network has", "50": "for 50 non-linear layers"},
     edit=_edit,
-    check=_check,
+    parse=_parse,
     refuse=_refuse,
+    leaves=lambda depth, facts: replace(facts, activations=("tailored_tanh",)),
     apply="tailor:apply",
 )
 ENTRIES = (TAILORED,)

@@ -8,7 +8,7 @@ from difflib import get_close_matches
 
 from ..schema import Finding, Run, Treatment
 from ..schema.treatment import text
-from ..treatments import REGISTRY, entry, of_run
+from ..treatments import REGISTRY, of_run, read
 from ..treatments.ranking import courses
 from .candidates import Candidate
 from .record import Edit
@@ -28,7 +28,7 @@ class Prescription:
             return self
 
         def unwanted(treatment: Treatment) -> bool:
-            return treatment.kind in names or entry(treatment).name in names
+            return treatment.kind in names or read(treatment).entry.name in names
 
         kept = tuple(c for c in self.tried if not any(map(unwanted, c)))
         left = [(text(c), "not wanted: --without.") for c in self.tried if c not in kept]
@@ -59,12 +59,12 @@ def prescription(run: Run, findings: Sequence[Finding]) -> Prescription:
 
 def applicable(treatment: Treatment) -> bool:
     """Can it be injected? What lies outside the model can only be proposed."""
-    return bool(entry(treatment).apply)
+    return bool(read(treatment).entry.apply)
 
 
 def edit(treatment: Treatment) -> Edit:
     """The same change as words or code for the user's script."""
-    return Edit(str(treatment), treatment.reason, entry(treatment).edit(treatment.value))
+    return Edit(str(treatment), treatment.reason, read(treatment).edit())
 
 
 def edits(chosen: Candidate) -> tuple[Edit, ...]:

@@ -7,7 +7,7 @@ import torch
 from .context import TreatmentContext
 
 
-def apply(context: TreatmentContext, value: str) -> None:
+def apply(context: TreatmentContext, parsed: None) -> None:
     """Append every trainable parameter of the model that no optimizer holds to the last group of
     the optimizer that holds most of the model."""
     mine = [p for p in context.model.parameters() if p.requires_grad]

@@ -8,7 +8,6 @@ from torch.nn.utils import parametrize
 
 from .context import TreatmentContext
 from .forward_trace import Call
-from .initial import scale
 
 #: Power iterations at the start; each training forward adds one.
 START = 200
@@ -55,7 +54,7 @@ def _unit(x: Tensor) -> Tensor:
     return unit
 
 
-def apply(context: TreatmentContext, value: str) -> None:
+def apply(context: TreatmentContext, parsed: None) -> None:
     """Reparametrise the query, key and value weights of every attention; outputs stay the same."""
     if context.parallel:
         raise ValueError("it adds parameters; treat the model before DistributedDataParallel.")
@@ -70,9 +69,8 @@ def apply(context: TreatmentContext, value: str) -> None:
     context.changed()
 
 
-def max_norm(context: TreatmentContext, value: str) -> None:
+def max_norm(context: TreatmentContext, bound: float) -> None:
     """Rows of the query, key and value weights longer than the bound are cut to it."""
-    bound = scale(value)
     longer = 0
     for module, name in _weights(context):
         weight = getattr(module, name)

@@ -8,7 +8,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..base import detail, number
 from .context import TreatmentContext
 from .stepping import Stage, loss_scale, with_gradients
 
@@ -116,33 +115,25 @@ class ByZ(Stage):
         return allowed
 
 
-def norm(context: TreatmentContext, value: str) -> None:
+def norm(context: TreatmentContext, limit: float) -> None:
     """Clip by the norm of all gradients."""
-    limit = _limit(value, 1.0)
     context.stage(lambda: ByNorm(limit))
 
 
-def by_value(context: TreatmentContext, value: str) -> None:
+def by_value(context: TreatmentContext, limit: float) -> None:
     """Clip each element."""
-    limit = _limit(value, 0.5)
     context.stage(lambda: ByValue(limit))
 
 
-def agc(context: TreatmentContext, value: str) -> None:
+def agc(context: TreatmentContext, share: float) -> None:
     """Adaptive gradient clipping."""
-    share = _limit(value, 0.01)
     heads = frozenset(_heads(context))
     context.stage(lambda: Adaptive(share, heads))
 
 
-def z(context: TreatmentContext, value: str) -> None:
+def z(context: TreatmentContext, threshold: float) -> None:
     """Clip what is far outside the running distribution of norms."""
-    threshold = _limit(value, 2.5)
     context.stage(lambda: ByZ(threshold))
-
-
-def _limit(value: str, default: float) -> float:
-    return number(detail(value), above=0) if ":" in value else default
 
 
 def _heads(context: TreatmentContext) -> list[int]:

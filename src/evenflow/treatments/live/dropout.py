@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..base import detail, number
+from ..dropout import Dropout as Kind
 from .context import TreatmentContext
 from .grafting import Forward, Graft
 from .stepping import Stage
@@ -65,10 +65,8 @@ class Count(Stage):
             g.update += 1
 
 
-def apply(context: TreatmentContext, value: str) -> None:
-    """`P` or `alpha:P`: dropout of what enters each layer that reads an activation."""
-    alpha = value.startswith("alpha")
-    p = number(detail(value) if alpha else value, above=0, upto=0.95)
+def apply(context: TreatmentContext, wanted: Kind) -> None:
+    """Dropout of what enters each layer that reads an activation."""
     modules = []
     for call in context.forward.layers:
         fed = call.nearest(("activation", "affine", "join"), ("pool", "view", "norm"), True)
@@ -79,7 +77,7 @@ def apply(context: TreatmentContext, value: str) -> None:
             modules.append(module)
     if not modules:
         raise ValueError("no layer reads an activation that has no dropout yet.")
-    grafts = [Dropped(p, alpha, context.seed, i) for i in range(len(modules))]
+    grafts = [Dropped(*wanted, context.seed, i) for i in range(len(modules))]
     for module, graft in zip(modules, grafts, strict=True):
         context.graft(module, graft, None)
     context.stage(lambda: Count(grafts))

@@ -19,7 +19,6 @@ from ...activations import (
     critical_without_bias,
     curve,
 )
-from ..base import detail, number
 from .context import TreatmentContext
 from .forward_trace import Call
 from .projections import redraw_
@@ -29,7 +28,7 @@ from .swap import parameters_of
 _BETWEEN = ("dropout", "pool", "view")
 
 
-def he(context: TreatmentContext, value: str) -> None:
+def he(context: TreatmentContext, factor: float) -> None:
     """N(0, 2/fan_in) into what a rectifier feeds (2/(1+a²) for slope a), else N(0, 1/fan_in)."""
     for call in context.forward.layers:
         s2 = 1.0
@@ -37,58 +36,53 @@ def he(context: TreatmentContext, value: str) -> None:
         if fed is not None and fed.op in ("relu", "leaky_relu", "prelu", "gelu", "silu", "mish"):
             slope = parameters_of(fed).get("negative_slope", 0.25 if fed.op == "prelu" else 0.0)
             s2 = 2 / (1 + slope**2)
-        draw_(context, call, "normal", math.sqrt(s2) * scale(value), "in")
-    _attend(context, "normal", scale(value), "in")
+        draw_(context, call, "normal", math.sqrt(s2) * factor, "in")
+    _attend(context, "normal", factor, "in")
 
 
-def xavier(context: TreatmentContext, value: str) -> None:
+def xavier(context: TreatmentContext, factor: float) -> None:
     """N(0, 2/(fan_in + fan_out)), Glorot & Bengio 2010."""
     for call in context.forward.layers:
-        draw_(context, call, "normal", scale(value), "both")
-    _attend(context, "normal", scale(value), "both")
+        draw_(context, call, "normal", factor, "both")
+    _attend(context, "normal", factor, "both")
 
 
-def lecun(context: TreatmentContext, value: str) -> None:
+def lecun(context: TreatmentContext, factor: float) -> None:
     """N(0, 1/fan_in), LeCun et al. 1998."""
     for call in context.forward.layers:
-        draw_(context, call, "normal", scale(value), "in")
-    _attend(context, "normal", scale(value), "in")
+        draw_(context, call, "normal", factor, "in")
+    _attend(context, "normal", factor, "in")
 
 
-def orthogonal(context: TreatmentContext, value: str) -> None:
+def orthogonal(context: TreatmentContext, factor: float) -> None:
     """Orthogonal weights with σw² from χ1 = 1 for the activation before the layer."""
-    _critical(context, value, "orthogonal")
+    _critical(context, factor, "orthogonal")
 
 
-def delta_orthogonal(context: TreatmentContext, value: str) -> None:
+def delta_orthogonal(context: TreatmentContext, factor: float) -> None:
     """The same; kernels are 0 except in their centre (Xiao et al. 2018, arXiv:1806.05393)."""
-    _critical(context, value, "delta")
+    _critical(context, factor, "delta")
 
 
-def critical(context: TreatmentContext, value: str) -> None:
+def critical(context: TreatmentContext, factor: float) -> None:
     """Gaussian weights and biases with (σw², σb²) from χ1 = 1 for the activation."""
-    _critical(context, value, "normal")
+    _critical(context, factor, "normal")
 
 
-def _critical(context: TreatmentContext, value: str, shape: str) -> None:
+def _critical(context: TreatmentContext, factor: float, shape: str) -> None:
     below = {c.index for c in context.forward.hidden}
     for call in context.forward.layers:
         fed = before(call)
         # the head reads scores off unit-scale features: its gain is nobody's to pass on
         point = at_criticality(fed) if fed is not None and call.index in below else None
         sw2, sb2 = (point.sw2, point.sb2) if point else (1.0, 0.0)
-        draw_(context, call, shape, math.sqrt(sw2) * scale(value), "in", math.sqrt(sb2))
-    _attend(context, shape, scale(value), "in")
+        draw_(context, call, shape, math.sqrt(sw2) * factor, "in", math.sqrt(sb2))
+    _attend(context, shape, factor, "in")
 
 
 def _attend(context: TreatmentContext, shape: str, gain: float, fan: str) -> None:
     """Projections of torch's own attention: linear layers that no activation feeds."""
     redraw_(context, lambda o, i: sample((o, i), shape, gain, fan, context.generator))
-
-
-def scale(value: str) -> float:
-    """The factor after ":"; 1 if there is none."""
-    return number(detail(value), above=0) if ":" in value else 1.0
 
 
 def before(call: Call) -> Call | None:

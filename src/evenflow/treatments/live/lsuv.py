@@ -21,12 +21,12 @@ from .initial import as_stored, drawn, sample
 FLAT = 1e-6
 
 
-def plain(context: TreatmentContext, value: str) -> None:
+def plain(context: TreatmentContext, parsed: None) -> None:
     """Orthogonal, then W / std(z) over all of z; biases 0 (Mishkin & Matas 2016)."""
     _sweep(context, centred=False)
 
 
-def centred(context: TreatmentContext, value: str) -> None:
+def centred(context: TreatmentContext, parsed: None) -> None:
     """Orthogonal, then each row / std of its unit, and bias = -mean/std, so that each unit of z
     has mean 0 and deviation 1 over the batch. The last layer is scaled as a whole instead."""
     _sweep(context, centred=True)

@@ -6,7 +6,6 @@ from typing import Any
 
 from torch import nn
 
-from ..base import detail, whole
 from .context import TreatmentContext
 from .forward_trace import Call
 from .grafting import Forward, Graft
@@ -23,15 +22,33 @@ class After(Graft):
         return self.then(inner(*args, **kwargs))
 
 
-def apply(context: TreatmentContext, value: str) -> None:
+def batch(context: TreatmentContext, parsed: None) -> None:
+    """BatchNorm."""
+    _between(context, "batch")
+
+
+def layer(context: TreatmentContext, parsed: None) -> None:
+    """LayerNorm."""
+    _between(context, "layer")
+
+
+def group(context: TreatmentContext, groups: int) -> None:
+    """GroupNorm, in so many groups at most."""
+    _between(context, "group", groups)
+
+
+def rms(context: TreatmentContext, parsed: None) -> None:
+    """RMSNorm."""
+    _between(context, "rms")
+
+
+def _between(context: TreatmentContext, kind: str, groups: int = 0) -> None:
     """Put batch, layer, group or RMS normalisation after each hidden layer that feeds an
     activation and is not normalised yet. Scale starts at 1 and shift at 0.
 
     Batch and group normalisation see channels in dimension 1; layer and RMS normalisation the
     features in the last one (of convolutions: one group of all channels).
     """
-    kind = value.partition(":")[0]
-    groups = whole(detail(value), least=1) if detail(value) else 8
     done = 0
     for call in context.forward.hidden:
         after = call.nearest(("activation", "norm", "affine"), ("dropout", "view"), back=False)

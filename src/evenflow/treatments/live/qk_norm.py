@@ -100,7 +100,7 @@ def _fused(
     )  # fmt: skip
 
 
-def apply(context: TreatmentContext, value: str) -> None:
+def apply(context: TreatmentContext, parsed: None) -> None:
     """Normalise queries and keys of every attention.
 
     Raises:

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from ..base import detail, number, whole
+from ..rate import NewOptimizer, NewRate
 from .context import TreatmentContext
 from .stepping import Stage, Stepper
 
@@ -96,19 +96,16 @@ class Other(Stage):
             p.grad = grad
 
 
-def lr(context: TreatmentContext, value: str) -> None:
-    """`xFACTOR`, or a rate."""
-    if value.startswith("x"):
-        factor = number(value[1:], above=0)
-        context.stage(lambda: Rate(lambda _: factor))
+def lr(context: TreatmentContext, new: NewRate) -> None:
+    """A factor on the script's rate, or a rate in its place."""
+    if new.fixed:
+        context.stage(lambda: Rate(lambda _: 1.0, new.number))
     else:
-        fixed = number(value, above=0)
-        context.stage(lambda: Rate(lambda _: 1.0, fixed))
+        context.stage(lambda: Rate(lambda _: new.number))
 
 
-def warmup(context: TreatmentContext, value: str) -> None:
+def warmup(context: TreatmentContext, n: int) -> None:
     """lr (t + 1)/n in the first n updates."""
-    n = whole(value, least=1)
     context.stage(lambda: Rate(lambda t: min(1.0, (t + 1) / n)))
 
 
@@ -116,20 +113,18 @@ def warmup(context: TreatmentContext, value: str) -> None:
 LAST = 0.01
 
 
-def decay(context: TreatmentContext, value: str) -> None:
+def decay(context: TreatmentContext, n: int) -> None:
     """lr (1 - t/n) in the first n updates, never below a hundredth."""
-    n = whole(value, least=2)
     context.stage(lambda: Rate(lambda t: max(LAST, 1 - t / n)))
 
 
-def momentum(context: TreatmentContext, value: str) -> None:
+def momentum(context: TreatmentContext, level: float) -> None:
     """Momentum, or Adam's first beta."""
-    m = number(value, above=-1e-12, upto=1 - 1e-9)
     for optimizer in context.optimizers:
         groups = optimizer.param_groups
         if not any("momentum" in g or "betas" in g for g in groups):
             raise ValueError(f"{type(optimizer).__name__} has no momentum.")
-    context.stage(lambda: Momentum(m))
+    context.stage(lambda: Momentum(level))
 
 
 #: Optimizers to swap to, and the rate each begins with where none is given.
@@ -142,11 +137,10 @@ KINDS: dict[str, tuple[type[torch.optim.Optimizer], float, dict[str, Any]]] = {
 }
 
 
-def optimizer(context: TreatmentContext, value: str) -> None:
+def optimizer(context: TreatmentContext, new: NewOptimizer) -> None:
     """Another optimizer, at a rate of its own."""
-    name = value.partition(":")[0]
-    kind, rate, more = KINDS[name]
-    rate = number(detail(value), above=0) if ":" in value else rate
+    kind, usual, more = KINDS[new.name]
+    rate = usual if new.rate is None else new.rate
     for o in context.optimizers:
         if isinstance(o, torch.optim.LBFGS):
             raise ValueError("LBFGS evaluates a closure within its step; swap it in the script.")

@@ -5,12 +5,12 @@ H: hidden units. torch stores gates stacked: [4H, H] i, f, g, o (LSTM), [3H, H] 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from ..base import detail, number, whole
 from .context import TreatmentContext
 from .grafting import Forward, Graft
 
@@ -21,9 +21,8 @@ def _found(context: TreatmentContext, kinds: Any) -> list[nn.Module]:
     return [m for m in context.model.modules() if isinstance(m, kinds)]
 
 
-def orthogonal(context: TreatmentContext, value: str) -> None:
-    """Each H x H block of every recurrent weight orthogonal (times the number after ":")."""
-    gain = number(detail(value), above=0) if ":" in value else 1.0
+def orthogonal(context: TreatmentContext, gain: float) -> None:
+    """Each H x H block of every recurrent weight orthogonal (times `gain`)."""
     weights = [
         p
         for m in _found(context, _ALL)
@@ -58,10 +57,9 @@ def _by_hand(context: TreatmentContext) -> list[nn.Parameter]:
     return found
 
 
-def forget_bias(context: TreatmentContext, value: str) -> None:
-    """Bias of each LSTM's forget gate = 1 (or the number after ":"), input and hidden bias
+def forget_bias(context: TreatmentContext, bias: float) -> None:
+    """Bias of each LSTM's forget gate, input and hidden bias
     together (Gers et al. 2000; Jozefowicz et al. 2015)."""
-    bias = number(detail(value)) if ":" in value else 1.0
     layers = _found(context, (nn.LSTM, nn.LSTMCell))
     done = 0
     for m in layers:
@@ -80,9 +78,8 @@ class Gated(Graft):
     """A gated layer in an RNN's place: same shapes in and out. The RNN's own weights stay where
     they are, unused, so that lists of parameters and old checkpoints still fit."""
 
-    def __init__(self, old: nn.RNN, kind: str) -> None:
+    def __init__(self, old: nn.RNN, make: Callable[..., nn.RNNBase]) -> None:
         super().__init__()
-        make: Any = {"gru": nn.GRU, "lstm": nn.LSTM}[kind]
         with torch.random.fork_rng(devices=[]):
             self.layer = make(
                 old.input_size,
@@ -103,7 +100,17 @@ class Gated(Graft):
         return self.layer(x, h)
 
 
-def gated(context: TreatmentContext, value: str) -> None:
+def lstm(context: TreatmentContext, parsed: None) -> None:
+    """An LSTM for each nn.RNN."""
+    _gated(context, nn.LSTM)
+
+
+def gru(context: TreatmentContext, parsed: None) -> None:
+    """A GRU for each nn.RNN."""
+    _gated(context, nn.GRU)
+
+
+def _gated(context: TreatmentContext, make: Callable[..., nn.RNNBase]) -> None:
     """GRU or LSTM for each nn.RNN, recurrence orthogonal, forget gates open."""
     layers = [m for m in _found(context, nn.RNN) if type(m).__name__ == "RNN"]
     if not layers:
@@ -112,7 +119,7 @@ def gated(context: TreatmentContext, value: str) -> None:
         raise ValueError("it adds parameters; treat the model before DistributedDataParallel.")
     for old in layers:
         assert isinstance(old, nn.RNN)
-        graft = Gated(old, value)
+        graft = Gated(old, make)
         _start_(graft.layer, context.generator)
         context.graft(old, graft, next(old.parameters(), None))
 
@@ -153,9 +160,8 @@ class Truncated(Graft):
         return torch.cat(outs, dim=time), h
 
 
-def truncate(context: TreatmentContext, value: str) -> None:
+def truncate(context: TreatmentContext, length: int) -> None:
     """Truncated back-propagation through time for torch's recurrent layers."""
-    length = whole(detail(value), least=1)
     layers = _found(context, nn.RNNBase)
     if not layers:
         raise ValueError(

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from ..base import number
 from .context import TreatmentContext
 from .forward_trace import Call, ForwardTrace, trace_forward
 from .initial import as_stored, drawn
@@ -36,14 +35,14 @@ class Outputs(ForwardTrace):
         return out
 
 
-def apply(context: TreatmentContext, value: str) -> None:
-    """Units whose score is at most τ: incoming weights drawn anew (orthogonal directions, of the
-    layer's own scale), bias 0, outgoing weights 0, and the moments of exactly these forgotten.
+def apply(context: TreatmentContext, threshold: float) -> None:
+    """Units whose score is at most the threshold τ: incoming weights drawn anew (orthogonal
+    directions, of the layer's own scale), bias 0, outgoing weights 0, and the moments of
+    exactly these forgotten.
 
     At τ = 0 a unit that the batch never switches on is replaced by one that nobody reads yet: the
     outputs on that batch stay the same.
     """
-    tau = number(value or "0", above=-1e-300)
     if context.batch is None:
         raise ValueError("it judges units on a batch: give treat_ one.")
     seen = trace_forward(context.model, context.batch, Outputs(context.model))
@@ -52,7 +51,7 @@ def apply(context: TreatmentContext, value: str) -> None:
     if not pairs:
         raise ValueError("no activation lies between two layers whose units correspond.")
     for before, activation, after in pairs:
-        dead = scores(seen.kept[activation.index], units_of(before)) <= tau
+        dead = scores(seen.kept[activation.index], units_of(before)) <= threshold
         redraw_(dead, before, after, context.optimizers, context.generator)
 
 

@@ -54,7 +54,7 @@ class Function(nn.Module):
         return unswapped(f, x, *self.args, **self.kwargs)
 
 
-def apply(context: TreatmentContext, value: str) -> None:
+def apply(context: TreatmentContext, parsed: None) -> None:
     """Where there are branches, a scalar 0 at the end of each; else a skip around each hidden
     linear layer with its activation, if input and output have the same shape."""
     seen = context.forward

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import torch
 
-from ..base import number
 from .context import TreatmentContext
 from .stepping import Stage, loss_scale, with_gradients
 
@@ -22,13 +21,11 @@ class Penalty(Stage):
                 g.add_(p.sign() if self.power == 1 else p, alpha=k)
 
 
-def l1(context: TreatmentContext, value: str) -> None:
+def l1(context: TreatmentContext, strength: float) -> None:
     """Lasso."""
-    strength = number(value, above=0)
     context.stage(lambda: Penalty(strength, 1))
 
 
-def l2(context: TreatmentContext, value: str) -> None:
+def l2(context: TreatmentContext, strength: float) -> None:
     """Ridge."""
-    strength = number(value, above=0)
     context.stage(lambda: Penalty(strength, 2))

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..base import number
+from ..standardise import InputScale, TargetScale
 from .context import TreatmentContext
 from .grafting import Forward, Graft, entrance, exit
 
@@ -102,7 +102,7 @@ def _deviation(rows: Tensor) -> Tensor:
     return ((rows - mean) ** 2).nanmean(0).sqrt()
 
 
-def inputs(context: TreatmentContext, value: str) -> None:
+def inputs(context: TreatmentContext, wanted: InputScale) -> None:
     """Standardise, scale to [0, 1], or clamp the root's first tensor, by its first batch."""
     if context.batch is None:
         raise ValueError("it takes its statistics from a batch: give treat_ one.")
@@ -113,9 +113,7 @@ def inputs(context: TreatmentContext, value: str) -> None:
             "the first input is no tensor of real numbers with a batch dimension; scale the data "
             "in the script."
         )
-    kind, _, more = value.partition(":")
-    width = number(more, above=0) if kind == "clamp" and more else 10.0
-    context.graft(entrance(context.model), Inputs(x, kind, more == "running", width), None)
+    context.graft(entrance(context.model), Inputs(x, *wanted), None)
 
 
 class Outputs(Graft):
@@ -152,9 +150,8 @@ def scaled(z: Tensor, factor: float) -> Tensor:
     return out
 
 
-def target(context: TreatmentContext, value: str) -> None:
-    """`standardise:MEAN:STD`: the network learns standardised targets, its output is in theirs."""
-    _, mean, std = value.split(":")
+def target(context: TreatmentContext, wanted: TargetScale) -> None:
+    """The network learns standardised targets, its output is in theirs."""
     if context.batch is not None and not isinstance(context.forward.output, Tensor):
         raise ValueError("the model returns no single tensor; scale the target in the script.")
-    context.graft(exit(context.model), Outputs(float(mean), float(std), 2), None)
+    context.graft(exit(context.model), Outputs(*wanted, 2), None)

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from ... import activations
-from ..swap import split
+from ..swap import Swap
 from .context import TreatmentContext
 from .forward_trace import Call
 from .grafting import Forward, Graft
@@ -101,10 +101,9 @@ class SwapGraft(Graft):
         return out
 
 
-def apply(context: TreatmentContext, value: str) -> None:
-    """`old->new` or `old->new:detail` on all hidden activations of that kind."""
-    old, name, parameters = split(value)
-    module = make(name, parameters)
+def apply(context: TreatmentContext, wanted: Swap) -> None:
+    """The new activation for all hidden ones of the old kind."""
+    old, module = wanted.old, make(wanted.new, wanted.parameters)
     swap_(context, lambda call: copy.deepcopy(module) if call.op == old else None, old)
 
 

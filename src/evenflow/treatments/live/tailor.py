@@ -5,7 +5,6 @@ from __future__ import annotations
 from torch import nn
 
 from ...activations import get
-from ..base import whole
 from .context import TreatmentContext
 from .forward_trace import Call
 from .initial import orthogonal
@@ -20,18 +19,19 @@ TAILORED = {
 }
 
 
-def apply(context: TreatmentContext, value: str) -> None:
+def apply(context: TreatmentContext, depth: int | None) -> None:
     """Swap ReLU, tanh and sigmoid for their tailored forms, and draw orthogonal weights with
-    σw² = 1 and zero biases. `value` is the depth the activations are tailored to; "auto" counts
+    σw² = 1 and zero biases. `depth` is what the activations are tailored to; None counts
     the non-linear layers."""
-    depth = _depth(context) if value in ("", "auto") else whole(value, least=1)
+    if depth is None:
+        depth = _depth(context)
 
     def tailored(call: Call) -> nn.Module | None:
         name = TAILORED.get(call.op)
         return get(name, depth=depth) if name else None
 
     swap_(context, tailored, "that can be tailored (relu, leaky_relu, tanh, sigmoid)")
-    orthogonal(context, "orthogonal")
+    orthogonal(context, 1.0)
 
 
 def _depth(context: TreatmentContext) -> int:

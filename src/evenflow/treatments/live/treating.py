@@ -10,9 +10,9 @@ import torch
 from torch import nn
 
 from ...schema import Treatment
-from .. import registry
-from ..base import Facts
-from ..together import in_order, refusals
+from ...schema import treatment as form
+from ..base import Facts, Parsed
+from ..parsing import in_order, read, refusals
 from .context import TreatmentContext
 from .forward_trace import as_batch, trace_forward, uninitialised
 from .undo import Snapshot, Undo
@@ -47,27 +47,25 @@ def treat_(
         ValueError: an unknown or refused treatment, one that lies outside the model (an edit), or
             a model that cannot be treated. Nothing is changed then.
     """
-    chosen = registry.parse(treatments) if isinstance(treatments, str) else tuple(treatments)
-    for t in chosen:
-        registry.check(t)
+    given = form.parse(treatments) if isinstance(treatments, str) else tuple(treatments)
+    chosen = in_order(map(read, given))
     plain = unwrapped(model)
     optimizers = (
         [optimizer] if isinstance(optimizer, torch.optim.Optimizer) else list(optimizer or ())
     )
     _treatable(plain)
     snapshot = Snapshot(plain, optimizers)
-    undo = Undo(chosen, snapshot if keep else None)
+    undo = Undo(given, snapshot if keep else None)
     undo._seen.extend(optimizers)
     context = TreatmentContext(model, plain, optimizers, as_batch(batch), seed, undo)
     try:
         _refusals(chosen, context, force)
-        for t in in_order(chosen):
-            entry = registry.entry(t)
-            home, name = entry.apply.split(":")
+        for p in chosen:
+            home, name = p.entry.apply.split(":")
             try:
-                getattr(import_module(f"{__package__}.{home}"), name)(context, t.value)
+                getattr(import_module(f"{__package__}.{home}"), name)(context, p.value)
             except ValueError as e:
-                raise ValueError(f"{t} cannot be applied: {e}") from e
+                raise ValueError(f"{p} cannot be applied: {e}") from e
         if context.batch is not None and context._forward is None:
             context.forward  # noqa: B018 - a forward proves that the network still runs
         _agree(context)
@@ -116,18 +114,16 @@ def _treatable(model: nn.Module) -> None:
         )
 
 
-def _refusals(chosen: tuple[Treatment, ...], context: TreatmentContext, force: bool) -> None:
-    for t in chosen:
-        entry = registry.entry(t)
-        if not entry.apply:
+def _refusals(chosen: Sequence[Parsed], context: TreatmentContext, force: bool) -> None:
+    for p in chosen:
+        if not p.entry.apply:
             raise ValueError(
-                f"{t} lies outside the model, so it can only be edited in the script: "
-                f"{entry.edit(t.value)}"
+                f"{p} lies outside the model, so it can only be edited in the script: {p.edit()}"
             )
     if context.batch is None or force:
         return
-    for t, why in refusals(chosen, context.facts):
-        raise ValueError(f"{t} is refused: {why}")
+    for p, why in refusals(chosen, context.facts):
+        raise ValueError(f"{p} is refused: {why}")
 
 
 def _agree(context: TreatmentContext) -> None:

@@ -1,0 +1,32 @@
+"""Query-key normalisation: attention whose scores do not grow with its weights.
+
+Each head's queries and keys have rms 1 times a gain per component, so that no score grows with the
+weights at all. Step 0, as it is another function. New parameters join the optimizer. Fails: slower
+to sharpen where that is right.
+"""
+
+from __future__ import annotations
+
+from .attend import at_the_start
+from .base import Entry, nothing
+
+QK = Entry(
+    kind="attention",
+    method="qk-norm",
+    about="queries and keys normalised before their scores",
+    when="start",
+    needs=("batch", "attention"),
+    preserves=False,
+    cost="two normalisations of queries and keys a step",
+    fails="slower to sharpen where that is right",
+    source="Henry et al. 2020, arXiv:2010.04245; Dehghani et al. 2023, arXiv:2302.05442",
+    values={"qk-norm": "each head's to rms 1, with a gain per component"},
+    edit=lambda v: (
+        "in each attention, before the scores: q, k = q_norm(q), k_norm(k), with torch.nn.RMSNorm("
+        "head size) for each"
+    ),
+    parse=nothing,
+    refuse=at_the_start,
+    apply="qk_norm:apply",
+)
+ENTRIES = (QK,)
