@@ -10,9 +10,8 @@ from .diagnosis import diagnose
 from .faults import View, drawn
 from .schema import Finding, Run, Treatment
 from .store import load
-from .treatments import Facts, of_run
-from .treatments.ranking import Course, Refused, rank
-from .treatments.ranking import courses as ranked_courses
+from .treatments import Course, Facts, Refused, of_run, rank
+from .treatments import courses as ranked_courses
 
 
 def prescribe(

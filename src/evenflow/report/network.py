@@ -10,8 +10,7 @@ from ..faults import View, drawn
 from ..schema import Run
 
 # not the package, which may fetch torch
-from ..treatments.architecture import of_run
-from ..treatments.base import Facts
+from ..treatments import Facts, of_run
 from ..words import Network
 
 #: Products of a gate and a state.

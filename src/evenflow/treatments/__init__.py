@@ -13,16 +13,39 @@ from .base import Facts as Facts
 from .base import Parsed as Parsed
 from .parsing import parse as parse
 from .parsing import read as read
+from .ranking import Course as Course
 from .ranking import Refused as Refused
+from .ranking import courses as courses
 from .ranking import rank as rank
 from .registry import EDITS as EDITS
 from .registry import REGISTRY as REGISTRY
 
 if TYPE_CHECKING:
     from .live.clip import agc_factor as agc_factor
+    from .live.clip import total_norm as total_norm
+    from .live.forward_trace import ForwardTrace as ForwardTrace
+    from .live.forward_trace import trace_forward as trace_forward
+    from .live.revive import ActivationTrace as ActivationTrace
+    from .live.revive import redraw_units_ as redraw_units_
+    from .live.revive import unit_chains as unit_chains
+    from .live.revive import units_of as units_of
+    from .live.stepping import Stage as Stage
+    from .live.stepping import Stepper as Stepper
+    from .live.stepping import loss_scale as loss_scale
+    from .live.stepping import with_gradients as with_gradients
     from .live.treating import examine as examine
     from .live.treating import treat_ as treat_
+    from .live.treating import unwrapped as unwrapped
     from .live.undo import Undo as Undo
 
-_HOME = by_name({"live.clip": "agc_factor", "live.treating": "examine treat_", "live.undo": "Undo"})
+_HOME = by_name(
+    {
+        "live.clip": "agc_factor total_norm",
+        "live.forward_trace": "ForwardTrace trace_forward",
+        "live.revive": "ActivationTrace redraw_units_ unit_chains units_of",
+        "live.stepping": "Stage Stepper loss_scale with_gradients",
+        "live.treating": "examine treat_ unwrapped",
+        "live.undo": "Undo",
+    }
+)
 __getattr__, __dir__ = lazily(__name__, _HOME)

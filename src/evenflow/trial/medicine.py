@@ -8,8 +8,7 @@ from difflib import get_close_matches
 
 from ..schema import Finding, Run, Treatment
 from ..schema.treatment import text
-from ..treatments import REGISTRY, of_run, read
-from ..treatments.ranking import courses
+from ..treatments import REGISTRY, courses, of_run, read
 from .candidates import Candidate
 from .record import Edit
 

@@ -9,8 +9,7 @@ import torch
 from torch import Tensor
 
 from ...tape import widest
-from ...treatments.live.clip import total_norm
-from ...treatments.live.stepping import loss_scale, with_gradients
+from ...treatments import loss_scale, total_norm, with_gradients
 
 #: Parameters, each with its gradient.
 Pairs = list[tuple[Tensor, Tensor]]

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ...treatments.live.stepping import Stage, Stepper
+from ...treatments import Stage, Stepper
 from .judge import FAR, Losses, Norms
 from .snapshot import Snapshot, params_of
 

@@ -10,9 +10,15 @@ import torch
 from torch import Tensor
 
 from ...schema import Reading
-from ...treatments.live.forward_trace import ForwardTrace, trace_forward
-from ...treatments.live.revive import Outputs, between, redraw_, units_of
-from ...treatments.live.treating import unwrapped
+from ...treatments import (
+    ActivationTrace,
+    ForwardTrace,
+    redraw_units_,
+    trace_forward,
+    unit_chains,
+    units_of,
+    unwrapped,
+)
 from ..replay import Held
 
 #: A layer is looked into when half its units got no gradient in 8 or more batches (as EF202), three
@@ -74,16 +80,18 @@ class Reviver:
             return []
         plain = [(unwrapped(h.module), h) for h in held]
         try:
-            looks = [(id(m), trace_forward(m, (h.args, h.kwargs), Outputs(m))) for m, h in plain]
+            looks = [
+                (id(m), trace_forward(m, (h.args, h.kwargs), ActivationTrace(m))) for m, h in plain
+            ]
         except ValueError:  # arguments that were changed since, or that serve only once
             self.rest(attempt)
             return []
         for model, seen in looks:
-            assert isinstance(seen, Outputs)
+            assert isinstance(seen, ActivationTrace)
             if self._calls.setdefault(model, len(seen.calls)) != len(seen.calls):
                 self.rest(attempt)  # another path through the model each time
                 return []
-            for before, activation, _ in between(seen):
+            for before, activation, _ in unit_chains(seen):
                 out = seen.kept[activation.index]
                 rows = out.movedim(units_of(before), -1).reshape(-1, out.shape[units_of(before)])
                 silent = (rows == 0).all(0)
@@ -97,7 +105,7 @@ class Reviver:
         shares = [
             float(self._silent[model, activation.index].float().mean())
             for model, seen in looks
-            for _, activation, _ in between(seen)
+            for _, activation, _ in unit_chains(seen)
         ]
         return max(shares, default=0.0)
 
@@ -122,13 +130,13 @@ class Reviver:
     ) -> list[Layer]:
         done = []
         generator = torch.Generator().manual_seed(attempt)
-        for before, activation, after in between(seen):
+        for before, activation, after in unit_chains(seen):
             dead = self._silent[model, activation.index]
             share = float(dead.float().mean())
             name = before.path or before.op
             if share < SHARE or self._times[name] >= TIMES:
                 continue
-            if redraw_(dead, before, after, optimizers, generator):
+            if redraw_units_(dead, before, after, optimizers, generator):
                 self._times[name] += 1
                 units = int(dead.sum())
                 done.append(Layer(name, units, share, self._seen, self._times[name]))

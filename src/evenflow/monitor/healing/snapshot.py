@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ...treatments.live.clip import total_norm
+from ...treatments import total_norm
 
 #: ("p", optimizer, parameter), ("s", optimizer, parameter, name), ("b", id) or ("g", name).
 _Key = tuple[Any, ...]

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from .context import TreatmentContext
-from .forward_trace import Call
+from .forward_trace import TracedCall
 
 #: Power iterations at the start; each training forward adds one.
 START = 200
@@ -103,6 +103,6 @@ def _weights(context: TreatmentContext) -> list[tuple[nn.Module, str]]:
     return list(out.values())
 
 
-def _home(context: TreatmentContext, layer: Call) -> nn.Module | None:
+def _home(context: TreatmentContext, layer: TracedCall) -> nn.Module | None:
     module = context.module_of(layer)
     return module if isinstance(module, nn.Linear) else None

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from ..architecture import ADDITIONS, CELL, optimizer_facts
 from ..base import Facts
-from .forward_trace import Batch, Call, ForwardTrace, trace_forward
+from .forward_trace import Batch, ForwardTrace, TracedCall, trace_forward
 from .grafting import Graft, graft_
 from .stepping import Stage, Stepper
 from .undo import Undo
@@ -65,7 +65,7 @@ class TreatmentContext:
         """The structure is another from here on."""
         self._forward = None
 
-    def module_of(self, call: Call) -> nn.Module | None:
+    def module_of(self, call: TracedCall) -> nn.Module | None:
         """The module whose parameters a layer's are, if the call is that module's whole work (so
         that something can be put around it); None for functional calls."""
         m = call.module
@@ -204,7 +204,7 @@ def facts(
     )
 
 
-def branch_of(call: Call, depths: Sequence[int]) -> Call | None:
+def branch_of(call: TracedCall, depths: Sequence[int]) -> TracedCall | None:
     """Of x + f(x): the call that gives f(x). None if the addition joins no branch and trunk."""
     if call.op not in ADDITIONS or len(call.parents) != 2:
         return None
@@ -221,7 +221,7 @@ def branch_of(call: Call, depths: Sequence[int]) -> Call | None:
     return None
 
 
-def _leads(start: Call, end: Call) -> bool:
+def _leads(start: TracedCall, end: TracedCall) -> bool:
     """Whether `end` is computed from `start`."""
     todo, seen = [end], set()
     while todo:

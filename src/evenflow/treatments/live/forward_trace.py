@@ -25,7 +25,7 @@ Batch = tuple[tuple[Any, ...], dict[str, Any]]
 
 
 @dataclass(eq=False)
-class Call:
+class TracedCall:
     """One torch function of the forward that matters to treatments.
 
     Attributes:
@@ -50,8 +50,8 @@ class Call:
     weight: Parameter | None = None
     bias: Parameter | None = None
     transposed: bool = False
-    parents: tuple[Call, ...] = ()
-    children: list[Call] = field(default_factory=list)
+    parents: tuple[TracedCall, ...] = ()
+    children: list[TracedCall] = field(default_factory=list)
     shape: tuple[int, ...] = ()
     shapes: tuple[tuple[int, ...], ...] = ()
     inside: bool = False
@@ -59,9 +59,9 @@ class Call:
     module: nn.Module | None = None
     repeats: int = 1
 
-    def nearest(self, kinds: Sequence[str], through: Sequence[str], back: bool) -> list[Call]:
+    def nearest(self, kinds: Sequence[str], through: Sequence[str], back: bool) -> list[TracedCall]:
         """The calls of these kinds met first, going back (or on) through calls of `through`."""
-        found: list[Call] = []
+        found: list[TracedCall] = []
         todo = list(self.parents if back else self.children)
         seen: set[int] = set()
         while todo:
@@ -81,12 +81,14 @@ class ForwardTrace(TorchFunctionMode):
 
     def __init__(self, model: nn.Module) -> None:
         super().__init__()
-        self.calls: list[Call] = []
+        self.calls: list[TracedCall] = []
         self.output: Any = None
         self._names = {id(m): name for name, m in model.named_modules(remove_duplicate=True)}
         self._parameters = {id(p) for p in model.parameters()}
         self._stack: list[nn.Module] = []
-        self._made: dict[int, tuple[Tensor, Call]] = {}  # keeps outputs alive: ids stay unique
+        self._made: dict[
+            int, tuple[Tensor, TracedCall]
+        ] = {}  # keeps outputs alive: ids stay unique
 
     # --- watching ------------------------------------------------------------------------------
 
@@ -116,13 +118,15 @@ class ForwardTrace(TorchFunctionMode):
                     self._made.setdefault(id(t), (t, known))
         return out
 
-    def _run(self, func: Any, args: Any, kwargs: Any, call: Call | None) -> Any:
+    def _run(self, func: Any, args: Any, kwargs: Any, call: TracedCall | None) -> Any:
         return func(*args, **kwargs)
 
-    def _open(self, name: str, kind: str, args: Any, kwargs: Any, tensors: list[Tensor]) -> Call:
+    def _open(
+        self, name: str, kind: str, args: Any, kwargs: Any, tensors: list[Tensor]
+    ) -> TracedCall:
         place = self._stack[-1] if self._stack else None
         made = [self._made[id(t)][1] for t in tensors if id(t) in self._made]
-        call = Call(
+        call = TracedCall(
             index=len(self.calls),
             op=name,
             kind=kind,
@@ -161,7 +165,7 @@ class ForwardTrace(TorchFunctionMode):
     # --- reading -------------------------------------------------------------------------------
 
     @property
-    def layers(self) -> list[Call]:
+    def layers(self) -> list[TracedCall]:
         """Calls with a weight, each weight once, in forward order."""
         seen: set[int] = set()
         out = []
@@ -172,7 +176,7 @@ class ForwardTrace(TorchFunctionMode):
         return out
 
     @property
-    def hidden(self) -> list[Call]:
+    def hidden(self) -> list[TracedCall]:
         """Layers with another layer after them."""
         below = self.before_layers
         return [c for c in self.layers if c.index in below]
@@ -187,7 +191,7 @@ class ForwardTrace(TorchFunctionMode):
         return found
 
     @property
-    def activations(self) -> list[Call]:
+    def activations(self) -> list[TracedCall]:
         """Hidden non-linearities: between two layers, and no gate (a bounded factor)."""
         below = self.before_layers
         return [
@@ -215,7 +219,7 @@ class ForwardTrace(TorchFunctionMode):
         return out
 
 
-def _product(c: Call) -> bool:
+def _product(c: TracedCall) -> bool:
     """Whether it multiplies two computed tensors."""
     return c.op in PRODUCTS and len(c.parents) > 1
 

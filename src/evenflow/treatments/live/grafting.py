@@ -27,7 +27,7 @@ class Graft(nn.Module):
     own_dtype = False
 
     def around(self, inner: Forward, *args: Any, **kwargs: Any) -> Any:
-        """Call `inner(*args, **kwargs)`, with what comes before and after; its return value."""
+        """TracedCall `inner(*args, **kwargs)`, with what comes before and after; its return value."""
         raise NotImplementedError
 
 

@@ -20,7 +20,7 @@ from ...activations import (
     curve,
 )
 from .context import TreatmentContext
-from .forward_trace import Call
+from .forward_trace import TracedCall
 from .projections import redraw_
 from .swap import parameters_of
 
@@ -85,13 +85,13 @@ def _attend(context: TreatmentContext, shape: str, gain: float, fan: str) -> Non
     redraw_(context, lambda o, i: sample((o, i), shape, gain, fan, context.generator))
 
 
-def before(call: Call) -> Call | None:
+def before(call: TracedCall) -> TracedCall | None:
     """The activation whose output a layer reads, if it reads one."""
     near = call.nearest(("activation", "affine", "norm", "join", "recurrent"), _BETWEEN, True)
     return near[0] if near and near[0].kind == "activation" else None
 
 
-def at_criticality(call: Call) -> Critical:
+def at_criticality(call: TracedCall) -> Critical:
     """The critical point for an activation as it was called; modules that state their own
     (tailored ones: σw² = 1) are believed. ValueError where there is no usable one."""
     module = call.module
@@ -127,7 +127,12 @@ def critical_point(op: str, parameters: tuple[tuple[str, float], ...] = ()) -> C
 
 
 def draw_(
-    context: TreatmentContext, call: Call, shape: str, gain: float, fan: str, bias_std: float = 0.0
+    context: TreatmentContext,
+    call: TracedCall,
+    shape: str,
+    gain: float,
+    fan: str,
+    bias_std: float = 0.0,
 ) -> None:
     """Draw a layer's weight with E z² = gain² E x² (fan "in"), and its bias."""
     weight = call.weight
@@ -140,7 +145,7 @@ def draw_(
         context.put(call.bias, new)
 
 
-def drawn(call: Call, shape: str, gain: float, fan: str, g: torch.Generator) -> Tensor:
+def drawn(call: TracedCall, shape: str, gain: float, fan: str, g: torch.Generator) -> Tensor:
     """A layer's weight [O, I, *K] in float32 on the CPU."""
     return sample(_oik(call), shape, gain, fan, g)
 
@@ -173,14 +178,14 @@ def _fuller(o: int, i: int) -> float:
     return math.sqrt(max(1.0, o / i))
 
 
-def _oik(call: Call) -> tuple[int, ...]:
+def _oik(call: TracedCall) -> tuple[int, ...]:
     assert call.weight is not None
     s = tuple(call.weight.shape)
     flipped = call.transposed or "transpose" in call.op
     return (s[1], s[0], *s[2:]) if flipped else s
 
 
-def as_stored(call: Call, w: Tensor) -> Tensor:
+def as_stored(call: TracedCall, w: Tensor) -> Tensor:
     """[O, I, *K] in the parameter's own layout, dtype and device."""
     assert call.weight is not None
     if call.transposed or "transpose" in call.op:

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from . import projections
 from .context import TreatmentContext
-from .forward_trace import Call, ForwardTrace, trace_forward
+from .forward_trace import ForwardTrace, TracedCall, trace_forward
 from .initial import as_stored, drawn, sample
 
 #: Spreads below this share of the layer's are rounding: such a unit is left as it was drawn.
@@ -49,7 +49,7 @@ class Sweep(ForwardTrace):
         self._context, self._centred, self._heads = context, centred, heads
         self._met: set[int] = set()
 
-    def _run(self, func: Any, args: Any, kwargs: Any, call: Call | None) -> Any:
+    def _run(self, func: Any, args: Any, kwargs: Any, call: TracedCall | None) -> Any:
         weight = call.weight if call is not None else None
         attention = projections.module_of(call) if call is not None else None
         if attention is not None and id(attention) not in self._met:
@@ -105,18 +105,18 @@ def _scale(weight: Tensor, z: Tensor) -> None:
         weight.div_(spread.to(weight.dtype))
 
 
-def _channel(call: Call) -> int:
+def _channel(call: TracedCall) -> int:
     """Dimension of the units in a layer's output."""
     return 1 if "conv" in call.op else -1
 
 
-def _rows(call: Call, z: Tensor) -> Tensor:
+def _rows(call: TracedCall, z: Tensor) -> Tensor:
     """[B·positions, O] of a layer's output, in float32 at least."""
     moved = z.movedim(_channel(call), -1).reshape(-1, z.shape[_channel(call)])
     return moved if moved.dtype == torch.float64 else moved.float()
 
 
-def _by_unit(call: Call, weight: Tensor, std: Tensor) -> Tensor:
+def _by_unit(call: TracedCall, weight: Tensor, std: Tensor) -> Tensor:
     flipped = call.transposed or "transpose" in call.op
     shape = [1] * weight.dim()
     shape[1 if flipped else 0] = -1

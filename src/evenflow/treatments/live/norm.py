@@ -7,7 +7,7 @@ from typing import Any
 from torch import nn
 
 from .context import TreatmentContext
-from .forward_trace import Call
+from .forward_trace import TracedCall
 from .grafting import Forward, Graft
 
 
@@ -66,7 +66,7 @@ def _between(context: TreatmentContext, kind: str, groups: int = 0) -> None:
         raise ValueError("no hidden layer feeds an activation without normalisation.")
 
 
-def _norm(kind: str, call: Call, groups: int) -> nn.Module:
+def _norm(kind: str, call: TracedCall, groups: int) -> nn.Module:
     spatial = len(call.shape) - 2 if "conv" in call.op else 0
     if spatial < 0:
         raise ValueError(f"{call.path} is called without a batch dimension.")

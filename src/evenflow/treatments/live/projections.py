@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from .context import TreatmentContext
-from .forward_trace import Call, ForwardTrace
+from .forward_trace import ForwardTrace, TracedCall
 
 #: [O, I] -> a weight of that shape.
 Draw = Callable[[int, int], Tensor]
@@ -25,7 +25,7 @@ def attentions(seen: ForwardTrace) -> list[nn.MultiheadAttention]:
     return list(dict.fromkeys(m for m in found if m is not None))
 
 
-def module_of(call: Call) -> nn.MultiheadAttention | None:
+def module_of(call: TracedCall) -> nn.MultiheadAttention | None:
     """The module whose fused function a call is."""
     fused = call.op == "multi_head_attention_forward"
     return call.module if fused and isinstance(call.module, nn.MultiheadAttention) else None

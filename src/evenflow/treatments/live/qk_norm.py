@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from .context import TreatmentContext
-from .forward_trace import Call
+from .forward_trace import TracedCall
 from .grafting import Forward, Graft
 from .swap import _NESTED, unswapped
 
@@ -107,7 +107,7 @@ def apply(context: TreatmentContext, parsed: None) -> None:
         ValueError: no call of torch's attention, or one outside any module, inside a checkpointed
             function, or of heads of two sizes in one module.
     """
-    calls: dict[int, list[Call]] = defaultdict(list)
+    calls: dict[int, list[TracedCall]] = defaultdict(list)
     for c in context.forward.calls:
         if c.kind == "attention":
             calls[id(c.module)].append(c)
@@ -129,7 +129,7 @@ def apply(context: TreatmentContext, parsed: None) -> None:
     context.changed()
 
 
-def _head(call: Call) -> int:
+def _head(call: TracedCall) -> int:
     """Components of one head's query."""
     if isinstance(call.module, nn.MultiheadAttention):
         return int(call.module.head_dim)

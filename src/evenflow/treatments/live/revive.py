@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from .context import TreatmentContext
-from .forward_trace import Call, ForwardTrace, trace_forward
+from .forward_trace import ForwardTrace, TracedCall, trace_forward
 from .initial import as_stored, drawn
 
 
@@ -21,7 +21,7 @@ def scores(h: Tensor, channel: int) -> Tensor:
     return mean / mean.mean() if bool(mean.mean() > 0) else torch.zeros_like(mean)
 
 
-class Outputs(ForwardTrace):
+class ActivationTrace(ForwardTrace):
     """A forward that keeps the outputs of activations."""
 
     def __init__(self, model: nn.Module) -> None:
@@ -45,27 +45,27 @@ def apply(context: TreatmentContext, threshold: float) -> None:
     """
     if context.batch is None:
         raise ValueError("it judges units on a batch: give treat_ one.")
-    seen = trace_forward(context.model, context.batch, Outputs(context.model))
-    assert isinstance(seen, Outputs)
-    pairs = between(seen)
+    seen = trace_forward(context.model, context.batch, ActivationTrace(context.model))
+    assert isinstance(seen, ActivationTrace)
+    pairs = unit_chains(seen)
     if not pairs:
         raise ValueError("no activation lies between two layers whose units correspond.")
     for before, activation, after in pairs:
         dead = scores(seen.kept[activation.index], units_of(before)) <= threshold
-        redraw_(dead, before, after, context.optimizers, context.generator)
+        redraw_units_(dead, before, after, context.optimizers, context.generator)
 
 
-def between(seen: ForwardTrace) -> list[tuple[Call, Call, Call]]:
+def unit_chains(seen: ForwardTrace) -> list[tuple[TracedCall, TracedCall, TracedCall]]:
     """(layer, activation, next layer) wherever the units of the first feed the last's inputs."""
     return [p for a in seen.activations if (p := _around(seen, a)) is not None]
 
 
-def units_of(before: Call) -> int:
+def units_of(before: TracedCall) -> int:
     """The dimension of an activation's output that runs over the units of the layer before it."""
     return 1 if "conv" in before.op else -1
 
 
-def _around(seen: ForwardTrace, a: Call) -> tuple[Call, Call, Call] | None:
+def _around(seen: ForwardTrace, a: TracedCall) -> tuple[TracedCall, TracedCall, TracedCall] | None:
     """(layer before, activation, layer after) if the units of the first feed the last's inputs."""
     before = a.nearest(("affine", "recurrent", "join"), ("norm", "dropout"), True)
     after = a.nearest(("affine", "recurrent", "join"), ("dropout", "pool"), False)
@@ -76,10 +76,10 @@ def _around(seen: ForwardTrace, a: Call) -> tuple[Call, Call, Call] | None:
     return before[0], a, after[0]
 
 
-def redraw_(
+def redraw_units_(
     dead: Tensor,
-    before: Call,
-    after: Call,
+    before: TracedCall,
+    after: TracedCall,
     optimizers: Sequence[torch.optim.Optimizer],
     generator: torch.Generator,
 ) -> bool:
@@ -108,12 +108,12 @@ def redraw_(
     return True
 
 
-def _rows(call: Call) -> int:
+def _rows(call: TracedCall) -> int:
     """Dimension of a weight that runs over its outputs."""
     return 1 if call.transposed or "transpose" in call.op else 0
 
 
-def _inputs(call: Call) -> int:
+def _inputs(call: TracedCall) -> int:
     assert call.weight is not None
     return int(call.weight.shape[1 - _rows(call)])
 

@@ -9,7 +9,7 @@ from torch import nn
 
 from . import projections
 from .context import TreatmentContext, branch_of
-from .forward_trace import Call
+from .forward_trace import TracedCall
 from .grafting import Forward, Graft
 from .swap import is_module_of, swap_, unswapped
 
@@ -88,12 +88,12 @@ def apply(context: TreatmentContext, parsed: None) -> None:
         context.graft(module, Skip(inner[a.index]), getattr(module, "weight", None))
 
 
-def _functional(a: Call) -> nn.Module:
+def _functional(a: TracedCall) -> nn.Module:
     args, kwargs = a.form
     return Function(a.op, () if a.op in ("relu", "tanh", "sigmoid") else args, kwargs)
 
 
-def _activation_after(call: Call) -> Call | None:
+def _activation_after(call: TracedCall) -> TracedCall | None:
     """The activation that alone reads a square layer's output."""
     square = call.shapes and call.shape == call.shapes[0]
     if not square or len(call.children) != 1 or call.children[0].kind != "activation":

@@ -15,7 +15,7 @@ from .grafting import Forward, Graft, entrance, exit
 WARM = 100
 
 
-class Inputs(Graft):
+class ScaledInputs(Graft):
     """(x - shift) / scale for each feature of the first tensor, or x clamped to [low, high].
 
     Features: dimension 1 of images and the like ([B, C, ...] of 4 dimensions or more), else the
@@ -113,10 +113,10 @@ def inputs(context: TreatmentContext, wanted: InputScale) -> None:
             "the first input is no tensor of real numbers with a batch dimension; scale the data "
             "in the script."
         )
-    context.graft(entrance(context.model), Inputs(x, *wanted), None)
+    context.graft(entrance(context.model), ScaledInputs(x, *wanted), None)
 
 
-class Outputs(Graft):
+class ScaledOutputs(Graft):
     """y = MEAN + STD z, and dL/dz as if the loss compared z with (target - MEAN)/STD."""
 
     def __init__(self, mean: float, std: float, power: int) -> None:
@@ -154,4 +154,4 @@ def target(context: TreatmentContext, wanted: TargetScale) -> None:
     """The network learns standardised targets, its output is in theirs."""
     if context.batch is not None and not isinstance(context.forward.output, Tensor):
         raise ValueError("the model returns no single tensor; scale the target in the script.")
-    context.graft(exit(context.model), Outputs(*wanted, 2), None)
+    context.graft(exit(context.model), ScaledOutputs(*wanted, 2), None)

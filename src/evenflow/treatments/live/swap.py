@@ -20,7 +20,7 @@ from torch.overrides import TorchFunctionMode
 from ... import activations
 from ..swap import Swap
 from .context import TreatmentContext
-from .forward_trace import Call
+from .forward_trace import TracedCall
 from .grafting import Forward, Graft
 
 
@@ -116,7 +116,9 @@ def make(name: str, parameters: dict[str, float]) -> nn.Module:
     return activations.get(name, **parameters)
 
 
-def swap_(context: TreatmentContext, new_for: Callable[[Call], nn.Module | None], what: str) -> int:
+def swap_(
+    context: TreatmentContext, new_for: Callable[[TracedCall], nn.Module | None], what: str
+) -> int:
     """Replace each hidden activation for which `new_for` gives a module; their number.
 
     ValueError if there is none, or one that cannot be replaced alone.
@@ -126,8 +128,8 @@ def swap_(context: TreatmentContext, new_for: Callable[[Call], nn.Module | None]
     targets = [c for c in seen.activations if chosen[c.index] is not None]
     if not targets:
         raise ValueError(f"the network has no hidden activation {what}.")
-    modules: dict[int, list[Call]] = defaultdict(list)
-    functional: dict[tuple[int, str], list[Call]] = defaultdict(list)
+    modules: dict[int, list[TracedCall]] = defaultdict(list)
+    functional: dict[tuple[int, str], list[TracedCall]] = defaultdict(list)
     for c in targets:
         if c.inside and not is_module_of(c):
             raise ValueError(
@@ -188,11 +190,11 @@ def _transformer_(context: TreatmentContext, layer: nn.Module, new: nn.Module) -
 
 
 def _kept(
-    calls: list[Call],
-    targets: list[Call],
+    calls: list[TracedCall],
+    targets: list[TracedCall],
     op: str,
     in_modules: set[int],
-    functional: dict[tuple[int, str], list[Call]],
+    functional: dict[tuple[int, str], list[TracedCall]],
 ) -> tuple[frozenset[int], int]:
     """Ordinals of the calls of `op` that reach this module's mode and must stay, and how many
     reach it. Those swapped further inside turn into other functions before they reach it."""
@@ -207,7 +209,7 @@ def _kept(
     return frozenset(stay), len(entries)
 
 
-def is_module_of(call: Call) -> bool:
+def is_module_of(call: TracedCall) -> bool:
     """Whether an activation is called by a module that is nothing else: nn.ReLU, our own."""
     m = call.module
     if m is None:
@@ -217,7 +219,7 @@ def is_module_of(call: Call) -> bool:
     return kind.startswith("torch.nn.modules.activation") or ours
 
 
-def parameters_of(call: Call) -> dict[str, float]:
+def parameters_of(call: TracedCall) -> dict[str, float]:
     """An activation's numbers as it was called, by the names of `evenflow.activations`."""
     names = {
         "leaky_relu": ("negative_slope",),

@@ -6,7 +6,7 @@ from torch import nn
 
 from ...activations import get
 from .context import TreatmentContext
-from .forward_trace import Call
+from .forward_trace import TracedCall
 from .initial import orthogonal
 from .swap import swap_
 
@@ -26,7 +26,7 @@ def apply(context: TreatmentContext, depth: int | None) -> None:
     if depth is None:
         depth = _depth(context)
 
-    def tailored(call: Call) -> nn.Module | None:
+    def tailored(call: TracedCall) -> nn.Module | None:
         name = TAILORED.get(call.op)
         return get(name, depth=depth) if name else None
 

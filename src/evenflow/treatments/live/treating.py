@@ -15,7 +15,7 @@ from ..base import Facts, Parsed
 from ..parsing import in_order, read, refusals
 from .context import TreatmentContext
 from .forward_trace import as_batch, trace_forward, uninitialised
-from .undo import Snapshot, Undo
+from .undo import TrainingState, Undo
 
 
 def treat_(
@@ -54,7 +54,7 @@ def treat_(
         [optimizer] if isinstance(optimizer, torch.optim.Optimizer) else list(optimizer or ())
     )
     _treatable(plain)
-    snapshot = Snapshot(plain, optimizers)
+    snapshot = TrainingState(plain, optimizers)
     undo = Undo(given, snapshot if keep else None)
     undo._seen.extend(optimizers)
     context = TreatmentContext(model, plain, optimizers, as_batch(batch), seed, undo)

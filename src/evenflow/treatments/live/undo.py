@@ -14,7 +14,7 @@ _TABLES = ("_parameters", "_buffers", "_modules")
 _MISSING = object()
 
 
-class Snapshot:
+class TrainingState:
     """Weights, buffers, children, hooks, classes and optimizer state at one moment.
 
     It holds a copy of every tensor of the model and of the optimizer's state, on their devices.
@@ -122,7 +122,7 @@ class Undo:
         treatments: what was applied.
     """
 
-    def __init__(self, treatments: tuple[Any, ...], snapshot: Snapshot | None) -> None:
+    def __init__(self, treatments: tuple[Any, ...], snapshot: TrainingState | None) -> None:
         self.treatments = treatments
         self._snapshot = snapshot
         self._undoers: list[Callable[[], None]] = []
