@@ -27,7 +27,7 @@ class Graft(nn.Module):
     own_dtype = False
 
     def around(self, inner: Forward, *args: Any, **kwargs: Any) -> Any:
-        """TracedCall `inner(*args, **kwargs)`, with what comes before and after; its return value."""
+        """Call `inner(*args, **kwargs)`, with what comes before and after; its return value."""
         raise NotImplementedError
 
 
