@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import warnings
 from collections.abc import Sequence
 from typing import Protocol
 
-from . import words
 from .faults import judge
 from .lang import _
 from .schema import Finding, Run
 from .store import load
+from .words import with_messages
 
 
 class Watching(Protocol):
@@ -45,7 +44,7 @@ def diagnose(
     else:
         loaded = run if isinstance(run, Run) else run.run()
     found = judge(loaded, select=select, ignore=ignore, on_error=_tell)
-    return [dataclasses.replace(f, message=words.tell(f, loaded)) for f in found]
+    return with_messages(found, loaded)
 
 
 def _tell(code: str, error: Exception) -> None:

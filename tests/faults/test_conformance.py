@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import evenflow.faults as rules
-from evenflow.faults import REGISTRY, RETIRED, Rule, View, judge
+from evenflow.faults import CAUSES, COMMON, REGISTRY, RETIRED, Rule, View, judge
 from evenflow.faults.pages import PAGES, index, page
 from evenflow.schema import Run, Severity
 
@@ -56,6 +56,21 @@ def test_code_file_and_class_agree(rule: type[Rule]) -> None:
     assert rule.__name__ == "".join(w.title() for w in rule.name.split("-"))
     assert rule.status in ("preview", "stable", "deprecated", "removed")
     assert rule.since
+
+
+@each
+def test_what_is_said_of_it_is_whole(rule: type[Rule]) -> None:
+    assert rule.title and "{at}" in rule.sentence and rule.remedies
+    assert not {label.name for label in rule.labels} & COMMON.keys(), "named twice"
+    for cause in rule.causes:
+        assert CAUSES[cause.name] is cause, "two rules mean different causes by one name"
+        assert cause.name not in {r.name for r in REGISTRY.values()}, "that is a code's"
+
+
+def test_a_cause_that_is_not_declared_is_an_error_of_ours() -> None:
+    rule = REGISTRY["EF101"]()
+    with pytest.raises(AssertionError, match="no-such-cause"):
+        rule.finding(Severity.error, first=0, last=0, evidence={}, cause="no-such-cause")
 
 
 def test_registry_is_complete_ordered_and_never_reuses_a_code() -> None:
@@ -106,6 +121,8 @@ def test_findings_are_sound_and_runs_untouched() -> None:
             assert isinstance(f.severity, Severity)
             assert REGISTRY[f.code].name == f.name
             assert f.message == ""
+            names = {label.name for label in REGISTRY[f.code].labels}
+            assert f.evidence.keys() <= names | COMMON.keys(), f
             assert all(x.role in ("cause", "event", "end") for x in f.chain), f
             assert f == type(f).from_dict(f.as_dict())
         assert all(np.array_equal(v, run.columns[c], equal_nan=True) for c, v in before.items())

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from evenflow.faults import REGISTRY, Rule, View, judge
-from evenflow.faults.causes import EXPLAINS, ORDER, link
+from evenflow.faults.chains import link
 from evenflow.faults.loss import Loss
 from evenflow.faults.select import select_codes
 from evenflow.faults.series import (
@@ -119,7 +119,7 @@ def finding(code: str, first: int = 0, severity: str = "error", cause: str = "")
 
 
 def linked(*findings: Finding) -> list[Finding]:
-    return link(findings, View(perceptron().run()))
+    return link(findings, REGISTRY)
 
 
 def test_learning_rate_then_explosion_then_dead_units_then_plateau() -> None:
@@ -169,11 +169,14 @@ def test_order_is_severity_then_roots_then_code() -> None:
     assert [f.code for f in found] == ["EF301", "EF702", "EF404"]
 
 
-def test_tables_of_causes_name_registered_codes_and_have_no_cycle() -> None:
-    named = set(EXPLAINS) | {c for cs in EXPLAINS.values() for c in cs} | {c[:5] for c in ORDER}
-    assert {c for c in named if c[:3] in {r[:3] for r in REGISTRY}} <= set(REGISTRY)
-    assert len(ORDER) == len(set(ORDER))
-    assert {c[:5] for c in ORDER} >= set(EXPLAINS)
+def test_what_a_rule_leads_to_is_registered_and_stands_after_it() -> None:
+    stages = [s for r in REGISTRY.values() for s in (r.stage, r.stage_if_sure) if s is not None]
+    assert len(stages) == len(set(stages)), "two rules at one stage: which is the closer cause?"
+    for rule in REGISTRY.values():
+        assert set(rule.leads_to) <= set(REGISTRY)
+        first = rule.stage if rule.stage_if_sure is None else rule.stage_if_sure
+        early = [c for c in rule.leads_to if REGISTRY[c].stage <= first]
+        assert not early, f"{rule.code} can never explain {early}"
 
 
 # --- series -----------------------------------------------------------------------------------

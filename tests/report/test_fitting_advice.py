@@ -13,13 +13,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 import evenflow
-from evenflow.faults import View, drawn
+from evenflow.faults import CAUSES, REGISTRY, View, drawn
 from evenflow.report.network import network_of
 from evenflow.report.sentences import remedies
 from evenflow.schema import Finding, Run, Severity
 from evenflow.treatments import of_run
 from evenflow.treatments.ranking import courses
-from evenflow.words import CAUSES, NAMES, Network, advice
+from evenflow.words import Network, advice
 
 
 class Residual(nn.Module):
@@ -149,12 +149,15 @@ def _run(path: Path, net: nn.Module, optimizer: str) -> Run:
 
 
 def _finding(code: str, cause: str = "") -> Finding:
-    return Finding(code, NAMES[code], Severity.error, (0,), 0, 3, {}, cause=cause)
+    return Finding(code, REGISTRY[code].name, Severity.error, (0,), 0, 3, {}, cause=cause)
 
 
 def _all_findings() -> list[Finding]:
     return [
-        _finding(code, cause) for code in NAMES for cause in ("", *CAUSES, *NAMES) if cause != code
+        _finding(code, cause)
+        for code in REGISTRY
+        for cause in ("", *CAUSES, *REGISTRY)
+        if cause != code
     ]
 
 
@@ -186,7 +189,7 @@ def test_every_finding_still_has_a_remedy() -> None:
         ("skips", "norm", "batch_norm", "relu", "recurrent", "gated", "forget-bias", "adaptive",
          "momentum", "decay", "he", "scaled")
     ))  # fmt: skip
-    for code in NAMES:
+    for code in REGISTRY:
         # weights that are too small or too large are none of a usual start's
         assert advice(_finding(code), everything) or code in ("EF601", "EF602"), code
 

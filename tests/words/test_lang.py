@@ -17,10 +17,10 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from evenflow import lang, report, words
-from evenflow.faults import REGISTRY
+from evenflow.faults import CAUSES, COMMON, REGISTRY
 from evenflow.faults.pages import headline, paragraphs, told
 from evenflow.schema import Finding, Link, Run, Severity, Site
-from evenflow.words.evidence import BY_CODE, LABELS, phrase
+from evenflow.words.evidence import phrase
 from evenflow.words.wrapping import breaks, wrap
 
 LANGUAGES = catalogues.LANGUAGES
@@ -209,7 +209,7 @@ def run() -> Run:
 
 def finding(code: str, **keys: object) -> Finding:
     plain: dict[str, object] = {
-        "name": words.NAMES[code],
+        "name": REGISTRY[code].name,
         "severity": Severity.error,
         "sites": (1, 3),
         "first_step": 40,
@@ -221,7 +221,7 @@ def finding(code: str, **keys: object) -> Finding:
 
 
 def all_findings() -> Iterator[Finding]:
-    for code in words.NAMES:
+    for code in REGISTRY:
         yield finding(code)
         yield finding(code, sites=(), params=tuple(f"a.{i}" for i in range(9)), first_step=0)
         yield finding(code, sites=tuple(range(1, 12, 2)), last_step=40, evidence={}, threshold={})
@@ -235,7 +235,7 @@ def all_findings() -> Iterator[Finding]:
                 Link("end", "frozen", 2000, 3),
             ),
         )
-    for cause in words.CAUSES:
+    for cause in CAUSES:
         yield finding("EF101", cause=cause)
 
 
@@ -243,7 +243,7 @@ def all_findings() -> Iterator[Finding]:
 def test_findings_causes_and_remedies(code: str) -> None:
     lang.set_language(code)
     for found in all_findings():
-        said = words.tell(found, run())
+        said = words.message(found, run())
         assert not english_left(said, code), said
         assert re.search(r"layers\.|a\.0|" + OWN[code].pattern, said)
         for text in words.advice(found):
@@ -251,8 +251,9 @@ def test_findings_causes_and_remedies(code: str) -> None:
         if len(found.chain) > 1:
             assert words.without_chain(said) != said
             assert "->" not in words.without_chain(said)
-    for key in (*LABELS, *(key for _, key in BY_CODE)):
-        said = phrase(key, 0.5, 0.25)
+    own = [(label.name, rule.code) for rule in REGISTRY.values() for label in rule.labels]
+    for key, fault in (*((key, "") for key in COMMON), *own):
+        said = phrase(key, 0.5, 0.25, fault)
         assert re.search(OWN[code].pattern + "|softmax", said), said
 
 
@@ -307,33 +308,45 @@ def test_lines_break_between_characters_but_not_before_punctuation() -> None:
         assert "".join(text[a:b] for a, b in pairwise(at)) == text
 
 
-def evidence_keys() -> set[str]:
-    """Names of numbers in the rules' source: keys of what is called evidence or threshold."""
+def evidence_keys(path: Path) -> set[str]:
+    """Names of numbers in a rule's source: keys of what is called evidence or threshold."""
     found: set[str] = set()
-    for path in (catalogues.SOURCE / "faults").glob("ef*.py"):
-        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-            given = isinstance(node, ast.keyword) and node.arg in ("evidence", "threshold")
-            named = (
-                isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "evidence"
-            )
-            if given or named:
-                dicts = [d for d in ast.walk(node.value) if isinstance(d, ast.Dict)]
-                found |= {k.value for d in dicts for k in d.keys if isinstance(k, ast.Constant)}
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        given = isinstance(node, ast.keyword) and node.arg in ("evidence", "threshold")
+        named = isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "evidence"
+        if given or named:
+            dicts = [d for d in ast.walk(node.value) if isinstance(d, ast.Dict)]
+            found |= {k.value for d in dicts for k in d.keys if isinstance(k, ast.Constant)}
     return found
 
 
 def test_every_number_of_evidence_has_a_name() -> None:
-    keys = evidence_keys()
-    assert {"decades", "layers_affected", "nonfinite", "rate_left"} <= keys | {"rate_left"}
-    assert not keys - LABELS.keys(), "name them in words/evidence.py"
+    used: dict[str, set[str]] = {}
+    for path in (catalogues.SOURCE / "faults").glob("ef*.py"):
+        code = path.name[:5].upper()
+        own = {label.name for label in REGISTRY[code].labels}
+        keys = evidence_keys(path)
+        assert not keys - own - COMMON.keys(), f"name them in {path.name}"
+        used |= {key: used.get(key, set()) | {code} for key in keys}
+    assert {"decades", "layers_affected", "nonfinite"} <= used.keys()
+    assert not COMMON.keys() - used.keys() - {"target_rms"}, "measured by no rule"
 
 
 # -- what was never marked --------------------------------------------------------------------
 #: Files whose every sentence must go through the catalogues.
-SPOKEN = ("words", "report", "ledger/render.py", "ledger/stored.py", "ledger/nearby.py")
+SPOKEN = (
+    "words",
+    "report",
+    "faults/causes.py",
+    "faults/remedies.py",
+    "faults/labels.py",
+    "ledger/render.py",
+    "ledger/stored.py",
+    "ledger/nearby.py",
+)
 SPOKEN += tuple(f"cli/{n}.py" for n in ("judging", "runs", "demo", "explain", "pages", "options"))
 SPOKEN += tuple(f"cli/{n}.py" for n in ("target", "preflight", "factory", "atlas"))
-SPOKEN += ("forecast/telling.py", "forecast/beside.py", "forecast/advise.py", "faults/select.py")
+SPOKEN += ("forecast/telling.py", "forecast/beside.py", "forecast/advise.py")
 _SENTENCE = re.compile(r"[A-Za-z]{2,} [a-z]{2,} [a-z]{2,}")
 _MARKS = ("_", "N_", "ngettext")
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from evenflow import words
+from evenflow.faults import CAUSES, REGISTRY
 from evenflow.schema import Finding, Link, Run, Severity, Site
 
 
@@ -24,7 +25,7 @@ def run_of(depth: int = 50, root: str = "MLP", steps: int = 200) -> Run:
 def finding(code: str = "EF101", **keys: object) -> Finding:
     plain: dict[str, object] = {
         "code": code,
-        "name": words.NAMES.get(code, "new-fault"),
+        "name": REGISTRY[code].name if code in REGISTRY else "new-fault",
         "severity": Severity.error,
         "sites": (),
         "first_step": 0,
@@ -109,12 +110,12 @@ def test_a_finding_is_told_with_place_step_number_threshold_and_cause() -> None:
         sites=tuple(range(0, 64, 2)),
         evidence={"target_ratio": 1520.0, "other": 3.0},
         threshold={"target_ratio": 30.0},
-        cause="weights-too-small",
+        cause="EF601",
     )
-    assert words.tell(f, run_of()) == (
+    assert words.message(f, run_of()) == (
         "The target is not scaled to what the network puts out at layers.0 to layers.62, "
         "32 linear layers: target over first predictions "
-        "1,520 (threshold 30). Cause: weights too small at the start."
+        "1,520 (threshold 30). Cause: weights too small at the start (EF601)."
     )
 
 
@@ -131,7 +132,7 @@ def test_a_chain_is_told_in_order_with_steps_and_places() -> None:
             Link("end", "EF202", 14, 3),
         ),
     )
-    text = words.tell(f, run_of())
+    text = words.message(f, run_of())
     assert text.startswith(
         "Units are dead at layers.1 sigmoid and layers.3 sigmoid since step 14: "
     )
@@ -144,22 +145,22 @@ def test_a_chain_is_told_in_order_with_steps_and_places() -> None:
 
 def test_a_fault_that_passed_has_an_end() -> None:
     run = run_of()
-    assert "at step 40" in words.tell(finding("EF302", first_step=40, last_step=40), run)
-    assert "from step 40 to 90" in words.tell(finding("EF302", first_step=40, last_step=90), run)
-    assert "since step 40" in words.tell(finding("EF302", first_step=40, last_step=200), run)
+    assert "at step 40" in words.message(finding("EF302", first_step=40, last_step=40), run)
+    assert "from step 40 to 90" in words.message(finding("EF302", first_step=40, last_step=90), run)
+    assert "since step 40" in words.message(finding("EF302", first_step=40, last_step=200), run)
 
 
 def test_a_spike_is_not_called_divergence() -> None:
     spike = finding("EF402", severity=Severity.warning, first_step=40, last_step=44)
-    assert words.tell(spike, run_of()) == "The loss spikes and comes back from step 40 to 44."
-    assert words.tell(finding("EF402"), run_of()).startswith("The loss diverges")
+    assert words.message(spike, run_of()) == "The loss spikes and comes back from step 40 to 44."
+    assert words.message(finding("EF402"), run_of()).startswith("The loss diverges")
 
 
 def test_parameters_stand_for_places() -> None:
     two = finding("EF704", params=("MLP.a.weight", "MLP.a.bias"))
-    assert "at MLP.a.weight and MLP.a.bias" in words.tell(two, run_of())
+    assert "at MLP.a.weight and MLP.a.bias" in words.message(two, run_of())
     many = finding("EF704", params=tuple(f"p{i}" for i in range(12)))
-    assert "at p0 and 11 more parameters" in words.tell(many, run_of())
+    assert "at p0 and 11 more parameters" in words.message(many, run_of())
 
 
 def test_a_chain_does_not_repeat_itself_and_says_what_lasts() -> None:
@@ -168,16 +169,16 @@ def test_a_chain_does_not_repeat_itself_and_says_what_lasts() -> None:
         Link("event", "EF202", 4, 1),
         Link("end", "dead", 200, 1),
     )
-    assert words.tell(finding("EF202", chain=dead), run_of()).endswith(
+    assert words.message(finding("EF202", chain=dead), run_of()).endswith(
         "Chain: strongly negative biases at layers.1 sigmoid -> "
         "units dead at layers.1 sigmoid since step 4."
     )
     frozen = (Link("cause", "EF501", 0, 1), Link("end", "frozen", 200, 3))
-    assert words.tell(finding("EF101", chain=frozen), run_of()).endswith(
+    assert words.message(finding("EF101", chain=frozen), run_of()).endswith(
         "Chain: unscaled input -> frozen at layers.3 sigmoid, still so at step 200."
     )
     rate = (Link("cause", "EF703", 0, 1), Link("end", "EF401", 0))
-    assert words.tell(finding("EF401", chain=rate), run_of()).endswith(
+    assert words.message(finding("EF401", chain=rate), run_of()).endswith(
         "Chain: learning rate too high -> loss stuck from the first step."
     )
 
@@ -185,7 +186,7 @@ def test_a_chain_does_not_repeat_itself_and_says_what_lasts() -> None:
 def test_numbers_are_told_as_the_code_means_them() -> None:
     def numbers(code: str, **evidence: float) -> str:
         f = finding(code, evidence=evidence, threshold=dict.fromkeys(evidence, 3.0))
-        return words.tell(f, run_of())
+        return words.message(f, run_of())
 
     assert "gradient lost on the way 11.6 decades (threshold 3.0" in numbers("EF101", decades=11.6)
     assert "gradient gained on the way 4.9 decades" in numbers("EF102", decades=4.9)
@@ -196,12 +197,12 @@ def test_numbers_are_told_as_the_code_means_them() -> None:
 
 def test_a_code_as_cause_is_told_in_words_with_its_code() -> None:
     f = finding("EF401", cause="EF703")
-    assert words.tell(f, run_of()).endswith("Cause: learning rate too high (EF703).")
+    assert words.message(f, run_of()).endswith("Cause: learning rate too high (EF703).")
 
 
 def test_a_newer_code_is_told_by_name_and_numbers() -> None:
     f = finding("EF999", evidence={"odd_share": 0.25}, threshold={"odd_share": 0.1})
-    assert words.tell(f, run_of()) == (
+    assert words.message(f, run_of()) == (
         "EF999 new-fault from the first step: odd share 25 % (threshold 10 %)."
     )
     assert words.advice(f) == []
@@ -211,33 +212,33 @@ def test_a_newer_code_is_told_by_name_and_numbers() -> None:
 def test_an_empty_run_is_no_obstacle() -> None:
     none = np.zeros(0, dtype=np.int64)
     empty = Run("e", {}, (), (), none, {}, none, np.zeros(0))
-    assert words.tell(finding("EF103", last_step=0), empty) == (
+    assert words.message(finding("EF103", last_step=0), empty) == (
         "NaN or infinity appears from the first step."
     )
 
 
 def test_told_fills_in_messages_only() -> None:
     f = finding("EF401")
-    (told,) = words.told([f], run_of())
-    assert told.message == words.tell(f, run_of())
+    (told,) = words.with_messages([f], run_of())
+    assert told.message == words.message(f, run_of())
     assert told.code == f.code
     assert f.message == ""
 
 
-@pytest.mark.parametrize("code", sorted(words.TITLES))
+@pytest.mark.parametrize("code", sorted(REGISTRY))
 def test_every_code_has_words(code: str) -> None:
-    text = words.tell(finding(code), run_of())
-    assert words.NAMES[code] not in text  # a sentence, not an identifier
+    text = words.message(finding(code), run_of())
+    assert REGISTRY[code].name not in text  # a sentence, not an identifier
     assert text[0].isupper() and text.endswith(".")
     assert words.advice(finding(code)), "advice is missing"
     assert all(a[0].isupper() and a.endswith((".", ".)", ")")) for a in words.advice(finding(code)))
 
 
 def test_advice_mends_the_cause_first_and_says_nothing_twice() -> None:
-    lost = words.advice(finding("EF101", cause="unscaled-input"))
+    lost = words.advice(finding("EF101", cause="EF501"))
     assert "Standardise" in lost[0]
-    for code in words.TITLES:
-        for cause in [*words.CAUSES, *words.TITLES]:
+    for code in REGISTRY:
+        for cause in [*CAUSES, *REGISTRY]:
             advice = words.advice(finding(code, cause=cause))
             assert len(advice) == len(set(advice))
 

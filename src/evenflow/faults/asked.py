@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from ..lang import _
+from .registry import REGISTRY
+from .select import select_codes
 
 
 class Asked(NamedTuple):
@@ -35,9 +37,6 @@ def asked(select: Sequence[str] = (), ignore: Sequence[str] = ()) -> Asked | Non
     Raises:
         ValueError: an entry that no code begins with.
     """
-    from . import REGISTRY  # here, as the registry imports the rules
-    from .select import select_codes
-
     codes = select_codes(tuple(REGISTRY), select, ignore)
     if len(codes) == len(REGISTRY):
         return None

@@ -8,11 +8,12 @@ from collections.abc import Iterable, Mapping
 from typing import ClassVar
 
 from ..schema import Finding, Link, Severity
+from .texts import Cause, Label, Remedy
 from .view import View
 
 
 class Rule(ABC):
-    """One fault that a run can show.
+    """One fault that a run can show, with all that is said of it.
 
     Whoever writes a rule gives `code`, `name` (after the fault, not the remedy), `since`, a
     docstring with the sections "What it means", "Why is this bad?", "How it is measured",
@@ -20,12 +21,56 @@ class Rule(ABC):
     it reads the run, writes nothing, and yields findings whose every number was measured. It
     must yield nothing for a run that lacks what it needs (short, empty, all NaN). Sick and
     healthy examples of each code live in the repository's `zoo`.
+
+    Texts are marked by `N_` and put together by `words`:
+
+    Attributes:
+        title: a headline.
+        sentence: what happened; "{at}" takes " at <place>", or nothing where there is no place.
+        mild: the same where the finding is no error; "" = `sentence`.
+        link: what happened in two words, for a link of a chain; "" = `as_cause`.
+        as_cause: the fault as the cause of another; "" = `title`.
+        placed_as: roles in which a chain tells the place; not where the words hold it already.
+        labels: what the numbers are called that only this rule measures (see `labels.COMMON`).
+        causes: every cause that `check` may name, but for codes.
+        remedies: what to do, best first.
+        if_cause: what comes first of all in the advice on a fault that this one has caused.
+        if_shallow: what comes first in a network of few layers.
+        stage: place on the way from root (low) to end state; a fault is only explained by one
+            that stands before it.
+        stage_if_sure: the place of a finding whose cause is sure; None = `stage`.
+        leads_to: codes of what it can bring about.
+        leads_as_error: only as an error does it bring that about.
+        looks_back: it shows what went wrong at any time before.
+        is_end: a chain may end in it.
+        sure: where a finding names this code as its cause, no other finding may overrule it.
+        overrules: explains findings all the same whose own cause is sure.
     """
 
     code: ClassVar[str]
     name: ClassVar[str]
     since: ClassVar[str] = "0.1"
     status: ClassVar[str] = "stable"  # preview, stable, deprecated or removed
+
+    title: ClassVar[str]
+    sentence: ClassVar[str]
+    mild: ClassVar[str] = ""
+    link: ClassVar[str] = ""
+    as_cause: ClassVar[str] = ""
+    placed_as: ClassVar[tuple[str, ...]] = ("cause", "event", "end")
+    labels: ClassVar[tuple[Label, ...]] = ()
+    causes: ClassVar[tuple[Cause, ...]] = ()
+    remedies: ClassVar[tuple[Remedy, ...]]
+    if_cause: ClassVar[Remedy | None] = None
+    if_shallow: ClassVar[tuple[Remedy, ...]] = ()
+    stage: ClassVar[int]
+    stage_if_sure: ClassVar[int | None] = None
+    leads_to: ClassVar[tuple[str, ...]] = ()
+    leads_as_error: ClassVar[bool] = False
+    looks_back: ClassVar[bool] = False
+    is_end: ClassVar[bool] = False
+    sure: ClassVar[bool] = False
+    overrules: ClassVar[bool] = False
 
     @abstractmethod
     def check(self, view: View) -> Iterable[Finding]:
@@ -46,6 +91,7 @@ class Rule(ABC):
     ) -> Finding:
         """A finding of this rule. Evidence that is not finite was not measured and is left out;
         so are thresholds without evidence of that name. Steps are step numbers, not rows."""
+        assert not cause or cause[:2] == "EF" or cause in (c.name for c in self.causes), cause
         measured = {k: float(v) for k, v in evidence.items() if math.isfinite(v)}
         return Finding(
             code=self.code,

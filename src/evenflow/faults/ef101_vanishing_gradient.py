@@ -7,11 +7,15 @@ from typing import Any
 
 import numpy as np
 
+from ..lang import N_
 from ..schema import Finding, Link, Severity
 from .base import Rule
 from .birth import DOUBT, Birth
+from .causes import DEPTH_TIMES_ACTIVATION, DEPTH_TIMES_WEIGHTS, THROUGH_TIME
 from .profile import Profile, losses_by_kind
+from .remedies import GATED, SKIPS
 from .series import Bools, Floats, decades, holds_at_end, largest, median, ratio
+from .texts import Label, Remedy, Unless
 from .through_time import LOST, SHORT
 from .view import View
 
@@ -73,6 +77,52 @@ class VanishingGradient(Rule):
 
     code = "EF101"
     name = "vanishing-gradient"
+    title = N_("Vanishing gradient")
+    sentence = N_("The gradient vanishes{at}")
+    link = N_("gradient vanished")
+    labels = (
+        Label("layers_still", N_("layers still")),
+        Label("memory", N_("time steps remembered")),
+        Label("decades", N_("gradient lost on the way"), "span"),
+        Label("calls", N_("time steps")),
+    )
+    stage = 260
+    leads_to = ("EF104", "EF105", "EF205", "EF301", "EF401", "EF404")
+    remedies = (
+        SKIPS,
+        Remedy(
+            N_(
+                "Start sigmoid or tanh layers with centred LSUV (orthogonal weights, each "
+                "unit scaled and shifted to mean 0, spread 1 on a batch): 95.9 % on the "
+                "50-layer sigmoid net."
+            ),
+            unless=(Unless("-sigmoid -tanh"),),
+            deep=True,
+        ),
+        Remedy(
+            N_(
+                "Put BatchNorm before sigmoid or tanh (93.8 %); Xavier initialisation (8.8 %) "
+                "or LayerNorm (8.8 %) alone do not save a 50-layer sigmoid net."
+            ),
+            unless=(Unless("batch_norm"), Unless("-sigmoid -tanh")),
+            deep=True,
+        ),
+        Remedy(
+            N_(
+                "For ReLU use He or orthogonal initialisation; do not add BatchNorm to a deep "
+                "plain ReLU net (12.3 %)."
+            ),
+            unless=(Unless("he"), Unless("-relu -relu6"), Unless("batch_norm")),
+        ),
+        Remedy(
+            N_(
+                "Through time: an LSTM or GRU with forget-gate bias 1, or orthogonal "
+                "recurrent weights."
+            ),
+            unless=GATED,
+        ),
+    )
+    causes = (DEPTH_TIMES_ACTIVATION, DEPTH_TIMES_WEIGHTS, THROUGH_TIME)
 
     def check(self, view: View) -> Iterable[Finding]:
         if view.loss.left < LEFT and not view.unmeasured:

@@ -6,14 +6,18 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
+from ..lang import N_
 from ..schema import Finding, Link, Severity
 from .base import Rule
 from .birth import DOUBT, Birth
+from .causes import DEPTH_TIMES_WEIGHTS, THROUGH_TIME
 from .curve import CREDIBLE, before_training
 from .ef201_saturated_activation import moved
 from .profile import Profile, growth
+from .remedies import BRANCHES, CLIP, LOWER_RATE, SHORTER
 from .series import Floats, decades, first_of_last_spell, holds_at_end, largest, median, ratio
 from .start import too_large
+from .texts import Label, Remedy, Unless
 from .view import View
 
 #: Decades by which the gradient relative to the weights tops that of the layers near the loss.
@@ -87,6 +91,53 @@ class ExplodingGradient(Rule):
 
     code = "EF102"
     name = "exploding-gradient"
+    title = N_("Exploding gradient")
+    sentence = N_("The gradient explodes{at}")
+    link = N_("gradient exploded")
+    labels = (
+        Label("gradient_norm", N_("gradient norm")),
+        Label("decades", N_("gradient gained on the way"), "span"),
+        Label("calls", N_("time steps")),
+    )
+    stage = 190
+    stage_if_sure = 170
+    leads_to = (
+        *("EF103", "EF301", "EF302", "EF202", "EF201", "EF206"),
+        *("EF401", "EF402", "EF403", "EF703"),
+    )
+    remedies = (
+        CLIP,
+        Remedy(
+            N_(
+                "Start with orthogonal, He or Xavier weights of the right gain, so that each "
+                "layer passes the gradient on at its size."
+            ),
+            unless=(Unless("he"), Unless("xavier")),
+        ),
+        LOWER_RATE,
+        Remedy(
+            N_(
+                "Add residual connections that start at zero (ReZero) or scale each branch by "
+                "1 / sqrt(number of blocks)."
+            ),
+            unless=(Unless("skips", BRANCHES),),
+        ),
+        Remedy(
+            N_(
+                "Through time: orthogonal recurrent weights, gated cells (LSTM, GRU), shorter "
+                "sequences."
+            ),
+            unless=(Unless("-recurrent"), Unless("gated", SHORTER)),
+        ),
+        Remedy(
+            N_(
+                "BatchNorm on a deep plain net makes gradients grow at each layer: take it "
+                "out or add skips."
+            ),
+            unless=(Unless("-batch_norm"), Unless("skips")),
+        ),
+    )
+    causes = (DEPTH_TIMES_WEIGHTS, THROUGH_TIME)
 
     def check(self, view: View) -> Iterable[Finding]:
         if not view.layers or view.ruin == 0:

@@ -7,10 +7,13 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..lang import N_
 from ..schema import Finding, Link, Severity
 from .base import Rule
 from .origin import Spread
+from .remedies import LOWER_RATE_AND_CLIP
 from .series import Bools, Floats, earliest, ratio
+from .texts import Cause, Label, Remedy, Unless
 from .view import View
 
 #: Decades that the loss, an output, an error or a weight must have grown by before, for an
@@ -71,6 +74,81 @@ class NonFinite(Rule):
 
     code = "EF103"
     name = "non-finite"
+    title = N_("NaN or infinity")
+    sentence = N_("NaN or infinity appears{at}")
+    as_cause = N_("not finite")
+    link = N_("NaN or infinity")
+    labels = (
+        Label("growth", N_("growth before that"), "decades"),
+        Label("origin_seen", N_("origin seen")),
+        Label("forward", N_("forward")),
+        Label("nonfinite", N_("values that are NaN or infinite: at least"), fact=True),
+    )
+    stage = 320
+    leads_to = ("EF402", "EF401")
+    is_end = True
+    remedies = (
+        Remedy(
+            N_(
+                "Look at the first place named: an input, a log or division near zero, or an "
+                "overflow."
+            )
+        ),
+        LOWER_RATE_AND_CLIP,
+        Remedy(
+            N_("Under float16 use a GradScaler, or switch to bfloat16."), unless=(Unless("-half"),)
+        ),
+        Remedy(
+            N_(
+                "Where the update made it: a larger eps (1e-4 for Adam on float16 weights), "
+                "or float32 weights with autocast."
+            )
+        ),
+        Remedy(
+            N_(
+                "Use the fused, stable losses (cross_entropy, "
+                "binary_cross_entropy_with_logits) on raw scores; add a small epsilon inside "
+                "log, sqrt and division."
+            )
+        ),
+    )
+    causes = (
+        Cause("operation", N_("the operation itself: its inputs were finite"), sure=True),
+        Cause(
+            "origin-unknown",
+            N_(
+                "not known, as it arose between two sampled steps; on_nonfinite='report' "
+                "(evenflow run --on-nonfinite report) finds the operation"
+            ),
+            sure=True,
+        ),
+        Cause(
+            "non-finite-slope",
+            N_(
+                "its derivative, infinite or not defined there (the output is finite, or a "
+                "mask hides it)"
+            ),
+            sure=True,
+        ),
+        Cause(
+            "non-finite-update",
+            N_(
+                "the update itself, of finite weights and gradients: look at the optimizer's "
+                "epsilon and rate in this number format"
+            ),
+            sure=True,
+        ),
+        Cause(
+            "non-finite-loss",
+            N_("what is worked out of the model's output, which was finite"),
+            sure=True,
+        ),
+        Cause(
+            "weights-not-finite",
+            N_("weights that were not finite before the first update"),
+            sure=True,
+        ),
+    )
 
     def check(self, view: View) -> Iterable[Finding]:
         bad_rows, loss_steps = _bad(view)

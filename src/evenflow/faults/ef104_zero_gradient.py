@@ -6,10 +6,13 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from ..lang import N_
 from ..schema import Finding, Link, Severity
 from .base import Rule
+from .causes import ZERO_INIT
 from .profile import Profile
 from .series import first_of_last_spell, holds_at_end, median
+from .texts import Remedy
 from .towers import Towers
 from .view import View
 
@@ -42,6 +45,28 @@ class ZeroGradient(Rule):
 
     code = "EF104"
     name = "zero-gradient"
+    title = N_("Gradient exactly zero")
+    sentence = N_("The gradient is exactly zero{at}")
+    link = N_("gradient zero")
+    stage = 270
+    leads_to = ("EF205", "EF301", "EF401", "EF404")
+    remedies = (
+        Remedy(
+            N_(
+                "Check that the layer's output reaches the loss: no detach(), no .data, no "
+                "no_grad() and no rounding or argmax on the way."
+            )
+        ),
+        Remedy(N_("Do not start weights that multiply each other at exactly zero.")),
+        Remedy(
+            N_(
+                "A softmax over a single unit is constant: use one logit with "
+                "binary_cross_entropy_with_logits."
+            )
+        ),
+        Remedy(N_("If the layer is meant to be frozen, say so with requires_grad_(False).")),
+    )
+    causes = (ZERO_INIT,)
 
     def check(self, view: View) -> Iterable[Finding]:
         if view.converged and np.isfinite(view.loss.end) and view.loss.fallen > 0.5:

@@ -6,9 +6,11 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from ..lang import N_
 from ..schema import Finding, Link, Severity
 from .base import Rule
 from .series import Bools, first_of_last_spell, holds_at_end, largest, median
+from .texts import Cause, Label, Remedy
 from .view import View
 
 #: Share of the layer error's non-zero elements below the smallest normal number.
@@ -48,6 +50,31 @@ class LowPrecisionUnderflow(Rule):
 
     code = "EF105"
     name = "low-precision-underflow"
+    title = N_("Gradient lost to low precision")
+    sentence = N_("The gradient is too small for its number format{at}")
+    link = N_("gradient underflowed")
+    labels = (
+        Label("underflow_share", N_("share of values too small for the format"), "share"),
+        Label("bits", N_("bits")),
+        Label("zero_share", N_("zero share"), "share"),
+    )
+    stage = 280
+    stage_if_sure = 220
+    leads_to = ("EF101", "EF104", "EF301", "EF401", "EF404")
+    remedies = (
+        Remedy(N_("Under float16 use torch.amp.GradScaler, or train in bfloat16 or float32.")),
+        Remedy(
+            N_("Scale the loss up by a constant, and keep reductions and the optimizer in float32.")
+        ),
+        Remedy(
+            N_(
+                "If the gradient vanishes with depth as well, mend that first (skips, "
+                "initialisation)."
+            )
+        ),
+    )
+    if_cause = remedies[0]
+    causes = (Cause("dtype", N_("too few bits in the number format"), remedies[0], sure=True),)
 
     def check(self, view: View) -> Iterable[Finding]:
         if view.converged:

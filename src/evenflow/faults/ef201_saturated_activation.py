@@ -6,10 +6,13 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from ..lang import N_
 from ..schema import Finding, Link, Severity
 from .base import Rule
+from .remedies import LOWER_RATE, SMOOTH, STANDARDISE
 from .series import first_of_last_spell, holds_at_end, median
 from .start import before, too_large
+from .texts import Remedy, Unless
 from .view import View
 
 #: Share of saturated elements. DeepDiagnosis (ICSE 2022) speaks at more than half.
@@ -63,6 +66,28 @@ class SaturatedActivation(Rule):
 
     code = "EF201"
     name = "saturated-activation"
+    title = N_("Saturated activation")
+    sentence = N_("The activation is saturated{at}")
+    link = N_("saturated")
+    stage = 230
+    leads_to = ("EF101", "EF104", "EF203", "EF205", "EF401", "EF404")
+    remedies = (
+        Remedy(
+            N_(
+                "Start again with smaller weights for this layer (Xavier for tanh, centred "
+                "LSUV for deep sigmoid nets)."
+            )
+        ),
+        STANDARDISE,
+        LOWER_RATE,
+        Remedy(
+            N_(
+                "Put BatchNorm before the activation, or use one that does not saturate on "
+                "both sides (ReLU, GELU, SiLU)."
+            ),
+            unless=(Unless("relu -sigmoid -tanh"), Unless("batch_norm", SMOOTH)),
+        ),
+    )
 
     def check(self, view: View) -> Iterable[Finding]:
         if view.foreseen:

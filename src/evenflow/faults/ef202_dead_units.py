@@ -6,10 +6,14 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from ..lang import N_
 from ..schema import Finding, Link, Severity
 from .base import Rule
+from .causes import NEGATIVE_BIAS
 from .ef201_saturated_activation import hidden
+from .remedies import LOWER_RATE, STANDARDISE, WARM_UP, ZERO_BIAS_AND_HE
 from .series import Floats, first_of_last_spell, holds_at_end, median
+from .texts import Label, Remedy, Unless
 from .view import View
 
 #: Share of a layer's units. Training itself kills up to a third of a wide ReLU layer unharmed.
@@ -54,6 +58,29 @@ class DeadUnits(Rule):
 
     code = "EF202"
     name = "dead-units"
+    title = N_("Dead units")
+    sentence = N_("Units are dead{at}")
+    link = N_("units dead")
+    labels = (Label("zeros", N_("zeros"), "share"),)
+    stage = 240
+    leads_to = ("EF101", "EF104", "EF205", "EF401", "EF404")
+    leads_as_error = True  # only a layer that is wholly dead keeps the signal from passing
+    remedies = (
+        Remedy(LOWER_RATE.text, then=WARM_UP.text),
+        ZERO_BIAS_AND_HE,
+        Remedy(
+            N_("Swap ReLU for LeakyReLU, ELU, GELU or SiLU, so that no unit is ever wholly off."),
+            unless=(Unless("-relu -relu6"),),
+        ),
+        STANDARDISE,
+        Remedy(
+            N_(
+                "Revive the dead units: draw their incoming weights anew, set their bias and "
+                "outgoing weights to zero, clear their optimizer state."
+            )
+        ),
+    )
+    causes = (NEGATIVE_BIAS,)
 
     def check(self, view: View) -> Iterable[Finding]:
         dead = np.where(view.sound[:, None], view.site("dead"), np.nan)

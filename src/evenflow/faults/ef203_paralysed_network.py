@@ -6,11 +6,14 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from ..lang import N_
 from ..schema import Finding, Link, Severity
 from .base import Rule
 from .ef201_saturated_activation import LEFT, SHARE, hidden
 from .profile import Profile
+from .remedies import SMOOTH, STANDARDISE
 from .series import first_of_last_spell, holds_at_end, median
+from .texts import Remedy, Unless
 from .view import View
 
 #: To leave, weights must shrink by half or more; a tenth, all told, is out of its reach.
@@ -44,6 +47,27 @@ class ParalysedNetwork(Rule):
 
     code = "EF203"
     name = "paralysed-network"
+    title = N_("Paralysed network")
+    sentence = N_("The network is paralysed{at}, saturated and unable to leave")
+    link = N_("paralysed")
+    stage = 250
+    leads_to = ("EF101", "EF301", "EF401", "EF404")
+    remedies = (
+        Remedy(
+            N_(
+                "Start again: a paralysed net seldom leaves by itself. Use smaller weights "
+                "(Xavier, centred LSUV) and a lower learning rate."
+            )
+        ),
+        STANDARDISE,
+        Remedy(
+            N_(
+                "Weight decay (L2) pulls saturated weights back; activations that do not "
+                "saturate avoid the state."
+            ),
+            unless=(Unless("decay relu -sigmoid -tanh"), Unless("decay", SMOOTH)),
+        ),
+    )
 
     def check(self, view: View) -> Iterable[Finding]:
         if (view.loss.left < LEFT and not view.unmeasured) or not view.layers:

@@ -6,10 +6,13 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from ..lang import N_
 from ..schema import Finding, Link, Severity
 from .base import Rule
+from .remedies import LOWER_RATE, WARM_UP
 from .series import first_of_last_spell, holds_at_end, latest, median
 from .start import before, too_large
+from .texts import Label, Remedy
 from .view import View
 
 #: Mean entropy of the attention, relative to even attention.
@@ -46,6 +49,31 @@ class AttentionCollapse(Rule):
 
     code = "EF204"
     name = "attention-collapse"
+    title = N_("Attention collapse")
+    sentence = N_("Attention has collapsed{at}")
+    link = N_("attention collapsed")
+    labels = (
+        Label("entropy", N_("attention entropy (1 is even)")),
+        Label("score", N_("largest attention score")),
+        Label("attentions", N_("attentions")),
+    )
+    stage = 300
+    leads_to = ("EF401", "EF404")
+    remedies = (
+        Remedy(
+            N_(
+                "Normalise queries and keys (QK-norm), or reparametrise their weights by the "
+                "spectral norm (sigma-Reparam)."
+            )
+        ),
+        Remedy(WARM_UP.text, then=LOWER_RATE.text),
+        Remedy(
+            N_(
+                "Check that scores are divided by sqrt(d) and that the mask leaves more than "
+                "one key."
+            )
+        ),
+    )
 
     def check(self, view: View) -> Iterable[Finding]:
         if view.converged:

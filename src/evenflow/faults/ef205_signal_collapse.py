@@ -6,9 +6,12 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from ..lang import N_
 from ..schema import Finding, Link, Severity
 from .base import Rule
 from .birth import DOUBT, Birth
+from .causes import DEPTH_TIMES_ACTIVATION
+from .remedies import MORE_UNITS
 from .series import (
     Bools,
     Floats,
@@ -19,6 +22,7 @@ from .series import (
     median,
     smallest,
 )
+from .texts import Label, Remedy, Unless
 from .view import View
 
 #: What is left of the inputs' difference (1 - c), relative to the data's own.
@@ -68,6 +72,64 @@ class SignalCollapse(Rule):
 
     code = "EF205"
     name = "signal-collapse"
+    title = N_("All inputs look alike")
+    sentence = N_("All inputs look alike{at}")
+    link = N_("all inputs alike")
+    labels = (
+        Label("spread_left", N_("difference between inputs that is left")),
+        Label("data_spread", N_("data spread")),
+        Label("least_spread", N_("least spread")),
+    )
+    stage = 290
+    leads_to = ("EF401", "EF404")
+    if_shallow = (MORE_UNITS,)
+    remedies = (
+        Remedy(
+            N_(
+                "Use activations tailored to the depth (LeakyReLU of slope 0.43 with "
+                "orthogonal weights for 50 layers: 95.3 %), or skips that start at zero (96.8 "
+                "%)."
+            ),
+            unless=(
+                Unless(
+                    "skips",
+                    N_(
+                        "Use activations tailored to the depth (LeakyReLU of slope 0.43 with "
+                        "orthogonal weights for 50 layers: 95.3 %)."
+                    ),
+                ),
+            ),
+            deep=True,
+        ),
+        Remedy(
+            N_(
+                "For sigmoid and tanh: centred LSUV or BatchNorm, which pull the samples "
+                "apart again."
+            ),
+            unless=(
+                Unless("-sigmoid -tanh"),
+                Unless(
+                    "batch_norm",
+                    N_("For sigmoid and tanh: centred LSUV, which pulls the samples apart again."),
+                ),
+            ),
+        ),
+        Remedy(
+            N_(
+                "Check the data: batches whose samples truly differ, no constant features, "
+                "centred inputs."
+            )
+        ),
+        Remedy(
+            N_(
+                "He initialisation alone keeps gradients alive in deep ReLU nets but not the "
+                "differences between inputs (81.1 % against 96.8 %)."
+            ),
+            unless=(Unless("-leaky_relu -relu -relu6"),),
+            deep=True,
+        ),
+    )
+    causes = (DEPTH_TIMES_ACTIVATION,)
 
     def check(self, view: View) -> Iterable[Finding]:
         if view.foreseen:

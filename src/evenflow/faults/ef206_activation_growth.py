@@ -6,10 +6,13 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from ..lang import N_
 from ..schema import Finding, Link, Severity
 from .base import Rule
+from .remedies import BRANCHES, LOWER_RATE_AND_CLIP
 from .series import decades, first_of_last_spell, holds_at_end, median
 from .start import too_large
+from .texts import Label, Remedy, Unless
 from .view import View
 
 #: Decades above the data (depth), or above the site's own size at birth (time).
@@ -47,6 +50,27 @@ class ActivationGrowth(Rule):
 
     code = "EF206"
     name = "activation-growth"
+    title = N_("Activations grow")
+    sentence = N_("Activations grow{at}")
+    link = N_("activations grew")
+    labels = (
+        Label("data_rms", N_("data rms")),
+        Label("decades_over_time", N_("decades over time"), "decades"),
+        Label("decades", N_("growth"), "span"),
+    )
+    stage = 200
+    leads_to = ("EF103", "EF201", "EF204", "EF301", "EF401", "EF402")
+    remedies = (
+        Remedy(
+            N_(
+                "Add normalisation (LayerNorm before each block) or scale each branch of a "
+                "residual net."
+            ),
+            unless=(Unless("norm skips", BRANCHES), Unless("norm")),
+        ),
+        LOWER_RATE_AND_CLIP,
+        Remedy(N_("Add weight decay."), unless=(Unless("decay"),)),
+    )
 
     def check(self, view: View) -> Iterable[Finding]:
         # a forward that has just gone non-finite still shows how it grew

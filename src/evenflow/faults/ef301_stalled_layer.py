@@ -6,10 +6,13 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from ..lang import N_
 from ..schema import Finding, Link, Severity
 from .base import Rule
+from .causes import LEARNING_RATE_TOO_LOW
 from .profile import Profile
 from .series import decades, first_of_last_spell, holds_at_end, median, ratio
+from .texts import Label, Remedy, Unless
 from .view import View
 
 #: Decades below the median layer's relative update.
@@ -42,6 +45,31 @@ class StalledLayer(Rule):
 
     code = "EF301"
     name = "stalled-layer"
+    title = N_("Layer has stalled")
+    sentence = N_("Learning has stalled{at}")
+    link = N_("stalled")
+    labels = (
+        Label("decades_below_peers", N_("updates smaller than the other layers' by"), "span"),
+        Label("peers_update_ratio", N_("peers update ratio")),
+    )
+    stage = 310
+    leads_to = ("EF401", "EF404")
+    remedies = (
+        Remedy(
+            N_(
+                "If learning is done there, nothing; else raise the learning rate for this "
+                "layer (its own parameter group)."
+            )
+        ),
+        Remedy(
+            N_("Mend what starves it: a vanishing gradient, saturation or dead units further on.")
+        ),
+        Remedy(
+            N_("Adam or RMSprop scale each layer's updates by its own gradients."),
+            unless=(Unless("adaptive"),),
+        ),
+    )
+    causes = (LEARNING_RATE_TOO_LOW,)
 
     def check(self, view: View) -> Iterable[Finding]:
         if view.converged or len(view.layers) < 2:

@@ -6,10 +6,13 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from ..lang import N_
 from ..schema import Finding, Link, Severity
 from .base import Rule
 from .profile import Profile
+from .remedies import CLIP, LOWER_RATE, WARM_UP
 from .series import Bools, earliest, largest, longest, median
+from .texts import Label, Remedy
 from .view import View
 
 #: Relative update of a matrix of weights. DeepDiagnosis and TheDeepChecker warn above 1e-1.
@@ -50,6 +53,18 @@ class OversizedUpdate(Rule):
 
     code = "EF302"
     name = "oversized-update"
+    title = N_("Oversized update")
+    sentence = N_("Updates are too large{at}")
+    link = N_("update too large")
+    labels = (Label("largest_update_ratio", N_("largest update relative to the weights")),)
+    stage = 210
+    leads_to = ("EF103", "EF201", "EF202", "EF205", "EF401", "EF402", "EF403")
+    remedies = (
+        LOWER_RATE,
+        WARM_UP,
+        CLIP,
+        Remedy(N_("Give this layer its own, lower learning rate.")),
+    )
 
     def check(self, view: View) -> Iterable[Finding]:
         if not view.sound.any() or (view.converged and not view.ruined):

@@ -6,11 +6,15 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from ..lang import N_
 from ..schema import Finding, Link, Severity
 from .base import Rule
+from .causes import LEARNING_RATE_TOO_LOW, LEARNING_RATE_ZERO
 from .curve import ABOVE, Goal, above_guessing, doubt, flat_since, goal, recent_fall
 from .ef404_slow_learning import SlowLearning
+from .remedies import MORE_UNITS
 from .series import Floats, largest, median
+from .texts import Cause, Label, Remedy
 from .view import View
 
 #: Fewest finite values of the loss to speak of a plateau.
@@ -85,6 +89,55 @@ class Plateau(Rule):
 
     code = "EF401"
     name = "plateau"
+    title = N_("Loss is stuck")
+    sentence = N_("The loss is stuck{at}")
+    link = N_("loss stuck")
+    labels = (
+        Label("promised", N_("fall promised by gradients, times what was to be won")),
+        Label("recent_fall", N_("latest fall"), "share"),
+        Label("guessing_loss", N_("loss of guessing")),
+        Label("flat_steps", N_("flat steps")),
+        Label("rate_left", N_("rate left")),
+    )
+    stage = 360
+    looks_back = True
+    is_end = True
+    if_shallow = (MORE_UNITS,)
+    remedies = (
+        Remedy(N_("Mend the cause first if one is named; a flat loss is mostly a symptom.")),
+        Remedy(
+            N_(
+                "Try learning rates 10 times higher and 10 times lower for a few hundred "
+                "steps each."
+            )
+        ),
+        Remedy(
+            N_(
+                "Check that inputs and targets belong together: a net that cannot overfit 20 "
+                "samples has a fault in the set-up."
+            )
+        ),
+        Remedy(
+            N_(
+                "Check that optimizer.step() is called and that the optimizer holds these "
+                "parameters."
+            )
+        ),
+    )
+    causes = (
+        LEARNING_RATE_TOO_LOW,
+        Cause(
+            "learning-rate-decayed",
+            N_("a schedule that took the learning rate to nothing"),
+            Remedy(
+                N_(
+                    "Check the schedule: a decay meant for epochs may be applied at every batch; "
+                    "let the rate fall over the whole run."
+                )
+            ),
+        ),
+        LEARNING_RATE_ZERO,
+    )
 
     def check(self, view: View) -> Iterable[Finding]:
         loss = view.loss

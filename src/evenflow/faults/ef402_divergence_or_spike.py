@@ -6,9 +6,12 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from ..lang import N_
 from ..schema import Finding, Severity
 from .base import Rule
 from .curve import before_training, goal, noise, spikes
+from .remedies import CLIP, LOWER_RATE, WARM_UP
+from .texts import Label, Remedy
 from .view import View
 
 #: A loss this many times the start's, for good, has diverged.
@@ -57,6 +60,27 @@ class DivergenceOrSpike(Rule):
 
     code = "EF402"
     name = "divergence-or-spike"
+    title = N_("Loss diverges or spikes")
+    sentence = N_("The loss diverges{at}")
+    mild = N_("The loss spikes and comes back{at}")
+    link = N_("loss diverged")
+    labels = (
+        Label("loss_reached", N_("loss")),
+        Label("best_loss", N_("best loss")),
+        Label("peak_loss", N_("highest loss")),
+        Label("jump", N_("jump in units of the usual noise")),
+        Label("spikes", N_("spikes")),
+        Label("base_loss", N_("base loss")),
+    )
+    stage = 340
+    leads_to = ("EF401",)
+    is_end = True
+    remedies = (
+        LOWER_RATE,
+        CLIP,
+        WARM_UP,
+        Remedy(N_("Look at the batch at that step: outliers or wrong labels cause single spikes.")),
+    )
 
     def check(self, view: View) -> Iterable[Finding]:
         loss = view.loss

@@ -6,9 +6,11 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from ..lang import N_
 from ..schema import Finding, Severity
 from .base import Rule
 from .curve import autocorrelation, full_batch, goal, trend, turning, turns
+from .texts import Label, Remedy, Unless
 from .view import View
 
 #: Swings of a full-batch loss that make an oscillation, each this share of what is to be won.
@@ -59,6 +61,24 @@ class Oscillation(Rule):
 
     code = "EF403"
     name = "oscillation"
+    title = N_("Loss swings to and fro")
+    sentence = N_("The loss swings up and down from step to step{at}")
+    link = N_("loss swings")
+    labels = (
+        Label("swings", N_("swings")),
+        Label("swing", N_("typical swing against what is to be won"), "share"),
+        Label("autocorrelation", N_("correlation of one loss with the next")),
+    )
+    stage = 330
+    looks_back = True
+    remedies = (
+        Remedy(N_("Lower the learning rate by 2 to 10: the steps overshoot the valley.")),
+        Remedy(
+            N_("Lower the momentum, or use a larger batch if batches disagree."),
+            unless=(Unless("-momentum", N_("Use a larger batch if batches disagree.")),),
+        ),
+        Remedy(N_("Decay the learning rate over time (cosine or step schedule).")),
+    )
 
     def check(self, view: View) -> Iterable[Finding]:
         loss = view.loss

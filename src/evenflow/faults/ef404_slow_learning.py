@@ -6,10 +6,13 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from ..lang import N_
 from ..schema import Finding, Link, Severity
 from .base import Rule
+from .causes import LEARNING_RATE_TOO_LOW
 from .curve import doubt, goal, recent_fall
 from .series import largest, median, ratio
+from .texts import Label, Remedy, Unless
 from .view import View
 
 #: Fewest finite values of the loss.
@@ -55,6 +58,27 @@ class SlowLearning(Rule):
 
     code = "EF404"
     name = "slow-learning"
+    title = N_("Learning is too slow")
+    sentence = N_("The loss falls, but too slowly{at}")
+    link = N_("learning slow")
+    labels = (
+        Label("gradient_ratio", N_("gradient relative to the weights")),
+        Label("steps_to_halve", N_("steps to halve the loss at this rate")),
+    )
+    stage = 350
+    looks_back = True
+    remedies = (
+        Remedy(N_("Raise the learning rate: by 10 first, then by 3, until the loss falls well.")),
+        Remedy(
+            N_("Add momentum 0.9, or use Adam."),
+            unless=(Unless("adaptive"), Unless("momentum", N_("Use Adam."))),
+        ),
+        Remedy(
+            N_("Standardise inputs: badly scaled features force small learning rates."),
+            unless=(Unless("scaled"),),
+        ),
+    )
+    causes = (LEARNING_RATE_TOO_LOW,)
 
     def check(self, view: View) -> Iterable[Finding]:
         loss = view.loss

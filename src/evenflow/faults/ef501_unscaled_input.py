@@ -6,12 +6,15 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from ..lang import N_
 from ..schema import Finding, Link, Severity
 from .base import Rule
 from .curve import WON, harmed
 from .data import first, readers, typical
 from .ef502_outlier_input import FAR
+from .remedies import STANDARDISE
 from .series import earliest, median
+from .texts import Label, Remedy
 from .view import View
 
 #: Root mean square of the largest feature; standardised data has 1, pixels of 0..1 less.
@@ -66,6 +69,31 @@ class UnscaledInput(Rule):
 
     code = "EF501"
     name = "unscaled-input"
+    title = N_("Unscaled input")
+    sentence = N_("The input is not scaled{at}")
+    placed_as = ("event", "end")
+    labels = (
+        Label("feature_ratio", N_("largest over smallest feature")),
+        Label("feature_low", N_("size of a small feature")),
+        Label("feature_high", N_("size of the largest feature")),
+        Label("first_output", N_("size of the first layer's output")),
+    )
+    stage = 30
+    leads_to = (
+        *("EF102", "EF103", "EF201", "EF202", "EF203", "EF206", "EF302"),
+        *("EF401", "EF402", "EF403", "EF404", "EF703"),
+    )
+    remedies = (
+        STANDARDISE,
+        Remedy(
+            N_(
+                "Images: divide by 255, then subtract the mean and divide by the standard "
+                "deviation of each channel."
+            )
+        ),
+        Remedy(N_("Positive features that span decades: take the logarithm first.")),
+    )
+    if_cause = remedies[0]
 
     def check(self, view: View) -> Iterable[Finding]:
         for i in view.data:

@@ -6,10 +6,12 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from ..lang import N_
 from ..schema import Finding, Link, Severity
 from .base import Rule
 from .curve import harmed
 from .data import readers, typical
+from .texts import Label, Remedy
 from .view import View
 
 #: Distance from the feature's median over its size without that value. Standardised digits with
@@ -47,6 +49,28 @@ class OutlierInput(Rule):
 
     code = "EF502"
     name = "outlier-input"
+    title = N_("Outliers in the input")
+    sentence = N_("The input holds extreme outliers{at}")
+    placed_as = ("event", "end")
+    labels = (
+        Label("outlier", N_("farthest value, in deviations")),
+        Label("absmax", N_("absmax")),
+    )
+    stage = 40
+    leads_to = ("EF102", "EF103", "EF201", "EF202", "EF206", "EF302", "EF402", "EF403", "EF703")
+    remedies = (
+        Remedy(
+            N_(
+                "Look at the rows with the outliers: wrong units and sentinel values (-999, "
+                "1e9) should be removed or imputed."
+            )
+        ),
+        Remedy(
+            N_("Scale by median and interquartile range, and clip to about 10 robust deviations.")
+        ),
+        Remedy(N_("Take the logarithm of heavy-tailed features.")),
+    )
+    if_cause = remedies[1]
 
     def check(self, view: View) -> Iterable[Finding]:
         for i in (*view.data, *view.targets):

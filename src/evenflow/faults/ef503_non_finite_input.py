@@ -6,8 +6,10 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from ..lang import N_
 from ..schema import Finding, Link, Severity
 from .base import Rule
+from .texts import Label, Remedy
 from .view import View
 
 
@@ -36,6 +38,22 @@ class NonFiniteInput(Rule):
 
     code = "EF503"
     name = "non-finite-input"
+    title = N_("NaN or infinity in the data")
+    sentence = N_("The data hold NaN or infinity{at}")
+    placed_as = ("event", "end")
+    labels = (Label("nonfinite", N_("values that are NaN or infinite"), fact=True),)
+    stage = 20
+    leads_to = ("EF103", "EF401", "EF402")
+    remedies = (
+        Remedy(
+            N_(
+                "Find and impute or drop missing values before training "
+                "(torch.isfinite(x).all() on each batch)."
+            )
+        ),
+        Remedy(N_("Check divisions by a standard deviation of zero in the preprocessing.")),
+    )
+    if_cause = remedies[0]
 
     def check(self, view: View) -> Iterable[Finding]:
         told: set[int] = set()

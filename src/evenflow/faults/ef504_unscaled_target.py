@@ -6,10 +6,12 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from ..lang import N_
 from ..schema import Finding, Link, Severity
 from .base import Rule
 from .curve import WON, goal, harmed
 from .data import first, prediction_of, typical
+from .texts import Label, Remedy
 from .view import View
 
 #: Losses of a difference between output and target.
@@ -57,6 +59,29 @@ class UnscaledTarget(Rule):
 
     code = "EF504"
     name = "unscaled-target"
+    title = N_("Unscaled target")
+    sentence = N_("The target is not scaled to what the network puts out{at}")
+    placed_as = ("event", "end")
+    labels = (
+        Label("target_ratio", N_("target over first predictions")),
+        Label("prediction_rms", N_("size of the first predictions")),
+    )
+    stage = 110
+    leads_to = (
+        *("EF102", "EF103", "EF201", "EF202", "EF206", "EF302"),
+        *("EF401", "EF402", "EF403", "EF404", "EF703"),
+    )
+    remedies = (
+        Remedy(N_("Standardise the target on the training set and undo it on predictions.")),
+        Remedy(
+            N_(
+                "Or start the last layer's bias at the target's mean, and scale its output by "
+                "the target's standard deviation."
+            )
+        ),
+        Remedy(N_("Positive targets that span decades: predict the logarithm.")),
+    )
+    if_cause = remedies[0]
 
     def check(self, view: View) -> Iterable[Finding]:
         if view.unmeasured:

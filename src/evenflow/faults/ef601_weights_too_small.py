@@ -6,10 +6,13 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from ..lang import N_
 from ..schema import Finding, Link, Severity
 from .base import Rule
 from .birth import DOUBT, LOST, Birth
 from .profile import losses_by_kind
+from .remedies import RIGHT_GAIN
+from .texts import Label
 from .view import View
 
 
@@ -44,6 +47,14 @@ class WeightsTooSmall(Rule):
 
     code = "EF601"
     name = "weights-too-small"
+    title = N_("Weights too small at the start")
+    sentence = N_("Weights are too small at the start{at}")
+    labels = (Label("signal_decades", N_("change of the signal"), "decades"),)
+    stage = 140
+    leads_to = ("EF604", "EF101", "EF205")
+    sure = True
+    remedies = (RIGHT_GAIN,)
+    if_cause = remedies[0]
 
     def check(self, view: View) -> Iterable[Finding]:
         if not view.foreseen:

@@ -6,11 +6,14 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from ..lang import N_
 from ..schema import Finding, Link, Severity
 from .base import Rule
 from .birth import DOUBT, GROWN, ROUGH, Birth
 from .ef201_saturated_activation import MOST, SHARE, hidden
+from .remedies import RIGHT_GAIN
 from .start import too_large
+from .texts import Label, Remedy, Unless
 from .view import View
 
 #: rms by which a layer may enlarge what enters it: He's gain for ReLU is 1.4, the gain 4 of
@@ -52,6 +55,19 @@ class WeightsTooLarge(Rule):
 
     code = "EF602"
     name = "weights-too-large"
+    title = N_("Weights too large at the start")
+    sentence = N_("Weights are too large at the start{at}")
+    labels = (Label("gain", N_("enlarged by a factor of")),)
+    stage = 150
+    leads_to = ("EF604", "EF102", "EF201", "EF205", "EF206")
+    sure = True
+    remedies = (
+        RIGHT_GAIN,
+        Remedy(
+            N_("Standardise inputs: large ones act like large weights."), unless=(Unless("scaled"),)
+        ),
+    )
+    if_cause = remedies[0]
 
     def check(self, view: View) -> Iterable[Finding]:
         if not view.foreseen:

@@ -6,10 +6,14 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from ..lang import N_
 from ..schema import Finding, Link, Severity
 from .base import Rule
+from .causes import NEGATIVE_BIAS
 from .ef201_saturated_activation import hidden
 from .ef202_dead_units import ALL
+from .remedies import STANDARDISE, ZERO_BIAS_AND_HE
+from .texts import Label
 from .view import View
 
 #: Share of a layer's units. Half are off for a whole batch where all samples look alike.
@@ -45,6 +49,13 @@ class DeadAtBirth(Rule):
 
     code = "EF603"
     name = "dead-at-birth"
+    title = N_("Units dead at birth")
+    sentence = N_("Units are dead at birth{at}")
+    labels = (Label("samples", N_("samples seen")),)
+    stage = 130
+    leads_to = ("EF101", "EF104", "EF202", "EF205")
+    remedies = (ZERO_BIAS_AND_HE, STANDARDISE)
+    causes = (NEGATIVE_BIAS,)
 
     def check(self, view: View) -> Iterable[Finding]:
         if not view.foreseen:

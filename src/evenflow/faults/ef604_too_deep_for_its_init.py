@@ -6,11 +6,15 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from ..lang import N_
 from ..schema import Finding, Link, Severity
 from .base import Rule
 from .birth import DOUBT, LOST, ROUGH, Birth
+from .causes import DEPTH_TIMES_ACTIVATION, DEPTH_TIMES_WEIGHTS
 from .profile import losses_by_kind
+from .remedies import SKIPS
 from .start import too_large
+from .texts import Label, Remedy
 from .view import View
 
 
@@ -46,6 +50,23 @@ class TooDeepForItsInit(Rule):
 
     code = "EF604"
     name = "too-deep-for-its-init"
+    title = N_("Too deep for its initialisation")
+    sentence = N_("The network is too deep for its initialisation{at}")
+    labels = (
+        Label("trainable_depth", N_("layers that signals survive")),
+        Label("decades_alike", N_("difference between inputs lost"), "span"),
+        Label("chance", N_("chance to learn"), "share"),
+    )
+    stage = 160
+    leads_to = ("EF101", "EF102", "EF205")
+    remedies = (
+        SKIPS,
+        Remedy(
+            N_("Use activations tailored to the depth (TAT) with orthogonal weights."), deep=True
+        ),
+    )
+    if_cause = remedies[0]
+    causes = (DEPTH_TIMES_ACTIVATION, DEPTH_TIMES_WEIGHTS)
 
     def check(self, view: View) -> Iterable[Finding]:
         if not view.foreseen:

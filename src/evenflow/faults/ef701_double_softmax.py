@@ -7,11 +7,13 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..lang import N_
 from ..schema import Finding, Link, Severity
 from .base import Rule
 from .chance import seen
 from .curve import goal
 from .data import prediction_of, typical
+from .texts import Label, Remedy
 from .view import View
 
 #: Losses that take raw scores and normalise them themselves.
@@ -80,6 +82,36 @@ class DoubleSoftmax(Rule):
 
     code = "EF701"
     name = "double-softmax"
+    title = N_("Output and loss do not fit")
+    sentence = N_("The output and the loss do not fit each other{at}")
+    as_cause = N_("output and loss that do not fit each other")
+    labels = (
+        Label("units", N_("number of units"), fact=True),
+        Label("softmaxes", N_("softmaxes in a row"), fact=True),
+        Label("row_sum", N_("sum of a row of scores"), fact=True),
+        Label("negative", N_("share of negative values"), "share"),
+        Label("target_absmax", N_("largest target")),
+        Label("target_negative", N_("share of negative targets"), "share"),
+    )
+    stage = 70
+    leads_to = ("EF104", "EF401", "EF404", "EF103", "EF504", "EF201", "EF205")
+    remedies = (
+        Remedy(N_("Give cross_entropy the raw scores (logits): it applies log_softmax itself.")),
+        Remedy(
+            N_(
+                "Give nll_loss the output of log_softmax, and binary_cross_entropy a "
+                "sigmoid's output."
+            )
+        ),
+        Remedy(
+            N_(
+                "Use binary_cross_entropy_with_logits on raw scores instead of a sigmoid of "
+                "your own."
+            )
+        ),
+        Remedy(N_("Take the activation off the last layer.")),
+    )
+    if_cause = remedies[0]
 
     def check(self, view: View) -> Iterable[Finding]:
         told: set[tuple[int, str]] = set()

@@ -6,9 +6,11 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from ..lang import N_
 from ..schema import Finding, Link, Severity
 from .base import Rule
 from .series import largest
+from .texts import Label, Remedy
 from .view import View
 
 #: Ops that are linear in their input (or nearly: a batch norm in evaluation is).
@@ -62,6 +64,29 @@ class MissingNonlinearity(Rule):
 
     code = "EF702"
     name = "missing-nonlinearity"
+    title = N_("No non-linearity between layers")
+    sentence = N_("There is no non-linearity between layers{at}")
+    labels = (
+        Label("pairs", N_("pairs of layers with no non-linearity between them"), fact=True),
+        Label("whole_network", N_("whole network")),
+        Label("straight_activations", N_("activations that are linear on what they see")),
+    )
+    stage = 60
+    remedies = (
+        Remedy(
+            N_(
+                "Put an activation (ReLU, GELU, tanh) between the layers named; without one "
+                "they act as a single linear layer."
+            )
+        ),
+        Remedy(
+            N_(
+                "If the factorisation is meant (a low-rank layer), make the middle narrower "
+                "than both sides, or ignore this code."
+            )
+        ),
+    )
+    if_cause = remedies[0]
 
     def check(self, view: View) -> Iterable[Finding]:
         trunk = view.trunk

@@ -7,11 +7,14 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..lang import N_
 from ..schema import Finding, Link, Severity
 from .base import Rule
 from .curve import goal
 from .ef201_saturated_activation import SHARE, born, hidden
+from .remedies import CLIP, LOWER_RATE, WARM_UP
 from .series import Bools, Floats, largest, median
+from .texts import Label, Remedy, Unless
 from .view import View
 
 #: Relative update of half of the layers in one step: the weights are thrown away, not adjusted.
@@ -64,6 +67,27 @@ class LearningRateTooHigh(Rule):
 
     code = "EF703"
     name = "learning-rate-too-high"
+    title = N_("Learning rate too high")
+    sentence = N_("The learning rate is too high{at}")
+    as_cause = N_("learning rate too high")
+    placed_as = ()
+    labels = (Label("loss_climb", N_("climb of the loss, times the start's")),)
+    stage = 180
+    leads_to = (
+        *("EF101", "EF102", "EF103", "EF104"),
+        *("EF201", "EF202", "EF203", "EF204", "EF205", "EF206", "EF302"),
+        *("EF401", "EF402", "EF403"),
+    )
+    remedies = (
+        LOWER_RATE,
+        WARM_UP,
+        CLIP,
+        Remedy(
+            N_("Standardise inputs and targets: large ones make the same rate too high."),
+            unless=(Unless("scaled"),),
+        ),
+    )
+    if_cause = remedies[0]
 
     def check(self, view: View) -> Iterable[Finding]:
         layers = _columns(view)

@@ -6,8 +6,11 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from ..lang import N_
 from ..schema import Finding, Link, Parameter, Severity
 from .base import Rule
+from .remedies import FREEZE
+from .texts import Cause, Label, Remedy
 from .view import View
 from .wiring import WEIGHTED
 
@@ -51,6 +54,39 @@ class ParameterNotTrained(Rule):
 
     code = "EF704"
     name = "parameter-not-trained"
+    title = N_("Parameters are not trained")
+    sentence = N_("Parameters are not trained{at}")
+    labels = (Label("layers_unknown", N_("layers that no module knows"), fact=True),)
+    stage = 90
+    leads_to = ("EF401", "EF404", "EF301")
+    if_cause = Remedy(N_("First get every parameter into the optimizer (EF704)."))
+    remedies = (FREEZE,)
+    causes = (
+        Cause(
+            "in-no-optimizer",
+            N_("they are in no optimizer"),
+            Remedy(
+                N_(
+                    "Give the optimizer all parameters (model.parameters()), after the last layer "
+                    "is built."
+                ),
+                then=N_(
+                    "Keep sub-modules in nn.ModuleList or nn.ModuleDict, not in a plain list or "
+                    "dict."
+                ),
+            ),
+        ),
+        Cause(
+            "made-anew",
+            N_("the layer is made anew in every forward pass"),
+            Remedy(
+                N_(
+                    "Build the layer once, in __init__, and only call it in forward: one that is "
+                    "made in forward starts at random at every step and is thrown away."
+                )
+            ),
+        ),
+    )
 
     def check(self, view: View) -> Iterable[Finding]:
         params = view.run.params

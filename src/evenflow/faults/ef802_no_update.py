@@ -6,9 +6,12 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from ..lang import N_
 from ..schema import Finding, Link, Severity
 from .base import Rule
+from .causes import LEARNING_RATE_ZERO
 from .series import largest, median
+from .texts import Cause, Label, Remedy
 from .view import View
 
 #: Fewest backward passes, or sampled updates, that tell.
@@ -49,6 +52,46 @@ class NoUpdate(Rule):
 
     code = "EF802"
     name = "no-update"
+    title = N_("Nothing is updated")
+    sentence = N_("Gradients come, and no weight ever changes{at}")
+    link = N_("no weight changes")
+    labels = (
+        Label("backward_passes", N_("backward passes without an update"), fact=True),
+        Label("zero_updates", N_("updates of exactly zero"), fact=True),
+    )
+    stage = 10
+    leads_to = ("EF104", "EF301", "EF401", "EF404", "EF807", "EF205")
+    remedies = (
+        Remedy(
+            N_("Call optimizer.step() after each loss.backward(), and scheduler.step() after that.")
+        ),
+    )
+    if_cause = remedies[0]
+    causes = (
+        Cause("no-step", N_("an optimizer is there, and its step() is never called")),
+        Cause(
+            "all-skipped",
+            N_("every update was skipped, as its gradients were NaN or Inf"),
+            Remedy(
+                N_(
+                    "Find what makes gradients NaN or Inf (a loss that overflows in half "
+                    "precision, a log or a division of 0); a GradScaler that only starts too high "
+                    "finds its scale in a few steps."
+                )
+            ),
+        ),
+        Cause(
+            "gradients-cleared",
+            N_("gradients are cleared between the backward pass and the step"),
+            Remedy(
+                N_(
+                    "Call zero_grad() before the backward pass or after the step, never between "
+                    "them."
+                )
+            ),
+        ),
+        LEARNING_RATE_ZERO,
+    )
 
     def check(self, view: View) -> Iterable[Finding]:
         skipped = bool(view.run.meta.get("skipped"))  # counted: no loss can say otherwise

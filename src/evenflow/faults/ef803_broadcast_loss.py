@@ -7,8 +7,10 @@ from math import prod
 
 import numpy as np
 
+from ..lang import N_
 from ..schema import Finding, Link, Severity
 from .base import Rule
+from .texts import Label, Remedy
 from .view import View
 
 #: Losses that compare element by element, and so broadcast.
@@ -48,6 +50,20 @@ class BroadcastLoss(Rule):
 
     code = "EF803"
     name = "broadcast-loss"
+    title = N_("Loss over a table of all pairs")
+    sentence = N_("Every prediction is compared with every target{at}: their shapes broadcast")
+    labels = (
+        Label("comparisons", N_("comparisons made")),
+        Label("predictions", N_("predictions")),
+        Label("targets", N_("targets")),
+    )
+    stage = 50
+    leads_to = ("EF401", "EF404", "EF205")
+    remedies = (
+        Remedy(N_("Give both the same shape: pred.squeeze(1), or y.unsqueeze(1).")),
+        Remedy(N_("Assert pred.shape == y.shape before the loss: torch only warns.")),
+    )
+    if_cause = remedies[0]
 
     def check(self, view: View) -> Iterable[Finding]:
         told: set[tuple[str, str, str]] = set()

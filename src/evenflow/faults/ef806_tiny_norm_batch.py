@@ -6,9 +6,11 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from ..lang import N_
 from ..schema import Finding, Link, Severity
 from .base import Rule
 from .series import Floats, median
+from .texts import Cause, Label, Remedy
 from .view import View
 
 #: Values of one channel in a batch, from which on its mean and variance are told at all.
@@ -56,6 +58,49 @@ class TinyNormBatch(Rule):
 
     code = "EF806"
     name = "tiny-norm-batch"
+    title = N_("Normalised over too few values")
+    sentence = N_("A normalisation takes its statistics over too few values{at}")
+    labels = (
+        Label("pooled", N_("values behind each mean and variance")),
+        Label("norms", N_("normalisations concerned")),
+    )
+    stage = 80
+    leads_to = (
+        *("EF101", "EF102", "EF104", "EF201", "EF202", "EF205", "EF206"),
+        *("EF301", "EF302", "EF401", "EF402", "EF403", "EF404"),
+    )
+    overrules = True
+    remedies = (
+        Remedy(N_("Let a normalisation take its mean and variance over 16 values or more.")),
+    )
+    if_cause = remedies[0]
+    causes = (
+        Cause(
+            "small-batch",
+            N_("batches too small for a batch norm"),
+            Remedy(
+                N_(
+                    "Put LayerNorm or GroupNorm in place of the batch norm, or use batches of 16 "
+                    "or more."
+                ),
+                then=N_(
+                    "Batch norms that came trained: freeze them (norm.eval() after each "
+                    "model.train()); accumulating gradients does not help, as the norm sees one "
+                    "small batch at a time."
+                ),
+            ),
+        ),
+        Cause(
+            "small-groups",
+            N_("a norm within each sample whose groups hold next to nothing"),
+            Remedy(
+                N_(
+                    "Normalise over more: fewer groups in GroupNorm (4 values or more in each), "
+                    "or no norm over an axis of length 1 or 2."
+                )
+            ),
+        ),
+    )
 
     def check(self, view: View) -> Iterable[Finding]:
         pooled = view.site("pooled")

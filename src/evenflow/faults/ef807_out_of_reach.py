@@ -6,9 +6,12 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from ..lang import N_
 from ..schema import Finding, Parameter, Severity
 from .base import Rule
 from .ef704_parameter_not_trained import MOST, size, told
+from .remedies import FREEZE
+from .texts import Cause, Remedy
 from .view import View
 
 #: Parameters that nothing reads at all are spare parts of a borrowed network up to this share.
@@ -47,6 +50,31 @@ class OutOfReach(Rule):
 
     code = "EF807"
     name = "out-of-reach"
+    title = N_("No gradient reaches parameters")
+    sentence = N_("An optimizer holds parameters that no gradient reaches{at}")
+    stage = 100
+    leads_to = ("EF104", "EF301", "EF401", "EF404", "EF205")
+    if_cause = Remedy(N_("First mend the cut way to the loss (EF807)."))
+    remedies = (FREEZE,)
+    causes = (
+        Cause(
+            "cut-off",
+            N_("the way from them to the loss is cut (detach, no_grad, argmax)"),
+            Remedy(
+                N_(
+                    "Follow the layer's output to the loss and take away the detach(), .data, "
+                    "no_grad() or argmax between them; in place of argmax use a softmax or a "
+                    "straight-through estimate."
+                )
+            ),
+        ),
+        Cause(
+            "never-called",
+            N_("nothing in the forward pass reads them"),
+            Remedy(N_("Call the layer in forward, or take it out of the model.")),
+            harmless=True,  # nothing reads them
+        ),
+    )
 
     def check(self, view: View) -> Iterable[Finding]:
         if not len(view.steps):

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable, Sequence
 
 from ..schema import Finding, Run
 from .base import Rule
-from .causes import link
+from .chains import link
+from .registry import REGISTRY
 from .select import select_codes
 from .view import View
 
@@ -33,8 +34,6 @@ def judge(
     Raises:
         ValueError: a prefix that no code begins with.
     """
-    from . import REGISTRY  # here, as the registry imports the rules
-
     known = REGISTRY if rules is None else {r.code: r for r in rules}
     codes = select_codes(tuple(known), select, ignore)
     view = View(run)
@@ -48,8 +47,7 @@ def judge(
                 raise
             if on_error is not None:
                 on_error(code, error)
-    linked = [f for f in link(found, view) if f.code in codes]
-    return linked
+    return [f for f in link(found, {**REGISTRY, **known}) if f.code in codes]
 
 
 def unmeasuring(run: Run) -> str:

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ..lang import _, language
-from . import REGISTRY
 from .base import Rule
+from .registry import REGISTRY
 
 #: File name -> rule.
 PAGES: dict[str, type[Rule]] = {f"{r.code}-{r.name}.md": r for r in REGISTRY.values()}

@@ -8,8 +8,7 @@ from typing import Any
 
 from ..faults import Asked
 from ..schema import Finding, Run, interventions, verdict
-from ..words import healed
-from ..words import told as with_message
+from ..words import healed, with_messages
 from .network import network_of
 from .sentences import headline, remedies
 
@@ -24,7 +23,7 @@ def as_json(run: Run, findings: Sequence[Finding], asked: Asked | None = None) -
     sentence behind the verdict; where rules were left out, "asked" has the codes of the others. A
     file of which rows were left out has "damaged": how many of each table.
     """
-    spoken = worded(findings, run)
+    spoken = with_messages(findings, run)
     named = sorted({site for finding in spoken for site in finding.sites})
     network = network_of(run) if spoken else None
     data: dict[str, Any] = {
@@ -46,11 +45,6 @@ def as_json(run: Run, findings: Sequence[Finding], asked: Asked | None = None) -
     if done or run.meta.get("heal"):
         data["healed"] = [finite({**d.as_dict(), "message": healed(d)}) for d in done]
     return data
-
-
-def worded(findings: Sequence[Finding], run: Run) -> list[Finding]:
-    """Findings with a message: their own, or the one `words` finds."""
-    return [f if f.message else with_message([f], run)[0] for f in findings]
 
 
 def finite(value: Any) -> Any:

@@ -16,10 +16,9 @@ from ..faults import Asked
 from ..lang import TAGS, _, language, whole
 from ..ledger import Ledger
 from ..schema import Finding, Run, verdict
-from ..words import title
+from ..words import title, with_messages
 from .cards import CARDS, findings_section
 from .grids import grids
-from .jsonable import worded
 from .markup import data, esc, short, tag
 from .sentences import damage, facts, headline, names
 from .tables import events_section, healed_section, layers_section, parameters_section, run_section
@@ -41,7 +40,7 @@ def html(run: Run, findings: Sequence[Finding], asked: Asked | None = None) -> s
     Everything is in it: no request leaves it, and its security policy forbids any. The script
     only draws; verdict, findings and figures are plain HTML and can be read without it.
     """
-    spoken = sorted(worded(findings, run), key=lambda f: -f.severity)
+    spoken = sorted(with_messages(findings, run), key=lambda f: -f.severity)
     script = "\n".join(_asset(name) for name in _SCRIPTS)
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     policy = f"{_POLICY}; script-src 'sha256-{digest}'"

@@ -9,7 +9,7 @@ import numpy as np
 from ..faults import Asked, unmeasuring, unread
 from ..lang import N_, _, ngettext, sentences, whole
 from ..schema import Finding, Run, Severity, Site, verdict
-from ..words import LABELS, Network, advice, cause, number, share, title, write
+from ..words import Network, advice, cause, label, number, share, title, write
 from .layers import cost, now
 from .network import network_of
 
@@ -156,10 +156,10 @@ def evidence(finding: Finding) -> list[tuple[str, str, str]]:
     keys += [k for k in finding.evidence if k not in finding.threshold]
     rows = []
     for key in keys:
-        label, form = LABELS.get(key, (key.replace("_", " "), "number"))
+        called = label(key, finding.code)
         limit = finding.threshold.get(key)
-        shown = "" if limit is None else write(limit, form)
-        rows.append((_(label), write(finding.evidence[key], form), shown))
+        shown = "" if limit is None else write(limit, called.form)
+        rows.append((_(called.text), write(finding.evidence[key], called.form), shown))
     return rows
 
 

@@ -11,8 +11,7 @@ import numpy as np
 from ..faults import Asked
 from ..lang import _
 from ..schema import Finding, Run, Severity, interventions, verdict
-from ..words import breaks, has_wide, summaries, title
-from .jsonable import worded
+from ..words import breaks, has_wide, summaries, title, with_messages
 from .layers import learning
 from .network import network_of
 from .sentences import (
@@ -49,7 +48,7 @@ def text(
     from rich.text import Text
 
     write = _Lines(console)
-    spoken = sorted(worded(findings, run), key=lambda f: -f.severity)
+    spoken = sorted(with_messages(findings, run), key=lambda f: -f.severity)
     word, line = headline(run, spoken, asked)
     worst = max((f.severity for f in spoken), default=Severity.info)
     style = "bold green" if verdict(spoken, run, asked is not None) == "healthy" else _STYLE[worst]

@@ -1,0 +1,107 @@
+"""Link single findings into chains: cause -> event -> end state. Pure: findings in, findings out.
+
+Symptoms chain (PEERS, lesson 5): a learning rate too high makes one exploding step, that kills
+units, and the loss is flat ever after. Each rule sees its own link; here they are joined, so
+that the root is read first and each consequence says what it comes from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+from ..schema import Finding, Link, Severity
+from .base import Rule
+
+#: Within the first steps no order of events can be told apart by sparse readings.
+BIRTH = 16
+#: Code -> rule; those of all findings must be there.
+Rules = Mapping[str, type[Rule]]
+
+
+def link(found: Iterable[Finding], rules: Rules) -> list[Finding]:
+    """The same findings with cause and chain joined: worst first, roots before consequences.
+
+    A root is as bad as the worst it has brought about. Nothing is dropped.
+    """
+    findings = list(found)
+    above = {i: _direct(i, findings, rules) for i in range(len(findings))}
+    out = []
+    for i, f in enumerate(findings):
+        path = [i]
+        while (up := above[path[-1]]) is not None:
+            path.append(up)
+        below = [j for j in above if j != i and _root(j, above) == i]
+        worst = max([f.severity, *(findings[j].severity for j in below)])
+        if len(path) > 1:
+            out.append((True, _as_consequence(f, [findings[j] for j in reversed(path)], rules)))
+        else:
+            ends = [findings[j] for j in below if rules[findings[j].code].is_end]
+            out.append((False, replace(_as_root(f, ends, rules), severity=worst)))
+    out.sort(key=lambda pair: (-pair[1].severity, pair[0], pair[1].code, pair[1].sites[:1]))
+    return [f for _, f in out]
+
+
+def _stage(f: Finding, rules: Rules) -> int:
+    rule = rules[f.code]
+    sure = rule.stage_if_sure
+    return sure if sure is not None and _sure(f, rules) else rule.stage
+
+
+def _sure(f: Finding, rules: Rules) -> bool:
+    """Whether the finding's rule has read the cause off its own evidence."""
+    if f.cause in rules:
+        return rules[f.cause].sure
+    return any(c.name == f.cause and c.sure for c in rules[f.code].causes)
+
+
+def _direct(i: int, findings: list[Finding], rules: Rules) -> int | None:
+    """Index of the finding that explains `i` most closely; None for a root."""
+    f = findings[i]
+    able = [
+        j
+        for j, g in enumerate(findings)
+        if f.code in rules[g.code].leads_to
+        and _stage(g, rules) < _stage(f, rules)
+        and (rules[f.code].looks_back or _before(g, f))
+        and (g.severity is Severity.error or not rules[g.code].leads_as_error)
+        and not any(c.name == g.cause and c.harmless for c in rules[g.code].causes)
+        and (rules[g.code].overrules or not _sure(f, rules))
+    ]
+    named = [j for j in able if findings[j].code == f.cause]
+    return max(named or able, key=lambda j: _stage(findings[j], rules), default=None)
+
+
+def _before(g: Finding, f: Finding) -> bool:
+    """Whether `g` was there when `f` began, as far as the readings can tell."""
+    return g.first_step <= max(f.first_step, BIRTH)
+
+
+def _root(i: int, above: dict[int, int | None]) -> int:
+    while (up := above[i]) is not None:
+        i = up
+    return i
+
+
+def _place(f: Finding) -> int | None:
+    return f.sites[0] if f.sites else None
+
+
+def _as_consequence(f: Finding, path: list[Finding], rules: Rules) -> Finding:
+    """`f` with the chain root -> ... -> f. A cause the root itself has comes before all."""
+    root = path[0]
+    links = [Link("cause", root.cause)] if _sure(root, rules) else []
+    role = "event" if links else "cause"
+    links.append(Link(role, root.code, root.first_step, _place(root)))
+    links += [Link("event", g.code, g.first_step, _place(g)) for g in path[1:-1]]
+    links.append(Link("end", f.code, f.first_step, _place(f)))
+    return replace(f, cause=root.code, chain=tuple(links))
+
+
+def _as_root(f: Finding, ends: list[Finding], rules: Rules) -> Finding:
+    """`f` with the end state it led to, if it does not name one itself."""
+    if not ends or any(x.role == "end" for x in f.chain):
+        return f
+    end = max(ends, key=lambda g: (g.severity, _stage(g, rules)))
+    event = () if f.chain else (Link("event", f.code, f.first_step, _place(f)),)
+    return replace(f, chain=(*f.chain, *event, Link("end", end.code, end.first_step, _place(end))))

@@ -1,0 +1,82 @@
+"""Which rules there are, and what they name."""
+
+from __future__ import annotations
+
+from .base import Rule
+from .ef101_vanishing_gradient import VanishingGradient
+from .ef102_exploding_gradient import ExplodingGradient
+from .ef103_non_finite import NonFinite
+from .ef104_zero_gradient import ZeroGradient
+from .ef105_low_precision_underflow import LowPrecisionUnderflow
+from .ef201_saturated_activation import SaturatedActivation
+from .ef202_dead_units import DeadUnits
+from .ef203_paralysed_network import ParalysedNetwork
+from .ef204_attention_collapse import AttentionCollapse
+from .ef205_signal_collapse import SignalCollapse
+from .ef206_activation_growth import ActivationGrowth
+from .ef301_stalled_layer import StalledLayer
+from .ef302_oversized_update import OversizedUpdate
+from .ef401_plateau import Plateau
+from .ef402_divergence_or_spike import DivergenceOrSpike
+from .ef403_oscillation import Oscillation
+from .ef404_slow_learning import SlowLearning
+from .ef501_unscaled_input import UnscaledInput
+from .ef502_outlier_input import OutlierInput
+from .ef503_non_finite_input import NonFiniteInput
+from .ef504_unscaled_target import UnscaledTarget
+from .ef601_weights_too_small import WeightsTooSmall
+from .ef602_weights_too_large import WeightsTooLarge
+from .ef603_dead_at_birth import DeadAtBirth
+from .ef604_too_deep_for_its_init import TooDeepForItsInit
+from .ef605_symmetric_weights import SymmetricWeights
+from .ef701_double_softmax import DoubleSoftmax
+from .ef702_missing_nonlinearity import MissingNonlinearity
+from .ef703_learning_rate_too_high import LearningRateTooHigh
+from .ef704_parameter_not_trained import ParameterNotTrained
+from .ef802_no_update import NoUpdate
+from .ef803_broadcast_loss import BroadcastLoss
+from .ef806_tiny_norm_batch import TinyNormBatch
+from .ef807_out_of_reach import OutOfReach
+from .texts import Cause
+
+#: Every code, in order. A code is never reused; one that is retired moves to `RETIRED`.
+REGISTRY: dict[str, type[Rule]] = {
+    "EF101": VanishingGradient,
+    "EF102": ExplodingGradient,
+    "EF103": NonFinite,
+    "EF104": ZeroGradient,
+    "EF105": LowPrecisionUnderflow,
+    "EF201": SaturatedActivation,
+    "EF202": DeadUnits,
+    "EF203": ParalysedNetwork,
+    "EF204": AttentionCollapse,
+    "EF205": SignalCollapse,
+    "EF206": ActivationGrowth,
+    "EF301": StalledLayer,
+    "EF302": OversizedUpdate,
+    "EF401": Plateau,
+    "EF402": DivergenceOrSpike,
+    "EF403": Oscillation,
+    "EF404": SlowLearning,
+    "EF501": UnscaledInput,
+    "EF502": OutlierInput,
+    "EF503": NonFiniteInput,
+    "EF504": UnscaledTarget,
+    "EF601": WeightsTooSmall,
+    "EF602": WeightsTooLarge,
+    "EF603": DeadAtBirth,
+    "EF604": TooDeepForItsInit,
+    "EF605": SymmetricWeights,
+    "EF701": DoubleSoftmax,
+    "EF702": MissingNonlinearity,
+    "EF703": LearningRateTooHigh,
+    "EF704": ParameterNotTrained,
+    "EF802": NoUpdate,
+    "EF803": BroadcastLoss,
+    "EF806": TinyNormBatch,
+    "EF807": OutOfReach,
+}
+RETIRED: dict[str, str] = {}
+
+#: Causes without a code of their own, by name.
+CAUSES: dict[str, Cause] = {c.name: c for rule in REGISTRY.values() for c in rule.causes}
