@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from patience import HANG
 
 ROOT = Path(__file__).parents[1]

@@ -58,7 +58,7 @@ def _page(code: str) -> None:
 
     from ..faults import REGISTRY
     from ..faults.pages import told
-    from ..words.wrapping import wrap
+    from ..words import wrap
 
     rule = REGISTRY[code]
     text = told(rule)

@@ -118,7 +118,7 @@ def _tell(forecast: Forecast, out: Path | None) -> None:
 
     from ..forecast.telling import lines
     from ..report import writable
-    from ..words.wrapping import breaks, has_wide
+    from ..words import breaks, has_wide
 
     console = stdout()
     for said, style in lines(forecast):

@@ -15,9 +15,9 @@ from .registry import REGISTRY as REGISTRY
 from .registry import RETIRED as RETIRED
 from .start import drawn as drawn
 from .texts import Cause as Cause
-from .texts import Label as Label
+from .texts import EndState as EndState
+from .texts import EvidenceLabel as EvidenceLabel
 from .texts import Remedy as Remedy
-from .texts import State as State
 from .texts import Unless as Unless
 from .unread import unread as unread
 from .view import View as View

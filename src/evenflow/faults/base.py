@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import ClassVar
 
 from ..schema import Finding, Link, Severity
-from .texts import Cause, Label, Remedy
+from .texts import Cause, EvidenceLabel, Remedy
 from .view import View
 
 
@@ -58,7 +58,7 @@ class Rule(ABC):
     link: ClassVar[str] = ""
     as_cause: ClassVar[str] = ""
     placed_as: ClassVar[tuple[str, ...]] = ("cause", "event", "end")
-    labels: ClassVar[tuple[Label, ...]] = ()
+    labels: ClassVar[tuple[EvidenceLabel, ...]] = ()
     causes: ClassVar[tuple[Cause, ...]] = ()
     remedies: ClassVar[tuple[Remedy, ...]]
     if_cause: ClassVar[Remedy | None] = None

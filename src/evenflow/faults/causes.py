@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..lang import N_
 from .remedies import GATED, SKIPS, ZERO_BIAS
-from .texts import Cause, Remedy, State
+from .texts import Cause, EndState, Remedy
 
 DEPTH_TIMES_ACTIVATION = Cause(
     "depth-times-activation",
@@ -45,11 +45,11 @@ THROUGH_TIME = Cause(
 )
 
 #: End states by name, as in `Link.what`.
-STATES: dict[str, State] = {
+STATES: dict[str, EndState] = {
     s.name: s
     for s in (
-        State("frozen", N_("frozen"), lasting=True),
-        State("dead", N_("dead"), N_("units dead"), lasting=True),
-        State("non-finite", N_("not finite"), N_("NaN or infinity")),
+        EndState("frozen", N_("frozen"), lasting=True),
+        EndState("dead", N_("dead"), N_("units dead"), lasting=True),
+        EndState("non-finite", N_("not finite"), N_("NaN or infinity")),
     )
 }

@@ -15,7 +15,7 @@ from .causes import DEPTH_TIMES_ACTIVATION, DEPTH_TIMES_WEIGHTS, THROUGH_TIME
 from .profile import Profile, losses_by_kind
 from .remedies import GATED, SKIPS
 from .series import Bools, Floats, decades, holds_at_end, largest, median, ratio
-from .texts import Label, Remedy, Unless
+from .texts import EvidenceLabel, Remedy, Unless
 from .through_time import LOST, SHORT
 from .view import View
 
@@ -81,10 +81,10 @@ class VanishingGradient(Rule):
     sentence = N_("The gradient vanishes{at}")
     link = N_("gradient vanished")
     labels = (
-        Label("layers_still", N_("layers still")),
-        Label("memory", N_("time steps remembered")),
-        Label("decades", N_("gradient lost on the way"), "span"),
-        Label("calls", N_("time steps")),
+        EvidenceLabel("layers_still", N_("layers still")),
+        EvidenceLabel("memory", N_("time steps remembered")),
+        EvidenceLabel("decades", N_("gradient lost on the way"), "span"),
+        EvidenceLabel("calls", N_("time steps")),
     )
     stage = 260
     leads_to = ("EF104", "EF105", "EF205", "EF301", "EF401", "EF404")

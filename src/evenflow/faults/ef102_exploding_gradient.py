@@ -17,7 +17,7 @@ from .profile import Profile, growth
 from .remedies import BRANCHES, CLIP, LOWER_RATE, SHORTER
 from .series import Floats, decades, first_of_last_spell, holds_at_end, largest, median, ratio
 from .start import too_large
-from .texts import Label, Remedy, Unless
+from .texts import EvidenceLabel, Remedy, Unless
 from .view import View
 
 #: Decades by which the gradient relative to the weights tops that of the layers near the loss.
@@ -95,9 +95,9 @@ class ExplodingGradient(Rule):
     sentence = N_("The gradient explodes{at}")
     link = N_("gradient exploded")
     labels = (
-        Label("gradient_norm", N_("gradient norm")),
-        Label("decades", N_("gradient gained on the way"), "span"),
-        Label("calls", N_("time steps")),
+        EvidenceLabel("gradient_norm", N_("gradient norm")),
+        EvidenceLabel("decades", N_("gradient gained on the way"), "span"),
+        EvidenceLabel("calls", N_("time steps")),
     )
     stage = 190
     stage_if_sure = 170

@@ -13,7 +13,7 @@ from .base import Rule
 from .origin import Spread
 from .remedies import LOWER_RATE_AND_CLIP
 from .series import Bools, Floats, earliest, ratio
-from .texts import Cause, Label, Remedy, Unless
+from .texts import Cause, EvidenceLabel, Remedy, Unless
 from .view import View
 
 #: Decades that the loss, an output, an error or a weight must have grown by before, for an
@@ -24,7 +24,7 @@ UNKNOWN = "origin-unknown"
 _BACKWARD = ("non-finite-slope", "non-finite-update")
 
 
-class Origin(NamedTuple):
+class NonFiniteOrigin(NamedTuple):
     """Where it arose, as far as that was seen: the row, or the guard's step."""
 
     step: int
@@ -79,10 +79,10 @@ class NonFinite(Rule):
     as_cause = N_("not finite")
     link = N_("NaN or infinity")
     labels = (
-        Label("growth", N_("growth before that"), "decades"),
-        Label("origin_seen", N_("origin seen")),
-        Label("forward", N_("forward")),
-        Label("nonfinite", N_("values that are NaN or infinite: at least"), fact=True),
+        EvidenceLabel("growth", N_("growth before that"), "decades"),
+        EvidenceLabel("origin_seen", N_("origin seen")),
+        EvidenceLabel("forward", N_("forward")),
+        EvidenceLabel("nonfinite", N_("values that are NaN or infinite: at least"), fact=True),
     )
     stage = 320
     leads_to = ("EF402", "EF401")
@@ -213,14 +213,14 @@ def _bad(view: View) -> tuple[Bools, list[int]]:
     ) else []
 
 
-def _origin(view: View, bad: Bools, first: int) -> Origin:
+def _origin(view: View, bad: Bools, first: int) -> NonFiniteOrigin:
     """The earliest origin that was seen; one with a place before one without."""
     found = [*_guarded(view), *(_at_row(view, int(r), bad) for r in np.flatnonzero(bad)[:200])]
     seen = sorted((o for o in found if o.seen), key=lambda o: (not o.sites, o.step))
-    return seen[0] if seen else Origin(first, UNKNOWN)
+    return seen[0] if seen else NonFiniteOrigin(first, UNKNOWN)
 
 
-def _guarded(view: View) -> Iterable[Origin]:
+def _guarded(view: View) -> Iterable[NonFiniteOrigin]:
     """What the guard found by its replays."""
     causes = {"backward": "non-finite-slope", "update": "non-finite-update"}
     for event in view.run.events:
@@ -231,26 +231,26 @@ def _guarded(view: View) -> Iterable[Origin]:
         params = event.detail.get("params")
         names = tuple(p for p in params if isinstance(p, str)) if isinstance(params, list) else ()
         if where == "update":
-            yield Origin(event.step - 1, "non-finite-update", _reading(view, names), names)
+            yield NonFiniteOrigin(event.step - 1, "non-finite-update", _reading(view, names), names)
         elif where == "weights":
-            yield Origin(event.step, "weights-not-finite", _reading(view, names), names)
+            yield NonFiniteOrigin(event.step, "weights-not-finite", _reading(view, names), names)
         elif where == "loss" and not sites:
-            yield Origin(event.step, "non-finite-loss")
+            yield NonFiniteOrigin(event.step, "non-finite-loss")
         elif where == "input" or (sites and view.sites[sites[0]].kind == "input"):
-            yield Origin(event.step, "EF503", sites)
+            yield NonFiniteOrigin(event.step, "EF503", sites)
         elif sites:
-            yield Origin(event.step, causes.get(str(where), "operation"), sites)
+            yield NonFiniteOrigin(event.step, causes.get(str(where), "operation"), sites)
 
 
-def _at_row(view: View, row: int, bad: Bools) -> Origin:
+def _at_row(view: View, row: int, bad: Bools) -> NonFiniteOrigin:
     """What one sampled step tells. Weights that were lost already make all else their doing."""
     step = view.at(row)
     lost = np.nan_to_num(view.param("weight_nonfinite")[row]) > 0
     if np.nan_to_num(view.step("weight_nonfinite")[row]) > 0:
         if row == 0 and step == 0:
             names = tuple(p.name for p in view.run.params if lost[p.id])
-            return Origin(step, "weights-not-finite", _reading(view, names), names)
-        return Origin(step, UNKNOWN)
+            return NonFiniteOrigin(step, "weights-not-finite", _reading(view, names), names)
+        return NonFiniteOrigin(step, UNKNOWN)
     count, rms = view.site("nonfinite"), view.site("rms")
     sound = ~bad & ~_losses_lost(view)
     usual = np.asarray((np.isinf(rms) & (np.nan_to_num(count) > 0))[sound].any(axis=0))
@@ -258,19 +258,19 @@ def _at_row(view: View, row: int, bad: Bools) -> Origin:
     site = spread.forward()
     if site is not None:
         data = view.sites[site].kind == "input"
-        return Origin(step, "EF503" if data else "operation", (site,))
+        return NonFiniteOrigin(step, "EF503" if data else "operation", (site,))
     site = spread.backward(view.site("delta_nonfinite")[row])
     if site is not None:
-        return Origin(step, "non-finite-slope", (site,))
+        return NonFiniteOrigin(step, "non-finite-slope", (site,))
     wrong = np.nan_to_num(view.param("grad_nonfinite")[row]) > 0
     names = tuple(p.name for p in view.run.params if wrong[p.id])
     if names:  # every layer error was finite: the slope by the parameter was not
-        return Origin(step, "non-finite-slope", _reading(view, names), names)
+        return NonFiniteOrigin(step, "non-finite-slope", _reading(view, names), names)
     moved = np.nan_to_num(view.param("update_nonfinite")[row]) > 0
     if (view.step("grad_nonfinite")[row] > 0) < (view.step("update_nonfinite")[row] > 0):
         names = tuple(p.name for p in view.run.params if moved[p.id])
-        return Origin(step, "non-finite-update", _reading(view, names), names)
-    return Origin(step, UNKNOWN)  # on a device the parameters are counted, and not named
+        return NonFiniteOrigin(step, "non-finite-update", _reading(view, names), names)
+    return NonFiniteOrigin(step, UNKNOWN)  # on a device the parameters are counted, and not named
 
 
 def _losses_lost(view: View) -> Bools:
@@ -285,7 +285,7 @@ def _reading(view: View, names: tuple[str, ...]) -> tuple[int, ...]:
     return tuple(s.id for s in view.sites if wanted.intersection(s.params))
 
 
-def _count(view: View, found: Origin) -> float:
+def _count(view: View, found: NonFiniteOrigin) -> float:
     """Elements that were not finite where and when it arose: at least so many."""
     rows = np.flatnonzero(view.steps == found.step)
     if not found.sites or not len(rows):

@@ -10,7 +10,7 @@ from ..lang import N_
 from ..schema import Finding, Link, Severity
 from .base import Rule
 from .series import Bools, first_of_last_spell, holds_at_end, largest, median
-from .texts import Cause, Label, Remedy
+from .texts import Cause, EvidenceLabel, Remedy
 from .view import View
 
 #: Share of the layer error's non-zero elements below the smallest normal number.
@@ -54,9 +54,9 @@ class LowPrecisionUnderflow(Rule):
     sentence = N_("The gradient is too small for its number format{at}")
     link = N_("gradient underflowed")
     labels = (
-        Label("underflow_share", N_("share of values too small for the format"), "share"),
-        Label("bits", N_("bits")),
-        Label("zero_share", N_("zero share"), "share"),
+        EvidenceLabel("underflow_share", N_("share of values too small for the format"), "share"),
+        EvidenceLabel("bits", N_("bits")),
+        EvidenceLabel("zero_share", N_("zero share"), "share"),
     )
     stage = 280
     stage_if_sure = 220

@@ -13,7 +13,7 @@ from .causes import NEGATIVE_BIAS
 from .ef201_saturated_activation import hidden
 from .remedies import LOWER_RATE, STANDARDISE, WARM_UP, ZERO_BIAS_AND_HE
 from .series import Floats, first_of_last_spell, holds_at_end, median
-from .texts import Label, Remedy, Unless
+from .texts import EvidenceLabel, Remedy, Unless
 from .view import View
 
 #: Share of a layer's units. Training itself kills up to a third of a wide ReLU layer unharmed.
@@ -61,7 +61,7 @@ class DeadUnits(Rule):
     title = N_("Dead units")
     sentence = N_("Units are dead{at}")
     link = N_("units dead")
-    labels = (Label("zeros", N_("zeros"), "share"),)
+    labels = (EvidenceLabel("zeros", N_("zeros"), "share"),)
     stage = 240
     leads_to = ("EF101", "EF104", "EF205", "EF401", "EF404")
     leads_as_error = True  # only a layer that is wholly dead keeps the signal from passing

@@ -12,7 +12,7 @@ from .base import Rule
 from .remedies import LOWER_RATE, WARM_UP
 from .series import first_of_last_spell, holds_at_end, latest, median
 from .start import before, too_large
-from .texts import Label, Remedy
+from .texts import EvidenceLabel, Remedy
 from .view import View
 
 #: Mean entropy of the attention, relative to even attention.
@@ -53,9 +53,9 @@ class AttentionCollapse(Rule):
     sentence = N_("Attention has collapsed{at}")
     link = N_("attention collapsed")
     labels = (
-        Label("entropy", N_("attention entropy (1 is even)")),
-        Label("score", N_("largest attention score")),
-        Label("attentions", N_("attentions")),
+        EvidenceLabel("entropy", N_("attention entropy (1 is even)")),
+        EvidenceLabel("score", N_("largest attention score")),
+        EvidenceLabel("attentions", N_("attentions")),
     )
     stage = 300
     leads_to = ("EF401", "EF404")

@@ -22,7 +22,7 @@ from .series import (
     median,
     smallest,
 )
-from .texts import Label, Remedy, Unless
+from .texts import EvidenceLabel, Remedy, Unless
 from .view import View
 
 #: What is left of the inputs' difference (1 - c), relative to the data's own.
@@ -76,9 +76,9 @@ class SignalCollapse(Rule):
     sentence = N_("All inputs look alike{at}")
     link = N_("all inputs alike")
     labels = (
-        Label("spread_left", N_("difference between inputs that is left")),
-        Label("data_spread", N_("data spread")),
-        Label("least_spread", N_("least spread")),
+        EvidenceLabel("spread_left", N_("difference between inputs that is left")),
+        EvidenceLabel("data_spread", N_("data spread")),
+        EvidenceLabel("least_spread", N_("least spread")),
     )
     stage = 290
     leads_to = ("EF401", "EF404")

@@ -10,9 +10,9 @@ from ..lang import N_
 from ..schema import Finding, Link, Severity
 from .base import Rule
 from .remedies import BRANCHES, LOWER_RATE_AND_CLIP
-from .series import decades, first_of_last_spell, holds_at_end, median
+from .series import Bools, decades, first_of_last_spell, holds_at_end, median
 from .start import too_large
-from .texts import Label, Remedy, Unless
+from .texts import EvidenceLabel, Remedy, Unless
 from .view import View
 
 #: Decades above the data (depth), or above the site's own size at birth (time).
@@ -54,9 +54,9 @@ class ActivationGrowth(Rule):
     sentence = N_("Activations grow{at}")
     link = N_("activations grew")
     labels = (
-        Label("data_rms", N_("data rms")),
-        Label("decades_over_time", N_("decades over time"), "decades"),
-        Label("decades", N_("growth"), "span"),
+        EvidenceLabel("data_rms", N_("data rms")),
+        EvidenceLabel("decades_over_time", N_("decades over time"), "decades"),
+        EvidenceLabel("decades", N_("growth"), "span"),
     )
     stage = 200
     leads_to = ("EF103", "EF201", "EF204", "EF301", "EF401", "EF402")
@@ -79,17 +79,6 @@ class ActivationGrowth(Rule):
         if not rms.size or not rows.any():
             return
         late = view.late if view.late.any() else rows
-        inner = np.zeros(len(view.sites), dtype=np.bool_)
-        kinds = ("affine", "activation", "norm", "join", "recurrent", "attention", "matmul")
-        inner[[s.id for s in view.sites if s.kind in kinds and s.id in view.trunk]] = True
-        # the answer must be as large as the target is
-        inner[[*view.predictions, *view.outputs, *view.beyond]] = False
-        # what a saturated activation reads is EF201's: it cannot pass its size on
-        with np.errstate(invalid="ignore"):
-            full = view.recent("saturated") >= 0.5
-        for s in view.sites:
-            readers = view.consumers[s.id]
-            inner[s.id] &= not readers or not all(full[r] for r in readers)
         sizes = median(rms[:, list(view.data)]) if view.data else np.empty(0)
         sizes = sizes[np.isfinite(sizes) & (sizes > 0)]
         base = max(float(sizes.max()) if len(sizes) else 1.0, 1.0)
@@ -103,7 +92,7 @@ class ActivationGrowth(Rule):
             bad = (depth >= DEPTH) | ((time >= TIME) & (depth >= DEPTH - 1)) | brink
         known = ~np.isnan(rms)
         enough = 3 if not view.ruined else min(3, max(1, int(rows.sum())))
-        held = holds_at_end(bad[rows], known[rows], enough) & inner
+        held = holds_at_end(bad[rows], known[rows], enough) & _inner(view)
         if not held.any():
             return
         ids = sorted((int(i) for i in np.flatnonzero(held)), key=lambda i: (view.depth[i], i))
@@ -135,3 +124,19 @@ class ActivationGrowth(Rule):
                 Link("event", self.code, view.at(row), ids[0]),
             ),
         )
+
+
+def _inner(view: View) -> Bools:
+    """[S] which sites the rule is about: what a layer hands on to another."""
+    inner = np.zeros(len(view.sites), dtype=np.bool_)
+    kinds = ("affine", "activation", "norm", "join", "recurrent", "attention", "matmul")
+    inner[[s.id for s in view.sites if s.kind in kinds and s.id in view.trunk]] = True
+    # the answer must be as large as the target is
+    inner[[*view.predictions, *view.outputs, *view.beyond]] = False
+    # what a saturated activation reads is EF201's: it cannot pass its size on
+    with np.errstate(invalid="ignore"):
+        full = view.recent("saturated") >= 0.5
+    for s in view.sites:
+        readers = view.consumers[s.id]
+        inner[s.id] &= not readers or not all(full[r] for r in readers)
+    return inner

@@ -12,7 +12,7 @@ from .base import Rule
 from .causes import LEARNING_RATE_TOO_LOW
 from .profile import Profile
 from .series import decades, first_of_last_spell, holds_at_end, median, ratio
-from .texts import Label, Remedy, Unless
+from .texts import EvidenceLabel, Remedy, Unless
 from .view import View
 
 #: Decades below the median layer's relative update.
@@ -49,8 +49,10 @@ class StalledLayer(Rule):
     sentence = N_("Learning has stalled{at}")
     link = N_("stalled")
     labels = (
-        Label("decades_below_peers", N_("updates smaller than the other layers' by"), "span"),
-        Label("peers_update_ratio", N_("peers update ratio")),
+        EvidenceLabel(
+            "decades_below_peers", N_("updates smaller than the other layers' by"), "span"
+        ),
+        EvidenceLabel("peers_update_ratio", N_("peers update ratio")),
     )
     stage = 310
     leads_to = ("EF401", "EF404")

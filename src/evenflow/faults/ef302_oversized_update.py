@@ -12,7 +12,7 @@ from .base import Rule
 from .profile import Profile
 from .remedies import CLIP, LOWER_RATE, WARM_UP
 from .series import Bools, earliest, largest, longest, median
-from .texts import Label, Remedy
+from .texts import EvidenceLabel, Remedy
 from .view import View
 
 #: Relative update of a matrix of weights. DeepDiagnosis and TheDeepChecker warn above 1e-1.
@@ -56,7 +56,7 @@ class OversizedUpdate(Rule):
     title = N_("Oversized update")
     sentence = N_("Updates are too large{at}")
     link = N_("update too large")
-    labels = (Label("largest_update_ratio", N_("largest update relative to the weights")),)
+    labels = (EvidenceLabel("largest_update_ratio", N_("largest update relative to the weights")),)
     stage = 210
     leads_to = ("EF103", "EF201", "EF202", "EF205", "EF401", "EF402", "EF403")
     remedies = (

@@ -14,7 +14,7 @@ from .curve import ABOVE, Goal, above_guessing, doubt, flat_since, goal, recent_
 from .ef404_slow_learning import SlowLearning
 from .remedies import MORE_UNITS
 from .series import Floats, largest, median
-from .texts import Cause, Label, Remedy
+from .texts import Cause, EvidenceLabel, Remedy
 from .view import View
 
 #: Fewest finite values of the loss to speak of a plateau.
@@ -93,11 +93,11 @@ class Plateau(Rule):
     sentence = N_("The loss is stuck{at}")
     link = N_("loss stuck")
     labels = (
-        Label("promised", N_("fall promised by gradients, times what was to be won")),
-        Label("recent_fall", N_("latest fall"), "share"),
-        Label("guessing_loss", N_("loss of guessing")),
-        Label("flat_steps", N_("flat steps")),
-        Label("rate_left", N_("rate left")),
+        EvidenceLabel("promised", N_("fall promised by gradients, times what was to be won")),
+        EvidenceLabel("recent_fall", N_("latest fall"), "share"),
+        EvidenceLabel("guessing_loss", N_("loss of guessing")),
+        EvidenceLabel("flat_steps", N_("flat steps")),
+        EvidenceLabel("rate_left", N_("rate left")),
     )
     stage = 360
     looks_back = True

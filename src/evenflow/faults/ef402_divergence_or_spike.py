@@ -11,7 +11,7 @@ from ..schema import Finding, Severity
 from .base import Rule
 from .curve import before_training, goal, noise, spikes
 from .remedies import CLIP, LOWER_RATE, WARM_UP
-from .texts import Label, Remedy
+from .texts import EvidenceLabel, Remedy
 from .view import View
 
 #: A loss this many times the start's, for good, has diverged.
@@ -65,12 +65,12 @@ class DivergenceOrSpike(Rule):
     mild = N_("The loss spikes and comes back{at}")
     link = N_("loss diverged")
     labels = (
-        Label("loss_reached", N_("loss")),
-        Label("best_loss", N_("best loss")),
-        Label("peak_loss", N_("highest loss")),
-        Label("jump", N_("jump in units of the usual noise")),
-        Label("spikes", N_("spikes")),
-        Label("base_loss", N_("base loss")),
+        EvidenceLabel("loss_reached", N_("loss")),
+        EvidenceLabel("best_loss", N_("best loss")),
+        EvidenceLabel("peak_loss", N_("highest loss")),
+        EvidenceLabel("jump", N_("jump in units of the usual noise")),
+        EvidenceLabel("spikes", N_("spikes")),
+        EvidenceLabel("base_loss", N_("base loss")),
     )
     stage = 340
     leads_to = ("EF401",)

@@ -10,7 +10,7 @@ from ..lang import N_
 from ..schema import Finding, Severity
 from .base import Rule
 from .curve import autocorrelation, full_batch, goal, trend, turning, turns
-from .texts import Label, Remedy, Unless
+from .texts import EvidenceLabel, Remedy, Unless
 from .view import View
 
 #: Swings of a full-batch loss that make an oscillation, each this share of what is to be won.
@@ -65,9 +65,9 @@ class Oscillation(Rule):
     sentence = N_("The loss swings up and down from step to step{at}")
     link = N_("loss swings")
     labels = (
-        Label("swings", N_("swings")),
-        Label("swing", N_("typical swing against what is to be won"), "share"),
-        Label("autocorrelation", N_("correlation of one loss with the next")),
+        EvidenceLabel("swings", N_("swings")),
+        EvidenceLabel("swing", N_("typical swing against what is to be won"), "share"),
+        EvidenceLabel("autocorrelation", N_("correlation of one loss with the next")),
     )
     stage = 330
     looks_back = True

@@ -12,7 +12,7 @@ from .base import Rule
 from .causes import LEARNING_RATE_TOO_LOW
 from .curve import doubt, goal, recent_fall
 from .series import largest, median, ratio
-from .texts import Label, Remedy, Unless
+from .texts import EvidenceLabel, Remedy, Unless
 from .view import View
 
 #: Fewest finite values of the loss.
@@ -62,8 +62,8 @@ class SlowLearning(Rule):
     sentence = N_("The loss falls, but too slowly{at}")
     link = N_("learning slow")
     labels = (
-        Label("gradient_ratio", N_("gradient relative to the weights")),
-        Label("steps_to_halve", N_("steps to halve the loss at this rate")),
+        EvidenceLabel("gradient_ratio", N_("gradient relative to the weights")),
+        EvidenceLabel("steps_to_halve", N_("steps to halve the loss at this rate")),
     )
     stage = 350
     looks_back = True

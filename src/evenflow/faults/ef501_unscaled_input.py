@@ -14,7 +14,7 @@ from .data import first, readers, typical
 from .ef502_outlier_input import FAR
 from .remedies import STANDARDISE
 from .series import earliest, median
-from .texts import Label, Remedy
+from .texts import EvidenceLabel, Remedy
 from .view import View
 
 #: Root mean square of the largest feature; standardised data has 1, pixels of 0..1 less.
@@ -73,10 +73,10 @@ class UnscaledInput(Rule):
     sentence = N_("The input is not scaled{at}")
     placed_as = ("event", "end")
     labels = (
-        Label("feature_ratio", N_("largest over smallest feature")),
-        Label("feature_low", N_("size of a small feature")),
-        Label("feature_high", N_("size of the largest feature")),
-        Label("first_output", N_("size of the first layer's output")),
+        EvidenceLabel("feature_ratio", N_("largest over smallest feature")),
+        EvidenceLabel("feature_low", N_("size of a small feature")),
+        EvidenceLabel("feature_high", N_("size of the largest feature")),
+        EvidenceLabel("first_output", N_("size of the first layer's output")),
     )
     stage = 30
     leads_to = (

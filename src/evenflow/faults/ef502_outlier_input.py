@@ -11,7 +11,7 @@ from ..schema import Finding, Link, Severity
 from .base import Rule
 from .curve import harmed
 from .data import readers, typical
-from .texts import Label, Remedy
+from .texts import EvidenceLabel, Remedy
 from .view import View
 
 #: Distance from the feature's median over its size without that value. Standardised digits with
@@ -53,8 +53,8 @@ class OutlierInput(Rule):
     sentence = N_("The input holds extreme outliers{at}")
     placed_as = ("event", "end")
     labels = (
-        Label("outlier", N_("farthest value, in deviations")),
-        Label("absmax", N_("absmax")),
+        EvidenceLabel("outlier", N_("farthest value, in deviations")),
+        EvidenceLabel("absmax", N_("absmax")),
     )
     stage = 40
     leads_to = ("EF102", "EF103", "EF201", "EF202", "EF206", "EF302", "EF402", "EF403", "EF703")

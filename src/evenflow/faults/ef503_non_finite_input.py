@@ -9,7 +9,7 @@ import numpy as np
 from ..lang import N_
 from ..schema import Finding, Link, Severity
 from .base import Rule
-from .texts import Label, Remedy
+from .texts import EvidenceLabel, Remedy
 from .view import View
 
 
@@ -41,7 +41,7 @@ class NonFiniteInput(Rule):
     title = N_("NaN or infinity in the data")
     sentence = N_("The data hold NaN or infinity{at}")
     placed_as = ("event", "end")
-    labels = (Label("nonfinite", N_("values that are NaN or infinite"), fact=True),)
+    labels = (EvidenceLabel("nonfinite", N_("values that are NaN or infinite"), fact=True),)
     stage = 20
     leads_to = ("EF103", "EF401", "EF402")
     remedies = (

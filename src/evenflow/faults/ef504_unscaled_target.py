@@ -11,7 +11,7 @@ from ..schema import Finding, Link, Severity
 from .base import Rule
 from .curve import WON, goal, harmed
 from .data import first, prediction_of, typical
-from .texts import Label, Remedy
+from .texts import EvidenceLabel, Remedy
 from .view import View
 
 #: Losses of a difference between output and target.
@@ -63,8 +63,8 @@ class UnscaledTarget(Rule):
     sentence = N_("The target is not scaled to what the network puts out{at}")
     placed_as = ("event", "end")
     labels = (
-        Label("target_ratio", N_("target over first predictions")),
-        Label("prediction_rms", N_("size of the first predictions")),
+        EvidenceLabel("target_ratio", N_("target over first predictions")),
+        EvidenceLabel("prediction_rms", N_("size of the first predictions")),
     )
     stage = 110
     leads_to = (

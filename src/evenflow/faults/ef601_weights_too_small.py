@@ -12,7 +12,7 @@ from .base import Rule
 from .birth import DOUBT, LOST, Birth
 from .profile import losses_by_kind
 from .remedies import RIGHT_GAIN
-from .texts import Label
+from .texts import EvidenceLabel
 from .view import View
 
 
@@ -49,7 +49,7 @@ class WeightsTooSmall(Rule):
     name = "weights-too-small"
     title = N_("Weights too small at the start")
     sentence = N_("Weights are too small at the start{at}")
-    labels = (Label("signal_decades", N_("change of the signal"), "decades"),)
+    labels = (EvidenceLabel("signal_decades", N_("change of the signal"), "decades"),)
     stage = 140
     leads_to = ("EF604", "EF101", "EF205")
     sure = True

@@ -13,7 +13,7 @@ from .birth import DOUBT, GROWN, ROUGH, Birth
 from .ef201_saturated_activation import MOST, SHARE, hidden
 from .remedies import RIGHT_GAIN
 from .start import too_large
-from .texts import Label, Remedy, Unless
+from .texts import EvidenceLabel, Remedy, Unless
 from .view import View
 
 #: rms by which a layer may enlarge what enters it: He's gain for ReLU is 1.4, the gain 4 of
@@ -57,7 +57,7 @@ class WeightsTooLarge(Rule):
     name = "weights-too-large"
     title = N_("Weights too large at the start")
     sentence = N_("Weights are too large at the start{at}")
-    labels = (Label("gain", N_("enlarged by a factor of")),)
+    labels = (EvidenceLabel("gain", N_("enlarged by a factor of")),)
     stage = 150
     leads_to = ("EF604", "EF102", "EF201", "EF205", "EF206")
     sure = True

@@ -13,7 +13,7 @@ from .causes import NEGATIVE_BIAS
 from .ef201_saturated_activation import hidden
 from .ef202_dead_units import ALL
 from .remedies import STANDARDISE, ZERO_BIAS_AND_HE
-from .texts import Label
+from .texts import EvidenceLabel
 from .view import View
 
 #: Share of a layer's units. Half are off for a whole batch where all samples look alike.
@@ -51,7 +51,7 @@ class DeadAtBirth(Rule):
     name = "dead-at-birth"
     title = N_("Units dead at birth")
     sentence = N_("Units are dead at birth{at}")
-    labels = (Label("samples", N_("samples seen")),)
+    labels = (EvidenceLabel("samples", N_("samples seen")),)
     stage = 130
     leads_to = ("EF101", "EF104", "EF202", "EF205")
     remedies = (ZERO_BIAS_AND_HE, STANDARDISE)

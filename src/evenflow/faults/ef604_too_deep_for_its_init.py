@@ -14,7 +14,7 @@ from .causes import DEPTH_TIMES_ACTIVATION, DEPTH_TIMES_WEIGHTS
 from .profile import losses_by_kind
 from .remedies import SKIPS
 from .start import too_large
-from .texts import Label, Remedy
+from .texts import EvidenceLabel, Remedy
 from .view import View
 
 
@@ -53,9 +53,9 @@ class TooDeepForItsInit(Rule):
     title = N_("Too deep for its initialisation")
     sentence = N_("The network is too deep for its initialisation{at}")
     labels = (
-        Label("trainable_depth", N_("layers that signals survive")),
-        Label("decades_alike", N_("difference between inputs lost"), "span"),
-        Label("chance", N_("chance to learn"), "share"),
+        EvidenceLabel("trainable_depth", N_("layers that signals survive")),
+        EvidenceLabel("decades_alike", N_("difference between inputs lost"), "span"),
+        EvidenceLabel("chance", N_("chance to learn"), "share"),
     )
     stage = 160
     leads_to = ("EF101", "EF102", "EF205")

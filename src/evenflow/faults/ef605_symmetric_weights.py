@@ -11,7 +11,7 @@ from ..schema import Finding, Link, Severity
 from .base import Rule
 from .causes import ZERO_INIT
 from .series import earliest, latest
-from .texts import Label, Remedy
+from .texts import EvidenceLabel, Remedy
 from .view import View
 
 #: Share of a layer's units that have a twin.
@@ -49,7 +49,7 @@ class SymmetricWeights(Rule):
     title = N_("Units start alike")
     sentence = N_("Units start alike and stay alike{at}")
     as_cause = N_("units that start alike")
-    labels = (Label("alike", N_("share of units that have a twin"), "share"),)
+    labels = (EvidenceLabel("alike", N_("share of units that have a twin"), "share"),)
     stage = 120
     leads_to = ("EF104", "EF205", "EF301", "EF401", "EF404")
     remedies = (Remedy(N_("Draw weights at random: units that start alike stay alike.")),)

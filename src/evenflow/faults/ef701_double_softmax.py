@@ -13,7 +13,7 @@ from .base import Rule
 from .chance import seen
 from .curve import goal
 from .data import prediction_of, typical
-from .texts import Label, Remedy
+from .texts import EvidenceLabel, Remedy
 from .view import View
 
 #: Losses that take raw scores and normalise them themselves.
@@ -86,12 +86,12 @@ class DoubleSoftmax(Rule):
     sentence = N_("The output and the loss do not fit each other{at}")
     as_cause = N_("output and loss that do not fit each other")
     labels = (
-        Label("units", N_("number of units"), fact=True),
-        Label("softmaxes", N_("softmaxes in a row"), fact=True),
-        Label("row_sum", N_("sum of a row of scores"), fact=True),
-        Label("negative", N_("share of negative values"), "share"),
-        Label("target_absmax", N_("largest target")),
-        Label("target_negative", N_("share of negative targets"), "share"),
+        EvidenceLabel("units", N_("number of units"), fact=True),
+        EvidenceLabel("softmaxes", N_("softmaxes in a row"), fact=True),
+        EvidenceLabel("row_sum", N_("sum of a row of scores"), fact=True),
+        EvidenceLabel("negative", N_("share of negative values"), "share"),
+        EvidenceLabel("target_absmax", N_("largest target")),
+        EvidenceLabel("target_negative", N_("share of negative targets"), "share"),
     )
     stage = 70
     leads_to = ("EF104", "EF401", "EF404", "EF103", "EF504", "EF201", "EF205")

@@ -10,7 +10,7 @@ from ..lang import N_
 from ..schema import Finding, Link, Severity
 from .base import Rule
 from .series import largest
-from .texts import Label, Remedy
+from .texts import EvidenceLabel, Remedy
 from .view import View
 
 #: Ops that are linear in their input (or nearly: a batch norm in evaluation is).
@@ -67,9 +67,9 @@ class MissingNonlinearity(Rule):
     title = N_("No non-linearity between layers")
     sentence = N_("There is no non-linearity between layers{at}")
     labels = (
-        Label("pairs", N_("pairs of layers with no non-linearity between them"), fact=True),
-        Label("whole_network", N_("whole network")),
-        Label("straight_activations", N_("activations that are linear on what they see")),
+        EvidenceLabel("pairs", N_("pairs of layers with no non-linearity between them"), fact=True),
+        EvidenceLabel("whole_network", N_("whole network")),
+        EvidenceLabel("straight_activations", N_("activations that are linear on what they see")),
     )
     stage = 60
     remedies = (

@@ -14,7 +14,7 @@ from .curve import goal
 from .ef201_saturated_activation import SHARE, born, hidden
 from .remedies import CLIP, LOWER_RATE, WARM_UP
 from .series import Bools, Floats, largest, median
-from .texts import Label, Remedy, Unless
+from .texts import EvidenceLabel, Remedy, Unless
 from .view import View
 
 #: Relative update of half of the layers in one step: the weights are thrown away, not adjusted.
@@ -71,7 +71,7 @@ class LearningRateTooHigh(Rule):
     sentence = N_("The learning rate is too high{at}")
     as_cause = N_("learning rate too high")
     placed_as = ()
-    labels = (Label("loss_climb", N_("climb of the loss, times the start's")),)
+    labels = (EvidenceLabel("loss_climb", N_("climb of the loss, times the start's")),)
     stage = 180
     leads_to = (
         *("EF101", "EF102", "EF103", "EF104"),

@@ -10,7 +10,7 @@ from ..lang import N_
 from ..schema import Finding, Link, Parameter, Severity
 from .base import Rule
 from .remedies import FREEZE
-from .texts import Cause, Label, Remedy
+from .texts import Cause, EvidenceLabel, Remedy
 from .view import View
 from .wiring import WEIGHTED
 
@@ -56,7 +56,7 @@ class ParameterNotTrained(Rule):
     name = "parameter-not-trained"
     title = N_("Parameters are not trained")
     sentence = N_("Parameters are not trained{at}")
-    labels = (Label("layers_unknown", N_("layers that no module knows"), fact=True),)
+    labels = (EvidenceLabel("layers_unknown", N_("layers that no module knows"), fact=True),)
     stage = 90
     leads_to = ("EF401", "EF404", "EF301")
     if_cause = Remedy(N_("First get every parameter into the optimizer (EF704)."))

@@ -11,7 +11,7 @@ from ..schema import Finding, Link, Severity
 from .base import Rule
 from .causes import LEARNING_RATE_ZERO
 from .series import largest, median
-from .texts import Cause, Label, Remedy
+from .texts import Cause, EvidenceLabel, Remedy
 from .view import View
 
 #: Fewest backward passes, or sampled updates, that tell.
@@ -56,8 +56,8 @@ class NoUpdate(Rule):
     sentence = N_("Gradients come, and no weight ever changes{at}")
     link = N_("no weight changes")
     labels = (
-        Label("backward_passes", N_("backward passes without an update"), fact=True),
-        Label("zero_updates", N_("updates of exactly zero"), fact=True),
+        EvidenceLabel("backward_passes", N_("backward passes without an update"), fact=True),
+        EvidenceLabel("zero_updates", N_("updates of exactly zero"), fact=True),
     )
     stage = 10
     leads_to = ("EF104", "EF301", "EF401", "EF404", "EF807", "EF205")

@@ -10,7 +10,7 @@ import numpy as np
 from ..lang import N_
 from ..schema import Finding, Link, Severity
 from .base import Rule
-from .texts import Label, Remedy
+from .texts import EvidenceLabel, Remedy
 from .view import View
 
 #: Losses that compare element by element, and so broadcast.
@@ -53,9 +53,9 @@ class BroadcastLoss(Rule):
     title = N_("Loss over a table of all pairs")
     sentence = N_("Every prediction is compared with every target{at}: their shapes broadcast")
     labels = (
-        Label("comparisons", N_("comparisons made")),
-        Label("predictions", N_("predictions")),
-        Label("targets", N_("targets")),
+        EvidenceLabel("comparisons", N_("comparisons made")),
+        EvidenceLabel("predictions", N_("predictions")),
+        EvidenceLabel("targets", N_("targets")),
     )
     stage = 50
     leads_to = ("EF401", "EF404", "EF205")

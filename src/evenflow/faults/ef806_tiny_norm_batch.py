@@ -10,7 +10,7 @@ from ..lang import N_
 from ..schema import Finding, Link, Severity
 from .base import Rule
 from .series import Floats, median
-from .texts import Cause, Label, Remedy
+from .texts import Cause, EvidenceLabel, Remedy
 from .view import View
 
 #: Values of one channel in a batch, from which on its mean and variance are told at all.
@@ -61,8 +61,8 @@ class TinyNormBatch(Rule):
     title = N_("Normalised over too few values")
     sentence = N_("A normalisation takes its statistics over too few values{at}")
     labels = (
-        Label("pooled", N_("values behind each mean and variance")),
-        Label("norms", N_("normalisations concerned")),
+        EvidenceLabel("pooled", N_("values behind each mean and variance")),
+        EvidenceLabel("norms", N_("normalisations concerned")),
     )
     stage = 80
     leads_to = (

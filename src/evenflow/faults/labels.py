@@ -3,36 +3,36 @@
 from __future__ import annotations
 
 from ..lang import N_
-from .texts import Label
+from .texts import EvidenceLabel
 
-COMMON: dict[str, Label] = {
+COMMON: dict[str, EvidenceLabel] = {
     label.name: label
     for label in (
-        Label("gradient", N_("gradient"), silent=True),
-        Label("saturated", N_("share saturated"), "share"),
-        Label("dead", N_("share of dead units"), "share"),
-        Label("depth", N_("layers")),
-        Label("strain", N_("strain (1 is the limit)")),
-        Label("decades_lost", N_("gradient lost on the way"), "span"),
-        Label("decades_chaos", N_("chaos"), "span"),
-        Label("decades_grown", N_("growth of the signal's square"), "span"),
-        Label("update_ratio", N_("update relative to the weights")),
-        Label("loss_left", N_("loss against guessing"), "share"),
-        Label("start_loss", N_("loss at the start")),
-        Label("last_loss", N_("loss at the end")),
-        Label("learning_rate", N_("learning rate")),
-        Label("scale", N_("root mean square of the values")),
-        Label("parameters", N_("parameters"), fact=True),
-        Label("layers", N_("layers")),
-        Label("layers_affected", N_("layers affected"), fact=True),
-        Label("sites_affected", N_("sites affected")),
-        Label("steps_affected", N_("steps affected")),
-        Label("batches_affected", N_("batches affected")),
-        Label("batches", N_("batches")),
-        Label("readings", N_("readings")),
-        Label("rms", N_("rms")),
-        Label("target_rms", N_("size of the target")),
-        Label("elements", N_("elements")),
-        Label("share_of_weights", N_("share of weights"), "share"),
+        EvidenceLabel("gradient", N_("gradient"), silent=True),
+        EvidenceLabel("saturated", N_("share saturated"), "share"),
+        EvidenceLabel("dead", N_("share of dead units"), "share"),
+        EvidenceLabel("depth", N_("layers")),
+        EvidenceLabel("strain", N_("strain (1 is the limit)")),
+        EvidenceLabel("decades_lost", N_("gradient lost on the way"), "span"),
+        EvidenceLabel("decades_chaos", N_("chaos"), "span"),
+        EvidenceLabel("decades_grown", N_("growth of the signal's square"), "span"),
+        EvidenceLabel("update_ratio", N_("update relative to the weights")),
+        EvidenceLabel("loss_left", N_("loss against guessing"), "share"),
+        EvidenceLabel("start_loss", N_("loss at the start")),
+        EvidenceLabel("last_loss", N_("loss at the end")),
+        EvidenceLabel("learning_rate", N_("learning rate")),
+        EvidenceLabel("scale", N_("root mean square of the values")),
+        EvidenceLabel("parameters", N_("parameters"), fact=True),
+        EvidenceLabel("layers", N_("layers")),
+        EvidenceLabel("layers_affected", N_("layers affected"), fact=True),
+        EvidenceLabel("sites_affected", N_("sites affected")),
+        EvidenceLabel("steps_affected", N_("steps affected")),
+        EvidenceLabel("batches_affected", N_("batches affected")),
+        EvidenceLabel("batches", N_("batches")),
+        EvidenceLabel("readings", N_("readings")),
+        EvidenceLabel("rms", N_("rms")),
+        EvidenceLabel("target_rms", N_("size of the target")),
+        EvidenceLabel("elements", N_("elements")),
+        EvidenceLabel("share_of_weights", N_("share of weights"), "share"),
     )
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 
-class Label(NamedTuple):
+class EvidenceLabel(NamedTuple):
     """How a number of evidence is called and written.
 
     Attributes:
@@ -69,7 +69,7 @@ class Cause(NamedTuple):
     harmless: bool = False
 
 
-class State(NamedTuple):
+class EndState(NamedTuple):
     """What a fault ended in, as the last link of a chain.
 
     Attributes:

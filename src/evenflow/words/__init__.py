@@ -21,3 +21,4 @@ from .remedies import Network as Network
 from .remedies import advice as advice
 from .wrapping import breaks as breaks
 from .wrapping import has_wide as has_wide
+from .wrapping import wrap as wrap

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ..faults import COMMON, REGISTRY, Label
+from ..faults import COMMON, REGISTRY, EvidenceLabel
 from ..lang import _
 from .figures import decades, number, share, span
 
 _SHARES = ("share", "dead", "saturated", "zeros", "fraction")
 
 
-def label(key: str, code: str = "") -> Label:
+def label(key: str, code: str = "") -> EvidenceLabel:
     """What a number is called and how it is written: as its rule says, else as all do."""
     own = REGISTRY[code].labels if code in REGISTRY else ()
     return next((each for each in own if each.name == key), COMMON.get(key)) or _guess(key)
@@ -42,14 +42,14 @@ def decisive(
     return "".join(phrase(k, evidence[k], None, code) for k in list(evidence)[:1])
 
 
-def _guess(key: str) -> Label:
+def _guess(key: str) -> EvidenceLabel:
     words = key.replace("_", " ")
     if "decades" in key or key.startswith("log10"):
-        return Label(key, words, "decades")
+        return EvidenceLabel(key, words, "decades")
     parts = key.split("_")
-    return Label(key, words, "share" if any(s in parts for s in _SHARES) else "number")
+    return EvidenceLabel(key, words, "share" if any(s in parts for s in _SHARES) else "number")
 
 
 def write(value: float, form: str) -> str:
-    """A number in one of the forms of a `Label`."""
+    """A number in one of the forms of a `EvidenceLabel`."""
     return {"share": share, "decades": decades, "span": span}.get(form, number)(value)
