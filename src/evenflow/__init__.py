@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from .ledger.live import explain as explain
     from .monitor import EvenflowWarning as EvenflowWarning
     from .monitor import NonFiniteError as NonFiniteError
+    from .monitor import Observer as Observer
+    from .monitor import SampledStep as SampledStep
     from .monitor import Watch as Watch
     from .monitor import watch as watch
     from .prescription import prescribe as prescribe
@@ -27,9 +29,11 @@ if TYPE_CHECKING:
     from .schema import Run as Run
     from .schema import Severity as Severity
     from .schema import Site as Site
+    from .schema import SiteKey as SiteKey
     from .schema import Treatment as Treatment
     from .schema import verdict as verdict
     from .store import StoreError as StoreError
+    from .store import follow as follow
     from .store import load as load
     from .treatments import Undo as Undo
     from .treatments import treat_ as treat_
@@ -44,10 +48,10 @@ _HOME = _by_name(
         "forecast.foresee": "preflight",
         "ledger": "Ledger",
         "ledger.live": "explain",
-        "monitor": "EvenflowWarning NonFiniteError Watch watch",
+        "monitor": "EvenflowWarning NonFiniteError Observer SampledStep Watch watch",
         "prescription": "prescribe",
-        "schema": "Finding Run Severity Site Treatment verdict",
-        "store": "StoreError load",
+        "schema": "Finding Run Severity Site SiteKey Treatment verdict",
+        "store": "StoreError follow load",
         "treatments": "Undo treat_",
     }
 )

@@ -89,7 +89,7 @@ class ScriptWatcher:
         """A run file named after the module: its script's name is __main__ for every package."""
         if not self.plan.module:
             return None
-        from ..monitor.watching import default_path
+        from ..monitor.runfile import default_path
 
         sys.argv[0], name = f"{self.plan.target}.py", sys.argv[0]
         try:

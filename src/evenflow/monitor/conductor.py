@@ -375,7 +375,7 @@ class Conductor:
         self.misses.tell(self.flush, self.step)
         self.losses.close(self.quiet.losses)
         self.flush.send()
-        self.cadence.also(perf_counter() - start + self.writer.took())
+        self.cadence.also(perf_counter() - start + sum([took() for took in self.updates.beside]))
         if not self.samples:
             self.writer.meta(in_vain=self.recorder.bounds.lost)
         self.writer.meta(steps=self.step, samples=self.samples, **self.cadence.told)

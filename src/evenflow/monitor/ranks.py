@@ -31,6 +31,12 @@ def ranks() -> tuple[int, int]:
     return 0, 1
 
 
+def facts() -> dict[str, int]:
+    """What a run's meta says of it."""
+    rank, size = ranks()
+    return {"rank": rank, "world_size": size}
+
+
 def with_rank(path: Path) -> Path:
     """The path with the rank in its name, where several processes train together."""
     rank, size = ranks()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from time import perf_counter
 
 from ..store import Writer
@@ -33,6 +34,7 @@ class Updates:
         compiled: does a compiled call hold the whole step, the update too?
         closely: is every step to be looked at, as a guard or a healer is there?
         ended: is the watch over?
+        beside: tell what our threads took since they were asked last.
     """
 
     def __init__(
@@ -55,6 +57,7 @@ class Updates:
         self.made: Made | None = None
         self.by_hand: bool | None = None
         self.within = self.compiled = self.closely = self.ended = False
+        self.beside: list[Callable[[], float]] = [writer.took]
 
     @property
     def _step(self) -> int:
@@ -110,7 +113,7 @@ class Updates:
         self.optimizers.write()
         if self._misses.told(made.finish(), self.flush, made.step):
             self.flush.take(made.scalars.finish(made.step), *made.took)
-        self._cadence.also(perf_counter() - start + self._writer.took())
+        self._cadence.also(perf_counter() - start + sum([took() for took in self.beside]))
 
     def next(self) -> None:
         """The step to come: is it to be sampled?"""

@@ -4,10 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import platform
-import re
-import sys
-import time
 import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -20,22 +16,21 @@ from torch import nn
 from ..diagnosis import diagnose
 from ..lang import _
 from ..schema import Event, Finding, Run, allowed
-from ..store import FOLDER, SUFFIX, Writer, load, refuse_others
+from ..store import Writer, load, refuse_others
 from ..tape import unheard
 from ..whose import theirs
 from . import hooks
 from .cadence import Cadence
 from .conductor import Conductor
 from .guard import Guard
+from .observer import Observer, checked
+from .observing import Observing
 from .price import pace
-from .ranks import with_rank
+from .ranks import facts
+from .runfile import Proposed, default_path, first_meta
 from .saying import say, warn
 
 _current: Watch | None = None
-
-
-class Proposed(str):
-    """A run's path that is numbered where it is taken, as a default one is."""
 
 
 class Watch:
@@ -57,6 +52,7 @@ class Watch:
         keep_batch: bool,
         heal: bool | str | Sequence[str],
         resume: bool = False,
+        observers: Sequence[Observer] = (),
     ) -> None:
         if resume and run is None:
             raise ValueError("resume=True continues a run: say which, run=PATH")
@@ -66,6 +62,7 @@ class Watch:
             raise TypeError(
                 f"optimizer must be a torch.optim.Optimizer or None, not {type(optimizer).__name__}"
             )
+        observers = checked(observers)
         cadence = Cadence(every, budget, pace())
         chosen = run is not None and not isinstance(run, Proposed)
         self._path = Path(run if run is not None else default_path())
@@ -74,6 +71,7 @@ class Watch:
         self.active = False
         self._conductor: Conductor | None = None
         self._writer: Writer | None = None
+        self._observing: Observing | None = None
         self._failed = False
         self._why = "EVENFLOW_DISABLE is set"
         if os.environ.get("EVENFLOW_DISABLE", "") not in ("", "0"):
@@ -82,10 +80,11 @@ class Watch:
             _current.close()  # a notebook cell run again, or a watch left open
         self._pid = os.getpid()
         before = self._before() if resume else None
-        if not self._make_file(_meta(every, budget, heal), chosen, before):
+        if not self._make_file(first_meta(every, budget, heal), chosen, before):
             return
         try:
             self._open(cadence, model, optimizer, guard, kinds, keep_batch, before)
+            self._observe(observers, budget)
         except BaseException as e:  # whatever it is, nothing of ours stays behind in torch
             self._take_off()
             if not isinstance(e, Exception):
@@ -171,6 +170,15 @@ class Watch:
         self.active = True
         _current = self
 
+    def _observe(self, observers: Sequence[Observer], budget: float) -> None:
+        """Let observers hear, in a thread of theirs."""
+        if not observers:
+            return
+        assert self._conductor is not None and self._writer is not None
+        self._observing = Observing(self._writer, observers, budget, self._conductor.step)
+        self._conductor.updates.beside.append(self._observing.took)
+        self._observing.start()
+
     def _take_off(self) -> None:
         """Leave torch as it was found."""
         hooks.remove()
@@ -252,8 +260,10 @@ class Watch:
             else:
                 assert isinstance(e, Exception)
                 self._fail(e, "closing")
-        self._writer.meta(ended=how)
+        self._writer.meta(ended=how, **facts())  # ranks may be known only since
         self._writer.close()
+        if self._observing is not None:
+            self._observing.close()
         if isinstance(self._writer.error, Exception):
             self._fail(self._writer.error, "writing the run file")
         if struck is not None:
@@ -280,6 +290,8 @@ class Watch:
                 )
                 self._writer.meta(ended=f"stopped: {text}"[:500])
                 self._writer.close()
+            if self._observing is not None:
+                self._observing.close(wait=False)
         except Exception:
             pass  # the first error is the one to tell
         said = _(
@@ -300,6 +312,7 @@ def watch(
     keep_batch: bool = False,
     heal: bool | str | Sequence[str] = False,
     resume: bool = False,
+    observers: Sequence[Observer] = (),
 ) -> Watch:
     """Watch a training from here on.
 
@@ -328,6 +341,7 @@ def watch(
             last healthy weights, on divergence), "revive" (dead units drawn anew), "lr" (the rate
             lowered then). Each time is an event in the run; without one, weights are as without
             heal, to the bit. `on_nonfinite` takes the place of "skip".
+        observers: who hears of each sampled step, of findings and of the end: see `Observer`.
         resume: continue the file `run` at its step: a job that was stopped goes on. Where there
             is none yet it is made; where another training has it open, numbered.
 
@@ -339,35 +353,11 @@ def watch(
         none is given, a warning says so and nothing is watched).
         Nothing is raised later on (but with EVENFLOW_STRICT=1, or on_nonfinite="stop").
     """
-    return Watch(model, optimizer, run, every, budget, on_nonfinite, keep_batch, heal, resume)
+    return Watch(
+        model, optimizer, run, every, budget, on_nonfinite, keep_batch, heal, resume, observers
+    )
 
 
 def current() -> Watch | None:
     """The open watch, if there is one."""
     return _current
-
-
-def default_path() -> Proposed:
-    """evenflow-runs/<script>-<time>.evenflow, with the rank where several processes train
-    together; the writer numbers it if it is taken."""
-    script = Path(sys.argv[0] or "python").stem or "python"
-    name = re.sub(r"[^\w.-]+", "-", script).strip("-.") or "python"
-    return Proposed(with_rank(Path(FOLDER) / f"{name}-{time.strftime('%Y%m%d-%H%M%S')}{SUFFIX}"))
-
-
-def _meta(every: str | int, budget: float, heal: bool | str | Sequence[str]) -> dict[str, Any]:
-    get: Callable[[int], str] = torch.cuda.get_device_name
-    return {
-        "script": sys.argv[0] if sys.argv else "",
-        "argv": list(sys.argv[1:]),
-        "started": time.time(),
-        "torch": torch.__version__,
-        "python": platform.python_version(),
-        "device": get(0) if torch.cuda.is_available() else "cpu",
-        "threads": torch.get_num_threads(),
-        "every": every,
-        "budget": budget,
-        "heal": ",".join(allowed(heal)),
-        "optimizers": [],
-        "ended": "",
-    }

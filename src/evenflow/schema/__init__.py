@@ -20,4 +20,5 @@ from .run import Parameter as Parameter
 from .run import Run as Run
 from .site import KINDS as KINDS
 from .site import Site as Site
+from .site import SiteKey as SiteKey
 from .treatment import Treatment as Treatment

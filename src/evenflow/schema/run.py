@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .channels import Channel
-from .site import Site
+from .site import Site, SiteKey
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -69,7 +69,8 @@ class Run:
         name: of the file or the script.
         meta: plain JSON types. Keys that rules may use: "optimizers" (list of dicts with "class",
             "lr", "params"), "ended" ("" while running or killed, "closed", "error: ..."),
-            "script", "argv", "torch", "device", "every", "note".
+            "script", "argv", "torch", "device", "every", "note", "rank" and "world_size" (0 and
+            1 of a training on its own).
         steps: int64 [T], numbers of the sampled steps, rising.
         columns: float64 [T] for each channel, NaN where it was not measured at that step.
         curve_steps, curve_loss: the loss at (nearly) every step, also unsampled ones [N], [N].
@@ -141,6 +142,19 @@ class Run:
             return False
         first, last = float(np.median(y[:n])), float(np.median(y[-n:]))
         return first - last > 0.2 * abs(first)
+
+    def by_key(self) -> dict[SiteKey, Site]:
+        """The sites by what joins them with those of other runs and ranks.
+
+        >>> import numpy as np
+        >>> def run(*ops):
+        ...     sites = tuple(Site(i, "Net", "", op, "other") for i, op in enumerate(ops))
+        ...     return Run("", {}, sites, (), np.array([]), {}, np.array([]), np.array([]))
+        >>> one, other = run("linear", "relu").by_key(), run("tanh", "linear").by_key()
+        >>> [(one[key].id, other[key].id) for key in one.keys() & other.keys()]
+        [(0, 1)]
+        """
+        return {site.key: site for site in self.sites}
 
     def site(self, id: int, metric: str) -> Floats | None:
         """Column [T] of a site's metric; None if it was never measured."""

@@ -24,12 +24,27 @@ KINDS = (
 )
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class SiteKey:
+    """What tells a site from all others, in every run and rank of one training: see `Site`."""
+
+    root: str
+    path: str
+    op: str
+    index: int
+    call: int
+
+
 @dataclass(frozen=True, slots=True)
 class Site:
     """One node or module call the tape can measure.
 
-    A site is told apart from others by (root, path, op, index, call): the same line of code
-    in the same module call has the same site at every step.
+    A site is told apart from others by its `key`: the same line of code in the same module call
+    has the same key at every step, in every run of the script and in every rank. An `id` is a
+    position in one run only, so runs and ranks are joined by keys (`Run.by_key`).
+
+    >>> Site(7, "Net", "layers.3", "linear", "affine").key
+    SiteKey(root='Net', path='layers.3', op='linear', index=0, call=0)
 
     Attributes:
         id: position in `Run.sites`; sites are in forward order of first sight.
@@ -59,6 +74,11 @@ class Site:
     inputs: tuple[int, ...] = ()
     params: tuple[str, ...] = ()
     takes: tuple[tuple[int, ...], ...] = ()
+
+    @property
+    def key(self) -> SiteKey:
+        """What joins runs and ranks."""
+        return SiteKey(self.root, self.path, self.op, self.index, self.call)
 
     @property
     def name(self) -> str:

@@ -163,7 +163,7 @@ def parse_param(text: Any) -> Parameter:
 
 #: What the facts are that others reckon with; all else in a run's meta is only shown.
 _TEXTS = frozenset({"script", "ended", "torch", "python", "device", "heal", "note"})
-_NUMBERS = frozenset({"started", "steps", "samples", "budget", "threads"})
+_NUMBERS = frozenset({"started", "steps", "samples", "budget", "threads", "rank", "world_size"})
 
 
 def is_fact(key: str, value: Any) -> bool:
