@@ -18,7 +18,7 @@ from evenflow.activations import ACTIVATIONS, card
 from evenflow.activations.card_text import as_data, sections, table, text
 from evenflow.activations.meanfield import fixed_point
 from evenflow.activations.shape import Shape
-from evenflow.tape.ops import CLOSED, SATURATED
+from evenflow.network import CLOSED, SATURATED
 
 ELEMENTWISE = [name for name, a in ACTIVATIONS.items() if a.f is not None]
 #: What a textbook says: bound of |f'|, saturated below and above, dead below and above.

@@ -11,8 +11,8 @@ import pytest
 
 from benchmarks.judging import SHAPES
 from evenflow.faults import judge
-from evenflow.faults.graph import chained, depths, reach
 from evenflow.faults.series import grouped
+from evenflow.network import chained, depths, reach
 from evenflow.schema import Run
 
 

@@ -53,7 +53,7 @@ def test_they_are_those_of_the_output(activation: nn.Module, op: str, tmp_path: 
     out = net[:2](x).detach().clone()
     run = core(tmp_path, net, lambda: net(x))
     assert readings(run, op, "zeros") == pytest.approx([float((out == 0).float().mean())] * 3)
-    low_high = evenflow.tape.ops.SATURATED.get(op)
+    low_high = evenflow.network.SATURATED.get(op)
     if low_high is not None:
         low, high = low_high
         past = (out <= low) | (out >= high) if op == "hardtanh" else (out < low) | (out > high)

@@ -51,6 +51,33 @@ class Residual(nn.Module):
         return self.head(h)
 
 
+class Projected(nn.Module):
+    """A branch of two layers, beside it a shortcut of one; arithmetic that is no activation."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.head = nn.Linear(6, 8), nn.Linear(4, 3)
+        self.branch = nn.Sequential(nn.Linear(8, 8), nn.Tanh(), nn.Linear(8, 4))
+        self.shortcut = nn.Linear(8, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = self.stem(x).clamp(-3, 3)
+        h = self.branch(h) + self.shortcut(h)
+        return self.head(torch.sin(h))
+
+
+class Shared(nn.Module):
+    """One layer for each of five patches, side by side: no recurrence."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.patch, self.head = nn.Linear(4, 4), nn.Linear(4, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        patches = [torch.relu(self.patch(x[:, t])) for t in range(5)]
+        return self.head(torch.stack(patches).mean(0))
+
+
 class Conv(nn.Module):
     def __init__(self) -> None:
         super().__init__()
@@ -130,6 +157,8 @@ NETS: dict[str, tuple[Any, Any]] = {
     "linear": (lambda: nn.Linear(6, 3), rows),
     "functional": (Functional, rows),
     "residual": (Residual, rows),
+    "projected": (Projected, rows),
+    "shared": (Shared, sequences),
     "conv": (Conv, images),
     "rnn": (Recurrent, sequences),
     "lstm": (lambda: Recurrent(nn.LSTM), sequences),

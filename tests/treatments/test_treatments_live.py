@@ -313,6 +313,8 @@ def test_treatments_of_one_text_are_judged_together() -> None:
     [
         ("deep-relu", {"depth": 13, "activations": ("relu",), "hidden": 12, "square": 11}),
         ("residual", {"skips": True, "depth": 6}),
+        ("projected", {"skips": True, "depth": 4, "activations": ("tanh",)}),
+        ("shared", {"skips": False, "recurrent": frozenset()}),
         ("conv", {"convolution": True, "activations": ("relu",)}),
         ("rnn", {"recurrent": frozenset({"rnn_tanh"}), "skips": False}),
         ("cell", {"recurrent": frozenset({"cell"})}),

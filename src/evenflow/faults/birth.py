@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..network import MIXING
 from .series import Floats, decades
 from .through_time import ThroughTime, log10_delta
 from .view import View
 
-#: Kinds that count as layers here: an embedding's output is the data of what follows.
-_LAYERS = ("affine", "recurrent", "attention", "custom", "matmul")
 # The four scales: the most likely ones on the calibration half of `benchmarks/trainability` (even
 # indices), rounded; `score.py` there fits them anew and prints how the other half is told apart.
 #: Decades that δ times input may lose (where Adam's epsilon lies, and float32's).
@@ -66,7 +65,7 @@ class Birth:
     def __init__(self, view: View) -> None:
         found: dict[int, list[int]] = {}
         for i in view.layers if len(view.steps) else ():
-            if view.sites[i].kind in _LAYERS:
+            if view.sites[i].kind in MIXING:
                 found.setdefault(view.depth[i], []).append(i)
         self.levels = tuple(tuple(found[d]) for d in sorted(found))
         self.depth = len(self.levels)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..network import MIXING
 from .series import earliest, median
 from .view import View
 
@@ -11,8 +12,6 @@ from .view import View
 PASSING = ("dropout",)
 #: Ops that put tensors side by side without changing their values.
 SIDE_BY_SIDE = ("cat", "concat", "stack", "hstack", "concatenate")
-#: Kinds that mix features by weights: scale matters to them.
-MIXING = ("affine", "recurrent", "matmul", "attention")
 
 
 def readers(view: View, id: int) -> list[int]:
@@ -26,7 +25,7 @@ def readers(view: View, id: int) -> list[int]:
     while todo:
         for c in view.consumers[todo.pop()]:
             site = view.sites[c]
-            if site.kind in MIXING:
+            if site.kind in MIXING and site.kind != "custom":  # which may rescale it first
                 out.append(c)
             elif (site.kind in PASSING or site.op in SIDE_BY_SIDE) and c not in seen:
                 seen.add(c)

@@ -134,7 +134,7 @@ def _by_place(view: View, dead: Floats) -> Floats:
     places: dict[tuple[str, str, str, int], list[int]] = {}
     for i in map(int, np.flatnonzero(np.isfinite(dead).any(axis=0))):
         s = view.sites[i]
-        places.setdefault((s.root, s.path, s.op, s.index), []).append(i)
+        places.setdefault(s.place, []).append(i)
     out = dead.copy()
     for ids in places.values():
         if len(ids) > 1:

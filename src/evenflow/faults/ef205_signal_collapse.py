@@ -221,7 +221,7 @@ def _calls(view: View) -> list[list[int]]:
     """Ids of the calls of each place that is called more than once, first call first."""
     found: dict[tuple[object, ...], list[int]] = {}
     for s in view.sites:
-        found.setdefault(s.params or (s.root, s.path, s.op, s.index), []).append(s.id)
+        found.setdefault(s.params or s.place, []).append(s.id)
     return [ids for ids in found.values() if len(ids) > 1]
 
 

@@ -7,12 +7,12 @@ from collections.abc import Iterable
 import numpy as np
 
 from ..lang import N_
+from ..network import WEIGHTED
 from ..schema import Finding, Link, Parameter, Severity
 from .base import Rule
 from .remedies import FREEZE
 from .texts import Cause, EvidenceLabel, Remedy
 from .view import View
-from .wiring import WEIGHTED
 
 #: Share of the weights in use that are left out, from which on it is an error.
 MOST = 0.5

@@ -161,8 +161,7 @@ def _contrast(view: View) -> bool:
 
 
 def _places(view: View, ids: frozenset[int]) -> set[tuple[str, str, str, int]]:
-    sites = [view.sites[i] for i in ids]
-    return {(s.root, s.path, s.op, s.index) for s in sites}
+    return {view.sites[i].place for i in ids}
 
 
 def _floored(view: View, id: int) -> bool:

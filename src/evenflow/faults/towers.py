@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .graph import components, knots
+from ..network import components, knots
 from .series import Floats
 from .view import View
 

@@ -9,25 +9,12 @@ from typing import Any
 
 import numpy as np
 
+from ..network import Wiring
 from ..schema import Channel, Run
 from .chance import chance
 from .loss import Loss
 from .objective import objective
 from .series import Bools, Floats, grouped, last_few, median, ratio
-from .wiring import Wiring
-
-#: Optimizers that divide by the gradient's size: small gradients do not mean small steps.
-ADAPTIVE = (
-    "adam",
-    "rmsprop",
-    "adagrad",
-    "adadelta",
-    "nadam",
-    "radam",
-    "lion",
-    "adafactor",
-    "rprop",
-)
 
 
 class View(Wiring):
@@ -174,12 +161,6 @@ class View(Wiring):
         """The run's optimizers as the tape noted them; empty if unknown."""
         noted = self.run.meta.get("optimizers") or ()
         return tuple(o for o in noted if isinstance(o, Mapping))
-
-    @cached_property
-    def adaptive(self) -> bool:
-        """Whether an optimizer divides by the size of the gradient (Adam and its kin)."""
-        classes = [str(o.get("class", "")).lower() for o in self.optimizers]
-        return any(a in c for c in classes for a in ADAPTIVE)
 
     @cached_property
     def adversarial(self) -> bool:

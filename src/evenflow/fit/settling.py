@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from ..network import is_adaptive
 from . import network
 from .losses import LOSSES
 from .rates import BASE, SCHEDULES
@@ -157,7 +158,7 @@ def _optimizing(given: dict[str, Any], activations: tuple[str, ...], bold: bool)
     if not isinstance(clip, str):
         raise ValueError(f"clip = {clip!r}: give 'none', 'norm:1.0', 'value:0.5' or 'agc:0.01'.")
     parse_clip(clip)
-    if clip == "none" and given["clip"] == "auto" and optimizer not in ("adam", "adamw", "rmsprop"):
+    if clip == "none" and given["clip"] == "auto" and not is_adaptive(optimizer):
         clip = "norm:1"  # adaptive rates bound the update by themselves
     return Optimizing(
         optimizer,

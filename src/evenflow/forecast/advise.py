@@ -14,6 +14,7 @@ from ..activations import TailoredLeakyReLU, TailoredSigmoid, TailoredTanh
 from ..faults import View
 from ..faults.birth import DOUBT, Birth
 from ..lang import N_, _
+from ..network import BOUNDED
 from ..schema import Run
 from .aside import copied, same_random
 from .record import Advice, Forecast
@@ -28,7 +29,6 @@ _RECURRENT = (nn.RNNBase, nn.RNNCellBase)
 _LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
 _NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 _RECTIFIERS = (nn.ReLU, nn.LeakyReLU, nn.PReLU, nn.ELU, nn.SELU, nn.GELU, nn.SiLU, nn.Mish)
-_BOUNDED = frozenset({"sigmoid", "tanh", "hardtanh", "softsign", "hardsigmoid"})
 _REZERO = Advice(
     "rezero-branches",
     N_(
@@ -94,7 +94,7 @@ def _changes(model: nn.Module, ops: set[str], depth: int) -> Iterable[tuple[str,
     layers = [m for m in model.modules() if isinstance(m, _LAYERS)]
     if not layers or depth < 2:
         return
-    gain = math.sqrt(2.0) if ops and not ops & _BOUNDED else 1.0
+    gain = math.sqrt(2.0) if ops and not ops & BOUNDED else 1.0
     yield (
         "orthogonal-weights",
         _("Draw weights with torch.nn.init.orthogonal_(weight, gain={gain}); biases zero.").format(
@@ -102,7 +102,7 @@ def _changes(model: nn.Module, ops: set[str], depth: int) -> Iterable[tuple[str,
         ),
         lambda m, a, k: _orthogonal_(m, gain),
     )
-    if not ops & _BOUNDED:
+    if not ops & BOUNDED:
         yield (
             "he-weights",
             _("Draw weights with torch.nn.init.kaiming_normal_(weight); biases zero."),

@@ -10,6 +10,7 @@ from rich.cells import cell_len
 from ..faults import View
 from ..faults.through_time import ThroughTime
 from ..lang import N_, _, ngettext
+from ..network import WEIGHTED
 from ..report import names, network_of, remedies, severity
 from ..schema import Severity
 from ..words import number, share, title
@@ -18,7 +19,6 @@ from .record import Forecast, Outlook
 
 #: Rows of a profile; of longer ones the first, the last and some between are shown.
 ROWS = 24
-_LAYERS = ("affine", "recurrent", "attention", "custom", "matmul", "embedding")
 _MEANING = {
     "healthy": N_("nothing stands against it learning as it is."),
     "warning": N_("it may learn as it is, with care."),
@@ -113,7 +113,7 @@ def _untold(f: Forecast) -> Iterator[str]:
 
 def _profile(f: Forecast) -> Iterator[str]:
     """Layer by layer, from the data to the output."""
-    shown = [o for o in f.outlooks if o.site.kind in _LAYERS]
+    shown = [o for o in f.outlooks if o.site.kind in WEIGHTED]
     told = names(f.run, [o.site for o in shown])
     wide = max((min(len(n), 44) for n in told), default=5)
     heads = (_("saturated"), _("dead"))
@@ -138,7 +138,7 @@ def _after(f: Forecast, o: Outlook) -> Outlook:
     for later in f.outlooks[o.site.id + 1 : o.site.id + 5]:
         if later.site.kind == "activation":
             return later
-        if later.site.kind in _LAYERS:
+        if later.site.kind in WEIGHTED:
             break
     return o
 

@@ -9,13 +9,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from ..network import MIXING
 from ..schema import Site
 
 #: C where the weights are known and only data and cotangent differ (one pass), and where the
 #: weights themselves are drawn (static). On the safe side: 5 is ReLU's for a single sample (Hanin &
 #: Rolnick); over a batch of 64 `benchmarks/trainability/error_bar.py` finds .36 and 2.9 at most.
 KNOWN_WEIGHTS, DRAWN_WEIGHTS = 1.0, 5.0
-_WEIGHTED = ("affine", "recurrent", "attention")
 
 
 def error_bars(sites: Sequence[Site], c: float = KNOWN_WEIGHTS) -> tuple[float, ...]:
@@ -28,7 +28,7 @@ def error_bars(sites: Sequence[Site], c: float = KNOWN_WEIGHTS) -> tuple[float, 
     total = [0.0] * len(sites)
     for site in reversed(sites):
         width = max(1, site.size // max(1, site.shape[0] if site.shape else 1))
-        here = total[site.id] + (1.0 / width if site.kind in _WEIGHTED else 0.0)
+        here = total[site.id] + (1.0 / width if site.kind in MIXING else 0.0)
         for i in site.inputs:
             if 0 <= i < len(sites) and i != site.id:
                 total[i] = max(total[i], here)

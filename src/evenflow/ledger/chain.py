@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 from torch.autograd.graph import GradientEdge
 
+from ..network import WEIGHTED
 from .naming import Named, children, variable
 from .nearby import hint
 from .paths import between, reached
@@ -27,8 +28,7 @@ from .weight import ChainFactor, Floats, WeightChain
 #: A Jacobian of more numbers than this is refused (128 MiB in float64).
 _MOST = 1 << 24
 #: What the model computes begins here, seen from the loss.
-_MODEL = ("affine", "activation", "norm", "recurrent", "attention", "pool", "embedding", "matmul",
-          "dropout", "custom")  # fmt: skip
+_MODEL = (*WEIGHTED, "activation", "norm", "pool", "dropout")
 _ELEMENTWISE = frozenset(
     (
         *("mul", "div", "neg", "pow", "exp", "log", "log1p", "expm1", "sqrt", "rsqrt", "square"),

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from ..lang import _
+from ..network import LAYERS
 from .chain import write_out
 from .factors import coarse, conv_scale, decades
 from .ledger import Ledger
@@ -18,8 +19,6 @@ from .nearby import hint
 from .paths import Edge, Vertex, between, crossings, links, reached
 from .probing import REENTRANT, Meeting, aside, backward, hooked, kept_grads, norm, slope
 from .weight import WeightChain
-
-_LAYERS = ("affine", "recurrent", "embedding", "norm")
 
 
 def explain(
@@ -120,7 +119,7 @@ def _target(
             return node
     exact = [n for n in ops if n.name == wanted]
     inside = [n for n in ops if n.place == wanted and n.call == 0]
-    layers = [n for n in inside if n.params and n.kind in _LAYERS] or inside[-1:]
+    layers = [n for n in inside if n.params and n.kind in LAYERS] or inside[-1:]
     for found in (exact, layers):
         if found:
             return found[0].node
@@ -138,7 +137,7 @@ def _first_layer(ops: list[Named], nodes: list[Any], model: nn.Module | None) ->
             f"{whose} this loss's graph, so there is no layer to explain by default; name a site "
             "or pass a tensor of the graph as site."
         )
-    layers = [n for n in reading if n.kind in _LAYERS]
+    layers = [n for n in reading if n.kind in LAYERS]
     return (layers or reading)[0].node
 
 

@@ -15,10 +15,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..tape import known_site, of_node
+from ..network import LAYERS, of_node
+from ..tape import known_site
 
 #: Kinds that stand for their module: no "→ op" behind the path.
-_LAYERS = ("affine", "recurrent", "embedding", "norm", "attention")
 
 
 @dataclass(slots=True)
@@ -148,7 +148,7 @@ def _place(
     if here.kind == "loss" or (not here.weights and shape_of(here.node) == ()):
         here.name = f"loss → {here.op}"
         return
-    alone = here.kind in _LAYERS and here.weights
+    alone = here.kind in LAYERS and here.weights
     here.name = here.place if alone else f"{here.place or 'data'} → {here.op}"
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..lang import _, ngettext
+from ..network import LAYERS
 from ..schema import Run, Site
 from .factors import COARSE, coarse, conv_scale, decades
 from .ledger import Ledger
@@ -17,7 +18,6 @@ from .paths import Edge, Vertex, between, crossings, links
 
 #: A vertex above several losses; sites have ids from 0.
 _LOSSES = -1
-_LAYERS = ("affine", "recurrent", "embedding", "norm")
 Column = npt.NDArray[np.float64] | None
 
 
@@ -102,7 +102,7 @@ def _find(run: Run, wanted: str) -> Site:
     matches: tuple[Callable[[Site], bool], ...] = (
         lambda s: wanted in (s.name, _bare(s)),
         lambda s: wanted in s.params or f"{s.root}.{wanted}" in s.params,
-        lambda s: wanted in (s.path, f"{s.root}.{s.path}") and s.kind in _LAYERS,
+        lambda s: wanted in (s.path, f"{s.root}.{s.path}") and s.kind in LAYERS,
         lambda s: wanted in (s.path, f"{s.root}.{s.path}") and bool(wanted),
     )
     for match in matches:
@@ -140,7 +140,7 @@ def _default(run: Run, at: int | None) -> Site:
         return bool(len(known)) if at is None else at in known
 
     found = [s for s in run.sites if s.params and there(s)]
-    layers = [s for s in found if s.kind in _LAYERS] or found
+    layers = [s for s in found if s.kind in LAYERS] or found
     if not layers:
         if at is None:
             raise ValueError(_("no error was measured at any layer with parameters."))

@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
-from ..tape import MASKING, PLAIN, Recorder, name_of, of_function, original, unheard
+from ..network import MASKING, of_function
+from ..tape import PLAIN, Recorder, name_of, original, unheard
 
 #: What is in a tensor, from harmless to worst. "mask": minus infinity and nothing else.
 FINE, MASK, INFINITE, NAN = range(4)

@@ -11,9 +11,10 @@ from typing import Any
 
 from torch import Tensor
 
+from ..network import of_node
 from ..schema import Channel
 from ..store import Writer
-from ..tape import Scalar, ScalarBuffer, of_node, skip_frame, wide
+from ..tape import Scalar, ScalarBuffer, skip_frame, wide
 from .inbox import Inbox
 
 #: Losses on a device are gathered for so many seconds, then sent to the host together.

@@ -12,7 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from ..faults import Spread
-from ..tape import Place, Recorder, SiteRegistry, of_node, unwrap
+from ..network import of_node
+from ..tape import Place, Recorder, SiteRegistry, unwrap
 from .looking import Birth, Looker, tensors
 
 

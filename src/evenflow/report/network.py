@@ -7,14 +7,13 @@ from typing import Any
 import numpy as np
 
 from ..faults import View, drawn
+from ..network import PRODUCTS
 from ..schema import Run
 
 # not the package, which may fetch torch
 from ..treatments import Facts, of_run
 from ..words import Network
 
-#: Products of a gate and a state.
-PRODUCTS = ("mul", "multiply", "imul", "rmul", "addcmul", "lerp")
 #: Inputs of such a size need no scaling.
 SCALED = (0.3, 3.0)
 #: Share of 1 that an LSTM's forget biases need be, as the norm of its biases tells.

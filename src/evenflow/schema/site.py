@@ -89,6 +89,11 @@ class Site:
         return f"{place} {self.op}{index}{call}".strip()
 
     @property
+    def place(self) -> tuple[str, str, str, int]:
+        """What all calls of one line in one module have in common."""
+        return self.root, self.path, self.op, self.index
+
+    @property
     def size(self) -> int:
         """Number of elements of the output."""
         n = 1

@@ -12,9 +12,6 @@ from .mode import heard_by_modes as heard_by_modes
 from .numbers import local as local
 from .numbers import mute as mute
 from .numbers import wide as wide
-from .ops import MASKING as MASKING
-from .ops import of_function as of_function
-from .ops import of_node as of_node
 from .originals import PLAIN as PLAIN
 from .originals import name_of as name_of
 from .originals import original as original

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..network import CLOSED, SATURATED, Op
 from . import numbers
 from .attention import Attention, watch_inner_attention
 from .frames import Frame
@@ -16,7 +17,6 @@ from .isolation import traced, unheard
 from .labels import Label, label, node_of, read
 from .lost import made_nonfinite
 from .opcall import OpCall
-from .ops import CLOSED, SATURATED, Op
 from .outside import Outside
 from .pooled import pooled
 from .sample import Sample

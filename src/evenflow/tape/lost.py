@@ -7,10 +7,10 @@ import math
 import torch
 from torch import Tensor
 
+from ..network import FRAGILE, MASKING
 from . import numbers
 from .labels import node_of
 from .opcall import OpCall
-from .ops import FRAGILE, MASKING
 from .sample import Sample
 from .scalars import core_keys
 

@@ -12,8 +12,8 @@ from torch._C import _len_torch_function_stack
 from torch.overrides import TorchFunctionMode, _pop_mode, _push_mode
 from torch.utils._device import DeviceContext
 
+from ..network import Op, of_function
 from .isolation import unheard
-from .ops import Op, of_function
 from .originals import PLAIN, name_of, original
 
 

@@ -6,9 +6,9 @@ from typing import Any
 
 from torch import Tensor
 
+from ..network import Op
 from .attention import Attention
 from .frames import Frame, Thread
-from .ops import Op
 
 
 class OpCall:

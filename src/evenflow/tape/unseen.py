@@ -9,9 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..network import of_node
 from .labels import read
 from .modulecalls import ModuleCalls
-from .ops import of_node
 from .registry import Place
 from .sample import Sample
 

@@ -11,6 +11,7 @@ import difflib
 import math
 from typing import NamedTuple
 
+from ..network import has_momentum
 from .base import Entry, Facts, number, positive, shown, whole
 
 #: Optimizers to swap to.
@@ -55,7 +56,7 @@ def _optimizer(text: str) -> NewOptimizer:
 
 
 def _has_momentum(momentum: float, facts: Facts) -> str | None:
-    if facts.optimizer in ("adagrad", "adadelta", "rprop", "lbfgs"):
+    if not has_momentum(facts.optimizer):
         return f"{facts.optimizer} has no momentum."
     return None
 

@@ -16,13 +16,11 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from ..activations import find
+from ..network import ACTIVATIONS
 from .base import Entry, Facts
 
 #: Activations that a swap may begin from, as torch names the functions.
-SOURCES = (
-    *("relu", "sigmoid", "tanh", "gelu", "silu", "elu", "selu", "celu", "leaky_relu", "softplus"),
-    *("softsign", "hardtanh", "relu6", "hardsigmoid", "hardswish", "mish"),
-)
+SOURCES = tuple(name for name in ACTIVATIONS if name != "prelu")  # which has weights
 #: The number that may follow ":" in the value, by the activation's name.
 DETAIL = {
     "leaky_relu": "negative_slope",

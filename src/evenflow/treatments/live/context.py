@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..architecture import ADDITIONS, CELL, optimizer_facts
+from ..architecture import optimizer_facts
 from ..base import Facts
 from .forward_trace import Batch, ForwardTrace, TracedCall, trace_forward
 from .grafting import Graft, graft_
@@ -177,21 +177,20 @@ def facts(
     """`Facts` of a live model."""
     kinds = Counter(c.op for c in seen.activations)
     hidden = seen.hidden
-    depths = seen.depths
     noted: list[dict[str, Any]] = [
         {"class": type(o).__name__, "lr": float(o.param_groups[0].get("lr", float("nan")))}
         for o in optimizers
     ]
     first = next(iter((*batch[0], *batch[1].values())), None) if batch else None
     recurrent = {c.op for c in seen.calls if c.kind == "recurrent"}
-    if any(c.repeats >= CELL for c in seen.calls):
+    if seen.cells:
         recurrent.add("cell")
     return Facts(
         depth=seen.depth,
         activations=tuple(op for op, _ in kinds.most_common()),
         norms=frozenset(c.op for c in seen.calls if c.kind == "norm"),
         recurrent=frozenset(recurrent),
-        skips=any(branch_of(c, depths) is not None for c in seen.calls),
+        skips=bool(seen.branches),
         attention=any(c.kind == "attention" for c in seen.calls),
         convolution=any("conv" in c.op for c in seen.layers),
         embedding=any(c.kind == "embedding" for c in seen.calls),
@@ -202,37 +201,6 @@ def facts(
         step=max((updates(o) for o in optimizers), default=0),
         **optimizer_facts(noted),
     )
-
-
-def branch_of(call: TracedCall, depths: Sequence[int]) -> TracedCall | None:
-    """Of x + f(x): the call that gives f(x). None if the addition joins no branch and trunk."""
-    if call.op not in ADDITIONS or len(call.parents) != 2:
-        return None
-    for near, far in (call.parents, call.parents[::-1]):
-        if depths[far.index] > depths[near.index] and _leads(near, far):
-            return far
-        projected = (
-            near.weight is not None
-            and near.repeats == 1
-            and depths[far.index] > depths[near.index] + 1
-        )
-        if projected and any(_leads(p, far) for p in near.parents):
-            return far
-    return None
-
-
-def _leads(start: TracedCall, end: TracedCall) -> bool:
-    """Whether `end` is computed from `start`."""
-    todo, seen = [end], set()
-    while todo:
-        c = todo.pop()
-        if c is start:
-            return True
-        if c.index in seen or c.index < start.index:
-            continue
-        seen.add(c.index)
-        todo.extend(c.parents)
-    return False
 
 
 def updates(optimizer: torch.optim.Optimizer) -> int:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -19,7 +18,17 @@ from torch import Tensor, nn
 from torch.nn.parameter import Parameter, UninitializedParameter
 from torch.overrides import TorchFunctionMode
 
-from ..architecture import BOUNDED, KIND_OF, PRODUCTS
+from ...network import (
+    ACTIVATIONS,
+    ADDITIONS,
+    BOUNDED,
+    PRODUCTS,
+    Op,
+    branches,
+    depths,
+    of_function,
+    unrolled,
+)
 
 Batch = tuple[tuple[Any, ...], dict[str, Any]]
 
@@ -30,7 +39,7 @@ class TracedCall:
 
     Attributes:
         index: place in the forward's order.
-        op, kind: what was called ("relu", "activation"); see `architecture.KIND_OF`.
+        op, kind: what was called ("relu", "activation"); see `network.Op`.
         path: of the innermost module call it lies in; `stack` has all of them, outermost first.
         weight, bias: parameters it reads, if it is a layer.
         transposed: `weight` is [in, out] (x @ W) and not [out, in].
@@ -38,7 +47,6 @@ class TracedCall:
         children: calls that read its output.
         shape: of its output, shapes: of its tensor inputs.
         inside: a checkpointed function lies between it and the module named by `path`.
-        repeats: how often the forward uses its weight (time steps of a cell unrolled by hand).
         form: how an activation was called: (arguments after the first, keyword arguments).
     """
 
@@ -57,7 +65,6 @@ class TracedCall:
     inside: bool = False
     form: tuple[tuple[Any, ...], dict[str, Any]] = ((), {})
     module: nn.Module | None = None
-    repeats: int = 1
 
     def nearest(self, kinds: Sequence[str], through: Sequence[str], back: bool) -> list[TracedCall]:
         """The calls of these kinds met first, going back (or on) through calls of `through`."""
@@ -100,12 +107,9 @@ class ForwardTrace(TorchFunctionMode):
         kwargs: dict[str, Any] | None = None,
     ) -> Any:
         kwargs = kwargs or {}
-        name = getattr(func, "__name__", "").strip("_").lower()
-        kind = KIND_OF.get(name, "")
-        if not kind and name in ("get", "set", "size", "dim", "shape"):
-            return func(*args, **kwargs)
+        op = of_function(func)
         tensors = list(_tensors(args)) + list(_tensors(kwargs.values()))
-        call = self._open(name, kind, args, kwargs, tensors) if kind else None
+        call = self._open(op, args, kwargs, tensors) if op is not None and _matters(op) else None
         out = self._run(func, args, kwargs, call)
         if call is not None:
             call.shape = tuple(out.shape) if isinstance(out, Tensor) else ()
@@ -121,9 +125,8 @@ class ForwardTrace(TorchFunctionMode):
     def _run(self, func: Any, args: Any, kwargs: Any, call: TracedCall | None) -> Any:
         return func(*args, **kwargs)
 
-    def _open(
-        self, name: str, kind: str, args: Any, kwargs: Any, tensors: list[Tensor]
-    ) -> TracedCall:
+    def _open(self, op: Op, args: Any, kwargs: Any, tensors: list[Tensor]) -> TracedCall:
+        name, kind = op
         place = self._stack[-1] if self._stack else None
         made = [self._made[id(t)][1] for t in tensors if id(t) in self._made]
         call = TracedCall(
@@ -143,7 +146,7 @@ class ForwardTrace(TorchFunctionMode):
             if heavy:
                 call.kind, call.weight = "affine", heavy[0]
                 call.bias = next((t for t in own if t.dim() == 1), None)
-                call.transposed = kind == "matmul"
+                call.transposed = kind == "matmul" and name not in _MATRIX_FIRST
             elif kind == "affine":
                 call.kind = "other"  # a layer whose weight is computed: nothing to overwrite
         if kind == "activation":
@@ -206,17 +209,45 @@ class ForwardTrace(TorchFunctionMode):
     @property
     def depth(self) -> int:
         """Layers with weights on the longest path."""
-        return max(self.depths, default=0)
+        return max(depths(self._links, [int(is_layer) for is_layer in self._heavy]), default=0)
 
     @property
-    def depths(self) -> list[int]:
-        """For each call, the layers on the longest path up to and with it."""
-        out: list[int] = []
+    def cells(self) -> list[TracedCall]:
+        """The first call of each layer that is a cell unrolled by hand."""
+        return [self.calls[ids[0]] for ids in unrolled(self._links, self._uses.values())]
+
+    @property
+    def branches(self) -> list[TracedCall]:
+        """Of each x + f(x): the call that gives f(x)."""
+        often = {i for ids in self._uses.values() if len(ids) > 1 for i in ids}
+        once = [c.weight is not None and c.index not in often for c in self.calls]
+        additions = [c.index for c in self.calls if c.op in ADDITIONS]
+        found = branches(self._links, self._heavy, once, additions)
+        return [self.calls[far] for _, far in found]
+
+    @property
+    def _links(self) -> list[list[int]]:
+        return [[p.index for p in c.parents] for c in self.calls]
+
+    @property
+    def _heavy(self) -> list[bool]:
+        """Whether each call is a layer with weights; attention's own are not seen."""
+        opaque = "multi_head_attention_forward"
+        return [c.weight is not None or c.kind == "recurrent" or c.op == opaque for c in self.calls]
+
+    @property
+    def _uses(self) -> dict[int, list[int]]:
+        """The calls of each weight, in order."""
+        uses: dict[int, list[int]] = {}
         for c in self.calls:
-            whole = c.op == "multi_head_attention_forward"  # has weights of its own, unseen
-            heavy = c.weight is not None or c.kind == "recurrent" or whole
-            out.append(int(heavy) + max((out[p.index] for p in c.parents), default=0))
-        return out
+            if c.weight is not None:
+                uses.setdefault(id(c.weight), []).append(c.index)
+        return uses
+
+
+def _matters(op: Op) -> bool:
+    """Whether treatments ask for it; the rest is looked through."""
+    return op.name in ACTIVATIONS or op.kind not in ("activation", "view", "other", "loss")
 
 
 def _product(c: TracedCall) -> bool:
@@ -224,6 +255,8 @@ def _product(c: TracedCall) -> bool:
     return c.op in PRODUCTS and len(c.parents) > 1
 
 
+#: Products whose matrix is [out, in], as a linear layer's.
+_MATRIX_FIRST = ("mv", "addmv", "inner")
 _LET_THROUGH = ("norm", "dropout", "pool", "view", "join", "activation", "other")
 
 
@@ -278,9 +311,6 @@ def trace_forward(model: nn.Module, batch: Batch, mode: ForwardTrace | None = No
         before.remove()
         after.remove()
     mode._made.clear()
-    uses = Counter(id(c.weight) for c in mode.calls if c.weight is not None)
-    for c in mode.calls:
-        c.repeats = uses.get(id(c.weight), 1)
     return mode
 
 

@@ -41,20 +41,10 @@ def orthogonal(context: TreatmentContext, gain: float) -> None:
 
 
 def _by_hand(context: TreatmentContext) -> list[nn.Parameter]:
-    """Square weights of a layer called five times or more in a chain: a cell unrolled by hand."""
-    if context.batch is None:
-        return []
-    calls: dict[int, list[Any]] = {}
-    for c in context.forward.calls:
-        if c.weight is not None:
-            calls.setdefault(id(c.weight), []).append(c)
-    found = []
-    for group in calls.values():
-        w = group[0].weight
-        fed = {id(p.weight) for p in group[-1].nearest(("affine",), ("activation", "join"), True)}
-        if len(group) >= 5 and w.dim() == 2 and w.shape[0] == w.shape[1] and id(w) in fed:
-            found.append(w)
-    return found
+    """Square weights of a cell unrolled by hand."""
+    calls = context.forward.cells if context.batch is not None else []
+    weights = [call.weight for call in calls]
+    return [w for w in weights if w is not None and w.dim() == 2 and w.shape[0] == w.shape[1]]
 
 
 def forget_bias(context: TreatmentContext, bias: float) -> None:

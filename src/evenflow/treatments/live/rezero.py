@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from . import projections
-from .context import TreatmentContext, branch_of
+from .context import TreatmentContext
 from .forward_trace import TracedCall
 from .grafting import Forward, Graft
 from .swap import is_module_of, swap_, unswapped
@@ -58,10 +58,8 @@ def apply(context: TreatmentContext, parsed: None) -> None:
     """Where there are branches, a scalar 0 at the end of each; else a skip around each hidden
     linear layer with its activation, if input and output have the same shape."""
     seen = context.forward
-    depths = seen.depths
-    branches = [b for c in seen.calls if (b := branch_of(c, depths)) is not None]
-    if branches:
-        for branch in branches:
+    if seen.branches:
+        for branch in seen.branches:
             module = branch.module
             whole = module is not None and not list(module.children())
             whole = whole or projections.module_of(branch) is not None

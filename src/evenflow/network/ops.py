@@ -1,4 +1,7 @@
-"""What a torch function or an autograd node computes: its name in our words, and its kind."""
+"""What a torch function or an autograd node computes: its name in our words, and its kind.
+
+The one table of operations: the tape, forecasts and treatments read it. Nothing here needs torch.
+"""
 
 from __future__ import annotations
 
@@ -46,50 +49,37 @@ _KINDS: dict[str, str] = {
     "repeat_interleave diagonal unfold as_strided requires_grad atleast_1d atleast_2d pad cpu cuda "
     "index_select gather take flip roll slice adjoint real imag",
 }
+#: Of the activations, those that layers are given; a clamp or a sine may be any arithmetic.
+ACTIVATIONS = (
+    *("relu", "sigmoid", "tanh", "gelu", "silu", "elu", "selu", "celu", "leaky_relu", "softplus"),
+    *("softsign", "hardtanh", "relu6", "hardsigmoid", "hardswish", "mish", "prelu"),
+)
+#: Kinds that mix the units of what they read, by weights of their own or computed ones.
+MIXING = ("affine", "recurrent", "attention", "matmul", "custom")
+#: Kinds whose weights make a layer: a norm's scale and shift do not, and a product with a matrix
+#: that is frozen is a matmul. What an embedding gives is the data of what follows.
+WEIGHTED = (*MIXING, "embedding")
+#: Kinds whose module is called a layer.
+LAYERS = ("affine", "recurrent", "embedding", "attention", "norm")
+#: Where branches meet: operations that add, and those that multiply (a gate and a state).
+ADDITIONS = frozenset(("add",))
+PRODUCTS = frozenset(("mul", "multiply", "addcmul", "lerp"))
+#: As a factor of a product, one of these is a gate; its output lies between two asymptotes.
+BOUNDED = frozenset(("sigmoid", "tanh", "hardsigmoid", "hardtanh", "softsign"))
+
+
+def _names(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
 _KIND_OF = {name: kind for kind, names in _KINDS.items() for name in names.split()}
 
 #: Attribute reads, predicates and book-keeping: they compute nothing a gradient flows through.
-_IGNORED = frozenset(
-    [
-        "size",
-        "dim",
-        "ndimension",
-        "numel",
-        "stride",
-        "storage_offset",
-        "is_contiguous",
-        "is_floating_point",
-        "is_complex",
-        "backward",
-        "register_hook",
-        "retain_grad",
-        "detach",
-        "item",
-        "tolist",
-        "numpy",
-        "has_names",
-        "element_size",
-        "data_ptr",
-        "len",
-        "repr",
-        "str",
-        "format",
-        "hash",
-        "bool",
-        "set",
-        "delete",
-        "is_same_size",
-        "zero",
-        "fill",
-        "copy",
-        "requires_grad_",
-        "isfinite",
-        "isnan",
-        "isinf",
-        "setitem",
-        "deepcopy",
-        "reduce_ex",
-    ]
+_IGNORED = _names(
+    "size dim ndimension numel stride storage_offset is_contiguous is_floating_point is_complex "
+    "backward register_hook retain_grad detach item tolist numpy has_names element_size "
+    "data_ptr len repr str format hash bool set delete is_same_size zero fill copy "
+    "requires_grad_ isfinite isnan isinf setitem deepcopy reduce_ex"
 )
 _RENAMED = {"radd": "add", "iadd": "add", "rmul": "mul", "imul": "mul", "isub": "sub",
             "truediv": "div", "itruediv": "div", "rtruediv": "div", "rdiv": "div", "idiv": "div",
@@ -133,44 +123,11 @@ _NODES = {
     "cudnn_rnn": ("rnn", "recurrent"), "mkldnn_rnn_layer": ("rnn", "recurrent"),
 }  # fmt: skip
 _CONV = re.compile(r"(cudnn_|mkldnn_|slow_|thnn_)?(conv|convolution)")
-_VIEWS = frozenset(
-    [
-        "view",
-        "unsafe_view",
-        "reshape_alias",
-        "transpose",
-        "t",
-        "permute",
-        "squeeze",
-        "unsqueeze",
-        "expand",
-        "slice",
-        "select",
-        "split",
-        "chunk",
-        "unbind",
-        "clone",
-        "to_copy",
-        "alias",
-        "as_strided",
-        "index_select",
-        "gather",
-        "index",
-        "repeat",
-        "constant_pad_nd",
-        "narrow",
-        "copy_slices",
-        "as_strided_scatter",
-        "split_with_sizes",
-        "flip",
-        "roll",
-        "movedim",
-        "detach",
-        "unsafe_split",
-        "diagonal",
-        "unfold",
-        "squeeze_dim",
-    ]
+_VIEWS = _names(
+    "view unsafe_view reshape_alias transpose t permute squeeze unsqueeze expand slice select "
+    "split chunk unbind clone to_copy alias as_strided index_select gather index repeat "
+    "constant_pad_nd narrow copy_slices as_strided_scatter split_with_sizes flip roll movedim "
+    "detach unsafe_split diagonal unfold squeeze_dim"
 )
 
 
@@ -194,41 +151,10 @@ def of_node(name: str) -> Op:
 
 
 #: What makes infinity or NaN of finite numbers that are not even large.
-FRAGILE = frozenset(
-    [
-        "log",
-        "log2",
-        "log10",
-        "log1p",
-        "logit",
-        "sqrt",
-        "rsqrt",
-        "div",
-        "divide",
-        "true_divide",
-        "reciprocal",
-        "exp",
-        "exp2",
-        "expm1",
-        "pow",
-        "float_power",
-        "square",
-        "acos",
-        "asin",
-        "acosh",
-        "atanh",
-        "norm",
-        "vector_norm",
-        "std",
-        "var",
-        "var_mean",
-        "std_mean",
-        "cdist",
-        "mean",
-        "nanmean",
-        "softmax",
-        "log_softmax",
-    ]
+FRAGILE = _names(
+    "log log2 log10 log1p logit sqrt rsqrt div divide true_divide reciprocal exp exp2 expm1 pow "
+    "float_power square acos asin acosh atanh norm vector_norm std var var_mean std_mean cdist "
+    "mean nanmean softmax log_softmax"
 )
 #: What puts minus infinity where a softmax is to see nothing.
 MASKING = frozenset(
@@ -239,7 +165,7 @@ MASKING = frozenset(
 #: Output values past which |f'| < 1 % of its maximum, on the side of an asymptote. A rectifier's
 #: off side is no saturation. sigmoid: y(1-y) = .01/4; tanh: 1-y^2 = .01; softsign: 1/(1+|z|)^2 =
 #: .01 at |z| = 9; elu, selu, celu: f' = .01 of its largest near the lower asymptote; hard ones: at
-#: the edge. Formulas: `docs/decisions.md`; held against autograd in tests/tape/test_ops.py.
+#: the edge. Formulas: `docs/decisions.md`; held against autograd in tests/network/test_ops.py.
 _SIG = 0.5 + (0.25 - 0.0025) ** 0.5
 SATURATED: dict[str, tuple[float, float]] = {
     "sigmoid": (1 - _SIG, _SIG),

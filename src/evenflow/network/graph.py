@@ -5,9 +5,11 @@ one over all steps, and what it reads may be another in each."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 Links = Sequence[Sequence[int]]
+#: A layer called so often in a chain is a recurrence unrolled by hand.
+CELL = 5
 
 
 def reach(links: Links, ids: Iterable[int]) -> frozenset[int]:
@@ -102,6 +104,47 @@ def chained(parents: Links, groups: Sequence[Sequence[int]]) -> list[bool]:
             for p in parents[i]:
                 feeds[p] |= bits
     return [all(feeds[i] >> k & 1 for i in ids) for k, ids in enumerate(groups)]
+
+
+def unrolled(parents: Links, calls: Iterable[Sequence[int]]) -> list[Sequence[int]]:
+    """Of the calls of each layer, in order, those that are a cell over time."""
+    often = [ids for ids in calls if len(ids) >= CELL]
+    return [ids for ids, so in zip(often, chained(parents, often), strict=True) if so]
+
+
+def branches(
+    parents: Links, layer: Sequence[bool], once: Sequence[bool], additions: Iterable[int]
+) -> Iterator[tuple[int, int]]:
+    """Each addition x + f(x), f with layers, or Wx + f(x), f with more: it, and where f ends.
+
+    Args:
+        layer: for each site whether it is a layer.
+        once: whether it is one that is called once: time steps share what they began from, and
+            their sums are no shortcuts.
+    """
+    depth = depths(parents, [int(is_layer) for is_layer in layer])
+    for i in additions:
+        if len(parents[i]) != 2:
+            continue
+        near, far = sorted(parents[i], key=depth.__getitem__)
+        if depth[near] == depth[far]:
+            continue
+        fork = depth[near] - once[near]
+        behind = _behind(parents, depth, far, fork)
+        if near in behind or (once[near] and behind & _behind(parents, depth, near, fork)):
+            yield i, far
+
+
+def _behind(parents: Links, depth: Sequence[int], id: int, least: int) -> set[int]:
+    """A site and those of so many layers or more that it depends on."""
+    seen: set[int] = set()
+    todo = [id]
+    while todo:
+        i = todo.pop()
+        if i not in seen and depth[i] >= least:
+            seen.add(i)
+            todo.extend(parents[i])
+    return seen
 
 
 def components(links: Links) -> list[int]:

@@ -8,10 +8,8 @@ from functools import cached_property
 import numpy as np
 
 from ..schema import Channel, Run, Site
-from .graph import chained, depths, reach
-
-#: Kinds whose weights make a layer; a norm's scale and shift do not.
-WEIGHTED = ("affine", "recurrent", "embedding", "attention", "custom")
+from .graph import depths, reach, unrolled
+from .ops import WEIGHTED
 
 
 class Wiring:
@@ -30,13 +28,13 @@ class Wiring:
         return [s.id for s in self.sites if s.kind in kinds]
 
     @cached_property
-    def _parents(self) -> tuple[tuple[int, ...], ...]:
+    def links(self) -> tuple[tuple[int, ...], ...]:
         n = len(self.sites)
         return tuple(tuple(i for i in s.inputs if 0 <= i < n and i != s.id) for s in self.sites)
 
     def parents(self, id: int) -> tuple[int, ...]:
         """Ids of the sites it reads (those that exist, itself left out)."""
-        return self._parents[id]
+        return self.links[id]
 
     @cached_property
     def consumers(self) -> tuple[tuple[int, ...], ...]:
@@ -50,7 +48,7 @@ class Wiring:
     @cached_property
     def depth(self) -> tuple[int, ...]:
         """For each site the most layers on any path from the data to it, itself included."""
-        return depths(self._parents, [int(bool(w)) for w in self.weights])
+        return depths(self.links, [int(bool(w)) for w in self.weights])
 
     @cached_property
     def param_id(self) -> Mapping[str, int]:
@@ -95,7 +93,7 @@ class Wiring:
 
     def ancestors(self, ids: Iterable[int]) -> frozenset[int]:
         """The sites these depend on, themselves included."""
-        return reach(self._parents, ids)
+        return reach(self.links, ids)
 
     def descendants(self, ids: Iterable[int]) -> frozenset[int]:
         """The sites that depend on any of these, themselves included."""
@@ -159,15 +157,10 @@ class Wiring:
 
     @cached_property
     def unrolled(self) -> tuple[tuple[int, ...], ...]:
-        """Sites of one place called 5 times or more in a chain (a cell over time), by call."""
-        places: dict[tuple[str, str, str, int], list[int]] = {}
+        """Sites of one place called `CELL` times or more in a chain (a cell over time), by call."""
+        places: dict[tuple[str, str, str, int], list[Site]] = {}
         for s in self.sites:
             if s.kind in ("affine", "activation", "custom", "recurrent"):
-                places.setdefault((s.root, s.path, s.op, s.index), []).append(s.id)
-        often = [
-            tuple(sorted(ids, key=lambda i: self.sites[i].call))
-            for ids in places.values()
-            if len(ids) >= 5
-        ]
-        linked = chained(self._parents, often)
-        return tuple(ids for ids, so in zip(often, linked, strict=True) if so)
+                places.setdefault(s.place, []).append(s)
+        calls = ([s.id for s in sorted(at, key=lambda s: s.call)] for at in places.values())
+        return tuple(tuple(ids) for ids in unrolled(self.links, calls))

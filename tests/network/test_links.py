@@ -7,7 +7,7 @@ import itertools
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evenflow.faults.graph import chained, components, depths, knots
+from evenflow.network import branches, chained, components, depths, knots
 
 Links = list[tuple[int, ...]]
 
@@ -92,3 +92,32 @@ def test_ids_from_the_loss_to_the_data_and_no_stack_to_overflow() -> None:
     links: Links = [*((i + 1,) for i in range(n - 1)), ()]
     assert depths(links, [1] * n) == tuple(range(n, 0, -1))
     assert chained(links, [(n - 1, n // 2, 0), (0, n - 1)]) == [True, False]
+
+
+def paths(links: Links, i: int) -> list[tuple[int, ...]]:
+    """Every way from a site back to its data, the site first."""
+    found = [(i, *way) for p in links[i] for way in paths(links, p)]
+    return found or [(i,)]
+
+
+@given(graphs(cyclic=False), st.data())
+@settings(max_examples=300, deadline=None)
+def test_branches_are_found_on_the_ways_back(links: Links, data: st.DataObject) -> None:
+    n = len(links)
+    layer = data.draw(st.lists(st.booleans(), min_size=n, max_size=n))
+    once = [own and data.draw(st.booleans()) for own in layer]
+    depth = [max(sum(layer[j] for j in way) for way in paths(links, i)) for i in range(n)]
+    expected = []
+    for i in range(n):
+        for near, far in (links[i], links[i][::-1]) if len(links[i]) == 2 else ():
+            behind = behind_all(links, far)
+            shared = [depth[j] for j in behind & behind_all(links, near)]
+            through = once[near] and max(shared, default=-1) == depth[near] - 1
+            if depth[far] > depth[near] and (near in behind or through):
+                expected.append((i, far))
+    assert sorted(branches(links, layer, once, range(n))) == sorted(expected)
+
+
+def behind_all(links: Links, i: int) -> set[int]:
+    """All on any way back from a site."""
+    return {j for way in paths(links, i) for j in way}

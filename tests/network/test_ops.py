@@ -8,8 +8,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from evenflow.network import CLOSED, SATURATED, of_function, of_node
 from evenflow.schema import KINDS
-from evenflow.tape.ops import CLOSED, SATURATED, of_function, of_node
 
 
 @pytest.mark.parametrize("name", SATURATED)
