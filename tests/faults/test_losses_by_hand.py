@@ -83,7 +83,7 @@ def adversaries(parts: Parts) -> None:
             min=0
         )
         step(judges, told.mean())
-        step(makes, F.l1_loss(made, real) - 0.1 * discriminator(made).mean())
+        step(makes, F.mse_loss(made, real) - 0.1 * discriminator(made).mean())
 
 
 def auxiliary(parts: Parts) -> None:
