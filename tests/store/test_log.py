@@ -14,7 +14,7 @@ import pytest
 from test_checksums import whole
 
 from evenflow.schema import Channel, Reading, Site
-from evenflow.store import StoreError, Writer, load
+from evenflow.store import StoreError, Writer, follow, load
 
 FRAME = 4120
 
@@ -77,6 +77,17 @@ def test_the_rest_of_a_damaged_log_is_judged(killed: Path) -> None:
     assert run.events[-1].detail["rows"] == {"log": 1}
     assert run.steps.tolist() == list(range(len(run.steps)))
     assert 8 < len(run.steps) < 12
+
+
+def test_who_follows_is_told_of_a_damaged_log(killed: Path) -> None:
+    true, log = follow(killed), bytearray(Path(f"{killed}-wal").read_bytes())
+    assert len(true.readings) == 12
+    log[len(log) - FRAME // 2] ^= 1
+    told(killed, bytes(log))
+    for position in (None, true.position):
+        with pytest.raises(StoreError, match=r"damaged.*1 log"):
+            follow(killed, position)
+        assert follow(killed, position, partial=True).damaged == {"log": 1}
 
 
 def test_an_end_torn_by_a_kill_alarms_nobody(killed: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -74,6 +75,7 @@ def _begun_anew(log: Path, head: bytes) -> bool:
         return file.read(_HEAD) != head
 
 
+@lru_cache(maxsize=16)
 def _power(pairs: int) -> Words:
     """What a checksum (a row) is multiplied by as it passes so many pairs of words."""
     out, step = np.eye(2, dtype=np.uint32), np.array([[1, 1], [1, 2]], np.uint32)
@@ -82,6 +84,7 @@ def _power(pairs: int) -> Words:
     return out
 
 
+@lru_cache(maxsize=16)
 def _weights(pairs: int) -> Words:
     """What each word adds to the checksum (SQLite's file format, 4.2: s0 += x0 + s1; s1 += x1 + s0;
     linear, so all words at once) [2 * pairs, 2]."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -109,9 +109,10 @@ def follow(
             rows = Rows(db, budget)
         if after is None or again:
             after = Position(file, {}, {}, {})
-        if is_broken(path, budget):
-            rows.spoil("log", path.name)
         news = _news(rows, after, again)
+        # A damaged log hides what follows: looked for where nothing does, as it costs the most.
+        if (not after.last or not news) and is_broken(path, budget):
+            news = replace(news, damaged={**news.damaged, "log": 1})
         if news.damaged and not partial:
             raise StoreError(refusal(path, news.damaged))
     return news
