@@ -73,7 +73,7 @@ def test_sick_is_1_healthy_is_0(capsys: pytest.CaptureFixture[str]) -> None:
     out, err = capsys.readouterr()
     assert err == "what the user's module prints\n"
     assert "SICK" in out and "41 layers, but signals survive only" in out
-    assert "EF604" in out and "centred-lsuv" in out
+    assert "EF604" in out and "init=lsuv-centred" in out
     assert main(["preflight", "mynets:small", "--input", "32,16"]) == 0
     assert "HEALTHY" in capsys.readouterr().out
 

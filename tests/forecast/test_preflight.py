@@ -221,9 +221,9 @@ def test_advice_is_tried_and_what_it_says_is_so() -> None:
     forecast = evenflow.preflight(model, x)
     advised = {a.change: a for a in forecast.advice}
     assert forecast.verdict == "sick"
-    assert advised["centred-lsuv"].chance > 0.9
-    assert "orthogonal-weights" not in advised  # does not save a deep sigmoid net
-    assert math.isnan(advised["rezero-branches"].chance)
+    assert advised["init=lsuv-centred"].chance > 0.9
+    assert "init=orthogonal" not in advised  # does not save a deep sigmoid net
+    assert math.isnan(advised["rezero"].chance)
     assert all(
         torch.equal(a, b) for a, b in zip(model.parameters(), sick.parameters(), strict=True)
     )

@@ -1,21 +1,19 @@
-"""What would mend a start: each change is made on a copy, and the copy is foreseen anew."""
+"""What would mend a start: each treatment is made on a copy, and the copy is foreseen anew."""
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections.abc import Callable, Iterable
 from typing import Any
 
-import torch
-from torch import Tensor, nn
+from torch import nn
 
-from ..activations import TailoredLeakyReLU, TailoredSigmoid, TailoredTanh
 from ..faults import View
 from ..faults.birth import DOUBT, Birth
-from ..lang import N_, _
+from ..lang import _
 from ..network import BOUNDED
 from ..schema import Run
+from ..treatments import treat_
 from .aside import copied, same_random
 from .record import Advice, Forecast
 
@@ -26,16 +24,9 @@ DEEP = 5
 #: Larger models are not tried: five passes and as many copies would cost too much.
 LARGEST = 20_000_000
 _RECURRENT = (nn.RNNBase, nn.RNNCellBase)
-_LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
 _NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
-_RECTIFIERS = (nn.ReLU, nn.LeakyReLU, nn.PReLU, nn.ELU, nn.SELU, nn.GELU, nn.SiLU, nn.Mish)
-_REZERO = Advice(
-    "rezero-branches",
-    N_(
-        "Write each layer as x + a * f(x) with a learnt a that starts at 0 (ReZero); not tried "
-        "here, as it changes the network's structure."
-    ),
-)
+#: Prescribed as text: no treatment takes BatchNorm out, so that here the copy is edited.
+WITHOUT_NORM = "edit=without-batchnorm; init=orthogonal"
 Foresee = Callable[[nn.Module], Run]
 
 
@@ -43,7 +34,8 @@ def advise(
     model: nn.Module, forecast: Forecast, args: tuple[Any, ...], kwargs: dict[str, Any],
     foresee: Foresee, seed: int,
 ) -> tuple[Advice, ...]:  # fmt: skip
-    """Changes that would make it trainable, those most likely to first.
+    """Treatments that would make it trainable, those most likely to first. What `treat_` refuses
+    for this network, or cannot apply to it, is not among them.
 
     Args:
         forecast: of the model as it stands; nothing is advised where its chance is fine.
@@ -52,176 +44,104 @@ def advise(
     """
     if not forecast.chance < LIKELY or not forecast.depth:
         return ()
-    size = sum(p.numel() for p in model.parameters())
-    tried = list(_tried(model, forecast, args, kwargs, foresee, seed)) if size <= LARGEST else []
-    tried.sort(key=lambda a: -a.chance)
-    if Birth.of(View(forecast.run)).worst < DOUBT or forecast.depth < DEEP:
-        return tuple(tried)
-    return (*tried, dataclasses.replace(_REZERO, text=_(_REZERO.text)))
+    if sum(p.numel() for p in model.parameters()) > LARGEST:
+        return ()
 
+    def treated(text: str) -> nn.Module | None:
+        return _treated(model, text, (args, kwargs), seed)
 
-def _tried(
-    model: nn.Module, forecast: Forecast, args: tuple[Any, ...], kwargs: dict[str, Any],
-    foresee: Foresee, seed: int,
-) -> Iterable[Advice]:  # fmt: skip
-    ops = {s.op for s in forecast.run.sites if s.kind == "activation"}
-    for change, text, alter in _changes(model, ops, forecast.depth):
-        twin = copied(model)
+    tried = []
+    for text, words in _treatments(model, forecast):
+        twin = treated(text)
         if twin is None:
-            return
-        twin.train()
-        devices = {t.device for t in (*twin.parameters(), *twin.buffers())}
+            continue
         try:
-            with same_random(devices, seed), torch.no_grad():
-                alter(twin, args, kwargs)
             birth = Birth.of(View(foresee(twin)))
-        except (ValueError, RuntimeError):  # a model that this change does not fit
+        except (ValueError, RuntimeError):  # a model that this does not fit
             continue
         if birth.chance >= LIKELY and not math.isnan(birth.chance):
-            yield Advice(change, text, birth.chance, birth.trainable_depth)
+            tried.append(Advice(text, words, birth.chance, birth.trainable_depth))
+    tried.sort(key=lambda a: -a.chance)
+    deep = forecast.depth >= DEEP and Birth.of(View(forecast.run)).worst >= DOUBT
+    if deep and treated("rezero") is not None:
+        tried.append(Advice("rezero", _rezero()))
+    return tuple(tried)
 
 
-_Alter = Callable[[nn.Module, tuple[Any, ...], dict[str, Any]], None]
+def _rezero() -> str:
+    return _(
+        "Write each layer as x + a * f(x) with a learnt a that starts at 0 (ReZero); no chance is "
+        "told, as at 0 nothing flows through f yet."
+    )
 
 
-def _changes(model: nn.Module, ops: set[str], depth: int) -> Iterable[tuple[str, str, _Alter]]:
+def _treated(model: nn.Module, text: str, batch: Any, seed: int) -> nn.Module | None:
+    """A copy under the treatments; None where they are refused, or there is no copy."""
+    twin = copied(model)
+    if twin is None:
+        return None
+    twin.train()
+    devices = {t.device for t in (*twin.parameters(), *twin.buffers())}
+    try:
+        with same_random(devices, seed):
+            if text == WITHOUT_NORM:
+                _take_norms_out_(twin)
+                text = text.partition("; ")[2]
+            treat_(twin, None, text, batch, seed=seed, keep=False)
+    except (ValueError, RuntimeError):
+        return None
+    return twin
+
+
+def _treatments(model: nn.Module, forecast: Forecast) -> Iterable[tuple[str, str]]:
+    """Text and words of each to try."""
     if any(isinstance(m, _RECURRENT) for m in model.modules()):
         yield (
-            "orthogonal-recurrence",
+            "recurrent=orthogonal",
             _("Draw recurrent weights with torch.nn.init.orthogonal_(weight_hh), gate by gate."),
-            lambda m, a, k: _recurrent_(m),
         )
-    layers = [m for m in model.modules() if isinstance(m, _LAYERS)]
-    if not layers or depth < 2:
+    if forecast.depth < 2:
         return
-    gain = math.sqrt(2.0) if ops and not ops & BOUNDED else 1.0
+    ops = {s.op for s in forecast.run.sites if s.kind == "activation"}
     yield (
-        "orthogonal-weights",
-        _("Draw weights with torch.nn.init.orthogonal_(weight, gain={gain}); biases zero.").format(
-            gain=f"{gain:.3g}"
+        "init=orthogonal",
+        _(
+            "Draw weights with torch.nn.init.orthogonal_, each with the gain that the activation "
+            "before it asks for; biases zero."
         ),
-        lambda m, a, k: _orthogonal_(m, gain),
     )
-    if not ops & BOUNDED:
+    if ops & BOUNDED:
         yield (
-            "he-weights",
-            _("Draw weights with torch.nn.init.kaiming_normal_(weight); biases zero."),
-            lambda m, a, k: _he_(m),
-        )
-    else:
-        yield (
-            "centred-lsuv",
+            "init=lsuv-centred",
             _(
                 "Centred LSUV: orthogonal weights, then layer by layer on a batch divide each row "
                 "by the deviation of its output and set its bias to minus mean over deviation."
             ),
-            _lsuv_,
         )
-    if any(isinstance(m, (*_RECTIFIERS, nn.Sigmoid, nn.Tanh)) for m in model.modules()):
+    else:
         yield (
-            "tailored-activations",
-            _(
-                "Replace the activations by evenflow.activations' tailored ones (depth={depth}) "
-                "with orthogonal weights of gain 1."
-            ).format(depth=depth - 1),
-            lambda m, a, k: _tailor_(m, depth - 1),
+            "init=he",
+            _("Draw weights with torch.nn.init.kaiming_normal_(weight); biases zero."),
         )
+    yield (
+        f"tailored={forecast.depth - 1}",
+        _(
+            "Replace the activations by evenflow.activations' tailored ones (depth={depth}) "
+            "with orthogonal weights of gain 1."
+        ).format(depth=forecast.depth - 1),
+    )
     if any(isinstance(m, _NORMS) for m in model.modules()):
         yield (
-            "without-batchnorm",
+            WITHOUT_NORM,
             _(
                 "Leave BatchNorm out: a deep plain network's gradient explodes by it. Orthogonal "
-                "weights of gain {gain} instead."
-            ).format(gain=f"{gain:.3g}"),
-            lambda m, a, k: _plain_(m, gain),
+                "weights instead."
+            ),
         )
 
 
-def _layers(model: nn.Module) -> Iterable[nn.Module]:
-    return (m for m in model.modules() if isinstance(m, _LAYERS))
-
-
-def _weight(layer: nn.Module) -> Tensor:
-    weight = layer.weight
-    assert isinstance(weight, Tensor)
-    return weight
-
-
-def _zero_bias_(layer: nn.Module) -> None:
-    if isinstance(layer.bias, Tensor):
-        nn.init.zeros_(layer.bias)
-
-
-def _orthogonal_(model: nn.Module, gain: float) -> None:
-    for layer in _layers(model):
-        nn.init.orthogonal_(_weight(layer), gain)
-        _zero_bias_(layer)
-
-
-def _recurrent_(model: nn.Module) -> None:
-    """Square parts [H, H], one of each gate; of a projected LSTM [H, P]."""
-    for layer in model.modules():
-        if isinstance(layer, _RECURRENT):
-            for name, weight in layer.named_parameters(recurse=False):
-                if "weight_hh" in name:
-                    for gate in weight.split(layer.hidden_size):  # type: ignore[no-untyped-call]
-                        nn.init.orthogonal_(gate)
-
-
-def _he_(model: nn.Module) -> None:
-    for layer in _layers(model):
-        nn.init.kaiming_normal_(_weight(layer))
-        _zero_bias_(layer)
-
-
-def _lsuv_(model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-    """One forward: each layer is set when it is first reached, and what it gives is set with it."""
-    _orthogonal_(model, 1.0)
-    done: set[nn.Module] = set()
-
-    def set_(layer: nn.Module, given: Any, out: Tensor) -> Tensor | None:
-        if layer in done:
-            return None
-        done.add(layer)
-        unit = out.dim() - 1 if isinstance(layer, nn.Linear) else 1
-        axes = [i for i in range(out.dim()) if i != unit]
-        mean, std = out.mean(axes, keepdim=True), out.std(axes, keepdim=True)
-        std = torch.where(std > 1e-6 * std.max(), std, torch.ones_like(std))
-        weight = _weight(layer)
-        weight.div_(std.flatten().view(-1, *[1] * (weight.dim() - 1)))
-        if isinstance(layer.bias, Tensor):
-            layer.bias.copy_((layer.bias - mean.flatten()) / std.flatten())
-            return (out - mean) / std
-        return out / std
-
-    hooks = [m.register_forward_hook(set_) for m in _layers(model)]
-    try:
-        model(*args, **kwargs)
-    finally:
-        for hook in hooks:
-            hook.remove()
-
-
-def _tailor_(model: nn.Module, depth: int) -> None:
-    def suited(old: nn.Module) -> nn.Module | None:
-        if isinstance(old, nn.Sigmoid):
-            return TailoredSigmoid(depth)
-        if isinstance(old, nn.Tanh):
-            return TailoredTanh(depth)
-        return TailoredLeakyReLU(depth) if isinstance(old, _RECTIFIERS) else None
-
-    _replace_(model, suited)
-    _orthogonal_(model, 1.0)
-
-
-def _plain_(model: nn.Module, gain: float) -> None:
-    _replace_(model, lambda old: nn.Identity() if isinstance(old, _NORMS) else None)
-    _orthogonal_(model, gain)
-
-
-def _replace_(model: nn.Module, new: Callable[[nn.Module], nn.Module | None]) -> None:
+def _take_norms_out_(model: nn.Module) -> None:
     for parent in list(model.modules()):
         for name, child in list(parent.named_children()):
-            found = new(child)
-            if found is not None:
-                setattr(parent, name, found)
+            if isinstance(child, _NORMS):
+                setattr(parent, name, nn.Identity())

@@ -51,10 +51,10 @@ class Advice:
     """One change at the start, and what a trial of it foresaw.
 
     Attributes:
-        change: in kebab case ("orthogonal-weights", "rezero-branches").
+        change: a treatment's text ("init=orthogonal"), as `treat_` and `evenflow cure` take it.
         text: what to do, in words.
-        chance: `Forecast.chance` with the change made, measured on a changed copy; NaN if the
-            advice was not tried (it is theory then, and `text` says so).
+        chance: `Forecast.chance` with the change made, measured on a treated copy; NaN if it
+            cannot be foreseen (`text` says so).
         trainable_depth: of the changed copy; None if not tried.
     """
 

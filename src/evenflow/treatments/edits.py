@@ -94,6 +94,13 @@ ENTRIES = (
         "named, or let the DataLoader make batches of 16 or more",
     ),
     _entry(
+        "without-batchnorm",
+        "no BatchNorm",
+        "Yang et al. 2019, arXiv:1902.08129",
+        "take BatchNorm out of a deep network that has no skips: it makes the gradient grow at "
+        "each layer",
+    ),
+    _entry(
         "truncate",
         "truncated back-propagation through time in the script's loop",
         "Williams & Peng 1990, Neural Computation 2",
