@@ -139,8 +139,7 @@ def _pass(
     accumulate: bool,
     scale: float,
 ) -> _Pass:
-    recorder = Recorder(_raise, model)
-    recorder.forward = _Deep(recorder)
+    recorder = Recorder(_raise, model, reader=_Deep)
 
     def engine(outputs: Any, *more: Any, **named: Any) -> Any:
         if recorder.recording:

@@ -60,6 +60,7 @@ class Recorder:
     into a warning. `miss(error, where, stage)` hears of one that costs a reading only, and may
     call `fail`; without it each is a failure. `model` limits the watch to modules of that model
     (losses are always seen). `share` lets a second recorder (a replay) speak of the same sites.
+    `reader` reads the forward: a forecast's reads more.
     """
 
     def __init__(
@@ -68,6 +69,7 @@ class Recorder:
         model: nn.Module | None = None,
         share: SiteRegistry | None = None,
         miss: Callable[[Exception, str, str], None] | None = None,
+        reader: type[Forward] = Forward,
     ) -> None:
         self.fail = fail
         self.miss = miss or (lambda error, where, stage: fail(error, where))
@@ -76,7 +78,7 @@ class Recorder:
         self.replays = share is not None  # a replay needs to know what each site read this time
         self.scalars = ScalarBuffer()
         self.units = Units()
-        self.forward = Forward(self)
+        self.forward = reader(self)
         self.probes = Probes(self)
         self.calls = ModuleCalls(self, self.forward, self.probes, model)
         self.backward = Backward(self, Unseen(self, self.calls), self.forward.axis)
