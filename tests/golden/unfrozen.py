@@ -59,7 +59,7 @@ UNFROZEN: tuple[tuple[str, str, str], ...] = (
         r"/(chance|findings/\d+/(sites|message|evidence/chance)|sites/\d+/.*)",
         "seventy chaotic layers: a layer more or less is past the threshold",
     ),
-    ("preflight/cnn-born-dead", r"/advice/\d+/(change|text)", "two remedies foresee the same"),
+    ("preflight/cnn-born-dead", r"/advice/\d+/(change|text)", "two treatments foresee the same"),
     (
         "preflight/Recurrent",
         r"/sites/4/one_minus_c",
