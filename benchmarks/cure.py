@@ -47,9 +47,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 import standins
 from cure_table import METHODS, print_healthy, print_tables
 from evenflow.treatments import REGISTRY as TREATMENTS
-from evenflow.trial.budget import Budget
-from evenflow.trial.conduct import CannotCure, Patient, Settings
+from evenflow.trial.budget import TrialBudget
+from evenflow.trial.cure_run import CannotCure, CureRun
 from evenflow.trial.job import Job
+from evenflow.trial.settings import Settings
 from forks import Forks, alone
 from zoo import REGISTRY, select
 
@@ -116,13 +117,13 @@ LIST = (
 
 def ours(case: Any, seed: int, folder: Path) -> dict[str, Any]:
     """`evenflow cure`, its score being the chosen treatment's on the program's own seed."""
-    patient = Patient(
+    cure_run = CureRun(
         Settings(metric="score", budget=f"{RUNS}x", seeds=1),
         Forks(case, seed, folder),
-        Budget(runs=float(RUNS)),
+        TrialBudget(runs=float(RUNS)),
     )
     try:
-        cure = patient.cure()
+        cure = cure_run.cure()
     except CannotCure as error:
         return {"score": None, "chosen": "", "verdict": f"cannot: {error}", "runs": 1.0}
     own = [

@@ -12,7 +12,6 @@ from .lazy import lazily as _lazily
 
 if TYPE_CHECKING:
     from . import fit as fit
-    from .cli.cure import cure as cure
     from .diagnosis import diagnose as diagnose
     from .forecast import Forecast as Forecast
     from .forecast.foresee import preflight as preflight
@@ -37,12 +36,12 @@ if TYPE_CHECKING:
     from .store import load as load
     from .treatments import Undo as Undo
     from .treatments import treat_ as treat_
+    from .trial import cure as cure
 
 __version__ = "0.1.0"
 
 _HOME = _by_name(
     {
-        "cli.cure": "cure",
         "diagnosis": "diagnose",
         "forecast": "Forecast",
         "forecast.foresee": "preflight",
@@ -53,6 +52,7 @@ _HOME = _by_name(
         "schema": "Finding Run Severity Site SiteKey Treatment verdict",
         "store": "StoreError follow load",
         "treatments": "Undo treat_",
+        "trial": "cure",
     }
 )
 __all__ = ["__version__", *sorted(_HOME)]  # noqa: PLE0604 - plain strings

@@ -70,7 +70,7 @@ def test_a_shell_sees_130(tmp_path: Path) -> None:
 
 def test_ctrl_c_while_we_judge_is_no_traceback_of_ours(tmp_path: Path) -> None:
     (tmp_path / "impatient.py").write_text(
-        "import sys, evenflow.cli.judging as owner\nfrom evenflow.cli import main\n"
+        "import sys, evenflow.cli.after_run as owner\nfrom evenflow.cli import main\n"
         "def tell_run(*args, **options):\n    raise KeyboardInterrupt\n"
         "owner.tell_run = tell_run\nsys.exit(main(['run', 'no_training.py']))\n"
     )

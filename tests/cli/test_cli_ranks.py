@@ -12,8 +12,8 @@ from programs import EVENFLOW, evenflow
 
 import evenflow as package
 from evenflow.cli.children import why_not_here
-from evenflow.cli.plan import Plan
 from evenflow.monitor.ranks import ranks, with_rank
+from evenflow.script import Program
 from patience import HANG
 
 TRAIN = """
@@ -88,11 +88,13 @@ def test_a_launcher_is_told_how_to_watch_what_it_starts(tmp_path: Path) -> None:
 
 
 def test_where_the_training_may_have_been() -> None:
-    module = Plan("torch.distributed.run", module=True, args=("--nproc-per-node", "2", "a b.py"))
+    module = Program("torch.distributed.run", "/", ("--nproc-per-node", "2", "a b.py"), True)
     assert "torchrun --nproc-per-node 2 --no-python evenflow run 'a b.py'" in why_not_here(module)
-    assert "--no-python evenflow run" in why_not_here(Plan("torch.distributed.run", module=True))
-    assert "evenflow.watch() in the function" in why_not_here(Plan("train.py"), seconds=5.0)
-    assert why_not_here(Plan("train.py"), seconds=0.1) == ""
+    assert "--no-python evenflow run" in why_not_here(
+        Program("torch.distributed.run", "/", module=True)
+    )
+    assert "evenflow.watch() in the function" in why_not_here(Program("train.py", "/"), seconds=5.0)
+    assert why_not_here(Program("train.py", "/"), seconds=0.1) == ""
 
 
 @pytest.mark.slow

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 import evenflow
-from evenflow.cli.judging import check_run
+from evenflow.cli.check import check_run
 from evenflow.monitor.cadence import Cadence
 from evenflow.report import as_json, headline, html
 from evenflow.schema import Run, Severity, verdict

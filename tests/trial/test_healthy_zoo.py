@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 import evenflow
-from evenflow.trial.budget import Budget
-from evenflow.trial.conduct import Patient, Settings
+from evenflow.trial.budget import TrialBudget
+from evenflow.trial.cure_run import CureRun
 from evenflow.trial.job import Job, Outcome
+from evenflow.trial.settings import Settings
 from zoo import REGISTRY, select
 
 FAST = ("perceptron-relu", "rnn-rows", "tabular-classification-wine-sgd", "cnn-momentum",
@@ -46,7 +47,7 @@ class Here:
 @pytest.mark.parametrize("name", HEALTHY)
 def test_nothing_is_done_to_a_healthy_network(name: str, tmp_path: Path) -> None:
     engine = Here(name, tmp_path)
-    cure = Patient(Settings(metric="score", budget="12x"), engine, Budget(runs=12.0)).cure()
+    cure = CureRun(Settings(metric="score", budget="12x"), engine, TrialBudget(runs=12.0)).cure()
     assert cure.verdict == "healthy", cure.findings
     assert cure.chosen == "" and not cure.refused
     assert len(engine.jobs) == len(cure.trials) == 1

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from evenflow.schema.treatment import parse, text
-from evenflow.trial import budget, honour, metric
+from evenflow.script import Program
+from evenflow.trial import budget, metric, project_config
 from evenflow.trial.candidates import base, combinations, hot, rescaled, spread, union
 from evenflow.trial.job import Job, Outcome, as_json, outcome_from, thinned
 from evenflow.trial.score import better, compare, estimate, loss_at, order, unlearned
@@ -167,7 +168,7 @@ def test_budgets_are_read() -> None:
 
 
 def test_runs_are_accounted_by_steps() -> None:
-    account = budget.Budget(runs=12.0)
+    account = budget.TrialBudget(runs=12.0)
     account.measured(seconds=10.0, start=1.0, steps=90, whole=True)
     account.spend(90)
     account.spend(30)
@@ -176,7 +177,7 @@ def test_runs_are_accounted_by_steps() -> None:
 
 
 def test_wall_time_counts_for_all_processes() -> None:
-    account = budget.Budget(seconds=100.0, size=2)
+    account = budget.TrialBudget(seconds=100.0, size=2)
     account.measured(seconds=12.0, start=2.0, steps=100, whole=True)
     assert account.cost(50) == pytest.approx(7.0) and account.cost(0) == pytest.approx(12.0)
     assert account.affordable(0) == 16
@@ -184,7 +185,7 @@ def test_wall_time_counts_for_all_processes() -> None:
 
 
 def test_trials_cost_what_the_script_does_without_a_watch() -> None:
-    account = budget.Budget(seconds=100.0)
+    account = budget.TrialBudget(seconds=100.0)
     account.measured(seconds=32.0, start=2.0, steps=10, whole=True)
     assert account.cost(0) == pytest.approx(32.0)
     account.unwatched(seconds=7.0, start=2.0, steps=5)
@@ -194,7 +195,7 @@ def test_trials_cost_what_the_script_does_without_a_watch() -> None:
 
 
 def test_planned_costs_follow_what_runs_really_take() -> None:
-    account = budget.Budget(seconds=1000.0)
+    account = budget.TrialBudget(seconds=1000.0)
     account.measured(seconds=12.0, start=2.0, steps=100, whole=True)
     for _ in range(3):
         account.spend(100, 24.0)  # another program has come to share the machine
@@ -204,7 +205,7 @@ def test_planned_costs_follow_what_runs_really_take() -> None:
     assert account.cost(0) == pytest.approx(12.0, rel=0.02)
     account.spend(100, 1.0)  # a run that is cheaper than an untreated one promises nothing
     assert account.cost(0) >= 12.0
-    counted = budget.Budget(runs=12.0)
+    counted = budget.TrialBudget(runs=12.0)
     counted.measured(seconds=12.0, start=2.0, steps=100, whole=True)
     counted.spend(100, 500.0)
     assert counted.cost(0) == 1.0
@@ -262,13 +263,13 @@ CHOSEN = 'init=lsuv-centred; activation=relu->leaky_relu:0.1; note=say "x" \\ y'
 
 
 def test_what_is_written_is_read_and_the_rest_stays(tmp_path: Path) -> None:
-    assert honour.read(tmp_path) == {}
-    path = honour.write(tmp_path, "train.py", CHOSEN)
-    assert honour.read(tmp_path) == {"train.py": CHOSEN}
+    assert project_config.read(tmp_path) == {}
+    path = project_config.write(Program("train.py", str(tmp_path)), CHOSEN)
+    assert project_config.read(tmp_path) == {"train.py": CHOSEN}
     path.write_text(path.read_text() + "# mine\n\n[other]\nkey = 1\n")
-    honour.write(tmp_path, "sub/b.py", "lr=x0.1")
-    honour.write(tmp_path, "train.py", "init=he")
-    assert honour.read(tmp_path) == {"train.py": "init=he", "sub/b.py": "lr=x0.1"}
+    project_config.write(Program("sub/b.py", str(tmp_path)), "lr=x0.1")
+    project_config.write(Program("train.py", str(tmp_path)), "init=he")
+    assert project_config.read(tmp_path) == {"train.py": "init=he", "sub/b.py": "lr=x0.1"}
     assert "# mine" in path.read_text() and "[other]\nkey = 1" in path.read_text()
 
 
@@ -276,7 +277,7 @@ def test_a_form_that_cannot_be_changed_safely_is_left_alone(tmp_path: Path) -> N
     odd = 'treat = {"train.py" = "init=he"}\n'
     (tmp_path / "evenflow.toml").write_text(odd)
     with pytest.raises(ValueError, match="by hand"):
-        honour.write(tmp_path, "other.py", "init=he")
+        project_config.write(Program("other.py", str(tmp_path)), "init=he")
     assert (tmp_path / "evenflow.toml").read_text() == odd
 
 
@@ -284,13 +285,16 @@ def test_a_form_that_cannot_be_changed_safely_is_left_alone(tmp_path: Path) -> N
 def test_a_broken_file_is_told(tmp_path: Path, told: str, said: str) -> None:
     (tmp_path / "evenflow.toml").write_text(told)
     with pytest.raises(ValueError, match=said):
-        honour.read(tmp_path)
+        project_config.read(tmp_path)
 
 
 def test_scripts_are_named_from_the_folder(tmp_path: Path) -> None:
-    assert honour.script_key("./sub/../train.py", tmp_path) == "train.py"
-    assert honour.script_key(str(tmp_path / "train.py"), tmp_path) == "train.py"
-    assert honour.script_key("/elsewhere/train.py", tmp_path) == "/elsewhere/train.py"
+    def key(target: str, module: bool = False) -> str:
+        return project_config.key_of(Program(target, str(tmp_path), module=module))
+
+    assert key("./sub/../train.py") == key(str(tmp_path / "train.py")) == "train.py"
+    assert key("/elsewhere/train.py") == "/elsewhere/train.py"
+    assert key("pack.train", module=True) == "pack.train"
 
 
 # -- seeds ------------------------------------------------------------------------------------

@@ -10,14 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from evenflow.trial import engine
-from evenflow.trial.engine import LocalPool, Remembered, child_command
-from evenflow.trial.job import Job, Outcome, Program
+from evenflow.script import Program
+from evenflow.trial import Job, Outcome, engine
+from evenflow.trial.engine import CHILD, LocalPool, Remembered
 from evenflow.trial.metric import compiled
-from evenflow.trial.scratch import Snapshot
+from evenflow.trial.scratch import FolderSnapshot
 from patience import HANG
 
-CHILD = child_command("evenflow.cli.trialled")
 TRAIN = """
 import os, random, sys
 import torch
@@ -43,7 +42,7 @@ def pool(folder: Path, script: str, *args: str, size: int = 1, in_place: bool = 
     project.mkdir(exist_ok=True)
     (project / "train.py").write_text(script)
     state = folder / "state"
-    snapshot = None if in_place else Snapshot(project, state / "snapshot")
+    snapshot = None if in_place else FolderSnapshot(project, state / "snapshot")
     return LocalPool(
         Program("train.py", str(project), args),
         state / "jobs",
@@ -64,7 +63,7 @@ def test_trainings_side_by_side_stay_in_their_scratch(tmp_path: Path) -> None:
     script = TRAIN.format(before="", steps=10)
     two = pool(tmp_path, script, size=2)
     (tmp_path / "project" / "log.txt").write_text("mine\n")
-    two.snapshot = Snapshot(tmp_path / "project", tmp_path / "state" / "snapshot2")
+    two.snapshot = FolderSnapshot(tmp_path / "project", tmp_path / "state" / "snapshot2")
     whole, short, other, swapped = run(
         two,
         Job(),
@@ -259,7 +258,7 @@ def test_ctrl_c_leaves_no_copy_wherever_it_strikes(
 ) -> None:
     one = pool(tmp_path, "print('done')")
     kind, name = {
-        "copying": (Snapshot, "copy"),
+        "copying": (FolderSnapshot, "copy"),
         "launching": (LocalPool, "_environment"),
         "finishing": (LocalPool, "_finish"),
     }[at]

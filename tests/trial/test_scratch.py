@@ -11,7 +11,7 @@ import pytest
 
 from evenflow.trial import beside, scratch
 from evenflow.trial.beside import own
-from evenflow.trial.scratch import LARGE, Snapshot, clear_abandoned, translated
+from evenflow.trial.scratch import LARGE, FolderSnapshot, clear_abandoned, translated
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 def test_a_copy_holds_what_the_original_holds(project: Path, tmp_path: Path) -> None:
-    copy = Snapshot(project, tmp_path / "state" / "snapshot").copy(tmp_path / "state" / "one")
+    copy = FolderSnapshot(project, tmp_path / "state" / "snapshot").copy(tmp_path / "state" / "one")
     assert copy.name == project.name
     assert contents(copy) == contents(project)
     assert not (copy / ".venv").exists()
@@ -46,7 +46,7 @@ def test_a_copy_holds_what_the_original_holds(project: Path, tmp_path: Path) -> 
 
 def test_nothing_written_in_a_copy_reaches_the_original(project: Path, tmp_path: Path) -> None:
     before = contents(project)
-    snapshot = Snapshot(project, tmp_path / "state" / "snapshot")
+    snapshot = FolderSnapshot(project, tmp_path / "state" / "snapshot")
     one, two = (snapshot.copy(tmp_path / "state" / n) for n in ("one", "two"))
     for path in sorted(one.rglob("*")):
         if path.is_file() and "outward" not in path.parts:
@@ -60,7 +60,7 @@ def test_nothing_written_in_a_copy_reaches_the_original(project: Path, tmp_path:
 
 
 def test_large_files_are_not_copied_again(project: Path, tmp_path: Path) -> None:
-    snapshot = Snapshot(project, tmp_path / "state" / "snapshot")
+    snapshot = FolderSnapshot(project, tmp_path / "state" / "snapshot")
     one, two = (snapshot.copy(tmp_path / "state" / n) for n in ("one", "two"))
     assert os.path.samefile(one / "model.pt", two / "model.pt")
     assert not os.path.samefile(one / "model.pt", project / "model.pt")
@@ -68,7 +68,7 @@ def test_large_files_are_not_copied_again(project: Path, tmp_path: Path) -> None
 
 
 def test_links_lead_into_the_copy_and_outward_ones_are_told(project: Path, tmp_path: Path) -> None:
-    snapshot = Snapshot(project, tmp_path / "state" / "snapshot")
+    snapshot = FolderSnapshot(project, tmp_path / "state" / "snapshot")
     copy = snapshot.copy(tmp_path / "state" / "one")
     assert (copy / "latest.pt").resolve() == (copy / "model.pt").resolve()
     assert (copy / "absolute.csv").resolve() == (copy / "sub" / "data.csv").resolve()
@@ -78,7 +78,7 @@ def test_links_lead_into_the_copy_and_outward_ones_are_told(project: Path, tmp_p
 
 
 def test_the_state_may_lie_in_the_folder_itself(project: Path) -> None:
-    snapshot = Snapshot(project, project / "evenflow-cure" / "x" / "snapshot")
+    snapshot = FolderSnapshot(project, project / "evenflow-cure" / "x" / "snapshot")
     copy = snapshot.copy(project / "evenflow-cure" / "x" / "jobs" / "1")
     assert not (copy / "evenflow-cure").exists()
     assert (copy / "train.py").exists()
@@ -90,7 +90,7 @@ def test_too_little_space_is_said_before_anything_is_copied(
     free = scratch.shutil.disk_usage(tmp_path)._replace(free=1000)
     monkeypatch.setattr(scratch.shutil, "disk_usage", lambda _: free)
     with pytest.raises(ValueError, match=r"takes 0\.0 GB.*--in-place"):
-        Snapshot(project, tmp_path / "state" / "snapshot")
+        FolderSnapshot(project, tmp_path / "state" / "snapshot")
 
 
 @pytest.mark.parametrize(
@@ -117,7 +117,7 @@ def test_keys_and_passwords_are_never_copied(project: Path, tmp_path: Path) -> N
     (project / ".ssh").mkdir()
     (project / ".ssh" / "config").write_text("hunter2")
     (project / "secrets.py").write_text("import os")  # code, to be imported
-    snapshot = Snapshot(project, tmp_path / "state" / "snapshot")
+    snapshot = FolderSnapshot(project, tmp_path / "state" / "snapshot")
     copy = snapshot.copy(tmp_path / "state" / "one")
     for name in (*keys, ".ssh/config"):
         assert (copy / name).read_text() == "hunter2"  # a script that needs it finds it
@@ -133,7 +133,7 @@ def test_keys_and_passwords_are_never_copied(project: Path, tmp_path: Path) -> N
 
 def test_a_snapshot_is_gone_however_it_ends(project: Path, tmp_path: Path) -> None:
     where = tmp_path / "state" / "snapshot"
-    with pytest.raises(KeyboardInterrupt), Snapshot(project, where) as snapshot:
+    with pytest.raises(KeyboardInterrupt), FolderSnapshot(project, where) as snapshot:
         assert (snapshot.where / "train.py").exists()
         raise KeyboardInterrupt
     assert not list((tmp_path / "state").iterdir())
@@ -144,7 +144,9 @@ def test_what_a_killed_cure_left_is_cleared_by_the_next(project: Path, tmp_path:
     dead.wait()
     states = tmp_path / "states"
     for name, pid in (("killed", dead.pid), ("running", os.getppid())):
-        Snapshot(project, states / name / "snapshot").copy(states / name / "jobs" / "k" / "scratch")
+        FolderSnapshot(project, states / name / "snapshot").copy(
+            states / name / "jobs" / "k" / "scratch"
+        )
         (states / name / "snapshot.owner").write_text(str(pid))
         (states / name / "journal.jsonl").write_text("{}")
     clear_abandoned(states)
@@ -157,7 +159,7 @@ def test_what_a_killed_cure_left_is_cleared_by_the_next(project: Path, tmp_path:
 def test_what_is_written_beside_the_folder_stays_in_the_scratch(
     project: Path, tmp_path: Path
 ) -> None:
-    snapshot = Snapshot(project, tmp_path / "state" / "snapshot")
+    snapshot = FolderSnapshot(project, tmp_path / "state" / "snapshot")
     copy = snapshot.copy(tmp_path / "state" / "one")
     (copy / ".." / "data" / "new.txt").write_text("new")
     old = copy / ".." / "data" / "x.txt"
@@ -172,7 +174,7 @@ def test_a_neighbour_too_large_to_be_made_anew_is_told(
     project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(beside, "MOST", 1)
-    snapshot = Snapshot(project, tmp_path / "state" / "snapshot")
+    snapshot = FolderSnapshot(project, tmp_path / "state" / "snapshot")
     assert any("'../data' holds too much" in note for note in snapshot.notes)
     copy = snapshot.copy(tmp_path / "state" / "one")
     assert (copy / ".." / "data" / "x.txt").read_text() == "shared"

@@ -8,10 +8,10 @@ from dataclasses import replace
 import pytest
 
 from evenflow.schema.treatment import Treatment, parse, text
-from evenflow.trial.budget import Budget
+from evenflow.trial.budget import TrialBudget
 from evenflow.trial.candidates import base, decayed, rescaled, steady
 from evenflow.trial.confirm import Confirmation, uncontrolled
-from evenflow.trial.goal import Goal, Tried
+from evenflow.trial.goal import CureGoal, Tried
 from evenflow.trial.job import Job, Outcome
 from evenflow.trial.search import Search
 
@@ -61,10 +61,10 @@ class Engine:
 
 def search(engine: Engine, **budget: float) -> tuple[Search, Outcome]:
     baseline = engine.outcome(Job())
-    account = Budget(**budget)  # type: ignore[arg-type]
+    account = TrialBudget(**budget)  # type: ignore[arg-type]
     account.measured(baseline.seconds, baseline.start, baseline.steps, whole=True)
     account.spend(baseline.steps)
-    found = Search(engine, account, Goal(metric=True, larger=True), baseline)
+    found = Search(engine, account, CureGoal(metric=True, larger=True), baseline)
     return found, baseline
 
 

@@ -6,7 +6,7 @@ import shlex
 from pathlib import Path
 
 from ..lang import _
-from .plan import Plan
+from ..script import Program
 
 #: What starts other processes to train: (its name as a command, its way to run any program).
 _LAUNCHERS = {
@@ -22,16 +22,16 @@ _LAUNCHERS = {
 _BUSY = 1.0
 
 
-def why_not_here(plan: Plan, seconds: float | None = None) -> str:
+def why_not_here(program: Program, seconds: float | None = None) -> str:
     """Where the training may have been, if this process saw none; "" if nothing speaks for it.
 
     `seconds` of processor time took the processes that were started and have ended (None: ask the
     system).
     """
-    name = plan.target if plan.module else Path(plan.target).stem
+    name = program.target if program.module else Path(program.target).stem
     if name in _LAUNCHERS:
         launcher, any_program = _LAUNCHERS[name]
-        command = _command(launcher, any_program, plan.args)
+        command = _command(launcher, any_program, program.args)
         said = _(
             "{launcher} trains in processes that it starts, and they are not watched from here; "
             "watch each of them: {command}"

@@ -2,27 +2,67 @@
 
 from __future__ import annotations
 
-import json
+import json as _json
 import shlex
 import signal
 import sys
 import time
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+import typer
 
 from ..lang import N_, _, ngettext
-from ..trial.job import Job, Outcome, Program
-from .judging import stderr, stdout
+from ..script import Program, hint
+from .consoles import refuse, stderr, stdout
+from .options import Arguments, Module
+from .speaking import Lang
 
 if TYPE_CHECKING:
-    import os
-
     from rich.progress import Progress, TaskID
 
-    from ..trial.conduct import Settings
-    from ..trial.record import Cure
+    from ..trial import Cure, Job, Outcome, Settings
 
+Metric = Annotated[
+    str,
+    typer.Option(
+        metavar="REGEX",
+        show_default=False,
+        help="What is to get better: the last match in the script's output, such as "
+        "'acc ([0-9.]+)'. Default: the training loss.",
+    ),
+]
+Budget = Annotated[
+    str,
+    typer.Option(
+        metavar="TIME",
+        help="Wall time for all trials (90s, 10m, 1.5h), or runs of the script (12x).",
+    ),
+]
+Jobs = Annotated[
+    int,
+    typer.Option(
+        metavar="N",
+        show_default=False,
+        help="Runs side by side. Default: as many as cores and memory allow.",
+    ),
+]
+InPlace = Annotated[
+    bool,
+    typer.Option("--in-place", help="Run in the folder itself, not in scratch copies of it."),
+]
+Without = Annotated[
+    str,
+    typer.Option(
+        metavar="KINDS",
+        show_default=False,
+        help="Treatments not to try, such as 'norm, rezero' or 'init=he'.",
+    ),
+]
+Apply = Annotated[
+    bool,
+    typer.Option("--apply", help="Write the treatment to evenflow.toml, for `evenflow run`."),
+]
 _STAGES = {
     "copy": N_("copying the folder"),
     "watch": N_("running the script as it is, watched"),
@@ -43,112 +83,84 @@ _FOUND = {
 
 
 def cure(
-    script: str | os.PathLike[str],
-    args: Sequence[str] = (),
-    *,
-    module: bool = False,
-    metric: str = "",
-    minimize: bool = False,
-    seeds: int = 3,
-    budget: str = "10m",
-    jobs: int = 0,
-    in_place: bool = False,
-    without: Sequence[str] = (),
-) -> Cure:
-    """Find a treatment for a training script by trials, and prove it over seeds.
+    script: Annotated[str, typer.Argument(help="What to cure, as you would run it by `python`.")],
+    args: Arguments = None,
+    module: Module = False,
+    metric: Metric = "",
+    minimize: Annotated[
+        bool, typer.Option("--minimize", help="Smaller values of the metric are better.")
+    ] = False,
+    seeds: Annotated[
+        int, typer.Option(metavar="N", help="Runs with and without, as the proof.")
+    ] = 3,
+    budget: Budget = "10m",
+    jobs: Jobs = 0,
+    in_place: InPlace = False,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Forget what earlier cures of this script have run.")
+    ] = False,
+    without: Without = "",
+    apply: Apply = False,
+    json: Annotated[bool, typer.Option("--json", help="The outcome as JSON on stdout.")] = False,
+    lang: Lang = None,
+) -> int:
+    """Find what mends a training script, and prove it by trials.
 
-    The script is run as `python SCRIPT ARGS` in the current folder, in scratch copies of it.
-
-    Args:
-        script: path of a script (or a module's name, with `module`).
-        args: its arguments.
-        metric: regular expression with one group; its last match in what the script prints counts.
-            Without one the training loss counts.
-        minimize: smaller values of the metric are better.
-        seeds: pairs of runs, with and without the treatment, that prove it.
-        budget: wall time ("10m", "90s", "1.5h"), or run-equivalents ("12x").
-        jobs: processes side by side; 0 sizes them to the machine.
-        in_place: without scratch copies.
-        without: kinds of treatments not to try ("norm", "rezero"), or single ones ("init=he").
-
-    Returns:
-        What was found; `verdict` says how it stands, `chosen` is the treatments' text.
-
-    Raises:
-        ValueError: a wrong setting.
-        CannotCure: the script cannot be run, or does not train.
+    Runs it watched, tries treatments on copies of it side by side, and proves the best over seeds.
+    The script itself is not changed. Evenflow's options come before SCRIPT.
     """
-    from ..trial.conduct import Settings, conduct
+    from ..trial import Settings
 
-    program = Program(str(script), str(Path.cwd()), tuple(args), module)
-    left_out = tuple(without)
-    settings = Settings(metric, minimize, seeds, budget, jobs, in_place, without=left_out)
-    return conduct(program, settings, _child())
+    program = Program(script, str(Path.cwd()), tuple(args or ()), module)
+    if not module and not Path(program.folder, script).is_file():
+        said = _("there is no file {name}.").format(name=repr(script))
+        return refuse("cure", said + hint(script))
+    left_out = tuple(filter(None, map(str.strip, without.split(","))))
+    settings = Settings(metric, minimize, seeds, budget, jobs, in_place, fresh, left_out)
+    found = _tried(program, settings)
+    return found if isinstance(found, int) else _hand_over(program, found, json, apply)
 
 
-def cure_script(program: Program, settings: Settings, as_json: bool, apply: bool) -> int:
-    """`evenflow cure`: 0 (found or healthy), 1 (nothing helped), 2 (usage), 3 (not judged)."""
-    from ..trial.conduct import CannotCure, conduct
+def _tried(program: Program, settings: Settings) -> Cure | int:
+    """What was found, or the exit code: 2 (wrong usage), 3 (not judged), 130 (interrupted)."""
+    from ..trial import CannotCure, conduct
 
-    if not program.module and not Path(program.folder, program.target).is_file():
-        from .target import hint
-
-        said = _("there is no file {name}.").format(name=repr(program.target))
-        said += hint(program.target)
-        print(f"evenflow cure: {said}", file=sys.stderr)
-        return 2
     display = _Display(program)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # by way of `finally`
     try:
         with display:
-            found = conduct(program, settings, _child(), hear=display.stage, heard=display.outcome)
+            return conduct(program, settings, on_stage=display.stage, on_outcome=display.outcome)
     except ValueError as error:
-        print(f"evenflow cure: {error}", file=sys.stderr)
-        return 2
+        return refuse("cure", error, lines=True)
     except CannotCure as error:
-        print(f"evenflow cure: {error}", file=sys.stderr)
-        return 3
+        return refuse("cure", error, 3, lines=True)
     except KeyboardInterrupt:
-        print(
-            "evenflow cure: "
-            + _(
-                "interrupted; all that it started has been stopped. What was run is kept: the same "
-                "command goes on from here."
-            ),
-            file=sys.stderr,
+        said = _(
+            "interrupted; all that it started has been stopped. What was run is kept: the same "
+            "command goes on from here."
         )
-        return 130
-    if as_json:
-        print(json.dumps(found.as_json(), indent=2, allow_nan=False, ensure_ascii=False))
-    from ..trial import telling
+        return refuse("cure", said, 130)
 
-    telling.tell(found, stderr() if as_json else stdout())
-    if apply:
-        _apply(program, found)
+
+def _hand_over(program: Program, found: Cure, as_json: bool, apply: bool) -> int:
+    """Show it, and write it to evenflow.toml where that is asked for."""
+    from ..trial import project_config, render
+
+    if as_json:
+        print(_json.dumps(found.as_json(), indent=2, allow_nan=False, ensure_ascii=False))
+    render(found, stderr() if as_json else stdout())
+    if apply and not found.chosen:
+        refuse("cure", _("nothing to apply; no file was written."))
+    elif apply:
+        path = project_config.write(program, found.chosen)
+        said = _("wrote {path}: `{command}` applies it.")
+        command = f"evenflow run {program.target}"
+        print(said.format(path=path, command=command), file=sys.stderr)
     elif found.chosen:
         again = shlex.join(["evenflow", "cure", "--apply", program.target, *program.args])
         said = _("Next: {command}   (evenflow run then applies it)").format(command=again)
         print(said, file=sys.stderr)
     return _FOUND[found.verdict]
-
-
-def _apply(program: Program, found: Cure) -> None:
-    if not found.chosen:
-        print("evenflow cure: " + _("nothing to apply; no file was written."), file=sys.stderr)
-        return
-    from ..trial import honour
-
-    folder = Path(program.folder)
-    key = program.target if program.module else honour.script_key(program.target, folder)
-    path = honour.write(folder, key, found.chosen)
-    said = _("wrote {path}: `{command}` applies it.")
-    print(said.format(path=path, command=f"evenflow run {program.target}"), file=sys.stderr)
-
-
-def _child() -> tuple[str, ...]:
-    from ..trial.engine import child_command
-
-    return child_command("evenflow.cli.trialled")
 
 
 class _Display:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+import typer
 
 from ..lang import N_, _, ngettext
 from . import writing
-from .judging import next_command, stdout
+from .consoles import next_command, refuse, stdout
+from .speaking import Lang
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import Progress
 
 _NO_SKLEARN = N_(
     "it trains on scikit-learn's digits, and scikit-learn is not installed.\n"
@@ -19,19 +23,25 @@ _NO_SKLEARN = N_(
 )
 
 
-def show_demo(out: Path) -> int:
-    """Exit code 0 when all four could be trained and judged."""
+def demo(
+    out: Annotated[
+        Path, typer.Option("--out", metavar="DIR", help="Where runs and reports are written.")
+    ] = Path("evenflow-demo"),
+    lang: Lang = None,
+) -> int:
+    """Watch four networks learn, or fail to.
+
+    Trains them on real digits, three of them sick, diagnoses each and writes the reports.
+    """
     try:
         import sklearn  # noqa: F401
     except ModuleNotFoundError:
-        print(f"evenflow demo: {_(_NO_SKLEARN)}", file=sys.stderr)
-        return 2
+        return refuse("demo", _(_NO_SKLEARN), lines=True)
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         problem = _("cannot use {path!r}: {error}.").format(path=str(out), error=error.strerror)
-        print(f"evenflow demo: {problem}", file=sys.stderr)
-        return 2
+        return refuse("demo", problem)
     from .demo_networks import NETWORKS
 
     console = stdout()
@@ -39,8 +49,7 @@ def show_demo(out: Path) -> int:
     try:
         pages = [_train_and_report(number, out, console) for number in range(len(NETWORKS))]
     except writing.NotWritten as error:
-        print(f"evenflow demo: {error}", file=sys.stderr)
-        return 2
+        return refuse("demo", error)
     console.rule()
     spent = f"{time.perf_counter() - began:.0f}"
     summary = _("Four trainings watched in {seconds} s. Reports:").format(seconds=spent)
@@ -94,6 +103,9 @@ def _train_and_report(number: int, out: Path, console: Console) -> Path:
 
 
 def _progress() -> Progress:
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
     console = Console(stderr=True)
     columns = (
         TextColumn(_("training {name}").format(name="{task.description}")),

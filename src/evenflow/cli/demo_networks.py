@@ -78,7 +78,7 @@ class PixelByPixel(nn.Module):
         return self.head(state)  # type: ignore[no-any-return]
 
 
-class Block(nn.Module):
+class PreNormBlock(nn.Module):
     def __init__(self, width: int) -> None:
         super().__init__()
         self.norm = nn.LayerNorm(width)
@@ -95,7 +95,7 @@ class Residual(nn.Sequential):
     def __init__(self, depth: int = 10, width: int = 64) -> None:
         super().__init__(
             nn.Linear(64, width),
-            *[Block(width) for _ in range(depth)],
+            *[PreNormBlock(width) for _ in range(depth)],
             nn.LayerNorm(width),
             nn.Linear(width, 10),
         )

@@ -2,39 +2,67 @@
 
 from __future__ import annotations
 
-import json
+import json as _json
 import sys
 from pathlib import Path
+from typing import Annotated
+
+import typer
 
 from ..lang import _, sentences, whole
-from ..showing import visible
 from . import writing
-from .guarding import guarded
+from .consoles import refuse, wrote
+from .lesson import explain_lesson
+from .options import Force, RunArgument, output_option
 from .runs import CannotJudge, find_run, load_run
+from .speaking import Lang
 
 
-def explain_run(
-    named: str | None,
-    site: str | None,
-    step: int | None,
-    as_json: bool,
-    output: str | None,
-    force: bool = False,
+def explain(
+    run: RunArgument = None,
+    site: Annotated[
+        str | None,
+        typer.Option(
+            metavar="S",
+            help="A layer or op ('layers.3', 'layers.3 sigmoid'). Default: nearest the data.",
+        ),
+    ] = None,
+    step: Annotated[
+        int | None, typer.Option(metavar="N", help="A sampled step. Default: the last.")
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="The ledger as JSON on stdout.")] = False,
+    output: Annotated[
+        str | None,
+        output_option(help="Write it as one HTML file with a picture ('-' = stdout)."),
+    ] = None,
+    lesson: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Instead of a run: show one of the lessons."),
+    ] = None,
+    force: Force = False,
+    lang: Lang = None,
 ) -> int:
-    """0; 2 for a wrong site, step or file to write; 3 where there is no run to read."""
+    """Say which factor of the chain rule made a layer's error what it is.
+
+    From the loss back to one layer: each op's gain in decades, shares where ways meet.
+    """
+    from .judging import guarded
+
+    if lesson is not None:
+        return explain_lesson(lesson, run, site, step, json, output)
     try:
-        path = find_run(named)
+        path = find_run(run)
         with guarded(path):
-            return _explain(path, site, step, as_json, output, force)
-    except CannotJudge as error:
-        return say(error, 3)
+            return _explain(path, site, step, json, output, force)
+    except (CannotJudge, writing.NotWritten) as error:
+        return refuse("explain", error, 3 if isinstance(error, CannotJudge) else 2)
 
 
 def _explain(
     path: Path, site: str | None, step: int | None, as_json: bool, output: str | None, force: bool
 ) -> int:
     from ..ledger import from_run, text
-    from ..report import damage
+    from ..report import damage, finite, ledger_html, writable
 
     run = load_run(path)
     left_out = damage(run)
@@ -43,39 +71,22 @@ def _explain(
     except ValueError as error:
         line = sentences(filter(None, (str(error), left_out)))
         asked = site is not None or step is not None
-        return say(line, 2 if asked and len(run.steps) else 3)
+        return refuse("explain", line, 2 if asked and len(run.steps) else 3)
     if left_out:
-        say(left_out, 0)
+        refuse("explain", left_out)
     if output not in (None, "-") and Path(output).suffix.lower() not in (".html", ".htm"):
         line = _("{path!r}: a ledger is written as one HTML file, picture included; name it .html.")
-        return say(line.format(path=output), 2)
-    if output is not None:
-        from .. import report
-
-        page = report.ledger_html(ledger)
-        if output == "-":
-            sys.stdout.write(page)
-        else:
-            try:
-                writing.write(Path(output), page, [path], force)
-            except writing.NotWritten as error:
-                return say(error, 2)
-            print(_("wrote {file}").format(file=visible(output)), file=sys.stderr)
+        return refuse("explain", line.format(path=output))
+    if output == "-":
+        sys.stdout.write(ledger_html(ledger))
+    elif output is not None:
+        writing.write(Path(output), ledger_html(ledger), [path], force)
+        wrote(output)
     if as_json:
-        from ..report import finite
-
         told = finite(ledger.as_dict())
-        print(json.dumps(told, indent=2, allow_nan=False, ensure_ascii=False))
+        print(_json.dumps(told, indent=2, allow_nan=False, ensure_ascii=False))
     elif output is None:
-        from ..report import writable
-
         head = _("{name}, step {step}").format(name=run.name, step=whole(ledger.step or 0))
         line = f"evenflow  {head}\n{text(ledger)}"
         print(writable(line, sys.stdout.encoding or "utf-8"))
     return 0
-
-
-def say(what: object, code: int) -> int:
-    """Say it on stderr; the code."""
-    print(f"evenflow explain: {visible(str(what))}", file=sys.stderr)
-    return code

@@ -1,4 +1,4 @@
-"""Commands that run networks of their own: to foresee, to cure, to fit, to predict, to show."""
+"""Commands that run networks of their own: to fit, to predict."""
 
 from __future__ import annotations
 
@@ -7,140 +7,8 @@ from typing import Annotated
 
 import typer
 
-from .options import Arguments, Force, Module
+from .options import Force
 from .speaking import Lang
-
-
-def preflight(
-    factory: Annotated[
-        str,
-        typer.Argument(
-            metavar="PKG.MOD:FACTORY",
-            help="What makes the model: a function without arguments, as in models:make_net.",
-        ),
-    ],
-    inputs: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--input",
-            metavar="[NAME=][DTYPE:]SIZES[<BOUND]",
-            help="An input, batch first: 64,3,32,32 or ids=int:8,128<32000. Repeat for several.",
-        ),
-    ] = None,
-    dtype: Annotated[
-        str | None,
-        typer.Option(
-            metavar="DTYPE", show_default=False, help="Turn the model to it first (bfloat16)."
-        ),
-    ] = None,
-    compile: Annotated[
-        bool, typer.Option("--compile", help="Check that it compiles and computes the same.")
-    ] = False,
-    static: Annotated[
-        bool,
-        typer.Option(
-            "--static",
-            help="By theory, for models too large to build. A few samples of a few tokens do.",
-        ),
-    ] = False,
-    json: Annotated[bool, typer.Option("--json", help="The forecast as JSON on stdout.")] = False,
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            "--out",
-            metavar="FILE",
-            show_default=False,
-            help="Keep the forecast, for `evenflow check RUN --forecast FILE`.",
-        ),
-    ] = None,
-    seed: Annotated[
-        int, typer.Option("--seed", metavar="N", help="Of weights, inputs and all that is random.")
-    ] = 0,
-    force: Force = False,
-    lang: Lang = None,
-) -> int:
-    """Say before step 1 whether a model will learn as it stands.
-
-    Exit code 0: nothing is an error; 1: it will not learn; 2: wrong usage.
-    """
-    from .preflight import foresee
-
-    return foresee(factory, inputs or (), dtype, compile, static, json, out, seed, force)
-
-
-def cure(
-    script: Annotated[str, typer.Argument(help="What to cure, as you would run it by `python`.")],
-    args: Arguments = None,
-    module: Module = False,
-    metric: Annotated[
-        str,
-        typer.Option(
-            "--metric",
-            metavar="REGEX",
-            show_default=False,
-            help="What is to get better: the last match in the script's output, such as "
-            "'acc ([0-9.]+)'. Default: the training loss.",
-        ),
-    ] = "",
-    minimize: Annotated[
-        bool, typer.Option("--minimize", help="Smaller values of the metric are better.")
-    ] = False,
-    seeds: Annotated[
-        int, typer.Option("--seeds", metavar="N", help="Runs with and without, as the proof.")
-    ] = 3,
-    budget: Annotated[
-        str,
-        typer.Option(
-            "--budget",
-            metavar="TIME",
-            help="Wall time for all trials (90s, 10m, 1.5h), or runs of the script (12x).",
-        ),
-    ] = "10m",
-    jobs: Annotated[
-        int,
-        typer.Option(
-            "--jobs",
-            metavar="N",
-            show_default=False,
-            help="Runs side by side. Default: as many as cores and memory allow.",
-        ),
-    ] = 0,
-    in_place: Annotated[
-        bool,
-        typer.Option("--in-place", help="Run in the folder itself, not in scratch copies of it."),
-    ] = False,
-    fresh: Annotated[
-        bool, typer.Option("--fresh", help="Forget what earlier cures of this script have run.")
-    ] = False,
-    without: Annotated[
-        str,
-        typer.Option(
-            "--without",
-            metavar="KINDS",
-            show_default=False,
-            help="Treatments not to try, such as 'norm, rezero' or 'init=he'.",
-        ),
-    ] = "",
-    apply: Annotated[
-        bool,
-        typer.Option("--apply", help="Write the treatment to evenflow.toml, for `evenflow run`."),
-    ] = False,
-    json: Annotated[bool, typer.Option("--json", help="The outcome as JSON on stdout.")] = False,
-    lang: Lang = None,
-) -> int:
-    """Find what mends a training script, and prove it by trials.
-
-    Runs it watched, tries treatments on copies of it side by side, and proves the best over seeds.
-    The script itself is not changed. Evenflow's options come before SCRIPT.
-    """
-    from ..trial.conduct import Settings
-    from ..trial.job import Program
-    from .cure import cure_script
-
-    program = Program(script, str(Path.cwd()), tuple(args or ()), module)
-    left_out = tuple(filter(None, map(str.strip, without.split(","))))
-    settings = Settings(metric, minimize, seeds, budget, jobs, in_place, fresh, left_out)
-    return cure_script(program, settings, json, apply)
 
 
 def fit(
@@ -235,18 +103,3 @@ def predict(
     from .predict import predict_table
 
     return predict_table(model, data, output, force)
-
-
-def demo(
-    out: Annotated[
-        Path, typer.Option("--out", metavar="DIR", help="Where runs and reports are written.")
-    ] = Path("evenflow-demo"),
-    lang: Lang = None,
-) -> int:
-    """Watch four networks learn, or fail to.
-
-    Trains them on real digits, three of them sick, diagnoses each and writes the reports.
-    """
-    from .demo import show_demo
-
-    return show_demo(out)

@@ -13,7 +13,7 @@ from typing import Annotated, Any, NewType
 
 import typer
 
-from ..lang import N_, _, language
+from ..lang import _, language
 
 Every = NewType("Every", object)  # "auto" or a whole number
 #: What follows a script, and how it is named; of all commands that run one.
@@ -23,12 +23,43 @@ Arguments = Annotated[
 Module = Annotated[
     bool, typer.Option("-m", "--module", help="SCRIPT is a module's name, as in `python -m`.")
 ]
+#: Of all commands that read a run.
+RunArgument = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="RUN",
+        help="A run file, or a folder of them: the newest. Default: the newest in evenflow-runs.",
+    ),
+]
+Select = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--select",
+        envvar="EVENFLOW_SELECT",
+        metavar="CODES",
+        help="Judge by these codes or prefixes only (EF1,EF203).",
+    ),
+]
+Ignore = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--ignore",
+        envvar="EVENFLOW_IGNORE",
+        metavar="CODES",
+        help="Leave these codes or prefixes out.",
+    ),
+]
 #: Of all commands that write a file.
 Force = Annotated[
     bool,
-    typer.Option("--force", help=N_("Write over a file that is there and is no report of ours.")),
+    typer.Option("--force", help="Write over a file that is there and is no report of ours."),
 ]
 _CODE = re.compile(r"EF\d{0,3}", re.IGNORECASE)
+
+
+def output_option(help: str) -> Any:
+    """`-o FILE`, the file that a command writes."""
+    return typer.Option("-o", "--output", metavar="FILE", help=help)
 
 
 def parse_every(text: object) -> str | int:
@@ -63,30 +94,20 @@ def codes(given: Sequence[str] | None, option: str) -> tuple[str, ...]:
 
 
 def check_known(prefixes: Sequence[str]) -> None:
-    """Refuse codes that no rule has before a long training starts.
-
-    In a process of its own: the registry imports numpy, which is the script's to import first.
-    """
+    """Refuse codes that no rule has before a long training starts."""
     if not prefixes:
         return
     _refused(
-        "import sys; from evenflow.faults import REGISTRY\n"
-        "from evenflow.faults.select import select_codes\n"
-        "try: select_codes(tuple(REGISTRY), sys.argv[1:])\n"
-        "except ValueError as error: sys.exit(str(error))",
-        prefixes,
+        "from evenflow.faults import REGISTRY; from evenflow.faults.select import select_codes",
+        "select_codes(tuple(REGISTRY), sys.argv[1:])",
+        *prefixes,
     )
 
 
 def check_heal(text: str) -> str:
     """What `--heal` may do, once it has been found to make sense."""
     if text not in ("", "all"):
-        _refused(
-            "import sys; from evenflow.schema import allowed\n"
-            "try: allowed(sys.argv[1])\n"
-            "except ValueError as error: sys.exit(str(error))",
-            [text],
-        )
+        _refused("from evenflow.schema import allowed", "allowed(sys.argv[1])", text)
     return text
 
 
@@ -109,18 +130,27 @@ def spelled_out(command: Any, argv: Sequence[str]) -> list[str]:
     return out + words
 
 
-def _refused(ask: str, given: Sequence[str]) -> None:
-    """Run a check of ours on its own; BadParameter with what it says when it ends."""
+def _refused(imports: str, check: str, *given: str) -> None:
+    if why := refusal(imports, check, *given):
+        raise typer.BadParameter(why)
+
+
+def refusal(imports: str, check: str, *given: str) -> str:
+    """What a check of ours (Python that may raise ValueError) says of `given`, which it finds in
+    `sys.argv[1:]`; "" if nothing.
+
+    In a process of its own: the registries import numpy, which is the script's to import first.
+    """
+    code = f"import sys\n{imports}\ntry: {check}\nexcept ValueError as e: sys.exit(str(e))"
+    flags = ["-P"] if sys.version_info >= (3, 11) else []
     done = subprocess.run(
-        [sys.executable, "-P", "-c", ask, *given]
-        if sys.version_info >= (3, 11)
-        else [sys.executable, "-c", ask, *given],
+        [sys.executable, *flags, "-c", code, *given],
         capture_output=True,
         encoding="utf-8",
         env=os.environ | {"EVENFLOW_LANG": language(), "PYTHONIOENCODING": "utf-8"},
     )
-    if done.returncode and "Traceback" not in done.stderr:
-        raise typer.BadParameter(done.stderr.strip())
+    failed = done.returncode and "Traceback" not in done.stderr
+    return done.stderr.strip() if failed else ""
 
 
 def _split(given: Sequence[str], where: str) -> tuple[str, ...]:

@@ -6,6 +6,8 @@ import enum
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..script import Program
+
 
 class OnNonfinite(str, enum.Enum):
     """What the guard does when a gradient is NaN or Inf."""
@@ -17,12 +19,9 @@ class OnNonfinite(str, enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A script or module, what belongs to it, and how to watch it."""
+    """What to run, and how to watch it."""
 
-    target: str
-    module: bool = False
-    args: tuple[str, ...] = ()
-    folder: Path = Path()  # where the command was given; a script may change folder
+    program: Program
     every: str | int = "auto"
     budget: float = 0.01
     out: Path | None = None

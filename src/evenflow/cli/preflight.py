@@ -2,53 +2,97 @@
 
 from __future__ import annotations
 
-import json
+import json as _json
 import sys
 from collections.abc import Sequence
 from contextlib import redirect_stdout
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
 
 from ..lang import _
-from ..showing import visible
 from . import writing
+from .consoles import next_command, refuse, stderr, stdout, wrote
 from .factory import NoFactory, find_factory, make
-from .judging import next_command, stderr, stdout
+from .options import Force
+from .speaking import Lang
 
 if TYPE_CHECKING:
     from ..forecast import Forecast
 
 
-def foresee(
-    named: str,
-    inputs: Sequence[str],
-    dtype: str | None,
-    compiled: bool,
-    static: bool,
-    as_json: bool,
-    out: Path | None,
-    seed: int,
-    force: bool = False,
+Factory = Annotated[
+    str,
+    typer.Argument(
+        metavar="PKG.MOD:FACTORY",
+        help="What makes the model: a function without arguments, as in models:make_net.",
+    ),
+]
+Inputs = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--input",
+        metavar="[NAME=][DTYPE:]SIZES[<BOUND]",
+        help="An input, batch first: 64,3,32,32 or ids=int:8,128<32000. Repeat for several.",
+    ),
+]
+Static = Annotated[
+    bool,
+    typer.Option(
+        "--static",
+        help="By theory, for models too large to build. A few samples of a few tokens do.",
+    ),
+]
+Out = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE", help="Keep the forecast, for `evenflow check RUN --forecast FILE`."
+    ),
+]
+
+
+def preflight(
+    factory: Factory,
+    inputs: Inputs = None,
+    dtype: Annotated[
+        str | None, typer.Option(metavar="DTYPE", help="Turn the model to it first (bfloat16).")
+    ] = None,
+    compile: Annotated[
+        bool, typer.Option("--compile", help="Check that it compiles and computes the same.")
+    ] = False,
+    static: Static = False,
+    json: Annotated[bool, typer.Option("--json", help="The forecast as JSON on stdout.")] = False,
+    out: Out = None,
+    seed: Annotated[
+        int, typer.Option("--seed", metavar="N", help="Of weights, inputs and all that is random.")
+    ] = 0,
+    force: Force = False,
+    lang: Lang = None,
 ) -> int:
-    """0: nothing is an error; 1: it will not learn as it stands; 2: wrong usage."""
+    """Say before step 1 whether a model will learn as it stands.
+
+    Exit code 0: nothing is an error; 1: it will not learn; 2: wrong usage.
+    """
     try:
         if out is not None:
             _check_place(out, force)
         with redirect_stdout(sys.stderr):  # what the user's code prints is no part of the JSON
-            forecast = _forecast(named, inputs, dtype, compiled, static, seed)
+            forecast = _forecast(factory, inputs or (), dtype, compile, static, seed)
         if out is not None:
             from ..forecast.keeping import save
 
             save(forecast, out)
     except (NoFactory, ValueError, writing.NotWritten) as error:
-        return _say(str(error))
+        return refuse("preflight", error)
     except OSError as error:
         said = _("cannot write {path!r}: {error}.")
-        return _say(said.format(path=str(out), error=error.strerror or error))
-    if as_json:
-        print(json.dumps(forecast.to_json(), indent=2, allow_nan=False, ensure_ascii=False))
+        return refuse("preflight", said.format(path=str(out), error=error.strerror or error))
+    if json:
+        told = forecast.to_json()
+        print(_json.dumps(told, indent=2, allow_nan=False, ensure_ascii=False))
     else:
-        _tell(forecast, out)
+        _show(forecast, out)
     return int(forecast.verdict == "sick")
 
 
@@ -113,7 +157,7 @@ def _check_compiled(model: Any, wanted: Sequence[Any], seed: int) -> None:
     print(f"evenflow preflight: {said}", file=sys.stderr)
 
 
-def _tell(forecast: Forecast, out: Path | None) -> None:
+def _show(forecast: Forecast, out: Path | None) -> None:
     from rich.text import Text
 
     from ..forecast.telling import lines
@@ -135,12 +179,5 @@ def _tell(forecast: Forecast, out: Path | None) -> None:
             row.pad_left(indent)
             console.print(row, highlight=False, soft_wrap=True)
     if out is not None:
-        stderr().print(
-            _("wrote {file}").format(file=out), soft_wrap=True, highlight=False, markup=False
-        )
+        wrote(out)
         next_command(stderr(), "check RUN --forecast", out, Path.cwd())
-
-
-def _say(what: str) -> int:
-    print(f"evenflow preflight: {visible(what)}", file=sys.stderr)
-    return 2

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..lang import N_, _
-from .arrival import when_imported
+from ..script import when_imported
 from .plan import Plan
 
 
@@ -61,7 +61,7 @@ class ScriptWatcher:
     def _treat(self) -> None:
         """Apply what evenflow.toml says, at the first training forward."""
         from ..treatments import treat_
-        from ..trial.injection import Injection
+        from ..trial import Injection
 
         def refused(error: ValueError) -> None:
             said = _("evenflow.toml: {error} The script runs untreated.").format(error=error)
@@ -87,11 +87,11 @@ class ScriptWatcher:
 
     def _module_file(self) -> str | None:
         """A run file named after the module: its script's name is __main__ for every package."""
-        if not self.plan.module:
+        if not self.plan.program.module:
             return None
         from ..monitor.runfile import default_path
 
-        sys.argv[0], name = f"{self.plan.target}.py", sys.argv[0]
+        sys.argv[0], name = f"{self.plan.program.target}.py", sys.argv[0]
         try:
             return default_path()
         finally:
@@ -122,7 +122,7 @@ class ScriptWatcher:
 
     def _tell(self, error: BaseException | None) -> None:
         from ..monitor.ranks import ranks
-        from .judging import tell_run
+        from .after_run import tell_run
 
         mine = self.watch.active
         if error is None or isinstance(error, SystemExit):

@@ -3,6 +3,31 @@
 Importing it costs the standard library only: a trial's process imports it before the script runs.
 """
 
+from typing import TYPE_CHECKING
+
+from ..lazy import by_name, lazily
 from .job import Job as Job
 from .job import Outcome as Outcome
-from .job import Program as Program
+
+if TYPE_CHECKING:
+    from .cure_run import CannotCure as CannotCure
+    from .curing import conduct as conduct
+    from .curing import cure as cure
+    from .injection import Injection as Injection
+    from .record import Cure as Cure
+    from .rendering import render as render
+    from .settings import Settings as Settings
+
+__getattr__, __dir__ = lazily(
+    __name__,
+    by_name(
+        {
+            "cure_run": "CannotCure",
+            "curing": "conduct cure",
+            "injection": "Injection",
+            "record": "Cure",
+            "rendering": "render",
+            "settings": "Settings",
+        }
+    ),
+)

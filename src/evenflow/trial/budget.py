@@ -29,7 +29,7 @@ def parse(text: str) -> tuple[float | None, float | None]:
 
 
 @dataclass(slots=True)
-class Budget:
+class TrialBudget:
     """Keeps the account. Costs are in process seconds, or in runs if `runs` is given.
 
     Attributes:

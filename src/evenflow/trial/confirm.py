@@ -12,10 +12,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 
 from ..schema.treatment import text
-from .budget import Budget
+from .budget import TrialBudget
 from .candidates import Candidate, spread
 from .engine import Engine
-from .goal import Goal, Tried, merit
+from .goal import CureGoal, Tried, merit
 from .job import Job, Outcome
 from .score import Comparison, Estimate, better, compare, estimate
 
@@ -35,13 +35,13 @@ class Confirmation:
     def __init__(
         self,
         engine: Engine,
-        budget: Budget,
-        goal: Goal,
+        budget: TrialBudget,
+        goal: CureGoal,
         baseline: Outcome,
         trials: list[Tried],
-        tell: Callable[[str, int], None],
+        on_stage: Callable[[str, int], None],
     ) -> None:
-        self.engine, self.budget, self.goal, self.tell = engine, budget, goal, tell
+        self.engine, self.budget, self.goal, self.on_stage = engine, budget, goal, on_stage
         self.trials = trials
         self.before: dict[int, Outcome] = {0: baseline}
 
@@ -150,7 +150,7 @@ class Confirmation:
     def _run(self, stage: str, jobs: Sequence[tuple[Candidate, Job]]) -> None:
         if not jobs:
             return
-        self.tell(stage, len(jobs))
+        self.on_stage(stage, len(jobs))
         whose = {job: candidate for candidate, job in jobs}
         for job, outcome in self.engine.run(list(whose)):
             self.budget.spend(outcome.steps, outcome.seconds)

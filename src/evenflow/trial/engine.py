@@ -15,9 +15,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from ..script import Program
 from . import metric as metrics
-from .job import Job, Outcome, Program, as_json, outcome_from
-from .scratch import Snapshot, translated
+from .job import Job, Outcome, as_json, outcome_from
+from .scratch import FolderSnapshot, translated
 
 #: A process that neither ended nor wrote its outcome so long after its time is killed.
 GRACE = 15.0
@@ -25,6 +26,13 @@ GRACE = 15.0
 MOST_OUTPUT = 64 << 20
 
 
+#: What runs one job: this interpreter with its own flags.
+CHILD: tuple[str, ...] = (
+    *(sys.executable, *subprocess._args_from_interpreter_flags()),  # type: ignore[attr-defined]
+    *("-m", "evenflow.trial.child"),
+)
+#: Hears of a job, its outcome, and whether that was remembered.
+OnOutcome = Callable[[Job, Outcome, bool], None]
 _POOLS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
@@ -55,7 +63,7 @@ class LocalPool:
         program: Program,
         folder: Path,
         child: Sequence[str],
-        snapshot: Snapshot | None,
+        snapshot: FolderSnapshot | None,
         pattern: Any = None,
         size: int = 1,
         threads: int = 1,
@@ -193,16 +201,16 @@ class Remembered:
         self,
         engine: Engine,
         journal: Path,
-        hear: Callable[[Job, Outcome, bool], None] = lambda *_: None,
+        on_outcome: OnOutcome = lambda *_: None,
     ) -> None:
-        self.engine, self.journal, self.hear = engine, journal, hear
+        self.engine, self.journal, self.on_outcome = engine, journal, on_outcome
         self.known = _journal(journal)
 
     def run(self, jobs: Sequence[Job]) -> Iterator[tuple[Job, Outcome]]:
         fresh = []
         for job in jobs:
             if job.key in self.known and not _cut_short(self.known[job.key], job):
-                self.hear(job, self.known[job.key], True)
+                self.on_outcome(job, self.known[job.key], True)
                 yield job, self.known[job.key]
             else:
                 fresh.append(job)
@@ -210,7 +218,7 @@ class Remembered:
             for job, outcome in running:
                 self.known[job.key] = outcome
                 self._write(job, outcome)
-                self.hear(job, outcome, False)
+                self.on_outcome(job, outcome, False)
                 yield job, outcome
 
     def _write(self, job: Job, outcome: Outcome) -> None:
@@ -265,8 +273,3 @@ def _kill(process: subprocess.Popen[bytes]) -> None:
             process.kill()
     with contextlib.suppress(subprocess.TimeoutExpired):
         process.wait(timeout=10)
-
-
-def child_command(module: str) -> tuple[str, ...]:
-    """This interpreter with its own flags, running a module."""
-    return (sys.executable, *subprocess._args_from_interpreter_flags(), "-m", module)  # type: ignore[attr-defined]

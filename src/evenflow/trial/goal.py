@@ -13,7 +13,7 @@ from .score import estimate, loss_at, order, unlearned
 
 
 @dataclass(frozen=True, slots=True)
-class Goal:
+class CureGoal:
     """What is to become better: the user's metric, or the training loss if `metric` is False."""
 
     metric: bool = False
@@ -42,7 +42,7 @@ class Tried:
 
 
 def merit(
-    goal: Goal, candidate: Candidate, runs: Sequence[Outcome | None]
+    goal: CureGoal, candidate: Candidate, runs: Sequence[Outcome | None]
 ) -> tuple[tuple[bool, float], bool, float, tuple[int, float]]:
     """A key that sorts the best finalist first: the mean over its runs of the script's whole
     length, one a seed; of equals what cools down, what learned sooner on its slowest seed, and the

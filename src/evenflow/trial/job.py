@@ -9,23 +9,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
+from ..script import Program
+
 #: The loss curve of an outcome is thinned to at most so many points.
 POINTS = 50_000
-
-
-@dataclass(frozen=True, slots=True)
-class Program:
-    """A script as the user would run it.
-
-    Attributes:
-        target: path of a script, or a module's name if `module`.
-        folder: absolute path of the folder the command was given in.
-    """
-
-    target: str
-    folder: str
-    args: tuple[str, ...] = ()
-    module: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,7 +44,7 @@ LEFT_OUT = frozenset(
 _FICLONE = 0x40049409  # ioctl of Linux: share the blocks until one side writes
 
 
-class Snapshot:
+class FolderSnapshot:
     """One copy of `folder` at `where`, from which scratch copies are made; as a context manager it
     is removed at the end.
 
@@ -78,7 +78,7 @@ class Snapshot:
         self.beside.make(where)
         return root
 
-    def __enter__(self) -> Snapshot:
+    def __enter__(self) -> FolderSnapshot:
         return self
 
     def __exit__(self, *_: object) -> None:

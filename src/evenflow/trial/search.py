@@ -19,7 +19,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from ..schema.treatment import text
-from .budget import Budget
+from .budget import TrialBudget
 from .candidates import (
     DECADE,
     HALF,
@@ -36,7 +36,7 @@ from .candidates import (
     spread,
 )
 from .engine import Engine
-from .goal import Goal, Tried, merit
+from .goal import CureGoal, Tried, merit
 from .job import Job, Outcome
 from .score import alike, better, first_loss, loss_at, order
 
@@ -68,16 +68,16 @@ TIE = 0.01
 
 @dataclass(slots=True)
 class Search:
-    """State of one search. `tell(stage, jobs)` hears of each stage before it runs.
+    """State of one search. `on_stage(stage, jobs)` hears of each stage before it runs.
 
     `companion`: clipping may be put on top of the best. `decay`: so may a decaying rate.
     """
 
     engine: Engine
-    budget: Budget
-    goal: Goal
+    budget: TrialBudget
+    goal: CureGoal
     baseline: Outcome
-    tell: Callable[[str, int], None] = lambda stage, jobs: None
+    on_stage: Callable[[str, int], None] = lambda stage, jobs: None
     trials: list[Tried] = field(default_factory=list)
     companion: bool = True
     decay: bool = True
@@ -324,7 +324,7 @@ class Search:
         fresh = {text(c): c for c in self._able(candidates) if text(c) not in asked}
         limit = self.budget.limit(steps)
         jobs = {Job(t, steps=steps, seconds=limit): c for t, c in fresh.items()}
-        self.tell(stage, len(jobs))
+        self.on_stage(stage, len(jobs))
         for job, outcome in self.engine.run(list(jobs)):
             if not job.treatments and outcome.ended == "horizon":
                 self.budget.unwatched(outcome.seconds, outcome.start, outcome.steps)

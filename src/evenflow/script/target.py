@@ -15,7 +15,7 @@ from types import CodeType
 from typing import Any
 
 from ..lang import _, sentences
-from .plan import Plan
+from .program import Program
 
 
 class NoTarget(Exception):
@@ -32,20 +32,20 @@ class Target:
     code: Callable[[], CodeType]
 
 
-def find(plan: Plan) -> Target:
-    """What the plan names. Raises NoTarget, or what a package's own `__init__` raises."""
-    if plan.module:
-        return _module(plan)
-    if os.path.isdir(plan.target) or plan.target.endswith((".zip", ".pyz")):
-        return _archive(plan)
-    return _script(plan)
+def find(program: Program) -> Target:
+    """What the program names. Raises NoTarget, or what a package's own `__init__` raises."""
+    if program.module:
+        return _module(program)
+    if os.path.isdir(program.target) or program.target.endswith((".zip", ".pyz")):
+        return _archive(program)
+    return _script(program)
 
 
-def _script(plan: Plan) -> Target:
-    path = os.path.abspath(plan.target)
+def _script(program: Program) -> Target:
+    path = os.path.abspath(program.target)
     if not os.path.isfile(path):
-        said = _("there is no file {name!r}.").format(name=plan.target)
-        raise NoTarget(said + hint(plan.target))
+        said = _("there is no file {name!r}.").format(name=program.target)
+        raise NoTarget(said + hint(program.target))
 
     def code() -> CodeType:
         with io.open_code(path) as file:
@@ -53,19 +53,19 @@ def _script(plan: Plan) -> Target:
 
     loader = importlib.machinery.SourceFileLoader("__main__", path)
     return Target(
-        argv=[plan.target, *plan.args],
+        argv=[program.target, *program.args],
         folder=os.path.dirname(os.path.realpath(path)),
         names=_names(path, None, loader, None),
         code=code,
     )
 
 
-def _module(plan: Plan) -> Target:
+def _module(program: Program) -> Target:
     """As `python -m`: the module is looked for with the current folder first on the path."""
     if not getattr(sys.flags, "safe_path", False):
         sys.path[0] = os.getcwd()
-    sys.argv[:] = ["-m", *plan.args]  # what a package's __init__ sees meanwhile
-    name = plan.target
+    sys.argv[:] = ["-m", *program.args]  # what a package's __init__ sees meanwhile
+    name = program.target
     if name.endswith(".py") and os.path.isfile(name):  # finding it would run it as a package
         said = _("the module {name!r} was not found. Without -m, a file is run.")
         raise NoTarget(said.format(name=name))
@@ -80,23 +80,25 @@ def _module(plan: Plan) -> Target:
         said = _("there is no module {name!r}: {error}.").format(name=name, error=error)
         raise NoTarget(said) from None
     if spec is None or spec.loader is None:
-        if name != plan.target:
+        if name != program.target:
             said = _("the module {name!r} is a package with no __main__.")
         else:
             said = _("the module {name!r} was not found.")
-        raise NoTarget(said.format(name=plan.target))
-    return _from_spec(spec, plan, folder=None)
+        raise NoTarget(said.format(name=program.target))
+    return _from_spec(spec, program, folder=None)
 
 
-def _archive(plan: Plan) -> Target:
+def _archive(program: Program) -> Target:
     """A folder or zip that holds a `__main__.py`."""
-    spec = importlib.machinery.PathFinder.find_spec("__main__", [plan.target])
+    spec = importlib.machinery.PathFinder.find_spec("__main__", [program.target])
     if spec is None or spec.loader is None:
-        raise NoTarget(_("{name!r} holds no __main__.py to run.").format(name=plan.target))
-    return _from_spec(spec, plan, folder=os.path.abspath(plan.target))
+        raise NoTarget(_("{name!r} holds no __main__.py to run.").format(name=program.target))
+    return _from_spec(spec, program, folder=os.path.abspath(program.target))
 
 
-def _from_spec(spec: importlib.machinery.ModuleSpec, plan: Plan, folder: str | None) -> Target:
+def _from_spec(
+    spec: importlib.machinery.ModuleSpec, program: Program, folder: str | None
+) -> Target:
     loader: Any = spec.loader
 
     def code() -> CodeType:
@@ -106,7 +108,7 @@ def _from_spec(spec: importlib.machinery.ModuleSpec, plan: Plan, folder: str | N
         return found  # type: ignore[no-any-return]
 
     return Target(
-        argv=[plan.target if folder else (spec.origin or plan.target), *plan.args],
+        argv=[program.target if folder else (spec.origin or program.target), *program.args],
         folder=folder,
         names=_names(spec.origin, spec, loader, spec.parent),
         code=code,

@@ -6,7 +6,7 @@ import difflib
 import sys
 
 from ..lang import _
-from .explain import say
+from .consoles import refuse, stderr, stdout
 
 LIST = "list"
 
@@ -24,20 +24,21 @@ def explain_lesson(
     both = [option for option, value in given.items() if value is not None]
     both += ["--json"] * as_json
     if both:
-        text = _("--lesson {name} stands alone: leave out {options}.")
-        return say(text.format(name=name, options=", ".join(both)), 2)
+        line = _("--lesson {name} stands alone: leave out {options}.")
+        return refuse("explain", line.format(name=name, options=", ".join(both)))
     try:
         from ..lessons import REGISTRY
     except ModuleNotFoundError as error:
-        text = _("the lessons need {module!r}, which is not installed.")
-        return say(text.format(module=error.name), 2)
+        line = _("the lessons need {module!r}, which is not installed.")
+        return refuse("explain", line.format(module=error.name))
     known = [LIST, *REGISTRY]
     if name not in known:
         close = difflib.get_close_matches(name, known, 3)
-        text = _("there is no lesson {name!r}. There are {known}.")
+        line = _("there is no lesson {name!r}. There are {known}.")
         if close:
-            text = _("there is no lesson {name!r}. Did you mean {close}? There are {known}.")
-        return say(text.format(name=name, close=_(" or ").join(close), known=", ".join(known)), 2)
+            line = _("there is no lesson {name!r}. Did you mean {close}? There are {known}.")
+        line = line.format(name=name, close=_(" or ").join(close), known=", ".join(known))
+        return refuse("explain", line)
     if name == LIST:
         widest = max(map(len, REGISTRY))
         for lesson in REGISTRY.values():
@@ -50,7 +51,6 @@ def explain_lesson(
 
 def _teach(name: str) -> None:
     from ..lessons import REGISTRY, plain, terminal
-    from .judging import stderr, stdout
 
     lesson, console = REGISTRY[name], stderr()
     if console.is_terminal:
@@ -60,5 +60,5 @@ def _teach(name: str) -> None:
         result = lesson.run()
     width = max(60, min(stdout().width, 100) - 2)
     encoding = sys.stdout.encoding or "utf-8"
-    text = terminal(lesson, result, width, unicode=plain("●─", encoding) == "●─")
-    print(plain(text, encoding), end="")
+    line = terminal(lesson, result, width, unicode=plain("●─", encoding) == "●─")
+    print(plain(line, encoding), end="")

@@ -7,7 +7,9 @@ from types import TracebackType
 
 _HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 # Layers that stand between a script and torch. Ours that a script calls (activations) stay.
-_OURS = tuple(os.path.join(_HERE, layer) + os.sep for layer in ("cli", "monitor", "tape"))
+_OURS = tuple(
+    os.path.join(_HERE, layer) + os.sep for layer in ("cli", "script", "trial", "monitor", "tape")
+)
 
 
 def without_us(error: BaseException) -> BaseException:

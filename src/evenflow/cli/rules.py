@@ -3,39 +3,49 @@
 from __future__ import annotations
 
 import difflib
-import sys
 from collections.abc import Iterable
+from typing import Annotated
+
+import typer
 
 from ..lang import _, language
+from .consoles import refuse
+from .speaking import Lang
 
 _WIDTH = 96  # of a page that goes into a file or a pipe
 
 
-def show_rules(wanted: str | None) -> int:
-    """List all rules, or those whose codes begin so, or print one rule's page."""
+def rules(
+    code: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="CODE",
+            help="A code or a name: its page. The beginning of codes (ef1): those rules.",
+        ),
+    ] = None,
+    lang: Lang = None,
+) -> int:
+    """List the rules, or show one rule's page."""
     from ..faults import REGISTRY
 
-    if wanted is None:
+    if code is None:
         _list(REGISTRY)
         return 0
-    by_name = {rule.name: code for code, rule in REGISTRY.items()}
-    code = wanted.upper() if wanted.upper() in REGISTRY else by_name.get(wanted.lower(), "")
-    if code:
-        _page(code)
+    by_name = {rule.name: each for each, rule in REGISTRY.items()}
+    if found := code.upper() if code.upper() in REGISTRY else by_name.get(code.lower(), ""):
+        _page(found)
         return 0
-    if alike := [each for each in REGISTRY if each.startswith(wanted.upper())]:
+    if alike := [each for each in REGISTRY if each.startswith(code.upper())]:
         _list(alike)
         return 0
-    close = difflib.get_close_matches(wanted.upper(), REGISTRY, 3) or difflib.get_close_matches(
-        wanted.lower(), by_name, 3
+    close = difflib.get_close_matches(code.upper(), REGISTRY, 3) or difflib.get_close_matches(
+        code.lower(), by_name, 3
     )
     if close:
         said = _("there is no rule {wanted!r}; did you mean {close}?")
     else:
         said = _("there is no rule {wanted!r}; `evenflow rules` lists them all.")
-    said = said.format(wanted=wanted, close=_(" or ").join(close))
-    print(f"evenflow rules: {said}", file=sys.stderr)
-    return 2
+    return refuse("rules", said.format(wanted=code, close=_(" or ").join(close)))
 
 
 def _list(codes: Iterable[str]) -> None:

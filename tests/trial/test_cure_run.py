@@ -19,10 +19,10 @@ from torch import nn
 
 import evenflow
 from evenflow.schema import Channel, Run
-from evenflow.trial import telling
-from evenflow.trial.conduct import CannotCure, Settings, conduct, falls, sized
-from evenflow.trial.job import Job, Outcome, Program
-from evenflow.trial.record import Cure
+from evenflow.script import Program
+from evenflow.trial import CannotCure, Cure, Job, Outcome, Settings, conduct, render
+from evenflow.trial.cure_run import falls
+from evenflow.trial.curing import sized
 
 CHILD = (sys.executable, str(Path(__file__).with_name("fake_child.py")))
 METRIC = Settings(metric=r"acc (\S+)", budget="14x", jobs=2)
@@ -68,7 +68,7 @@ def cure(
 
 def said(found: Cure) -> str:
     console = Console(width=120, record=True, file=io.StringIO())
-    telling.tell(found, console)
+    render(found, console)
     return console.export_text()
 
 
@@ -143,7 +143,7 @@ def test_a_run_that_was_hardly_looked_at_is_not_called_healthy(
         meta = {**run.meta, "every": "auto"}
         return dataclasses.replace(run, meta=meta, steps=run.steps[:2], columns=columns)
 
-    monkeypatch.setattr("evenflow.trial.conduct.load", few)
+    monkeypatch.setattr("evenflow.trial.cure_run.load", few)
     with pytest.raises(CannotCure, match=r"not judged.* 2 of 90\. .*--fresh"):
         cure({"speed": {"": 2.0}}, run="healthy")
 
@@ -226,15 +226,15 @@ def test_interrupted_it_goes_on_where_it_was(cure: Any) -> None:
 
     world = {"speed": {"rezero": 2.0}}
     with pytest.raises(KeyboardInterrupt):
-        cure(world, heard=heard)
+        cure(world, on_outcome=heard)
     kept = list(ran)
-    found = cure(world, heard=lambda job, outcome, known: known or ran.append(job))
+    found = cure(world, on_outcome=lambda job, outcome, known: known or ran.append(job))
     assert found.chosen == "rezero"
     assert len({j.key for j in ran}) == len(ran)  # nothing twice
     assert ran[: len(kept)] == kept
     again: list[Job] = []
     fresh = dataclasses.replace(METRIC, fresh=True)
-    cure(world, fresh, heard=lambda job, outcome, known: again.append(job))
+    cure(world, fresh, on_outcome=lambda job, outcome, known: again.append(job))
     assert len(again) >= len(ran)
 
 

@@ -10,10 +10,7 @@ from typing import Any
 import pytest
 import torch
 
-from evenflow.cli import traces
-from evenflow.cli.arrival import when_imported
-from evenflow.cli.plan import Plan
-from evenflow.cli.target import NoTarget, find
+from evenflow.script import NoTarget, Program, find, traces, when_imported
 
 
 def test_calls_back_once_after_the_import(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -64,7 +61,7 @@ def _files(error: BaseException) -> list[str]:
 
 def test_our_frames_leave_a_traceback() -> None:
     tape = traces._HERE + "/tape/x.py"
-    launch = traces._HERE + "/cli/launch.py"
+    launch = traces._HERE + "/script/running.py"
     error = traces.without_us(_raised(launch, "train.py", tape, "torch.py"))
     assert _files(error) == ["train.py", "torch.py"]
 
@@ -95,9 +92,9 @@ def test_a_module_that_fails_to_import_is_the_scripts_error(
     monkeypatch.setattr(sys, "path", ["", *sys.path])
     monkeypatch.setattr(sys, "argv", ["evenflow"])
     with pytest.raises(ModuleNotFoundError, match="what_it_lacks"):
-        find(Plan("half.train", module=True))
+        find(Program("half.train", str(tmp_path), module=True))
     with pytest.raises(NoTarget, match="holfe"):
-        find(Plan("holfe.train", module=True))
+        find(Program("holfe.train", str(tmp_path), module=True))
 
 
 def test_torch_calling_itself_through_our_mode_shows_once() -> None:

@@ -1,6 +1,6 @@
 """One trial: a script run as `python` would, with treatments injected, stopped at its horizon.
 
-`python -m evenflow.cli.trialled JOB.json`, started by `evenflow cure`. Writes `outcome.json` and
+`python -m evenflow.trial.child JOB.json`, started by `engine.LocalPool`. Writes `outcome.json` and
 `run.evenflow` beside the job. Only the standard library is imported before the script runs.
 """
 
@@ -16,13 +16,10 @@ import time
 from pathlib import Path
 from typing import Any
 
-from ..trial.beside import own
-from ..trial.job import Job, Outcome, Program, as_json
-from ..trial.seeding import Seeds
-from .arrival import when_imported
-from .launch import execute, tell
-from .plan import Plan
-from .target import NoTarget
+from ..script import NoTarget, Program, execute, flush, show_error, when_imported
+from .beside import own
+from .job import Job, Outcome, as_json, thinned
+from .seeding import Seeds
 
 #: How often the wall time, and the steps of scripts that update by hand, are looked at.
 _LOOK = 0.05
@@ -53,24 +50,18 @@ class Attempt:
     def run(self) -> int:
         """The script's exit code; at a horizon the process ends here and now."""
         os.chdir(self.program.folder)
-        plan = Plan(
-            target=self.program.target,
-            module=self.program.module,
-            args=self.program.args,
-            folder=Path(self.program.folder),
-        )
         sys.addaudithook(self._audit)
         self.seeds.python()
         when_imported("numpy", lambda: self.seeds.numpy(sys.modules["numpy"]))
         when_imported("torch", self._begin)
         threading.Thread(target=self._look, daemon=True, name="evenflow-horizon").start()
         try:
-            error = execute(plan)
+            error = execute(self.program)
         except NoTarget as missing:
             print(missing, file=sys.stderr)
             self.finish("error", str(missing))
             return 2
-        code = tell(error)
+        code = show_error(error)
         for thread in threading.enumerate():
             if thread is not threading.main_thread() and not thread.daemon:
                 thread.join()  # the script's own: one of them may train
@@ -86,16 +77,13 @@ class Attempt:
         import torch
         from torch.optim.optimizer import register_optimizer_step_post_hook
 
-        import evenflow
-
+        from ..monitor import watch
         from ..treatments import treat_
-        from ..trial.injection import Injection
+        from .injection import Injection
 
         self.seeds.torch(torch)
         self._save(torch)
-        self.watch = evenflow.watch(
-            run=self.folder / "run.evenflow", every="auto" if self.job.watch else 0
-        )
+        self.watch = watch(run=self.folder / "run.evenflow", every="auto" if self.job.watch else 0)
         self.injection = Injection(
             self.job.treatments,
             treat_,
@@ -169,11 +157,7 @@ class Attempt:
         with self.lock:
             if (self.folder / "outcome.json").exists():
                 return
-            for stream in (sys.stdout, sys.stderr):
-                try:
-                    stream.flush()
-                except Exception:  # closed by the script
-                    pass
+            flush()
             try:
                 if self.watch is not None:
                     self.watch.close()
@@ -213,7 +197,6 @@ class Attempt:
         if self.watch is None:
             return (), (), 0
         from ..store import load
-        from ..trial.job import thinned
 
         try:
             run = load(self.watch.path)

@@ -15,6 +15,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from ..script import Program
 from ..showing import visible
 
 NAME = "evenflow.toml"
@@ -22,9 +23,12 @@ _LARGEST = 1_000_000
 _HEAD = "# Treatments applied by `evenflow run`; written by `evenflow cure --apply`.\n"
 
 
-def script_key(target: str, folder: Path) -> str:
-    """How a script is named in the file: relative to the folder where it can be."""
-    path = Path(os.path.normpath(folder / target))
+def key_of(program: Program) -> str:
+    """How it is named in the file: a script relative to the folder, where it can be."""
+    if program.module:
+        return program.target
+    folder = Path(program.folder)
+    path = Path(os.path.normpath(folder / program.target))
     return path.relative_to(folder).as_posix() if folder in path.parents else str(path)
 
 
@@ -46,8 +50,14 @@ def read(folder: Path) -> dict[str, str]:
     return dict(table)
 
 
-def write(folder: Path, script: str, treatments: str) -> Path:
+def treatments_of(program: Program) -> str:
+    """What is to be applied to it; "" for nothing. Raises as `read` does."""
+    return read(Path(program.folder)).get(key_of(program), "")
+
+
+def write(program: Program, treatments: str) -> Path:
     """Set one script's treatments; everything else in the file stays as it is."""
+    folder, script = Path(program.folder), key_of(program)
     path = folder / NAME
     known = read(folder)
     line = " = ".join(json.dumps(s, ensure_ascii=False) for s in (script, treatments))

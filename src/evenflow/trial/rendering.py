@@ -29,7 +29,7 @@ _ENDED = {
 }
 
 
-def tell(cure: Cure, console: Console) -> None:
+def render(cure: Cure, console: Console) -> None:
     """Print all of it."""
 
     from rich.cells import cell_len, set_cell_size

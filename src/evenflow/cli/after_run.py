@@ -1,0 +1,76 @@
+"""What `evenflow run` says when the script has ended: all of it on stderr, beside the script's."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .. import report
+from ..diagnosis import diagnose
+from ..faults import asked
+from ..lang import _
+from ..monitor.ranks import ranks
+from ..showing import visible
+from . import writing
+from .children import why_not_here
+from .consoles import next_command, refuse, stderr
+from .judging import as_text, no_readings
+from .plan import Plan
+from .runs import load_run
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from ..schema import Run
+
+
+def tell_run(path: Path, plan: Plan, whole: bool = True) -> None:
+    """The findings of a run; `whole` if it was watched to its end."""
+    run = load_run(path)
+    findings = diagnose(run, select=plan.select, ignore=plan.ignore)
+    chosen = asked(plan.select, plan.ignore)
+    if plan.json == "-":
+        print(as_text(run, findings, None, chosen))
+    elif plan.json:
+        try:
+            writing.write(Path(plan.json), as_text(run, findings, None, chosen) + "\n", [path])
+        except writing.NotWritten as error:
+            refuse("run --json", error)
+    if plan.quiet:
+        return
+    stopped = [event.detail for event in run.events if event.kind == "stopped"]
+    for detail in stopped:
+        if "where" not in detail:  # the writer's; of all others the watch has warned
+            said = _("watching stopped ({error}); the script itself is untouched.")
+            _say(said.format(error=detail.get("error")))
+    if len(run.steps):
+        console = stderr()
+        report.text(run, findings, console, chosen)
+        _tell_of_ranks(console)
+        next_command(console, "report", path, Path(plan.program.folder))
+    elif not stopped:
+        _tell_of_nothing(run, plan, whole)
+
+
+def _tell_of_nothing(run: Run, plan: Plan, whole: bool) -> None:
+    said = (
+        _("{problem}.")
+        if whole
+        else _("{problem}; if the script opened a watch of its own, judge that run's file.")
+    )
+    _say(said.format(problem=no_readings(run)))
+    if elsewhere := why_not_here(plan.program) if run.unjudged == "no-steps" else "":
+        _say(elsewhere)
+
+
+def _tell_of_ranks(console: Console) -> None:
+    rank, size = ranks()
+    if size > 1:
+        said = _("This is process {rank} of {size}; each has a run file of its own, named by rank.")
+        row = said.format(rank=rank, size=size)
+        console.print(row, soft_wrap=True, highlight=False, markup=False)
+
+
+def _say(what: str) -> None:
+    print(f"evenflow: {visible(what)}", file=sys.stderr)

@@ -1,0 +1,215 @@
+"""`evenflow run`: run a script or a module as `python` does, watched.
+
+Only the standard library is imported before the script runs: numpy and torch size their thread
+pools by environment variables when they are imported, and a script may set those first.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import sys
+import threading
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ..lang import _
+from ..script import Program, execute, show_error
+from . import writing
+from .options import (
+    Arguments,
+    Every,
+    Ignore,
+    Module,
+    Select,
+    check_heal,
+    check_known,
+    codes,
+    parse_budget,
+    parse_every,
+    refusal,
+)
+from .plan import OnNonfinite, Plan
+from .script_watcher import ScriptWatcher
+from .speaking import Lang
+
+Cadence = Annotated[
+    Every,
+    typer.Option(
+        "--every",
+        envvar="EVENFLOW_EVERY",
+        parser=parse_every,
+        metavar="auto|N|0",
+        help="Sample every N-th step; auto keeps within the budget; 0 samples none.",
+    ),
+]
+Share = Annotated[
+    float,
+    typer.Option(
+        "--budget",
+        envvar="EVENFLOW_BUDGET",
+        parser=parse_budget,
+        metavar="SHARE",
+        help="Share of training time that watching may cost.",
+    ),
+]
+Out = Annotated[
+    Path | None,
+    typer.Option(
+        envvar="EVENFLOW_OUT",
+        metavar="FILE",
+        help="The run file. Default: evenflow-runs/SCRIPT-TIME.evenflow",
+    ),
+]
+Resume = Annotated[
+    bool,
+    typer.Option(
+        "--resume",
+        envvar="EVENFLOW_RESUME",
+        help="Continue the run file of --out at its step; without, a new one is numbered.",
+    ),
+]
+Json = Annotated[
+    str | None,
+    typer.Option(
+        envvar="EVENFLOW_JSON",
+        metavar="FILE",
+        help="Write the findings as JSON, too ('-' = stdout).",
+    ),
+]
+Guard = Annotated[
+    OnNonfinite | None,
+    typer.Option(
+        envvar="EVENFLOW_ON_NONFINITE",
+        help="Before each update look for NaN and Inf: report them, skip the update, or stop.",
+    ),
+]
+Heal = Annotated[
+    str,
+    typer.Option(
+        envvar="EVENFLOW_HEAL",
+        metavar="[=NAMES]",
+        show_default=False,
+        help="Mend it while it runs: all, or some of clip,skip,rollback,revive,lr.",
+    ),
+]
+Quiet = Annotated[
+    bool,
+    typer.Option(
+        "--quiet",
+        envvar="EVENFLOW_QUIET",
+        help="Print no diagnosis; the run file is written all the same.",
+    ),
+]
+
+
+class WrongFile(Exception):
+    """evenflow.toml says something that cannot be done; the message says what."""
+
+
+def run(
+    script: Annotated[str, typer.Argument(help="What to run, as you would after `python`.")],
+    args: Arguments = None,
+    module: Module = False,
+    every: Cadence = "auto",  # type: ignore[assignment]
+    budget: Share = 0.01,
+    out: Out = None,
+    resume: Resume = False,
+    json: Json = None,
+    on_nonfinite: Guard = None,
+    heal: Heal = "",
+    select: Select = None,
+    ignore: Ignore = None,
+    quiet: Quiet = False,
+    lang: Lang = None,
+) -> Plan:
+    """Run a training script as `python` would, and diagnose it.
+
+    Evenflow's options come before SCRIPT; all that follows it belongs to the script.
+    """
+    if resume and out is None:
+        raise typer.BadParameter(_("--resume continues a run file: name it with --out FILE."))
+    if json not in (None, "-"):
+        try:
+            writing.check(Path(json))
+        except writing.NotWritten as error:
+            raise typer.BadParameter(f"--json: {error}") from None
+    chosen, dropped = codes(select, "--select"), codes(ignore, "--ignore")
+    check_known((*chosen, *dropped))
+    return Plan(
+        Program(script, str(Path.cwd()), tuple(args or ()), module),
+        every=every,  # type: ignore[arg-type]
+        budget=budget,
+        out=None if out is None else out.absolute(),
+        resume=resume,
+        json=json if json in (None, "-") else str(Path(json).absolute()),
+        on_nonfinite=on_nonfinite.value if on_nonfinite else None,
+        heal=check_heal(heal),
+        select=chosen,
+        ignore=dropped,
+        quiet=quiet,
+    )
+
+
+def launch(plan: Plan) -> int:
+    """The script's exit code.
+
+    Raises:
+        NoTarget: there is nothing to run.
+        WrongFile: evenflow.toml is wrong.
+        KeyboardInterrupt: the script's own, already shown.
+    """
+    plan = _treated(plan)
+    here = os.getpid()
+    # The first entry is a folder of the user's, whose html.py or queue.py we would import.
+    watcher = ScriptWatcher(
+        plan, ours=sys.path[0 if getattr(sys.flags, "safe_path", False) else 1 :]
+    )
+    watcher.begin_with_torch()
+    error = execute(plan.program)
+    if os.getpid() != here:  # a fork of the script came back through us: it is not ours to judge
+        if error is not None:
+            raise error
+        return 0
+    code = show_error(error)
+    try:
+        _end(watcher, error)
+    except KeyboardInterrupt as again:
+        said = _("interrupted before the diagnosis; `evenflow check` gives it later.")
+        print(f"evenflow: {said}", file=sys.stderr)
+        error = again
+    if isinstance(error, KeyboardInterrupt):
+        # Raised again so that Python ends by SIGINT, as it would have: the shell sees 130 and
+        # stops its loop. The traceback has been shown.
+        sys.excepthook = lambda *_: None
+        raise error
+    return code
+
+
+def _treated(plan: Plan) -> Plan:
+    """With what evenflow.toml in the plan's folder says of the script."""
+    from ..trial import project_config
+
+    try:
+        text = project_config.treatments_of(plan.program)
+    except ValueError as error:
+        raise WrongFile(str(error)) from None
+    if not text:
+        return plan
+    if why := refusal("from evenflow.treatments import parse", "parse(sys.argv[1])", text):
+        raise WrongFile(f"{Path(plan.program.folder, project_config.NAME)}: {why}")
+    return dataclasses.replace(plan, treatments=text)
+
+
+def _end(watcher: ScriptWatcher, error: BaseException | None) -> None:
+    """End the watch, after the script's own threads if it left any: one of them may train."""
+    others = [t for t in threading.enumerate() if not t.daemon and t is not threading.main_thread()]
+    if not others:
+        watcher.end(error)
+        return
+    import atexit
+
+    # Not joined here: a thread pool's idle workers end only when the interpreter does.
+    atexit.register(watcher.end, error)

@@ -1,0 +1,242 @@
+"""One cure, whatever engine runs it: watch, diagnose, prescribe, search, prove."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from ..diagnosis import diagnose
+from ..report import headline
+from ..schema import Finding, Run, verdict
+from ..schema.treatment import text
+from ..store import load
+from .budget import TrialBudget
+from .candidates import Candidate
+from .confirm import Confirmation, Proof, uncontrolled
+from .engine import Engine
+from .goal import CureGoal, Tried
+from .job import Job, Outcome
+from .prescribing import Prescription, edits, prescription
+from .record import Cure, unique
+from .score import Estimate, estimate
+from .search import WIDEST, Search
+from .settings import Settings
+
+#: The untreated run gets this share of the wall time: what is left must hold a treated one.
+FIRST_SHARE = 0.45
+
+#: Hears of a stage and how many jobs it has.
+OnStage = Callable[[str, int], None]
+
+
+class CannotCure(Exception):
+    """The script could not be run or judged; the message says why."""
+
+
+class CureRun:
+    """One training, whatever engine runs it: the stages after one another."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        engine: Engine,
+        budget: TrialBudget,
+        on_stage: OnStage = lambda stage, jobs: None,
+        prescribe: Callable[[Run, Sequence[Finding]], Prescription] = prescription,
+    ) -> None:
+        self.settings, self.engine, self.budget = settings, engine, budget
+        self.on_stage, self.prescribe = on_stage, prescribe
+        named = bool(settings.metric)
+        self.goal = CureGoal(named, larger=named and not settings.minimize)
+        self.words = settings.metric or "training loss"
+
+    def cure(
+        self, notes: Sequence[str] = (), fit: Callable[[Outcome], int] = lambda baseline: 1
+    ) -> Cure:
+        """Run it as it is, judge it, and treat it; `fit` says how many jobs run side by side."""
+        seconds = self.budget.seconds
+        baseline = self.untreated(3600.0 if seconds is None else FIRST_SHARE * seconds)
+        self.budget.spend(baseline.steps)
+        self.budget.size = fit(baseline)
+        return self.judge(baseline, notes)
+
+    def untreated(self, limit: float) -> Outcome:
+        """The script as it is, watched, to its end if there is time."""
+        self.on_stage("watch", 1)
+        job = Job(watch=True, seconds=limit)
+        ((_, outcome),) = self.engine.run([job])
+        whole = outcome.whole
+        if not outcome.steps or not outcome.run:
+            raise CannotCure(_why_nothing(outcome))
+        self.budget.measured(outcome.seconds, outcome.start, outcome.steps, whole)
+        finite = outcome.losses and outcome.losses[-1] == outcome.losses[-1]
+        if self.goal.metric and outcome.ended == "finished" and outcome.metric is None and finite:
+            raise CannotCure(
+                f"--metric {self.settings.metric!r} finds no finite number in what the script "
+                f"prints. It ends with:\n{_tail(outcome)}"
+            )
+        return outcome
+
+    def judge(self, baseline: Outcome, notes: Sequence[str]) -> Cure:
+        """The diagnosis, and what follows from it."""
+        run = load(baseline.run)
+        findings = [f for f in diagnose(run) if f.severity.name != "info"]
+        named = tuple(f"{f.code} {f.name}" for f in findings)
+        if verdict(findings) == "healthy":
+            if baseline.ended == "error":
+                raise CannotCure(_why_nothing(baseline))
+            if run.unjudged:
+                raise CannotCure(_why_not_judged(run))
+            return Cure(
+                "healthy",
+                self.words,
+                self.goal.larger,
+                before=self._before(baseline),
+                findings=named,
+                trials=(Tried("watch", (), Job(watch=True), baseline),),
+                uncontrolled=unique([*notes, *baseline.uncontrolled]),
+            )
+        found = self.prescribe(run, findings).without(self.settings.without)
+        return self._treat(baseline, found, named, notes, decay=not falls(run))
+
+    def _treat(
+        self,
+        baseline: Outcome,
+        found: Prescription,
+        findings: tuple[str, ...],
+        notes: Sequence[str],
+        decay: bool = True,
+    ) -> Cure:
+        """The search, the proof, and what they come to."""
+        search = Search(self.engine, self.budget, self.goal, baseline, self.on_stage)
+        search.companion = not {"clip", "clip=norm"} & set(self.settings.without)
+        search.decay = decay and "decay" not in set(self.settings.without)
+        search.trials.append(Tried("watch", (), Job(watch=True), baseline))
+        seeds, short = self._seeds(), search.short(0.0)
+        finalists = search.run(found.tried, 2 * seeds * self.budget.cost(0))
+        proof = None
+        if not short:
+            confirmation = Confirmation(
+                self.engine, self.budget, self.goal, baseline, search.trials, self.on_stage
+            )
+            proof = confirmation.of(finalists, seeds)
+        failed = [(t.text, t.outcome.error) for t in search.trials if t.outcome.ended == "refused"]
+        cure = Cure(
+            "uncured",
+            self.words,
+            self.goal.larger,
+            before=self._before(baseline),
+            trials=tuple(search.trials),
+            refused=unique([*found.refused, *failed]),
+            proposed=found.proposed,
+            findings=findings,
+            uncontrolled=unique([*notes, *uncontrolled(baseline, search.trials)]),
+        )
+        if proof is not None:
+            return self._proven(cure, proof)
+        unfinished = "" if short else _missed(found.tried, search.trials)
+        cure = replace(cure, notes=self._why_unproven(short, unfinished))
+        if short:
+            best = search.leader()
+            verdict = "unproven" if best else "out-of-budget"
+            return replace(cure, verdict=verdict, chosen=text(best), chosen_edits=edits(best))
+        if found.proposed:
+            return replace(cure, verdict="edit")
+        return replace(cure, verdict="out-of-budget" if unfinished else "uncured")
+
+    def _before(self, baseline: Outcome) -> Estimate:
+        return estimate([self.goal.of(baseline)]) if baseline.whole else Estimate(None, ())
+
+    def _proven(self, cure: Cure, proof: Proof) -> Cure:
+        """With what was chosen, and how far the budget let it be proven."""
+        candidate, comparison, before, after = proof
+        said = ""
+        if not any(t.stage == "confirm" for t in cure.trials):
+            said = (
+                f"the budget of {self.settings.budget} left no pair of runs for a proof: "
+                "before and after are of the seed that the treatment was chosen on"
+            )
+        elif comparison.seeds < self.settings.seeds:
+            said = (
+                f"the budget of {self.settings.budget} allowed {comparison.seeds} of "
+                f"{self.settings.seeds} seeds"
+            )
+        return replace(
+            cure,
+            verdict="cured" if comparison.proven else "improved",
+            chosen=text(candidate),
+            before=before,
+            after=after,
+            comparison=comparison,
+            chosen_edits=edits(candidate),
+            notes=(said,) if said else (),
+        )
+
+    def _why_unproven(self, short: bool, unfinished: str) -> tuple[str, ...]:
+        if short:
+            return (
+                f"the budget of {self.settings.budget} is too small for one treated and one "
+                "untreated run of the script's whole length: treatments are ranked by the "
+                "training loss after a short horizon only, and nothing is proven",
+            )
+        if unfinished:
+            return (
+                f"the budget of {self.settings.budget} ended before {unfinished}: give more with "
+                "--budget; what was run is kept",
+            )
+        return ()
+
+    def _seeds(self) -> int:
+        """Pairs of runs to plan the proof for: half of what is left may go on them."""
+        return min(self.settings.seeds, int(self.budget.affordable(0) // 4))
+
+
+def _missed(prescribed: Sequence[Candidate], trials: Sequence[Tried]) -> str:
+    """What a search without a result has left undone, in words; "" if nothing."""
+    planned = prescribed[:WIDEST]
+    tried = {t.candidate for t in trials}
+    untried = [c for c in planned if c not in tried]
+    if untried:
+        return f"{len(untried)} of {len(planned)} treatments could run"
+    whole = any(t.candidate and not t.job.steps for t in trials)
+    return "" if whole or not planned else "any treatment could run over the script's whole length"
+
+
+def falls(run: Run) -> bool:
+    """Does the script let its own learning rate fall? Then another fall is one too many."""
+    column = run.step("lr")
+    rate = [] if column is None else [x for x in column.tolist() if math.isfinite(x)]
+    return len(rate) > 2 and rate[-1] < 0.5 * max(rate)
+
+
+def _why_nothing(outcome: Outcome) -> str:
+    if outcome.ended in ("time", "killed"):
+        return (
+            f"no update was seen within {outcome.seconds:.0f} s"
+            f"{': ' + outcome.error if outcome.error else ''}. Its output ends with:\n"
+            f"{_tail(outcome)}"
+        )
+    if outcome.ended == "error":
+        return f"the script failed ({outcome.error}). Its output ends with:\n{_tail(outcome)}"
+    return "the script ran and no training step was seen in its process: there is nothing to treat"
+
+
+def _why_not_judged(run: Run) -> str:
+    more = ""
+    if run.unjudged == "few-samples":
+        more = (
+            " (These are options of `evenflow run`; on a machine less busy, `evenflow cure "
+            "--fresh` may see more.)"
+        )
+    return f"the untreated run was not judged. {headline(run, ())[1]}{more}"
+
+
+def _tail(outcome: Outcome, lines: int = 8) -> str:
+    try:
+        text = Path(outcome.output).read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return "  (nothing)"
+    last = [f"  {line[:300]}" for line in text.splitlines() if line.strip()][-lines:]
+    return "\n".join(last) or "  (nothing)"

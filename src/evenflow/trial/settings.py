@@ -1,0 +1,74 @@
+"""How to cure, and where a cure keeps its state."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+from ..script import Program
+from .scratch import LEFT_OUT
+
+#: Where states of cures are kept, in the folder the command was given in.
+FOLDER = "evenflow-cure"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How to cure.
+
+    Attributes:
+        metric: regular expression of the user's metric; "" = the training loss.
+        minimize: smaller values of the metric are better.
+        seeds: pairs of runs of the proof.
+        budget: "10m", "90s", or "12x" for run-equivalents.
+        jobs: processes side by side; 0 = as many as the machine has cores and memory for.
+        in_place: run in the folder itself, without scratch copies.
+        fresh: forget what earlier cures of this script have run.
+        without: treatments not to try: kinds ("norm"), or kinds with their method ("init=he").
+    """
+
+    metric: str = ""
+    minimize: bool = False
+    seeds: int = 3
+    budget: str = "10m"
+    jobs: int = 0
+    in_place: bool = False
+    fresh: bool = False
+    without: tuple[str, ...] = ()
+
+
+def state_folder(program: Program, settings: Settings) -> Path:
+    """Of this script as it is today, with these arguments; made, and hidden from git."""
+    folder = Path(program.folder)
+    name = Path(program.target).stem if not program.module else program.target.rpartition(".")[2]
+    digest = hashlib.sha256()
+    asked = (program.target, program.args, program.module, settings.metric, settings.in_place)
+    digest.update(
+        repr((*asked, sys.version, version("evenflow"), os.environ.get("OMP_NUM_THREADS"))).encode()
+    )
+    scripts = _scripts(folder)
+    target = folder / program.target
+    if target.is_file() and target not in scripts:
+        scripts.append(target)
+    for script in sorted(scripts):
+        digest.update(str(script).encode() + script.read_bytes())
+    state = folder / FOLDER / f"{name}-{digest.hexdigest()[:10]}"
+    state.mkdir(parents=True, exist_ok=True)
+    ignore = folder / FOLDER / ".gitignore"
+    if not ignore.exists():
+        ignore.write_text("*\n", encoding="utf-8")
+    return state
+
+
+def _scripts(folder: Path, most: int = 2000) -> list[Path]:
+    found: list[Path] = []
+    for root, folders, files in os.walk(folder):
+        folders[:] = [d for d in folders if d not in LEFT_OUT and d != "__pycache__"]
+        found += [Path(root) / f for f in files if f.endswith(".py")]
+        if len(found) > most:
+            break
+    return found[:most]
