@@ -26,11 +26,8 @@ def explain_lesson(
     if both:
         line = _("--lesson {name} stands alone: leave out {options}.")
         return refuse("explain", line.format(name=name, options=", ".join(both)))
-    try:
-        from ..lessons import REGISTRY
-    except ModuleNotFoundError as error:
-        line = _("the lessons need {module!r}, which is not installed.")
-        return refuse("explain", line.format(module=error.name))
+    from ..lessons import REGISTRY
+
     known = [LIST, *REGISTRY]
     if name not in known:
         close = difflib.get_close_matches(name, known, 3)
