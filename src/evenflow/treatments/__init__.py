@@ -11,6 +11,7 @@ from .architecture import of_run as of_run
 from .base import Entry as Entry
 from .base import Facts as Facts
 from .base import Parsed as Parsed
+from .base import positive as positive
 from .parsing import parse as parse
 from .parsing import read as read
 from .ranking import Course as Course
@@ -19,10 +20,12 @@ from .ranking import courses as courses
 from .ranking import rank as rank
 from .registry import EDITS as EDITS
 from .registry import REGISTRY as REGISTRY
+from .registry import kinds as kinds
 
 if TYPE_CHECKING:
     from .live.clip import agc_factor as agc_factor
     from .live.clip import total_norm as total_norm
+    from .live.context import TreatmentContext as TreatmentContext
     from .live.forward_trace import ForwardTrace as ForwardTrace
     from .live.forward_trace import trace_forward as trace_forward
     from .live.revive import ActivationTrace as ActivationTrace
@@ -41,6 +44,7 @@ if TYPE_CHECKING:
 _HOME = by_name(
     {
         "live.clip": "agc_factor total_norm",
+        "live.context": "TreatmentContext",
         "live.forward_trace": "ForwardTrace trace_forward",
         "live.revive": "ActivationTrace redraw_units_ unit_chains units_of",
         "live.stepping": "Stage Stepper loss_scale with_gradients",

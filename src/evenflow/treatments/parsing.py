@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from ..schema import Treatment
 from ..schema import treatment as form
 from .base import Entry, Facts, Parsed
-from .registry import KINDS, REGISTRY
+from .registry import REGISTRY, kinds
 
 
 def parse(text: str) -> tuple[Treatment, ...]:
@@ -38,7 +38,8 @@ def read(treatment: Treatment) -> Parsed:
 
 def in_order(treatments: Iterable[Parsed]) -> list[Parsed]:
     """As they are applied; those of one kind keep the text's order."""
-    return sorted(treatments, key=lambda p: KINDS.index(p.entry.kind))
+    order = kinds()
+    return sorted(treatments, key=lambda p: order.index(p.entry.kind))
 
 
 def refusals(treatments: Iterable[Parsed], facts: Facts) -> list[tuple[Parsed, str]]:
@@ -57,12 +58,12 @@ def _entry(treatment: Treatment) -> Entry:
     kind, value = treatment.kind, treatment.value
     if kind in REGISTRY:
         return REGISTRY[kind]
-    if kind not in KINDS:
-        near = difflib.get_close_matches(kind, KINDS, 1)
+    if kind not in kinds():
+        near = difflib.get_close_matches(kind, kinds(), 1)
         hint = f"did you mean {near[0]}? " if near else ""
         raise ValueError(
             f"{str(treatment)!r}: there is no treatment {kind!r}; {hint}"
-            f"There are {', '.join(KINDS)}."
+            f"There are {', '.join(kinds())}."
         )
     method = value.partition(":")[0]
     if f"{kind}={method}" in REGISTRY:

@@ -45,8 +45,6 @@ _FILES = (
 REGISTRY: dict[str, Entry] = {e.name: e for file in _FILES for e in file.ENTRIES}
 #: What lies outside the model and is proposed as text.
 EDITS: dict[str, Entry] = {name: e for name, e in REGISTRY.items() if not e.apply}
-#: In the order of application.
-KINDS: tuple[str, ...] = tuple(dict.fromkeys(e.kind for e in REGISTRY.values()))
 
 #: Beyond so many layers centred LSUV alone does not train sigmoids (measured: not at 300).
 LSUV_REACH = 100
@@ -59,6 +57,11 @@ Choice = Callable[[Finding, Facts], list[str]]
 
 _CLIP = "clip=norm:1.0"
 _RATES = ["lr=x0.1", "lr=x0.03", "lr=x0.3", "lr=x0.01"]
+
+
+def kinds() -> list[str]:
+    """What may stand before "=", in the order of application."""
+    return list(dict.fromkeys(e.kind for e in REGISTRY.values()))
 
 
 def of(finding: Finding, facts: Facts) -> list[str]:

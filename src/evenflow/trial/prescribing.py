@@ -8,7 +8,7 @@ from difflib import get_close_matches
 
 from ..schema import Finding, Run, Treatment
 from ..schema.treatment import text
-from ..treatments import REGISTRY, courses, of_run, read
+from ..treatments import REGISTRY, courses, kinds, of_run, read
 from .candidates import Candidate
 from .record import Edit
 
@@ -36,11 +36,11 @@ class Prescription:
 
 def known(names: Sequence[str]) -> None:
     """ValueError for a name that is neither a kind of treatment nor one of the registry."""
-    kinds = list(dict.fromkeys(e.kind for e in REGISTRY.values()))
+    there = kinds()
     for name in names:
-        if name not in kinds and name not in REGISTRY:
-            near = get_close_matches(name, [*kinds, *REGISTRY], 1)
-            hint = f"did you mean {near[0]!r}?" if near else f"kinds are {', '.join(kinds)}."
+        if name not in there and name not in REGISTRY:
+            near = get_close_matches(name, [*there, *REGISTRY], 1)
+            hint = f"did you mean {near[0]!r}?" if near else f"kinds are {', '.join(there)}."
             raise ValueError(f"--without {name!r} names no treatment; {hint}")
 
 
