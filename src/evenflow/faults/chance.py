@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
+from .readings import Readings
 from .series import Floats, median
 
-if TYPE_CHECKING:
-    from .view import View
 
-
-def chance(view: View) -> tuple[float, bool]:
+def chance(view: Readings) -> tuple[float, bool]:
     """Loss of the best constant guess (NaN if unknown), and whether 0 can be reached.
 
     Unknown too where the loss function's own value is not what was minimised: several
@@ -35,7 +31,7 @@ def chance(view: View) -> tuple[float, bool]:
     return float("nan"), False
 
 
-def _plain(view: View, loss: int) -> bool:
+def _plain(view: Readings, loss: int) -> bool:
     """Whether the step's loss is this function's value, and a mean, as far as can be told."""
     value, whole = view.site("rms")[:, loss], view.step("loss")
     both = np.isfinite(value) & np.isfinite(whole) & (value > 0)
@@ -57,13 +53,13 @@ def _plain(view: View, loss: int) -> bool:
     return True
 
 
-def _rows(view: View, loss: int, first: int) -> Floats:
+def _rows(view: Readings, loss: int, first: int) -> Floats:
     """[T] samples the loss function was given, the first batch's where that was not kept."""
     rows = view.site("rows")[:, loss]
     return np.asarray(np.where(np.isfinite(rows), rows, float(first)))
 
 
-def seen(view: View, loss: int) -> tuple[int, ...]:
+def seen(view: Readings, loss: int) -> tuple[int, ...]:
     """Shape of the prediction as the loss function was given it; () where that was not kept.
 
     A site's own shape knows nothing of the views between it and the loss.
@@ -71,7 +67,7 @@ def seen(view: View, loss: int) -> tuple[int, ...]:
     return (*view.sites[loss].takes, ())[0]
 
 
-def _classes(view: View, loss: int) -> int:
+def _classes(view: Readings, loss: int) -> int:
     """Number of classes a cross entropy chooses from."""
     shape = seen(view, loss)
     return shape[1] if len(shape) > 1 else (*shape, 0)[0]

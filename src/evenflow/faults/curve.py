@@ -135,14 +135,6 @@ def _uncentred(view: View) -> float:
     return 0.0
 
 
-def harmed(view: View) -> bool:
-    """Whether the training came to grief: it ended in NaN, or hardly anything was won."""
-    if view.ruined:
-        return True
-    aim = goal(view)
-    return bool(not view.unmeasured and (aim.left >= 0.9 or view.loss.fallen < 0.05))
-
-
 def recent_fall(y: Floats, part: float = 0.6) -> float:
     """How far the loss fell over the last `part` of a curve: median of its first third less that
     of its last third. NaN for fewer than 9 values."""

@@ -9,7 +9,7 @@ import numpy as np
 from ..lang import N_
 from ..schema import Finding, Link, Severity
 from .base import Rule
-from .curve import WON, harmed
+from .curve import WON
 from .data import first, readers, typical
 from .ef502_outlier_input import FAR
 from .remedies import STANDARDISE
@@ -140,7 +140,7 @@ def _rescaled(view: View, reader: int) -> bool:
 
 def _severity(view: View, into: list[int]) -> Severity:
     """How much harm the scale has done."""
-    if harmed(view):
+    if view.harmed:
         return Severity.error
     learned = view.unmeasured or view.loss.left <= WON
     return Severity.info if learned and not _spoilt(view, into) else Severity.warning

@@ -9,7 +9,6 @@ import numpy as np
 from ..lang import N_
 from ..schema import Finding, Link, Severity
 from .base import Rule
-from .curve import harmed
 from .data import readers, typical
 from .texts import EvidenceLabel, Remedy
 from .view import View
@@ -90,7 +89,7 @@ class OutlierInput(Rule):
                 continue
             worst = int(rows[np.argmax(far[rows])])
             yield self.finding(
-                Severity.error if harmed(view) else Severity.warning,
+                Severity.error if view.harmed else Severity.warning,
                 sites=(i,),
                 first=view.at(int(rows[0])),
                 last=view.at(int(rows[-1])),

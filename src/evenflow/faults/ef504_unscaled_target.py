@@ -9,7 +9,7 @@ import numpy as np
 from ..lang import N_
 from ..schema import Finding, Link, Severity
 from .base import Rule
-from .curve import WON, goal, harmed
+from .curve import WON, goal
 from .data import first, prediction_of, typical
 from .texts import EvidenceLabel, Remedy
 from .view import View
@@ -112,7 +112,7 @@ class UnscaledTarget(Rule):
         if not (size > LARGE and np.isfinite(said) and size > APART * said):
             return
         yield self.finding(
-            Severity.error if harmed(view) else Severity.warning,
+            Severity.error if view.harmed else Severity.warning,
             sites=(site, prediction),
             first=view.at(0),
             last=view.at(0),
@@ -132,7 +132,7 @@ def _learned(view: View) -> bool:
     """Whether most of what the best constant leaves has been won, and not only at last: then the
     target's size did no harm. Never where the best constant's loss is not known."""
     aim = goal(view)
-    if harmed(view) or not aim.known or not aim.left <= WON:
+    if view.harmed or not aim.known or not aim.left <= WON:
         return False
     above = view.loss.finite > aim.scale
     return bool(above.mean() <= LATE)

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
+from .readings import Readings
 from .series import Floats, median
-
-if TYPE_CHECKING:
-    from .view import View
 
 #: Ops that make, or are worked out from, a logarithm of a probability or a ratio of two.
 LIKELIHOOD = frozenset(
@@ -40,8 +36,8 @@ MOVED = 1e-5
 SIGNS = 0.1
 
 
-def objective(view: View) -> str:
-    """What the loss is, if it measures no progress; "" if it may.
+def objective(view: Readings, losses: Floats) -> str:
+    """What the loss is, if it measures no progress; "" if it may. `losses`: the curve.
 
     "adversarial": losses that compete. "policy-gradient": likelihoods weighted by numbers of
     both signs, or of a scale that moves (advantages, returns). "moving-target": a squared or
@@ -60,10 +56,10 @@ def objective(view: View) -> str:
         return "moving-target"
     if _contrast(view):
         return "contrast"
-    return "sign-changing" if not view.losses and _changes_sign(view.loss.values) else ""
+    return "sign-changing" if not view.losses and _changes_sign(losses) else ""
 
 
-def _weighted_likelihood(view: View) -> str:
+def _weighted_likelihood(view: Readings) -> str:
     rms, negative = view.site("weight_rms"), view.site("weight_negative")
     # an agent acts with gradients on, too: what a backward reached is the training
     rms = np.where(np.isfinite(view.site("delta")), rms, np.nan)
@@ -92,7 +88,7 @@ def _weighted_likelihood(view: View) -> str:
     return "policy-gradient" if _drifts(scale) else ""
 
 
-def _follows(view: View) -> bool:
+def _follows(view: Readings) -> bool:
     """Whether a script moves weights by hand that no optimizer holds: a network's copy."""
     weight = view.param("weight")
     for p in view.run.params:
@@ -102,7 +98,7 @@ def _follows(view: View) -> bool:
     return False
 
 
-def _from_likelihood(view: View, id: int, after: frozenset[int]) -> bool:
+def _from_likelihood(view: Readings, id: int, after: frozenset[int]) -> bool:
     """Whether what is weighted comes from a likelihood, on the way from the last layer."""
     above = view.ancestors(view.parents(id)) & after
     return any(view.sites[i].op in LIKELIHOOD for i in above)
@@ -127,7 +123,7 @@ def _drifts(column: Floats, far: float = DRIFT) -> bool:
     return False
 
 
-def _moving_target(view: View) -> bool:
+def _moving_target(view: Readings) -> bool:
     far = SHIFT if _follows(view) else DRIFT
     for i in view.losses:
         t = view.target_of(i)
@@ -138,7 +134,7 @@ def _moving_target(view: View) -> bool:
     return False
 
 
-def _contrast(view: View) -> bool:
+def _contrast(view: Readings) -> bool:
     if view.losses:
         return False
     after = frozenset(view.beyond)
@@ -160,15 +156,15 @@ def _contrast(view: View) -> bool:
     return False
 
 
-def _places(view: View, ids: frozenset[int]) -> set[tuple[str, str, str, int]]:
+def _places(view: Readings, ids: frozenset[int]) -> set[tuple[str, str, str, int]]:
     return {view.sites[i].place for i in ids}
 
 
-def _floored(view: View, id: int) -> bool:
+def _floored(view: Readings, id: int) -> bool:
     return any(view.sites[i].op in FLOORS for i in view.descendants([id]) if i != id)
 
 
-def _floored_within(view: View, ids: frozenset[int]) -> bool:
+def _floored_within(view: Readings, ids: frozenset[int]) -> bool:
     return any(view.sites[i].op in FLOORS for i in ids if not view.weights[i])
 
 

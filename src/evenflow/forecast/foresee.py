@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..tape.registry import unwrap
+from ..network import unwrap
 from .aside import copied, restored
 from .assemble import assemble
 from .inputs import arrange, padding

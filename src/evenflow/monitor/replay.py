@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from ..faults import Spread
-from ..network import of_node
-from ..tape import Place, Recorder, SiteRegistry, unwrap
+from ..network import of_node, unwrap
+from ..tape import Place, Recorder, SiteRegistry
 from .looking import Birth, Looker, tensors
 
 

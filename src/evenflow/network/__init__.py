@@ -27,3 +27,4 @@ from .ops import of_node as of_node
 from .optimizers import has_momentum as has_momentum
 from .optimizers import is_adaptive as is_adaptive
 from .wiring import Wiring as Wiring
+from .wrappers import unwrap as unwrap

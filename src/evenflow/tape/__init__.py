@@ -23,7 +23,6 @@ from .probe import through_time as through_time
 from .recorder import Recorder as Recorder
 from .registry import Place as Place
 from .registry import SiteRegistry as SiteRegistry
-from .registry import unwrap as unwrap
 from .room import room as room
 from .scalars import Layouts as Layouts
 from .scalars import Pending as Pending

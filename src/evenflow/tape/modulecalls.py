@@ -13,6 +13,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
+from ..network import unwrap
 from .forward import Forward
 from .frames import Calls, Frame, Span, Thread
 from .given import tensors_in
@@ -20,7 +21,7 @@ from .isolation import traced, unheard
 from .labels import node_of
 from .mode import Mode, put_on, take_off
 from .probe import Probes
-from .registry import Place, unwrap
+from .registry import Place
 from .rootcalls import RootCalls
 from .sample import Sample
 

@@ -12,6 +12,7 @@ import torch
 from torch import nn
 from torch.nn.parameter import is_lazy
 
+from ..network import unwrap
 from ..schema import Parameter, Site
 from . import numbers
 from .owners import owner_of
@@ -28,20 +29,6 @@ class Place(NamedTuple):
 
     root: str
     path: str
-
-
-def unwrap(module: nn.Module) -> nn.Module:
-    """The user's module inside torch.compile's, DataParallel's and DDP's wrappers."""
-    while True:
-        inner = getattr(module, "_orig_mod", None)
-        if not isinstance(inner, nn.Module) and type(module).__name__ in (
-            "DataParallel",
-            "DistributedDataParallel",
-        ):
-            inner = getattr(module, "module", None)
-        if not isinstance(inner, nn.Module):
-            return module
-        module = inner
 
 
 def _joined(*parts: str) -> str:

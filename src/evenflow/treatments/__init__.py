@@ -38,7 +38,6 @@ if TYPE_CHECKING:
     from .live.stepping import with_gradients as with_gradients
     from .live.treating import examine as examine
     from .live.treating import treat_ as treat_
-    from .live.treating import unwrapped as unwrapped
     from .live.undo import Undo as Undo
 
 _HOME = by_name(
@@ -48,7 +47,7 @@ _HOME = by_name(
         "live.forward_trace": "ForwardTrace trace_forward",
         "live.revive": "ActivationTrace redraw_units_ unit_chains units_of",
         "live.stepping": "Stage Stepper loss_scale with_gradients",
-        "live.treating": "examine treat_ unwrapped",
+        "live.treating": "examine treat_",
         "live.undo": "Undo",
     }
 )

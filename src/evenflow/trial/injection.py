@@ -26,7 +26,8 @@ from torch import nn
 from torch.optim import Optimizer
 from torch.optim.optimizer import register_optimizer_step_post_hook
 
-from ..tape import unwrap, watch_calls
+from ..network import unwrap
+from ..tape import watch_calls
 from .copies import Copies, follow
 
 #: After so many updates since the latest treatment the door is taken off in any case: a parameter

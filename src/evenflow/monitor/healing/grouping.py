@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from ...lang import _
-from ...tape import unwrap
+from ...network import unwrap
 from ..saying import say
 from ..watched import WatchedTraining
 from .group import OptimizerGroup, OptimizerHistory

@@ -21,8 +21,8 @@ from typing import Any
 
 import torch
 
+from ...network import unwrap
 from ...schema import Intervention
-from ...tape import unwrap
 from ...words import healed
 from ..guard import Guard
 from ..hiding import Hidden

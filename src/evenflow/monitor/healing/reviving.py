@@ -9,6 +9,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from ...network import unwrap
 from ...schema import Reading
 from ...treatments import (
     ActivationTrace,
@@ -17,7 +18,6 @@ from ...treatments import (
     trace_forward,
     unit_chains,
     units_of,
-    unwrapped,
 )
 from ..replay import Held
 
@@ -78,7 +78,7 @@ class Reviver:
         """Look at one more batch of each model; with enough of them, what was seen (else [])."""
         if attempt < self._rest_until:
             return []
-        plain = [(unwrapped(h.module), h) for h in held]
+        plain = [(unwrap(h.module), h) for h in held]
         try:
             looks = [
                 (id(m), trace_forward(m, (h.args, h.kwargs), ActivationTrace(m))) for m, h in plain

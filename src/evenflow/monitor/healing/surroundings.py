@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from ...lang import _
-from ...tape import local, of_optimizer, unwrap
+from ...network import unwrap
+from ...tape import local, of_optimizer
 
 
 def refuses(optimizer: torch.optim.Optimizer, closure: bool, only: nn.Module | None) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from ...network import unwrap
 from ...schema import Treatment
 from ...schema import treatment as form
 from ..base import Facts, Parsed
@@ -49,7 +50,7 @@ def treat_(
     """
     given = form.parse(treatments) if isinstance(treatments, str) else tuple(treatments)
     chosen = in_order(map(read, given))
-    plain = unwrapped(model)
+    plain = unwrap(model)
     optimizers = (
         [optimizer] if isinstance(optimizer, torch.optim.Optimizer) else list(optimizer or ())
     )
@@ -77,19 +78,6 @@ def treat_(
     return undo
 
 
-def unwrapped(model: nn.Module) -> nn.Module:
-    """The plain model inside torch.compile's and data parallel wrappers."""
-    while True:
-        inner = getattr(model, "_orig_mod", None)
-        if inner is None and isinstance(
-            model, (nn.parallel.DistributedDataParallel, nn.DataParallel)
-        ):
-            inner = model.module
-        if not isinstance(inner, nn.Module):
-            return model
-        model = inner
-
-
 def examine(model: nn.Module, batch: Any, optimizer: torch.optim.Optimizer | None = None) -> Facts:
     """The architecture facts of a live model, seen on one batch. ValueError if it does not run."""
     from .context import facts
@@ -97,7 +85,7 @@ def examine(model: nn.Module, batch: Any, optimizer: torch.optim.Optimizer | Non
     given = as_batch(batch)
     if given is None:
         raise ValueError("examine needs a batch.")
-    seen = trace_forward(unwrapped(model), given)
+    seen = trace_forward(unwrap(model), given)
     return facts(seen, given, [optimizer] if optimizer is not None else [])
 
 

@@ -1,0 +1,157 @@
+"""What a run read, as matrices: T rows, S sites, P parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from ..network import Wiring
+from ..schema import Channel, Run
+from .series import Bools, Floats, last_few, median
+
+
+class Readings(Wiring):
+    """Cached, pure questions to the readings of one run. Nothing here writes to the run.
+
+    All matrices have one row per sampled step and NaN where nothing was measured.
+    """
+
+    def __init__(self, run: Run) -> None:
+        if run.early:  # micro-batches of weights that stand still show no course
+            none = np.empty(0)
+            run = replace(run, curve_steps=none.astype(np.int64), curve_loss=none)
+        super().__init__(run)
+        self.steps = np.asarray(run.steps, dtype=np.int64)
+        self.memo: dict[str, object] = {}  # analyses that several rules share
+        self._matrices: dict[tuple[str, str], Floats] = {}
+        self._recent: dict[str, Floats] = {}
+
+    # --- readings -------------------------------------------------------------------------------
+
+    def _matrix(self, of: str, n: int, metric: str) -> Floats:
+        key = (of, metric)
+        if key not in self._matrices:
+            out = np.full((len(self.steps), n), np.nan)
+            for i in range(n):
+                column = self.run.columns.get(Channel(of, i, metric))
+                if column is not None:
+                    out[:, i] = column
+            out.setflags(write=False)
+            self._matrices[key] = out
+        return self._matrices[key]
+
+    def site(self, metric: str) -> Floats:
+        """[T, S] of a site metric."""
+        return self._matrix("site", len(self.run.sites), metric)
+
+    def param(self, metric: str) -> Floats:
+        """[T, P] of a parameter metric (rows of another optimizer's steps are left out)."""
+        key = ("param/own", metric)
+        if key not in self._matrices:
+            out = self._matrix("param", len(self.run.params), metric).copy()
+            whose = self.step("optimizer")
+            holder = np.array([p.optimizer for p in self.run.params], dtype=np.float64)
+            if not np.isnan(whose).all() and out.size:
+                other = (whose[:, None] != holder[None, :]) & (holder >= 0)[None, :]
+                out[other & ~np.isnan(whose)[:, None]] = np.nan
+            out.setflags(write=False)
+            self._matrices[key] = out
+        return self._matrices[key]
+
+    def step(self, metric: str) -> Floats:
+        """[T] of a step metric, all NaN if never measured."""
+        column = self.run.step(metric)
+        return np.full(len(self.steps), np.nan) if column is None else np.asarray(column)
+
+    @cached_property
+    def edges(self) -> Mapping[tuple[int, int], Floats]:
+        """(site, input) -> [T] rms of delta sent back along that edge."""
+        return {
+            (c.id, c.edge): v
+            for c, v in self.run.columns.items()
+            if c.of == "edge" and c.metric == "delta_in"
+        }
+
+    # --- time -----------------------------------------------------------------------------------
+
+    @cached_property
+    def ruin(self) -> int:
+        """Row from which the run is non-finite (the loss or most outputs) for good; T if never."""
+        bad = np.isinf(self.step("loss"))
+        # in a column NaN also means "not measured"; the curve has a value for each of its steps
+        broken = self.run.curve_steps[~np.isfinite(self.run.curve_loss)]
+        bad |= np.isin(self.steps, broken)
+        m = self.site("nonfinite")
+        if m.size:
+            bad |= (np.nan_to_num(m) > 0).sum(axis=1) * 2 > (~np.isnan(m)).sum(axis=1)
+        rows = np.flatnonzero(~bad)
+        return len(bad) if not bad.any() else (int(rows[-1]) + 1 if len(rows) else 0)
+
+    @cached_property
+    def sound(self) -> Bools:
+        """[T] rows before the run's ruin, if it has one."""
+        return np.asarray(np.arange(len(self.steps)) < self.ruin)
+
+    @cached_property
+    def late(self) -> Bools:
+        """[T] sound rows of the last quarter of the steps, at least the last three."""
+        n = self.ruin
+        if n == 0:
+            return np.zeros(len(self.steps), dtype=np.bool_)
+        s = self.steps[:n]
+        first = min(int(np.searchsorted(s, s[-1] - (s[-1] - s[0]) / 4)), max(n - 3, 0))
+        rows = np.arange(len(self.steps))
+        return np.asarray((rows >= first) & (rows < n))
+
+    @cached_property
+    def born(self) -> Bools:
+        """[T] sound rows after birth: step 4 on, as statistics of the first steps are blips."""
+        return np.asarray(self.sound & (self.steps >= 4))
+
+    def recent(self, metric: str) -> Floats:
+        """[S]: median over the late rows; dear metrics fall back to their last readings."""
+        if metric not in self._recent:
+            self._recent[metric] = self._work_out_recent(metric)
+        return self._recent[metric]
+
+    def _work_out_recent(self, metric: str) -> Floats:
+        m = self.site(metric)
+        out = median(m[self.late])
+        if np.isnan(out).any() and len(m):
+            gaps = np.isnan(out)
+            out = out.copy()
+            out[gaps] = last_few(m[: self.ruin, gaps])
+        out.setflags(write=False)
+        return out
+
+    def at(self, row: int) -> int:
+        """Step number of a row."""
+        return int(self.steps[row])
+
+    @property
+    def foreseen(self) -> bool:
+        """A forecast: one reading from before the first step, which rules may go by."""
+        return self.run.source == "predicted" and len(self.steps) > 0
+
+    @cached_property
+    def optimizers(self) -> tuple[Mapping[str, Any], ...]:
+        """The run's optimizers as the tape noted them; empty if unknown."""
+        noted = self.run.meta.get("optimizers") or ()
+        return tuple(o for o in noted if isinstance(o, Mapping))
+
+    @cached_property
+    def adversarial(self) -> bool:
+        """Losses that pull against each other (GAN): not all optimizers that stepped follow one.
+
+        Those that step after one backward make one turn, as the session noted; in files without
+        such notes each optimizer that made a sampled update is a turn.
+        """
+        turns = {o["turn"] for o in self.optimizers if "turn" in o}
+        if turns:
+            return len(turns) > 1
+        whose = self.step("optimizer")
+        return len(np.unique(whose[~np.isnan(whose)])) > 1
