@@ -17,15 +17,16 @@ import torch.nn.functional as F
 from torch import nn
 
 import evenflow
-from evenflow.tape.backward import Backward
-from evenflow.tape.forward import Forward
+from evenflow.tape.backward import BackwardReader
+from evenflow.tape.forward import ForwardReader
 from evenflow.tape.modulecalls import ModuleCalls
 from evenflow.tape.parameters import Update
 from evenflow.tape.recorder import Recorder
 
 TICK = 2.0**-6  # seconds: sums of it are exact
 READS = [
-    (Forward, "before"), (Forward, "after"), (ModuleCalls, "_enter_call"), (Backward, "_arrived"),
+    (ForwardReader, "before"), (ForwardReader, "after"),
+    (ModuleCalls, "_enter_call"), (BackwardReader, "_arrived"),
     (Recorder, "before_backward"), (Recorder, "release"), (Update, "gradients"),
 ]  # fmt: skip
 

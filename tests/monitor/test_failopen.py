@@ -18,17 +18,17 @@ from evenflow.monitor import hooks
 from evenflow.monitor.guard import Guard
 from evenflow.monitor.healing import Healer
 from evenflow.monitor.optimizers import OptimizerRegistry
-from evenflow.tape.backward import Backward
-from evenflow.tape.forward import Forward
+from evenflow.tape.backward import BackwardReader
+from evenflow.tape.forward import ForwardReader
 from evenflow.tape.parameters import Update
 from evenflow.tape.recorder import Recorder
 from networks import KINDS
 
 PLANTS = {
-    "forward": (Forward, "measure"),
-    "inputs": (Forward, "before"),
-    "backward": (Backward, "_arrived"),
-    "walk": (Backward, "arm"),
+    "forward": (ForwardReader, "measure"),
+    "inputs": (ForwardReader, "before"),
+    "backward": (BackwardReader, "_arrived"),
+    "walk": (BackwardReader, "arm"),
     "update": (Update, "applied"),
 }
 
@@ -107,7 +107,7 @@ def test_an_error_in_a_rule(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 def test_warnings_as_errors_do_not_turn_ours_into_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    fail_from(monkeypatch, Forward, "measure", 0)
+    fail_from(monkeypatch, ForwardReader, "measure", 0)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         with evenflow.watch(run=tmp_path / "r.evenflow"):
@@ -223,7 +223,7 @@ def test_stderr_that_takes_nothing(
     stream: str, strictness: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     expected = bare("perceptron")
-    fail_from(monkeypatch, Forward, "measure", 0)
+    fail_from(monkeypatch, ForwardReader, "measure", 0)
     monkeypatch.setattr("sys.stderr", STREAMS[stream]())
     torch.manual_seed(0)
     with warnings.catch_warnings():
@@ -258,7 +258,7 @@ def test_showwarning_that_raises(
     def away(*args: Any, **kwargs: Any) -> None:
         raise OSError("the log server is away")
 
-    fail_from(monkeypatch, Forward, "measure", 0)
+    fail_from(monkeypatch, ForwardReader, "measure", 0)
     with warnings.catch_warnings():
         warnings.simplefilter("always")
         monkeypatch.setattr(warnings, "showwarning", away)

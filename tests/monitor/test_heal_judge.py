@@ -16,7 +16,7 @@ from evenflow.monitor.healing.judge import (
     LEAST,
     REGIME,
     WINDOW,
-    Losses,
+    LossHistory,
     Norms,
 )
 from evenflow.schema import HEALS, Event, Intervention, allowed, interventions
@@ -54,8 +54,8 @@ def test_a_gradient_that_grows_step_by_step_is_none() -> None:
     assert math.isinf(Norms().limit) and math.isnan(Norms().usual)
 
 
-def losses(*values: float) -> tuple[Losses, list[bool]]:
-    judge = Losses()
+def losses(*values: float) -> tuple[LossHistory, list[bool]]:
+    judge = LossHistory()
     return judge, [judge.take(v) for v in values]
 
 
@@ -89,7 +89,7 @@ def test_tasks_that_take_turns_diverge_not() -> None:
 
 @given(st.lists(st.floats(-1e3, 1e3), min_size=1, max_size=60))
 def test_level_is_the_median_of_five_and_calm_excludes_diverged(values: list[float]) -> None:
-    judge = Losses()
+    judge = LossHistory()
     for k, v in enumerate(values):
         diverged = judge.take(v)
         if k >= 4:

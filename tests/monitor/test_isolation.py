@@ -20,7 +20,7 @@ from torch import nn
 
 import evenflow
 from evenflow.tape import numbers, room
-from evenflow.tape.forward import Forward
+from evenflow.tape.forward import ForwardReader
 from evenflow.whose import theirs
 from networks import KINDS
 
@@ -180,14 +180,14 @@ def test_one_site_that_cannot_be_read_costs_itself(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("EVENFLOW_STRICT")
-    whole = Forward.after
+    whole = ForwardReader.after
 
     def after(self: Any, call: Any, out: Any) -> None:
         if call.op.name == "tanh":
             raise RuntimeError("planted")
         whole(self, call, out)
 
-    monkeypatch.setattr(Forward, "after", after)
+    monkeypatch.setattr(ForwardReader, "after", after)
     with evenflow.watch(run=tmp_path / "r.evenflow", every=1) as watch:
         KINDS["perceptron"](6)
         assert watch.active

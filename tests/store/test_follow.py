@@ -13,7 +13,7 @@ import pytest
 
 from evenflow.schema import Channel, Event, Finding, Parameter, Reading, Severity, Site
 from evenflow.store import News, StoreError, Writer, follow, load
-from evenflow.store.budget import Budget
+from evenflow.store.budget import ReadingBudget
 
 
 class Told:
@@ -122,13 +122,13 @@ def test_only_what_is_new_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     for step in range(2000):
         writer.reading(Reading(step, channels, np.ones(3)))
     writer.flush()
-    rows, row = [0], Budget.row
+    rows, row = [0], ReadingBudget.row
 
-    def counted(self: Budget, size: int) -> None:
+    def counted(self: ReadingBudget, size: int) -> None:
         rows[0] += 1
         row(self, size)
 
-    monkeypatch.setattr(Budget, "row", counted)
+    monkeypatch.setattr(ReadingBudget, "row", counted)
     whole = follow(writer.path)
     assert len(whole.readings) == 2000 and rows[0] > 4000  # rows and their checksums
     rows[0] = 0

@@ -14,7 +14,7 @@ from ..lang import _
 from ..network import BOUNDED
 from ..schema import Run
 from ..treatments import treat_
-from .aside import copied, same_random
+from .isolation import copied, same_random
 from .record import Advice, Forecast
 
 #: A change is worth telling from this chance on.

@@ -8,9 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .aside import same_random
 from .foresee import _like
 from .inputs import arrange, padding
+from .isolation import same_random
 
 
 def difference(model: nn.Module, inputs: Any, seed: int = 0) -> float:

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from ..network import unwrap
-from .aside import copied, restored
 from .assemble import assemble
 from .inputs import arrange, padding
+from .isolation import copied, restored
 from .onepass import Measured, join, measure
 from .record import Forecast
 

@@ -20,12 +20,12 @@ from torch import Tensor, nn
 from ..schema import Channel, Parameter, Site
 from ..tape import Recorder
 from ..tape.alike import alike, units
-from ..tape.forward import Forward
+from ..tape.forward import ForwardReader
 from ..tape.numbers import norm, plain, wide
 from ..tape.opcall import OpCall
-from .aside import same_random, unwatched
 from .ends import ends
 from .inputs import described
+from .isolation import same_random, unwatched
 from .overtime import Met, Opened
 from .width import error_bars
 
@@ -76,7 +76,7 @@ def measure(
     """Run the model once forward and back (twice where δ must be scaled) and read the tape.
 
     Changes the model as a training step without its update does: work on a copy, or under
-    `aside.restored`. Random states, an open watch and the caller's modes are left alone.
+    `isolation.restored`. Random states, an open watch and the caller's modes are left alone.
 
     Args:
         model: its mode (training or not) is used as it is.
@@ -216,7 +216,7 @@ def _site_of(recorder: Recorder, met: Met) -> int | None:
     )
 
 
-class _Deep(Forward):
+class _Deep(ForwardReader):
     """Also reads how many directions samples differ in: too dear for a training's steps."""
 
     def _read(self, call: OpCall, site: int, x: Tensor, kept: bool = False) -> None:

@@ -17,7 +17,7 @@ from .ledger import Ledger
 from .naming import Named, children, name_nodes, shape_of, variable
 from .nearby import hint
 from .paths import Edge, Vertex, between, crossings, links, reached
-from .probing import REENTRANT, Meeting, aside, backward, hooked, kept_grads, norm, slope
+from .probing import REENTRANT, Meeting, backward, hooked, isolated, kept_grads, norm, slope
 from .weight import WeightChain
 
 
@@ -45,7 +45,7 @@ def explain(
         ValueError: no scalar, no graph, a graph that was freed, an unknown or unreachable site.
     """
     root = _root(loss)
-    with aside():
+    with isolated():
         known = {id(p): n for n, p in model.named_parameters()} if model is not None else {}
         nodes = reached(root, children)
         if any(n.name() == "CheckpointFunctionBackward" for n in nodes):
@@ -55,7 +55,7 @@ def explain(
         vertices, edges, caveat = _read(loss, root, target, nodes, named)
 
     def unroll(name: str, index: tuple[int, ...], sample: int | None) -> WeightChain:
-        with aside():
+        with isolated():
             return write_out(loss, nodes, named, known, name, index, sample)
 
     return Ledger(
@@ -163,7 +163,7 @@ def _read(
     low: dict[Any, bool] = {}
 
     def read(node: Any, grad_inputs: Sequence[Any], grad_outputs: Sequence[Any]) -> None:
-        with aside():
+        with isolated():
             received[node] = math.hypot(*(norm(g) for g in grad_outputs))
             low[node] = _subnormal(received[node], grad_outputs)
             for i, child, slot in edges_of.get(node, ()):

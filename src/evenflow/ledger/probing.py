@@ -63,7 +63,7 @@ def _told(message: str) -> str:
 
 
 @contextmanager
-def aside() -> Iterator[None]:
+def isolated() -> Iterator[None]:
     """Keep our arithmetic out of the script's: no torch-function mode sees it, no graph grows."""
     with torch._C.DisableTorchFunction(), torch.no_grad():
         yield

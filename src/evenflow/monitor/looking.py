@@ -22,7 +22,7 @@ _SOFT = ("softmax", "softmin", "attention", "multi_head")
 
 
 @dataclasses.dataclass(eq=False, slots=True)
-class Birth:
+class NonFiniteBirth:
     """Where values that are not finite came into being.
 
     `out` is the operation's output; None for a tensor that came from outside the forward (`given`:
@@ -55,15 +55,17 @@ class Looker(TorchFunctionMode):
     def __init__(self, recorder: Recorder, given: Iterable[Tensor]) -> None:
         super().__init__()
         self._recorder = recorder
-        self._births: dict[int, Birth] = {}  # by id of a tensor, which `_kept` keeps alive
+        self._births: dict[int, NonFiniteBirth] = {}  # by id of a tensor, which `_kept` keeps alive
         self._kept: list[Tensor] = []
         for t in given:
             if level := grade(t):
                 node = t.grad_fn
                 made = "" if node is None else node.name()
-                self._note(t, Birth("input", "", "", 0, level, given=True, computed_by=made))
+                self._note(
+                    t, NonFiniteBirth("input", "", "", 0, level, given=True, computed_by=made)
+                )
 
-    def birth(self, t: Tensor) -> Birth | None:
+    def birth(self, t: Tensor) -> NonFiniteBirth | None:
         """Where what is not finite in this tensor came from; None if it is finite."""
         return self._births.get(id(t)) if grade(t) else None
 
@@ -93,7 +95,9 @@ class Looker(TorchFunctionMode):
                     self._note(t, self._from(name.strip("_"), given, t, level))
         return out
 
-    def _from(self, op: str, given: list[tuple[Tensor, int]], out: Tensor, level: int) -> Birth:
+    def _from(
+        self, op: str, given: list[tuple[Tensor, int]], out: Tensor, level: int
+    ) -> NonFiniteBirth:
         """Whose doing it is that `out` is not finite, where `given` of its inputs were not."""
         here = self._here(op, out, level)
         if not given:
@@ -109,14 +113,14 @@ class Looker(TorchFunctionMode):
             return here  # of a mask, as such harmless
         return before
 
-    def _here(self, op: str, out: Tensor, level: int) -> Birth:
+    def _here(self, op: str, out: Tensor, level: int) -> NonFiniteBirth:
         stack = self._recorder.thread.stack
         if not stack:
-            return Birth(op, "", "", 0, level, out)
+            return NonFiniteBirth(op, "", "", 0, level, out)
         frame = stack[-1]
-        return Birth(op, frame.place.root, frame.place.path, frame.call, level, out)
+        return NonFiniteBirth(op, frame.place.root, frame.place.path, frame.call, level, out)
 
-    def _note(self, t: Tensor, birth: Birth) -> None:
+    def _note(self, t: Tensor, birth: NonFiniteBirth) -> None:
         self._births[id(t)] = birth
         self._kept.append(t)
 

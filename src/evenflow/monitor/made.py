@@ -56,7 +56,7 @@ class Passes:
         self.reach.append(frozenset(recorder.registry.known_params(met)))
 
 
-class Made:
+class SampledUpdate:
     """A sampled update from its first optimizer's step on.
 
     `hand`: made by the script itself, after its backward; read when the next backward begins.

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from ..faults import Spread
 from ..network import of_node, unwrap
 from ..tape import Place, Recorder, SiteRegistry
-from .looking import Birth, Looker, tensors
+from .looking import Looker, NonFiniteBirth, tensors
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +93,7 @@ def replay(held: Held, registry: SiteRegistry, backward: bool = False) -> Found 
         return _slope(recorder, made, module) if backward else None
 
 
-def _found(birth: Birth, recorder: Recorder, registry: SiteRegistry, held: Held) -> Found:
+def _found(birth: NonFiniteBirth, recorder: Recorder, registry: SiteRegistry, held: Held) -> Found:
     """In the words of the registry: the site, made if the tape knows none there."""
     if birth.given:
         if birth.computed_by:

@@ -14,7 +14,7 @@ from .clock import Clock
 from .coming import Coming
 from .flush import Flush
 from .losses import Losses
-from .made import Made, Passes
+from .made import Passes, SampledUpdate
 from .misses import Misses
 from .optimizers import OptimizerRegistry
 from .quiet import Quiet
@@ -54,7 +54,7 @@ class Updates:
         self.clock = Clock(cadence)
         self.coming = Coming(cadence, recorder, self.clock, quiet, self.optimizers)
         self.passes = Passes()
-        self.made: Made | None = None
+        self.made: SampledUpdate | None = None
         self.by_hand: bool | None = None
         self.within = self.compiled = self.closely = self.ended = False
         self.beside: list[Callable[[], float]] = [writer.took]
@@ -63,9 +63,9 @@ class Updates:
     def _step(self) -> int:
         return self._quiet.step
 
-    def begin(self, scalars: ScalarBuffer) -> Made:
+    def begin(self, scalars: ScalarBuffer) -> SampledUpdate:
         """The update of a sampled step begins to be made."""
-        self.made = Made(self._step, scalars)
+        self.made = SampledUpdate(self._step, scalars)
         return self.made
 
     def turn(self, start: float) -> None:

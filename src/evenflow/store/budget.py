@@ -22,7 +22,7 @@ class TooMuch(ValueError):
     """The file asks for more than a run may; the message says what of."""
 
 
-class Budget:
+class ReadingBudget:
     """Counts while a file is read. SQLite's pages can be shared by many rows in a forged file, so
     that 100 kB hold rows without end; but no true file has more rows or bytes than fit into it.
 

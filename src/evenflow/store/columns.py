@@ -15,7 +15,7 @@ Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
-class Block:
+class LayoutBlock:
     """All readings of one layout. C channels, N rows.
 
     Attributes:
@@ -37,7 +37,7 @@ class Columns(Mapping[Channel, Floats]):
     and channels that only few steps have would be mostly NaN in one matrix.
     """
 
-    def __init__(self, blocks: Sequence[Block], length: int) -> None:
+    def __init__(self, blocks: Sequence[LayoutBlock], length: int) -> None:
         self._length = length
         self._blocks = blocks
         self._places: dict[Channel, list[tuple[int, int]]] = {}

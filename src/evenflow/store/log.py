@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from .budget import Budget
+from .budget import ReadingBudget
 
 Words = npt.NDArray[np.uint32]
 
@@ -18,7 +18,7 @@ _TURN = 256  # frames looked at together
 _MAGIC = {0x377F0682: "<u4", 0x377F0683: ">u4"}  # and how its checksums read their words
 
 
-def is_broken(path: Path, budget: Budget) -> bool:
+def is_broken(path: Path, budget: ReadingBudget) -> bool:
     """Is there a damaged frame in the log, and a transaction that it hides?
 
     The end of a log torn by a kill is none: no transaction ends there. Looked at twice, as whoever
@@ -32,7 +32,7 @@ def is_broken(path: Path, budget: Budget) -> bool:
     return _look(log, budget)
 
 
-def _look(log: Path, budget: Budget) -> bool:
+def _look(log: Path, budget: ReadingBudget) -> bool:
     with log.open("rb") as file:
         head = file.read(_HEAD)
         if len(head) < _HEAD:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from ..lang import _
 from ..showing import visible
-from .budget import Budget, TooMuch
+from .budget import ReadingBudget, TooMuch
 from .format import APPLICATION_ID, SUFFIX, TABLES, VERSION, StoreError
 
 _MAGIC = b"SQLite format 3\0"
@@ -23,13 +23,13 @@ FLAWS = (ValueError, KeyError, TypeError, AttributeError, OverflowError, IndexEr
 
 
 @contextlib.contextmanager
-def opened(path: Path) -> Iterator[tuple[sqlite3.Connection, Budget]]:
+def opened(path: Path) -> Iterator[tuple[sqlite3.Connection, ReadingBudget]]:
     """A read transaction on a file of ours; any flaw met within becomes a StoreError.
 
     Texts come as bytes, which may be anything.
     """
     _look(path)
-    budget = Budget(_size(path))
+    budget = ReadingBudget(_size(path))
     try:
         with _connect(path, budget) as db:
             db.text_factory = bytes
@@ -101,7 +101,7 @@ def _look(path: Path) -> None:
 
 
 @contextlib.contextmanager
-def _connect(path: Path, budget: Budget) -> Iterator[sqlite3.Connection]:
+def _connect(path: Path, budget: ReadingBudget) -> Iterator[sqlite3.Connection]:
     """Read-only, without leaving anything behind that was not there.
 
     A log (-wal) beside the file holds its newest part. SQLite reads it only where it may write
@@ -130,7 +130,7 @@ def _connect(path: Path, budget: Budget) -> Iterator[sqlite3.Connection]:
         yield db
 
 
-def _bounded(address: str, budget: Budget) -> sqlite3.Connection:
+def _bounded(address: str, budget: ReadingBudget) -> sqlite3.Connection:
     db = sqlite3.connect(address, uri=True, timeout=10, isolation_level=None)
     db.set_progress_handler(budget.late, _LOOK)
     return db

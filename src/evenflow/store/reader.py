@@ -15,7 +15,7 @@ from ..schema import Channel, Event, Finding, Parameter, Run, Site
 from ..showing import visible
 from . import codec
 from .budget import TooMuch
-from .columns import Block, Columns
+from .columns import Columns, LayoutBlock
 from .format import StoreError, row_sum
 from .log import is_broken
 from .opening import FLAWS, opened
@@ -201,7 +201,7 @@ def _readings(rows: Rows, sites: int, params: int) -> tuple[str, npt.NDArray[np.
         for layout, at in order.items():
             channels = layouts[layout][1]
             values_CN = np.empty((len(channels), len(at)), np.float32)
-            blocks[layout] = Block(channels, np.array(at, np.int64), values_CN)
+            blocks[layout] = LayoutBlock(channels, np.array(at, np.int64), values_CN)
         if _fill(rows, blocks, place):
             return source, steps, Columns(list(blocks.values()), len(steps))
         # Rows did not match: once more, without them. What counts of a step may be another now.
@@ -232,7 +232,7 @@ def _heads(rows: Rows, layouts: Mapping[int, Any]) -> list[tuple[int, int, int]]
     return heads
 
 
-def _fill(rows: Rows, blocks: dict[int, Block], place: dict[int, int]) -> bool:
+def _fill(rows: Rows, blocks: dict[int, LayoutBlock], place: dict[int, int]) -> bool:
     """One pass over all readings, into their blocks; False if some did not match."""
     done = dict.fromkeys(blocks, 0)
     sums, spoilt, whole = rows.sums("reading"), rows.damaged.get("reading", set()), True

@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any, TypeVar
 
-from .budget import Budget
+from .budget import ReadingBudget
 from .format import PARTS, row_sum
 from .opening import FLAWS
 
@@ -23,7 +23,7 @@ class Rows:
     """
 
     def __init__(
-        self, db: sqlite3.Connection, budget: Budget, after: Mapping[str, int] | None = None
+        self, db: sqlite3.Connection, budget: ReadingBudget, after: Mapping[str, int] | None = None
     ) -> None:
         self.db, self.budget, self._after = db, budget, after or {}
         self.damaged: dict[str, set[Any]] = {}

@@ -16,7 +16,7 @@ from . import numbers
 from .labels import Label, label, read
 from .sample import Sample
 from .scalars import Key
-from .unseen import LEAF, Shell, Unseen
+from .unseen import LEAF, Shell, UnseenNodes
 
 _HALF = (torch.float16, torch.bfloat16)
 _LOW = 1e-32  # rms of float32 deltas below which some may be subnormal (< 1.2e-38)
@@ -30,13 +30,13 @@ class _Branch(NamedTuple):
     site: int | None
 
 
-class Backward:
+class BackwardReader:
     """Arms a graph's nodes before the engine runs. Hooks close over ids, never over nodes.
 
     `axis` tells along which axis a site's units lie.
     """
 
-    def __init__(self, recorder: Sample, unseen: Unseen, axis: Callable[[int], int]) -> None:
+    def __init__(self, recorder: Sample, unseen: UnseenNodes, axis: Callable[[int], int]) -> None:
         self.recorder, self.unseen, self._axis = recorder, unseen, axis
         self.leaves: dict[int, Tensor] = {}  # parameters the latest graphs end in
         self.latest: dict[int, Tensor] = {}  # those of the latest outermost backward

@@ -29,7 +29,7 @@ _SPREAD = frozenset({"affine", "activation", "norm", "join", "attention", "recur
 _CONVS = ("conv", "max_pool", "avg_pool", "adaptive", "batch_norm", "group_norm", "instance_norm")
 
 
-class Forward:
+class ForwardReader:
     """Turns ops into sites and readings. One per recorder, used from any thread."""
 
     def __init__(self, recorder: Sample) -> None:

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from ..network import unwrap
-from .forward import Forward
+from .forward import ForwardReader
 from .frames import Calls, Frame, Span, Thread
 from .given import tensors_in
 from .isolation import traced, unheard
@@ -55,7 +55,7 @@ class ModuleCalls:
     """
 
     def __init__(
-        self, recorder: Sampling, forward: Forward, probes: Probes, model: nn.Module | None
+        self, recorder: Sampling, forward: ForwardReader, probes: Probes, model: nn.Module | None
     ) -> None:
         self._recorder, self._model = recorder, model
         self._forward, self._probes = forward, probes

@@ -23,10 +23,10 @@ from torch import Tensor, nn
 
 from ..whose import theirs
 from .attention import let_go
-from .backward import Backward
+from .backward import BackwardReader
 from .bounds import Bounds
 from .calling import watch_calls
-from .forward import Forward
+from .forward import ForwardReader
 from .frames import Span, Thread
 from .isolation import unheard
 from .labels import speak_for
@@ -37,14 +37,14 @@ from .registry import Place, SiteRegistry
 from .room import room
 from .scalars import Scalar, ScalarBuffer
 from .units import Units
-from .unseen import Unseen, running_node
+from .unseen import UnseenNodes, running_node
 
 _task = torch._C._current_graph_task_id
 #: Numbers sampled steps, of all recorders: a label may outlive the recorder that wrote it.
 _generations = itertools.count(1)
 
 
-class _Made:
+class StepNodes:
     """What is needed to place the nodes of one sampled step that carry no label."""
 
     def __init__(self) -> None:
@@ -69,7 +69,7 @@ class Recorder:
         model: nn.Module | None = None,
         share: SiteRegistry | None = None,
         miss: Callable[[Exception, str, str], None] | None = None,
-        reader: type[Forward] = Forward,
+        reader: type[ForwardReader] = ForwardReader,
     ) -> None:
         self.fail = fail
         self.miss = miss or (lambda error, where, stage: fail(error, where))
@@ -81,7 +81,7 @@ class Recorder:
         self.forward = reader(self)
         self.probes = Probes(self)
         self.calls = ModuleCalls(self, self.forward, self.probes, model)
-        self.backward = Backward(self, Unseen(self, self.calls), self.forward.axis)
+        self.backward = BackwardReader(self, UnseenNodes(self, self.calls), self.forward.axis)
         self.recording = False
         self.dear = True
         self.alike: Counter[int] = Counter()  # by parameter: readings of its units' likeness
@@ -94,7 +94,7 @@ class Recorder:
         self.in_place = True  # may a module have been compiled in place? (`watch_calls`)
         self.home = -1  # the thread that armed
         self._thread = Thread()
-        self._made = [_Made()]  # of this sampled step, and of the one right before
+        self._made = [StepNodes()]  # of this sampled step, and of the one right before
         self._unwatch: Callable[[], None] | None = None
         if model is not None:
             self.registry.add_root(model)
@@ -189,7 +189,7 @@ class Recorder:
         self.units.begin(step)
         self.backward.reset()
         self.forward.reset()
-        self._made = [_Made(), self._made[0]] if follows else [_Made()]
+        self._made = [StepNodes(), self._made[0]] if follows else [StepNodes()]
         self.oldest = previous if follows else self.generation
         self.home = self.thread.key
         self.calls.reset()

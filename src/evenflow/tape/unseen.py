@@ -26,7 +26,7 @@ def running_node() -> Any:
     return torch._C._current_autograd_node()
 
 
-class Unseen:
+class UnseenNodes:
     """Names the sites of nodes that the forward did not label."""
 
     def __init__(self, recorder: Sample, calls: ModuleCalls) -> None:
@@ -142,13 +142,13 @@ class Shell:
     """A node that works out a graph of its own within its backward, as a reentrant checkpoint and
     many a custom Function do: the links through it are those of that graph."""
 
-    def __init__(self, unseen: Unseen, node: Any, site: int) -> None:
+    def __init__(self, unseen: UnseenNodes, node: Any, site: int) -> None:
         self.unseen, self.registry, self.site = unseen, unseen.recorder.registry, site
         self._read = self._producers(node)
         self._led: set[int] = set()
 
     @classmethod
-    def of(cls, node: Any, unseen: Unseen) -> Shell | None:
+    def of(cls, node: Any, unseen: UnseenNodes) -> Shell | None:
         """The shell that a node is; None where no node runs, or one that has no site."""
         if not isinstance(node, _FUNCTION):
             return None

@@ -21,9 +21,9 @@ import torch
 from torch import Tensor, nn
 
 from ...schema import Channel, Parameter
-from ..aside import same_random
 from ..assemble import anchor, assemble
 from ..inputs import arrange, padding
+from ..isolation import same_random
 from ..onepass import Measured, measure
 from ..record import Forecast
 from ..width import DRAWN_WEIGHTS, error_bars

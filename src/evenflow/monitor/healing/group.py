@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from ...treatments import Stage, Stepper
-from .judge import FAR, Losses, Norms
-from .snapshot import Snapshot, params_of
+from .judge import FAR, LossHistory, Norms
+from .snapshot import WeightSnapshot, params_of
 
 #: Updates between two snapshots. Even an optimizer's own step reads and writes each weight, moment
 #: and gradient, so a copy every 50th costs at most a fiftieth of that.
@@ -79,9 +79,9 @@ class OptimizerGroup:
 
     def __init__(self, history: OptimizerHistory) -> None:
         self.histories = [history]
-        self.losses = Losses()
+        self.losses = LossHistory()
         self.statistics = Norms()  # how far running statistics go in a round
-        self.snapshots: list[Snapshot] = []  # oldest first
+        self.snapshots: list[WeightSnapshot] = []  # oldest first
         self.attempts = 0  # rounds, not updates
         self.left_out = False  # the round that is running
         self.trouble = -OLD  # attempt of the latest outlier or non-finite gradient
@@ -108,7 +108,7 @@ class OptimizerGroup:
         fresh = bool(self.snapshots) and self.snapshots[-1].extra[0] == self.attempts
         self.snapshots = self.snapshots[-1:] if fresh else []
         if fresh:
-            theirs = Snapshot()
+            theirs = WeightSnapshot()
             theirs.take(-1, other.optimizers, (), None, None)
             self.snapshots[0].absorb(theirs, len(self.optimizers))
             self.snapshots[0].extra[2].extend(c.norms.copy() for c in other.histories)
@@ -125,7 +125,7 @@ class OptimizerGroup:
 
     def snap(self, step: int, buffers: Iterable[Tensor], scaler: Any) -> None:
         """Take one, over the older of two."""
-        again = self.snapshots.pop(0) if len(self.snapshots) > 1 else Snapshot()
+        again = self.snapshots.pop(0) if len(self.snapshots) > 1 else WeightSnapshot()
         memory = (
             self.attempts,
             self.losses.copy(),
@@ -139,7 +139,7 @@ class OptimizerGroup:
         """Have the weights left the oldest snapshot far behind? NaN is far."""
         return bool(self.snapshots) and not self.snapshots[0].gone(self.optimizers) <= FAR
 
-    def go_back(self, buffers: Iterable[Tensor], scaler: Any, oldest: bool) -> Snapshot:
+    def go_back(self, buffers: Iterable[Tensor], scaler: Any, oldest: bool) -> WeightSnapshot:
         """To the newest snapshot that is old enough; the second time to the one before."""
         young = self.attempts - self.snapshots[-1].extra[0] < OLD
         if len(self.snapshots) > 1 and (young or self.returns or oldest):

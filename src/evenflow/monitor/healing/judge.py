@@ -76,7 +76,7 @@ class Norms:
         return other
 
 
-class Losses:
+class LossHistory:
     """Losses of one training."""
 
     def __init__(self) -> None:
@@ -155,8 +155,8 @@ class Losses:
         best = min(self.best, self.start)
         return best + 0.5 * (self.limit - best)
 
-    def copy(self) -> Losses:
+    def copy(self) -> LossHistory:
         """As it is now."""
-        other = Losses()
+        other = LossHistory()
         other._latest, other._first, other.best = self._latest.copy(), list(self._first), self.best
         return other

@@ -32,7 +32,7 @@ SURE = 8
 REST, TIMES = 100, 5
 
 
-class Layer(NamedTuple):
+class RevivedLayer(NamedTuple):
     """A layer revived: units of all, on how many batches they were silent, which time it is."""
 
     name: str
@@ -114,7 +114,7 @@ class Reviver:
         looks: Sequence[tuple[int, ForwardTrace]],
         optimizers: Sequence[torch.optim.Optimizer],
         attempt: int,
-    ) -> list[Layer]:
+    ) -> list[RevivedLayer]:
         """Draw anew what was silent on all batches. At τ = 0 outputs stay the same, on every
         batch that leaves these units silent."""
         revived = [r for m, seen in looks for r in self._revive(m, seen, optimizers, attempt)]
@@ -127,7 +127,7 @@ class Reviver:
         seen: ForwardTrace,
         optimizers: Sequence[torch.optim.Optimizer],
         attempt: int,
-    ) -> list[Layer]:
+    ) -> list[RevivedLayer]:
         done = []
         generator = torch.Generator().manual_seed(attempt)
         for before, activation, after in unit_chains(seen):
@@ -139,7 +139,7 @@ class Reviver:
             if redraw_units_(dead, before, after, optimizers, generator):
                 self._times[name] += 1
                 units = int(dead.sum())
-                done.append(Layer(name, units, share, self._seen, self._times[name]))
+                done.append(RevivedLayer(name, units, share, self._seen, self._times[name]))
         self.tired = max(self._times.values(), default=0) >= TIMES
         return done
 

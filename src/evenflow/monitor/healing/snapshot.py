@@ -22,7 +22,7 @@ _Key = tuple[Any, ...]
 SMALL = 1 << 20
 
 
-class Snapshot:
+class WeightSnapshot:
     """One copy of a training's state on its own devices, refilled by `take`.
 
     `step` is that of the latest `take`, -1 before. Random state is no part of it: the batches
@@ -67,7 +67,7 @@ class Snapshot:
         away = float(total_norm(list(torch._foreach_sub([t for t, _ in pairs], then))))
         return away / size if size > 0 else 0.0
 
-    def absorb(self, other: Snapshot, offset: int) -> None:
+    def absorb(self, other: WeightSnapshot, offset: int) -> None:
         """Take in the copies of other optimizers, which are counted from `offset` on here."""
         for key, tensor in other._kept.items():
             self._kept[_shifted(key, offset)] = tensor
