@@ -1,8 +1,8 @@
 """Copies to go back to: weights, buffers, optimizer state, a GradScaler's scale. Nothing else.
 
-Not `treatments.live.undo.TrainingState`: param_groups stay as they are now (chainable schedulers work
-out the next rate from the last one, and would begin anew in the past), and a copy is refilled in
-place, so that a snapshot every 50 steps allocates nothing.
+Not `treatments.live.undo.TrainingState`: param_groups stay as they are now (chainable schedulers
+work out the next rate from the last one, and would begin anew in the past), and a copy is refilled
+in place, so that a snapshot every 50 steps allocates nothing.
 """
 
 from __future__ import annotations
