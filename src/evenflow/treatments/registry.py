@@ -226,7 +226,7 @@ def _outlier(f: Finding, facts: Facts) -> list[str]:
 def _target(f: Finding, facts: Facts) -> list[str]:
     mean, std = f.evidence.get("target_mean"), f.evidence.get("target_std")
     out = []
-    if mean is not None and std is not None and std > 0:
+    if mean is not None and std is not None and math.isfinite(mean) and 0 < std < math.inf:
         text = f"target=standardise:{mean:.6g}:{std:.6g}"
         out = [text, f"{text}; input=standardise"] if facts.floating else [text]
     return [*out, "edit=target-scale", *_RATES[:1], _CLIP]
