@@ -14,7 +14,7 @@ from torch import nn
 import evenflow
 from evenflow.forecast import assemble, beside
 from evenflow.forecast.keeping import save
-from evenflow.forecast.telling import compared, lines
+from evenflow.forecast.rendering import compared, lines
 
 
 def perceptron(depth: int) -> nn.Sequential:

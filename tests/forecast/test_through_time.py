@@ -15,8 +15,8 @@ import evenflow
 from evenflow.faults import View
 from evenflow.faults.through_time import ThroughTime
 from evenflow.forecast.overtime import unrolled
+from evenflow.forecast.rendering import lines
 from evenflow.forecast.static import forecast_static
-from evenflow.forecast.telling import lines
 
 STEPS = 16
 FUSED: dict[str, Callable[..., nn.RNNBase]] = {

@@ -16,9 +16,10 @@ from .check import check
 from .cure import cure
 from .demo import demo
 from .explain import explain
-from .networks import fit, predict
+from .fit import fit
 from .options import spelled_out
 from .plan import Plan
+from .predict import predict
 from .preflight import preflight
 from .report import report
 from .rules import rules

@@ -6,14 +6,34 @@ import os
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+import typer
 
 from ..lang import _, whole
-from ..showing import shown, visible
+from ..showing import shown
 from . import writing
+from .consoles import refuse
+from .options import Force, output_option
+from .speaking import Lang
 
 #: Lines about columns that are printed.
 LINES = 20
+
+
+def predict(
+    model: Annotated[Path, typer.Argument(help="A model folder of `evenflow fit`.")],
+    data: Annotated[Path, typer.Argument(help="A table with the columns of training.")],
+    output: Annotated[Path, output_option(help="Predictions: CSV or Parquet.")],
+    force: Force = False,
+    lang: Lang = None,
+) -> int:
+    """Predict a table's target by a model of `evenflow fit`.
+
+    What training never saw is counted and told. Exit code 0: predictions were written; 2: wrong
+    usage; 3: the model folder is damaged.
+    """
+    return predict_table(model, data, output, force)
 
 
 def predict_table(model: Path, data: Path, output: Path, force: bool = False) -> int:
@@ -32,12 +52,12 @@ def predict_table(model: Path, data: Path, output: Path, force: bool = False) ->
     except ImportError as error:
         return _missing(error)
     except Damaged as error:
-        return _say(str(error), 3)
+        return refuse("predict", str(error), 3)
     except (ValueError, writing.NotWritten) as error:
-        return _say(str(error))
+        return refuse("predict", str(error))
     except OSError as error:
         text = _("cannot write {path}: {error}.")
-        return _say(text.format(path=shown(output), error=error.strerror or error))
+        return refuse("predict", text.format(path=shown(output), error=error.strerror or error))
     for line in notes[:LINES]:
         print(line, file=sys.stderr)
     if len(notes) > LINES:
@@ -67,9 +87,4 @@ def _write(table: Any, output: Path) -> None:
 
 def _missing(error: ImportError) -> int:
     text = _("{module} is missing: pip install 'evenflow[fit]'")
-    return _say(text.format(module=error.name))
-
-
-def _say(what: str, code: int = 2) -> int:
-    print(f"evenflow predict: {visible(what)}", file=sys.stderr)
-    return code
+    return refuse("predict", text.format(module=error.name))

@@ -160,7 +160,7 @@ def _check_compiled(model: Any, wanted: Sequence[Any], seed: int) -> None:
 def _show(forecast: Forecast, out: Path | None) -> None:
     from rich.text import Text
 
-    from ..forecast.telling import lines
+    from ..forecast.rendering import lines
     from ..report import writable
     from ..words import breaks, has_wide
 

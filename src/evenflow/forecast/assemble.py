@@ -59,28 +59,14 @@ def assemble(
             raise ValueError("ids must be 0, 1, 2, ... in order, for sites and for params")
     levels = np.asarray(log10_delta, dtype=np.float64)
     levels = levels - levels[anchor(sites, params, levels)] if len(levels) else levels
-    values = {c: float(v) for c, v in readings.items() if not math.isnan(v)}
-    for site, level in zip(sites, levels, strict=True):
-        if not math.isnan(level):
-            rms = 0.0 if np.isneginf(level) else 10.0 ** float(np.clip(level, _LOWEST, _HIGHEST))
-            values[Channel("site", site.id, "delta")] = rms
+    values = _with_deltas(readings, sites, levels)
     reading = Reading(0, tuple(values), np.array(list(values.values())), source="predicted")
-    run = Run(
-        name=name,
-        meta={
-            "method": method,
-            "log10_delta": levels.tolist(),
-            "error_bar": [float(e) for e in error_bar],
-            **(meta or {}),
-        },
-        sites=tuple(sites),
-        params=tuple(params),
-        steps=np.zeros(1, dtype=np.int64),
-        columns={c: np.array([v]) for c, v in values.items()},
-        curve_steps=np.empty(0, dtype=np.int64),
-        curve_loss=np.empty(0),
-        source="predicted",
-    )
+    told = {
+        "method": method,
+        "log10_delta": levels.tolist(),
+        "error_bar": list(map(float, error_bar)),
+    }
+    run = _predicted(name, {**told, **(meta or {})}, sites, params, values)
     birth = Birth.of(View(run))
     return Forecast(
         name=name,
@@ -93,6 +79,39 @@ def assemble(
         trainable_depth=birth.trainable_depth,
         chance=birth.chance,
         advice=tuple(advice),
+    )
+
+
+def _with_deltas(
+    readings: Mapping[Channel, float], sites: Sequence[Site], levels: npt.NDArray[np.float64]
+) -> dict[Channel, float]:
+    """The known readings, and rms δ of each site, as far as float64 holds it."""
+    values = {c: float(v) for c, v in readings.items() if not math.isnan(v)}
+    for site, level in zip(sites, levels, strict=True):
+        if not math.isnan(level):
+            rms = 0.0 if np.isneginf(level) else 10.0 ** float(np.clip(level, _LOWEST, _HIGHEST))
+            values[Channel("site", site.id, "delta")] = rms
+    return values
+
+
+def _predicted(
+    name: str,
+    meta: dict[str, Any],
+    sites: Sequence[Site],
+    params: Sequence[Parameter],
+    values: Mapping[Channel, float],
+) -> Run:
+    """The readings as a run of one step."""
+    return Run(
+        name=name,
+        meta=meta,
+        sites=tuple(sites),
+        params=tuple(params),
+        steps=np.zeros(1, dtype=np.int64),
+        columns={c: np.array([v]) for c, v in values.items()},
+        curve_steps=np.empty(0, dtype=np.int64),
+        curve_loss=np.empty(0),
+        source="predicted",
     )
 
 

@@ -8,8 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .foresee import _like
-from .inputs import arrange, padding
+from .inputs import arrange, like, padding
 from .isolation import same_random
 
 
@@ -20,7 +19,7 @@ def difference(model: nn.Module, inputs: Any, seed: int = 0) -> float:
     Raises:
         ValueError: it cannot be compiled or called, or differs by more than 10 %.
     """
-    args, kwargs = arrange(inputs, *_like(model), seed, padding(model))
+    args, kwargs = arrange(inputs, *like(model), seed, padding(model))
     twin = copy.deepcopy(model).eval()
     devices = {t.device for t in (*twin.parameters(), *twin.buffers())}
     outs = []

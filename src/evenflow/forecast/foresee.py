@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from ..network import unwrap
 from .assemble import assemble
-from .inputs import arrange, padding
+from .inputs import arrange, like, padding
 from .isolation import copied, restored
 from .onepass import Measured, join, measure
 from .record import Forecast
@@ -54,7 +54,7 @@ def preflight(
     if targets is not None and loss_fn is None:
         raise ValueError("targets were given without a loss_fn: nothing would read them")
     model = unwrap(model)
-    args, kwargs = arrange(inputs, *_like(model), seed, padding(model))
+    args, kwargs = arrange(inputs, *like(model), seed, padding(model))
 
     def foresee(subject: nn.Module) -> Forecast:
         found = one_pass(subject, args, kwargs, loss_fn, targets, seed)
@@ -120,11 +120,3 @@ def _doubled(value: Any) -> Any:
     if isinstance(value, (tuple, list)) and type(value) in (tuple, list):
         return type(value)(_doubled(v) for v in value)
     return value
-
-
-def _like(model: nn.Module) -> tuple[torch.dtype, torch.device]:
-    """The floating dtype and the device of a model's parameters."""
-    for t in (*model.parameters(), *model.buffers()):
-        if t.is_floating_point():
-            return t.dtype, t.device
-    return torch.get_default_dtype(), torch.device("cpu")

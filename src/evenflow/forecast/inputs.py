@@ -124,6 +124,14 @@ def padding(model: nn.Module) -> frozenset[int]:
     return frozenset(i for i in ids if type(i) is int)
 
 
+def like(model: nn.Module) -> tuple[torch.dtype, torch.device]:
+    """The floating dtype and the device of a model's parameters."""
+    for t in (*model.parameters(), *model.buffers()):
+        if t.is_floating_point():
+            return t.dtype, t.device
+    return torch.get_default_dtype(), torch.device("cpu")
+
+
 def arrange(
     inputs: Any,
     dtype: torch.dtype,

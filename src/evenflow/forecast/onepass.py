@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -179,19 +179,7 @@ def _pass(
             recorder.disarm()
             recorder.settle()
         time = opened.chains(lambda met: _site_of(recorder, met))
-        for p, g in zip(weights, grads, strict=True):
-            index = recorder.registry.param(p)
-            if index is None:
-                continue
-            if isinstance(g, Tensor) and g.layout == torch.strided:
-                scalars.add(Channel("param", index, "grad"), norm(g.detach()) / scale)
-        named = dict(model.named_parameters())
-        for name, w, g in units(named, {id(p): g for p, g in zip(weights, grads, strict=True)}):
-            index = recorder.registry.param(named[name])
-            if index is not None:
-                scalars.add(Channel("param", index, "alike"), alike(w, g))
-        for index, w in recorder.registry.tensors():
-            scalars.add(Channel("param", index, "weight"), norm(w.detach()))
+        _read_parameters(recorder, scalars, model, weights, grads, scale)
         if accumulate:
             for p in weights:
                 p.grad = None
@@ -199,6 +187,29 @@ def _pass(
     values = dict(zip(reading.channels, reading.values.tolist(), strict=True))
     registry = recorder.registry
     return _Pass(tuple(registry.sites), tuple(registry.params), values, tuple(time))
+
+
+def _read_parameters(
+    recorder: Recorder,
+    scalars: Any,
+    model: nn.Module,
+    weights: Sequence[nn.Parameter],
+    grads: Sequence[Tensor | None],
+    scale: float,
+) -> None:
+    for p, g in zip(weights, grads, strict=True):
+        index = recorder.registry.param(p)
+        if index is None:
+            continue
+        if isinstance(g, Tensor) and g.layout == torch.strided:
+            scalars.add(Channel("param", index, "grad"), norm(g.detach()) / scale)
+    named = dict(model.named_parameters())
+    for name, w, g in units(named, {id(p): g for p, g in zip(weights, grads, strict=True)}):
+        index = recorder.registry.param(named[name])
+        if index is not None:
+            scalars.add(Channel("param", index, "alike"), alike(w, g))
+    for index, w in recorder.registry.tensors():
+        scalars.add(Channel("param", index, "weight"), norm(w.detach()))
 
 
 def _site_of(recorder: Recorder, met: Met) -> int | None:

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from evenflow.forecast.static.build import build, redraw, sources
 from evenflow.forecast.static.law import moments
-from evenflow.forecast.static.unseen import Unseen
+from evenflow.forecast.static.unseen import UnseenWeight
 
 INITS = {
     "normal": lambda w: nn.init.normal_(w, 0.0, 0.02),
@@ -78,7 +78,9 @@ def test_every_use_of_a_weight_agrees_with_stored_weights() -> None:
     stored = [_Parts()(ids).square().mean(-1) for _ in range(30)]
     a, b = torch.stack(unseen).mean().detach(), torch.stack(stored).mean().detach()
     assert abs(float((a / b).log10())) < 0.05
-    assert isinstance(model.table.weight, Unseen) and not isinstance(model.scale, Unseen)
+    assert isinstance(model.table.weight, UnseenWeight) and not isinstance(
+        model.scale, UnseenWeight
+    )
     assert model.scale.sum() == 20 * 48 * 2
 
 
@@ -126,7 +128,7 @@ def test_small_weights_are_stored_and_torchs_numbers_untouched_by_large_ones() -
 
     torch.manual_seed(5)
     model = build(factory, least=10_000)
-    assert [isinstance(p, Unseen) for p in model.parameters()] == [0, 0, 1, 0, 0]
+    assert [isinstance(p, UnseenWeight) for p in model.parameters()] == [0, 0, 1, 0, 0]
     torch.manual_seed(5)
     small = nn.Sequential(nn.Linear(8, 8), nn.Linear(8, 4))
     torch.testing.assert_close(model[0].weight, small[0].weight)

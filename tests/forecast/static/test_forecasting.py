@@ -18,7 +18,7 @@ from evenflow.forecast.foresee import preflight
 from evenflow.forecast.static import forecast_static
 from evenflow.forecast.static.build import build
 from evenflow.forecast.static.forecasting import average
-from evenflow.forecast.static.unseen import Unseen
+from evenflow.forecast.static.unseen import UnseenWeight
 
 
 def apart(a: Forecast, b: Forecast) -> float:
@@ -184,7 +184,7 @@ def test_an_unseen_table_has_its_place_in_the_graph() -> None:
     rows = model.table(ids)
     rows.sum().backward()
     assert model.table.weight.grad is None and rows.grad_fn is not None
-    assert isinstance(model.table.weight, Unseen)
+    assert isinstance(model.table.weight, UnseenWeight)
     with torch.no_grad():
         assert model.table(ids).grad_fn is None
 

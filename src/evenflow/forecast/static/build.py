@@ -17,7 +17,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from . import law
 from .source import Random, Source
-from .unseen import Unseen
+from .unseen import UnseenWeight
 
 aten = torch.ops.aten
 
@@ -51,7 +51,7 @@ def build(
     if not isinstance(model, nn.Module):
         raise ValueError(f"the factory made a {type(model).__name__}, not an nn.Module: {model!r}")
     for name, p in model.named_parameters():
-        if isinstance(p, Unseen):
+        if isinstance(p, UnseenWeight):
             p.source.trainable = p.requires_grad
             p.requires_grad_(False)
         elif p.device.type == "meta":
@@ -62,7 +62,7 @@ def build(
     for source in sources(model).values():
         source.frozen = True
     for owner, name, b in _buffers(model):
-        if isinstance(b, Unseen):
+        if isinstance(b, UnseenWeight):
             b.source.frozen = True
             owner._buffers[name] = b.source.stored(f"buffer {name}").to(b.dtype)
     return model
@@ -70,7 +70,7 @@ def build(
 
 def sources(model: nn.Module) -> dict[str, Source]:
     """The unseen weights of a built model by parameter name; a shared one under its first."""
-    found = {n: p.source for n, p in model.named_parameters() if isinstance(p, Unseen)}
+    found = {n: p.source for n, p in model.named_parameters() if isinstance(p, UnseenWeight)}
     first: dict[int, str] = {}
     for name, source in found.items():
         first.setdefault(id(source), name)
@@ -114,9 +114,9 @@ class _Building(TorchDispatchMode):  # type: ignore[no-untyped-call]
             dtype = kwargs.get("dtype") or (like.dtype if like is not None else None)
             dtype = dtype or torch.get_default_dtype()
             large = len(shape) > 1 and torch.Size(shape).numel() >= self._least
-            if large and dtype.is_floating_point and not isinstance(like, Unseen):
+            if large and dtype.is_floating_point and not isinstance(like, UnseenWeight):
                 source = Source(shape, make(self._random, args), self._random)
-                return Unseen(source, shape, dtype)
+                return UnseenWeight(source, shape, dtype)
         return func(*args, **kwargs)
 
 

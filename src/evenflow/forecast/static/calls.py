@@ -11,10 +11,10 @@ from torch import Tensor
 
 from .graph import Node, Ref
 from .moments import BeyondTheory
-from .unseen import Unseen
+from .unseen import UnseenWeight
 
 
-class Call:
+class Arguments:
     """Arguments of a call by name; the first `skip` are not looked at."""
 
     def __init__(self, node: Node, names: tuple[str, ...], skip: int) -> None:
@@ -23,7 +23,7 @@ class Call:
 
 
 def weights(node: Node) -> tuple[Tensor, Tensor | None]:
-    call = Call(node, ("weight", "bias"), 1)
+    call = Arguments(node, ("weight", "bias"), 1)
     weight = call.named.get("weight")
     if not isinstance(weight, Tensor):
         raise BeyondTheory(f"{node.op} with a computed weight has no closed form")
@@ -37,18 +37,18 @@ def weights(node: Node) -> tuple[Tensor, Tensor | None]:
 
 
 def stored(w: Tensor) -> Tensor:
-    return w.source.stored("a convolution's theory") if isinstance(w, Unseen) else w.detach()
+    return w.source.stored("a convolution's theory") if isinstance(w, UnseenWeight) else w.detach()
 
 
 def mean_square(w: Tensor | None) -> float:
     if w is None or not w.numel():
         return 0.0
-    if isinstance(w, Unseen):
+    if isinstance(w, UnseenWeight):
         return float(w.source.values.square().mean())
     return float(w.detach().double().square().mean())
 
 
-def affine(call: Call) -> tuple[float, float, float]:
+def affine(call: Arguments) -> tuple[float, float, float]:
     """Mean γ², mean β², mean β."""
     weight, bias = call.named.get("weight"), call.named.get("bias")
     gamma2 = 1.0 if weight is None else mean_square(weight)

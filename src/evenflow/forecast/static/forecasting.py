@@ -22,13 +22,13 @@ from torch import Tensor, nn
 
 from ...schema import Channel, Parameter
 from ..assemble import anchor, assemble
-from ..inputs import arrange, padding
+from ..inputs import arrange, like, padding
 from ..isolation import same_random
 from ..onepass import Measured, measure
 from ..record import Forecast
 from ..width import DRAWN_WEIGHTS, error_bars
 from .build import LEAST, build, sources
-from .unseen import Unseen
+from .unseen import UnseenWeight
 
 #: Readings that are root mean squares: squares are averaged over draws.
 _SQUARED = frozenset({"rms", "delta_in", "slope", "weight", "grad"})
@@ -84,7 +84,7 @@ def forecast_static(
     )
 
 
-class Made(NamedTuple):
+class BuiltModel(NamedTuple):
     """What a factory made: the class's name, and the number of all its weights."""
 
     name: str
@@ -98,7 +98,7 @@ def draw(
     draws: int = 3,
     seed: int = 0,
     least: int = LEAST,
-) -> tuple[Measured, Made]:
+) -> tuple[Measured, BuiltModel]:
     """Readings averaged over `draws` initialisations; arguments as `forecast_static`'s.
 
     `error_bar` of the result is one standard deviation of what a network that is really built
@@ -150,12 +150,12 @@ def average(found: Sequence[Measured]) -> tuple[np.ndarray[Any, Any], np.ndarray
 
 def _draw(
     factory: Callable[[], nn.Module], inputs: Any, seed: int, least: int
-) -> tuple[Measured, Made]:
+) -> tuple[Measured, BuiltModel]:
     """One initialisation, in float64 where δ leaves float32."""
     for dtype in (torch.float32, torch.float64):
         with same_random((), seed), _default(dtype):
             model = build(factory, seed, least, dtype).train()
-            args, kwargs = arrange(inputs, *_like(model), seed, padding(model))
+            args, kwargs = arrange(inputs, *like(model), seed, padding(model))
             handles = [
                 m.register_forward_pre_hook(_begin, with_kwargs=True) for m in model.modules()
             ]
@@ -170,7 +170,7 @@ def _draw(
     prefix = len(one.params[0].name.split(".")[0]) + 1 if one.params else 0
     params = tuple(_trainable(p, p.name[prefix:] in unseen) for p in one.params)
     size = sum(p.numel() for p in model.parameters())
-    return one._replace(params=params), Made(type(model).__name__, size)
+    return one._replace(params=params), BuiltModel(type(model).__name__, size)
 
 
 @contextmanager
@@ -187,8 +187,8 @@ def _default(dtype: torch.dtype) -> Iterator[None]:
 
 def _begin(module: nn.Module, args: Any, kwargs: Any) -> Any:
     """The backward gets to the first layer though its unseen weights want no gradient: data does.
-    (For looked up rows, `Unseen` sees to it.)"""
-    if not any(isinstance(p, Unseen) for p in module.parameters(recurse=False)):
+    (For looked up rows, `UnseenWeight` sees to it.)"""
+    if not any(isinstance(p, UnseenWeight) for p in module.parameters(recurse=False)):
         return None
 
     def wanting(x: Any) -> Any:
@@ -200,11 +200,6 @@ def _begin(module: nn.Module, args: Any, kwargs: Any) -> Any:
 
 def _trainable(p: Parameter, unseen: bool) -> Parameter:
     return dataclasses.replace(p, trainable=True) if unseen else p
-
-
-def _like(model: nn.Module) -> tuple[torch.dtype, torch.device]:
-    floats = (p.dtype for p in model.parameters() if p.is_floating_point())
-    return next(floats, torch.get_default_dtype()), torch.device("cpu")
 
 
 def _readings(found: Sequence[Measured]) -> dict[Channel, float]:

@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ...activations import expect, expect_pair
-from .calls import Call, functions, replay
+from .calls import Arguments, functions, replay
 from .graph import Node, Ref
 from .moments import Back, BeyondTheory, Errors, Rule, State, each, reduced
 from .weighted import batch_norm, conv, layer_norm, linear, rms_norm
@@ -83,7 +83,7 @@ def _scale(node: Node, x: list[State], shapes: list[tuple[int, ...]]) -> tuple[S
 
 def _dropout(node: Node, x: list[State], shapes: list[tuple[int, ...]]) -> tuple[State, Back]:
     """q' = q/(1-p), c as it was (masks differ); g_in = g/(1-p), h as it was."""
-    call = Call(node, ("p", "training"), 1)
+    call = Arguments(node, ("p", "training"), 1)
     p = float(call.named.get("p", 0.5))
     keep = 1.0 - p if call.named.get("training", True) else 1.0
     s = x[0]
@@ -160,7 +160,7 @@ def _avg_pool(node: Node, x: list[State], shapes: list[tuple[int, ...]]) -> tupl
             f"{node.op} {before} -> {after} with overlap or a rest has no closed form"
         )
     n = math.prod(size)
-    call = Call(node, ("kernel_size",), 1)
+    call = Arguments(node, ("kernel_size",), 1)
     kernel = call.named.get("kernel_size", size[0]) if node.op.startswith("avg") else size[0]
     if (kernel if isinstance(kernel, int) else kernel[0]) != size[0]:
         raise BeyondTheory(f"{node.op} with windows that overlap has no closed form")

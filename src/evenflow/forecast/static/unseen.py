@@ -21,7 +21,7 @@ from .source import Random, Source
 aten = torch.ops.aten
 
 
-class Unseen(Tensor):
+class UnseenWeight(Tensor):
     """A view of a `Source`: the weight, or its transpose. Made by `build`, not by hand."""
 
     source: Source
@@ -29,19 +29,19 @@ class Unseen(Tensor):
 
     @staticmethod
     def __new__(
-        cls: type[Unseen],
+        cls: type[UnseenWeight],
         source: Source,
         shape: tuple[int, ...],
         dtype: torch.dtype,
         transposed: bool = False,
-    ) -> Unseen:
+    ) -> UnseenWeight:
         cpu = torch.device("cpu")
-        self: Unseen = Tensor._make_wrapper_subclass(cls, shape, dtype=dtype, device=cpu)
+        self: UnseenWeight = Tensor._make_wrapper_subclass(cls, shape, dtype=dtype, device=cpu)
         self.source, self.transposed = source, transposed
         return self
 
     def __repr__(self, *, tensor_contents: Any = None) -> str:  # type: ignore[override]
-        return f"Unseen(shape={tuple(self.shape)}, dtype={self.dtype})"
+        return f"UnseenWeight(shape={tuple(self.shape)}, dtype={self.dtype})"
 
     @classmethod
     def __torch_function__(
@@ -56,12 +56,12 @@ class Unseen(Tensor):
         if type(out) is not Tensor or not torch.is_grad_enabled() or out.requires_grad:
             return out
         learned = any(
-            isinstance(a, Unseen) and a.source.frozen and a.source.trainable
+            isinstance(a, UnseenWeight) and a.source.frozen and a.source.trainable
             for a in _flat((args, kwargs or {}))
         )
         if learned and out.is_floating_point() and out.dim():  # a norm is for reading
             anchor = torch.zeros((), requires_grad=True)
-            out = _Made.apply(out, anchor)  # type: ignore[no-untyped-call]
+            out = _Learned.apply(out, anchor)  # type: ignore[no-untyped-call]
         return out
 
     @classmethod
@@ -73,7 +73,7 @@ class Unseen(Tensor):
         kwargs: dict[str, Any] | None = None,
     ) -> Any:
         kwargs = kwargs or {}
-        one = next(a for a in _flat((*args, *kwargs.values())) if isinstance(a, Unseen))
+        one = next(a for a in _flat((*args, *kwargs.values())) if isinstance(a, UnseenWeight))
         handler = _VIEWS.get(func)
         if handler is None:
             handler = _RUNNING.get(func) if one.source.frozen else _BUILDING.get(func)
@@ -86,13 +86,13 @@ class Unseen(Tensor):
             result = _on_elements(func, args, kwargs)
         return result
 
-    def like(self, shape: tuple[int, ...] | None = None, flip: bool = False) -> Unseen:
+    def like(self, shape: tuple[int, ...] | None = None, flip: bool = False) -> UnseenWeight:
         """Another view of the same source."""
         shape = tuple(self.shape) if shape is None else shape
-        return Unseen(self.source, shape, self.dtype, self.transposed != flip)
+        return UnseenWeight(self.source, shape, self.dtype, self.transposed != flip)
 
 
-class _Made(torch.autograd.Function):
+class _Learned(torch.autograd.Function):
     """What was made of an unseen weight alone (rows of a table), with a place in autograd's graph:
     the gradient gets here, and no gradient as large as the weight is made."""
 
@@ -109,7 +109,7 @@ def _flat(args: Any) -> list[Any]:
     return list(torch.utils._pytree.tree_leaves(args))
 
 
-def _elements(w: Unseen, why: str) -> Tensor:
+def _elements(w: UnseenWeight, why: str) -> Tensor:
     x = w.source.stored(why).to(w.dtype)
     return x.mT if w.transposed else x.view(w.shape)
 
@@ -118,19 +118,19 @@ def _on_elements(func: Any, args: Any, kwargs: Any) -> Any:
     """The op itself, with stored weights in place of unseen ones."""
 
     def seen(a: Any) -> Any:
-        return _elements(a, func.__name__) if isinstance(a, Unseen) else a
+        return _elements(a, func.__name__) if isinstance(a, UnseenWeight) else a
 
     return func(*tree_map(seen, args), **tree_map(seen, kwargs))
 
 
-def _on_law(one: Unseen, func: Any, args: Any, kwargs: Any) -> Any:
+def _on_law(one: UnseenWeight, func: Any, args: Any, kwargs: Any) -> Any:
     """An op of initialisation code, done to the values of the law; elementwise ops only."""
     if torch.Tag.pointwise not in func.tags and func not in _SUMMARIES:
         return NotImplemented
     source = one.source
 
     def values(a: Any) -> Any:
-        if isinstance(a, Unseen):
+        if isinstance(a, UnseenWeight):
             return a.source.values
         if isinstance(a, Tensor) and a.dim():  # a vector that scales rows: some of its elements
             pick = torch.randint(a.numel(), (len(source.values),), generator=source.random.laws)
@@ -151,15 +151,17 @@ def _on_law(one: Unseen, func: Any, args: Any, kwargs: Any) -> Any:
         return args[0]
     made = Source(tuple(one.shape), result, source.random)
     made.orthogonal, made.given = source.orthogonal, given
-    return Unseen(made, tuple(one.shape), result.dtype if result.dtype == torch.bool else one.dtype)
+    return UnseenWeight(
+        made, tuple(one.shape), result.dtype if result.dtype == torch.bool else one.dtype
+    )
 
 
 # -- views, at any time --------------------------------------------------------------------------
-def _detach(w: Unseen, *_: Any, **__: Any) -> Unseen:
+def _detach(w: UnseenWeight, *_: Any, **__: Any) -> UnseenWeight:
     return w.like()
 
 
-def _view(w: Unseen, shape: Any) -> Any:
+def _view(w: UnseenWeight, shape: Any) -> Any:
     sizes = list(shape)
     if -1 in sizes:
         known = -torch.Size(sizes).numel()
@@ -167,40 +169,40 @@ def _view(w: Unseen, shape: Any) -> Any:
     return w.like() if tuple(sizes) == tuple(w.shape) else NotImplemented
 
 
-def _transpose(w: Unseen, *axes: Any) -> Any:
+def _transpose(w: UnseenWeight, *axes: Any) -> Any:
     if w.dim() != 2 or (axes and sorted(a % 2 for a in axes) != [0, 1]):
         return NotImplemented
     return w.like((w.shape[1], w.shape[0]), flip=True)
 
 
-def _permute(w: Unseen, axes: Any) -> Any:
+def _permute(w: UnseenWeight, axes: Any) -> Any:
     axes = [a % w.dim() for a in axes]
     if axes == list(range(w.dim())):
         return w.like()
     return _transpose(w) if axes == [1, 0] else NotImplemented
 
 
-def _copy_to(w: Unseen, *_: Any, dtype: torch.dtype | None = None, **__: Any) -> Unseen:
-    return Unseen(w.source, tuple(w.shape), dtype or w.dtype, w.transposed)
+def _copy_to(w: UnseenWeight, *_: Any, dtype: torch.dtype | None = None, **__: Any) -> UnseenWeight:
+    return UnseenWeight(w.source, tuple(w.shape), dtype or w.dtype, w.transposed)
 
 
 # -- while the model is built --------------------------------------------------------------------
-def _normal_(w: Unseen, mean: float = 0.0, std: float = 1.0, **_: Any) -> Unseen:
+def _normal_(w: UnseenWeight, mean: float = 0.0, std: float = 1.0, **_: Any) -> UnseenWeight:
     return _refill(w, law.normal(mean, std, w.source.random.laws))
 
 
-def _uniform_(w: Unseen, low: float = 0.0, high: float = 1.0, **_: Any) -> Unseen:
+def _uniform_(w: UnseenWeight, low: float = 0.0, high: float = 1.0, **_: Any) -> UnseenWeight:
     return _refill(w, law.uniform(low, high, w.source.random.laws))
 
 
-def _fill_(w: Unseen, value: Any = 0.0) -> Unseen:
+def _fill_(w: UnseenWeight, value: Any = 0.0) -> UnseenWeight:
     return _refill(w, law.constant(float(value)))
 
 
 def _copy_(w: Any, other: Any, *_: Any) -> Any:
-    if not isinstance(w, Unseen):
+    if not isinstance(w, UnseenWeight):
         return NotImplemented
-    x: Tensor | None = other.source.known() if isinstance(other, Unseen) else other.detach()
+    x: Tensor | None = other.source.known() if isinstance(other, UnseenWeight) else other.detach()
     if x is None:
         _refill(w, other.source.values)
         w.source.orthogonal = other.source.orthogonal
@@ -209,7 +211,7 @@ def _copy_(w: Any, other: Any, *_: Any) -> Any:
     return _refill(w, _some(x, w.source.random), drawn=False)
 
 
-def _refill(w: Unseen, values: Tensor, drawn: bool = True) -> Unseen:
+def _refill(w: UnseenWeight, values: Tensor, drawn: bool = True) -> UnseenWeight:
     # In place and resampled: a slice of a weight holds its share of the weight's values.
     own = w.source.values
     own.copy_(values[: len(own)])
@@ -224,42 +226,42 @@ def _some(x: Tensor, random: Random) -> Tensor:
     return x.detach().flatten()[pick].to(torch.float64)
 
 
-def _like(make: Callable[[Random], Tensor]) -> Callable[..., Unseen]:
-    def made(w: Unseen, *args: Any, **kwargs: Any) -> Unseen:
+def _like(make: Callable[[Random], Tensor]) -> Callable[..., UnseenWeight]:
+    def made(w: UnseenWeight, *args: Any, **kwargs: Any) -> UnseenWeight:
         shape = args[0] if args and isinstance(args[0], (list, tuple)) else w.shape
         random = w.source.random
-        return Unseen(Source(tuple(shape), make(random), random), tuple(shape), w.dtype)
+        return UnseenWeight(Source(tuple(shape), make(random), random), tuple(shape), w.dtype)
 
     return made
 
 
-def _clone(w: Unseen, **_: Any) -> Unseen:
+def _clone(w: UnseenWeight, **_: Any) -> UnseenWeight:
     made = Source(tuple(w.shape), w.source.values.clone(), w.source.random)
     elements = w.source.known()
     made.orthogonal = w.source.orthogonal
     made.given = None if elements is None else elements.clone()
-    return Unseen(made, made.shape, w.dtype)
+    return UnseenWeight(made, made.shape, w.dtype)
 
 
 def _share_of(
-    w: Unseen, axis: int, start: int, stop: int, cut: Callable[[Tensor], Tensor], *shape: int
-) -> Unseen:
+    w: UnseenWeight, axis: int, start: int, stop: int, cut: Callable[[Tensor], Tensor], *shape: int
+) -> UnseenWeight:
     """A slice of a weight under initialisation: changes to it change as large a share of the
     values; a padding row of a vocabulary is too small to be seen."""
     own, n = w.source.values, w.shape[axis]
     source = Source(shape, own[len(own) * start // n : len(own) * stop // n], w.source.random)
     source.whole = w.source, lambda t: cut(t.mT if w.transposed else t)
-    return Unseen(source, shape, w.dtype)
+    return UnseenWeight(source, shape, w.dtype)
 
 
-def _select_law(w: Unseen, axis: int, index: int) -> Unseen:
+def _select_law(w: UnseenWeight, axis: int, index: int) -> UnseenWeight:
     axis, index = axis % w.dim(), index % w.shape[axis]
     shape = (*w.shape[:axis], *w.shape[axis + 1 :])
     return _share_of(w, axis, index, index + 1, lambda t: t.select(axis, index), *shape)
 
 
 def _slice_law(
-    w: Unseen, axis: int = 0, start: int | None = None, stop: int | None = None, step: int = 1
+    w: UnseenWeight, axis: int = 0, start: int | None = None, stop: int | None = None, step: int = 1
 ) -> Any:
     axis = axis % w.dim()
     first, last, _ = slice(start, stop, step).indices(w.shape[axis])
@@ -269,7 +271,7 @@ def _slice_law(
     return _share_of(w, axis, first, last, cut, *shape)
 
 
-def _split_law(w: Unseen, size: Any, axis: int = 0) -> list[Unseen]:
+def _split_law(w: UnseenWeight, size: Any, axis: int = 0) -> list[UnseenWeight]:
     n = w.shape[axis]
     sizes = size if isinstance(size, (list, tuple)) else [size] * (n // size)
     if sum(sizes) < n:
@@ -278,7 +280,7 @@ def _split_law(w: Unseen, size: Any, axis: int = 0) -> list[Unseen]:
     return [_slice_law(w, axis, e - s, e) for s, e in zip(sizes, ends, strict=True)]
 
 
-def _qr_law(w: Unseen, *_: Any) -> tuple[Unseen, Unseen]:
+def _qr_law(w: UnseenWeight, *_: Any) -> tuple[UnseenWeight, UnseenWeight]:
     """Q of a Gaussian matrix, for `nn.init.orthogonal_`: it transposes a wide matrix first (which
     is not done here), so E Q² = 1/max(rows, columns); of R it uses the signs of the diagonal."""
     rows, columns = w.shape
@@ -286,57 +288,57 @@ def _qr_law(w: Unseen, *_: Any) -> tuple[Unseen, Unseen]:
     q = Source((rows, columns), law.normal(0.0, max(rows, columns) ** -0.5, random.laws), random)
     q.orthogonal = True
     r = Source((min(rows, columns),) * 2, law.constant(1.0), random)
-    return Unseen(q, q.shape, w.dtype), Unseen(r, r.shape, w.dtype)
+    return UnseenWeight(q, q.shape, w.dtype), UnseenWeight(r, r.shape, w.dtype)
 
 
-def _diagonal_law(w: Unseen, *_: Any) -> Tensor:
+def _diagonal_law(w: UnseenWeight, *_: Any) -> Tensor:
     return law.draw(w.source.values, (min(w.shape),), w.source.random.laws, w.dtype)
 
 
-def _same(w: Unseen, *_: Any) -> Unseen:
+def _same(w: UnseenWeight, *_: Any) -> UnseenWeight:
     return w
 
 
 # -- while it runs -------------------------------------------------------------------------------
-def _product(w: Unseen, x: Tensor) -> Tensor:
+def _product(w: UnseenWeight, x: Tensor) -> Tensor:
     """View times X [N, T]."""
     return w.source.transposed_times(x) if w.transposed else w.source.times(x)
 
 
 def _mm(a: Any, b: Any) -> Any:
-    if isinstance(a, Unseen) and isinstance(b, Unseen):
+    if isinstance(a, UnseenWeight) and isinstance(b, UnseenWeight):
         return NotImplemented
-    if isinstance(a, Unseen):
+    if isinstance(a, UnseenWeight):
         return _product(a, b)
     return _product(b.like((b.shape[1], b.shape[0]), flip=True), a.mT).mT
 
 
 def _bmm(a: Any, b: Any) -> Any:
-    if isinstance(a, Unseen) or b.dim() != 3 or b.transposed:
+    if isinstance(a, UnseenWeight) or b.dim() != 3 or b.transposed:
         return NotImplemented
-    parts = [Unseen(b.source.part(e), tuple(b.shape[1:]), b.dtype) for e in range(len(b))]
+    parts = [UnseenWeight(b.source.part(e), tuple(b.shape[1:]), b.dtype) for e in range(len(b))]
     return torch.stack([_mm(x, w) for x, w in zip(a, parts, strict=True)])
 
 
 def _mv(a: Any, b: Any) -> Any:
-    return _product(a, b[:, None])[:, 0] if isinstance(a, Unseen) else NotImplemented
+    return _product(a, b[:, None])[:, 0] if isinstance(a, UnseenWeight) else NotImplemented
 
 
 def _addmm(bias: Any, a: Any, b: Any, *, beta: float = 1, alpha: float = 1) -> Any:
-    if isinstance(bias, Unseen):
+    if isinstance(bias, UnseenWeight):
         return NotImplemented
     product = _mm(a, b)
     return product if product is NotImplemented else beta * bias + alpha * product
 
 
 def _linear(x: Any, w: Any, bias: Tensor | None = None) -> Any:
-    if isinstance(x, Unseen):
+    if isinstance(x, UnseenWeight):
         return NotImplemented
     y = _mm(x.flatten(0, -2), _transpose(w)).unflatten(0, x.shape[:-1])
     return y if bias is None else y + bias
 
 
-def _embedding(w: Unseen, ids: Tensor, *_: Any) -> Any:
+def _embedding(w: UnseenWeight, ids: Tensor, *_: Any) -> Any:
     """Rows are Wᵀ times unit vectors: so a tied output layer knows them again."""
     if w.transposed:
         return NotImplemented
@@ -346,14 +348,14 @@ def _embedding(w: Unseen, ids: Tensor, *_: Any) -> Any:
     return w.source.transposed_times(unit).T[places].to(w.dtype)
 
 
-def _select(w: Unseen, axis: int, index: int) -> Any:
+def _select(w: UnseenWeight, axis: int, index: int) -> Any:
     if axis % w.dim() != 0 or w.dim() != 3 or w.transposed:
         return NotImplemented
     part = w.source.part(index % w.shape[0])
-    return Unseen(part, tuple(w.shape[1:]), w.dtype)
+    return UnseenWeight(part, tuple(w.shape[1:]), w.dtype)
 
 
-def _norm(w: Unseen, order: float = 2, axis: Any = None, *_: Any, **__: Any) -> Any:
+def _norm(w: UnseenWeight, order: float = 2, axis: Any = None, *_: Any, **__: Any) -> Any:
     if order != 2 or axis:
         return NotImplemented
     return (w.numel() * w.source.values.square().mean()).sqrt().to(w.dtype)

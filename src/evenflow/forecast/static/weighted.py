@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from .calls import Call, affine, mean_square, stored, weights
+from .calls import Arguments, affine, mean_square, stored, weights
 from .graph import Node
 from .moments import Back, BeyondTheory, Errors, State, filled, over
 
@@ -36,7 +36,7 @@ def conv(node: Node, x: list[State], shapes: list[tuple[int, ...]]) -> tuple[Sta
     weight, bias = weights(node)
     channels = weight.shape[1]  # of one group
     taps = channels * stored(weight).double().square().mean((0, 1), keepdim=True)
-    call = Call(node, ("stride", "padding", "dilation"), 3)
+    call = Arguments(node, ("stride", "padding", "dilation"), 3)
     convolve = getattr(F, node.op)
     b2 = mean_square(bias)
     groups = shapes[0][1] // channels
@@ -64,7 +64,7 @@ def batch_norm(node: Node, x: list[State], shapes: list[tuple[int, ...]]) -> tup
 
     Yang 2019 (arXiv:1902.08129): f → (B-2)/(B-3) for a linear network.
     """
-    call = Call(node, ("running_mean", "running_var", "weight", "bias", "training"), 1)
+    call = Arguments(node, ("running_mean", "running_var", "weight", "bias", "training"), 1)
     batch = shapes[0][0]
     if not call.named.get("training", False):
         raise BeyondTheory("batch normalisation by running statistics has no closed form")
@@ -89,7 +89,7 @@ def batch_norm(node: Node, x: list[State], shapes: list[tuple[int, ...]]) -> tup
 
 def layer_norm(node: Node, x: list[State], shapes: list[tuple[int, ...]]) -> tuple[State, Back]:
     """q' = γ² + β²; g_in = γ²/(q - μ²) g, less what lies along 1 and x̂: 2 of n directions."""
-    call = Call(node, ("normalized_shape", "weight", "bias"), 1)
+    call = Arguments(node, ("normalized_shape", "weight", "bias"), 1)
     axes = tuple(range(-len(tuple(call.named["normalized_shape"])), 0))
     mean = over(x[0].mu, *axes)
     return _normed(call, x[0], shapes[0], axes, mean, 2)
@@ -97,13 +97,18 @@ def layer_norm(node: Node, x: list[State], shapes: list[tuple[int, ...]]) -> tup
 
 def rms_norm(node: Node, x: list[State], shapes: list[tuple[int, ...]]) -> tuple[State, Back]:
     """q' = γ²; g_in = γ²/q g, less what lies along x̂: 1 of n directions."""
-    call = Call(node, ("normalized_shape", "weight"), 1)
+    call = Arguments(node, ("normalized_shape", "weight"), 1)
     axes = tuple(range(-len(tuple(call.named["normalized_shape"])), 0))
     return _normed(call, x[0], shapes[0], axes, torch.zeros(()).double(), 1)
 
 
 def _normed(
-    call: Call, s: State, shape: tuple[int, ...], axes: tuple[int, ...], mean: Tensor, lost: int
+    call: Arguments,
+    s: State,
+    shape: tuple[int, ...],
+    axes: tuple[int, ...],
+    mean: Tensor,
+    lost: int,
 ) -> tuple[State, Back]:
     var = over(s.q, *axes) - mean**2
     gamma2, beta2, beta = affine(call)
