@@ -61,12 +61,8 @@ def assemble(
     levels = levels - levels[anchor(sites, params, levels)] if len(levels) else levels
     values = _with_deltas(readings, sites, levels)
     reading = Reading(0, tuple(values), np.array(list(values.values())), source="predicted")
-    told = {
-        "method": method,
-        "log10_delta": levels.tolist(),
-        "error_bar": list(map(float, error_bar)),
-    }
-    run = _predicted(name, {**told, **(meta or {})}, sites, params, values)
+    known = {"log10_delta": levels.tolist(), "error_bar": list(map(float, error_bar))}
+    run = _predicted(name, {"method": method, **known, **(meta or {})}, sites, params, values)
     birth = Birth.of(View(run))
     return Forecast(
         name=name,
