@@ -100,7 +100,7 @@ def test_a_forecast_is_told_in_words() -> None:
     assert said[0] == "evenflow  SICK  Sequential: as it stands it will not learn."
     assert "41 layers, but signals survive only " in said[1]
     assert any("EF604 Too deep for its initialisation" in s for s in said)
-    assert any(s.startswith("  centred-lsuv: ") and "chance" in s for s in said)
+    assert any(s.startswith("  init=lsuv-centred: ") and "chance" in s for s in said)
     assert said[-1] == "  (24 of 41, evenly chosen)"
     healthy = [text for text, _ in lines(evenflow.preflight(perceptron(1), (32, 8)))]
     assert healthy[0].startswith("evenflow  HEALTHY") and "all of them" in healthy[1]
