@@ -12,7 +12,7 @@ from programs import EVENFLOW, evenflow
 
 import evenflow as package
 from evenflow.cli.children import why_not_here
-from evenflow.monitor.ranks import ranks, with_rank
+from evenflow.monitor import ranks, with_rank
 from evenflow.script import Program
 from patience import HANG
 

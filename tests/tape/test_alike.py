@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 import evenflow
-from evenflow.tape.alike import alike
+from evenflow.tape import alike
 
 
 def _same_(model: nn.Module) -> nn.Module:

@@ -10,7 +10,7 @@ from .. import report
 from ..diagnosis import diagnose
 from ..faults import asked
 from ..lang import _
-from ..monitor.ranks import ranks
+from ..monitor import ranks
 from ..showing import visible
 from . import writing
 from .children import why_not_here

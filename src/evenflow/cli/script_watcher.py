@@ -81,7 +81,7 @@ class ScriptWatcher:
 
     def _out(self) -> Path | None:
         """What `--out` says, with the rank where several processes train together."""
-        from ..monitor.ranks import with_rank
+        from ..monitor import with_rank
 
         return None if self.plan.out is None else with_rank(self.plan.out)
 
@@ -89,7 +89,7 @@ class ScriptWatcher:
         """A run file named after the module: its script's name is __main__ for every package."""
         if not self.plan.program.module:
             return None
-        from ..monitor.runfile import default_path
+        from ..monitor import default_path
 
         sys.argv[0], name = f"{self.plan.program.target}.py", sys.argv[0]
         try:
@@ -121,7 +121,7 @@ class ScriptWatcher:
             sys.path = path
 
     def _tell(self, error: BaseException | None) -> None:
-        from ..monitor.ranks import ranks
+        from ..monitor import ranks
         from .after_run import tell_run
 
         mine = self.watch.active

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ..tape.mode import Mode
+from ..tape import Mode
 
 Engine = Callable[..., Any]
 

@@ -18,11 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from ..schema import Channel, Parameter, Site
-from ..tape import Recorder
-from ..tape.alike import alike, units
-from ..tape.forward import ForwardReader
-from ..tape.numbers import norm, plain, wide
-from ..tape.opcall import OpCall
+from ..tape import ForwardReader, OpCall, Recorder, alike, norm, plain, unit_rows, wide
 from .ends import ends
 from .inputs import described
 from .isolation import same_random, unwatched
@@ -204,7 +200,7 @@ def _read_parameters(
         if isinstance(g, Tensor) and g.layout == torch.strided:
             scalars.add(Channel("param", index, "grad"), norm(g.detach()) / scale)
     named = dict(model.named_parameters())
-    for name, w, g in units(named, {id(p): g for p, g in zip(weights, grads, strict=True)}):
+    for name, w, g in unit_rows(named, {id(p): g for p, g in zip(weights, grads, strict=True)}):
         index = recorder.registry.param(named[name])
         if index is not None:
             scalars.add(Channel("param", index, "alike"), alike(w, g))

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
 
-from ..tape.numbers import rms, spread
+from ..tape import rms, spread
 
 #: Samples that are looked at, and points that are kept of a longer chain.
 SAMPLES, POINTS = 8, 64

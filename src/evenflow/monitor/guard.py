@@ -15,7 +15,7 @@ from ..schema import Event
 from ..tape import Recorder, SiteRegistry, local, mute, of_optimizer, unheard, watch_calls
 from .hiding import Hidden
 from .misses import run
-from .ranks import ranks
+from .processes import ranks
 from .replay import Found, Held, hold, replay, where
 from .saying import say
 from .watched import WatchedTraining

@@ -14,7 +14,7 @@ import torch
 
 from ..schema import allowed
 from ..store import FOLDER, SUFFIX
-from .ranks import facts, with_rank
+from .processes import facts, with_rank
 
 
 class Proposed(str):

@@ -26,7 +26,7 @@ from .guard import Guard
 from .observer import Observer, checked
 from .observing import Observing
 from .price import pace
-from .ranks import facts
+from .processes import facts
 from .runfile import Proposed, default_path, first_meta
 from .saying import say, warn
 

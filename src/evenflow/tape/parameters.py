@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn.parameter import is_lazy
 
 from . import numbers
-from .alike import alike, units
+from .likeness import alike, unit_rows
 from .numbers import dtype_name, local
 from .recorder import Recorder
 from .registry import SiteRegistry
@@ -111,7 +111,7 @@ class Update:
             return
         named = {n: p for n, (_, p) in due.items()}
         found = {id(p): p.grad for p in named.values()} if grads is None else grads
-        for name, weight, grad in units(named, found):
+        for name, weight, grad in unit_rows(named, found):
             i = due[name][0]
             self._seen[i] += 1
             self.scalars.add(("param", i, "alike", -1), alike(weight, grad))

@@ -38,7 +38,7 @@ def alike(weight_NF: Tensor, grad_NF: Tensor) -> Tensor:
     return share
 
 
-def units(
+def unit_rows(
     named: Mapping[str, Tensor], grads: Mapping[int, Tensor | None]
 ) -> Iterator[tuple[str, Tensor, Tensor]]:
     """Weights by name, with what each unit has of them and of its bias, and the gradient of that:
