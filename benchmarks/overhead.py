@@ -222,20 +222,20 @@ def one_step(name: str, compiled: bool, rounds: int) -> dict[str, float]:
     took: dict[str, list[float]] = {"bare": [], "core": [], "all": [], "histograms": []}
     with tempfile.TemporaryDirectory() as folder:
         switch = Switch(folder, 1)
-        dear: dict[str, bool] = {"core": False, "all": True}
-        for all_readings in dear.values():  # the first of each meets every site
+        full: dict[str, bool] = {"core": False, "all": True}
+        for all_readings in full.values():  # the first of each meets every site
             switch.turn(True)
-            switch.conductor.cadence.dear = lambda step, samples, d=all_readings: d
+            switch.conductor.cadence.full = lambda step, samples, d=all_readings: d
             switch.conductor._coming.arm(switch.conductor.step)
             timed(step, 3)
         for _ in range(rounds):
             for way in took:
-                switch.turn(way in dear)
+                switch.turn(way in full)
                 handles: list[Any] = []
-                if way in dear:
+                if way in full:
                     # As in a training, where what listens was put on long before: one step goes
                     # by unsampled, since replacing methods empties Python's caches; it arms ours.
-                    switch.conductor.cadence.dear = lambda step, samples, d=dear[way]: d
+                    switch.conductor.cadence.full = lambda step, samples, d=full[way]: d
                     switch.conductor.recorder.disarm()
                     timed(step, 1)
                     assert switch.conductor.recorder.recording

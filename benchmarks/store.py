@@ -18,9 +18,7 @@ import numpy as np
 
 from evenflow.faults import judge
 from evenflow.schema import (
-    PARAM_METRICS,
-    SITE_METRICS,
-    STEP_METRICS,
+    METRICS,
     Channel,
     Parameter,
     Reading,
@@ -28,7 +26,12 @@ from evenflow.schema import (
 )
 from evenflow.store import Writer, load
 
-CORE = [name for name, text in SITE_METRICS.items() if not text.startswith("dear")]
+
+def names(of: str, tier: str = "") -> list[str]:
+    return [m.name for m in METRICS.values() if m.of == of and tier in ("", m.tier)]
+
+
+CORE = names("site", "core")
 #: A healthy deep network's usual values: a rule that finds nothing has still looked everywhere.
 USUAL = {
     "rms": 1.0,
@@ -59,8 +62,8 @@ def network(sites: int) -> tuple[list[Site], list[Parameter], list[Channel]]:
     ]
     channels = [Channel("site", i, metric) for i in range(sites) for metric in CORE]
     channels += [Channel("edge", i, "delta_in", i - 1) for i in range(1, sites)]
-    channels += [Channel("param", i, m) for i in range(len(params)) for m in PARAM_METRICS]
-    channels += [Channel("step", 0, metric) for metric in STEP_METRICS]
+    channels += [Channel("param", i, m) for i in range(len(params)) for m in names("param")]
+    channels += [Channel("step", 0, metric) for metric in names("step")]
     return made, params, channels
 
 

@@ -46,7 +46,7 @@ def test_step_and_site(stored: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert main(["explain", str(stored), "--site", "22", "--step", "0"]) == 0
     said = capsys.readouterr().out
     assert "deep, step 0" in said and "to 22 linear" in said
-    assert "√Eφ'²" in said  # a dear step
+    assert "√Eφ'²" in said  # a full step
 
 
 def test_json_is_one_document_that_adds_up(

@@ -19,7 +19,7 @@ import torch
 
 import evenflow
 from evenflow.faults import COMMON
-from evenflow.schema import EDGE_METRICS, PARAM_METRICS, SITE_METRICS, STEP_METRICS, Finding, Run
+from evenflow.schema import METRICS, Finding, Run
 from zoo import REGISTRY, STARTS
 
 from .marked import FOLDER, MODULES, Marked, marked, marks
@@ -181,7 +181,7 @@ def test_what_is_out_of_reach_is_still_there() -> None:
 
 def metrics_read() -> set[str]:
     """Every metric named in the rules: constants handed to a reader of readings."""
-    known = {*SITE_METRICS, *EDGE_METRICS, *PARAM_METRICS, *STEP_METRICS}
+    known = {name for _, name in METRICS}
     out: set[str] = set()
     for module in MODULES:
         for node in ast.walk(ast.parse((FOLDER / f"{module}.py").read_text(encoding="utf-8"))):

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from evenflow.schema import (
     KINDS,
-    SITE_METRICS,
+    METRICS,
     Channel,
     Event,
     Finding,
@@ -66,7 +66,7 @@ def reading_lists(draw: st.DrawFn, sites: int) -> list[Reading]:
             Channel,
             st.just("site"),
             st.integers(0, sites - 1),
-            st.sampled_from(list(SITE_METRICS)),
+            st.sampled_from([name for of, name in METRICS if of == "site"]),
             st.just(-1),
         )
         | st.just(Channel("step", 0, "loss")),

@@ -12,17 +12,17 @@ from evenflow.store import Writer, load, load_findings, sink
 from evenflow.store import format as limits
 
 CORE = tuple(Channel("site", 0, f"m{i}") for i in range(300))
-DEAR = (*CORE, Channel("site", 0, "spread"))
+FULL = (*CORE, Channel("site", 0, "spread"))
 LIMIT = 2_000_000
 
 
-def write(path: Path, count: int, every_dear: int = 2, flush: int = 100) -> None:
+def write(path: Path, count: int, every_full: int = 2, flush: int = 100) -> None:
     writer = Writer(path, {}, max_bytes=LIMIT)
     writer.sites([Site(0, "MLP", "", "linear", "affine")])
     writer.event(Event("note", 0, {"text": "kept"}))
     writer.findings([Finding("EF101", "x", Severity.error, (0,), 0, 1, {})])
     for step in range(count):
-        channels = DEAR if step % every_dear == 0 else CORE
+        channels = FULL if step % every_full == 0 else CORE
         writer.reading(Reading(step, channels, np.full(len(channels), float(step))))
         writer.curve([step], [float(step)])
         if step % flush == flush - 1:
@@ -42,8 +42,8 @@ def test_old_steps_go_and_findings_stay(tmp_path: Path) -> None:
     assert gaps[-100:].max() == 1, "the recent past is kept whole"
     assert gaps.max() < 1000, "no hole: what is thinned keeps every other step"
     np.testing.assert_array_equal(run.columns[CORE[7]], run.steps)
-    dear = run.columns[DEAR[-1]]
-    assert np.isfinite(dear).sum() > 0.3 * len(dear), "both kinds of step are thinned alike"
+    full = run.columns[FULL[-1]]
+    assert np.isfinite(full).sum() > 0.3 * len(full), "both kinds of step are thinned alike"
     np.testing.assert_array_equal(run.curve_steps, np.arange(8000))
     assert load_findings(path)[0].code == "EF101"
     assert run.events[0].detail == {"text": "kept"}

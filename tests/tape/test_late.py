@@ -24,7 +24,7 @@ def core(path: Path, model: nn.Module, forward: Callable[[], Tensor], steps: int
     optimizer = torch.optim.SGD(model.parameters(), 0.0)
     with evenflow.watch(run=path / "r.evenflow", every=1) as watch:
         cadence: Any = watch._conductor.cadence  # type: ignore[union-attr]
-        cadence.dear = lambda step, samples: step == 0
+        cadence.full = lambda step, samples: step == 0
         for _ in range(steps):
             forward().square().mean().backward()
             optimizer.step()

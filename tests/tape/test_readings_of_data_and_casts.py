@@ -37,8 +37,8 @@ def _fed(path: Path, x: Tensor) -> tuple[Run, int]:
     return run, site
 
 
-def _dear(column: Any) -> list[float]:
-    """What was read: dear readings are taken at every eighth sample."""
+def _full(column: Any) -> list[float]:
+    """What was read: full readings are taken at every eighth sample."""
     assert column is not None
     assert list(np.flatnonzero(np.isfinite(column))) == list(range(0, len(column), 8))
     return list(column[::8])
@@ -50,7 +50,7 @@ def test_the_share_of_zeros_of_data(share: float, tmp_path: Path) -> None:
     x = torch.rand(16, 4) + 1
     x.view(-1)[: int(share * 64)] = 0
     run, site = _fed(tmp_path / "r.evenflow", x)
-    assert _dear(run.site(site, "zeros")) == pytest.approx([share] * 2)
+    assert _full(run.site(site, "zeros")) == pytest.approx([share] * 2)
 
 
 @pytest.mark.parametrize("offset", [0.0, 1.0, 5.0])
@@ -58,7 +58,7 @@ def test_the_datas_own_spread(offset: float, tmp_path: Path) -> None:
     torch.manual_seed(0)
     x = torch.randn(16, 4) + offset
     run, site = _fed(tmp_path / "r.evenflow", x)
-    assert _dear(run.site(site, "spread")) == pytest.approx([_spread(x)] * 2, rel=1e-4)
+    assert _full(run.site(site, "spread")) == pytest.approx([_spread(x)] * 2, rel=1e-4)
 
 
 @pytest.mark.parametrize("rate", [0.0, 0.1])
@@ -81,7 +81,7 @@ def test_norms_of_weights_that_a_script_moves_by_hand(rate: float, tmp_path: Pat
     run = evenflow.load(tmp_path / "r.evenflow")
     (weight,) = [p for p in run.params if p.name.endswith("0.weight")]
     assert weight.optimizer < 0
-    assert _dear(run.param(weight.id, "weight")) == pytest.approx(norms[::8])
+    assert _full(run.param(weight.id, "weight")) == pytest.approx(norms[::8])
     assert (len(set(norms)) > 1) == (rate > 0)
 
 

@@ -10,30 +10,30 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evenflow.schema import Channel
+from evenflow.schema import METRICS, Channel
 from evenflow.tape.scalars import Layouts, ScalarBuffer
 
 _VALUES = st.floats(0, 1e6, allow_nan=False)
-_KEYS = st.one_of(
-    st.tuples(st.just("site"), st.integers(0, 3), st.sampled_from(["rms", "delta", "nonfinite"])),
-    st.tuples(st.just("site"), st.integers(0, 3), st.sampled_from(["absmax", "dead", "zeros"])),
-    st.tuples(st.just("param"), st.integers(0, 3), st.sampled_from(["grad", "weight"])),
-).map(lambda key: (*key, -1))
+_KEYS = st.tuples(st.sampled_from(list(METRICS)), st.integers(0, 3)).map(
+    lambda key: (key[0][0], key[1], key[0][1], -1)
+)
 _NOTES = st.lists(st.tuples(_KEYS, _VALUES), max_size=30)
+_SLOWLY = {
+    "mean": statistics.fmean,
+    "rms": lambda v: math.sqrt(statistics.fmean(x * x for x in v)),
+    "norm": lambda v: math.sqrt(math.fsum(x * x for x in v)),
+    "sum": math.fsum,
+    "largest": lambda v: sorted(v)[-1],
+    "least": lambda v: sorted(v)[0],
+    "last": lambda v: v[-1],
+}
 
 
 def _slowly(notes: list[tuple[tuple[str, int, str, int], float]]) -> dict[Channel, float]:
     by_channel: dict[Channel, list[float]] = {}
     for key, value in notes:
         by_channel.setdefault(Channel(*key), []).append(value)
-    how = {
-        "rms": lambda v: math.sqrt(statistics.fmean(x * x for x in v)),
-        "delta": lambda v: math.sqrt(statistics.fmean(x * x for x in v)),
-        "nonfinite": sum,
-        "absmax": max,
-        "dead": lambda v: v[-1],
-    }
-    return {c: how.get(c.metric, statistics.fmean)(v) for c, v in by_channel.items()}
+    return {c: _SLOWLY[METRICS[c.of, c.metric].fold](v) for c, v in by_channel.items()}
 
 
 @given(st.lists(_NOTES, min_size=1, max_size=4))
@@ -45,7 +45,7 @@ def test_a_reading_holds_each_channel_once_whatever_was_met_before(steps):
             scalars.add(key, value)
         reading = scalars.finish(step).reading(layouts, {"cost": 1.5, "wall": math.nan})
         found = dict(zip(reading.channels, reading.values, strict=True))
-        expected = {**_slowly(notes), Channel("step", 0, "cost"): 1.5}
+        expected = _slowly([*notes, (("step", 0, "cost", -1), 1.5)])
         assert list(found) == list(expected)
         assert list(found.values()) == pytest.approx(list(expected.values()), rel=1e-12)
         assert all(type(c) is Channel for c in reading.channels)

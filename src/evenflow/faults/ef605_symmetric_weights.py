@@ -31,7 +31,7 @@ class SymmetricWeights(Rule):
 
     ## How it is measured
     Share of a layer's units whose row of weights and whose row of the gradient both equal another
-    unit's: in a forecast, and in a training at the last of the first three dear readings (two at
+    unit's: in a forecast, and in a training at the last of the first three full readings (two at
     least). A last layer that starts at zero is no fault: its units get different errors and part
     with the first step.
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..network import Wiring
-from ..schema import Channel, Run
+from ..schema import Run, channel
 from .series import Bools, Floats, last_few, median
 
 
@@ -33,16 +33,16 @@ class Readings(Wiring):
     # --- readings -------------------------------------------------------------------------------
 
     def _matrix(self, of: str, n: int, metric: str) -> Floats:
-        key = (of, metric)
-        if key not in self._matrices:
+        if (of, metric) not in self._matrices:
+            key = channel(of, 0, metric)  # a misspelt one raises
             out = np.full((len(self.steps), n), np.nan)
             for i in range(n):
-                column = self.run.columns.get(Channel(of, i, metric))
+                column = self.run.columns.get(key._replace(id=i))
                 if column is not None:
                     out[:, i] = column
             out.setflags(write=False)
-            self._matrices[key] = out
-        return self._matrices[key]
+            self._matrices[of, metric] = out
+        return self._matrices[of, metric]
 
     def site(self, metric: str) -> Floats:
         """[T, S] of a site metric."""
@@ -113,7 +113,7 @@ class Readings(Wiring):
         return np.asarray(self.sound & (self.steps >= 4))
 
     def recent(self, metric: str) -> Floats:
-        """[S]: median over the late rows; dear metrics fall back to their last readings."""
+        """[S]: median over the late rows; of full readings, where these have none, the last few."""
         if metric not in self._recent:
             self._recent[metric] = self._work_out_recent(metric)
         return self._recent[metric]

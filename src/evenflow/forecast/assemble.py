@@ -37,7 +37,7 @@ def assemble(
         name: of the model. method: "one-pass" or "static".
         sites: [S] in forward order, ids 0 to S-1, with `inputs` and `params`, as the tape's.
         params: [P] ids 0 to P-1; weights have two dimensions or more.
-        readings: metrics of `SITE_METRICS` and `PARAM_METRICS` by channel; at least "rms" and
+        readings: those of sites and parameters by channel; at least "rms" and
             "spread" of each site, and "saturated", "dead", "zeros" of activations where known.
             What is not foreseen is left out. "delta" is made here from `log10_delta`.
         log10_delta: [S] log10 of rms δ, on any common scale; NaN where unknown, -inf where

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from ..schema import Channel, Parameter, Site
+from ..schema import Channel, Parameter, Site, metric_named
 from ..tape import ForwardReader, OpCall, Recorder, alike, norm, plain, unit_rows, wide
 from .ends import ends
 from .inputs import described
@@ -34,8 +34,6 @@ _FAINT, _LOUD = 1e-15, 1e15
 _RANKED = frozenset({"affine", "activation", "norm", "join", "attention", "recurrent", "pool"})
 #: The rank of what a site gives is read off this many samples and features at most.
 _SAMPLES, _FEATURES = 64, 2048
-#: Metrics that are only right where δ neither underflowed nor overflowed.
-_BACKWARD = frozenset({"delta", "delta_in", "share", "dead", "observed", "slope", "bend", "grad"})
 #: Metrics that need the squares of outputs.
 _SQUARED = frozenset({"spread", "rank"})
 
@@ -103,16 +101,20 @@ def join(narrow: Measured, wide: Measured) -> Measured:
     """δ and what hangs on it from `wide` (float64), all else from `narrow` (as it will train)."""
     if [s.name for s in narrow.sites] != [s.name for s in wide.sites]:
         return narrow
-    kept = {c: v for c, v in narrow.readings.items() if c.metric not in _BACKWARD}
+    kept = {c: v for c, v in narrow.readings.items() if not _of_delta(c)}
     lost = {c for c, v in kept.items() if c.metric in _SQUARED and not math.isfinite(v)}
     kept = {c: v for c, v in kept.items() if c not in lost}
-    taken = {c: v for c, v in wide.readings.items() if c.metric in _BACKWARD or c in lost}
+    taken = {c: v for c, v in wide.readings.items() if _of_delta(c) or c in lost}
     return narrow._replace(
         readings=kept | taken,
         log10_delta=wide.log10_delta,
         fits=narrow.fits or wide.fits,
         time=wide.time,
     )
+
+
+def _of_delta(c: Channel) -> bool:
+    return metric_named(c.of, c.metric).exact_delta
 
 
 # -- one pass ---------------------------------------------------------------------------------
@@ -146,7 +148,7 @@ def _pass(
     weights = [p for p in model.parameters() if p.requires_grad]
     devices = {t.device for t in (*model.parameters(), *model.buffers())}
     with unwatched(engine), same_random(devices, seed), torch.enable_grad():
-        recorder.arm(dear=True)
+        recorder.arm(full=True)
         opened = Opened(model)
         try:
             out = _call(model, args, kwargs)
@@ -364,11 +366,11 @@ def _measured(plain: _Pass, scaled: _Pass, fits: bool) -> Measured:
     for site in scaled.sites:
         v = scaled.values.get(Channel("site", site.id, "delta"), math.nan)
         levels.append(-math.inf if v == 0 else math.log10(v) if 0 < v < math.inf else math.nan)
-    readings = {c: v for c, v in plain.values.items() if c.metric not in _BACKWARD}
+    readings = {c: v for c, v in plain.values.items() if not _of_delta(c)}
     readings |= {
         c: v
         for c, v in scaled.values.items()
-        if c.metric in _BACKWARD and (c.of, c.metric) != ("site", "delta")
+        if _of_delta(c) and (c.of, c.metric) != ("site", "delta")
     }
     bars = error_bars(scaled.sites)
     return Measured(scaled.sites, scaled.params, readings, tuple(levels), bars, fits, scaled.time)

@@ -137,7 +137,7 @@ def read_step(
         if not list(m.children())
     ]
     recorder = Recorder(fail, model)
-    recorder.arm(dear=True)
+    recorder.arm(full=True)
     try:
         value = error()
         recorder.before_backward([value], 1.0)

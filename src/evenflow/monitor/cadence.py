@@ -149,8 +149,8 @@ class Cadence:
         extra = sum(self._extra) / len(self._extra)
         return max(4, math.ceil(extra / (bare * self.budget * _SAFETY)))
 
-    def dear(self, step: int, samples: int) -> bool:
-        """Are the dear readings to be taken too?"""
+    def full(self, step: int, samples: int) -> bool:
+        """Are the full readings to be taken too?"""
         if self.every == "auto" and (step in BIRTH or self._alert > 0):
             return True
         return samples % 8 == 0 or step == 0

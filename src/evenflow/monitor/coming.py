@@ -46,8 +46,8 @@ class Coming:
             hooks.watch_compiled()
             self._clock.own += self._recorder.bill()  # a sample may begin anew within a step
             self._recorder.bounds.limit = self._cadence.limit()
-            dear = self._cadence.dear(step, self.samples)
-            self._recorder.arm(dear, step, follows)
+            full = self._cadence.full(step, self.samples)
+            self._recorder.arm(full, step, follows)
 
     def next(self, coming: int) -> None:
         """The step before this one is made."""

@@ -83,7 +83,7 @@ def replay(held: Held, registry: SiteRegistry, backward: bool = False) -> Found 
         stack.callback(_put_back, buffers)
         stack.callback(recorder.disarm)
         stack.enter_context(looker)
-        recorder.arm(dear=False)
+        recorder.arm(full=False)
         made = tensors(module(*held.args, **held.kwargs))
         births = [b for t in made if (b := looker.birth(t)) is not None]
         real = [b for b in births if not b.put]

@@ -1,11 +1,8 @@
 """The records every layer speaks: frozen, small, and free of torch."""
 
-from .channels import EDGE_METRICS as EDGE_METRICS
-from .channels import PARAM_METRICS as PARAM_METRICS
-from .channels import SITE_METRICS as SITE_METRICS
-from .channels import STEP_METRICS as STEP_METRICS
 from .channels import Channel as Channel
 from .channels import Reading as Reading
+from .channels import channel as channel
 from .finding import Finding as Finding
 from .finding import Link as Link
 from .finding import Severity as Severity
@@ -15,6 +12,11 @@ from .healing import HEALS as HEALS
 from .healing import Intervention as Intervention
 from .healing import allowed as allowed
 from .healing import interventions as interventions
+from .metrics import FOLDS as FOLDS
+from .metrics import METRICS as METRICS
+from .metrics import Metric as Metric
+from .metrics import metric_named as metric_named
+from .metrics import over_draws as over_draws
 from .run import Event as Event
 from .run import Parameter as Parameter
 from .run import Run as Run

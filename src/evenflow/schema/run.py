@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .channels import Channel
+from .channels import Channel, channel
 from .site import Site, SiteKey
 
 Floats = npt.NDArray[np.float64]
@@ -158,16 +158,16 @@ class Run:
 
     def site(self, id: int, metric: str) -> Floats | None:
         """Column [T] of a site's metric; None if it was never measured."""
-        return self.columns.get(Channel("site", id, metric))
+        return self.columns.get(channel("site", id, metric))
 
     def edge(self, id: int, input: int, metric: str) -> Floats | None:
         """Column [T] of what site `id` sends back to its input site; None if never measured."""
-        return self.columns.get(Channel("edge", id, metric, input))
+        return self.columns.get(channel("edge", id, metric, input))
 
     def param(self, id: int, metric: str) -> Floats | None:
         """Column [T] of a parameter's metric; None if it was never measured."""
-        return self.columns.get(Channel("param", id, metric))
+        return self.columns.get(channel("param", id, metric))
 
     def step(self, metric: str) -> Floats | None:
         """Column [T] of a step's metric; None if it was never measured."""
-        return self.columns.get(Channel("step", 0, metric))
+        return self.columns.get(channel("step", 0, metric))

@@ -28,7 +28,7 @@ def thin_readings(db: sqlite3.Connection) -> int:
 
     What stays is evenly spaced in steps, so that a long run keeps its whole history at one
     resolution, beside a dense birth and a dense recent past. Spaced layout by layout: where steps
-    with and without the dear readings alternate, one of the two kinds would go whole.
+    with and without the full readings alternate, one of the two kinds would go whole.
     """
     rows = db.execute("SELECT seq, step, layout FROM reading ORDER BY seq").fetchall()
     older = rows[BIRTH : max(BIRTH, len(rows) // 2)]

@@ -185,7 +185,7 @@ class BackwardReader:
         rec.scalars.add(delta, level / rec.scale)
         rec.scalars.add(bad, numbers.nonfinite(g, size))
         half = g.dtype in _HALF
-        if half or rec.dear:
+        if half or rec.full:
             few = numbers.sample(g)
             rec.add("site", site, "delta_zeros", numbers.zeros(few))
             if half or (isinstance(level, float) and level < _LOW):
@@ -212,8 +212,8 @@ class BackwardReader:
         before = None if before is None else numbers.plain(before)
         if after is None or before is None or before.shape != after.shape:
             return
-        rec.units.observe(site, after, before, axis, (8 if rec.dear else 2) * numbers.LIMIT)
-        if rec.dear:
+        rec.units.observe(site, after, before, axis, (8 if rec.full else 2) * numbers.LIMIT)
+        if rec.full:
             f, bend = numbers.slope(numbers.sample(before), numbers.sample(after))
             rec.add("site", site, "slope", f)
             if not isinstance(bend, float) or not math.isnan(bend):
@@ -246,7 +246,7 @@ class BackwardReader:
 
         def take(g: Tensor) -> None:
             rec.scalars.add(channel, numbers.rms(g) / rec.scale)
-            if hold and rec.dear:
+            if hold and rec.full:
                 self._held.setdefault(channel.edge, []).append((share, numbers.sample(g).clone()))
 
         def post(

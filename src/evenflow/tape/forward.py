@@ -61,14 +61,14 @@ class ForwardReader:
         if frame.ignored or rec.bounds.full or traced():
             return None
         known = None
-        if not (rec.dear or rec.replays or self.lost):
+        if not (rec.full or rec.replays or self.lost):
             n = frame.counts.get(op.name, 0)
             known = rec.registry.known(frame.place, op.name, n, frame.call)
         seq = torch._C._autograd._get_sequence_nr()
         call = OpCall(op, args, kwargs, seq, known, frame, thread)
         if known is None and not self._look(call, frame):
             return None
-        if op.kind == "attention" and rec.dear and not rec.recomputing:
+        if op.kind == "attention" and rec.full and not rec.recomputing:
             call.inner = watch_inner_attention()
         return call
 
@@ -234,16 +234,16 @@ class ForwardReader:
             self.outside.loss(call, site, x)
             return
         light = kind in _LIGHT
-        self.measure(site, x, rec.dear and not light)
+        self.measure(site, x, rec.full and not light)
         op = call.op.name
         if op == "multi_head_attention_forward" and x.dim() == 3:
             x = x.transpose(0, 1)  # the function works time first; samples are to lie on axis 0
-        few = numbers.sample(x) if rec.dear else x
-        if kept and not rec.dear:
+        few = numbers.sample(x) if rec.full else x
+        if kept and not rec.full:
             self._late.append((site, op, few, x._version))
         else:
             rec.sure(f"counting of {op}", "", self._count, site, op, kind, few)
-        if not rec.dear:
+        if not rec.full:
             return
         if op == "mul" and not call.frame.place.path:  # a loss is worked out outside of layers
             self.outside.weigh(call, site)
@@ -289,7 +289,7 @@ class ForwardReader:
     def _count(self, site: int, op: str, kind: str, x: Tensor) -> None:
         """Shares of zeros and of saturated elements."""
         rec = self.recorder
-        limit = 0 if rec.dear else numbers.LIMIT // 4
+        limit = 0 if rec.full else numbers.LIMIT // 4
         bounds = SATURATED.get(op)
         few = numbers.runs(x, limit) if bounds and limit else x
         if kind in ("activation", "pool", "embedding"):
@@ -306,12 +306,12 @@ class ForwardReader:
             self.recorder.add("site", site, "entropy_min", least)
 
     def measure(self, site: int, x: Tensor, mean: bool = True) -> None:
-        """rms, non-finite count; with the dear readings (float16: always) absmax; the mean."""
+        """rms, non-finite count; with the full readings (float16: always) absmax; the mean."""
         rec = self.recorder
         size = numbers.norm(x)
         rms = size / (x.numel() or 1) ** 0.5
         rec.scalars.extend(core_keys(site), (rms, numbers.nonfinite(x, size)))
-        if rec.dear or mean or x.dtype == torch.float16:  # whose range ends at 65504
+        if rec.full or mean or x.dtype == torch.float16:  # whose range ends at 65504
             rec.add("site", site, "absmax", numbers.absmax(x))
         if mean:
             rec.add(

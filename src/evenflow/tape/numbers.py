@@ -181,7 +181,9 @@ def norm(x: Tensor) -> Scalar:
             flat = x.view(-1)
             value = math.sqrt(flat.dot(flat).item())  # three quarters of vector_norm's time
         elif x.dtype in _HALF:
-            return float(torch.linalg.vector_norm(x, dtype=torch.float32))
+            value = float(torch.linalg.vector_norm(x, dtype=torch.float32))
+            if x.dtype == torch.float16:  # whose squares float32 holds
+                return value
         else:
             value = float(torch.linalg.vector_norm(x))
         if value < _TINY_NORM or not math.isfinite(value):
@@ -201,7 +203,7 @@ def norms(xs: Sequence[Tensor]) -> list[Scalar]:
     if not xs or not all([x.is_cpu for x in xs]):
         return [norm(x) for x in xs]
     if any([x.dtype in _HALF for x in xs]):
-        xs = [x.float() if x.dtype in _HALF else x for x in xs]
+        xs = [x.float() if x.dtype in _HALF and x.numel() <= LIMIT else x for x in xs]
     found: list[Scalar] = [0.0 if x.numel() <= LIMIT else norm(x) for x in xs]
     few = [i for i, x in enumerate(xs) if x.numel() <= LIMIT]
     if few:

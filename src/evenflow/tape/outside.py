@@ -45,7 +45,7 @@ class Outside:
         held = given(call.args, call.kwargs)
         if held and held[0].dim() > 0:
             rec.add("site", site, "rows", float(held[0].shape[0]))
-        if not rec.dear or not held:
+        if not rec.full or not held:
             return
         made = held[0].detach()
         if call.inputs and made.is_floating_point() and made.dim() > 0:
@@ -77,7 +77,7 @@ class Outside:
         x = numbers.plain(t)
         if x is not None:
             self._measure(site, x)
-        if rec.dear and not t.is_complex():
+        if rec.full and not t.is_complex():
             rec.sure(
                 f"scale of {op}", "", self._features, site, numbers.local(t) if x is None else x
             )

@@ -40,7 +40,7 @@ def held(t: Tensor) -> bool:
 _FSDP = ("torch.distributed.fsdp", "torch.distributed._composable.fsdp")
 
 
-#: Dear readings at which the likeness of units is read: what is alike by then stays so.
+#: Full readings at which the likeness of units is read: what is alike by then stays so.
 BIRTHS = 3
 
 
@@ -52,16 +52,29 @@ class Update:
     """
 
     def __init__(self, recorder: Recorder, params: Iterable[Tensor]) -> None:
-        self.recorder, self.scalars, self._dear = recorder, recorder.scalars, recorder.dear
+        self.recorder, self.scalars, self._full = recorder, recorder.scalars, recorder.full
         self._params = [p for p in params if _readable(p) and held(p)]
         self._index = tuple(_known(recorder.registry, p) for p in self._params)
         self._names = {i: recorder.registry.params[i].name for i in self._index}
-        self._seen = recorder.alike
+        self._seen, self._unread = recorder.alike, recorder.unread
         with torch.no_grad():
             self._parts = [_part(p) for p in self._params]
             # Copies, in one call; the minus sign is so that `w_after` can be added to them.
             self._minus = list(torch._foreach_neg(self._parts)) if self._parts else []
             self._times = [_whole(p, m) for p, m in zip(self._params, self._parts, strict=True)]
+            self._wholes = self._read_whole()
+
+    def _read_whole(self) -> dict[int, Scalar]:
+        """Norms of the weights of which there is a part only, where they are to be exact. On a
+        device always: another launch waits for nobody, and costs as one of the part's does."""
+        large = {
+            i: local(p).detach()
+            for i, p, part, times in zip(
+                self._index, self._params, self._parts, self._times, strict=True
+            )
+            if times != 1.0 and (self._full or not part.is_cpu)
+        }
+        return dict(zip(large, numbers.norms(list(large.values())), strict=True))
 
     def gradients(self, grads: dict[int, Tensor] | None = None) -> None:
         """Read the norms of the weights before the update, and of the gradients: `grads` by id of
@@ -77,11 +90,10 @@ class Update:
                 found.append(g.coalesce().values() if g.is_sparse else g)
                 index.append(i)
         both = numbers.norms([*found, *self._minus])
-        sizes, weights = both[: len(found)], both[len(found) :]
+        sizes = both[: len(found)]
         self._note(tuple(index), "grad", sizes)
-        scaled = [s * t for s, t in zip(weights, self._times, strict=True)]
-        self._note(self._index, "weight", scaled)
-        if self._dear:
+        self._note(self._index, "weight", self._inferred(both[len(found) :]))
+        if self._full:
             for i, g in zip(index, found, strict=True):
                 if numbers.plain(g) is not None:
                     channel = ("param", i, "grad_zeros", -1)
@@ -92,16 +104,31 @@ class Update:
         if sizes:
             self.scalars.add(("step", 0, "grad_norm", -1), _hypot(sizes))
 
+    def _inferred(self, parts: Sequence[Scalar]) -> list[Scalar]:
+        """Norms of the weights from those of their parts. How far off a part is, is learnt where
+        the whole was read: by how much too large, or what it did not see."""
+        out = [part * times for part, times in zip(parts, self._times, strict=True)]
+        for k, (i, part) in enumerate(zip(self._index, out, strict=True)):
+            size = self._wholes.get(i)
+            if size is None:
+                if self._times[k] != 1.0 and isinstance(part, float):
+                    over, unseen = self._unread.get(i, (1.0, 0.0))
+                    out[k] = math.hypot(part * over, unseen)
+                continue
+            out[k] = size
+            if isinstance(size, float) and isinstance(part, float) and math.isfinite(size + part):
+                unseen = math.sqrt(max(0.0, size - part)) * math.sqrt(size + part)
+                self._unread[i] = (size / part if size < part else 1.0), unseen
+        return out
+
     def _unheld(self) -> None:
         """Weights in no optimizer: whether a script moves them by hand, or nothing does."""
         free = [(i, p) for i, p in self.recorder.registry.unheld() if _readable(p) and held(p)]
-        parts = [_part(p) for _, p in free]
-        times = [_whole(p, x) for (_, p), x in zip(free, parts, strict=True)]
-        sizes = [s * t for s, t in zip(numbers.norms(parts), times, strict=True)]
+        sizes = numbers.norms([local(p).detach() for _, p in free])
         self.scalars.extend(_keys(tuple(i for i, _ in free), "weight"), sizes)
 
     def _alike(self, grads: dict[int, Tensor] | None) -> None:
-        """At birth: how many units of each weight are alike (`channels.PARAM_METRICS`)."""
+        """At birth: how many units of each weight are alike (`schema.METRICS`)."""
         due = {
             self._names[i]: (i, p)
             for p, i in zip(self._params, self._index, strict=True)

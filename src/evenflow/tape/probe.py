@@ -31,9 +31,9 @@ class Probes:
         self.waiting: dict[int, tuple[nn.RNNBase, Tensor]] = {}
 
     def see(self, module: nn.Module, frame: Frame, args: Any) -> None:
-        """On a dear step: keep a copy of a few samples of a recurrent layer's input."""
+        """On a full step: keep a copy of a few samples of a recurrent layer's input."""
         rec = self._recorder
-        if not isinstance(module, nn.RNNBase) or not rec.dear or rec.recomputing or not args:
+        if not isinstance(module, nn.RNNBase) or not rec.full or rec.recomputing or not args:
             return
         x = args[0]
         site = rec.registry.site(

@@ -83,8 +83,9 @@ class Recorder:
         self.calls = ModuleCalls(self, self.forward, self.probes, model)
         self.backward = BackwardReader(self, UnseenNodes(self, self.calls), self.forward.axis)
         self.recording = False
-        self.dear = True
+        self.full = True
         self.alike: Counter[int] = Counter()  # by parameter: readings of its units' likeness
+        self.unread: dict[int, tuple[float, float]] = {}  # likewise: see `Update._inferred`
         self.generation = 0  # of the sampled step
         self.oldest = 0  # the oldest generation whose nodes are still known
         self.cost, self.heard = 0.0, 0  # seconds of the sampled step; times that torch called us
@@ -175,7 +176,7 @@ class Recorder:
             return None
 
     # -- one sampled step ---------------------------------------------------------------------
-    def arm(self, dear: bool, step: int = 0, follows: bool = False) -> None:
+    def arm(self, full: bool, step: int = 0, follows: bool = False) -> None:
         """The next training forward, that of `step`, is to be read.
 
         `follows`: the step before was sampled too, so what was computed then and is used now (a
@@ -183,7 +184,7 @@ class Recorder:
         """
         previous, self.generation = self.generation, next(_generations)
         speak_for(self.generation, self.registry)
-        self.recording, self.dear, self.cost, self.heard = True, dear, 0.0, 0
+        self.recording, self.full, self.cost, self.heard = True, full, 0.0, 0
         self.bounds.begin()
         self.scalars = ScalarBuffer()
         self.units.begin(step)

@@ -21,7 +21,7 @@ class Sample(Protocol):
         bounds: what the sample may take.
         units: the windows of dead units.
         recording: is it still being read?
-        dear: are the dear readings to be taken too?
+        full: are the full readings to be taken too?
         replays: is it a step run again, so that each site's reading of this time is wanted?
         generation: its number; `oldest`: the oldest one whose nodes are still known.
         home: the thread that armed.
@@ -34,7 +34,7 @@ class Sample(Protocol):
     bounds: Bounds
     units: Units
     recording: bool
-    dear: bool
+    full: bool
     replays: bool
     generation: int
     oldest: int

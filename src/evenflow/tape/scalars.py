@@ -10,21 +10,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from ..schema import Channel, Reading
+from ..schema import FOLDS, Channel, Reading, metric_named
 
 Scalar = float | torch.Tensor
-
-#: How two values of one channel within a step (micro-batches, a trunk under two losses) combine.
-_MEAN_SQUARE = frozenset({"rms", "delta", "delta_in"})
-_LARGEST = frozenset({"absmax", "grad_absmax", "logit_max", "outlier", "feature_high"})
-_SUMS = frozenset(
-    {
-        *("nonfinite", "delta_nonfinite", "loss"),
-        *("grad_nonfinite", "weight_nonfinite", "update_nonfinite"),
-    }
-)
-_LAST = frozenset({"dead", "observed"})
-_WHOLE = frozenset({"grad_norm"})  # each of several optimizers notes that of its own gradients
+Fold = Callable[[Sequence[float]], float]
 
 #: A channel as the buffer keeps it: a plain tuple, equal to the `Channel` it will become, made in a
 #: tenth of the time. A sampled step notes hundreds.
@@ -50,13 +39,13 @@ def core_keys(site: int) -> tuple[Key, ...]:
 class Layout(NamedTuple):
     """What a sampled step noted: each channel once, and its forks with two branches.
 
-    `places` holds, channel by channel, where its values stand among those noted; None if each has
-    one, in order. A fork is (delta, one branch's delta_in, the other's), indices of `channels`;
-    `whole` is `channels` with the two shares of every fork after them.
+    `places` holds, channel by channel, where its values stand among those noted and how they fold;
+    None if each has one, in order. A fork is (delta, one branch's delta_in, the other's), indices
+    of `channels`; `whole` is `channels` with the two shares of every fork after them.
     """
 
     channels: tuple[Channel, ...]
-    places: tuple[tuple[int, ...], ...] | None
+    places: tuple[tuple[Sequence[int], Fold], ...] | None
     forks: tuple[tuple[int, int, int], ...]
     whole: tuple[Channel, ...]
 
@@ -175,9 +164,9 @@ class Pending:
                 layouts[noted] = known
         last = values
         if known.places is not None:
-            parts = [[values[i] for i in place] for place in known.places]
-            values = [_fold(c.metric, v) for c, v in zip(known.channels, parts, strict=True)]
-            last = [v[-1] for v in parts]
+            parts = [([values[i] for i in place], fold) for place, fold in known.places]
+            values = [fold(part) if len(part) > 1 else part[0] for part, fold in parts]
+            last = [part[-1] for part, _ in parts]
         shares = _shares(last, known.forks)
         channels, data = known.whole, np.array(values + shares, dtype=np.float64)
         if any([v != v for v in shares]):  # a fork that no gradient came to has none
@@ -204,24 +193,9 @@ def _layout(noted: Sequence[Key]) -> Layout:
             forks.append((at[three[0]], at[three[1]], at[three[2]]))
     shares = [channels[k]._replace(metric="share") for _, *two in forks for k in two]
     once = len(places) == len(noted)
-    listed = None if once else tuple(tuple(place) for place in places.values())
+    folds = [FOLDS[metric_named(c.of, c.metric).fold] for c in channels]  # a misspelt one raises
+    listed = None if once else tuple(zip(places.values(), folds, strict=True))
     return Layout(channels, listed, tuple(forks), (*channels, *shares))
-
-
-def _fold(metric: str, values: list[float]) -> float:
-    if len(values) == 1:
-        return values[0]
-    if metric in _MEAN_SQUARE:
-        return math.hypot(*values) / math.sqrt(len(values))
-    if metric in _WHOLE:
-        return math.hypot(*values)
-    if metric in _LARGEST:
-        return math.nan if any([v != v for v in values]) else max(values)
-    if metric in _SUMS:
-        return math.fsum(values)
-    if metric in _LAST:
-        return values[-1]
-    return sum(values) / len(values)
 
 
 def _shares(values: Sequence[float], forks: Sequence[tuple[int, int, int]]) -> list[float]:

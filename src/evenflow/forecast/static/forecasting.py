@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ...schema import Channel, Parameter
+from ...schema import Channel, Parameter, metric_named, over_draws
 from ..assemble import anchor, assemble
 from ..inputs import arrange, like, padding
 from ..isolation import same_random
@@ -30,11 +30,8 @@ from ..width import DRAWN_WEIGHTS, error_bars
 from .build import LEAST, build, sources
 from .unseen import UnseenWeight
 
-#: Readings that are root mean squares: squares are averaged over draws.
-_SQUARED = frozenset({"rms", "delta_in", "slope", "weight", "grad"})
 #: Models of more weights than this are collected between draws (a collection takes .1 s).
 _LARGE = 10**8
-_LARGEST = frozenset({"absmax", "logit_max"})
 
 
 def forecast_static(
@@ -211,11 +208,4 @@ def _readings(found: Sequence[Measured]) -> dict[Channel, float]:
     first = {s.name for s in found[0].sites}
     if any({s.name for s in one.sites} != first for one in found):
         gathered = {c: [v] for c, v in found[0].readings.items()}
-    return {c: _mean(c.metric, np.array(v)) for c, v in gathered.items()}
-
-
-def _mean(metric: str, values: np.ndarray[Any, Any]) -> float:
-    if metric in _SQUARED:
-        scale = float(np.abs(values).max()) or 1.0
-        return scale * math.sqrt(float(np.mean((values / scale) ** 2)))
-    return float(values.max() if metric in _LARGEST else values.mean())
+    return {c: over_draws(metric_named(c.of, c.metric), v) for c, v in gathered.items()}
