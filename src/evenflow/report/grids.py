@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ..lang import N_, _
-from ..schema import Finding, Run
-from .layers import Floats, chosen, named_sites, relative_updates
+from ..schema import Finding, Run, metric_named
+from .layers import SPOILT, Floats, chosen, named_sites, relative_updates
 
 #: Cells of one grid at most: 2.7 bytes each in the page.
 CELLS = 20_000
@@ -25,45 +25,25 @@ ZERO, BROKEN, MISSING = 65_000, 65_001, 65_535
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """What a grid shows. `log` grids are read in decades, others are shares from 0 to 1."""
+    """What a grid shows: a metric of sites, or the relative update."""
 
     key: str
     title: str
     unit: str
-    log: bool
     hint: str
+
+    @property
+    def log(self) -> bool:
+        """Is it read in decades? Shares are from 0 to 1."""
+        return self.key == "update" or metric_named("site", self.key).unit != "share"
 
 
 KINDS = (
-    Kind(
-        "delta",
-        N_("Gradient"),
-        N_("rms of δ"),
-        True,
-        N_("How much of the error reaches each layer."),
-    ),
-    Kind("rms", N_("Signal"), N_("rms of x"), True, N_("How large each layer's output is.")),
-    Kind(
-        "update",
-        N_("Update"),
-        "|Δw| / |w|",
-        True,
-        N_("How far each update moves a layer's weights."),
-    ),
-    Kind(
-        "saturated",
-        N_("Saturated"),
-        N_("share of elements"),
-        False,
-        N_("Elements past an asymptote."),
-    ),
-    Kind(
-        "dead",
-        N_("Dead"),
-        N_("share of units"),
-        False,
-        N_("Units no gradient reached in the window."),
-    ),
+    Kind("delta", N_("Gradient"), N_("rms of δ"), N_("How much of the error reaches each layer.")),
+    Kind("rms", N_("Signal"), N_("rms of x"), N_("How large each layer's output is.")),
+    Kind("update", N_("Update"), "|Δw| / |w|", N_("How far each update moves a layer's weights.")),
+    Kind("saturated", N_("Saturated"), N_("share of elements"), N_("Elements past an asymptote.")),
+    Kind("dead", N_("Dead"), N_("share of units"), N_("Units no gradient reached in the window.")),
 )
 
 
@@ -96,10 +76,9 @@ def grids(run: Run, findings: Sequence[Finding]) -> dict[str, Any]:
     for kind, columns, ids, whole in found:
         values_RK = np.stack([columns[i][at] for i in ids])
         broken_RK = np.isinf(values_RK)
-        if kind.key in ("delta", "rms"):
-            count = "delta_nonfinite" if kind.key == "delta" else "nonfinite"
+        if kind.key in SPOILT:
             for row, i in enumerate(ids):
-                column = run.site(i, count)
+                column = run.site(i, SPOILT[kind.key])
                 if column is not None:
                     broken_RK[row] |= np.nan_to_num(column[at]) > 0
         codes, low, high = encode(values_RK, broken_RK, kind.log)

@@ -21,10 +21,13 @@ def latest(column: Floats | None) -> float:
     return float(column[known[-1]]) if len(known) else float("nan")
 
 
+#: Metrics that a NaN or infinity spoils, and the one that counts these.
+SPOILT = {"rms": "nonfinite", "delta": "delta_nonfinite"}
+
+
 def now(run: Run, site: int, metric: str) -> float:
     """A site's last measured value; NaN if none was, infinite if it last held NaN or infinity."""
-    counts = {"rms": "nonfinite", "delta": "delta_nonfinite"}
-    if metric in counts and latest(run.site(site, counts[metric])) > 0:
+    if metric in SPOILT and latest(run.site(site, SPOILT[metric])) > 0:
         return float("inf")
     return latest(run.site(site, metric))
 

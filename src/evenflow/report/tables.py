@@ -9,7 +9,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 from ..lang import N_, _, ngettext, sentences, whole
-from ..schema import HEALED, Finding, Run, interventions
+from ..schema import HEALED, Finding, Run, interventions, metric_named
 from ..words import healing, number, share
 from .layers import chosen, latest, named_sites, now, relative_updates, untrained
 from .markup import and_more, esc, short, tag
@@ -18,14 +18,14 @@ from .sentences import names
 #: Rows of a table at most: the page stays small, and says what it leaves out.
 _LAYERS, _PARAMS, _EVENTS = 200, 80, 80
 
-#: Columns: (heading, explanation, metric or "" for the relative update, share or number).
+#: Columns: (heading, explanation, metric or "" for the relative update).
 _COLUMNS = (
-    (N_("rms"), N_("root mean square of the output"), "rms", number),
-    (N_("spread"), N_("1 − c: how far the outputs of two samples differ"), "spread", number),
-    (N_("saturated"), N_("elements past an asymptote"), "saturated", share),
-    (N_("dead"), N_("units no gradient reached in the window"), "dead", share),
-    ("δ", N_("rms of the layer error dL/d(output)"), "delta", number),
-    (N_("update"), N_("|Δw| / |w| as applied by the optimizer"), "", number),
+    (N_("rms"), N_("root mean square of the output"), "rms"),
+    (N_("spread"), N_("1 − c: how far the outputs of two samples differ"), "spread"),
+    (N_("saturated"), N_("elements past an asymptote"), "saturated"),
+    (N_("dead"), N_("units no gradient reached in the window"), "dead"),
+    ("δ", N_("rms of the layer error dL/d(output)"), "delta"),
+    (N_("update"), N_("|Δw| / |w| as applied by the optimizer"), ""),
 )
 
 
@@ -41,8 +41,9 @@ def layers_section(run: Run, findings: Sequence[Finding]) -> str:
     for i, label in zip(kept, names(run, [run.sites[i] for i in kept]), strict=True):
         site = run.sites[i]
         cells = []
-        for _name, _hint, metric, form in _COLUMNS:
+        for _name, _hint, metric in _COLUMNS:
             value = now(run, i, metric) if metric else latest(updates.get(i))
+            form = share if metric and metric_named("site", metric).unit == "share" else number
             text = "" if math.isnan(value) else form(value)
             text = _("not finite") if math.isinf(value) else text
             cells.append(tag("td", esc(text), data_v=None if not text else f"{value:.6g}"))
