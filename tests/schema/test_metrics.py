@@ -27,17 +27,17 @@ from evenflow.schema import (
 )
 from evenflow.store.codec import dump_layout
 from evenflow.tape import numbers
-from evenflow.tape.slab import Slab
+from evenflow.tape.scalars import ScalarBuffer
 
 SOURCE = Path(evenflow.__file__).parent
 
 
 def folded(of: str, name: str, values: Sequence[float]) -> float:
     """As a sampled step with that many micro-batches tells it."""
-    slab = Slab()
+    scalars = ScalarBuffer()
     for value in values:
-        slab.add((of, 0, name, -1), value)
-    return float(slab.finish(0).reading({}).values[0])
+        scalars.add((of, 0, name, -1), value)
+    return float(scalars.finish(0).reading({}).values[0])
 
 
 def attention(x: Tensor) -> Tensor:
