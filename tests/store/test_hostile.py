@@ -31,9 +31,7 @@ def path(tmp_path: Path) -> Path:
     writer.sites([Site(i, long, "", "linear", "affine") for i in range(9)])
     writer.params([Parameter(i, long + str(i), (3, 3)) for i in range(9)])
     for step in range(400):
-        channels = tuple(
-            Channel("edge", i % 9, "delta_in", 600 * (step % 9) + i) for i in range(600)
-        )
+        channels = tuple(Channel("site", i % 9, f"m{step % 9}{i}") for i in range(600))
         writer.reading(Reading(step, channels[: 9 + step % 9], np.full(9 + step % 9, 1.0)))
         writer.curve([step], [1.0])
         writer.event(Event("note", step, {"text": long}))

@@ -11,7 +11,7 @@ from evenflow.schema import Channel, Event, Finding, Reading, Severity, Site
 from evenflow.store import Writer, load, load_findings, sink
 from evenflow.store import format as limits
 
-CORE = tuple(Channel("edge", 0, "delta_in", i) for i in range(300))
+CORE = tuple(Channel("site", 0, f"m{i}") for i in range(300))
 FULL = (*CORE, Channel("site", 0, "spread"))
 LIMIT = 2_000_000
 
@@ -79,7 +79,7 @@ def test_layouts_that_never_repeat_are_thinned_with_their_readings(tmp_path: Pat
     writer = Writer(tmp_path / "r.evenflow", {}, max_bytes=LIMIT)
     writer.sites([Site(0, "MLP", "", "linear", "affine")])
     for step in range(3000):
-        channels = (*CORE, Channel("edge", 0, "delta_in", 300 + step))
+        channels = (*CORE, Channel("site", 0, f"x{step}"))
         writer.reading(Reading(step, channels, np.full(len(channels), float(step))))
         if step % 100 == 0:
             writer.flush()

@@ -187,7 +187,7 @@ def test_a_slow_disk_leaves_readings_out_and_says_so(
 
 
 def test_records_cost_the_training_thread_microseconds(tmp_path: Path) -> None:
-    channels = tuple(Channel("edge", 0, "delta_in", i) for i in range(2400))
+    channels = tuple(Channel("site", 0, f"m{i}") for i in range(2400))
     values = np.ones(2400)
     writer = Writer(tmp_path / "r.evenflow", {})
     writer.sites(SITES)

@@ -164,7 +164,7 @@ _METRICS = (
            "without those"),
 )  # fmt: skip
 #: Every metric, by (of, name).
-METRICS: Mapping[tuple[str, str], Metric] = {(m.of, m.name): m for m in _METRICS}
+METRICS: dict[tuple[str, str], Metric] = {(m.of, m.name): m for m in _METRICS}
 
 
 def metric_named(of: str, name: str) -> Metric:
