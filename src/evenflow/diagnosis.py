@@ -5,13 +5,19 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Sequence
+from dataclasses import replace
+from itertools import islice
 from typing import Protocol
 
-from .faults import judge
+from .faults import View, drawn, judge
 from .lang import _
-from .schema import Finding, Run
+from .schema import Finding, Run, Severity
 from .store import load
+from .treatments import Facts, courses, of_run, read
 from .words import with_messages
+
+#: Treatments that are told of one finding.
+MOST = 3
 
 
 class Watching(Protocol):
@@ -34,7 +40,7 @@ def diagnose(
         ignore: codes or prefixes to leave out.
 
     Returns:
-        Findings with messages, worst first.
+        Findings with messages and treatments, worst first.
 
     Raises:
         ValueError: an unknown code; StoreError (a ValueError): the file cannot be judged.
@@ -44,7 +50,26 @@ def diagnose(
     else:
         loaded = run if isinstance(run, Run) else run.run()
     found = judge(loaded, select=select, ignore=ignore, on_error=_tell)
-    return with_messages(found, loaded)
+    return with_messages(_with_treatments(found, loaded), loaded)
+
+
+def facts_of(run: Run) -> Facts:
+    """What decides whether a treatment suits the network of a run."""
+    return replace(of_run(run), drawn=drawn(View(run)))
+
+
+def _with_treatments(found: Sequence[Finding], run: Run) -> list[Finding]:
+    """Each with texts for `treat_`, best first; what lies outside the model is told in words."""
+    if not any(f.severity > Severity.info for f in found):
+        return list(found)
+    facts = facts_of(run)
+    return [replace(f, treatments=_treatments(f, facts)) for f in found]
+
+
+def _treatments(finding: Finding, facts: Facts) -> tuple[str, ...]:
+    ranked, _refused = courses([finding], facts)
+    given = (c for c in ranked if all(read(t).entry.apply for t in c.treatments))
+    return tuple(str(c) for c in islice(given, MOST))
 
 
 def _tell(code: str, error: Exception) -> None:

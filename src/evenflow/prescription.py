@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 from typing import Any
 
-from .diagnosis import diagnose
-from .faults import View, drawn
+from .diagnosis import diagnose, facts_of
 from .schema import Finding, Run, Treatment
 from .store import load
-from .treatments import Course, Facts, Refused, of_run, rank
+from .treatments import Course, Facts, Refused, rank
 from .treatments import courses as ranked_courses
 
 
@@ -52,9 +50,5 @@ def _read(run: Any) -> tuple[list[Finding], Facts]:
     if isinstance(run, (str, os.PathLike)):
         run = load(run)
     if isinstance(run, Run):
-        return diagnose(run), _facts(run)
-    return list(run.findings), _facts(run.run)  # a Forecast
-
-
-def _facts(run: Run) -> Facts:
-    return replace(of_run(run), drawn=drawn(View(run)))
+        return diagnose(run), facts_of(run)
+    return list(run.findings), facts_of(run.run)  # a Forecast

@@ -19,13 +19,14 @@ NAMES = {"sites", "site", "schema", "seed", "call", "index"}
 TIMES = {"seconds"}
 #: A float below this size may as well be the rounding noise of a zero.
 NOISE = 1e-6
+_MEASURED = re.compile(r"\d+\.\d{3,}")
 _NUMBER = re.compile(r"(?<![\w.#])[-+−]?\d(?:[\d,]*\d)?(?:\.\d+)?(?:[eE][-+]?\d+)?")
 
 
 def template(text: str) -> str:
-    """A sentence with its numbers masked. What is no sentence (a site, a code, a treatment) is
-    kept as it is: it has at most three words."""
-    return _NUMBER.sub("#", text) if text.count(" ") >= 3 else text
+    """A sentence with its numbers masked. What is no sentence (a site, a code, a treatment) has at
+    most three words and is kept, but for what was measured: numbers of many decimals."""
+    return (_NUMBER if text.count(" ") >= 3 else _MEASURED).sub("#", text)
 
 
 def thinned(values: Sequence[Any]) -> Sequence[Any]:

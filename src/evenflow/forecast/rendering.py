@@ -74,6 +74,8 @@ def lines(forecast: Forecast) -> Iterator[tuple[str, str]]:
         for advice in [a for a in remedies(finding, f.run, network) if a not in told][:2]:
             told.add(advice)
             yield "  " + _("try: ") + advice, "green"
+        if finding.treatments:
+            yield "  treat_: " + " | ".join(finding.treatments), "green"
     if f.advice:
         yield "", ""
         yield _("Other starts (each tried on a copy where a chance is given):"), "bold"

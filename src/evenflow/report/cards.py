@@ -50,6 +50,9 @@ def _card(run: Run, finding: Finding, number: int, network: Network) -> str:
     if advice:
         items = "".join(tag("li", prose(text[:_LETTERS])) for text in advice[:_ADVICE])
         inside.append(tag("div", tag("h4", _("What to do")), tag("ol", items), class_="advice"))
+    if finding.treatments:
+        texts = (tag("code", esc(text[:_LETTERS])) for text in finding.treatments[:_ADVICE])
+        inside.append(tag("p", "treat_: ", " ".join(texts), class_="advice"))
     details = tag(
         "details",
         tag("summary", _("Where, evidence and what to do")),

@@ -179,11 +179,11 @@ def chain(finding: Finding, run: Run) -> list[tuple[str, str, str, str]]:
 
 
 def remedies(finding: Finding, run: Run, network: Network | None = None) -> list[str]:
-    """Treatments tried on this run first, then advice that fits the run's network.
+    """Advice that fits the run's network, in words; what `treat_` takes is in `treatments`.
 
     `network` spares who asks for many findings of a run to have it looked at for each.
     """
-    return list(dict.fromkeys([*finding.treatments, *advice(finding, network or network_of(run))]))
+    return advice(finding, network or network_of(run))
 
 
 def when(finding: Finding) -> str:

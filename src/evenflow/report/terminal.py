@@ -122,6 +122,8 @@ def _finding(write: _Lines, finding: Finding, advice: Sequence[str]) -> None:
         write((line, "dim"), indent=2)
     for text in advice:
         write((_("try: "), "green"), text, indent=2)
+    if finding.treatments:
+        write(("treat_: ", "green"), " | ".join(finding.treatments), indent=2)
 
 
 def _padded(text: str, cells: int) -> str:
