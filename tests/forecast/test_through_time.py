@@ -161,7 +161,7 @@ def test_the_static_forecast_opens_time_as_well(kind: str) -> None:
 def test_advice_for_time_is_about_time() -> None:
     torch.manual_seed(0)
     found = evenflow.preflight(Fused("relu", 6.0), (32, STEPS, 4))
-    assert [a.change for a in found.advice] == ["orthogonal-recurrence"]
+    assert [a.change for a in found.advice] == ["recurrent=orthogonal"]
     assert found.advice[0].chance > 0.9
 
 
