@@ -1,11 +1,13 @@
 """Gather every message into the catalogues and compile them: `make words`.
 
 Messages are what the source marks with `_`, `N_` and `ngettext`, in Python and in the report's
-scripts; the paragraphs of each rule's docstring; the help texts of the command line.
+scripts; the text of each `Remedy`; the paragraphs of each rule's docstring; the help texts of the
+command line.
 """
 
 from __future__ import annotations
 
+import ast
 import io
 from collections.abc import Iterator
 from datetime import datetime, timezone
@@ -40,9 +42,18 @@ def gather() -> Catalog:
         if not file.startswith(ENGLISH):
             found.add(text, locations=[(file, 0)], auto_comments=notes)
             del line  # lines move with every edit: a catalogue would change all the time
-    for where, text in (*rules(), *commands(), *THEIRS):
+    for where, text in (*remedies(), *rules(), *commands(), *THEIRS):
         found.add(text, locations=[(where, 0)])
     return found
+
+
+def remedies() -> Iterator[tuple[str, str]]:
+    """What each `Remedy` of the source says first; a text made elsewhere is marked there."""
+    for file in SOURCE.rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+            called = getattr(node.func, "id", "") if isinstance(node, ast.Call) else ""
+            if called == "Remedy" and isinstance(node.args[0], ast.Constant):
+                yield file.relative_to(SOURCE).as_posix(), node.args[0].value
 
 
 def rules() -> Iterator[tuple[str, str]]:

@@ -362,6 +362,8 @@ def unmarked(source: str) -> list[str]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and getattr(node.func, "id", "") in _MARKS:
             fine.update(ast.walk(node))
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Remedy":
+            fine.update(node.args[:1])
         if isinstance(node, ast.keyword) and node.arg == "help":
             fine.update(ast.walk(node))
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
@@ -387,6 +389,8 @@ def test_no_sentence_is_left_unmarked(path: Path) -> None:
 def test_an_unmarked_sentence_is_found() -> None:
     assert unmarked('print(f"there is no {x} of this kind here")')
     assert not unmarked('print(_("there is no {x} of this kind here").format(x=x))')
+    assert not unmarked('Remedy("Put something else here.", then=N_("And look at it again."))')
+    assert unmarked('Remedy("Put something else here.", then="And look at it again.")')
 
 
 @pytest.mark.parametrize("render", [words.title, lambda code: headline(REGISTRY[code])])

@@ -20,25 +20,25 @@ DEPTH_TIMES_WEIGHTS = Cause(
 LEARNING_RATE_TOO_LOW = Cause(
     "learning-rate-too-low",
     N_("learning rate too low"),
-    Remedy(N_("Raise the learning rate: by 10 first, then by 3.")),
+    Remedy("Raise the learning rate: by 10 first, then by 3."),
 )
 LEARNING_RATE_ZERO = Cause(
     "learning-rate-zero",
     N_("learning rate of zero"),
-    Remedy(N_("Set a learning rate above zero, and check the scheduler.")),
+    Remedy("Set a learning rate above zero, and check the scheduler."),
 )
 NEGATIVE_BIAS = Cause("negative-bias", N_("strongly negative biases"), ZERO_BIAS, sure=True)
 ZERO_INIT = Cause(
     "zero-init",
     N_("weights that start at exactly zero"),
-    Remedy(N_("Draw weights at random instead of zero; biases may start at zero.")),
+    Remedy("Draw weights at random instead of zero; biases may start at zero."),
     sure=True,
 )
 THROUGH_TIME = Cause(
     "through-time",
     N_("the same weights applied over and over through time"),
     Remedy(
-        N_("Use an LSTM or GRU (forget-gate bias 1), or orthogonal recurrent weights."),
+        "Use an LSTM or GRU (forget-gate bias 1), or orthogonal recurrent weights.",
         unless=GATED,
     ),
     sure=True,

@@ -91,34 +91,26 @@ class VanishingGradient(Rule):
     remedies = (
         SKIPS,
         Remedy(
-            N_(
-                "Start sigmoid or tanh layers with centred LSUV (orthogonal weights, each "
-                "unit scaled and shifted to mean 0, spread 1 on a batch): 95.9 % on the "
-                "50-layer sigmoid net."
-            ),
+            "Start sigmoid or tanh layers with centred LSUV (orthogonal weights, each "
+            "unit scaled and shifted to mean 0, spread 1 on a batch): 95.9 % on the "
+            "50-layer sigmoid net.",
             unless=(Unless("-sigmoid -tanh"),),
             deep=True,
         ),
         Remedy(
-            N_(
-                "Put BatchNorm before sigmoid or tanh (93.8 %); Xavier initialisation (8.8 %) "
-                "or LayerNorm (8.8 %) alone do not save a 50-layer sigmoid net."
-            ),
+            "Put BatchNorm before sigmoid or tanh (93.8 %); Xavier initialisation (8.8 %) "
+            "or LayerNorm (8.8 %) alone do not save a 50-layer sigmoid net.",
             unless=(Unless("batch_norm"), Unless("-sigmoid -tanh")),
             deep=True,
         ),
         Remedy(
-            N_(
-                "For ReLU use He or orthogonal initialisation; do not add BatchNorm to a deep "
-                "plain ReLU net (12.3 %)."
-            ),
+            "For ReLU use He or orthogonal initialisation; do not add BatchNorm to a deep "
+            "plain ReLU net (12.3 %).",
             unless=(Unless("he"), Unless("-relu -relu6"), Unless("batch_norm")),
         ),
         Remedy(
-            N_(
-                "Through time: an LSTM or GRU with forget-gate bias 1, or orthogonal "
-                "recurrent weights."
-            ),
+            "Through time: an LSTM or GRU with forget-gate bias 1, or orthogonal "
+            "recurrent weights.",
             unless=GATED,
         ),
     )

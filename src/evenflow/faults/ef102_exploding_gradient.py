@@ -108,32 +108,24 @@ class ExplodingGradient(Rule):
     remedies = (
         CLIP,
         Remedy(
-            N_(
-                "Start with orthogonal, He or Xavier weights of the right gain, so that each "
-                "layer passes the gradient on at its size."
-            ),
+            "Start with orthogonal, He or Xavier weights of the right gain, so that each "
+            "layer passes the gradient on at its size.",
             unless=(Unless("he"), Unless("xavier")),
         ),
         LOWER_RATE,
         Remedy(
-            N_(
-                "Add residual connections that start at zero (ReZero) or scale each branch by "
-                "1 / sqrt(number of blocks)."
-            ),
+            "Add residual connections that start at zero (ReZero) or scale each branch by "
+            "1 / sqrt(number of blocks).",
             unless=(Unless("skips", BRANCHES),),
         ),
         Remedy(
-            N_(
-                "Through time: orthogonal recurrent weights, gated cells (LSTM, GRU), shorter "
-                "sequences."
-            ),
+            "Through time: orthogonal recurrent weights, gated cells (LSTM, GRU), shorter "
+            "sequences.",
             unless=(Unless("-recurrent"), Unless("gated", SHORTER)),
         ),
         Remedy(
-            N_(
-                "BatchNorm on a deep plain net makes gradients grow at each layer: take it "
-                "out or add skips."
-            ),
+            "BatchNorm on a deep plain net makes gradients grow at each layer: take it "
+            "out or add skips.",
             unless=(Unless("-batch_norm"), Unless("skips")),
         ),
     )

@@ -89,27 +89,18 @@ class NonFinite(Rule):
     is_end = True
     remedies = (
         Remedy(
-            N_(
-                "Look at the first place named: an input, a log or division near zero, or an "
-                "overflow."
-            )
+            "Look at the first place named: an input, a log or division near zero, or an overflow."
         ),
         LOWER_RATE_AND_CLIP,
+        Remedy("Under float16 use a GradScaler, or switch to bfloat16.", unless=(Unless("-half"),)),
         Remedy(
-            N_("Under float16 use a GradScaler, or switch to bfloat16."), unless=(Unless("-half"),)
+            "Where the update made it: a larger eps (1e-4 for Adam on float16 weights), "
+            "or float32 weights with autocast."
         ),
         Remedy(
-            N_(
-                "Where the update made it: a larger eps (1e-4 for Adam on float16 weights), "
-                "or float32 weights with autocast."
-            )
-        ),
-        Remedy(
-            N_(
-                "Use the fused, stable losses (cross_entropy, "
-                "binary_cross_entropy_with_logits) on raw scores; add a small epsilon inside "
-                "log, sqrt and division."
-            )
+            "Use the fused, stable losses (cross_entropy, "
+            "binary_cross_entropy_with_logits) on raw scores; add a small epsilon inside "
+            "log, sqrt and division."
         ),
     )
     causes = (

@@ -52,19 +52,15 @@ class ZeroGradient(Rule):
     leads_to = ("EF205", "EF301", "EF401", "EF404")
     remedies = (
         Remedy(
-            N_(
-                "Check that the layer's output reaches the loss: no detach(), no .data, no "
-                "no_grad() and no rounding or argmax on the way."
-            )
+            "Check that the layer's output reaches the loss: no detach(), no .data, no "
+            "no_grad() and no rounding or argmax on the way."
         ),
-        Remedy(N_("Do not start weights that multiply each other at exactly zero.")),
+        Remedy("Do not start weights that multiply each other at exactly zero."),
         Remedy(
-            N_(
-                "A softmax over a single unit is constant: use one logit with "
-                "binary_cross_entropy_with_logits."
-            )
+            "A softmax over a single unit is constant: use one logit with "
+            "binary_cross_entropy_with_logits."
         ),
-        Remedy(N_("If the layer is meant to be frozen, say so with requires_grad_(False).")),
+        Remedy("If the layer is meant to be frozen, say so with requires_grad_(False)."),
     )
     causes = (ZERO_INIT,)
 

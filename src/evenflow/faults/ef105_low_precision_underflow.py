@@ -62,15 +62,12 @@ class LowPrecisionUnderflow(Rule):
     stage_if_sure = 220
     leads_to = ("EF101", "EF104", "EF301", "EF401", "EF404")
     remedies = (
-        Remedy(N_("Under float16 use torch.amp.GradScaler, or train in bfloat16 or float32.")),
+        Remedy("Under float16 use torch.amp.GradScaler, or train in bfloat16 or float32."),
         Remedy(
-            N_("Scale the loss up by a constant, and keep reductions and the optimizer in float32.")
+            "Scale the loss up by a constant, and keep reductions and the optimizer in float32."
         ),
         Remedy(
-            N_(
-                "If the gradient vanishes with depth as well, mend that first (skips, "
-                "initialisation)."
-            )
+            "If the gradient vanishes with depth as well, mend that first (skips, initialisation)."
         ),
     )
     if_cause = remedies[0]

@@ -73,18 +73,14 @@ class SaturatedActivation(Rule):
     leads_to = ("EF101", "EF104", "EF203", "EF205", "EF401", "EF404")
     remedies = (
         Remedy(
-            N_(
-                "Start again with smaller weights for this layer (Xavier for tanh, centred "
-                "LSUV for deep sigmoid nets)."
-            )
+            "Start again with smaller weights for this layer (Xavier for tanh, centred "
+            "LSUV for deep sigmoid nets)."
         ),
         STANDARDISE,
         LOWER_RATE,
         Remedy(
-            N_(
-                "Put BatchNorm before the activation, or use one that does not saturate on "
-                "both sides (ReLU, GELU, SiLU)."
-            ),
+            "Put BatchNorm before the activation, or use one that does not saturate on "
+            "both sides (ReLU, GELU, SiLU).",
             unless=(Unless("relu -sigmoid -tanh"), Unless("batch_norm", SMOOTH)),
         ),
     )

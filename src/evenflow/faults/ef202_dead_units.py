@@ -69,15 +69,13 @@ class DeadUnits(Rule):
         Remedy(LOWER_RATE.text, then=WARM_UP.text),
         ZERO_BIAS_AND_HE,
         Remedy(
-            N_("Swap ReLU for LeakyReLU, ELU, GELU or SiLU, so that no unit is ever wholly off."),
+            "Swap ReLU for LeakyReLU, ELU, GELU or SiLU, so that no unit is ever wholly off.",
             unless=(Unless("-relu -relu6"),),
         ),
         STANDARDISE,
         Remedy(
-            N_(
-                "Revive the dead units: draw their incoming weights anew, set their bias and "
-                "outgoing weights to zero, clear their optimizer state."
-            )
+            "Revive the dead units: draw their incoming weights anew, set their bias and "
+            "outgoing weights to zero, clear their optimizer state."
         ),
     )
     causes = (NEGATIVE_BIAS,)

@@ -54,17 +54,13 @@ class ParalysedNetwork(Rule):
     leads_to = ("EF101", "EF301", "EF401", "EF404")
     remedies = (
         Remedy(
-            N_(
-                "Start again: a paralysed net seldom leaves by itself. Use smaller weights "
-                "(Xavier, centred LSUV) and a lower learning rate."
-            )
+            "Start again: a paralysed net seldom leaves by itself. Use smaller weights "
+            "(Xavier, centred LSUV) and a lower learning rate."
         ),
         STANDARDISE,
         Remedy(
-            N_(
-                "Weight decay (L2) pulls saturated weights back; activations that do not "
-                "saturate avoid the state."
-            ),
+            "Weight decay (L2) pulls saturated weights back; activations that do not "
+            "saturate avoid the state.",
             unless=(Unless("decay relu -sigmoid -tanh"), Unless("decay", SMOOTH)),
         ),
     )

@@ -61,17 +61,12 @@ class AttentionCollapse(Rule):
     leads_to = ("EF401", "EF404")
     remedies = (
         Remedy(
-            N_(
-                "Normalise queries and keys (QK-norm), or reparametrise their weights by the "
-                "spectral norm (sigma-Reparam)."
-            )
+            "Normalise queries and keys (QK-norm), or reparametrise their weights by the "
+            "spectral norm (sigma-Reparam)."
         ),
         Remedy(WARM_UP.text, then=LOWER_RATE.text),
         Remedy(
-            N_(
-                "Check that scores are divided by sqrt(d) and that the mask leaves more than "
-                "one key."
-            )
+            "Check that scores are divided by sqrt(d) and that the mask leaves more than one key."
         ),
     )
 

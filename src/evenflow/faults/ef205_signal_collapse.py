@@ -85,11 +85,9 @@ class SignalCollapse(Rule):
     if_shallow = (MORE_UNITS,)
     remedies = (
         Remedy(
-            N_(
-                "Use activations tailored to the depth (LeakyReLU of slope 0.43 with "
-                "orthogonal weights for 50 layers: 95.3 %), or skips that start at zero (96.8 "
-                "%)."
-            ),
+            "Use activations tailored to the depth (LeakyReLU of slope 0.43 with "
+            "orthogonal weights for 50 layers: 95.3 %), or skips that start at zero (96.8 "
+            "%).",
             unless=(
                 Unless(
                     "skips",
@@ -102,10 +100,7 @@ class SignalCollapse(Rule):
             deep=True,
         ),
         Remedy(
-            N_(
-                "For sigmoid and tanh: centred LSUV or BatchNorm, which pull the samples "
-                "apart again."
-            ),
+            "For sigmoid and tanh: centred LSUV or BatchNorm, which pull the samples apart again.",
             unless=(
                 Unless("-sigmoid -tanh"),
                 Unless(
@@ -115,16 +110,12 @@ class SignalCollapse(Rule):
             ),
         ),
         Remedy(
-            N_(
-                "Check the data: batches whose samples truly differ, no constant features, "
-                "centred inputs."
-            )
+            "Check the data: batches whose samples truly differ, no constant features, "
+            "centred inputs."
         ),
         Remedy(
-            N_(
-                "He initialisation alone keeps gradients alive in deep ReLU nets but not the "
-                "differences between inputs (81.1 % against 96.8 %)."
-            ),
+            "He initialisation alone keeps gradients alive in deep ReLU nets but not the "
+            "differences between inputs (81.1 % against 96.8 %).",
             unless=(Unless("-leaky_relu -relu -relu6"),),
             deep=True,
         ),

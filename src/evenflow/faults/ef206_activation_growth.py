@@ -62,14 +62,12 @@ class ActivationGrowth(Rule):
     leads_to = ("EF103", "EF201", "EF204", "EF301", "EF401", "EF402")
     remedies = (
         Remedy(
-            N_(
-                "Add normalisation (LayerNorm before each block) or scale each branch of a "
-                "residual net."
-            ),
+            "Add normalisation (LayerNorm before each block) or scale each branch of a "
+            "residual net.",
             unless=(Unless("norm skips", BRANCHES), Unless("norm")),
         ),
         LOWER_RATE_AND_CLIP,
-        Remedy(N_("Add weight decay."), unless=(Unless("decay"),)),
+        Remedy("Add weight decay.", unless=(Unless("decay"),)),
     )
 
     def check(self, view: View) -> Iterable[Finding]:

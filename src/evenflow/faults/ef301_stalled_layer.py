@@ -58,16 +58,12 @@ class StalledLayer(Rule):
     leads_to = ("EF401", "EF404")
     remedies = (
         Remedy(
-            N_(
-                "If learning is done there, nothing; else raise the learning rate for this "
-                "layer (its own parameter group)."
-            )
+            "If learning is done there, nothing; else raise the learning rate for this "
+            "layer (its own parameter group)."
         ),
+        Remedy("Mend what starves it: a vanishing gradient, saturation or dead units further on."),
         Remedy(
-            N_("Mend what starves it: a vanishing gradient, saturation or dead units further on.")
-        ),
-        Remedy(
-            N_("Adam or RMSprop scale each layer's updates by its own gradients."),
+            "Adam or RMSprop scale each layer's updates by its own gradients.",
             unless=(Unless("adaptive"),),
         ),
     )

@@ -63,7 +63,7 @@ class OversizedUpdate(Rule):
         LOWER_RATE,
         WARM_UP,
         CLIP,
-        Remedy(N_("Give this layer its own, lower learning rate.")),
+        Remedy("Give this layer its own, lower learning rate."),
     )
 
     def check(self, view: View) -> Iterable[Finding]:

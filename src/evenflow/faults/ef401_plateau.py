@@ -104,24 +104,16 @@ class Plateau(Rule):
     is_end = True
     if_shallow = (MORE_UNITS,)
     remedies = (
-        Remedy(N_("Mend the cause first if one is named; a flat loss is mostly a symptom.")),
+        Remedy("Mend the cause first if one is named; a flat loss is mostly a symptom."),
         Remedy(
-            N_(
-                "Try learning rates 10 times higher and 10 times lower for a few hundred "
-                "steps each."
-            )
+            "Try learning rates 10 times higher and 10 times lower for a few hundred steps each."
         ),
         Remedy(
-            N_(
-                "Check that inputs and targets belong together: a net that cannot overfit 20 "
-                "samples has a fault in the set-up."
-            )
+            "Check that inputs and targets belong together: a net that cannot overfit 20 "
+            "samples has a fault in the set-up."
         ),
         Remedy(
-            N_(
-                "Check that optimizer.step() is called and that the optimizer holds these "
-                "parameters."
-            )
+            "Check that optimizer.step() is called and that the optimizer holds these parameters."
         ),
     )
     causes = (
@@ -130,10 +122,8 @@ class Plateau(Rule):
             "learning-rate-decayed",
             N_("a schedule that took the learning rate to nothing"),
             Remedy(
-                N_(
-                    "Check the schedule: a decay meant for epochs may be applied at every batch; "
-                    "let the rate fall over the whole run."
-                )
+                "Check the schedule: a decay meant for epochs may be applied at every batch; "
+                "let the rate fall over the whole run."
             ),
         ),
         LEARNING_RATE_ZERO,

@@ -79,7 +79,7 @@ class DivergenceOrSpike(Rule):
         LOWER_RATE,
         CLIP,
         WARM_UP,
-        Remedy(N_("Look at the batch at that step: outliers or wrong labels cause single spikes.")),
+        Remedy("Look at the batch at that step: outliers or wrong labels cause single spikes."),
     )
 
     def check(self, view: View) -> Iterable[Finding]:

@@ -72,12 +72,12 @@ class Oscillation(Rule):
     stage = 330
     looks_back = True
     remedies = (
-        Remedy(N_("Lower the learning rate by 2 to 10: the steps overshoot the valley.")),
+        Remedy("Lower the learning rate by 2 to 10: the steps overshoot the valley."),
         Remedy(
-            N_("Lower the momentum, or use a larger batch if batches disagree."),
+            "Lower the momentum, or use a larger batch if batches disagree.",
             unless=(Unless("-momentum", N_("Use a larger batch if batches disagree.")),),
         ),
-        Remedy(N_("Decay the learning rate over time (cosine or step schedule).")),
+        Remedy("Decay the learning rate over time (cosine or step schedule)."),
     )
 
     def check(self, view: View) -> Iterable[Finding]:

@@ -68,13 +68,13 @@ class SlowLearning(Rule):
     stage = 350
     looks_back = True
     remedies = (
-        Remedy(N_("Raise the learning rate: by 10 first, then by 3, until the loss falls well.")),
+        Remedy("Raise the learning rate: by 10 first, then by 3, until the loss falls well."),
         Remedy(
-            N_("Add momentum 0.9, or use Adam."),
+            "Add momentum 0.9, or use Adam.",
             unless=(Unless("adaptive"), Unless("momentum", N_("Use Adam."))),
         ),
         Remedy(
-            N_("Standardise inputs: badly scaled features force small learning rates."),
+            "Standardise inputs: badly scaled features force small learning rates.",
             unless=(Unless("scaled"),),
         ),
     )

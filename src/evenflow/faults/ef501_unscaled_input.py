@@ -86,12 +86,10 @@ class UnscaledInput(Rule):
     remedies = (
         STANDARDISE,
         Remedy(
-            N_(
-                "Images: divide by 255, then subtract the mean and divide by the standard "
-                "deviation of each channel."
-            )
+            "Images: divide by 255, then subtract the mean and divide by the standard "
+            "deviation of each channel."
         ),
-        Remedy(N_("Positive features that span decades: take the logarithm first.")),
+        Remedy("Positive features that span decades: take the logarithm first."),
     )
     if_cause = remedies[0]
 

@@ -59,15 +59,11 @@ class OutlierInput(Rule):
     leads_to = ("EF102", "EF103", "EF201", "EF202", "EF206", "EF302", "EF402", "EF403", "EF703")
     remedies = (
         Remedy(
-            N_(
-                "Look at the rows with the outliers: wrong units and sentinel values (-999, "
-                "1e9) should be removed or imputed."
-            )
+            "Look at the rows with the outliers: wrong units and sentinel values (-999, "
+            "1e9) should be removed or imputed."
         ),
-        Remedy(
-            N_("Scale by median and interquartile range, and clip to about 10 robust deviations.")
-        ),
-        Remedy(N_("Take the logarithm of heavy-tailed features.")),
+        Remedy("Scale by median and interquartile range, and clip to about 10 robust deviations."),
+        Remedy("Take the logarithm of heavy-tailed features."),
     )
     if_cause = remedies[1]
 

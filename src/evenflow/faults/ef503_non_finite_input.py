@@ -46,12 +46,10 @@ class NonFiniteInput(Rule):
     leads_to = ("EF103", "EF401", "EF402")
     remedies = (
         Remedy(
-            N_(
-                "Find and impute or drop missing values before training "
-                "(torch.isfinite(x).all() on each batch)."
-            )
+            "Find and impute or drop missing values before training "
+            "(torch.isfinite(x).all() on each batch)."
         ),
-        Remedy(N_("Check divisions by a standard deviation of zero in the preprocessing.")),
+        Remedy("Check divisions by a standard deviation of zero in the preprocessing."),
     )
     if_cause = remedies[0]
 

@@ -72,14 +72,12 @@ class UnscaledTarget(Rule):
         *("EF401", "EF402", "EF403", "EF404", "EF703"),
     )
     remedies = (
-        Remedy(N_("Standardise the target on the training set and undo it on predictions.")),
+        Remedy("Standardise the target on the training set and undo it on predictions."),
         Remedy(
-            N_(
-                "Or start the last layer's bias at the target's mean, and scale its output by "
-                "the target's standard deviation."
-            )
+            "Or start the last layer's bias at the target's mean, and scale its output by "
+            "the target's standard deviation."
         ),
-        Remedy(N_("Positive targets that span decades: predict the logarithm.")),
+        Remedy("Positive targets that span decades: predict the logarithm."),
     )
     if_cause = remedies[0]
 

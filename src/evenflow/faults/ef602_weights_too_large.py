@@ -64,7 +64,7 @@ class WeightsTooLarge(Rule):
     remedies = (
         RIGHT_GAIN,
         Remedy(
-            N_("Standardise inputs: large ones act like large weights."), unless=(Unless("scaled"),)
+            "Standardise inputs: large ones act like large weights.", unless=(Unless("scaled"),)
         ),
     )
     if_cause = remedies[0]

@@ -96,20 +96,14 @@ class DoubleSoftmax(Rule):
     stage = 70
     leads_to = ("EF104", "EF401", "EF404", "EF103", "EF504", "EF201", "EF205")
     remedies = (
-        Remedy(N_("Give cross_entropy the raw scores (logits): it applies log_softmax itself.")),
+        Remedy("Give cross_entropy the raw scores (logits): it applies log_softmax itself."),
         Remedy(
-            N_(
-                "Give nll_loss the output of log_softmax, and binary_cross_entropy a "
-                "sigmoid's output."
-            )
+            "Give nll_loss the output of log_softmax, and binary_cross_entropy a sigmoid's output."
         ),
         Remedy(
-            N_(
-                "Use binary_cross_entropy_with_logits on raw scores instead of a sigmoid of "
-                "your own."
-            )
+            "Use binary_cross_entropy_with_logits on raw scores instead of a sigmoid of your own."
         ),
-        Remedy(N_("Take the activation off the last layer.")),
+        Remedy("Take the activation off the last layer."),
     )
     if_cause = remedies[0]
 

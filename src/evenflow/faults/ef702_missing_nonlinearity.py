@@ -74,16 +74,12 @@ class MissingNonlinearity(Rule):
     stage = 60
     remedies = (
         Remedy(
-            N_(
-                "Put an activation (ReLU, GELU, tanh) between the layers named; without one "
-                "they act as a single linear layer."
-            )
+            "Put an activation (ReLU, GELU, tanh) between the layers named; without one "
+            "they act as a single linear layer."
         ),
         Remedy(
-            N_(
-                "If the factorisation is meant (a low-rank layer), make the middle narrower "
-                "than both sides, or ignore this code."
-            )
+            "If the factorisation is meant (a low-rank layer), make the middle narrower "
+            "than both sides, or ignore this code."
         ),
     )
     if_cause = remedies[0]

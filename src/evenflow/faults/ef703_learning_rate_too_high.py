@@ -83,7 +83,7 @@ class LearningRateTooHigh(Rule):
         WARM_UP,
         CLIP,
         Remedy(
-            N_("Standardise inputs and targets: large ones make the same rate too high."),
+            "Standardise inputs and targets: large ones make the same rate too high.",
             unless=(Unless("scaled"),),
         ),
     )

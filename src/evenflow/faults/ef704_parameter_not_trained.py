@@ -59,17 +59,15 @@ class ParameterNotTrained(Rule):
     labels = (EvidenceLabel("layers_unknown", N_("layers that no module knows"), fact=True),)
     stage = 90
     leads_to = ("EF401", "EF404", "EF301")
-    if_cause = Remedy(N_("First get every parameter into the optimizer (EF704)."))
+    if_cause = Remedy("First get every parameter into the optimizer (EF704).")
     remedies = (FREEZE,)
     causes = (
         Cause(
             "in-no-optimizer",
             N_("they are in no optimizer"),
             Remedy(
-                N_(
-                    "Give the optimizer all parameters (model.parameters()), after the last layer "
-                    "is built."
-                ),
+                "Give the optimizer all parameters (model.parameters()), after the last layer "
+                "is built.",
                 then=N_(
                     "Keep sub-modules in nn.ModuleList or nn.ModuleDict, not in a plain list or "
                     "dict."
@@ -80,10 +78,8 @@ class ParameterNotTrained(Rule):
             "made-anew",
             N_("the layer is made anew in every forward pass"),
             Remedy(
-                N_(
-                    "Build the layer once, in __init__, and only call it in forward: one that is "
-                    "made in forward starts at random at every step and is thrown away."
-                )
+                "Build the layer once, in __init__, and only call it in forward: one that is "
+                "made in forward starts at random at every step and is thrown away."
             ),
         ),
     )

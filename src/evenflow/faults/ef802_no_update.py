@@ -63,7 +63,7 @@ class NoUpdate(Rule):
     leads_to = ("EF104", "EF301", "EF401", "EF404", "EF807", "EF205")
     remedies = (
         Remedy(
-            N_("Call optimizer.step() after each loss.backward(), and scheduler.step() after that.")
+            "Call optimizer.step() after each loss.backward(), and scheduler.step() after that."
         ),
     )
     if_cause = remedies[0]
@@ -73,21 +73,16 @@ class NoUpdate(Rule):
             "all-skipped",
             N_("every update was skipped, as its gradients were NaN or Inf"),
             Remedy(
-                N_(
-                    "Find what makes gradients NaN or Inf (a loss that overflows in half "
-                    "precision, a log or a division of 0); a GradScaler that only starts too high "
-                    "finds its scale in a few steps."
-                )
+                "Find what makes gradients NaN or Inf (a loss that overflows in half "
+                "precision, a log or a division of 0); a GradScaler that only starts too high "
+                "finds its scale in a few steps."
             ),
         ),
         Cause(
             "gradients-cleared",
             N_("gradients are cleared between the backward pass and the step"),
             Remedy(
-                N_(
-                    "Call zero_grad() before the backward pass or after the step, never between "
-                    "them."
-                )
+                "Call zero_grad() before the backward pass or after the step, never between them."
             ),
         ),
         LEARNING_RATE_ZERO,

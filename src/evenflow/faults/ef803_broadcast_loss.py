@@ -60,8 +60,8 @@ class BroadcastLoss(Rule):
     stage = 50
     leads_to = ("EF401", "EF404", "EF205")
     remedies = (
-        Remedy(N_("Give both the same shape: pred.squeeze(1), or y.unsqueeze(1).")),
-        Remedy(N_("Assert pred.shape == y.shape before the loss: torch only warns.")),
+        Remedy("Give both the same shape: pred.squeeze(1), or y.unsqueeze(1)."),
+        Remedy("Assert pred.shape == y.shape before the loss: torch only warns."),
     )
     if_cause = remedies[0]
 

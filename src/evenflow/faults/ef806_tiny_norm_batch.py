@@ -70,19 +70,15 @@ class TinyNormBatch(Rule):
         *("EF301", "EF302", "EF401", "EF402", "EF403", "EF404"),
     )
     overrules = True
-    remedies = (
-        Remedy(N_("Let a normalisation take its mean and variance over 16 values or more.")),
-    )
+    remedies = (Remedy("Let a normalisation take its mean and variance over 16 values or more."),)
     if_cause = remedies[0]
     causes = (
         Cause(
             "small-batch",
             N_("batches too small for a batch norm"),
             Remedy(
-                N_(
-                    "Put LayerNorm or GroupNorm in place of the batch norm, or use batches of 16 "
-                    "or more."
-                ),
+                "Put LayerNorm or GroupNorm in place of the batch norm, or use batches of 16 "
+                "or more.",
                 then=N_(
                     "Batch norms that came trained: freeze them (norm.eval() after each "
                     "model.train()); accumulating gradients does not help, as the norm sees one "
@@ -94,10 +90,8 @@ class TinyNormBatch(Rule):
             "small-groups",
             N_("a norm within each sample whose groups hold next to nothing"),
             Remedy(
-                N_(
-                    "Normalise over more: fewer groups in GroupNorm (4 values or more in each), "
-                    "or no norm over an axis of length 1 or 2."
-                )
+                "Normalise over more: fewer groups in GroupNorm (4 values or more in each), "
+                "or no norm over an axis of length 1 or 2."
             ),
         ),
     )

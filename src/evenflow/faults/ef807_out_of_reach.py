@@ -54,24 +54,22 @@ class OutOfReach(Rule):
     sentence = N_("An optimizer holds parameters that no gradient reaches{at}")
     stage = 100
     leads_to = ("EF104", "EF301", "EF401", "EF404", "EF205")
-    if_cause = Remedy(N_("First mend the cut way to the loss (EF807)."))
+    if_cause = Remedy("First mend the cut way to the loss (EF807).")
     remedies = (FREEZE,)
     causes = (
         Cause(
             "cut-off",
             N_("the way from them to the loss is cut (detach, no_grad, argmax)"),
             Remedy(
-                N_(
-                    "Follow the layer's output to the loss and take away the detach(), .data, "
-                    "no_grad() or argmax between them; in place of argmax use a softmax or a "
-                    "straight-through estimate."
-                )
+                "Follow the layer's output to the loss and take away the detach(), .data, "
+                "no_grad() or argmax between them; in place of argmax use a softmax or a "
+                "straight-through estimate."
             ),
         ),
         Cause(
             "never-called",
             N_("nothing in the forward pass reads them"),
-            Remedy(N_("Call the layer in forward, or take it out of the model.")),
+            Remedy("Call the layer in forward, or take it out of the model."),
             harmless=True,  # nothing reads them
         ),
     )

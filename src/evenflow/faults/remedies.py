@@ -14,43 +14,37 @@ BRANCHES = N_(
     "weight), or scale it by 1 / sqrt(number of blocks)."
 )
 SKIPS = Remedy(
-    N_(
-        "Add residual connections with a gain that starts at zero (ReZero: x + alpha * f(x), "
-        "alpha = 0); measured on a 50-layer net: 94 % to 97 % where the plain net stays at chance."
-    ),
+    "Add residual connections with a gain that starts at zero (ReZero: x + alpha * f(x), "
+    "alpha = 0); measured on a 50-layer net: 94 % to 97 % where the plain net stays at chance.",
     unless=(Unless("skips", BRANCHES),),
     deep=True,
 )
 STANDARDISE = Remedy(
-    N_(
-        "Standardise each input feature on the training set (subtract the mean, divide by the "
-        "standard deviation), or put a BatchNorm layer first."
-    ),
+    "Standardise each input feature on the training set (subtract the mean, divide by the "
+    "standard deviation), or put a BatchNorm layer first.",
     unless=(Unless("scaled"),),
 )
 CLIP = Remedy(
-    N_("Clip the gradient norm before each update (torch.nn.utils.clip_grad_norm_, 1.0 to begin).")
+    "Clip the gradient norm before each update (torch.nn.utils.clip_grad_norm_, 1.0 to begin)."
 )
-LOWER_RATE = Remedy(N_("Lower the learning rate: by 10 first, then by 3."))
-WARM_UP = Remedy(N_("Warm the learning rate up over the first few hundred steps."))
+LOWER_RATE = Remedy("Lower the learning rate: by 10 first, then by 3.")
+WARM_UP = Remedy("Warm the learning rate up over the first few hundred steps.")
 LOWER_RATE_AND_CLIP = Remedy(LOWER_RATE.text, then=CLIP.text)
 
 #: A start that suits the activation; torch's own He and Xavier weights have it.
 RIGHT_GAIN = Remedy(
-    N_("Draw weights with the right gain (He for ReLU, Xavier for tanh, centred LSUV if deep)."),
+    "Draw weights with the right gain (He for ReLU, Xavier for tanh, centred LSUV if deep).",
     unless=(Unless("he"), Unless("xavier")),
 )
-ZERO_BIAS = Remedy(N_("Start biases at zero or slightly above."))
+ZERO_BIAS = Remedy("Start biases at zero or slightly above.")
 ZERO_BIAS_AND_HE = Remedy(
-    N_("Start biases at zero or slightly above, with He weights."),
+    "Start biases at zero or slightly above, with He weights.",
     unless=(Unless("he", ZERO_BIAS.text),),
 )
-FREEZE = Remedy(N_("If they are meant to stay as they are, say so with requires_grad_(False)."))
+FREEZE = Remedy("If they are meant to stay as they are, say so with requires_grad_(False).")
 MORE_UNITS = Remedy(
-    N_(
-        "Use more hidden units, and try other random weights: a network of few units may start "
-        "where nothing moves it."
-    )
+    "Use more hidden units, and try other random weights: a network of few units may start "
+    "where nothing moves it."
 )
 SMOOTH = N_("Use an activation that does not saturate on both sides (ReLU, GELU, SiLU).")
 

@@ -39,7 +39,7 @@ class Remedy(NamedTuple):
     """What to do about a fault, for a network that it fits.
 
     Attributes:
-        text: a sentence.
+        text: a sentence; `make words` gathers it without a mark.
         then: a second one.
         unless: cases where it does not fit; the first that holds counts.
         deep: helps deep networks, and is not told of shallow ones.
