@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from . import fit as fit
     from .diagnosis import diagnose as diagnose
     from .forecast import Forecast as Forecast
-    from .forecast.foresee import preflight as preflight
+    from .forecast import preflight as preflight
     from .ledger import Ledger as Ledger
-    from .ledger.live import explain as explain
+    from .ledger import explain as explain
     from .monitor import EvenflowWarning as EvenflowWarning
     from .monitor import NonFiniteError as NonFiniteError
     from .monitor import Observer as Observer
@@ -43,10 +43,8 @@ __version__ = "0.1.0"
 _HOME = _by_name(
     {
         "diagnosis": "diagnose",
-        "forecast": "Forecast",
-        "forecast.foresee": "preflight",
-        "ledger": "Ledger",
-        "ledger.live": "explain",
+        "forecast": "Forecast preflight",
+        "ledger": "Ledger explain",
         "monitor": "EvenflowWarning NonFiniteError Observer SampledStep Watch watch",
         "prescription": "prescribe",
         "schema": "Finding Run Severity Site SiteKey Treatment verdict",

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from evenflow.forecast.inputs import Wanted, arrange, described, dtype_named, padding, parse
+from evenflow.forecast.inputs import Wanted, arrange, described, dtype_named, padding, parse_input
 
 _FLOATS = {"float": None, "float16": torch.float16, "bfloat16": torch.bfloat16,
            "float32": torch.float32, "double": torch.float64}  # fmt: skip
@@ -27,7 +27,7 @@ def test_what_is_written_is_what_is_read(
     text = (f"{kind}:" if kind else "") + text + (f"<{below}" if bounded else "")
     text = (f"{name}=" if name else "") + text
     dtype = _WHOLE[kind] if kind in _WHOLE else _FLOATS[kind or "float"]
-    assert parse(text) == Wanted(shape, name or "", dtype, below if bounded else None)
+    assert parse_input(text) == Wanted(shape, name or "", dtype, below if bounded else None)
 
 
 @settings(max_examples=30)
@@ -43,7 +43,7 @@ def test_whole_numbers_keep_below_their_bound(
 @given(st.text(max_size=12))
 def test_any_text_is_read_or_refused_with_the_text(text: str) -> None:
     try:
-        wanted = parse(text)
+        wanted = parse_input(text)
     except ValueError as error:
         assert repr(text) in str(error)
     else:
@@ -66,7 +66,7 @@ def test_any_text_is_read_or_refused_with_the_text(text: str) -> None:
 )
 def test_refused(text: str, said: str) -> None:
     with pytest.raises(ValueError, match="input") as caught:
-        parse(text)
+        parse_input(text)
     assert said in str(caught.value) and repr(text) in str(caught.value)
 
 

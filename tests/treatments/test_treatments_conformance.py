@@ -11,7 +11,8 @@ import pytest
 import torch
 from torch import nn
 
-from evenflow.schema.treatment import Treatment, text
+from evenflow.schema import Treatment
+from evenflow.schema import treatment_text as text
 from evenflow.treatments import REGISTRY, parse, read, treat_
 from tests.treatments.nets import make, train
 

@@ -6,8 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evenflow.schema import treatment as form
-from evenflow.schema.treatment import Treatment
+from evenflow.schema import Treatment, parse_treatments, treatment_text
 from evenflow.treatments import parse
 
 KINDS = st.from_regex(r"[a-z][a-z0-9-]{0,11}", fullmatch=True)
@@ -17,19 +16,19 @@ TREATMENTS = st.builds(Treatment, KINDS, VALUES)
 
 @given(st.lists(TREATMENTS))
 def test_what_is_printed_is_read_back(treatments: list[Treatment]) -> None:
-    told = form.text(treatments)
-    assert form.parse(told) == tuple(treatments)
-    assert form.text(form.parse(told)) == told
+    told = treatment_text(treatments)
+    assert parse_treatments(told) == tuple(treatments)
+    assert treatment_text(parse_treatments(told)) == told
 
 
 @given(st.text())
 def test_any_text_is_read_or_refused_clearly(text: str) -> None:
     try:
-        found = form.parse(text)
+        found = parse_treatments(text)
     except ValueError as e:
         assert "treatment" in str(e) or "value" in str(e)
     else:
-        assert form.parse(form.text(found)) == found
+        assert parse_treatments(treatment_text(found)) == found
 
 
 def test_reason_and_codes_are_no_part_of_it() -> None:

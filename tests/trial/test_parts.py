@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from evenflow.schema.treatment import parse, text
+from evenflow.schema import parse_treatments as parse
+from evenflow.schema import treatment_text as text
 from evenflow.script import Program
 from evenflow.trial import budget, metric, project_config
 from evenflow.trial.candidates import base, combinations, hot, rescaled, spread, union

@@ -7,7 +7,9 @@ from dataclasses import replace
 
 import pytest
 
-from evenflow.schema.treatment import Treatment, parse, text
+from evenflow.schema import Treatment
+from evenflow.schema import parse_treatments as parse
+from evenflow.schema import treatment_text as text
 from evenflow.trial.budget import TrialBudget
 from evenflow.trial.candidates import base, decayed, rescaled, steady
 from evenflow.trial.confirm import Confirmation, uncontrolled

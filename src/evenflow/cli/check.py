@@ -113,7 +113,7 @@ def _show(
     console = stdout()
     report.text(run, findings, console, chosen)
     if pairs is not None:
-        from ..forecast.rendering import compared
+        from ..forecast import compared
 
         for row in ("", *compared(pairs, report.names(run, [p.site for p in pairs]))):
             row = report.terminal.writable(row, console.encoding)

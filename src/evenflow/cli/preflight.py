@@ -80,7 +80,7 @@ def preflight(
         with redirect_stdout(sys.stderr):  # what the user's code prints is no part of the JSON
             forecast = _forecast(factory, inputs or (), dtype, compile, static, seed)
         if out is not None:
-            from ..forecast.keeping import save
+            from ..forecast import save
 
             save(forecast, out)
     except (NoFactory, ValueError, writing.NotWritten) as error:
@@ -113,11 +113,11 @@ def _check_place(out: Path, force: bool) -> None:
 def _forecast(
     named: str, inputs: Sequence[str], dtype: str | None, compiled: bool, static: bool, seed: int
 ) -> Forecast:
-    from ..forecast.inputs import dtype_named, parse
+    from ..forecast import dtype_named, parse_input
 
     if not inputs:
         raise ValueError(_("give the model's --input, as in --input 64,3,32,32"))
-    wanted = [parse(text) for text in inputs]
+    wanted = [parse_input(text) for text in inputs]
     kind = None if dtype is None else dtype_named(dtype)
     factory = find_factory(named)
     import torch
@@ -128,7 +128,7 @@ def _forecast(
             raise ValueError(_("--static builds no weights: leave out --dtype and --compile"))
         from torch import nn
 
-        from ..forecast.static import forecast_static
+        from ..forecast import forecast_static
 
         if isinstance(factory, nn.Module) or not callable(factory):
             said = _("--static calls {name!r} itself, so it must be a function or class.")
@@ -139,7 +139,7 @@ def _forecast(
         model = model.to(kind)
     if compiled:
         _check_compiled(model, wanted, seed)
-    from ..forecast.foresee import preflight
+    from ..forecast import preflight
 
     return preflight(model, tuple(wanted), seed=seed)
 
@@ -150,9 +150,9 @@ def _check_compiled(model: Any, wanted: Sequence[Any], seed: int) -> None:
     Raises:
         ValueError: it does not compile, or gives something else.
     """
-    from ..forecast.compiled import difference
+    from ..forecast import compiled_difference
 
-    gap = difference(model, tuple(wanted), seed)
+    gap = compiled_difference(model, tuple(wanted), seed)
     said = _("compiled and eager outputs differ by {gap}.").format(gap=f"{gap:.1g}")
     print(f"evenflow preflight: {said}", file=sys.stderr)
 
@@ -160,7 +160,7 @@ def _check_compiled(model: Any, wanted: Sequence[Any], seed: int) -> None:
 def _show(forecast: Forecast, out: Path | None) -> None:
     from rich.text import Text
 
-    from ..forecast.rendering import lines
+    from ..forecast import lines
     from ..report import writable
     from ..words import breaks, has_wide
 

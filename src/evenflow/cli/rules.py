@@ -49,8 +49,7 @@ def rules(
 
 
 def _list(codes: Iterable[str]) -> None:
-    from ..faults import REGISTRY
-    from ..faults.pages import headline
+    from ..faults import REGISTRY, headline
 
     listed = {code: REGISTRY[code] for code in sorted(codes)}
     widest = max((len(rule.name) for rule in listed.values()), default=0)
@@ -66,8 +65,7 @@ def _page(code: str) -> None:
     from rich.console import Console
     from rich.markdown import Markdown
 
-    from ..faults import REGISTRY
-    from ..faults.pages import told
+    from ..faults import REGISTRY, told
     from ..words import wrap
 
     rule = REGISTRY[code]

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+from ..lazy import lazily
 from .asked import Asked as Asked
 from .asked import asked as asked
 from .base import Rule as Rule
+from .birth import DOUBT as DOUBT
+from .birth import Birth as Birth
 from .causes import STATES as STATES
 from .judge import judge as judge
 from .judge import unmeasuring as unmeasuring
@@ -19,5 +24,13 @@ from .texts import EndState as EndState
 from .texts import EvidenceLabel as EvidenceLabel
 from .texts import Remedy as Remedy
 from .texts import Unless as Unless
+from .through_time import ThroughTime as ThroughTime
 from .unread import unread as unread
 from .view import View as View
+
+if TYPE_CHECKING:
+    from .pages import headline as headline
+    from .pages import told as told
+
+# Late: `python -m evenflow.faults.pages` runs that module.
+__getattr__, __dir__ = lazily(__name__, {"headline": "pages", "told": "pages"})

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from ..lazy import by_name, lazily
 
 if TYPE_CHECKING:
+    from . import threads as threads
     from .classifying import NetworkClassifier as NetworkClassifier
     from .fitting import fit_file as fit_file
     from .fitting import predict_file as predict_file

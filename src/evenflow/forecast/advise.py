@@ -8,8 +8,7 @@ from typing import Any
 
 from torch import nn
 
-from ..faults import View
-from ..faults.birth import DOUBT, Birth
+from ..faults import DOUBT, Birth, View
 from ..lang import _
 from ..network import BOUNDED
 from ..schema import Run

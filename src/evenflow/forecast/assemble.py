@@ -10,8 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..diagnosis import diagnose
-from ..faults import View
-from ..faults.birth import Birth
+from ..faults import Birth, View
 from ..schema import Channel, Parameter, Reading, Run, Site
 from .record import Advice, Forecast, Outlook
 

@@ -12,7 +12,7 @@ from .inputs import arrange, like, padding
 from .isolation import same_random
 
 
-def difference(model: nn.Module, inputs: Any, seed: int = 0) -> float:
+def compiled_difference(model: nn.Module, inputs: Any, seed: int = 0) -> float:
     """Largest |compiled - eager| over the largest |eager| of any output, in evaluation mode (in
     training mode dropout draws other random numbers when compiled).
 

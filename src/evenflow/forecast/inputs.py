@@ -88,7 +88,7 @@ def dtype_named(name: str) -> torch.dtype:
     return found
 
 
-def parse(text: str) -> Wanted:
+def parse_input(text: str) -> Wanted:
     """Read one `--input`.
 
     Raises:

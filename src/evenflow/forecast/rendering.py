@@ -7,8 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from rich.cells import cell_len
 
-from ..faults import View
-from ..faults.through_time import ThroughTime
+from ..faults import ThroughTime, View
 from ..lang import N_, _, ngettext
 from ..network import WEIGHTED
 from ..report import names, network_of, remedies, severity

@@ -1,9 +1,12 @@
 """The ledger: which factor of the chain rule made a layer's error what it is.
 
 Records, stored runs and words need no torch; the live part (`live`, `graph`, `naming`, `chain`)
-does and is reached by `evenflow.explain` only.
+does; `explain` alone enters it, and is fetched at first use.
 """
 
+from typing import TYPE_CHECKING
+
+from ..lazy import lazily
 from .factors import Block as Block
 from .factors import Branch as Branch
 from .factors import Contribution as Contribution
@@ -20,3 +23,8 @@ from .render import text as text
 from .stored import from_run as from_run
 from .weight import ChainFactor as ChainFactor
 from .weight import WeightChain as WeightChain
+
+if TYPE_CHECKING:
+    from .live import explain as explain
+
+__getattr__, __dir__ = lazily(__name__, {"explain": "live"})

@@ -24,3 +24,5 @@ from .site import KINDS as KINDS
 from .site import Site as Site
 from .site import SiteKey as SiteKey
 from .treatment import Treatment as Treatment
+from .treatment import parse_treatments as parse_treatments
+from .treatment import treatment_text as treatment_text

@@ -19,7 +19,8 @@ _KIND = re.compile(r"[a-z][a-z0-9-]*")
 
 @dataclass(frozen=True, slots=True)
 class Treatment:
-    """One change to a training, as `kind` and `value`; `str` gives its text, `parse` reads it.
+    """One change to a training, as `kind` and `value`; `str` gives its text, which
+    `parse_treatments` reads.
 
     `reason` (why it was prescribed) and `codes` (of the findings it is for) are not part of the
     text, and treatments that differ only in them are equal. ValueError for a kind or value that
@@ -47,7 +48,7 @@ class Treatment:
         return f"{self.kind}={self.value}" if self.value else self.kind
 
 
-def parse(text: str) -> tuple[Treatment, ...]:
+def parse_treatments(text: str) -> tuple[Treatment, ...]:
     """The treatments of a text, in its order; () for an empty one.
 
     Blanks around "=" and ";" and a ";" at the end do not matter. ValueError naming the part that
@@ -59,8 +60,8 @@ def parse(text: str) -> tuple[Treatment, ...]:
     return tuple(_one(part, text) for part in parts)
 
 
-def text(treatments: Iterable[Treatment]) -> str:
-    """The text of several treatments; `parse` gives them back (reasons and codes left out)."""
+def treatment_text(treatments: Iterable[Treatment]) -> str:
+    """Of several; `parse_treatments` gives them back (reasons and codes left out)."""
     return "; ".join(map(str, treatments))
 
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
-from ..schema import Treatment
-from ..schema import treatment as form
+from ..schema import Treatment, parse_treatments
 from .base import Entry, Facts, Parsed
 from .registry import REGISTRY, kinds
 
@@ -16,7 +15,7 @@ def parse(text: str) -> tuple[Treatment, ...]:
 
     ValueError naming the part that is wrong, what is possible there, and the nearest.
     """
-    return tuple(p.treatment for p in map(read, form.parse(text)))
+    return tuple(p.treatment for p in map(read, parse_treatments(text)))
 
 
 def read(treatment: Treatment) -> Parsed:

@@ -11,8 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from ..schema import Finding, Severity, Treatment
-from ..schema import treatment as form
+from ..schema import Finding, Severity, Treatment, parse_treatments
 from . import registry
 from .base import Facts, Parsed
 from .parsing import read, refusals
@@ -69,7 +68,7 @@ def courses(findings: Iterable[Finding], facts: Facts) -> tuple[list[Course], li
     out: list[Course] = []
     refused: dict[str, Refused] = {}
     for text in sorted(scores, key=lambda t: -scores[t]):
-        parts = tuple(map(read, form.parse(text)))
+        parts = tuple(map(read, parse_treatments(text)))
         harmful = refusals(parts, facts)
         for p, why in harmful:
             refused.setdefault(str(p), Refused(p.treatment, why))

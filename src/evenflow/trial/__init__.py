@@ -10,6 +10,7 @@ from .job import Job as Job
 from .job import Outcome as Outcome
 
 if TYPE_CHECKING:
+    from . import project_config as project_config
     from .cure_run import CannotCure as CannotCure
     from .curing import conduct as conduct
     from .curing import cure as cure

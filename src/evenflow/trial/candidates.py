@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from ..schema.treatment import Treatment, text
+from ..schema import Treatment, treatment_text
 
 Candidate = tuple[Treatment, ...]
 
@@ -72,7 +72,7 @@ def base(candidate: Candidate) -> str:
     """Its text without any learning rate: rungs of one ladder have the same."""
     kept = (t for t in candidate if t.kind not in (RATE, DECAY))
     bare = (replace(t, value=t.value.partition(":")[0]) if t.kind == OPTIMIZER else t for t in kept)
-    return text(bare)
+    return treatment_text(bare)
 
 
 def change(candidate: Candidate) -> tuple[int, float]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
-from ..schema.treatment import text
+from ..schema import treatment_text
 from .budget import TrialBudget
 from .candidates import Candidate, spread
 from .engine import Engine
@@ -97,7 +97,7 @@ class Confirmation:
             if len(asked) < 2:
                 return ranked, seed
             limit = self.budget.limit(0)
-            self._run("choice", [(c, Job(text(c), seed, seconds=limit)) for c in asked])
+            self._run("choice", [(c, Job(treatment_text(c), seed, seconds=limit)) for c in asked])
             seen = range(seed + 1)
             asked.sort(key=lambda c: merit(self.goal, c, [self._on(c, s) for s in seen]))
             ranked = [*asked, *(c for c in ranked if c not in asked)]
@@ -119,7 +119,7 @@ class Confirmation:
             if seed not in self.before:
                 pair.append(((), Job(seed=seed, seconds=limit)))
             if self._on(candidate, seed) is None:
-                pair.append((candidate, Job(text(candidate), seed=seed, seconds=limit)))
+                pair.append((candidate, Job(treatment_text(candidate), seed=seed, seconds=limit)))
             if len(pairs) + len(pair) > self.budget.affordable(0):
                 break
             pairs += pair

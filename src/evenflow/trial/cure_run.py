@@ -9,8 +9,7 @@ from pathlib import Path
 
 from ..diagnosis import diagnose
 from ..report import headline
-from ..schema import Finding, Run, verdict
-from ..schema.treatment import text
+from ..schema import Finding, Run, treatment_text, verdict
 from ..store import load
 from .budget import TrialBudget
 from .candidates import Candidate
@@ -141,7 +140,9 @@ class CureRun:
         if short:
             best = search.leader()
             verdict = "unproven" if best else "out-of-budget"
-            return replace(cure, verdict=verdict, chosen=text(best), chosen_edits=edits(best))
+            return replace(
+                cure, verdict=verdict, chosen=treatment_text(best), chosen_edits=edits(best)
+            )
         if found.proposed:
             return replace(cure, verdict="edit")
         return replace(cure, verdict="out-of-budget" if unfinished else "uncured")
@@ -166,7 +167,7 @@ class CureRun:
         return replace(
             cure,
             verdict="cured" if comparison.proven else "improved",
-            chosen=text(candidate),
+            chosen=treatment_text(candidate),
             before=before,
             after=after,
             comparison=comparison,

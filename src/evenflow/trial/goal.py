@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ..schema.treatment import text
+from ..schema import treatment_text
 from .candidates import Candidate, change, hot
 from .job import Job, Outcome
 from .score import estimate, loss_at, order, unlearned
@@ -38,7 +38,7 @@ class Tried:
     @property
     def text(self) -> str:
         """The treatments' text; "" is the untreated script."""
-        return text(self.candidate)
+        return treatment_text(self.candidate)
 
 
 def merit(

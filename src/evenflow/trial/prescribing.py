@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 
-from ..schema import Finding, Run, Treatment
-from ..schema.treatment import text
+from ..schema import Finding, Run, Treatment, treatment_text
 from ..treatments import REGISTRY, courses, kinds, of_run, read
 from .candidates import Candidate
 from .record import Edit
@@ -30,7 +29,7 @@ class Prescription:
             return treatment.kind in names or read(treatment).entry.name in names
 
         kept = tuple(c for c in self.tried if not any(map(unwanted, c)))
-        left = [(text(c), "not wanted: --without.") for c in self.tried if c not in kept]
+        left = [(treatment_text(c), "not wanted: --without.") for c in self.tried if c not in kept]
         return replace(self, tried=kept, refused=(*self.refused, *left))
 
 

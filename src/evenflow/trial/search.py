@@ -18,7 +18,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from ..schema.treatment import text
+from ..schema import treatment_text
 from .budget import TrialBudget
 from .candidates import (
     DECADE,
@@ -279,8 +279,8 @@ class Search:
         ranked = self._final([decayed(c, steps) for c in first])
         for _ in range(most - len(ranked)):
             near = [c for best in ranked[:1] for c in neighbours(best, steps)]
-            done = set(map(text, ranked))
-            fresh = [c for c in self._able([*near, *plain]) if text(c) not in done]
+            done = set(map(treatment_text, ranked))
+            fresh = [c for c in self._able([*near, *plain]) if treatment_text(c) not in done]
             if fresh := fresh[: min(most - len(ranked), self.budget.size)]:
                 ranked = self._final(fresh)
         return ranked
@@ -320,8 +320,10 @@ class Search:
     # -- asking and ranking -------------------------------------------------------------------
     def _ask(self, stage: str, candidates: Sequence[Candidate], steps: int) -> list[Candidate]:
         """Run them over so many updates; all of this horizon ranked, best first."""
-        asked = {text(c) for c in self._at(steps)}
-        fresh = {text(c): c for c in self._able(candidates) if text(c) not in asked}
+        asked = {treatment_text(c) for c in self._at(steps)}
+        fresh = {
+            treatment_text(c): c for c in self._able(candidates) if treatment_text(c) not in asked
+        }
         limit = self.budget.limit(steps)
         jobs = {Job(t, steps=steps, seconds=limit): c for t, c in fresh.items()}
         self.on_stage(stage, len(jobs))

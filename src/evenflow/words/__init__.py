@@ -3,6 +3,7 @@
 What is said of a fault stands in its rule (`faults`); here it is put together and written.
 """
 
+from . import healing as healing
 from .evidence import label as label
 from .evidence import write as write
 from .figures import decades as decades

@@ -10,8 +10,7 @@ import torch
 from torch import nn
 
 from ...network import unwrap
-from ...schema import Treatment
-from ...schema import treatment as form
+from ...schema import Treatment, parse_treatments
 from ..base import Facts, Parsed
 from ..parsing import in_order, read, refusals
 from .context import TreatmentContext
@@ -48,7 +47,7 @@ def treat_(
         ValueError: an unknown or refused treatment, one that lies outside the model (an edit), or
             a model that cannot be treated. Nothing is changed then.
     """
-    given = form.parse(treatments) if isinstance(treatments, str) else tuple(treatments)
+    given = parse_treatments(treatments) if isinstance(treatments, str) else tuple(treatments)
     chosen = in_order(map(read, given))
     plain = unwrap(model)
     optimizers = (
