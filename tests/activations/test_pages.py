@@ -8,10 +8,11 @@ import sys
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
+import activation_pages as docs
 import numpy as np
 import pytest
 
-from evenflow.activations import ACTIVATIONS, Card, card, docs
+from evenflow.activations import ACTIVATIONS, Card, card
 from evenflow.activations import figures as draw
 
 FOLDER = Path(__file__).parents[2] / "docs" / "activations"
@@ -19,7 +20,7 @@ DRAWN = [name for name, a in ACTIVATIONS.items() if a.f is not None]
 
 
 def test_the_pages_are_up_to_date() -> None:
-    """Run: python -m evenflow.activations.docs docs/activations"""
+    """Run: python tests/activations/activation_pages.py docs/activations"""
     wanted = docs.wanted()
     assert {path.name for path in FOLDER.glob("*.md")} == set(wanted)
     for name, text in wanted.items():

@@ -12,9 +12,9 @@ import pytest
 
 import evenflow.faults as rules
 from evenflow.faults import CAUSES, COMMON, REGISTRY, RETIRED, Rule, View, judge
-from evenflow.faults.pages import PAGES, index, page
 from evenflow.schema import Run, Severity
 
+from .rule_pages import PAGES, index, page
 from .synthetic import ACTIVATIONS, Builder, perceptron
 
 FOLDER = Path(inspect.getfile(rules)).parent
@@ -132,7 +132,7 @@ def test_findings_are_sound_and_runs_untouched() -> None:
 def test_pages_are_what_the_docstrings_say() -> None:
     wanted = {name: page(rule) for name, rule in PAGES.items()} | {"README.md": index()}
     there = {p.name: p.read_text(encoding="utf-8") for p in DOCS.glob("*.md")}
-    assert there == wanted, "run `python -m evenflow.faults.pages docs/rules`"
+    assert there == wanted, "run `python tests/faults/rule_pages.py docs/rules`"
 
 
 @each

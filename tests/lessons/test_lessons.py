@@ -10,14 +10,15 @@ import time
 from pathlib import Path
 
 import by_hand
+import lesson_pages
 import numpy as np
 import pytest
 
 from evenflow.cli import main
-from evenflow.lessons import REGISTRY, Lesson, Result, docs
+from evenflow.lessons import REGISTRY, Lesson, Result
 from evenflow.lessons.base import Plot, Series, Table
 from evenflow.lessons.charts import chart
-from evenflow.lessons.lesson_text import cell, page, plain, terminal
+from evenflow.lessons.lesson_text import cell, plain, terminal
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs/lessons"
@@ -58,14 +59,14 @@ def current(lesson: Lesson, result: Result) -> None:
     come out in another order, and a hundred updates later in the second digit.
     """
     there = (DOCS / f"{lesson.name}.md").read_text(encoding="utf-8")
-    here = page(lesson, result)
-    write = "write it anew: python -m evenflow.lessons.docs docs/lessons"
+    here = lesson_pages.page(lesson, result)
+    write = "write it anew: python tests/lessons/lesson_pages.py docs/lessons"
     assert NUMBER.sub("#", there) == NUMBER.sub("#", here), write
     rel, least = (0.3, 0.15) if lesson.seeds else (2e-3, 1e-12)
     for old, new in zip(NUMBER.findall(there), NUMBER.findall(here), strict=True):
         one, two = (float(v.rstrip("%")) for v in (old, new))
         assert one == pytest.approx(two, rel=rel, abs=least), write
-    for name, plot in docs.pictures(lesson, result).items():
+    for name, plot in lesson_pages.pictures(lesson, result).items():
         picture = (DOCS / name).read_text(encoding="utf-8")
         for words in (
             plot.title,
@@ -91,7 +92,7 @@ def told(lesson: Lesson, result: Result) -> None:
 
 def test_the_docs_hold_every_lesson_and_nothing_else() -> None:
     index = (DOCS / "README.md").read_text(encoding="utf-8")
-    assert index == docs.index()
+    assert index == lesson_pages.index()
     assert {p.stem for p in DOCS.glob("*.md")} == {"README", *REGISTRY}
     shown = {
         m for p in DOCS.glob("*.md") for m in re.findall(r"\]\((pictures/[^)]+)\)", p.read_text())

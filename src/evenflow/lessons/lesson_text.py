@@ -1,4 +1,4 @@
-"""A lesson as text: for a terminal, and as a page of the docs."""
+"""A lesson as text for a terminal."""
 
 from __future__ import annotations
 
@@ -66,11 +66,6 @@ def terminal(lesson: Lesson, result: Result, width: int = WIDTH, unicode: bool =
     return out + "\n"
 
 
-def picture_name(lesson: Lesson, number: int) -> str:
-    """Where the lesson's plot number 1, 2, ... lies, beside its page."""
-    return f"pictures/{lesson.name}-{number}.svg"
-
-
 def plain(text: str, encoding: str) -> str:
     """The same text in characters that an encoding has."""
     try:
@@ -79,31 +74,6 @@ def plain(text: str, encoding: str) -> str:
         text = "".join(_PLAIN.get(c, c) for c in text)
         return text.encode(encoding, "replace").decode(encoding)
     return text
-
-
-def page(lesson: Lesson, result: Result) -> str:
-    """The lesson as Markdown; its plots are pictures (`picture_name`)."""
-    blocks = [
-        f"# {lesson.title}",
-        f"*Written by its own run; the same in a terminal: `evenflow explain --lesson "
-        f"{lesson.name}`.*",
-        lesson.text,
-    ]
-    pictures = 0
-    for part in result.parts:
-        if isinstance(part, Table):
-            rows = [part.header, *(tuple(cell(c) for c in row) for row in part.rows)]
-            lines = ["| " + " | ".join(c.replace("|", "\\|") for c in row) + " |" for row in rows]
-            lines.insert(1, "|" + "---|" * len(part.header))
-            blocks.append(f"**{part.title}**")
-            blocks.append("\n".join(lines))
-        elif isinstance(part, Plot):
-            pictures += 1
-            blocks.append(f"![{part.title}]({picture_name(lesson, pictures)})")
-        else:
-            blocks.append(part)
-    blocks += [text for text in (agreement(result), seeds(lesson)) if text]
-    return "\n\n".join(blocks) + "\n"
 
 
 def _wrapped(text: str, width: int) -> str:

@@ -1,13 +1,20 @@
-"""Write the atlas: `python -m evenflow.activations.docs docs/activations` (pictures included)."""
+"""Write the atlas, pictures included:
+`python tests/activations/activation_pages.py docs/activations`."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
 
-from .atlas import Card, card
-from .card_text import OVERVIEW, OVERVIEW_NOTE, Section, overview_row, sections
-from .registry import names
+from evenflow.activations import Card, card, names
+from evenflow.activations.card_text import (
+    OVERVIEW,
+    OVERVIEW_NOTE,
+    Section,
+    overview_row,
+    sections,
+)
+from evenflow.activations.figures import svg
 
 
 def page(shown: Card) -> str:
@@ -44,8 +51,6 @@ def wanted() -> dict[str, str]:
 
 def write(folder: Path) -> None:
     """Write every page, the table and the pictures; those of activations gone are removed."""
-    from .figures import svg
-
     pictures = folder / "pictures"
     pictures.mkdir(parents=True, exist_ok=True)
     texts = {folder / name: text for name, text in wanted().items()}
@@ -74,5 +79,5 @@ def _line(cells: tuple[str, ...]) -> str:
 
 if __name__ == "__main__":
     if len(sys.argv) != 2:
-        raise SystemExit("usage: python -m evenflow.activations.docs FOLDER")
+        raise SystemExit("usage: python tests/activations/activation_pages.py FOLDER")
     write(Path(sys.argv[1]))
