@@ -7,14 +7,16 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import islice
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from .faults import View, drawn, judge
 from .lang import _
 from .schema import Finding, Run, Severity
 from .store import load
-from .treatments import Facts, courses, of_run, read
 from .words import with_messages
+
+if TYPE_CHECKING:  # they are fetched where something is to be treated: a watch imports this file
+    from .treatments import Facts
 
 #: Treatments that are told of one finding.
 MOST = 3
@@ -55,6 +57,8 @@ def diagnose(
 
 def facts_of(run: Run) -> Facts:
     """What decides whether a treatment suits the network of a run."""
+    from .treatments import of_run
+
     return replace(of_run(run), drawn=drawn(View(run)))
 
 
@@ -67,6 +71,8 @@ def _with_treatments(found: Sequence[Finding], run: Run) -> list[Finding]:
 
 
 def _treatments(finding: Finding, facts: Facts) -> tuple[str, ...]:
+    from .treatments import courses, read
+
     ranked, _refused = courses([finding], facts)
     given = (c for c in ranked if all(read(t).entry.apply for t in c.treatments))
     return tuple(str(c) for c in islice(given, MOST))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from scipy.special import expit, ndtr  # type: ignore[import-untyped, unused-ignore]
+import scipy  # type: ignore[import-untyped, unused-ignore]  # loads its parts at first use
 
 from .quadrature import Array
 from .tailoring import leaky_slope, tailor
@@ -21,11 +21,11 @@ _TANH_GELU = math.sqrt(2 / math.pi)
 
 
 def sigmoid(x: Array, slope: float = 1.0) -> Array:
-    return np.asarray(expit(slope * x))
+    return np.asarray(scipy.special.expit(slope * x))
 
 
 def d_sigmoid(x: Array, slope: float = 1.0) -> Array:
-    return np.asarray(slope * expit(slope * x) * expit(-slope * x))
+    return np.asarray(slope * scipy.special.expit(slope * x) * scipy.special.expit(-slope * x))
 
 
 def tanh(x: Array) -> Array:
@@ -33,7 +33,9 @@ def tanh(x: Array) -> Array:
 
 
 def d_tanh(x: Array) -> Array:
-    return 4 * np.asarray(expit(2 * x) * expit(-2 * x))  # 1 - tanh² cancels in the tails
+    return 4 * np.asarray(
+        scipy.special.expit(2 * x) * scipy.special.expit(-2 * x)
+    )  # 1 - tanh² cancels in the tails
 
 
 def relu(x: Array) -> Array:
@@ -77,12 +79,12 @@ def d_selu(x: Array) -> Array:
 
 
 def swish(x: Array, beta: float = 1.0) -> Array:
-    return np.asarray(x * expit(beta * x))
+    return np.asarray(x * scipy.special.expit(beta * x))
 
 
 def d_swish(x: Array, beta: float = 1.0) -> Array:
-    on = expit(beta * x)
-    return np.asarray(on + beta * x * on * expit(-beta * x))
+    on = scipy.special.expit(beta * x)
+    return np.asarray(on + beta * x * on * scipy.special.expit(-beta * x))
 
 
 def silu(x: Array) -> Array:
@@ -96,7 +98,7 @@ def d_silu(x: Array) -> Array:
 def gelu(x: Array, approximate: str = "none") -> Array:
     if approximate == "tanh":
         return np.asarray(0.5 * x * (1 + np.tanh(_TANH_GELU * (x + 0.044715 * x**3))))
-    return np.asarray(x * ndtr(x))
+    return np.asarray(x * scipy.special.ndtr(x))
 
 
 def d_gelu(x: Array, approximate: str = "none") -> Array:
@@ -104,7 +106,7 @@ def d_gelu(x: Array, approximate: str = "none") -> Array:
         u = _TANH_GELU * (x + 0.044715 * x**3)
         du = _TANH_GELU * (1 + 3 * 0.044715 * x**2)
         return np.asarray(0.5 * (1 + np.tanh(u)) + 0.5 * x * d_tanh(u) * du)
-    return np.asarray(ndtr(x) + x * np.exp(-x * x / 2) / math.sqrt(2 * math.pi))
+    return np.asarray(scipy.special.ndtr(x) + x * np.exp(-x * x / 2) / math.sqrt(2 * math.pi))
 
 
 def softplus(x: Array, beta: float = 1.0) -> Array:
@@ -112,7 +114,7 @@ def softplus(x: Array, beta: float = 1.0) -> Array:
 
 
 def d_softplus(x: Array, beta: float = 1.0) -> Array:
-    return np.asarray(expit(beta * x))
+    return np.asarray(scipy.special.expit(beta * x))
 
 
 def mish(x: Array) -> Array:

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import brentq  # type: ignore[import-untyped, unused-ignore]
+import scipy  # type: ignore[import-untyped, unused-ignore]  # loads its parts at first use
 
 from .quadrature import Array, Function
 from .quadrature import expect as expect
@@ -109,7 +109,7 @@ def fixed_q(
         if abs(ahead) < _FADED:
             break
         if ahead * now < 0:
-            return math.exp(float(brentq(drift, *sorted((here, there)), xtol=1e-13)))
+            return math.exp(float(scipy.optimize.brentq(drift, *sorted((here, there)), xtol=1e-13)))
         here, now = there, ahead
     return math.inf if step > 0 else 0.0
 
@@ -281,7 +281,9 @@ def critical_without_bias(
     clear = np.flatnonzero(np.abs(values) > TOLERANCE * sizes)
     for i, j in itertools.pairwise(clear):
         if values[i] * values[j] < 0:
-            found.append(at(math.exp(float(brentq(excess, logs[i], logs[j], xtol=1e-13)))))
+            found.append(
+                at(math.exp(float(scipy.optimize.brentq(excess, logs[i], logs[j], xtol=1e-13))))
+            )
     return tuple(found)
 
 
@@ -299,7 +301,7 @@ def critical_steady(f: Function, df: Function, kinks: Sequence[float] = ()) -> C
     values = np.array([excess(float(x)) for x in logs])
     for i in range(len(logs) - 1):
         if values[i] > TOLERANCE and values[i + 1] < -TOLERANCE:
-            q = math.exp(float(brentq(excess, logs[i], logs[i + 1], xtol=1e-13)))
+            q = math.exp(float(scipy.optimize.brentq(excess, logs[i], logs[i + 1], xtol=1e-13)))
             return critical_at(f, df, q, kinks)
     return None
 

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import brentq, minimize_scalar  # type: ignore[import-untyped, unused-ignore]
+import scipy  # type: ignore[import-untyped, unused-ignore]  # loads its parts at first use
 
 from .quadrature import Array, Function
 from .registry import Curve
@@ -92,7 +92,7 @@ def _bound(curve: Curve) -> tuple[float, float]:
         and not x[highest].min() < 0 < x[highest].max()
     ):
         return best, math.copysign(math.inf, at)  # a limit that f' rounds to from here on
-    found = minimize_scalar(
+    found = scipy.optimize.minimize_scalar(
         lambda t: -float(np.abs(curve.df(np.array([t])))[0]),
         bounds=(x[max(i - 1, 0)], x[min(i + 1, len(x) - 1)]),
         method="bounded",
@@ -123,7 +123,7 @@ def _edge(df: Function, side: float, limit: float) -> float:
     def excess(t: float) -> float:
         return abs(float(df(np.array([t]))[0])) - limit
 
-    return float(brentq(excess, *sorted((float(x[i - 1]), float(x[i]))), xtol=1e-12))
+    return float(scipy.optimize.brentq(excess, *sorted((float(x[i - 1]), float(x[i]))), xtol=1e-12))
 
 
 def _dead(curve: Curve, side: float) -> float | None:
@@ -146,7 +146,7 @@ def _range(f: Function, curve: Curve) -> tuple[float, float]:
             ends.append(sign * math.inf)
             continue
         if 0 < i < len(_GRID) - 1:
-            found = minimize_scalar(
+            found = scipy.optimize.minimize_scalar(
                 lambda t, s=sign: -s * float(f(np.array([t]))[0]),
                 bounds=(_GRID[i - 1], _GRID[i + 1]),
                 method="bounded",

@@ -13,8 +13,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-from scipy.optimize import brentq, root  # type: ignore[import-untyped, unused-ignore]
-from scipy.special import expit  # type: ignore[import-untyped, unused-ignore]
+import scipy  # type: ignore[import-untyped, unused-ignore]  # loads its parts at first use
 
 from .quadrature import Array, expect
 
@@ -62,7 +61,7 @@ def tailor(kind: str, depth: int, curvature: float = 0.3) -> Tailoring:
         )
         return math.log(alpha**2 * bend2 / slope2) - target, cross / (alpha**2 * bend2)
 
-    solved = root(residuals, start, tol=1e-13)
+    solved = scipy.optimize.root(residuals, start, tol=1e-13)
     if max(abs(r) for r in residuals(solved.x)) > 1e-9:
         raise ValueError(
             f"no tailored {kind} for depth = {depth!r}, curvature = {curvature!r}: curvature/depth "
@@ -88,7 +87,7 @@ def leaky_slope(depth: int, similarity: float = 0.9) -> float:
             c = leaky_c_map(c, a)
         return c - similarity
 
-    return 0.0 if excess(0.0) <= 0 else float(brentq(excess, 0.0, 1.0, xtol=1e-15))
+    return 0.0 if excess(0.0) <= 0 else float(scipy.optimize.brentq(excess, 0.0, 1.0, xtol=1e-15))
 
 
 def leaky_c_map(c: float, a: float) -> float:
@@ -112,9 +111,9 @@ def _phi(kind: str, x: Array) -> tuple[Array, Array, Array]:
     """φ, φ' and φ'' at x."""
     if kind == "tanh":
         on = np.tanh(x)
-        slope = 4 * expit(2 * x) * expit(-2 * x)
+        slope = 4 * scipy.special.expit(2 * x) * scipy.special.expit(-2 * x)
         return on, slope, -2 * on * slope
-    on, off = expit(x), expit(-x)
+    on, off = scipy.special.expit(x), scipy.special.expit(-x)
     return on, on * off, on * off * (off - on)
 
 
