@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import io
 import itertools
+from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -195,31 +196,11 @@ def _esc(words: Any) -> str:
 
 
 def _document(title: str, body: str) -> str:
+    style = files(__package__).joinpath("page.css").read_text(encoding="utf-8")
     return (
         "<!doctype html>\n<html lang='en'><head><meta charset='utf-8'>"
         '<meta name="generator" content="Evenflow">'
         "<meta name='viewport' content='width=device-width, initial-scale=1'>"
-        f"<title>{_esc(title)} · Evenflow</title><style>{_STYLE}</style></head>"
+        f"<title>{_esc(title)} · Evenflow</title><style>{style}</style></head>"
         f"<body><main>\n{body}\n</main></body></html>\n"
     )
-
-
-_STYLE = """
-:root { color-scheme: light dark; --ground: #f5f6f7; --card: #fff; --ink: #1b1f24;
-  --soft: #57606a; --line: #dfe3e8; }
-@media (prefers-color-scheme: dark) { :root { --ground: #111418; --card: #1a1e24; --ink: #e8ebef;
-  --soft: #a0a9b4; --line: #303741; } }
-body { margin: 0 auto; padding: 28px 24px 40px; max-width: 1060px; background: var(--ground);
-  color: var(--ink); font: 14px/1.55 system-ui, "Segoe UI", Roboto, "Noto Sans", sans-serif; }
-h1 { font-size: 25px; margin: 0 0 14px; } h2 { font-size: 17px; margin: 0 0 8px; }
-figure { margin: 0 0 26px; padding: 14px; background: #fff; border: 1px solid var(--line);
-  border-radius: 10px; } figure svg { width: 100%; height: auto; display: block; }
-figcaption { color: #57606a; font-size: 13px; margin-top: 6px; }
-section { margin: 0 0 26px; } .wide { overflow-x: auto; }
-table { border-collapse: collapse; background: var(--card); }
-th, td { padding: 5px 8px; border: 1px solid var(--line); text-align: left;
-  font-variant-numeric: tabular-nums; vertical-align: top; }
-th { font-weight: 600; white-space: nowrap; } thead th, .figures td { text-align: right; }
-thead th { color: var(--soft); } thead th:first-child { text-align: left; }
-.figures td { white-space: nowrap; } .note { color: var(--soft); font-size: 13px; max-width: 80ch; }
-"""

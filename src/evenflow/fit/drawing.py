@@ -14,28 +14,6 @@ from .outcome import FitReport
 
 #: Points and classes that a picture shows at most; it says so where there are more.
 DOTS, CLASSES = 1500, 30
-#: SVG units shrink with the page: its texts grow against them on a narrow one.
-STYLE = """
-.drawn { display: block; width: 100%; height: auto; }
-.drawn.square { max-width: 460px; }
-.drawn text { fill: var(--soft); font-size: 12px; font-variant-numeric: tabular-nums; }
-.drawn .grid { stroke: var(--line); } .drawn .best { stroke: var(--soft); stroke-dasharray: 5 4; }
-.drawn polyline { fill: none; stroke-width: 2; stroke-linejoin: round; }
-.drawn .ideal { stroke: var(--soft); stroke-dasharray: 5 4; }
-.drawn circle { fill: var(--accent); fill-opacity: .45; }
-.c0 { stroke: var(--accent); background: var(--accent); }
-.c1 { stroke: #d06a12; background: #d06a12; }
-.legend .c2 { background: none; border-top: 2px dashed var(--soft); }
-.legend { margin: 0 0 8px; }
-.pairs + .lead { margin-top: 12px; } .card > :last-child { margin-bottom: 0; }
-@media (min-width: 721px) { .pairs div { grid-template-columns: 200px 1fr; } }
-.legend .line { height: 3px; width: 18px; border-radius: 0; vertical-align: 3px; }
-.counts { width: auto; } .counts td, .counts th { text-align: right; padding: 5px 12px; }
-.counts td { min-width: 54px; border: 1px solid var(--faint); }
-.counts .right { outline: 1px solid var(--accent); outline-offset: -1px; }
-@media (max-width: 720px) { .drawn text { font-size: 27px; } .drawn { overflow: visible; }
-  .drawn.square text { font-size: 15px; } .drawn polyline { stroke-width: 3; } }
-"""
 _W, _H, _LEFT, _BOTTOM, _TOP, _RIGHT = 860, 280, 76, 34, 12, 16
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from importlib.resources import files
 
 from ..lang import N_, _, whole
 from ..report import MARK, document, esc, icon_of, tag
 from ..showing import shown
 from ..words import number, title
 from .columns import Column
-from .drawing import STYLE, confusion, curves, predictions
+from .drawing import confusion, curves, predictions
 from .judging import Judged
 from .outcome import FitReport
 
@@ -74,7 +75,8 @@ def page(
             tag("footer", esc(_("Written by Evenflow. Every number here was measured."))),
         )
     )
-    return document(f"{name} · Evenflow", body, STYLE)
+    style = files(__package__).joinpath("report.css").read_text(encoding="utf-8")
+    return document(f"{name} · Evenflow", body, style)
 
 
 def _card(heading: str, *parts: str) -> str:

@@ -12,7 +12,7 @@ from ..lang import N_, _, ngettext
 from ..network import WEIGHTED
 from ..report import names, network_of, remedies, severity
 from ..schema import Severity
-from ..words import number, share, title
+from ..words import filled, number, share, title
 from .beside import Pair
 from .record import Forecast, Outlook
 
@@ -68,7 +68,7 @@ def lines(forecast: Forecast) -> Iterator[tuple[str, str]]:
         if finding.severity is Severity.info:
             continue
         yield "", ""
-        yield f"{_filled(severity(finding), 8)}{finding.code} {title(finding.code)}", "bold"
+        yield f"{filled(severity(finding), 8)}{finding.code} {title(finding.code)}", "bold"
         yield f"  {finding.message}", ""
         for advice in [a for a in remedies(finding, f.run, network) if a not in told][:2]:
             told.add(advice)
@@ -120,8 +120,8 @@ def _profile(f: Forecast) -> Iterator[str]:
     heads = (_("saturated"), _("dead"))
     columns = max(9, cell_len(heads[0]))
     yield (
-        f"{_filled(_('layer'), wide)}  log10 delta   +-     log10 q   1 - c     "
-        f"{_filled(heads[0], columns)}  {heads[1]}"
+        f"{filled(_('layer'), wide)}  log10 delta   +-     log10 q   1 - c     "
+        f"{filled(heads[0], columns)}  {heads[1]}"
     )
     for i in _some(len(shown)):
         o = shown[i]
@@ -129,7 +129,7 @@ def _profile(f: Forecast) -> Iterator[str]:
         yield (
             f"{told[i][:wide]:<{wide}}  {_level(o.log10_delta):>11}  {_bar(o.error_bar):>5}  "
             f"{_level(o.log10_q):>8}   {_small(o.one_minus_c):<8}  "
-            f"{_filled(_part(act.saturated), columns)}  {_part(act.dead)}"
+            f"{filled(_part(act.saturated), columns)}  {_part(act.dead)}"
         ).rstrip()
     yield from _left_out(len(shown))
 
@@ -195,11 +195,6 @@ def compared(pairs: Sequence[Pair], titles: Sequence[str]) -> Iterator[str]:
         said = said.format(foreseen=_exact(p.foreseen) + bar, measured=_exact(p.measured))
         yield f"  {titles[i][:wide]:<{wide}}  {said}"
     yield from _left_out(len(pairs))
-
-
-def _filled(text: str, cells: int) -> str:
-    """At least as wide as `cells`; a Chinese character takes two."""
-    return text + " " * (cells - cell_len(text))
 
 
 def _finite(p: Pair) -> bool:

@@ -10,7 +10,7 @@ from typing import Any
 from rich.cells import cell_len
 
 from ..lang import N_, _, ngettext, whole
-from ..words import number, span
+from ..words import filled, number, span
 from .factors import Block, Contribution, Factor, Fork, LedgerRecord, decades
 
 _ROWS = 36  # rows of the table; of more, the ends and the largest gains between them
@@ -237,7 +237,7 @@ def table(ledger: LedgerRecord) -> list[str]:
     kept = _rows(links)
     wide = min(44, max(len(place(links[i])) for i in kept))
     names = (_("decades"), "‖δ‖", _("op"), _("taken apart"))
-    cells = (_right(names[0], 8), _right(names[1], 9), _left(names[2], wide), _left(names[3], 34))
+    cells = (_right(names[0], 8), _right(names[1], 9), filled(names[2], wide), filled(names[3], 34))
     head = "  ".join((*cells, _("elasticity")))
     out, last = [head.rstrip()], -1
     for i in kept:
@@ -252,17 +252,12 @@ def table(ledger: LedgerRecord) -> list[str]:
         if link.elasticity is None and known is not None:
             shown = _("{elasticity} (of W)").format(elasticity=shown)
         out.append(
-            f"{signed(link.gain):>8}  {_right(number(link.received), 9)}  {_left(name, wide)}  "
-            f"{_left(parts_line(link), 34)}  {shown}".rstrip()
+            f"{signed(link.gain):>8}  {_right(number(link.received), 9)}  {filled(name, wide)}  "
+            f"{filled(parts_line(link), 34)}  {shown}".rstrip()
         )
         last = i
     out.append(f"{'=':>2}{signed(ledger.gain):>6}  {_right(number(ledger.sent), 9)}  {ledger.site}")
     return out
-
-
-def _left(text: str, cells: int) -> str:
-    """Padded on its right; a Chinese character takes two cells."""
-    return text + " " * (cells - cell_len(text))
 
 
 def _right(text: str, cells: int) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from ..lang import _
@@ -48,18 +48,9 @@ class Intervention:
 
     def event(self) -> Event:
         """As it is stored."""
-        detail = {
-            "did": self.kind,
-            "reason": self.reason,
-            "optimizer": self.optimizer,
-            "attempt": self.attempt,
-            "site": self.site,
-            "before": dict(self.before),
-            "after": dict(self.after),
-            "evidence": dict(self.evidence),
-            "note": self.note,
-        }
-        return Event(HEALED, self.step, detail)
+        detail = asdict(self)
+        step, kind = detail.pop("step"), detail.pop("kind")
+        return Event(HEALED, step, {"did": kind, **detail})
 
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON types."""

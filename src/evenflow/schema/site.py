@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 #: What a site does, in the words rules use. A site's kind decides which readings it has.
@@ -96,7 +97,4 @@ class Site:
     @property
     def size(self) -> int:
         """Number of elements of the output."""
-        n = 1
-        for d in self.shape:
-            n *= d
-        return n
+        return math.prod(self.shape)

@@ -6,7 +6,6 @@ import json
 import math
 import zlib
 from collections.abc import Mapping
-from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -119,13 +118,8 @@ def _table(text: Any) -> dict[str, Any]:
     return value
 
 
-def dump_site(site: Site) -> str:
-    """One site as JSON."""
-    return dump(asdict(site))
-
-
 def parse_site(text: Any) -> Site:
-    """Inverse of `dump_site`."""
+    """A site from its JSON."""
     d = _table(text)
     return Site(
         id=_whole(d["id"]),
@@ -143,13 +137,8 @@ def parse_site(text: Any) -> Site:
     )
 
 
-def dump_param(param: Parameter) -> str:
-    """One parameter as JSON."""
-    return dump(asdict(param))
-
-
 def parse_param(text: Any) -> Parameter:
-    """Inverse of `dump_param`."""
+    """A parameter from its JSON."""
     d = _table(text)
     return Parameter(
         id=_whole(d["id"]),

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +20,8 @@ from .format import StoreError, row_sum
 from .log import is_broken
 from .opening import FLAWS, opened
 from .rows import Rows
+
+T = TypeVar("T", Site, Parameter)
 
 #: Readings turned into columns at a time: their bytes stay in the cache, and the allocator keeps
 #: the memory (given back and taken again at every turn it doubled the time of a load).
@@ -48,7 +50,9 @@ def load(path: str | os.PathLike[str], *, partial: bool = False) -> Run:
         sites, params = _sites(rows), _params(rows)
         source, steps, columns = _readings(rows, len(sites), len(params))
         curve_steps, curve_loss, early = losses_in(rows)
-        events = tuple(e for _key, e in rows.records("event", "seq, kind, step, detail", event_of))
+        events = tuple(
+            e for _key, e in rows.records("event", "seq, kind, step, detail", codec.parse_event)
+        )
         findings_in(rows, len(sites))
         if damage := rows.told():
             if not partial:
@@ -97,11 +101,6 @@ def refusal(path: Path, damage: Mapping[str, int]) -> str:
     return said.format(path=str(path), rows=rows)
 
 
-def event_of(kind: Any, step: Any, detail: Any) -> Event:
-    """An event from its row."""
-    return codec.parse_event(kind, step, detail)
-
-
 def meta_in(rows: Rows, keys: Collection[Any] | None = None) -> list[tuple[str, Any]]:
     """Meta by key, those of `keys` only."""
     out = []
@@ -116,11 +115,7 @@ def meta_in(rows: Rows, keys: Collection[Any] | None = None) -> list[tuple[str, 
 
 def _sites(rows: Rows) -> tuple[Site, ...]:
     """Sites by id; one that is lost has a stand-in, so that the others keep their places."""
-    found = dict(rows.records("site", "id, record", codec.parse_site))
-    for key, site in list(found.items()):
-        if site.id != key:
-            rows.spoil("site", key)
-            del found[key]
+    found = _by_id(rows, "site", codec.parse_site)
     count = _places(rows, "site", found)
     for key, site in list(found.items()):
         if any(not 0 <= other < count for other in site.inputs):
@@ -131,13 +126,18 @@ def _sites(rows: Rows) -> tuple[Site, ...]:
 
 def _params(rows: Rows) -> tuple[Parameter, ...]:
     """Parameters by id, with stand-ins for those that are lost."""
-    found = dict(rows.records("param", "id, record", codec.parse_param))
-    for key, param in list(found.items()):
-        if param.id != key:
-            rows.spoil("param", key)
-            del found[key]
+    found = _by_id(rows, "param", codec.parse_param)
     count = _places(rows, "param", found)
     return tuple(found.get(i) or Parameter(i, f"(damaged) {i}", ()) for i in range(count))
+
+
+def _by_id(rows: Rows, table: str, parse: Callable[[Any], T]) -> dict[Any, T]:
+    """Records by id; those that stand in another's place are damaged."""
+    found: dict[Any, T] = dict(rows.records(table, "id, record", parse))
+    for key in [k for k, record in found.items() if record.id != k]:
+        rows.spoil(table, key)
+        del found[key]
+    return found
 
 
 def _places(rows: Rows, table: str, found: dict[Any, Any]) -> int:

@@ -6,6 +6,7 @@ import hashlib
 import os
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, final
 
@@ -225,12 +226,12 @@ class Sink:
     def sites(self, sites: Sequence[Site]) -> None:
         """New sites, or known ones replaced by id."""
         if sites:
-            self._put("site", *((site.id, codec.dump_site(site)) for site in sites))
+            self._put("site", *((site.id, codec.dump(asdict(site))) for site in sites))
 
     def params(self, params: Sequence[Parameter]) -> None:
         """New parameters, or known ones replaced by id."""
         if params:
-            self._put("param", *((param.id, codec.dump_param(param)) for param in params))
+            self._put("param", *((param.id, codec.dump(asdict(param))) for param in params))
 
     def reading(self, reading: Reading) -> None:
         """One reading as one row."""

@@ -18,7 +18,6 @@ PARAMETERS = Entry(
     kind="parameters",
     about="every trainable parameter of the model is trained",
     when="any",
-    needs=("optimizer",),
     preserves=True,
     cost="none",
     fails="layers kept in plain lists are not the model's and cannot be found",

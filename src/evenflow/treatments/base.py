@@ -70,6 +70,17 @@ class Facts:
         return self.depth > DEEP
 
 
+def overwrites(facts: Facts) -> str | None:
+    """Of treatments that draw weights: why they come too late, None at the start."""
+    return "it would overwrite what the network has learned." if facts.step > 0 else None
+
+
+def undrawable(facts: Facts) -> str | None:
+    """Of treatments that draw layers: why they cannot, None where they can."""
+    nothing_there = "the network has no layer whose weights could be drawn."
+    return overwrites(facts) or (None if facts.depth else nothing_there)
+
+
 def never(value: Any, facts: Facts) -> str | None:
     """Of treatments that harm nobody: nothing to refuse."""
     return None
@@ -87,7 +98,6 @@ class Entry:
         method: the fixed word that the value starts with; "" where the value is free.
         about: one line for a list.
         when: "start" (before the first step only) or "any".
-        needs: what it needs to be applied: "batch", "optimizer", "layers", "activation", ...
         preserves: whether the network's outputs stay the same at the moment it is applied.
         cost: of applying it and of each step, in words.
         fails: how it fails, in words.
@@ -115,7 +125,6 @@ class Entry:
     edit: Callable[[Any], str]
     apply: str
     method: str = ""
-    needs: tuple[str, ...] = ()
     refuse: Callable[[Any, Facts], str | None] = field(default=never)
     alters: Callable[[Any], bool] = field(default=lambda parsed: False)
     leaves: Callable[[Any, Facts], Facts] = field(default=lambda parsed, facts: facts)
@@ -148,11 +157,6 @@ class Parsed:
     def edit(self) -> str:
         """The same change as words or code for the user's script."""
         return self.entry.edit(self.value)
-
-    @property
-    def keeps_outputs(self) -> bool:
-        """Do the network's outputs stay the same when it is applied?"""
-        return self.entry.preserves and not self.entry.alters(self.value)
 
 
 def number(text: str, *, above: float = float("-inf"), upto: float = float("inf")) -> float:

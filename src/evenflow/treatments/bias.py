@@ -19,7 +19,6 @@ BIAS = Entry(
     kind="bias",
     about="hidden biases set to one number",
     when="start",
-    needs=("batch", "layers"),
     preserves=False,
     cost="once",
     fails="a large positive bias makes rectifiers linear",

@@ -16,7 +16,6 @@ def _entry(method: str, about: str, source: str, default: float, edit: object, n
         method=method,
         about=about,
         when="any",
-        needs=("optimizer",),
         preserves=True,
         cost="one pass over the gradients a step",
         fails="structural explosion: every step is clipped and little is learned",

@@ -46,7 +46,6 @@ DROPOUT = Entry(
     kind="dropout",
     about="random units left out at each update",
     when="any",
-    needs=("batch", "activation", "layers"),
     preserves=False,
     cost="one mask a layer",
     fails="slows learning; mends no gradient",

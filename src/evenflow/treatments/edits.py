@@ -15,7 +15,6 @@ def _entry(method: str, about: str, source: str, edit: str) -> Entry:
         method=method,
         about=about,
         when="start",
-        needs=("script",),
         preserves=False,
         cost="none",
         fails="only the script's author knows what was meant",

@@ -14,26 +14,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from .base import Entry, Facts, optional, positive, shown
+from .base import Entry, Facts, optional, positive, shown, undrawable
 
 
 def _factor(factor: float) -> str:
     return "" if factor == 1 else f" * {shown(factor)}"
 
 
-def _started(facts: Facts) -> str | None:
-    return "it would overwrite what the network has learned." if facts.step > 0 else None
-
-
-def _layers(facts: Facts) -> str | None:
-    return None if facts.depth else "the network has no layer whose weights could be drawn."
-
-
 def _unsolved(method: str) -> Callable[[float, Facts], str | None]:
     """Refusals of a method that takes its scale from fan-in and fan-out alone."""
 
     def refuse(factor: float, facts: Facts) -> str | None:
-        if why := _started(facts) or _layers(facts):
+        if why := undrawable(facts):
             return why
         if factor == 1 and method in facts.drawn:
             return f"its weights are drawn so already ({method})."
@@ -48,7 +40,7 @@ def _unsolved(method: str) -> Callable[[float, Facts], str | None]:
 
 
 def _solved(factor: float, facts: Facts) -> str | None:
-    if why := _started(facts) or _layers(facts):
+    if why := undrawable(facts):
         return why
     if "sigmoid" in facts.activations or "softplus" in facts.activations:
         return (
@@ -76,7 +68,6 @@ def _entry(method: str, about: str, source: str, code: str, refuse: object, fail
         method=method,
         about=about,
         when="start",
-        needs=("batch", "layers"),
         preserves=False,
         cost="once, far below a training step a layer",
         fails=fails,

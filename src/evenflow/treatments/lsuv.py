@@ -11,21 +11,11 @@ whatever the input, and like BatchNorm it makes the gradient grow from layer to 
 
 from __future__ import annotations
 
-from .base import Entry, Facts, nothing
-
-_RECTIFIERS = ("relu", "leaky_relu", "relu6", "prelu", "elu", "gelu", "silu")
-
-
-def _common(facts: Facts) -> str | None:
-    if facts.step > 0:
-        return "it would overwrite what the network has learned."
-    if not facts.depth:
-        return "the network has no layer whose weights could be drawn."
-    return None
+from .base import Entry, Facts, nothing, undrawable
 
 
 def _plain(parsed: None, facts: Facts) -> str | None:
-    if why := _common(facts):
+    if why := undrawable(facts):
         return why
     if facts.deep and facts.plain and facts.activation == "sigmoid":
         return "deep sigmoid layers must be centred too: use init=lsuv-centred."
@@ -33,7 +23,7 @@ def _plain(parsed: None, facts: Facts) -> str | None:
 
 
 def _centred(parsed: None, facts: Facts) -> str | None:
-    if why := _common(facts):
+    if why := undrawable(facts):
         return why
     if facts.deep and facts.plain and facts.activation in ("relu", "relu6"):
         return (
@@ -50,7 +40,6 @@ PLAIN = Entry(
     method="lsuv",
     about="orthogonal, each layer scaled to deviation 1 on the batch",
     when="start",
-    needs=("batch", "layers"),
     preserves=False,
     cost="one forward",
     fails="needs a representative batch; deep sigmoid networks need the centred form",
@@ -66,7 +55,6 @@ CENTRED = Entry(
     method="lsuv-centred",
     about="orthogonal, each unit brought to mean 0 and deviation 1 on the batch",
     when="start",
-    needs=("batch", "layers"),
     preserves=False,
     cost="one forward",
     fails="never for deep plain ReLU (11.6 %); beyond some 100 sigmoid layers it is not enough",

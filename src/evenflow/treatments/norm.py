@@ -62,7 +62,6 @@ def _entry(method: str, about: str, source: str, module: str, refuse: object = N
         method=method,
         about=about,
         when="start",
-        needs=("batch", "layers", "activation"),
         preserves=False,
         cost="about a tenth of a step",
         fails="batch: small batches and deep plain ReLU; layer: deep sigmoid",

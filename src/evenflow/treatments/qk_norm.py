@@ -15,7 +15,6 @@ QK = Entry(
     method="qk-norm",
     about="queries and keys normalised before their scores",
     when="start",
-    needs=("batch", "attention"),
     preserves=False,
     cost="two normalisations of queries and keys a step",
     fails="slower to sharpen where that is right",

@@ -32,13 +32,11 @@ class Course:
         treatments: in the order of their text; each carries the reason and the codes.
         reason: why, in a sentence.
         codes: of the findings it is for, the weightiest first.
-        score: higher is more promising; only for ranking within one list.
     """
 
     treatments: tuple[Treatment, ...]
     reason: str
     codes: tuple[str, ...]
-    score: float
 
     def __str__(self) -> str:
         return "; ".join(map(str, self.treatments))
@@ -77,7 +75,7 @@ def courses(findings: Iterable[Finding], facts: Facts) -> tuple[list[Course], li
         reason = _reason(text, because[text], parts)
         named = tuple(dict.fromkeys(f.code for f in because[text]))
         told = tuple(replace(p.treatment, reason=reason, codes=named) for p in parts)
-        out.append(Course(told, reason, named, scores[text]))
+        out.append(Course(told, reason, named))
     return out, list(refused.values())
 
 

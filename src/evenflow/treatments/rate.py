@@ -70,7 +70,7 @@ def _other(new: NewOptimizer, facts: Facts) -> str | None:
     return None
 
 
-_SHARED = {"when": "any", "needs": ("optimizer",), "preserves": True, "cost": "none"}
+_SHARED = {"when": "any", "preserves": True, "cost": "none"}
 
 LR = Entry(
     kind="lr",

@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from .base import Entry, Facts, nothing, number, optional, positive, whole
+from .base import Entry, Facts, nothing, number, optional, overwrites, positive, whole
 
 
 def _none(facts: Facts) -> str | None:
@@ -19,21 +19,19 @@ def _none(facts: Facts) -> str | None:
 
 
 def _orthogonal(parsed: Any, facts: Facts) -> str | None:
-    if why := _none(facts):
-        return why
-    return "it would overwrite what the network has learned." if facts.step > 0 else None
+    return _none(facts) or overwrites(facts)
 
 
 def _forget(parsed: Any, facts: Facts) -> str | None:
     if not any("lstm" in op for op in facts.recurrent):
         return "the network has no LSTM."
-    return "it would overwrite what the network has learned." if facts.step > 0 else None
+    return overwrites(facts)
 
 
 def _gated(parsed: Any, facts: Facts) -> str | None:
     if not facts.recurrent & {"rnn_tanh", "rnn_relu"}:
         return "the network has no nn.RNN to exchange."
-    return "it would overwrite what the network has learned." if facts.step > 0 else None
+    return overwrites(facts)
 
 
 def _truncate(text: str) -> int:
@@ -62,7 +60,6 @@ def _entry(
         method=method,
         about=about,
         when=when,
-        needs=("recurrent",),
         preserves=method == "truncate",
         cost="once" if method in ("orthogonal", "forget-bias") else "three to four times an RNN's",
         fails="orthogonal weights drift; truncation forgets what lies further back",

@@ -117,9 +117,8 @@ def _start(f: Finding, facts: Facts) -> list[str]:
 
 def _time(f: Finding, facts: Facts) -> list[str]:
     """Through time."""
-    gated = (
-        ["recurrent=lstm", "recurrent=gru"] if facts.recurrent & {"rnn_tanh", "rnn_relu"} else ([])
-    )
+    plain = facts.recurrent & {"rnn_tanh", "rnn_relu"}
+    gated = ["recurrent=lstm", "recurrent=gru"] if plain else []
     gates = ["recurrent=forget-bias:1"] if any("lstm" in op for op in facts.recurrent) else []
     orthogonal = f"recurrent=orthogonal; {_CLIP}"
     return [orthogonal, *gates, *gated, "recurrent=orthogonal", _CLIP, "edit=truncate"]
@@ -132,14 +131,8 @@ def _calm(f: Finding, facts: Facts) -> list[str]:
 
 def _vanishing(f: Finding, facts: Facts) -> list[str]:
     rest = ["optimizer=adam:0.001"] if facts.adaptive is False else []
-    return (
-        [*_start(f, facts), *rest, "edit=truncate"]
-        if facts.recurrent
-        else [
-            *_start(f, facts),
-            *rest,
-        ]
-    )
+    truncated = ["edit=truncate"] if facts.recurrent else []
+    return [*_start(f, facts), *rest, *truncated]
 
 
 def _exploding(f: Finding, facts: Facts) -> list[str]:
@@ -160,15 +153,8 @@ def _disconnected(f: Finding, facts: Facts) -> list[str]:
 
 def _saturated(f: Finding, facts: Facts) -> list[str]:
     rest = ["norm=batch", "input=standardise", *_RATES[:1], "l2=1e-4"]
-    swap = (
-        [f"activation={facts.activation}->relu; init=he"]
-        if facts.activation
-        in (
-            "sigmoid",
-            "tanh",
-        )
-        else []
-    )
+    bounded = facts.activation in ("sigmoid", "tanh")
+    swap = [f"activation={facts.activation}->relu; init=he"] if bounded else []
     return [*_start(f, facts), *rest, *swap]
 
 

@@ -23,7 +23,6 @@ REVIVE = Entry(
     kind="revive",
     about="dead units drawn anew, read by nobody at first",
     when="any",
-    needs=("batch", "activation", "layers"),
     preserves=True,
     cost="one forward",
     fails="at τ above 0 the outputs change; units die again under the rate that killed them",

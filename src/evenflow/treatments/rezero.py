@@ -29,7 +29,6 @@ REZERO = Entry(
     kind="rezero",
     about="skips that start at zero: every block begins as the identity",
     when="start",
-    needs=("batch", "layers"),
     preserves=False,
     cost="one multiplication and one addition a block",
     fails="changes a trained network; layers that change the width get no skip",

@@ -14,7 +14,6 @@ def _entry(kind: str, about: str, source: str, first: str, edit: object) -> Entr
         kind=kind,
         about=about,
         when="any",
-        needs=("optimizer",),
         preserves=True,
         cost="one pass over the weights a step",
         fails="too strong, it holds the weights at 0",

@@ -96,7 +96,6 @@ ACTIVATION = Entry(
     kind="activation",
     about="another activation between the layers",
     when="any",
-    needs=("batch", "activation"),
     preserves=False,
     cost="none beyond the new function's",
     fails="changes what a trained network computes; SELU needs LeCun-normal weights",

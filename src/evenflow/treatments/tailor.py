@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from .base import Entry, Facts, whole
+from .base import Entry, Facts, overwrites, whole
 
 
 def _parse(text: str) -> int | None:
@@ -19,8 +19,8 @@ def _parse(text: str) -> int | None:
 
 
 def _refuse(depth: int | None, facts: Facts) -> str | None:
-    if facts.step > 0:
-        return "it would overwrite what the network has learned."
+    if why := overwrites(facts):
+        return why
     if not set(facts.activations) & {"relu", "leaky_relu", "tanh", "sigmoid"}:
         return "the network has no hidden ReLU, tanh or sigmoid to tailor."
     if facts.norms or facts.skips:
@@ -40,7 +40,6 @@ TAILORED = Entry(
     kind="tailored",
     about="activations bent to the depth, with orthogonal weights",
     when="start",
-    needs=("batch", "activation", "layers"),
     preserves=False,
     cost="none beyond the new function's",
     fails="sensitive to the learning rate; plain networks only",

@@ -21,5 +21,6 @@ from .places import sites as sites
 from .remedies import Network as Network
 from .remedies import advice as advice
 from .wrapping import breaks as breaks
+from .wrapping import filled as filled
 from .wrapping import has_wide as has_wide
 from .wrapping import wrap as wrap

@@ -12,6 +12,13 @@ _NOT_LAST = "（《「『“‘("
 _WIDE = re.compile("[\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff\uff00-\uffef]")
 
 
+def filled(text: str, cells: int) -> str:
+    """Padded on its right; a Chinese character takes two cells."""
+    from rich.cells import cell_len
+
+    return text + " " * (cells - cell_len(text))
+
+
 def has_wide(text: str) -> bool:
     """Whether lines may be broken inside of what has no space in it."""
     return bool(_WIDE.search(text))

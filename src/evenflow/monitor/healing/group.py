@@ -9,9 +9,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ...tape import of_optimizer
 from ...treatments import Stage, Stepper
 from .judge import FAR, LossHistory, Norms
-from .snapshot import WeightSnapshot, params_of
+from .snapshot import WeightSnapshot
 
 #: Updates between two snapshots. Even an optimizer's own step reads and writes each weight, moment
 #: and gradient, so a copy every 50th costs at most a fiftieth of that.
@@ -116,7 +117,7 @@ class OptimizerGroup:
 
     def params(self) -> list[Tensor]:
         """All that it trains."""
-        return [p for o in self.optimizers for p in params_of(o)]
+        return [p for o in self.optimizers for p in of_optimizer(o)]
 
     # -- snapshots ----------------------------------------------------------------------------
     def due(self) -> bool:

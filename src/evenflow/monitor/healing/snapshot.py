@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ...tape import of_optimizer
 from ...treatments import total_norm
 
 #: ("p", optimizer, parameter), ("s", optimizer, parameter, name), ("b", id) or ("g", name).
@@ -109,7 +110,7 @@ def _live(
     tensors: dict[_Key, Tensor] = {}
     rest: dict[_Key, Any] = {}
     for i, optimizer in enumerate(optimizers):
-        for j, p in enumerate(params_of(optimizer)):
+        for j, p in enumerate(of_optimizer(optimizer)):
             tensors["p", i, j] = p.detach()
             for name, value in optimizer.state.get(p, {}).items():
                 if isinstance(value, Tensor):
@@ -129,13 +130,8 @@ def _shifted(key: _Key, offset: int) -> _Key:
 
 
 def _state(optimizers: Sequence[torch.optim.Optimizer], key: _Key) -> dict[str, Any]:
-    state: dict[str, Any] = optimizers[key[1]].state[params_of(optimizers[key[1]])[key[2]]]
+    state: dict[str, Any] = optimizers[key[1]].state[of_optimizer(optimizers[key[1]])[key[2]]]
     return state
-
-
-def params_of(optimizer: torch.optim.Optimizer) -> list[Tensor]:
-    """An optimizer's parameters, in order."""
-    return [p for g in optimizer.param_groups for p in g["params"] if isinstance(p, Tensor)]
 
 
 def _fits(a: Tensor, b: Tensor) -> bool:
