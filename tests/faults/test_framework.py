@@ -49,7 +49,7 @@ def test_select_by_code_and_prefix_in_any_case() -> None:
 
 @pytest.mark.parametrize("where", ["select", "ignore"])
 def test_unknown_prefix_repeats_it_and_offers_close_ones(where: str) -> None:
-    with pytest.raises(ValueError, match=r"'EF110'.*did you mean EF10[12], "):
+    with pytest.raises(ValueError, match=r"'EF110'.*did you mean EF10[12] or "):
         select_codes(CODES, **{where: ["EF110"]})  # type: ignore[arg-type]
     with pytest.raises(ValueError, match=r"'xyz'.*groups are EF1, EF2, EF4"):
         select_codes(CODES, **{where: ["xyz"]})  # type: ignore[arg-type]

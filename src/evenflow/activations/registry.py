@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import inspect
 import re
 from collections.abc import Callable, Mapping
@@ -10,6 +9,8 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from ..lang import _
+from ..nearby import did_you_mean, there_are
 from . import curves
 from .quadrature import Array, Function
 
@@ -275,10 +276,9 @@ def find(name: str) -> Activation:
     known = {_plain(key): a for a in ACTIVATIONS.values() for key in (a.name, *a.aliases)}
     if _plain(name) in known:
         return known[_plain(name)]
-    close = difflib.get_close_matches(_plain(name), known, 3)
-    near = list(dict.fromkeys(known[key].name for key in close))
-    hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(ACTIVATIONS)}."
-    raise ValueError(f"there is no activation {name!r}; {hint}")
+    near = did_you_mean(_plain(name), known, 3, lambda key: known[key].name)
+    said = _("there is no activation {name!r}; {hint}")
+    raise ValueError(said.format(name=name, hint=near or there_are(ACTIVATIONS)))
 
 
 def get(name: str, **parameters: Any) -> nn.Module:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import importlib.util
 import os
@@ -14,6 +13,7 @@ from types import ModuleType
 from typing import Any
 
 from ..lang import N_, _, sentences
+from ..nearby import did_you_mean
 
 _HOW = N_("write PKG.MOD:FACTORY, as in models:make_net (a function without arguments, or a class)")
 
@@ -47,9 +47,9 @@ def find_factory(named: str) -> Any:
     for part in name.split("."):
         if not hasattr(value, part):
             known = [n for n in vars(value) if not n.startswith("_")]
-            close = difflib.get_close_matches(part, known, 1)
+            near = did_you_mean(part, known, sentence=True)
             said = _("{module!r} has no {name!r}.").format(module=where, name=name)
-            raise NoFactory(sentences((said, *_meant(close))))
+            raise NoFactory(sentences(filter(None, (said, near))))
         value = getattr(value, part)
     return value
 
@@ -98,14 +98,10 @@ def _import(where: str) -> ModuleType:
     except ModuleNotFoundError as error:
         if error.name is None or not f"{where}.".startswith(f"{error.name}."):
             raise  # it was found; something that it imports was not
-        near = [p.stem for p in Path.cwd().glob("*.py")]
-        close = difflib.get_close_matches(where, near, 1)
+        beside = (p.stem for p in Path.cwd().glob("*.py"))
+        near = did_you_mean(where, beside, sentence=True)
         said = _("there is no module {name!r} here or installed.").format(name=where)
-        raise NoFactory(sentences((said, *_meant(close)))) from None
-
-
-def _meant(close: list[str]) -> list[str]:
-    return [_("Did you mean {name!r}?").format(name=name) for name in close[:1]]
+        raise NoFactory(sentences(filter(None, (said, near)))) from None
 
 
 def _from_file(path: Path) -> ModuleType:

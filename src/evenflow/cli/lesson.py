@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 import sys
 
-from ..lang import _
+from ..lang import _, sentences
+from ..nearby import did_you_mean, there_are
 from .consoles import refuse, stderr, stdout
 
 LIST = "list"
@@ -30,12 +30,12 @@ def explain_lesson(
 
     known = [LIST, *REGISTRY]
     if name not in known:
-        close = difflib.get_close_matches(name, known, 3)
-        line = _("there is no lesson {name!r}. There are {known}.")
-        if close:
-            line = _("there is no lesson {name!r}. Did you mean {close}? There are {known}.")
-        line = line.format(name=name, close=_(" or ").join(close), known=", ".join(known))
-        return refuse("explain", line)
+        said = (
+            _("there is no lesson {name!r}.").format(name=name),
+            did_you_mean(name, known, 3, str, sentence=True),
+            there_are(known, sentence=True),
+        )
+        return refuse("explain", sentences(filter(None, said)))
     if name == LIST:
         widest = max(map(len, REGISTRY))
         for lesson in REGISTRY.values():

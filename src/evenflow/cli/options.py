@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
 import subprocess
@@ -14,6 +13,7 @@ from typing import Annotated, Any, NewType
 import typer
 
 from ..lang import _, language
+from ..nearby import did_you_mean
 
 Every = NewType("Every", object)  # "auto" or a whole number
 #: What follows a script, and how it is named; of all commands that run one.
@@ -175,14 +175,10 @@ def _configured(key: str) -> tuple[str, ...]:
     table = _table(file)
     where = f"{file}: [tool.evenflow] {key}"
     for unknown in table.keys() - {"select", "ignore"}:
-        close = difflib.get_close_matches(unknown, ["select", "ignore"], 1)
-        if close:
-            said = _("{file}: [tool.evenflow] has an unknown key {key!r}: did you mean {close!r}?")
-        else:
-            said = _(
-                "{file}: [tool.evenflow] has an unknown key {key!r}: it may hold select and ignore."
-            )
-        raise typer.BadParameter(said.format(file=file, key=unknown, close="".join(close)))
+        near = did_you_mean(unknown, ("select", "ignore"))
+        said = _("{file}: [tool.evenflow] has an unknown key {key!r}: {hint}")
+        hint = near or _("it may hold select and ignore.")
+        raise typer.BadParameter(said.format(file=file, key=unknown, hint=hint))
     value = table.get(key, [])
     if not isinstance(value, list) or not all(isinstance(v, str) for v in value):
         said = _("{where} is {value!r}; it must be a list such as ['EF1'].")

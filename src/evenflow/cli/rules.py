@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 from typing import Annotated
 
 import typer
 
 from ..lang import _, language
+from ..nearby import did_you_mean
 from .consoles import refuse
 from .speaking import Lang
 
@@ -38,14 +38,12 @@ def rules(
     if alike := [each for each in REGISTRY if each.startswith(code.upper())]:
         _list(alike)
         return 0
-    close = difflib.get_close_matches(code.upper(), REGISTRY, 3) or difflib.get_close_matches(
-        code.lower(), by_name, 3
+    near = did_you_mean(code.upper(), REGISTRY, 3, str) or did_you_mean(
+        code.lower(), by_name, 3, str
     )
-    if close:
-        said = _("there is no rule {wanted!r}; did you mean {close}?")
-    else:
-        said = _("there is no rule {wanted!r}; `evenflow rules` lists them all.")
-    return refuse("rules", said.format(wanted=code, close=_(" or ").join(close)))
+    said = _("there is no rule {wanted!r}; {hint}")
+    hint = near or _("`evenflow rules` lists them all.")
+    return refuse("rules", said.format(wanted=code, hint=hint))
 
 
 def _list(codes: Iterable[str]) -> None:

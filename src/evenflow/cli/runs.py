@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..lang import _, sentences
+from ..nearby import did_you_mean
 
 if TYPE_CHECKING:
     from ..schema import Run
@@ -62,5 +62,4 @@ def _hint(path: Path) -> str:
     if not folder.is_dir():
         return _("There is no folder {folder!r} either.").format(folder=str(folder))
     names = [p.name for p in folder.iterdir() if p.suffix == SUFFIX or p.is_dir()]
-    close = difflib.get_close_matches(path.name, names, 1)
-    return _("Did you mean {name!r}?").format(name=str(folder / close[0])) if close else ""
+    return did_you_mean(path.name, names, write=lambda n: repr(str(folder / n)), sentence=True)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
 
-from ..lang import _
+from ..lang import _, sentences
+from ..nearby import did_you_mean
 
 
 def select_codes(
@@ -26,15 +26,7 @@ def select_codes(
 
 def _unknown(entry: str, codes: Sequence[str]) -> str:
     groups = sorted({c[:3] for c in codes})
-    close = difflib.get_close_matches(entry.upper(), [*codes, *groups], n=3, cutoff=0.6)
-    if close:
-        said = _(
-            "no rule's code begins with {entry!r}: did you mean {close}? "
-            "`evenflow rules` lists them all."
-        )
-    else:
-        said = _(
-            "no rule's code begins with {entry!r}: groups are {groups}. "
-            "`evenflow rules` lists them all."
-        )
-    return said.format(entry=entry, close=", ".join(close), groups=", ".join(groups))
+    near = did_you_mean(entry.upper(), [*codes, *groups], 3, str)
+    hint = near or _("groups are {groups}.").format(groups=", ".join(groups))
+    said = _("no rule's code begins with {entry!r}: {hint}").format(entry=entry, hint=hint)
+    return sentences((said, _("`evenflow rules` lists them all.")))

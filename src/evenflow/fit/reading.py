@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ..lang import _
+from ..nearby import did_you_mean
 from ..showing import listed, shown
 
 SEPARATORS = (",", ";", "\t", "|")
@@ -188,12 +189,8 @@ def _told(dialect: Dialect) -> list[str]:
 
 def lacking(names: list[str], known: Collection[str]) -> BadData:
     """The error for a column that is asked for and is not there."""
-    import difflib
-
     name = names[0]
-    near = difflib.get_close_matches(name, list(known)[:2000], 1)
-    if near:
-        text = _("the table has no column {name}; did you mean {near}?")
-        return BadData(text.format(name=shown(name), near=shown(near[0])))
-    text = _("the table has no column {name}; it has {known}.")
-    return BadData(text.format(name=shown(name), known=listed(list(known))))
+    near = did_you_mean(name, list(known)[:2000], write=shown)
+    hint = near or _("it has {known}.").format(known=listed(known))
+    text = _("the table has no column {name}; {hint}")
+    return BadData(text.format(name=shown(name), hint=hint))

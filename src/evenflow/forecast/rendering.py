@@ -38,22 +38,7 @@ def lines(forecast: Forecast) -> Iterator[tuple[str, str]]:
         ),
         style,
     )
-    said = []
-    if f.trainable_depth is not None and f.depth > 1:
-        whole = f.trainable_depth >= f.depth
-        if whole:
-            layers = ngettext(
-                "{depth} layer, and signals survive all of them",
-                "{depth} layers, and signals survive all of them",
-                f.depth,
-            )
-        else:
-            layers = ngettext(
-                "{depth} layer, but signals survive only {survive}",
-                "{depth} layers, but signals survive only {survive}",
-                f.depth,
-            )
-        said.append(layers.format(depth=f.depth, survive=f.trainable_depth))
+    said = list(_depth(f))
     if not math.isnan(f.chance):
         said.append(_("chance to learn {share}").format(share=share(f.chance)))
     else:
@@ -88,6 +73,25 @@ def lines(forecast: Forecast) -> Iterator[tuple[str, str]]:
         yield "", ""
         for i, row in enumerate(table):
             yield row, "dim" if i == 0 else ""
+
+
+def _depth(f: Forecast) -> Iterator[str]:
+    """How many layers there are, and how many signals survive."""
+    if f.trainable_depth is None or f.depth <= 1:
+        return
+    if f.trainable_depth >= f.depth:
+        layers = ngettext(
+            "{depth} layer, and signals survive all of them",
+            "{depth} layers, and signals survive all of them",
+            f.depth,
+        )
+    else:
+        layers = ngettext(
+            "{depth} layer, but signals survive only {survive}",
+            "{depth} layers, but signals survive only {survive}",
+            f.depth,
+        )
+    yield layers.format(depth=f.depth, survive=f.trainable_depth)
 
 
 def _over_time(f: Forecast) -> Iterator[str]:

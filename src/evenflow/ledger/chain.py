@@ -18,9 +18,10 @@ import torch
 from torch import Tensor
 from torch.autograd.graph import GradientEdge
 
+from ..lang import _
+from ..nearby import hint
 from ..network import WEIGHTED
 from .naming import Named, children, variable
-from .nearby import hint
 from .paths import between, reached
 from .probing import backward, flat
 from .weight import ChainFactor, Floats, WeightChain
@@ -103,7 +104,8 @@ def _leaf(nodes: list[Any], named: Mapping[Any, Named], known: Mapping[int, str]
             f"no parameter is called {name!r}: this ledger knows no names. Pass the model: "
             "evenflow.explain(loss, model)."
         )
-    raise ValueError(f"no parameter of this loss is called {name!r}: {hint(name, names)}")
+    said = _("no parameter of this loss is called {name!r}: {hint}")
+    raise ValueError(said.format(name=name, hint=hint(name, names)))
 
 
 def _index(name: str, weight: Tensor, index: tuple[int, ...]) -> tuple[int, ...]:

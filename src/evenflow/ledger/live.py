@@ -10,12 +10,12 @@ import torch
 from torch import Tensor, nn
 
 from ..lang import _
+from ..nearby import hint
 from ..network import LAYERS
 from .chain import write_out
 from .factors import coarse, conv_scale, decades
 from .ledger import Ledger
 from .naming import Named, children, name_nodes, shape_of, variable
-from .nearby import hint
 from .paths import Edge, Vertex, between, crossings, links, reached
 from .probing import REENTRANT, Meeting, backward, hooked, isolated, kept_grads, norm, slope
 from .weight import WeightChain
@@ -125,7 +125,8 @@ def _target(
             return found[0].node
     names = [n.name for n in ops if n.kind != "view"]
     names += [n.name for n in named.values() if n.kind == "parameter"]
-    raise ValueError(f"no op or parameter of this loss is called {site!r}: {hint(wanted, names)}")
+    said = _("no op or parameter of this loss is called {site!r}: {hint}")
+    raise ValueError(said.format(site=site, hint=hint(wanted, names)))
 
 
 def _first_layer(ops: list[Named], nodes: list[Any], model: nn.Module | None) -> Any:

@@ -9,11 +9,11 @@ import numpy as np
 import numpy.typing as npt
 
 from ..lang import _, ngettext
+from ..nearby import hint
 from ..network import LAYERS
 from ..schema import Run, Site
 from .factors import COARSE, coarse, conv_scale, decades
 from .ledger import Ledger
-from .nearby import hint
 from .paths import Edge, Vertex, between, crossings, links
 
 #: A vertex above several losses; sites have ids from 0.

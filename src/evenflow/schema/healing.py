@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from ..lang import _
+from ..lang import _, sentences
+from ..nearby import did_you_mean
 from .run import Event
 
 #: The treatments that are safe in mid-training.
@@ -113,11 +113,9 @@ def allowed(heal: bool | str | Sequence[str] | None) -> tuple[str, ...]:
         names = list(heal)
     for name in names:
         if name not in HEALS:
-            near = difflib.get_close_matches(str(name), HEALS, 1)
             said = _("heal: there is no {name!r}; there are {all}.").format(
                 name=name, all=", ".join(HEALS)
             )
-            if near:
-                said = _("{said} Did you mean {near}?").format(said=said, near=near[0])
-            raise ValueError(said)
+            near = did_you_mean(str(name), HEALS, write=str, sentence=True)
+            raise ValueError(sentences(filter(None, (said, near))))
     return tuple(h for h in HEALS if h in names)

@@ -3,11 +3,13 @@ of each. Whoever writes or reads a number asks here; a name that is not here is 
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
+
+from ..lang import _
+from ..nearby import did_you_mean, there_are
 
 #: What a metric is of: a site; an edge, from a site back to one of its inputs; a parameter; the
 #: step as a whole.
@@ -172,11 +174,11 @@ def metric_named(of: str, name: str) -> Metric:
     found = METRICS.get((of, name))
     if found is None:
         names = [n for o, n in METRICS if o == of]
-        close = difflib.get_close_matches(name, names, 3)
-        elsewhere = [f"{n!r} of a {o}" for o, n in METRICS if n == name]
-        near = [repr(n) for n in close] + elsewhere
-        hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(names)}."
-        raise ValueError(f"a {of} has no metric {name!r}; {hint}")
+        other = _("{name!r} of a {of}")
+        elsewhere = [other.format(name=n, of=o) for o, n in METRICS if n == name]
+        hint = did_you_mean(name, names, 3, also=elsewhere) or there_are(names)
+        said = _("a {of} has no metric {name!r}; {hint}")
+        raise ValueError(said.format(of=of, name=name, hint=hint))
     return found
 
 

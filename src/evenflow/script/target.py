@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import builtins
-import difflib
 import importlib.machinery
 import importlib.util
 import io
@@ -15,6 +14,7 @@ from types import CodeType
 from typing import Any
 
 from ..lang import _, sentences
+from ..nearby import did_you_mean
 from .program import Program
 
 
@@ -133,10 +133,12 @@ def hint(name: str) -> str:
     if not os.path.isdir(folder):
         said = _("There is no folder {folder!r} either.").format(folder=folder)
         return sentences(("", said))
-    close = difflib.get_close_matches(os.path.basename(name), os.listdir(folder), 1)
-    if close:
-        meant = os.path.join(os.path.dirname(name), close[0])
-        return sentences(("", _("Did you mean {name!r}?").format(name=meant)))
+    wanted, beside = os.path.basename(name), os.path.dirname(name)
+    near = did_you_mean(
+        wanted, os.listdir(folder), write=lambda n: repr(os.path.join(beside, n)), sentence=True
+    )
+    if near:
+        return sentences(("", near))
     if name.endswith(".py"):
         return ""
     return sentences(("", _("To run a module, put -m before its name.")))

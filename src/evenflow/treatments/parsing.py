@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 
+from ..lang import _, sentences
+from ..nearby import did_you_mean, there_are
 from ..schema import Treatment, parse_treatments
 from .base import Entry, Facts, Parsed
 from .registry import REGISTRY, kinds
@@ -58,22 +59,23 @@ def _entry(treatment: Treatment) -> Entry:
     if kind in REGISTRY:
         return REGISTRY[kind]
     if kind not in kinds():
-        near = difflib.get_close_matches(kind, kinds(), 1)
-        hint = f"did you mean {near[0]}? " if near else ""
-        raise ValueError(
-            f"{str(treatment)!r}: there is no treatment {kind!r}; {hint}"
-            f"There are {', '.join(kinds())}."
-        )
+        near = did_you_mean(kind, kinds(), write=str)
+        there = there_are(kinds(), sentence=bool(near))
+        hint = sentences(filter(None, (near, there)))
+        said = _("{text!r}: there is no treatment {kind!r}; {hint}")
+        raise ValueError(said.format(text=str(treatment), kind=kind, hint=hint))
     method = value.partition(":")[0]
     if f"{kind}={method}" in REGISTRY:
         return REGISTRY[f"{kind}={method}"]
     methods = [e.method for e in REGISTRY.values() if e.kind == kind]
-    near = difflib.get_close_matches(method, methods, 1)
-    hint = f"did you mean {kind}={near[0]}? " if near else ""
-    raise ValueError(
-        f"{str(treatment)!r}: there is no {kind}={method or '...'}; {hint}"
-        f"{kind} can be {', '.join(methods)}."
+    near = did_you_mean(method, methods, write=lambda name: f"{kind}={name}")
+    can_be = _("{kind} can be {names}.").format(kind=kind, names=", ".join(methods))
+    said = _("{text!r}: there is no {named}; {hint}").format(
+        text=str(treatment),
+        named=f"{kind}={method or '...'}",
+        hint=sentences(filter(None, (near, can_be))),
     )
+    raise ValueError(said)
 
 
 def _examples(kind: str) -> str:

@@ -7,10 +7,11 @@ Fails: a low rate only slows a network whose start is wrong.
 
 from __future__ import annotations
 
-import difflib
 import math
 from typing import NamedTuple
 
+from ..lang import _
+from ..nearby import did_you_mean, there_are
 from ..network import has_momentum
 from .base import Entry, Facts, number, positive, shown, whole
 
@@ -49,9 +50,9 @@ def _momentum(text: str) -> float:
 def _optimizer(text: str) -> NewOptimizer:
     name, colon, rate = text.partition(":")
     if name not in _CLASS:
-        near = difflib.get_close_matches(name, _CLASS, 1)
-        hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(_CLASS)}."
-        raise ValueError(f"{name!r} is no optimizer to swap to; {hint}")
+        hint = did_you_mean(name, _CLASS, write=str) or there_are(_CLASS)
+        said = _("{name!r} is no optimizer to swap to; {hint}")
+        raise ValueError(said.format(name=name, hint=hint))
     return NewOptimizer(name, positive(rate) if colon else None)
 
 

@@ -11,11 +11,12 @@ critical under orthogonal weights, however deep (measured: 1,000 layers).
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import replace
 from typing import NamedTuple
 
 from ..activations import find
+from ..lang import _
+from ..nearby import did_you_mean, there_are
 from ..network import ACTIVATIONS
 from .base import Entry, Facts
 
@@ -49,9 +50,9 @@ def _parse(value: str) -> Swap:
     if not arrow or not new:
         raise ValueError(f"{value!r} must read OLD->NEW, such as relu->leaky_relu:0.1")
     if old not in SOURCES:
-        near = difflib.get_close_matches(old, SOURCES, 1)
-        hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(SOURCES)}."
-        raise ValueError(f"{old!r} is no activation to swap; {hint}")
+        hint = did_you_mean(old, SOURCES, write=str) or there_are(SOURCES)
+        said = _("{name!r} is no activation to swap; {hint}")
+        raise ValueError(said.format(name=old, hint=hint))
     if new not in EXTRA:
         if find(new).f is None:
             raise ValueError(f"{new} needs to know the number of channels; swap it by hand")

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from difflib import get_close_matches
 
+from ..lang import _
+from ..nearby import did_you_mean
 from ..schema import Finding, Run, Treatment, treatment_text
 from ..treatments import REGISTRY, courses, kinds, of_run, read
 from .candidates import Candidate
@@ -38,9 +39,10 @@ def known(names: Sequence[str]) -> None:
     there = kinds()
     for name in names:
         if name not in there and name not in REGISTRY:
-            near = get_close_matches(name, [*there, *REGISTRY], 1)
-            hint = f"did you mean {near[0]!r}?" if near else f"kinds are {', '.join(there)}."
-            raise ValueError(f"--without {name!r} names no treatment; {hint}")
+            near = did_you_mean(name, [*there, *REGISTRY])
+            hint = near or _("kinds are {names}.").format(names=", ".join(there))
+            said = _("--without {name!r} names no treatment; {hint}")
+            raise ValueError(said.format(name=name, hint=hint))
 
 
 def prescription(run: Run, findings: Sequence[Finding]) -> Prescription:
