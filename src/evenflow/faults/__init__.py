@@ -1,7 +1,5 @@
 """Rules: pure functions from a run to findings. `judge` is the one way in."""
 
-from __future__ import annotations
-
 from typing import TYPE_CHECKING
 
 from ..lazy import lazily

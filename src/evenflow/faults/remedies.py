@@ -4,8 +4,6 @@ Sources: the measured figures of the project's theory notes (depth 50, width 128
 scikit-learn digits, mean of three seeds) and the papers named there.
 """
 
-from __future__ import annotations
-
 from ..lang import N_
 from .texts import Remedy, Unless
 

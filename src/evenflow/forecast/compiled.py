@@ -47,6 +47,6 @@ def compiled_difference(model: nn.Module, inputs: Any, seed: int = 0) -> float:
 
 
 def _tensors(out: Any) -> list[Tensor]:
-    from .onepass import _floating
+    from .onepass import floating
 
-    return [t.cpu().double() for t in _floating(out)]
+    return [t.cpu().double() for t in floating(out)]

@@ -9,16 +9,25 @@ where even that does not do the caller goes on in float64.
 
 from __future__ import annotations
 
-import dataclasses
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from ..schema import Channel, Parameter, Site, metric_named
-from ..tape import ForwardReader, OpCall, Recorder, alike, norm, plain, unit_rows, wide
+from ..tape import (
+    ForwardReader,
+    OpCall,
+    Recorder,
+    alike,
+    norm,
+    plain,
+    tensors_within,
+    unit_rows,
+    wide,
+)
 from .ends import ends
 from .inputs import described
 from .isolation import same_random, unwatched
@@ -280,7 +289,7 @@ def _roots(
         except Exception as error:
             raise ValueError(
                 f"loss_fn failed on what {type(model).__name__} returned "
-                f"({described(list(_floating(out)), {})}): {type(error).__name__}: {error}"
+                f"({described(floating(out), {})}): {type(error).__name__}: {error}"
             ) from error
         if not isinstance(loss, Tensor) or loss.numel() != 1 or loss.grad_fn is None:
             raise ValueError(
@@ -288,7 +297,7 @@ def _roots(
                 "model's output"
             )
         return [loss], [torch.full_like(loss, scale)]
-    roots = ends([t for t in _floating(out) if t.grad_fn is not None])
+    roots = ends([t for t in floating(out) if t.grad_fn is not None])
     if not roots:
         raise ValueError(
             f"{type(model).__name__} gave {_what(out)}, nothing a gradient flows from: are all "
@@ -307,28 +316,10 @@ def _cotangent(out: Tensor, draw: torch.Generator, scale: float) -> Tensor:
     return made.to(device=out.device, dtype=out.dtype)
 
 
-def _floating(out: Any) -> Iterator[Tensor]:
-    """Every floating tensor in an output: of tuples, dicts, dataclasses; each once."""
-    seen: set[int] = set()
-
-    def walk(value: Any, depth: int) -> Iterator[Tensor]:
-        if isinstance(value, Tensor):
-            if value.is_floating_point() and id(value) not in seen:
-                seen.add(id(value))
-                yield value
-        elif depth > 8:
-            return
-        elif isinstance(value, Mapping):
-            for v in value.values():
-                yield from walk(v, depth + 1)
-        elif isinstance(value, (tuple, list)):
-            for v in value:
-                yield from walk(v, depth + 1)
-        elif dataclasses.is_dataclass(value) and not isinstance(value, type):
-            for f in dataclasses.fields(value):
-                yield from walk(getattr(value, f.name, None), depth + 1)
-
-    return walk(out, 0)
+def floating(out: Any) -> list[Tensor]:
+    """Every floating tensor in an output, each once."""
+    found = {id(t): t for t in tensors_within(out) if t.is_floating_point()}
+    return list(found.values())
 
 
 def _what(value: Any) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import torch
@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 from ..network import MASKING, of_function
-from ..tape import PLAIN, Recorder, name_of, original, unheard
+from ..tape import PLAIN, Recorder, name_of, original, tensors_within, unheard
 
 #: What is in a tensor, from harmless to worst. "mask": minus infinity and nothing else.
 FINE, MASK, INFINITE, NAN = range(4)
@@ -86,11 +86,11 @@ class Looker(TorchFunctionMode):
         if name == "__get__" or "empty" in name or not seen:  # memory as it was found
             return func(*args, **kwargs)
         with unheard():
-            given = [(t, g) for t in tensors((args, kwargs)) if (g := grade(t))]
+            given = [(t, g) for t in tensors_within((args, kwargs)) if (g := grade(t))]
         out = func(*args, **kwargs)
         with unheard():
             written = args[:1] if name in _WRITES else ()
-            for t in tensors((out, written)):
+            for t in tensors_within((out, written)):
                 if level := grade(t):
                     self._note(t, self._from(name.strip("_"), given, t, level))
         return out
@@ -143,20 +143,3 @@ def grade(t: Tensor) -> int:
     if t.is_complex():
         return INFINITE
     return MASK if not bool((x == math.inf).any()) else INFINITE
-
-
-def tensors(value: Any, depth: int = 6) -> list[Tensor]:
-    """The tensors in nested tuples, lists, mappings and dataclasses, in order."""
-    if isinstance(value, Tensor):
-        return [value]
-    if depth == 0 or isinstance(value, (str, bytes, int, float)) or value is None:
-        return []
-    if isinstance(value, Mapping):
-        inner: Iterable[Any] = value.values()
-    elif isinstance(value, (tuple, list)):
-        inner = value
-    elif dataclasses.is_dataclass(value) and not isinstance(value, type):
-        inner = vars(value).values() if hasattr(value, "__dict__") else ()
-    else:
-        return []
-    return [t for v in inner for t in tensors(v, depth - 1)]

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 
 from ..faults import Spread
 from ..network import of_node, unwrap
-from ..tape import Place, Recorder, SiteRegistry
-from .looking import Looker, NonFiniteBirth, tensors
+from ..tape import Place, Recorder, SiteRegistry, tensors_within
+from .looking import Looker, NonFiniteBirth
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ def replay(held: Held, registry: SiteRegistry, backward: bool = False) -> Found 
     """
     module = held.module
     recorder = Recorder(_raise, share=registry)
-    looker = Looker(recorder, tensors((held.args, held.kwargs)))
+    looker = Looker(recorder, tensors_within((held.args, held.kwargs)))
     buffers = [(b, b.clone()) for b in module.buffers()]
     with ExitStack() as stack:
         stack.enter_context(torch.random.fork_rng(devices=list(held.device_rng)))
@@ -84,7 +84,7 @@ def replay(held: Held, registry: SiteRegistry, backward: bool = False) -> Found 
         stack.callback(recorder.disarm)
         stack.enter_context(looker)
         recorder.arm(full=False)
-        made = tensors(module(*held.args, **held.kwargs))
+        made = tensors_within(module(*held.args, **held.kwargs))
         births = [b for t in made if (b := looker.birth(t)) is not None]
         real = [b for b in births if not b.put]
         if births:

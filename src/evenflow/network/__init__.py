@@ -1,7 +1,5 @@
 """What every layer knows of networks: operations, the graph of sites, optimizers. No torch."""
 
-from __future__ import annotations
-
 from .graph import Links as Links
 from .graph import branches as branches
 from .graph import chained as chained

@@ -5,6 +5,7 @@ from .calling import skip_frame as skip_frame
 from .calling import untraced as untraced
 from .calling import watch_calls as watch_calls
 from .forward import ForwardReader as ForwardReader
+from .given import tensors_within as tensors_within
 from .isolation import heard as heard
 from .isolation import traced as traced
 from .isolation import unheard as unheard

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -24,6 +25,21 @@ def tensors_in(values: Iterable[Any]) -> list[Tensor]:
         elif isinstance(v, (tuple, list)):
             found += tensors_in(v)
     return found
+
+
+def tensors_within(value: Any, depth: int = 8) -> list[Tensor]:
+    """The tensors in nested tuples, lists, mappings and dataclasses, in order."""
+    if isinstance(value, Tensor):
+        return [value]
+    if isinstance(value, Mapping):
+        inner: Iterable[Any] = value.values()
+    elif isinstance(value, (tuple, list)):
+        inner = value
+    elif dataclasses.is_dataclass(value) and not isinstance(value, type):
+        inner = [getattr(value, f.name, None) for f in dataclasses.fields(value)]
+    else:
+        return []
+    return [t for v in inner for t in tensors_within(v, depth - 1)] if depth else []
 
 
 def given(args: Sequence[Any], kwargs: Mapping[str, Any]) -> list[Tensor]:

@@ -5,8 +5,6 @@ weights at all. Step 0, as it is another function. New parameters join the optim
 to sharpen where that is right.
 """
 
-from __future__ import annotations
-
 from .attend import at_the_start
 from .base import Entry, nothing
 

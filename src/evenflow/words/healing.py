@@ -31,6 +31,7 @@ REASONS = {
     "killed": N_("it had led to a roll-back before, and now it killed units"),
     "died-again": N_("revived units died again"),
 }
+#: By kind, or by a reason that has figures of its own.
 _SAID = {
     "clip": N_("norm {before} → {after} (the limit was {limit})"),
     "outlier-statistics": N_("moved by {moved}, put back (the limit was {limit})"),
@@ -39,7 +40,6 @@ _SAID = {
     "revive": N_("{units} units, {dead} of the layer, silent on {batches} batches"),
     "lr": N_("{before} → {after}"),
 }
-#: By kind, or by a reason that has figures of its own.
 #: The value of `before` and `after` that tells the most.
 MAIN = {
     "clip": "grad_norm",
