@@ -19,7 +19,7 @@ NAMES = {"sites", "site", "schema", "seed", "call", "index"}
 TIMES = {"seconds"}
 #: A float below this size may as well be the rounding noise of a zero.
 NOISE = 1e-6
-_MEASURED = re.compile(r"\d+\.\d{3,}")
+_MEASURED = re.compile(r"(?<!\d)(?<!arXiv:)\d+\.\d{3,}")
 _NUMBER = re.compile(r"(?<![\w.#])[-+−]?\d(?:[\d,]*\d)?(?:\.\d+)?(?:[eE][-+]?\d+)?")
 
 
