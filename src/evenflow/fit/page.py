@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from importlib.resources import files
 
 from ..lang import N_, _, whole
-from ..report import MARK, document, esc, icon_of, tag
+from ..report import MARK, document, esc, icon_of, pairs, tag
 from ..showing import shown
 from ..words import number, title
 from .columns import Column
@@ -83,14 +83,6 @@ def _card(heading: str, *parts: str) -> str:
     return tag("section", tag("h2", esc(heading)), *parts, class_="card")
 
 
-def _pairs(rows: Sequence[tuple[str, str]], kind: str) -> str:
-    return tag(
-        "dl",
-        *(tag("div", tag("dt", esc(k)), tag("dd", esc(v))) for k, v in rows),
-        class_=kind,
-    )
-
-
 def _banner(report: FitReport, judged: Judged, warnings: Sequence[str]) -> str:
     least = min(report.held_out or report.errors, default=float("nan"))
     if report.learned:
@@ -115,7 +107,7 @@ def _banner(report: FitReport, judged: Judged, warnings: Sequence[str]) -> str:
             *(tag("p", tag("strong", esc(what))) for what in warnings),
             tag("p", esc(text.format(loss=number(least), base=number(report.baseline)))),
         ),
-        _pairs(figures, "facts"),
+        pairs(figures, "facts"),
         class_=f"banner {kind}",
     )
 
@@ -134,7 +126,7 @@ def _metric(judged: Judged, name: str) -> str:
 
 
 def _metrics(judged: Judged) -> str:
-    return _pairs([(_name(k), _metric(judged, k)) for k in judged.metrics], "pairs")
+    return pairs([(_name(k), _metric(judged, k)) for k in judged.metrics], "pairs")
 
 
 def _diagnosis(report: FitReport) -> str:
@@ -178,4 +170,4 @@ def _settings(report: FitReport) -> str:
 
     lead = _("What each option came to; give any of them yourself in Python.")
     rows = [(k, shown(v)) for k, v in report.settings.items()]
-    return tag("p", esc(lead), class_="lead") + _pairs(rows, "pairs")
+    return tag("p", esc(lead), class_="lead") + pairs(rows, "pairs")

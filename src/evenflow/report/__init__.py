@@ -3,6 +3,7 @@
 from .jsonable import as_json as as_json
 from .jsonable import finite as finite
 from .markup import esc as esc
+from .markup import pairs as pairs
 from .markup import svg_line as svg_line
 from .markup import svg_text as svg_text
 from .markup import tag as tag

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html as _html
 import json
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from ..lang import _, whole
@@ -46,6 +47,28 @@ def tag(name: str, *parts: str, **attributes: object) -> str:
         if value is not None and value is not False
     )
     return f"<{name}{shown}>{''.join(parts)}</{name}>"
+
+
+def table(head: Sequence[str], rows: Sequence[str], name: str | None = None) -> str:
+    """A table under these headings; rows are HTML already."""
+    cells = (tag("th", esc(text), scope="col") for text in head)
+    return tag("table", tag("thead", tag("tr", *cells)), tag("tbody", *rows), class_=name)
+
+
+def row(first: str, *cells: str) -> str:
+    """A table's row; its heading is HTML already."""
+    return tag("tr", tag("th", first, scope="row"), *(tag("td", esc(text)) for text in cells))
+
+
+def scroll(table: str, label: str) -> str:
+    """A table in a frame that scrolls where the page is narrow."""
+    return tag("div", table, class_="scroll", tabindex=0, role="region", aria_label=label)
+
+
+def pairs(rows: Iterable[tuple[str, str]], name: str) -> str:
+    """Names and values."""
+    body = (tag("div", tag("dt", esc(k)), tag("dd", esc(v))) for k, v in rows)
+    return tag("dl", *body, class_=name)
 
 
 def svg_line(x1: float, y1: float, x2: float, y2: float, name: str) -> str:

@@ -12,7 +12,7 @@ from ..lang import N_, _, ngettext, sentences, whole
 from ..schema import HEALED, Finding, Run, interventions, metric_named
 from ..words import healing, number, share
 from .layers import chosen, latest, named_sites, now, relative_updates, untrained
-from .markup import and_more, esc, short, tag
+from .markup import and_more, esc, pairs, row, scroll, short, table, tag
 from .sentences import names
 
 #: Rows of a table at most: the page stays small, and says what it leaves out.
@@ -73,7 +73,7 @@ def layers_section(run: Run, findings: Sequence[Finding]) -> str:
         _("Layers"),
         "layers",
         tag("p", sentences(lead)),
-        _scroll(
+        scroll(
             tag(
                 "table",
                 tag("thead", tag("tr", head)),
@@ -91,13 +91,7 @@ def parameters_section(run: Run) -> str:
     if not found:
         return ""
     rows = [
-        tag(
-            "tr",
-            tag("th", tag("code", esc(short(name, 100))), scope="row"),
-            tag("td", esc(shape)),
-            tag("td", esc(why)),
-        )
-        for name, shape, why in found[:_PARAMS]
+        row(tag("code", esc(short(name, 100))), shape, why) for name, shape, why in found[:_PARAMS]
     ]
     counted = ngettext(
         "{count} of {all} parameter tensor.", "{count} of {all} parameter tensors.", len(run.params)
@@ -109,7 +103,7 @@ def parameters_section(run: Run) -> str:
         _("Parameters not trained"),
         "untrained",
         tag("p", sentences(lead)),
-        _scroll(_table((_("parameter"), _("shape"), _("why")), rows), _("Parameters not trained")),
+        scroll(table((_("parameter"), _("shape"), _("why")), rows), _("Parameters not trained")),
     )
 
 
@@ -136,7 +130,7 @@ def healed_section(run: Run) -> str:
         lead += tag("p", _("The first {count} are listed.").format(count=_EVENTS), class_="quiet")
     head = (_("step"), _("what"), _("where"), _("before"), _("after"), _("why"))
     return _section(
-        _("Healed while it ran"), "healed", lead, _scroll(_table(head, rows), _("Healed"))
+        _("Healed while it ran"), "healed", lead, scroll(table(head, rows), _("Healed"))
     )
 
 
@@ -162,13 +156,13 @@ def events_section(run: Run) -> str:
         for event in events[:_EVENTS]
     ]
     note = and_more(len(events) - _EVENTS)
-    table = _scroll(_table((_("step"), _("event"), _("particulars")), rows), _("Events"))
-    return _section(_("Events"), "events", table, note)
+    listed = scroll(table((_("step"), _("event"), _("particulars")), rows), _("Events"))
+    return _section(_("Events"), "events", listed, note)
 
 
 def run_section(run: Run) -> str:
     """How the run was made."""
-    pairs = []
+    told = []
     for key, value in list(run.meta.items())[:40]:
         if value in ("", None, [], {}):
             continue
@@ -177,13 +171,10 @@ def run_section(run: Run) -> str:
         if key == "started" and isinstance(value, (int, float)) and 0 < value < 1e11:
             value = f"{datetime.fromtimestamp(value, timezone.utc):%Y-%m-%d %H:%M:%S} UTC"
         shown = value if isinstance(value, str) else _detail(value)
-        pairs.append((str(key)[:60], shown[:600]))
+        told.append((str(key)[:60], shown[:600]))
     if run.source != "measured":
-        pairs.append(("source", run.source))
-    if not pairs:
-        return ""
-    body = "".join(tag("div", tag("dt", esc(k)), tag("dd", esc(v))) for k, v in pairs)
-    return _section(_("Run"), "run", tag("dl", body, class_="pairs"))
+        told.append(("source", run.source))
+    return _section(_("Run"), "run", pairs(told, "pairs")) if told else ""
 
 
 def _optimizer(item: Any) -> str:
@@ -210,14 +201,5 @@ def _detail(value: Any) -> str:
     return text[:400]
 
 
-def _table(head: Sequence[str], rows: Sequence[str]) -> str:
-    cells = "".join(tag("th", esc(name), scope="col") for name in head)
-    return tag("table", tag("thead", tag("tr", cells)), tag("tbody", *rows))
-
-
 def _section(heading: str, id: str, *parts: str) -> str:
     return tag("section", tag("h2", esc(heading), id=id), *parts, class_="card", aria_labelledby=id)
-
-
-def _scroll(table: str, label: str) -> str:
-    return tag("div", table, class_="scroll", tabindex=0, role="region", aria_label=label)

@@ -20,7 +20,7 @@ from ..ledger import (
 )
 from ..schema import Run
 from ..words import number
-from .markup import and_more, esc, prose, short, svg_line, svg_text, tag
+from .markup import and_more, esc, prose, row, scroll, short, svg_line, svg_text, table, tag
 
 _WIDTH, _HEIGHT, _LEFT, _TOP, _RIGHT = 1000, 300, 62, 14, 8
 _LABELLED = 26  # links, each with its name below
@@ -211,15 +211,10 @@ def _table(ledger: Ledger) -> str:
             signed(link.gain), number(link.received), parts_line(link),
             shown,
         )  # fmt: skip
-        head = tag("th", tag("code", esc(short(place(link), 56))), scope="row")
-        rows.append(tag("tr", head, *(tag("td", esc(cell)) for cell in cells)))
+        rows.append(row(tag("code", esc(short(place(link), 56))), *cells))
     names = (
         _("place, from the loss back"), _("decades"), "‖δ‖", _("taken apart"),
         _("elasticity ‖δ‖·‖x‖"),
     )  # fmt: skip
-    head = tag("thead", tag("tr", *(tag("th", esc(name), scope="col") for name in names)))
     rest = and_more(len(ledger.links) - _ROWS)
-    body = tag("table", head, tag("tbody", *rows), class_="figures")
-    return (
-        tag("div", body, class_="scroll", tabindex=0, role="region", aria_label=_("Factors")) + rest
-    )
+    return scroll(table(names, rows, "figures"), _("Factors")) + rest
