@@ -140,7 +140,7 @@ class Observing:
 
     def _hears(self, what: str) -> bool:
         """Does anybody listen to this?"""
-        return any(getattr(type(o), what) is not getattr(Observer, what) for o in self._observers)
+        return any([getattr(type(o), what) is not getattr(Observer, what) for o in self._observers])
 
     def _call(self, what: str, *args: Any) -> None:
         for observer in list(self._observers):
@@ -174,7 +174,7 @@ def changes(
     for finding in now:
         same = [i for i, old in enumerate(before) if _same(old, finding)]
         kept.update(same)
-        if all(before[i].severity < finding.severity for i in same):
+        if all([before[i].severity < finding.severity for i in same]):
             opened.append(finding)
     return opened, [old for i, old in enumerate(before) if i not in kept]
 

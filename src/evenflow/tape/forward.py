@@ -177,8 +177,10 @@ class ForwardReader:
         return True
 
     def note_data(self, t: Tensor, site: int) -> None:
-        """Note which site a tensor without a node comes from."""
-        self.inputs.setdefault(id(t), (weakref.ref(t), site))
+        """Note which site a tensor without a node comes from; the first that is told counts."""
+        entry = self.inputs.get(id(t))
+        if entry is None or entry[0]() is not t:  # an id is used again once its tensor is gone
+            self.inputs[id(t)] = (weakref.ref(t), site)
 
     def name(self, node: Any, call: OpCall, site: int, primary: bool, end: int = -1) -> None:
         """Label a node that the call made."""
