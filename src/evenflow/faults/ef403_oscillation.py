@@ -68,6 +68,7 @@ class Oscillation(Rule):
         EvidenceLabel("swings", N_("swings")),
         EvidenceLabel("swing", N_("typical swing against what is to be won"), "share"),
         EvidenceLabel("autocorrelation", N_("correlation of one loss with the next")),
+        EvidenceLabel("largest_swing", N_("largest swing")),
     )
     stage = 330
     looks_back = True

@@ -65,6 +65,8 @@ class UnscaledTarget(Rule):
     labels = (
         EvidenceLabel("target_ratio", N_("target over first predictions")),
         EvidenceLabel("prediction_rms", N_("size of the first predictions")),
+        EvidenceLabel("target_mean", N_("mean of the target")),
+        EvidenceLabel("target_std", N_("deviation of the target")),
     )
     stage = 110
     leads_to = (
