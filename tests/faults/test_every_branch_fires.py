@@ -91,6 +91,16 @@ def zoo(folder: Path) -> Iterator[Run]:
         yield evenflow.load(watch.path)
     for start in STARTS.values():
         yield evenflow.preflight(start.build(0), start.batch(), advise=False).run
+    yield gathered(folder / "gathered")
+
+
+def gathered(path: Path) -> Run:
+    """A run as it is read before its first update, while gradients are gathered."""
+    net = torch.nn.Linear(4, 1)
+    with evenflow.watch(net, torch.optim.SGD(net.parameters(), 0.1), run=path) as watch:
+        for _ in range(5):
+            net(torch.randn(16, 4)).square().mean().backward()
+        return watch.run()
 
 
 def wrong(entry: Entry, sick: bool, found: list[Finding]) -> bool:

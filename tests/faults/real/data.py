@@ -136,6 +136,16 @@ def an_input_of_one_number(sick: bool) -> None:
         step(optimizer, F.cross_entropy(net(x if sick else x[None])[() if sick else 0], y))
 
 
+@real("EF504", "error")
+def a_large_target_of_which_nothing_is_won(sick: bool) -> None:
+    def batch() -> tuple[Tensor, Tensor]:
+        x, y = regression()
+        return x, y * (2e3 if sick else 1.0)
+
+    net = mlp(4, 32, 1)
+    fit(net, batch, F.mse_loss, adam(net, 1e-3 if sick else 1e-2))
+
+
 @real("EF504")
 def a_large_target_by_hand(sick: bool) -> None:
     def batch() -> tuple[Tensor, Tensor]:
