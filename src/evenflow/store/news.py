@@ -16,7 +16,7 @@ from . import codec
 from .format import StoreError
 from .log import is_broken
 from .opening import opened
-from .reader import findings_in, is_there, layouts_in, losses_in, meta_in, refusal
+from .reader import events_in, findings_in, is_there, layouts_in, losses_in, meta_in, refusal
 from .rows import Rows
 
 #: Tables that only grow: of these, rows past the last that was read are new. Of the others those
@@ -147,9 +147,7 @@ def _news(rows: Rows, after: Position, again: bool) -> News:
     layouts.update(layouts_in(rows, count, params, changed["layout"]))
     steps, losses, early = losses_in(rows)
     readings = _readings(rows, layouts)
-    events = tuple(
-        e for _, e in rows.records("event", "seq, kind, step, detail", codec.parse_event)
-    )
+    events = events_in(rows)
     same = not changed["finding"] and len(sums["finding"]) == len(after.sums.get("finding", {}))
     found = None if same else tuple(findings_in(rows, count))
     last = {table: max([after.last.get(table, 0), *rows.sums(table)]) for table in _GROWING}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -14,7 +15,7 @@ from ..lang import _
 from ..schema import Channel, Event, Finding, Parameter, Run, Site
 from ..showing import visible
 from . import codec
-from .budget import TooMuch
+from .budget import ReadingBudget, TooMuch
 from .columns import Columns, LayoutBlock
 from .format import StoreError, row_sum
 from .log import is_broken
@@ -43,16 +44,12 @@ def load(path: str | os.PathLike[str], *, partial: bool = False) -> Run:
     """
     path = Path(path)
     with opened(path) as (db, budget):
-        rows = Rows(db, budget)
-        if is_broken(path, budget):
-            rows.spoil("log", path.name)
+        rows = _rows(path, db, budget)
         meta = dict(meta_in(rows))
         sites, params = _sites(rows), _params(rows)
         source, steps, columns = _readings(rows, len(sites), len(params))
         curve_steps, curve_loss, early = losses_in(rows)
-        events = tuple(
-            e for _key, e in rows.records("event", "seq, kind, step, detail", codec.parse_event)
-        )
+        events = events_in(rows)
         findings_in(rows, len(sites))
         if damage := rows.told():
             if not partial:
@@ -82,9 +79,7 @@ def load_findings(path: str | os.PathLike[str]) -> list[Finding]:
     """
     path = Path(path)
     with opened(path) as (db, budget):
-        rows = Rows(db, budget)
-        if is_broken(path, budget):
-            rows.spoil("log", path.name)
+        rows = _rows(path, db, budget)
         findings = findings_in(rows, len(_sites(rows)))
         if damage := rows.told():
             raise StoreError(refusal(path, damage))
@@ -99,6 +94,20 @@ def refusal(path: Path, damage: Mapping[str, int]) -> str:
     )
     rows = ", ".join(f"{count} {table}" for table, count in damage.items())
     return said.format(path=str(path), rows=rows)
+
+
+def _rows(path: Path, db: sqlite3.Connection, budget: ReadingBudget) -> Rows:
+    """All rows; a damaged log is noted, as SQLite does not say what it hides."""
+    rows = Rows(db, budget)
+    if is_broken(path, budget):
+        rows.spoil("log", path.name)
+    return rows
+
+
+def events_in(rows: Rows) -> tuple[Event, ...]:
+    """What happened, in order."""
+    found = rows.records("event", "seq, kind, step, detail", codec.parse_event)
+    return tuple(event for _key, event in found)
 
 
 def meta_in(rows: Rows, keys: Collection[Any] | None = None) -> list[tuple[str, Any]]:
