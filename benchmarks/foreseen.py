@@ -10,12 +10,12 @@ import numpy as np
 import torch
 from torch import nn
 
+from closed_forms import propagate
 from evenflow.forecast.assemble import anchor
 from evenflow.forecast.foresee import one_pass
 from evenflow.forecast.inputs import arrange
 from evenflow.forecast.onepass import Measured
 from evenflow.forecast.static.forecasting import draw
-from evenflow.forecast.static.theory import propagate
 
 
 class Score(NamedTuple):

@@ -10,10 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from benchmarks.closed_forms import BeyondTheory, capture, propagate
 from evenflow.forecast.static.build import build
-from evenflow.forecast.static.graph import capture
-from evenflow.forecast.static.moments import BeyondTheory
-from evenflow.forecast.static.theory import propagate
 
 BATCH, N = 16, 128
 DRAWS = 12

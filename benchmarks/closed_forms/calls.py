@@ -9,9 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from evenflow.forecast.static.unseen import UnseenWeight
+
 from .graph import Node, Ref
 from .moments import BeyondTheory
-from .unseen import UnseenWeight
 
 
 class Arguments:

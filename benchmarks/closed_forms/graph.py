@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_leaves
 
-from ...network import of_function
+from evenflow.network import of_function
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ...activations import expect, expect_pair
+from evenflow.activations import expect, expect_pair
+
 from .calls import Arguments, functions, replay
 from .graph import Node, Ref
 from .moments import Back, BeyondTheory, Errors, Rule, State, each, reduced
