@@ -88,15 +88,9 @@ def card(name: str, **parameters: Any) -> Card:
 
 @lru_cache(maxsize=128)
 def _card(name: str, parameters: tuple[tuple[str, Any], ...]) -> Card:
-    activation = find(name)
-    words = (
-        activation.name,
-        activation.title,
-        activation.formula,
-        activation.source,
-        activation.notes,
-    )
-    if activation.f is None:
+    what = find(name)
+    words = (what.name, what.title, what.formula, what.source, what.notes)
+    if what.f is None:
         return Card(
             *words,
             parameters=(),
@@ -105,17 +99,16 @@ def _card(name: str, parameters: tuple[tuple[str, Any], ...]) -> Card:
             " initialisation and depth scales cannot be computed.",
         )
     this = curve(name, **dict(parameters))
-    looks = shape_of(this)
     moments = tuple(_moments(this, q) for q in QS)
     at_1 = moments[QS.index(1.0)]
     return Card(
         *words,
-        parameters=tuple({**activation.parameters, **dict(parameters)}.items()),
+        parameters=tuple({**what.parameters, **dict(parameters)}.items()),
         x=tuple(_X.tolist()),
         f=tuple(this.f(_X).tolist()),
         df=tuple(this.df(_X).tolist()),
         kinks=this.kinks,
-        shape=looks,
+        shape=shape_of(this),
         moments=moments,
         zero_centred=abs(at_1.mean) <= 1e-7 * math.sqrt(at_1.second),
         critical=_critical(this),

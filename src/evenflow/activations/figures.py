@@ -125,8 +125,6 @@ def _curves(ax: Axes, card: Card) -> None:
     ax.set_ylim(max(min(values), -4) - 0.25, min(max(values), 4) + 0.25)
     ax.set_xlim(ends)
     ax.set(title=f"{card.title}: f and its derivative", xlabel="x")
-    # under the plot: curves and regions fill all of it
-    ax.legend(frameon=False, fontsize=9, loc="upper center", bbox_to_anchor=(0.5, -0.13), ncol=2)
     _tidy(ax)
 
 
@@ -150,11 +148,12 @@ def _depth(ax: Axes, card: Card) -> None:
     ax.set_xlim(1, _DEPTH)
     ax.set_ylim(min(lowest, -3.5) * 1.05, max(highest, 0.5) * 1.1)
     ax.set(title="Gradient that reaches the first layer", xlabel="layers", ylabel="decades")
-    ax.legend(frameon=False, fontsize=9, loc="upper center", bbox_to_anchor=(0.5, -0.13), ncol=2)
     _tidy(ax)
 
 
 def _tidy(ax: Axes) -> None:
+    # under the plot: curves and regions fill all of it
+    ax.legend(frameon=False, fontsize=9, loc="upper center", bbox_to_anchor=(0.5, -0.13), ncol=2)
     ax.spines[["top", "right"]].set_visible(False)
     ax.grid(alpha=0.25, lw=0.5)
 

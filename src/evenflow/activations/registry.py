@@ -67,195 +67,156 @@ def _at_the_bounds(min_val: float = -1.0, max_val: float = 1.0) -> tuple[float, 
 _TAT = "Zhang et al. 2022, arXiv:2203.08120 (TAT); Martens et al. 2021, arXiv:2110.01765 (DKS)"
 _ACON = "Ma et al. 2021, arXiv:2009.04759"
 
+
+def _described(name: str, title: str, *words: str, **more: Any) -> Activation:
+    """With f and f' of `curves`, if it has them; the module is torch's of that title, or told."""
+    curve = {"f": getattr(curves, name, None), "df": getattr(curves, f"d_{name}", None)}
+    factory = more.pop("factory", f"torch.nn:{title}")
+    return Activation(name, title, factory, *words, **curve, **more)
+
+
 ACTIVATIONS: dict[str, Activation] = {
     a.name: a
     for a in (
-        Activation(
+        _described(
             "sigmoid",
             "Sigmoid",
-            "evenflow.activations.sloped:sigmoid",
             "1/(1 + e^(-αx)), slope α",
             "Rumelhart, Hinton & Williams 1986, Nature 323",
-            curves.sigmoid,
-            curves.d_sigmoid,
+            factory="evenflow.activations.sloped:sigmoid",
             aliases=("logistic",),
             notes="Outputs are never centred: mean 1/2 whatever q is.",
         ),
-        Activation(
+        _described(
             "tanh",
             "Tanh",
-            "torch.nn:Tanh",
             "(e^x - e^(-x))/(e^x + e^(-x))",
             "LeCun et al. 1998, Efficient BackProp",
-            curves.tanh,
-            curves.d_tanh,
         ),
-        Activation(
+        _described(
             "relu",
             "ReLU",
-            "torch.nn:ReLU",
             "max(0, x)",
             "Nair & Hinton 2010, ICML; He et al. 2015, arXiv:1502.01852",
-            curves.relu,
-            curves.d_relu,
             aliases=("rectifier",),
             kinks=_at_zero,
             notes="f'(0) is 0 in torch. A critical start keeps gradients, yet c creeps to 1: all "
             "inputs of a deep plain network come to look alike.",
         ),
-        Activation(
+        _described(
             "leaky_relu",
             "LeakyReLU",
-            "torch.nn:LeakyReLU",
             "x for x > 0, else a·x; negative_slope a",
             "Maas, Hannun & Ng 2013, ICML workshop",
-            curves.leaky_relu,
-            curves.d_leaky_relu,
             aliases=("lrelu",),
             kinks=_at_zero,
         ),
-        Activation(
+        _described(
             "prelu",
             "PReLU",
-            "torch.nn:PReLU",
             "x for x > 0, else a·x; a trainable, starts at init",
             "He et al. 2015, arXiv:1502.01852",
-            curves.prelu,
-            curves.d_prelu,
             kinks=_at_zero,
             notes="The card is of the start; a moves in training.",
         ),
-        Activation(
+        _described(
             "elu",
             "ELU",
-            "torch.nn:ELU",
             "x for x > 0, else α(e^x - 1)",
             "Clevert et al. 2015, arXiv:1511.07289",
-            curves.elu,
-            curves.d_elu,
             kinks=_at_zero,
         ),
-        Activation(
+        _described(
             "selu",
             "SELU",
-            "torch.nn:SELU",
             "λ·ELU_α(x), λ = 1.0507, α = 1.6733",
             "Klambauer et al. 2017, arXiv:1706.02515",
-            curves.selu,
-            curves.d_selu,
             kinks=_at_zero,
             notes="Mean 0 and variance 1 are its fixed point under LeCun-normal weights; χ1 there "
             "lies a little above 1.",
         ),
-        Activation(
+        _described(
             "swish",
             "Swish",
-            "evenflow.activations.swish:Swish",
             "x·σ(βx), β trainable",
             "Ramachandran et al. 2017, arXiv:1710.05941",
-            curves.swish,
-            curves.d_swish,
+            factory="evenflow.activations.swish:Swish",
             notes="β → 0 is x/2, β = 1 SiLU, β → ∞ ReLU. The card is of the start; β moves in "
             "training.",
         ),
-        Activation(
+        _described(
             "silu",
             "SiLU",
-            "torch.nn:SiLU",
             "x·σ(x)",
             "Elfwing et al. 2017, arXiv:1702.03118; Hendrycks & Gimpel 2016, arXiv:1606.08415",
-            curves.silu,
-            curves.d_silu,
             aliases=("swish_1",),
         ),
-        Activation(
+        _described(
             "gelu",
             "GELU",
-            "torch.nn:GELU",
             "x·Φ(x), Φ the Gaussian distribution function",
             "Hendrycks & Gimpel 2016, arXiv:1606.08415",
-            curves.gelu,
-            curves.d_gelu,
         ),
-        Activation(
+        _described(
             "mish",
             "Mish",
-            "torch.nn:Mish",
             "x·tanh(softplus(x))",
             "Misra 2019, arXiv:1908.08681",
-            curves.mish,
-            curves.d_mish,
         ),
-        Activation(
+        _described(
             "acon_c",
             "ACON-C",
-            "evenflow.activations.acon:AconC",
             "(p1-p2)x·σ(β(p1-p2)x) + p2·x; p1, p2, β trainable",
             _ACON,
-            curves.acon_c,
-            curves.d_acon_c,
+            factory="evenflow.activations.acon:AconC",
             aliases=("acon",),
             notes="Starts as Swish (p1 = 1, p2 = 0). The card is of the start.",
         ),
-        Activation(
+        _described(
             "meta_acon",
             "Meta-ACON",
-            "evenflow.activations.acon:MetaAcon",
             "ACON-C with β = σ(W2 W1 mean(x)) of each sample and channel",
             _ACON,
-            None,
-            None,
+            factory="evenflow.activations.acon:MetaAcon",
             notes="For any one β in (0, 1) it is ACON-C: see `acon_c` with beta=....",
         ),
-        Activation(
+        _described(
             "softplus",
             "Softplus",
-            "torch.nn:Softplus",
             "ln(1 + e^(βx))/β",
             "Dugas et al. 2000, NIPS",
-            curves.softplus,
-            curves.d_softplus,
             notes="torch's module turns linear where βx > 20; the difference is below 3e-9/β.",
         ),
-        Activation(
+        _described(
             "hardtanh",
             "Hardtanh",
-            "torch.nn:Hardtanh",
             "x, clipped to [min_val, max_val] = [-1, 1]",
             "Collobert 2004, thesis, Université Paris VI",
-            curves.hardtanh,
-            curves.d_hardtanh,
             kinks=_at_the_bounds,
         ),
-        Activation(
+        _described(
             "tailored_sigmoid",
             "Tailored sigmoid",
-            "evenflow.activations.tailored:TailoredSigmoid",
             "γ(σ(αx + β) + δ) with Q(1) = Q'(1) = C'(1) = 1, depth·C''(1) = curvature",
             _TAT,
-            curves.tailored_sigmoid,
-            curves.d_tailored_sigmoid,
+            factory="evenflow.activations.tailored:TailoredSigmoid",
             aliases=("tat_sigmoid",),
             notes="The same function as the tailored tanh: the constants absorb the difference.",
         ),
-        Activation(
+        _described(
             "tailored_tanh",
             "Tailored tanh",
-            "evenflow.activations.tailored:TailoredTanh",
             "γ(tanh(αx + β) + δ) with Q(1) = Q'(1) = C'(1) = 1, depth·C''(1) = curvature",
             _TAT,
-            curves.tailored_tanh,
-            curves.d_tailored_tanh,
+            factory="evenflow.activations.tailored:TailoredTanh",
             aliases=("tat_tanh",),
         ),
-        Activation(
+        _described(
             "tailored_leaky_relu",
             "Tailored LeakyReLU",
-            "evenflow.activations.tailored:TailoredLeakyReLU",
             "√(2/(1+a²))·LeakyReLU_a(x), a from C_f(0) = similarity over depth layers",
             _TAT,
-            curves.tailored_leaky_relu,
-            curves.d_tailored_leaky_relu,
+            factory="evenflow.activations.tailored:TailoredLeakyReLU",
             aliases=("tat", "tat_leaky_relu"),
             kinks=_at_zero,
         ),

@@ -55,16 +55,6 @@ class Net(nn.Module):
             x = self.get_submodule(name)(x)
         return x
 
-    def layers(self) -> list[Layer]:
-        """The network as it is now, for the miniature."""
-        names = {kind: name for name, kind in ACTIVATIONS.items()}
-        out = []
-        for w, f in zip(self.steps[::2], self.steps[1::2], strict=True):
-            linear: Any = self.get_submodule(w)
-            kind = names[type(self.get_submodule(f))]
-            out.append(Layer(array(linear.weight), array(linear.bias), kind))
-        return out
-
 
 def array(t: Tensor) -> Floats:
     """A copy as float64."""
