@@ -201,7 +201,7 @@ def test_deep_networks_lose_what_chi_1_predicts(name: str, sw2: float, depth: in
         slopes.append(float((first.norm() / last.norm()).log10()) / (depth - 6))
     curve = activations.curve(name)
     point = fixed_point(curve.f, curve.df, sw2, 0.0, curve.kinks)
-    assert np.mean(slopes) == pytest.approx(point.decades, rel=0.04, abs=0.004)
+    assert np.mean(slopes) == pytest.approx(0.5 * math.log10(point.chi1), rel=0.04, abs=0.004)
 
 
 def test_meta_acon_says_what_cannot_be_computed() -> None:

@@ -136,7 +136,7 @@ def _depth(ax: Axes, card: Card) -> None:
         drawn.setdefault((start.point.sw2, start.point.sb2), []).append(start.name)
     lowest = highest = 0.0
     for ((sw2, sb2), names), colour in zip(drawn.items(), (_GREEN, _BLUE, _RED), strict=False):
-        chi = meanfield.propagate(this.f, this.df, _DEPTH, sw2, sb2, this.kinks).chi
+        _, chi = meanfield.propagate(this.f, this.df, _DEPTH, sw2, sb2, this.kinks)
         with np.errstate(divide="ignore"):
             decades = np.concatenate([[0.0], np.cumsum(0.5 * np.log10(chi[:-1]))])
         label = f"{', '.join(names)} (σw² = {number(sw2)})"

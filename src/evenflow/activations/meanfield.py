@@ -26,6 +26,8 @@ from .quadrature import expect_pair as expect_pair
 TOLERANCE = 1e-8
 #: A q that leaves this range is called 0 or infinite; limits are taken at its ends.
 Q_RANGE = (1e-24, 1e24)
+#: `layers_to` looks no further.
+MOST = 1000
 #: A q map that moves log q by less than this is lost in rounding.
 _FADED = 1e-12
 
@@ -76,12 +78,10 @@ def c_slope(
     return q / ahead * sw2 * expect_pair(df, q, c, kinks=kinks)
 
 
-def fixed_q(
-    f: Function, sw2: float, sb2: float, kinks: Sequence[float] = (), start: float | None = None
-) -> float:
-    """q* that the q map leads to from `start` (default σw² + σb²: the first layer's q for inputs
-    with unit second moment). 0.0 and inf where q dies or grows without end; `start` itself where
-    every q is fixed (ReLU at σw² = 2).
+def fixed_q(f: Function, sw2: float, sb2: float, kinks: Sequence[float] = ()) -> float:
+    """q* that the q map leads to from σw² + σb², the first layer's q for inputs with unit second
+    moment. 0.0 and inf where q dies or grows without end; the start itself where every q is fixed
+    (ReLU at σw² = 2).
 
     The q map of these functions increases, so iteration moves one way until the first fixed
     point: the walk looks for it in steps of a factor 1.5, then Brent's method takes over. Direct
@@ -89,11 +89,9 @@ def fixed_q(
     rounding on the way is taken to lead on to 0 or inf.
     """
     check_variances(sw2, sb2)
-    q = sw2 + sb2 if start is None else start
     if sw2 == 0:
         return sb2
-    if not 0 < q < math.inf:
-        raise ValueError(f"start = {start!r}: q must be above 0 and finite.")
+    q = sw2 + sb2
 
     def drift(log_q: float) -> float:
         return math.log(q_map(f, math.exp(log_q), sw2, sb2, kinks)) - log_q
@@ -173,28 +171,12 @@ class FixedPoint:
         """ξc = -1/ln(dc'/dc at c*): layers in which c - c* falls by e. Trainable depth ≲ 6 ξc."""
         return depth_scale(self.c_slope)
 
-    @property
-    def decades(self) -> float:
-        """log10 of ‖δ‖'s gain per layer on the way back: ½ log10 χ1. Negative: vanishes."""
-        if abs(self.chi1 - 1) <= TOLERANCE:
-            return 0.0
-        return 0.5 * math.log10(self.chi1) if self.chi1 > 0 else -math.inf
-
-    def depth(self, decades: float = 3.0) -> float:
-        """Layers after which ‖δ‖ has changed by so many decades, either way; inf at χ1 = 1."""
-        return decades / abs(self.decades) if self.decades else math.inf
-
 
 def fixed_point(
-    f: Function,
-    df: Function,
-    sw2: float,
-    sb2: float,
-    kinks: Sequence[float] = (),
-    start: float | None = None,
+    f: Function, df: Function, sw2: float, sb2: float, kinks: Sequence[float] = ()
 ) -> FixedPoint:
-    """q*, c*, χ1 and the slopes there; `start` as in `fixed_q`."""
-    q = fixed_q(f, sw2, sb2, kinks, start)
+    """q*, c*, χ1 and the slopes there."""
+    q = fixed_q(f, sw2, sb2, kinks)
     at = min(max(q, Q_RANGE[0]), Q_RANGE[1])
     c = fixed_c(f, df, at, sw2, sb2, kinks)
     return FixedPoint(
@@ -306,51 +288,21 @@ def critical_steady(f: Function, df: Function, kinks: Sequence[float] = ()) -> C
     return None
 
 
-@dataclass(frozen=True)
-class Propagation:
-    """What happens layer by layer, arrays of shape (depth,); layer 0 is the first."""
-
-    #: q of each layer's z, c of two inputs' z (NaN if not asked for), χ at that q.
-    q: Array
-    c: Array
-    chi: Array
-
-    @property
-    def log10_delta(self) -> Array:
-        """log10 ‖δ_l‖/‖δ_last‖, δ_l = dL/dz_l, at equal widths: ½ Σ_{k=l}^{last-1} log10 χ_k."""
-        with np.errstate(divide="ignore"):
-            half = 0.5 * np.log10(self.chi[:-1])
-        return np.concatenate([np.cumsum(half[::-1])[::-1], [0.0]])
-
-
 def propagate(
-    f: Function,
-    df: Function,
-    depth: int,
-    sw2: float,
-    sb2: float,
-    kinks: Sequence[float] = (),
-    q0: float = 1.0,
-    c0: float | None = None,
-) -> Propagation:
-    """Follow q, c and χ through `depth` layers from inputs with second moment q0 and mutual
-    correlation c0 (None: c is not followed, which is much cheaper). q that overflows is inf, and
-    what follows NaN."""
+    f: Function, df: Function, depth: int, sw2: float, sb2: float, kinks: Sequence[float] = ()
+) -> tuple[Array, Array]:
+    """Layer by layer from inputs with unit second moment, (depth,): q of z, and χ at that q. q that
+    overflows is inf, and what follows NaN."""
     check_variances(sw2, sb2)
-    if depth < 1:
-        raise ValueError(f"depth = {depth!r}; a network has at least one layer.")
-    qs, cs, chis = np.full((3, depth), math.nan)
-    q = sw2 * q0 + sb2
-    c = math.nan if c0 is None else (sw2 * q0 * c0 + sb2) / q
+    qs, chis = np.full((2, depth), math.nan)
+    q = sw2 + sb2
     for layer in range(depth):
+        qs[layer] = q
         if not math.isfinite(q):
-            qs[layer] = q
             break
-        qs[layer], cs[layer], chis[layer] = q, c, chi(df, q, sw2, kinks)
-        if layer + 1 < depth:
-            c = c_map(f, q, max(-1.0, min(c, 1.0)), sw2, sb2, kinks) if c0 is not None else c
-            q = q_map(f, q, sw2, sb2, kinks)
-    return Propagation(qs, cs, chis)
+        chis[layer] = chi(df, q, sw2, kinks)
+        q = q_map(f, q, sw2, sb2, kinks)
+    return qs, chis
 
 
 def layers_to(
@@ -360,18 +312,16 @@ def layers_to(
     sb2: float,
     kinks: Sequence[float] = (),
     decades: float = 3.0,
-    q0: float = 1.0,
-    most: int = 1000,
 ) -> float:
     """Layers after which ‖δ‖ of the first has changed by so many decades against the last: above 0
-    where it has fallen, below 0 where it has grown, inf where neither happens within `most`.
+    where it has fallen, below 0 where it has grown, inf where neither happens within `MOST`.
 
-    Unlike `FixedPoint.depth` this follows q from the inputs' q0, which matters where q* is
-    approached slowly (tanh at σw² = 1) or not at all. Once χ no longer changes, it is extrapolated.
+    This follows q from that of inputs with unit second moment, which matters where q* is approached
+    slowly (tanh at σw² = 1) or not at all. Once χ no longer changes, it is extrapolated.
     """
     check_variances(sw2, sb2)
-    q, total, before = sw2 * q0 + sb2, 0.0, math.nan
-    for layer in range(1, most + 1):
+    q, total, before = sw2 + sb2, 0.0, math.nan
+    for layer in range(1, MOST + 1):
         now = chi(df, q, sw2, kinks) if q < math.inf else before
         if now <= 0:
             return float(layer)
