@@ -68,11 +68,11 @@ _TAT = "Zhang et al. 2022, arXiv:2203.08120 (TAT); Martens et al. 2021, arXiv:21
 _ACON = "Ma et al. 2021, arXiv:2009.04759"
 
 
-def _described(name: str, title: str, *words: str, **more: Any) -> Activation:
+def _described(name: str, title: str, formula: str, source: str, **more: Any) -> Activation:
     """With f and f' of `curves`, if it has them; the module is torch's of that title, or told."""
-    curve = {"f": getattr(curves, name, None), "df": getattr(curves, f"d_{name}", None)}
+    f, df = (getattr(curves, attribute, None) for attribute in (name, f"d_{name}"))
     factory = more.pop("factory", f"torch.nn:{title}")
-    return Activation(name, title, factory, *words, **curve, **more)
+    return Activation(name, title, factory, formula, source, f, df, **more)
 
 
 ACTIVATIONS: dict[str, Activation] = {
