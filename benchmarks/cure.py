@@ -176,7 +176,7 @@ def drawn(case: Any, seed: int) -> list[str]:
     for _ in range(RUNS - 1):
         kinds: dict[str, str] = {}
         for entry in rng.sample(entries, rng.randint(1, 3)):
-            value = rng.choice(list(entry.values))
+            value = rng.choice(entry.examples)
             kinds.setdefault(entry.kind, f"{entry.kind}={value}" if value else entry.kind)
         courses.append("; ".join(kinds.values()))
     return courses

@@ -15,7 +15,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from evenflow.treatments import examine, parse, treat_
+from evenflow.treatments import parse, trace_forward, treat_
+from evenflow.treatments.live.context import facts
 from tests.treatments.nets import Functional, make, mlp, rows, train, transformer, words
 
 
@@ -331,7 +332,7 @@ def test_live_facts_and_a_runs_facts_tell_the_same(
 
     model, x = make(name)
     opt = torch.optim.Adam(model.parameters(), 1e-3)
-    live = examine(model, x, opt)
+    live = facts(trace_forward(model, ((x,), {})), ((x,), {}), [opt])
     for key, value in expected.items():
         assert getattr(live, key) == value, key
     with evenflow.watch(model, opt, run=tmp_path / "r.evenflow", every=1) as watching:

@@ -18,7 +18,6 @@ from .ranking import Course as Course
 from .ranking import Refused as Refused
 from .ranking import courses as courses
 from .ranking import rank as rank
-from .registry import EDITS as EDITS
 from .registry import REGISTRY as REGISTRY
 from .registry import kinds as kinds
 
@@ -36,7 +35,6 @@ if TYPE_CHECKING:
     from .live.stepping import Stepper as Stepper
     from .live.stepping import loss_scale as loss_scale
     from .live.stepping import with_gradients as with_gradients
-    from .live.treating import examine as examine
     from .live.treating import treat_ as treat_
     from .live.undo import Undo as Undo
 
@@ -47,7 +45,7 @@ _HOME = by_name(
         "live.forward_trace": "ForwardTrace trace_forward",
         "live.revive": "ActivationTrace redraw_units_ unit_chains units_of",
         "live.stepping": "Stage Stepper loss_scale with_gradients",
-        "live.treating": "examine treat_",
+        "live.treating": "treat_",
         "live.undo": "Undo",
     }
 )

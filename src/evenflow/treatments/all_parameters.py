@@ -17,12 +17,7 @@ def _parse(text: str) -> None:
 PARAMETERS = Entry(
     kind="parameters",
     about="every trainable parameter of the model is trained",
-    when="any",
-    preserves=True,
-    cost="none",
-    fails="layers kept in plain lists are not the model's and cannot be found",
-    source="torch.optim documentation",
-    values={"all": "what no optimizer holds joins the last group"},
+    examples=("all",),
     edit=lambda v: "make the optimizer last, with model.parameters()",
     parse=_parse,
     apply="all_parameters:apply",

@@ -5,7 +5,9 @@ the weights in front of them; with γ trainable and equal to σ(W) at first the 
 at any time, and growth of the weights no longer sharpens the softmax. Max-norm: rows of these
 weights at most 1 long, so that queries and keys of normalised inputs have components of variance
 at most 1, for which scores are divided by √d; once, at step 0. New parameters join the optimizer.
-Fails: slower to sharpen where that is right.
+Fails: slower to sharpen where that is right; inputs of attention that are not normalised may be as
+large as they like. Sources: Zhai et al. 2023, arXiv:2303.06296; max-norm: Vaswani et al. 2017,
+arXiv:1706.03762, section 3.2.1, and Srebro & Shraibman 2005, COLT.
 """
 
 from __future__ import annotations
@@ -27,12 +29,7 @@ SIGMA = Entry(
     kind="attention",
     method="sigma-reparam",
     about="query, key and value weights kept at their spectral norm",
-    when="any",
-    preserves=True,
-    cost="one power iteration a weight and step",
-    fails="slower to sharpen where that is right",
-    source="Zhai et al. 2023, arXiv:2303.06296",
-    values={"sigma-reparam": "W = (γ/σ(W)) W"},
+    examples=("sigma-reparam",),
     edit=lambda v: (
         "torch.nn.utils.parametrizations.spectral_norm(layer) for the query, key and value layers, "
         "times a trainable scalar"
@@ -45,12 +42,7 @@ MAX_NORM = Entry(
     kind="attention",
     method="max-norm",
     about="rows of query, key and value weights at most 1 long at the start",
-    when="start",
-    preserves=False,
-    cost="none",
-    fails="inputs of attention that are not normalised may be as large as they like",
-    source="Vaswani et al. 2017, arXiv:1706.03762, section 3.2.1; Srebro & Shraibman 2005, COLT",
-    values={"max-norm": "rows of norm 1 at most", "max-norm:0.5": "half as long"},
+    examples=("max-norm", "max-norm:0.5"),
     edit=lambda v: (
         "before training, for the query, key and value layers: layer.weight.mul_("
         f"{shown(v)} / layer.weight.norm(dim=1, keepdim=True).clamp_min({shown(v)}))"

@@ -81,33 +81,26 @@ def undrawable(facts: Facts) -> str | None:
     return overwrites(facts) or (None if facts.depth else nothing_there)
 
 
-def never(value: Any, facts: Facts) -> str | None:
-    """Of treatments that harm nobody: nothing to refuse."""
-    return None
+#: (parsed, facts) -> why a treatment would harm such a network, or cannot work there; None.
+Refuse = Callable[[Any, Facts], str | None]
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
     """One treatment of the registry; the docstring of its file is its page.
 
-    Whoever writes one gives everything below; the conformance tests hold it to that. `kind` and
-    `method` make its text: `kind` alone, `kind=method`, `kind=method:detail` or `kind=detail`.
+    `kind` and `method` make its text: `kind` alone, `kind=method`, `kind=method:detail` or
+    `kind=detail`.
 
     Attributes:
         kind: what stands before "=".
         method: the fixed word that the value starts with; "" where the value is free.
         about: one line for a list.
-        when: "start" (before the first step only) or "any".
-        preserves: whether the network's outputs stay the same at the moment it is applied.
-        cost: of applying it and of each step, in words.
-        fails: how it fails, in words.
-        source: paper or measurement.
-        values: valid values with their meaning; the first is the one to begin with.
+        examples: valid values; the first is the one to begin with.
         parse: (detail, "" if there is none) -> what all functions below are given; ValueError for
             one that is none of its own. The only place where a value's text is read.
-        refuse: (parsed, facts) -> why it would harm this network, or cannot work there; None.
+        refuse: see `Refuse`; harmless where it is not given.
         edit: (parsed) -> the same change as code for the user's script.
-        alters: (parsed) -> whether outputs change at this value, though it `preserves` at others.
         leaves: (parsed, facts) -> the architecture once it is applied.
         apply: "module:function" under `evenflow.treatments.live`, the module of the same name;
             "" for a pure edit.
@@ -115,18 +108,12 @@ class Entry:
 
     kind: str
     about: str
-    when: str
-    preserves: bool
-    cost: str
-    fails: str
-    source: str
-    values: dict[str, str]
+    examples: tuple[str, ...]
     parse: Callable[[str], Any]
     edit: Callable[[Any], str]
     apply: str
     method: str = ""
-    refuse: Callable[[Any, Facts], str | None] = field(default=never)
-    alters: Callable[[Any], bool] = field(default=lambda parsed: False)
+    refuse: Refuse = field(default=lambda parsed, facts: None)
     leaves: Callable[[Any, Facts], Facts] = field(default=lambda parsed, facts: facts)
 
     @property

@@ -1,7 +1,7 @@
 """Hidden biases set to one number: rectifiers that begin on the side where gradients pass.
 
 Negative biases can switch every unit off at birth (EF603). Step 0. Fails: a large positive bias
-makes rectifiers linear.
+makes rectifiers linear. Source: Goodfellow et al. 2016, Deep Learning, section 6.3.1.
 """
 
 from __future__ import annotations
@@ -18,12 +18,7 @@ def _refuse(parsed: float, facts: Facts) -> str | None:
 BIAS = Entry(
     kind="bias",
     about="hidden biases set to one number",
-    when="start",
-    preserves=False,
-    cost="once",
-    fails="a large positive bias makes rectifiers linear",
-    source="Goodfellow et al. 2016, Deep Learning, section 6.3.1",
-    values={"0": "zero", "0.1": "slightly on"},
+    examples=("0", "0.1"),
     edit=lambda v: f"torch.nn.init.constant_(layer.bias, {shown(v)}) for each hidden layer",
     parse=number,
     refuse=_refuse,

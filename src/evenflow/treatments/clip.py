@@ -2,26 +2,27 @@
 
 By the norm of all gradients, element by element, unit by unit against the weights (AGC), or against
 the running distribution of norms (ZClip). Acts before each update, after unscaling. Any time; the
-outputs stay the same. Fails: where every gradient explodes it only slows the ruin.
+outputs stay the same. Fails: where every gradient explodes it only slows the ruin. Sources: Pascanu
+et al. 2013, arXiv:1211.5063; Mikolov 2012, thesis, Brno; Brock et al. 2021, arXiv:2102.06171; Kumar
+et al. 2025, arXiv:2504.02507.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from .base import Entry, optional, positive, shown
 
 
-def _entry(method: str, about: str, source: str, default: float, edit: object, name: str) -> Entry:
+def _entry(
+    method: str, about: str, default: float, edit: Callable[[float], str], name: str
+) -> Entry:
     return Entry(
         kind="clip",
         method=method,
         about=about,
-        when="any",
-        preserves=True,
-        cost="one pass over the gradients a step",
-        fails="structural explosion: every step is clipped and little is learned",
-        source=source,
-        values={f"{method}:{default}": about, method: f"the same as :{default}"},
-        edit=edit,  # type: ignore[arg-type]
+        examples=(f"{method}:{default}", method),
+        edit=edit,
         parse=optional(positive, default),
         apply=f"clip:{name}",
     )
@@ -31,7 +32,6 @@ ENTRIES = (
     _entry(
         "norm",
         "all gradients scaled to a norm of at most 1",
-        "Pascanu et al. 2013, arXiv:1211.5063",
         1.0,
         lambda v: (
             "before optimizer.step(): torch.nn.utils.clip_grad_norm_(model.parameters(), "
@@ -42,7 +42,6 @@ ENTRIES = (
     _entry(
         "value",
         "each element of the gradient within ±0.5",
-        "Mikolov 2012, thesis, Brno",
         0.5,
         lambda v: (
             "before optimizer.step(): torch.nn.utils.clip_grad_value_(model.parameters(), "
@@ -53,7 +52,6 @@ ENTRIES = (
     _entry(
         "agc",
         "each unit's gradient at most a hundredth of its weights, the head left out",
-        "Brock et al. 2021, arXiv:2102.06171",
         0.01,
         lambda v: f"evenflow.treat_(model, optimizer, 'clip=agc:{shown(v)}')",
         "agc",
@@ -61,7 +59,6 @@ ENTRIES = (
     _entry(
         "z",
         "norms far above their running mean brought back to it",
-        "Kumar et al. 2025, arXiv:2504.02507",
         2.5,
         lambda v: f"evenflow.treat_(model, optimizer, 'clip=z:{shown(v)}')",
         "z",

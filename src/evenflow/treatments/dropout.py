@@ -2,7 +2,8 @@
 
 At the inputs of layers that read activations. Masks depend on seed, place and update alone: the
 script's random numbers, and so its data order, stay the same. Fails: slows learning; no cure for
-gradients. In evaluation the outputs stay the same.
+gradients. In evaluation the outputs stay the same. Source: Srivastava et al. 2014, JMLR 15;
+Klambauer et al. 2017, arXiv:1706.02515.
 """
 
 from __future__ import annotations
@@ -45,12 +46,7 @@ def _refuse(wanted: Dropout, facts: Facts) -> str | None:
 DROPOUT = Entry(
     kind="dropout",
     about="random units left out at each update",
-    when="any",
-    preserves=False,
-    cost="one mask a layer",
-    fails="slows learning; mends no gradient",
-    source="Srivastava et al. 2014, JMLR 15; Klambauer et al. 2017, arXiv:1706.02515",
-    values={"0.1": "a tenth", "alpha:0.05": "for SELU: keeps mean and variance"},
+    examples=("0.1", "alpha:0.05"),
     edit=lambda v: (
         f"put torch.nn.AlphaDropout({shown(v.share)}) after each SELU"
         if v.alpha

@@ -9,17 +9,12 @@ from __future__ import annotations
 from .base import Entry, nothing
 
 
-def _entry(method: str, about: str, source: str, edit: str) -> Entry:
+def _entry(method: str, about: str, edit: str) -> Entry:
     return Entry(
         kind="edit",
         method=method,
         about=about,
-        when="start",
-        preserves=False,
-        cost="none",
-        fails="only the script's author knows what was meant",
-        source=source,
-        values={method: about},
+        examples=(method,),
         edit=lambda parsed: edit,
         parse=nothing,
         apply="",
@@ -30,7 +25,6 @@ ENTRIES = (
     _entry(
         "logits",
         "raw scores into the loss: it has a softmax of its own",
-        "torch.nn.CrossEntropyLoss documentation",
         "take the softmax (or sigmoid) away before the loss: cross_entropy and "
         "binary_cross_entropy_with_logits want raw scores; apply it only where probabilities are "
         "shown",
@@ -38,71 +32,60 @@ ENTRIES = (
     _entry(
         "target-scale",
         "targets standardised in the script",
-        "Bishop 1995, Neural Networks for Pattern Recognition, section 8.2",
         "train on (y - y_train.mean()) / y_train.std(), and undo it on predictions",
     ),
     _entry(
         "dtype",
         "bfloat16 or float32, or a GradScaler",
-        "Micikevicius et al. 2018, arXiv:1710.03740",
         "use torch.autocast(..., dtype=torch.bfloat16), or float16 with torch.amp.GradScaler",
     ),
     _entry(
         "clean-data",
         "no missing values in the data",
-        "measured by EF503 and EF502",
         "drop or fill rows that are not finite (torch.isfinite(x).all(1)) and look at outliers "
         "such as -999",
     ),
     _entry(
         "nonlinearity",
         "an activation between layers that have none",
-        "Goodfellow et al. 2016, Deep Learning, chapter 6",
         "put torch.nn.ReLU() (or GELU) between the layers named: without it they are one layer",
     ),
     _entry(
         "connect",
         "a path from the layer to the loss",
-        "torch.autograd documentation",
         "look for detach(), .data, no_grad() or argmax between the layer and the loss",
     ),
     _entry(
         "build-once",
         "layers built once, in __init__",
-        "torch.nn.Module documentation; measured by EF704",
         "build the layer in __init__ and only call it in forward; keep sub-modules in "
         "nn.ModuleList, not in a plain list",
     ),
     _entry(
         "step",
         "an update after each backward pass",
-        "torch.optim documentation; measured by EF802",
         "call optimizer.zero_grad(), loss.backward(), optimizer.step() in this order",
     ),
     _entry(
         "shapes",
         "prediction and target of one shape",
-        "torch.nn.functional.mse_loss documentation; measured by EF803",
         "give the loss two tensors of one shape: pred.squeeze(1), or y.unsqueeze(1)",
     ),
     _entry(
         "norm",
         "a normalisation over more values",
-        "Wu & He 2018, arXiv:1803.08494; measured by EF806",
         "put torch.nn.LayerNorm or GroupNorm (4 values or more in a group) in place of the norm "
         "named, or let the DataLoader make batches of 16 or more",
     ),
     _entry(
         "without-batchnorm",
         "no BatchNorm",
-        "Yang et al. 2019, arXiv:1902.08129",
         "take BatchNorm out of a deep network that has no skips: it makes the gradient grow at "
         "each layer",
     ),
     _entry(
         "truncate",
         "truncated back-propagation through time in the script's loop",
-        "Williams & Peng 1990, Neural Computation 2",
         "in the loop over time, every 20 to 50 steps: h = h.detach()",
     ),
 )

@@ -6,7 +6,8 @@ units in the steep part of sigmoid and tanh, and tells inputs apart: a plain sig
 layers goes from 8.8 % to 95.9 % on digits.
 
 Step 0, with a representative batch. Fails: never centre ReLU (11.6 %): half of the units are off
-whatever the input, and like BatchNorm it makes the gradient grow from layer to layer.
+whatever the input, and like BatchNorm it makes the gradient grow from layer to layer. Beyond some
+100 sigmoid layers it is not enough. Source: Mishkin & Matas 2016, arXiv:1511.06422.
 """
 
 from __future__ import annotations
@@ -39,12 +40,7 @@ PLAIN = Entry(
     kind="init",
     method="lsuv",
     about="orthogonal, each layer scaled to deviation 1 on the batch",
-    when="start",
-    preserves=False,
-    cost="one forward",
-    fails="needs a representative batch; deep sigmoid networks need the centred form",
-    source="Mishkin & Matas 2016, arXiv:1511.06422",
-    values={"lsuv": "scale each layer"},
+    examples=("lsuv",),
     edit=lambda parsed: _EDIT.format("init=lsuv"),
     parse=nothing,
     refuse=_plain,
@@ -54,12 +50,7 @@ CENTRED = Entry(
     kind="init",
     method="lsuv-centred",
     about="orthogonal, each unit brought to mean 0 and deviation 1 on the batch",
-    when="start",
-    preserves=False,
-    cost="one forward",
-    fails="never for deep plain ReLU (11.6 %); beyond some 100 sigmoid layers it is not enough",
-    source="measured: 50 plain sigmoid layers on digits, 8.8 % to 95.9 %",
-    values={"lsuv-centred": "scale and centre each unit"},
+    examples=("lsuv-centred",),
     edit=lambda parsed: _EDIT.format("init=lsuv-centred"),
     parse=nothing,
     refuse=_centred,

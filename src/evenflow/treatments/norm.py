@@ -3,15 +3,16 @@
 Keeps signals in range whatever the weights do. BatchNorm mends deep sigmoid and tanh networks
 (93.8 %); LayerNorm does not save the sigmoid (8.8 %). Refused: BatchNorm on deep plain ReLU, where
 it makes the gradient grow at each layer (12.3 %; Yang et al. 2019, arXiv:1902.08129). Step 0. New
-parameters join the optimizer.
+parameters join the optimizer. Sources: Ioffe & Szegedy 2015, arXiv:1502.03167; Ba et al. 2016,
+arXiv:1607.06450; Wu & He 2018, arXiv:1803.08494; Zhang & Sennrich 2019, arXiv:1910.07467.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
-from .base import Entry, Facts, nothing, optional, whole
+from .base import Entry, Facts, Refuse, nothing, optional, whole
 
 
 def _common(facts: Facts) -> str | None:
@@ -37,7 +38,7 @@ def _batch(parsed: None, facts: Facts) -> str | None:
     return None
 
 
-def _unless(method: str) -> Callable[[int | None, Facts], str | None]:
+def _unless(method: str) -> Refuse:
     """Refusals of a normalisation over one sample's features."""
 
     def refuse(groups: int | None, facts: Facts) -> str | None:
@@ -52,24 +53,15 @@ def _unless(method: str) -> Callable[[int | None, Facts], str | None]:
     return refuse
 
 
-def _groups(text: str) -> int:
-    return whole(text, least=1)
-
-
-def _entry(method: str, about: str, source: str, module: str, refuse: object = None) -> Entry:
+def _entry(method: str, about: str, module: str, refuse: Refuse | None = None) -> Entry:
     return Entry(
         kind="norm",
         method=method,
         about=about,
-        when="start",
-        preserves=False,
-        cost="about a tenth of a step",
-        fails="batch: small batches and deep plain ReLU; layer: deep sigmoid",
-        source=source,
-        values={method: about} | ({"group:4": "in 4 groups"} if method == "group" else {}),
+        examples=(method, "group:4") if method == "group" else (method,),
         edit=lambda groups: f"put {module} between each hidden layer and its activation",
-        parse=optional(_groups, 8) if method == "group" else nothing,
-        refuse=refuse or _unless(method),  # type: ignore[arg-type]
+        parse=optional(partial(whole, least=1), 8) if method == "group" else nothing,
+        refuse=refuse or _unless(method),
         leaves=lambda v, facts: replace(facts, norms=facts.norms | {f"{method}_norm"}),
         apply=f"norm:{method}",
     )
@@ -79,26 +71,22 @@ ENTRIES = (
     _entry(
         "batch",
         "BatchNorm before the activation",
-        "Ioffe & Szegedy 2015, arXiv:1502.03167",
         "torch.nn.BatchNorm1d(features)",
         _batch,
     ),
     _entry(
         "layer",
         "LayerNorm before the activation",
-        "Ba et al. 2016, arXiv:1607.06450",
         "torch.nn.LayerNorm(features)",
     ),
     _entry(
         "group",
         "GroupNorm before the activation",
-        "Wu & He 2018, arXiv:1803.08494",
         "torch.nn.GroupNorm(8, channels)",
     ),
     _entry(
         "rms",
         "RMSNorm before the activation",
-        "Zhang & Sennrich 2019, arXiv:1910.07467",
         "torch.nn.RMSNorm(features)",
     ),
 )

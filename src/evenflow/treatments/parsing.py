@@ -79,5 +79,5 @@ def _entry(treatment: Treatment) -> Entry:
 
 
 def _examples(kind: str) -> str:
-    shown = [v for e in REGISTRY.values() if e.kind == kind for v in e.values]
+    shown = [v for e in REGISTRY.values() if e.kind == kind for v in e.examples]
     return ", ".join(f"{kind}={v}" if v else kind for v in dict.fromkeys(shown))

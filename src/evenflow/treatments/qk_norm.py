@@ -2,7 +2,8 @@
 
 Each head's queries and keys have rms 1 times a gain per component, so that no score grows with the
 weights at all. Step 0, as it is another function. New parameters join the optimizer. Fails: slower
-to sharpen where that is right.
+to sharpen where that is right. Source: Henry et al. 2020, arXiv:2010.04245; Dehghani et al. 2023,
+arXiv:2302.05442.
 """
 
 from .attend import at_the_start
@@ -12,12 +13,7 @@ QK = Entry(
     kind="attention",
     method="qk-norm",
     about="queries and keys normalised before their scores",
-    when="start",
-    preserves=False,
-    cost="two normalisations of queries and keys a step",
-    fails="slower to sharpen where that is right",
-    source="Henry et al. 2020, arXiv:2010.04245; Dehghani et al. 2023, arXiv:2302.05442",
-    values={"qk-norm": "each head's to rms 1, with a gain per component"},
+    examples=("qk-norm",),
     edit=lambda v: (
         "in each attention, before the scores: q, k = q_norm(q), k_norm(k), with torch.nn.RMSNorm("
         "head size) for each"

@@ -2,7 +2,13 @@
 
 The script's optimizer and its schedulers stay as they are: the settings are changed for the
 duration of each update, so that schedules keep their shape. Any time; outputs stay the same.
-Fails: a low rate only slows a network whose start is wrong.
+Fails: a low rate only slows a network whose start is wrong; momentum 0.9 with a rate already near
+the edge oscillates; a decay shorter than the training stands still at its end.
+
+Sources: Goodfellow et al. 2016, Deep Learning, section 11.4.1; warm-up: Goyal et al. 2017,
+arXiv:1706.02677, Xiong et al. 2020, arXiv:2002.04745; decay: Defazio et al. 2023, arXiv:2310.07831,
+Bergsma et al. 2025, arXiv:2502.15938; momentum: Sutskever et al. 2013, ICML; optimizers: Kingma &
+Ba 2015, arXiv:1412.6980, Loshchilov & Hutter 2019, arXiv:1711.05101.
 """
 
 from __future__ import annotations
@@ -71,14 +77,17 @@ def _other(new: NewOptimizer, facts: Facts) -> str | None:
     return None
 
 
-_SHARED = {"when": "any", "preserves": True, "cost": "none"}
+def _scheduled(share: str) -> str:
+    return (
+        "after the optimizer: scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda t: "
+        f"{share}); scheduler.step() after each optimizer.step()"
+    )
+
 
 LR = Entry(
     kind="lr",
     about="learning rate times a factor, or set anew",
-    fails="slows a network whose start is wrong",
-    source="Goodfellow et al. 2016, Deep Learning, section 11.4.1",
-    values={"x0.1": "a tenth", "x0.3": "a third", "x10": "ten times", "0.001": "this rate"},
+    examples=("x0.1", "x0.3", "x10", "0.001"),
     edit=lambda new: (
         f"set lr={shown(new.number)}"
         if new.fixed
@@ -86,54 +95,36 @@ LR = Entry(
     ),
     parse=_lr,
     apply="rate:lr",
-    **_SHARED,  # type: ignore[arg-type]
 )
 WARMUP = Entry(
     kind="warmup",
     about="learning rate raised from 0 over the first updates",
-    fails="none known beyond the time it takes",
-    source="Goyal et al. 2017, arXiv:1706.02677; Xiong et al. 2020, arXiv:2002.04745",
-    values={"100": "over 100 updates", "500": "over 500 updates"},
-    edit=lambda v: (
-        "after the optimizer: scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda t: "
-        f"min(1, (t + 1) / {v})); scheduler.step() after each optimizer.step()"
-    ),
+    examples=("100", "500"),
+    edit=lambda v: _scheduled(f"min(1, (t + 1) / {v})"),
     parse=lambda text: whole(text, least=1),
     apply="rate:warmup",
-    **_SHARED,  # type: ignore[arg-type]
 )
 DECAY = Entry(
     kind="decay",
     about="learning rate that falls along a line to a hundredth over so many updates",
-    fails="a training that goes on beyond them stands still: give the updates of the whole of it",
-    source="Defazio et al. 2023, arXiv:2310.07831; Bergsma et al. 2025, arXiv:2502.15938",
-    values={"300": "over 300 updates", "10000": "over 10,000 updates"},
-    edit=lambda v: (
-        "after the optimizer: scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda t: "
-        f"max(0.01, 1 - t / {v})); scheduler.step() after each optimizer.step()"
-    ),
+    examples=("300", "10000"),
+    edit=lambda v: _scheduled(f"max(0.01, 1 - t / {v})"),
     parse=lambda text: whole(text, least=2),
     apply="rate:decay",
-    **_SHARED,  # type: ignore[arg-type]
 )
 MOMENTUM = Entry(
     kind="momentum",
     about="momentum (Adam: the first beta)",
-    fails="0.9 with a rate already near the edge oscillates",
-    source="Sutskever et al. 2013, ICML",
-    values={"0.9": "usual", "0.5": "calmer", "0": "none"},
+    examples=("0.9", "0.5", "0"),
     edit=lambda v: f"give the optimizer momentum={shown(v)} (Adam: betas=({shown(v)}, 0.999))",
     parse=_momentum,
     refuse=_has_momentum,
     apply="rate:momentum",
-    **_SHARED,  # type: ignore[arg-type]
 )
 OPTIMIZER = Entry(
     kind="optimizer",
     about="another optimizer makes the updates",
-    fails="adaptive steps ignore how small a gradient is: noise is followed too",
-    source="Kingma & Ba 2015, arXiv:1412.6980; Loshchilov & Hutter 2019, arXiv:1711.05101",
-    values={"adam:0.001": "Adam", "adamw:0.001": "AdamW", "sgd:0.1": "SGD with momentum 0.9"},
+    examples=("adam:0.001", "adamw:0.001", "sgd:0.1"),
     edit=lambda v: (
         f"optimizer = torch.optim.{_CLASS[v.name]}(model.parameters()"
         f"{'' if v.rate is None else f', lr={shown(v.rate)}'})"
@@ -141,6 +132,5 @@ OPTIMIZER = Entry(
     parse=_optimizer,
     refuse=_other,
     apply="rate:optimizer",
-    **_SHARED,  # type: ignore[arg-type]
 )
 ENTRIES = (MOMENTUM, LR, WARMUP, DECAY, OPTIMIZER)

@@ -4,6 +4,10 @@ Orthogonal recurrent weights keep norms; a forget gate that starts open keeps th
 layers do both by construction; truncation cuts a gradient that explodes. Step 0, except
 truncation. Fails: orthogonal recurrence drifts as it trains; truncation forgets what lies further
 back.
+
+Sources: Saxe et al. 2013, arXiv:1312.6120; Le et al. 2015, arXiv:1504.00941; Gers et al. 2000;
+Jozefowicz et al. 2015, ICML; Hochreiter & Schmidhuber 1997; Cho et al. 2014, arXiv:1406.1078;
+Williams & Peng 1990, Neural Computation 2.
 """
 
 from __future__ import annotations
@@ -16,10 +20,6 @@ from .base import Entry, Facts, nothing, number, optional, overwrites, positive,
 
 def _none(facts: Facts) -> str | None:
     return None if facts.recurrent else "the network is not recurrent."
-
-
-def _orthogonal(parsed: Any, facts: Facts) -> str | None:
-    return _none(facts) or overwrites(facts)
 
 
 def _forget(parsed: Any, facts: Facts) -> str | None:
@@ -40,89 +40,58 @@ def _truncate(text: str) -> int:
     return whole(text, least=1)
 
 
-def _after(method: str, facts: Facts) -> Facts:
-    return replace(facts, recurrent=frozenset((method,))) if method in ("lstm", "gru") else facts
-
-
-def _entry(
-    method: str,
-    about: str,
-    source: str,
-    values: dict[str, str],
-    parse: object,
-    refuse: object,
-    apply: str,
-    edit: object,
-    when: str = "start",
-) -> Entry:
+def _entry(method: str, about: str, edit: str) -> Entry:
+    """Of a gated layer in the place of an RNN."""
     return Entry(
         kind="recurrent",
         method=method,
         about=about,
-        when=when,
-        preserves=method == "truncate",
-        cost="once" if method in ("orthogonal", "forget-bias") else "three to four times an RNN's",
-        fails="orthogonal weights drift; truncation forgets what lies further back",
-        source=source,
-        values=values,
-        edit=edit,  # type: ignore[arg-type]
-        parse=parse,  # type: ignore[arg-type]
-        refuse=refuse,  # type: ignore[arg-type]
-        leaves=lambda v, facts: _after(method, facts),
-        apply=apply,
+        examples=(method,),
+        parse=nothing,
+        refuse=_gated,
+        edit=lambda parsed: edit,
+        leaves=lambda parsed, facts: replace(facts, recurrent=frozenset((method,))),
+        apply=f"recurrent:{method}",
     )
 
 
 ENTRIES = (
-    _entry(
-        "orthogonal",
-        "orthogonal recurrent weights",
-        "Saxe et al. 2013, arXiv:1312.6120; Le et al. 2015, arXiv:1504.00941",
-        {"orthogonal": "norm kept from step to step", "orthogonal:0.95": "slowly forgetting"},
-        optional(positive, 1.0),
-        _orthogonal,
-        "recurrent:orthogonal",
-        lambda v: "torch.nn.init.orthogonal_(rnn.weight_hh_l0)",
+    Entry(
+        kind="recurrent",
+        method="orthogonal",
+        about="orthogonal recurrent weights",
+        examples=("orthogonal", "orthogonal:0.95"),
+        parse=optional(positive, 1.0),
+        refuse=lambda gain, facts: _none(facts) or overwrites(facts),
+        edit=lambda gain: "torch.nn.init.orthogonal_(rnn.weight_hh_l0)",
+        apply="recurrent:orthogonal",
     ),
-    _entry(
-        "forget-bias",
-        "LSTM forget gates that start open",
-        "Gers et al. 2000; Jozefowicz et al. 2015, ICML",
-        {"forget-bias:1": "bias 1", "forget-bias:3": "for long sequences"},
-        optional(number, 1.0),
-        _forget,
-        "recurrent:forget_bias",
-        lambda v: "rnn.bias_ih_l0.data[hidden : 2 * hidden] = 1; rnn.bias_hh_l0.data.zero_()",
+    Entry(
+        kind="recurrent",
+        method="forget-bias",
+        about="LSTM forget gates that start open",
+        examples=("forget-bias:1", "forget-bias:3"),
+        parse=optional(number, 1.0),
+        refuse=_forget,
+        edit=lambda bias: (
+            "rnn.bias_ih_l0.data[hidden : 2 * hidden] = 1; rnn.bias_hh_l0.data.zero_()"
+        ),
+        apply="recurrent:forget_bias",
     ),
     _entry(
         "lstm",
         "an LSTM in the place of nn.RNN",
-        "Hochreiter & Schmidhuber 1997",
-        {"lstm": "same shapes in and out"},
-        nothing,
-        _gated,
-        "recurrent:lstm",
-        lambda v: "replace torch.nn.RNN by torch.nn.LSTM (its state is a pair (h, c))",
+        "replace torch.nn.RNN by torch.nn.LSTM (its state is a pair (h, c))",
     ),
-    _entry(
-        "gru",
-        "a GRU in the place of nn.RNN",
-        "Cho et al. 2014, arXiv:1406.1078",
-        {"gru": "same shapes in and out"},
-        nothing,
-        _gated,
-        "recurrent:gru",
-        lambda v: "replace torch.nn.RNN by torch.nn.GRU",
-    ),
-    _entry(
-        "truncate",
-        "no gradient further back than so many time steps",
-        "Williams & Peng 1990, Neural Computation 2",
-        {"truncate:20": "20 steps", "truncate:50": "50 steps"},
-        _truncate,
-        lambda parsed, facts: _none(facts),
-        "recurrent:truncate",
-        lambda v: f"in the loop over time, every {v} steps: h = h.detach()",
-        "any",
+    _entry("gru", "a GRU in the place of nn.RNN", "replace torch.nn.RNN by torch.nn.GRU"),
+    Entry(
+        kind="recurrent",
+        method="truncate",
+        about="no gradient further back than so many time steps",
+        examples=("truncate:20", "truncate:50"),
+        parse=_truncate,
+        refuse=lambda steps, facts: _none(facts),
+        edit=lambda steps: f"in the loop over time, every {steps} steps: h = h.detach()",
+        apply="recurrent:truncate",
     ),
 )

@@ -43,8 +43,6 @@ _FILES = (
 )
 #: One entry a treatment: kinds with a fixed method ("init=he") have one for each method.
 REGISTRY: dict[str, Entry] = {e.name: e for file in _FILES for e in file.ENTRIES}
-#: What lies outside the model and is proposed as text.
-EDITS: dict[str, Entry] = {name: e for name, e in REGISTRY.items() if not e.apply}
 
 #: Beyond so many layers centred LSUV alone does not train sigmoids (measured: not at 300).
 LSUV_REACH = 100

@@ -3,7 +3,7 @@
 A unit whose score s_i = E|h_i| / mean_k E|h_k| is at most τ gets new incoming weights, bias 0, and
 outgoing weights 0; the optimizer forgets its moments there. At τ = 0 the outputs stay the same on
 the batch that showed the units dead. Any time. Fails: units die again under the rate that killed
-them.
+them. Source: Sokar et al. 2023, arXiv:2302.12902.
 """
 
 from __future__ import annotations
@@ -22,12 +22,7 @@ def _refuse(threshold: float, facts: Facts) -> str | None:
 REVIVE = Entry(
     kind="revive",
     about="dead units drawn anew, read by nobody at first",
-    when="any",
-    preserves=True,
-    cost="one forward",
-    fails="at τ above 0 the outputs change; units die again under the rate that killed them",
-    source="Sokar et al. 2023, arXiv:2302.12902",
-    values={"0": "exactly dead on the batch", "0.025": "dormant: nearly dead"},
+    examples=("0", "0.025"),
     edit=lambda threshold: (
         "every few hundred steps: evenflow.treat_(model, optimizer, "
         f"'revive={shown(threshold)}', batch=x)"
@@ -35,6 +30,5 @@ REVIVE = Entry(
     parse=lambda text: number(text, above=-1e-300),
     refuse=_refuse,
     apply="revive:apply",
-    alters=lambda threshold: threshold > 0,
 )
 ENTRIES = (REVIVE,)

@@ -3,7 +3,8 @@
 Residual networks get a scalar at the end of each branch; plain ones get a skip around each layer
 with as many outputs as inputs, activation and all. Cures every pathology of depth (50 plain layers:
 94 % to 97 % whatever the activation). Step 0: it changes what a trained network computes. New
-scalar parameters join the optimizer. Fails: layers that change the width get no skip.
+scalar parameters join the optimizer. Fails: layers that change the width get no skip. Source:
+Bachlechner et al. 2021, arXiv:2003.04887; De & Smith 2020, arXiv:2002.10444.
 """
 
 from __future__ import annotations
@@ -28,12 +29,7 @@ def _refuse(parsed: None, facts: Facts) -> str | None:
 REZERO = Entry(
     kind="rezero",
     about="skips that start at zero: every block begins as the identity",
-    when="start",
-    preserves=False,
-    cost="one multiplication and one addition a block",
-    fails="changes a trained network; layers that change the width get no skip",
-    source="Bachlechner et al. 2021, arXiv:2003.04887; De & Smith 2020, arXiv:2002.10444",
-    values={"": "on every branch, or around every square layer"},
+    examples=("",),
     edit=lambda parsed: (
         "in each block: self.alpha = torch.nn.Parameter(torch.zeros(())), and in its forward: "
         "return x + self.alpha * f(x)"

@@ -1,25 +1,22 @@
 """L1 and L2: large weights pulled back, so that saturated units come back into their slope.
 
 Added to the gradient of every matrix before each update. Any time; outputs stay the same. Fails:
-too strong, it holds the network at small weights.
+too strong, it holds the network at small weights. Source: Tibshirani 1996; Krogh & Hertz 1991.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from .base import Entry, positive, shown
 
 
-def _entry(kind: str, about: str, source: str, first: str, edit: object) -> Entry:
+def _entry(kind: str, about: str, first: str, edit: Callable[[float], str]) -> Entry:
     return Entry(
         kind=kind,
         about=about,
-        when="any",
-        preserves=True,
-        cost="one pass over the weights a step",
-        fails="too strong, it holds the weights at 0",
-        source=source,
-        values={first: about},
-        edit=edit,  # type: ignore[arg-type]
+        examples=(first,),
+        edit=edit,
         parse=positive,
         apply=f"shrink:{kind}",
     )
@@ -29,14 +26,12 @@ ENTRIES = (
     _entry(
         "l1",
         "λ|w| added to the loss",
-        "Tibshirani 1996",
         "1e-5",
         lambda v: f"loss = loss + {shown(v)} * sum(p.abs().sum() for p in model.parameters())",
     ),
     _entry(
         "l2",
         "½λw² added to the loss",
-        "Krogh & Hertz 1991, NIPS",
         "1e-4",
         lambda v: f"give the optimizer weight_decay={shown(v)}",
     ),

@@ -4,7 +4,9 @@ Inputs: each feature to mean 0 and deviation 1, to [0, 1], or clamped to ± 10 r
 the statistics of the first batch (or of the first 100: `running`). Targets: the network learns
 (t - mean)/std, its outputs stay in the target's units, and the gradient is what standardised
 targets would give under a squared error. Step 0. Fails: a first batch that is not representative;
-a trained network computes something else.
+a trained network computes something else; losses that are no squared error want another rate.
+Source: LeCun et al. 1998, Efficient BackProp, section 4.3; Bishop 1995, Neural Networks for Pattern
+Recognition, section 8.2.
 """
 
 from __future__ import annotations
@@ -76,17 +78,7 @@ def _edit_target(wanted: TargetScale) -> str:
 INPUT = Entry(
     kind="input",
     about="inputs put to scale, or outliers clamped",
-    when="start",
-    preserves=False,
-    cost="one pass over the inputs a step",
-    fails="a first batch that is not representative; use :running",
-    source="LeCun et al. 1998, Efficient BackProp, section 4.3",
-    values={
-        "standardise": "mean 0, deviation 1 of each feature",
-        "standardise:running": "over the first 100 batches",
-        "minmax": "lowest 0, highest 1",
-        "clamp:10": "at most 10 robust deviations from the median",
-    },
+    examples=("standardise", "standardise:running", "minmax", "clamp:10"),
     edit=_edit_input,
     parse=_input,
     refuse=_refuse,
@@ -95,12 +87,7 @@ INPUT = Entry(
 TARGET = Entry(
     kind="target",
     about="the network learns standardised targets",
-    when="start",
-    preserves=False,
-    cost="none",
-    fails="the gradient is put to scale for a squared error; others need another rate",
-    source="Bishop 1995, Neural Networks for Pattern Recognition, section 8.2",
-    values={"standardise:0:1": "mean and deviation of the training targets"},
+    examples=("standardise:0:1",),
     edit=_edit_target,
     parse=_target,
     refuse=_late,

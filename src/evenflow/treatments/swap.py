@@ -7,6 +7,9 @@ changes its function. Fails: not exact; SELU wants LeCun-normal weights and Alph
 
 `centred_sigmoid` is 4(σ(x) - ½): a sigmoid of mean 0 and slope 1, with which a plain network is
 critical under orthogonal weights, however deep (measured: 1,000 layers).
+
+Sources: Maas et al. 2013; Clevert et al. 2015, arXiv:1511.07289; Klambauer et al. 2017,
+arXiv:1706.02515; Hendrycks & Gimpel 2016, arXiv:1606.08415.
 """
 
 from __future__ import annotations
@@ -96,21 +99,15 @@ def _leaves(swap: Swap, facts: Facts) -> Facts:
 ACTIVATION = Entry(
     kind="activation",
     about="another activation between the layers",
-    when="any",
-    preserves=False,
-    cost="none beyond the new function's",
-    fails="changes what a trained network computes; SELU needs LeCun-normal weights",
-    source="Maas et al. 2013; Clevert et al. 2015, arXiv:1511.07289; Klambauer et al. 2017, "
-    "arXiv:1706.02515; Hendrycks & Gimpel 2016, arXiv:1606.08415",
-    values={
-        "relu->leaky_relu:0.1": "a rectifier that is never wholly off",
-        "relu->elu": "smooth below 0, outputs nearer to mean 0",
-        "relu->gelu": "smooth",
-        "relu->selu": "self-normalising, with init=lecun",
-        "sigmoid->centred_sigmoid": "4(σ(x) - ½): critical under orthogonal weights",
-        "sigmoid->tanh": "centred",
-        "tanh->relu": "does not saturate",
-    },
+    examples=(
+        "relu->leaky_relu:0.1",
+        "relu->elu",
+        "relu->gelu",
+        "relu->selu",
+        "sigmoid->centred_sigmoid",
+        "sigmoid->tanh",
+        "tanh->relu",
+    ),
     edit=_edit,
     parse=_parse,
     refuse=_refuse,

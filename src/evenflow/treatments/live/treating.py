@@ -11,10 +11,10 @@ from torch import nn
 
 from ...network import unwrap
 from ...schema import Treatment, parse_treatments
-from ..base import Facts, Parsed
+from ..base import Parsed
 from ..parsing import in_order, read, refusals
 from .context import TreatmentContext
-from .forward_trace import as_batch, trace_forward, uninitialised
+from .forward_trace import as_batch, uninitialised
 from .undo import TrainingState, Undo
 
 
@@ -75,17 +75,6 @@ def treat_(
         keep_going.undo()
         raise
     return undo
-
-
-def examine(model: nn.Module, batch: Any, optimizer: torch.optim.Optimizer | None = None) -> Facts:
-    """The architecture facts of a live model, seen on one batch. ValueError if it does not run."""
-    from .context import facts
-
-    given = as_batch(batch)
-    if given is None:
-        raise ValueError("examine needs a batch.")
-    seen = trace_forward(unwrap(model), given)
-    return facts(seen, given, [optimizer] if optimizer is not None else [])
 
 
 def _treatable(model: nn.Module) -> None:
