@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from ..lang import _, whole
 from ..showing import shown
@@ -144,13 +145,13 @@ def _kept(seen: Column, column: Any) -> Column:
 
 
 def _as_asked(name: str, column: Any, kind: str, keep: bool) -> Column:
-    text = not _is_number(column)
+    text = not is_number(column)
     asked = Column(name, kind, kind != "id", _("as you asked"), text=text, asked=True)
     if kind == "id":
         return _kept(asked, column) if keep else asked
     if kind == "number" and text:
         given = column[column.notna()]
-        comma = _mark(given.map(str))
+        comma = decimal_mark(given.map(str))
         if comma is None and len(given):
             values = numbers_of(column, comma=False)
             if np.isnan(values[column.notna().to_numpy()]).all():
@@ -170,15 +171,13 @@ def _as_asked(name: str, column: Any, kind: str, keep: bool) -> Column:
 
 
 def _recognised(name: str, column: Any) -> Column:
-    import pandas as pd
-
     given = column.notna().to_numpy()
     count = int(given.sum())
     if not count:
         return Column(name, "empty", False, _("it has no value in any row"))
     if pd.api.types.is_datetime64_any_dtype(column):
         return _date(name, column, (), text=False)
-    if _is_number(column):
+    if is_number(column):
         return _number(name, column.to_numpy(np.float64, na_value=np.nan), given)
     codes, unique = pd.factorize(column[given].map(str))
     if len(unique) == 1 and count == len(column):
@@ -187,10 +186,10 @@ def _recognised(name: str, column: Any) -> Column:
     if isinstance(column.dtype, pd.CategoricalDtype) or pd.api.types.is_bool_dtype(column):
         return _category(name, len(unique), text=True)
     sizes = np.bincount(codes)
-    if (comma := _mark(unique)) is not None:
+    if (comma := decimal_mark(unique)) is not None:
         values = numbers_of(column, comma)
         return replace(_number(name, values, given), text=True, comma=comma)
-    _not_mixed(name, column[given], unique)
+    not_mixed(name, column[given], unique)
     orders = dates.orders(unique)
     if orders is not None:
         return _date(name, column, orders, text=True)
@@ -288,13 +287,11 @@ def _short(number: float) -> str:
     return str(int(number)) if float(number).is_integer() else f"{number:.6g}"
 
 
-def _is_number(column: Any) -> bool:
-    import pandas as pd
-
+def is_number(column: Any) -> bool:
     return bool(pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column))
 
 
-def _mark(texts: Any) -> bool | None:
+def decimal_mark(texts: Any) -> bool | None:
     """Are all of them numbers with a decimal comma (True), or plain ones (False)? None: neither."""
     values = [text.strip() for text in list(texts)]
     if not values or not any(k.isdigit() for k in values[0]):
@@ -306,9 +303,7 @@ def _mark(texts: Any) -> bool | None:
 
 def numbers_of(column: Any, comma: bool) -> Any:
     """A column of any kind as floats [N], NaN for what is missing or no number."""
-    import pandas as pd
-
-    if _is_number(column):
+    if is_number(column):
         return column.to_numpy(np.float64, na_value=np.nan)
     if pd.api.types.is_bool_dtype(column):
         return column.to_numpy(np.float64, na_value=np.nan)
@@ -326,10 +321,8 @@ def numbers_of(column: Any, comma: bool) -> Any:
     return found
 
 
-def _not_mixed(name: str, given: Any, unique: Any) -> None:
+def not_mixed(name: str, given: Any, unique: Any) -> None:
     """BadData for a column of numbers with text in it."""
-    import pandas as pd
-
     wrong = pd.to_numeric(pd.Series(unique), errors="coerce").isna()
     if wrong.all():
         return

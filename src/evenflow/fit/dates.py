@@ -16,6 +16,7 @@ from datetime import date
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from .scaling import Floats
 
@@ -198,8 +199,6 @@ def days(values: Iterable[str], settled: Sequence[str]) -> Floats:
 
 def column_days(column: Any, settled: Sequence[str]) -> Floats:
     """Days since 1970 of a data frame's column of any kind, [N]; NaN where it holds no date."""
-    import pandas as pd
-
     if pd.api.types.is_datetime64_any_dtype(column):
         at = pd.to_datetime(column, utc=True).dt.tz_localize(None)
         return np.asarray((at - pd.Timestamp(0)) / pd.Timedelta(days=1), dtype=np.float64)

@@ -7,12 +7,17 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from sklearn.decomposition import TruncatedSVD
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.impute import SimpleImputer
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder
 
 from ..lang import _, ngettext, whole
 from ..showing import listed, shown
 from . import dates
 from .columns import Column, numbers_of
-from .reading import BadData
+from .reading import BadData, lacking
 from .scaling import Floats
 
 #: A column has so many categories at most; the rarest beyond them are one.
@@ -51,8 +56,6 @@ class Encoder:
         Raises:
             BadData: a column is missing, or one of numbers holds none.
         """
-        from .reading import lacking
-
         known = set(X.columns)
         needed = [c.name for c in self.columns if c.used or c.missing]
         if gone := [name for name in needed if name not in known]:
@@ -117,15 +120,11 @@ def learned(X: Any, columns: Sequence[Column]) -> Encoder:
 
 def numbers_coder() -> Any:
     """Not fitted; a column without a value is 0 and not gone, for other rows may have one."""
-    from sklearn.impute import SimpleImputer
-
     return SimpleImputer(strategy="median", add_indicator=True, keep_empty_features=True)
 
 
 def categories_coder() -> Any:
     """Not fitted; a category it never saw is one of the rare, if there are too many, else none."""
-    from sklearn.preprocessing import OneHotEncoder
-
     return OneHotEncoder(
         handle_unknown="infrequent_if_exist", max_categories=CATEGORIES, sparse_output=False
     )
@@ -133,9 +132,6 @@ def categories_coder() -> Any:
 
 def text_coders(size: int) -> tuple[Any, Any]:
     """Not fitted: the weights of words, and so many of their main directions."""
-    from sklearn.decomposition import TruncatedSVD
-    from sklearn.feature_extraction.text import TfidfVectorizer
-
     words = TfidfVectorizer(sublinear_tf=True, max_features=VOCABULARY)
     return words, TruncatedSVD(size, random_state=0)
 
@@ -145,8 +141,6 @@ def topics(column: Any) -> Any:
 
     BadData where there are not two words that could be told apart.
     """
-    from sklearn.pipeline import make_pipeline
-
     texts = texts_of(column)
     words, reduced = text_coders(TOPICS)
     try:

@@ -8,15 +8,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from sklearn.model_selection import KFold, StratifiedKFold, train_test_split
 
 from ..lang import _, whole
 from ..showing import shown
+from .classifying import NetworkClassifier
 from .columns import Column, Wishes
 from .doubting import doubts
 from .encoding import Encoder
 from .judging import Judged, judge, together
+from .keeping import load, save
 from .outcome import FitReport
+from .page import page
 from .reading import BadData, read
+from .regressing import NetworkRegressor
 from .table import CheckedTable, checked
 from .weighing import prepared
 
@@ -75,9 +80,6 @@ def fit_file(
         ValueError: data or an option make no sense; nothing was written.
         OSError: the folder cannot be written.
     """
-    from .keeping import save
-    from .page import page
-
     frame = read(data)
     found = checked(frame, target, task, Wishes.parsed(set(frame.columns), **wishes))
     result = fitted(found, folds, options, seed, tell)
@@ -100,8 +102,6 @@ def predict_file(model: Path, data: Path) -> tuple[Any, list[str]]:
         ValueError: the table makes no sense, or the folder is no model.
         Damaged: the folder cannot be trusted.
     """
-    from .keeping import load
-
     network, encoder, facts = load(model)
     frame = read(data, text=[c.name for c in encoder.columns if c.text])
     rows, notes = encoder.transform(frame)
@@ -121,8 +121,6 @@ def fitted(
     Raises:
         BadData: too few rows, or too few of a class.
     """
-    from sklearn.model_selection import KFold, StratifiedKFold, train_test_split
-
     n = len(found.X)
     strata = _strata(found, folds)
     notes = []
@@ -178,9 +176,6 @@ def _trained(
     seed: int,
     told: Callable[[int, int], None],
 ) -> tuple[Any, Encoder]:
-    from .classifying import NetworkClassifier
-    from .regressing import NetworkRegressor
-
     kind = NetworkRegressor if found.task == "regression" else NetworkClassifier
     X, y = found.X.iloc[rows], found.y[rows]
     encoder = prepared(X, found.columns, y, found.task, seed)

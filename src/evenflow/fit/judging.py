@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from sklearn import metrics as m
 
 from .scaling import Floats
 from .targets import Array
@@ -40,8 +41,6 @@ def judge(model: Any, X: Array, y: Array, task: str, trained: Array) -> Judged:
 
     `trained`: the targets of the rows of training, which guessing knows.
     """
-    from sklearn import metrics as m
-
     predicted = model.predict(X)
     if task == "regression":
         found = {

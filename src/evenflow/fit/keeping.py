@@ -18,13 +18,26 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
+import torch
+from numpy.lib import format as npy
+from safetensors import safe_open
+from safetensors.torch import load_file
+from safetensors.torch import save as safe
+from sklearn.exceptions import InconsistentVersionWarning
+from sklearn.pipeline import Pipeline
+from skops.io import dump
+from skops.io import load as load_skops
+from skops.io.exceptions import UntrustedTypesFoundException
 
 from ..lang import _
 from ..showing import shown
+from .classifying import NetworkClassifier
 from .columns import KINDS, Column
 from .encoding import TOPICS, Encoder, categories_coder, numbers_coder, text_coders
 from .network import NORMS, RESIDUALS, NetworkShape, build
 from .reading import BadData
+from .regressing import NetworkRegressor
 from .scaling import SCALES, Scaling
 from .targets import Classes, Numbers
 
@@ -47,9 +60,6 @@ def save(folder: Path, model: Any, encoder: Encoder, facts: dict[str, Any], page
         facts: what else to keep in model.json (target, metrics).
         page: the report.
     """
-    from safetensors.torch import save as safe
-    from skops.io import dump
-
     folder = folder.absolute()
     if folder.exists() and not (folder / "model.json").is_file():
         line = _("{path} exists and is no model: give another --out.")
@@ -172,9 +182,6 @@ def _facts(path: Path) -> dict[str, Any]:
 
 
 def _undescribed(facts: dict[str, Any]) -> Any:
-    from .classifying import NetworkClassifier
-    from .regressing import NetworkRegressor
-
     model: Any
     shape = _shape(facts["shape"])
     if facts["task"] == "classification":
@@ -235,10 +242,6 @@ def _unscaling(told: dict[str, Any], columns: int) -> Scaling:
 
 def _weigh_(model: Any, path: Path) -> None:
     """The network of the model's shape with the weights of a file; built once both agree."""
-    import torch
-    from safetensors import safe_open
-    from safetensors.torch import load_file
-
     with safe_open(path, framework="pt") as held:  # reads the header, which must fit the file
         sizes = {name: tuple(held.get_slice(name).get_shape()) for name in held.keys()}  # noqa: SIM118
     shape = model.shape_
@@ -287,11 +290,6 @@ def _columns(told: Any) -> tuple[Column, ...]:
 
 def _parts(path: Path) -> dict[str, Any]:
     """What scikit-learn fitted: these classes with their settings, and nothing else."""
-    from sklearn.exceptions import InconsistentVersionWarning
-    from sklearn.pipeline import Pipeline
-    from skops.io import load as load_skops
-    from skops.io.exceptions import UntrustedTypesFoundException
-
     _unpackable(path)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", InconsistentVersionWarning)
@@ -346,8 +344,6 @@ def _unpackable(path: Path) -> None:
 
 
 def _header(array: Any) -> tuple[tuple[int, ...], Any]:
-    from numpy.lib import format as npy
-
     version = npy.read_magic(array)
     read = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
     _need(version in read, _("an array is of no known kind"))
@@ -357,8 +353,6 @@ def _header(array: Any) -> tuple[tuple[int, ...], Any]:
 
 def _fits(encoder: Encoder, model: Any) -> None:
     """Do columns, what was fitted on them and the network belong together? One row is tried."""
-    import pandas as pd
-
     foreign = _("its columns are not those of preprocessing.skops")
     numbers, categories, wide = encoder.numbers, encoder.categories, encoder.wide()
     _need((numbers is not None) == (wide > 0), foreign)

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from ..lang import _
 from ..nearby import did_you_mean
 from ..showing import listed, shown
@@ -59,8 +61,6 @@ def read(path: Path, text: Collection[str] = ()) -> Any:
 
     `frame.attrs["read"]` says what was not a comma, a point and UTF-8.
     """
-    import pandas as pd
-
     if not path.is_file():
         raise BadData(_("there is no file {path}.").format(path=shown(path)))
     notes: list[str] = []

@@ -5,9 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+import pandas as pd
+
 from ..lang import _
 from ..showing import shown
-from .columns import Column, Wishes, numbers_of, recognised
+from .columns import Column, Wishes, decimal_mark, is_number, not_mixed, numbers_of, recognised
 from .reading import BadData, lacking
 
 #: A numeric target with more distinct values than this is a number, not a class.
@@ -46,14 +49,9 @@ def checked(
 
 def _target(column: Any, name: str, task: str) -> tuple[Any, str]:
     """The target's values and what they are: numbers for regression, else classes."""
-    import numpy as np
-    import pandas as pd
-
-    from .columns import _mark, _not_mixed
-
-    numeric = pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column)
+    numeric = is_number(column)
     if not numeric and not pd.api.types.is_bool_dtype(column):
-        comma = _mark(column.map(str).unique())
+        comma = decimal_mark(column.map(str).unique())
         if comma is not None:
             column, numeric = pd.Series(numbers_of(column, comma)), True
     if numeric and np.isinf(column.to_numpy(float)).any():
@@ -63,7 +61,7 @@ def _target(column: Any, name: str, task: str) -> tuple[Any, str]:
     if task == "regression":
         if not numeric:
             if not pd.api.types.is_bool_dtype(column):
-                _not_mixed(name, column, column.map(str).unique())
+                not_mixed(name, column, column.map(str).unique())
             text = _("the target {name} is text: regression needs numbers.")
             raise BadData(text.format(name=shown(name)))
         return column.to_numpy(float), task
