@@ -20,9 +20,8 @@ from sklearn.model_selection import KFold, StratifiedKFold
 from .outcome import Applied
 from .rates import BASE
 from .settling import BOLD, CAUTIOUS, Settled
-from .targets import Array, Classes, Numbers
+from .targets import Array, Classes, Targets
 
-Targets = Classes | Numbers
 #: A part of the rows in turn judges what was trained on the others; this often at most.
 PARTS, TURNS = 5, 3
 #: With fewer rows nothing is asked; of more, so many are drawn.

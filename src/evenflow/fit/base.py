@@ -32,11 +32,10 @@ from .rows import looked_at, split
 from .scaling import WILD, Scaling, scaling
 from .settling import Settled, asks, settle
 from .stepping import Updater
-from .targets import Array, Classes, Numbers
+from .targets import Array, Classes, Targets
 
 #: Rows of one piece in prediction.
 PIECE = 8192
-Targets = Classes | Numbers
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +171,12 @@ class NetworkEstimator(BaseEstimator, ABC):  # type: ignore[misc]
         found: Array = torch.cat(parts).numpy()
         return found
 
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        tags.target_tags.single_output = True
+        return tags
+
     # -- one training ---------------------------------------------------------------------------
 
     def _train(
@@ -200,10 +205,8 @@ class NetworkEstimator(BaseEstimator, ABC):  # type: ignore[misc]
         data, valid = split(self.scaling_.apply(x_NC), t, w_N, self._strata(t), settled, seeds)
         plan = planned(settled, targets, data, self.loss, self.heal, one_epoch)
         widths = (data.x.shape[1], *settled.hidden, targets.outputs)
-        with (
-            torch.random.fork_rng(devices=_devices(settled.device)),
-            threads.few(widths, settled.batch),
-        ):
+        cuda = [settled.device] if settled.device.type == "cuda" else []
+        with torch.random.fork_rng(devices=cuda), threads.few(widths, settled.batch):
             torch.manual_seed(seed)
             job = TrainingJob(settled, targets.outputs, plan, data, valid, seed)
             plan, history, findings = self._trained(job, keep, one_epoch, applied)
@@ -336,7 +339,3 @@ def _encoded(targets: Targets, y: Array) -> Array:
     ):
         raise ValueError(f"y of shape {y.shape} does not match the targets known from before.")
     return t
-
-
-def _devices(device: torch.device) -> list[torch.device]:
-    return [device] if device.type == "cuda" else []

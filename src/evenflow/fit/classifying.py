@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import scipy  # type: ignore[import-untyped, unused-ignore]  # loads its parts at first use
 from sklearn.base import ClassifierMixin
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import validate_data
 
-from .base import NetworkEstimator, Targets
+from .base import NetworkEstimator
 from .options import documented
-from .targets import Array, Classes, classes
+from .targets import Array, Classes, Targets, classes
 
 
 @documented()
@@ -59,24 +60,26 @@ class NetworkClassifier(ClassifierMixin, NetworkEstimator):  # type: ignore[misc
         """
         return self._partial(X, y, sample_weight, classes)
 
+    def _heads(self, X: object) -> tuple[Classes, list[Array]]:
+        """The classes, and the scores of each column's, [N, K] each."""
+        known = self.targets_
+        assert isinstance(known, Classes)
+        return known, np.split(self._scores(X), np.cumsum(known.sizes)[:-1], axis=1)
+
     def predict(self, X: object) -> Array:
         """The likeliest class of each row: [N], or [N, H]."""
-        z, known = self._scores(X), self.targets_
-        assert isinstance(known, Classes)
+        known, parts = self._heads(X)
         if known.kind == "labels":
-            return (z > 0).astype(np.int64)
-        parts = np.split(z, np.cumsum(known.sizes)[:-1], axis=1)
+            return (np.hstack(parts) > 0).astype(np.int64)
         picked = [c[p.argmax(1)] for c, p in zip(known.classes, parts, strict=True)]
         return picked[0] if known.kind == "one" else np.stack(picked, 1)
 
     def predict_proba(self, X: object) -> Array | list[Array]:
         """Probabilities: [N, K] of one column, a list of such for several, [N, H] of labels."""
-        z, known = self._scores(X), self.targets_
-        assert isinstance(known, Classes)
+        known, parts = self._heads(X)
         if known.kind == "labels":
-            return _sigmoid(z)
-        parts = np.split(z, np.cumsum(known.sizes)[:-1], axis=1)
-        shares = [_softmax(part) for part in parts]
+            return np.asarray(scipy.special.expit(np.hstack(parts)))
+        shares = [np.asarray(scipy.special.softmax(part, axis=1)) for part in parts]
         return shares[0] if known.kind == "one" else shares
 
     def predict_log_proba(self, X: object) -> Array | list[Array]:
@@ -87,22 +90,11 @@ class NetworkClassifier(ClassifierMixin, NetworkEstimator):  # type: ignore[misc
 
     def decision_function(self, X: object) -> Array:
         """Scores before the softmax [N, O]; of two classes, the second's less the first's [N]."""
-        z, known = self._scores(X), self.targets_
-        assert isinstance(known, Classes)
+        known, parts = self._heads(X)
+        z = np.hstack(parts)
         return z[:, 1] - z[:, 0] if known.kind == "one" and z.shape[1] == 2 else z
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.classifier_tags.multi_label = True
-        tags.target_tags.multi_output = True
-        tags.target_tags.single_output = True
         return tags
-
-
-def _softmax(z: Array) -> Array:
-    e = np.exp(z - z.max(1, keepdims=True))
-    return np.asarray(e / e.sum(1, keepdims=True))
-
-
-def _sigmoid(z: Array) -> Array:
-    return np.asarray(np.exp(-np.logaddexp(0, -z)))

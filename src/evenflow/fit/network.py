@@ -27,19 +27,10 @@ DEEP = 8
 
 @dataclass(frozen=True, slots=True)
 class NetworkShape:
-    """All that a network's layers are made of; weights apart.
+    """All that a network's layers are made of, weights apart: units of the two ends and of each
+    hidden layer, then the options of these names (`options.py`), settled.
 
-    Attributes:
-        inputs, outputs: numbers of units at the two ends.
-        hidden: units of each hidden layer.
-        activations: name of each hidden layer's activation (`evenflow.activations.names()`).
-        norm: "none", "batch" (Ioffe & Szegedy 2015, arXiv:1502.03167) or "layer" (Ba et al.
-            2016, arXiv:1607.06450).
-        residual: "none"; "plain", x + F(x) (He et al. 2016, arXiv:1512.03385); "rezero",
-            x + αF(x)/L² with α = 0 at the start (Bachlechner et al. 2020, arXiv:2003.04887, without
-            L, the number of hidden layers). Layers whose width changes have no skip.
-        dropout: share of units dropped (Srivastava et al. 2014, JMLR 15).
-        alpha_dropout: keep mean and variance (Klambauer et al. 2017, arXiv:1706.02515).
+    Layers whose width changes have no skip.
     """
 
     inputs: int

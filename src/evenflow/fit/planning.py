@@ -15,7 +15,7 @@ from .network import NetworkShape
 from .outcome import Applied
 from .rates import Factor, factor, range_test
 from .settling import Settled, StoppingRules
-from .targets import Classes, Numbers
+from .targets import Targets
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ class TrainingPlan:
 
 def planned(
     settled: Settled,
-    targets: Classes | Numbers,
+    targets: Targets,
     data: Data,
     loss: Any,
     heal: bool,

@@ -9,9 +9,9 @@ import numpy as np
 from sklearn.base import RegressorMixin
 from sklearn.utils.validation import validate_data
 
-from .base import NetworkEstimator, Targets
+from .base import NetworkEstimator
 from .options import documented
-from .targets import Array, Numbers, numbers
+from .targets import Array, Numbers, Targets, numbers
 
 _TARGET = """        target_scale: as `scale`; "auto" is "standard", and nothing is bent.
 """
@@ -89,9 +89,3 @@ class NetworkRegressor(RegressorMixin, NetworkEstimator):  # type: ignore[misc]
         assert isinstance(known, Numbers)
         y = known.scaled.undo(z)
         return y[:, 0] if known.flat else y
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.target_tags.multi_output = True
-        tags.target_tags.single_output = True
-        return tags

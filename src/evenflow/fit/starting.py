@@ -50,17 +50,14 @@ def start_(net: nn.Module, shape: NetworkShape, init: Init, x_BI: Tensor, seed: 
     ):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            for part in net.modules():
-                if isinstance(part, nn.Linear):
-                    part.reset_parameters()
+            for linear in _linear(net):
+                linear.reset_parameters()
         return "default"
     if init == "small":
         draws = torch.Generator().manual_seed(seed)
-        for weight in _linear(net):
-            weight.weight.data.copy_(
-                torch.randn(weight.weight.shape, generator=draws).mul_(SMALL).to(weight.weight)
-            )
-            nn.init.zeros_(weight.bias)
+        for linear in _linear(net):
+            nn.init.zeros_(linear.bias)
+            linear.weight.data.copy_(torch.randn(linear.weight.shape, generator=draws).mul_(SMALL))
         return init
     if init != "auto":
         treat_(net, None, STARTS[init], batch=x_BI, seed=seed, keep=False, force=True)

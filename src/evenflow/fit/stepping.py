@@ -136,23 +136,14 @@ def _rmsprop(u: Updater, grads: Sequence[Tensor], rate: float) -> None:
 
 
 def _adam(u: Updater, grads: Sequence[Tensor], rate: float) -> None:
-    _fused(torch._fused_adam_, u, grads, rate)
-
-
-def _adamw(u: Updater, grads: Sequence[Tensor], rate: float) -> None:
-    _fused(torch._fused_adamw_, u, grads, rate)
-
-
-def _fused(rule: Callable[..., None], u: Updater, grads: Sequence[Tensor], rate: float) -> None:
     """torch's own kernel, called as `torch.optim.adam` calls it: one call for all parameters, two
     where it decays weights alone."""
+    fused: dict[str, Callable[..., None]]
+    fused = {"adam": torch._fused_adam_, "adamw": torch._fused_adamw_}
     u.steps.add_(1)
     for keys, decay in u.groups:
-        rule(
-            [u.params[k] for k in keys],
-            [grads[k] for k in keys],
-            [u.first[k] for k in keys],
-            [u.second[k] for k in keys],
+        fused[u.how.optimizer](
+            *([kept[k] for k in keys] for kept in (u.params, grads, u.first, u.second)),
             [],
             [u.steps] * len(keys),
             lr=rate,
@@ -170,7 +161,7 @@ _RULES: dict[str, Callable[[Updater, Sequence[Tensor], float], None]] = {
     "momentum": _momentum,
     "nesterov": _nesterov,
     "adam": _adam,
-    "adamw": _adamw,
+    "adamw": _adam,
     "rmsprop": _rmsprop,
 }
 

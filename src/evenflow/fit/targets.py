@@ -101,6 +101,9 @@ class Numbers:
         return np.asarray(np.average(t, 0, weight))
 
 
+Targets = Classes | Numbers
+
+
 def numbers(y: Array, kind: str) -> Numbers:
     """Targets of a regressor, y [N] or [N, O]."""
     columns = y.reshape(len(y), -1).astype(np.float64)
