@@ -62,9 +62,9 @@ class NetworkClassifier(ClassifierMixin, NetworkEstimator):  # type: ignore[misc
 
     def _heads(self, X: object) -> tuple[Classes, list[Array]]:
         """The classes, and the scores of each column's, [N, K] each."""
-        known = self.targets_
+        z, known = self._scores(X), self.targets_
         assert isinstance(known, Classes)
-        return known, np.split(self._scores(X), np.cumsum(known.sizes)[:-1], axis=1)
+        return known, np.split(z, np.cumsum(known.sizes)[:-1], axis=1)
 
     def predict(self, X: object) -> Array:
         """The likeliest class of each row: [N], or [N, H]."""
