@@ -23,6 +23,7 @@ from evenflow.lessons import (
     ten_hidden_layers,
     through_time,
 )
+from evenflow.lessons.reading import activation
 
 Numbers = Mapping[str, float]
 
@@ -412,7 +413,7 @@ def residual_(n: Numbers) -> None:
 
 def choosing_activation_(n: Numbers) -> None:
     for name in choosing_activation.NAMES:
-        f = choosing_activation.ACTIVATIONS[name]()
+        f = activation(name)
         one, two = choosing_activation.network(name, 0)[:2]
         with torch.no_grad():
             x = torch.from_numpy(choosing_activation.data()[0])

@@ -25,7 +25,6 @@ from evenflow.lessons import (
     dead_relu,
     early_stopping,
     four_layers,
-    gain_control,
     linear_neuron,
     nested_functions,
     one_hidden_layer,
@@ -34,7 +33,7 @@ from evenflow.lessons import (
     saturation,
     ten_hidden_layers,
 )
-from evenflow.lessons.reading import Net, columns, half_squared
+from evenflow.lessons.reading import Net, columns, half_squared, unit
 
 Error = Callable[[Tensor, Tensor], Tensor]
 #: Of 200 points of the spirals, as many as are needed to have a batch.
@@ -78,22 +77,22 @@ def cases() -> dict[str, Case]:
             ten_hidden_layers.chain(), ten_hidden_layers.X, ten_hidden_layers.T
         ),
         **{
-            f"saturation {w:g}": Case(saturation.unit(w), saturation.ONE, saturation.ZERO)
+            f"saturation {w:g}": Case(unit(w, "sigmoid"), saturation.ONE, saturation.ZERO)
             for w in saturation.WEIGHTS
         },
-        "gain-control": Case(gain_control.unit("sigmoid", 1.0), pair, np.zeros((1, 2))),
-        "gain-control hard": Case(gain_control.unit("hardtanh", 0.3), pair, np.zeros((1, 2))),
+        "gain-control": Case(unit(1.0, "sigmoid"), pair, np.zeros((1, 2))),
+        "gain-control hard": Case(unit(0.3, "hardtanh"), pair, np.zeros((1, 2))),
         **{
             f"dead-relu {f}, {what}": Case(dead_relu.struck(what, f), dead_relu.X, dead_relu.T)
             for what, f in itertools.product(dead_relu.INCIDENTS, ("relu", "leaky_relu"))
         },
         "dead-relu crowd": Case(*dead_relu.crowd(0)),
         "online-and-epoch": Case(
-            online_and_epoch.neuron(online_and_epoch.POOR, "tanh"), online_and_epoch.X6,
+            unit(online_and_epoch.POOR, "tanh"), online_and_epoch.X6,
             online_and_epoch.T6,
         ),
         "online-and-epoch plateau": Case(
-            online_and_epoch.neuron(6.0, "sigmoid"), np.ones((1, 1)), np.zeros((1, 1))
+            unit(6.0, "sigmoid"), np.ones((1, 1)), np.zeros((1, 1))
         ),
         "early-stopping": Case(early, x, t),
         "residual, plain": spirals(residual.network(0), residual.data()),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import numpy as np
 
@@ -72,13 +73,10 @@ def _label(value: float, log: bool) -> str:
 
 def _joined(column: np.ndarray, row: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """A mark in every column between the first point and the last, and up steep slopes."""
-    columns: list[int] = []
-    rows: list[float] = []
-    for (c0, r0), (c1, r1) in zip(
-        zip(column, row, strict=True), zip(column[1:], row[1:], strict=False), strict=False
-    ):
-        steps = max(abs(int(c1) - int(c0)), math.ceil(abs(float(r1) - float(r0))), 1)
-        for k in range(steps + 1):
-            columns.append(round(float(c0) + (float(c1) - float(c0)) * k / steps))
-            rows.append(float(r0) + (float(r1) - float(r0)) * k / steps)
-    return np.array(columns), np.array(rows)
+    parts = []
+    for (c0, r0), (c1, r1) in pairwise(zip(column, row, strict=True)):
+        steps = max(abs(c1 - c0), math.ceil(abs(r1 - r0)), 1)
+        k = np.arange(steps + 1)
+        parts.append((c0 + (c1 - c0) * k / steps, r0 + (r1 - r0) * k / steps))
+    columns, rows = np.hstack(parts)
+    return np.rint(columns).astype(int), rows

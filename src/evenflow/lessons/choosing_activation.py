@@ -19,16 +19,14 @@ always a mistake in a hidden layer.
 from __future__ import annotations
 
 import math
-from functools import partial
 
 import numpy as np
-import torch
 import torch.nn.functional as F
 
 from .. import miniature as m
 from .base import Cell, Lesson, Result, Table
 from .many import accuracy_of
-from .reading import ACTIVATIONS, Net, both_ways, columns, read_step
+from .reading import Net, activation, both_ways, columns, read_step
 from .residual import data
 
 HIDDEN, WIDTH, SEEDS, STEPS = 4, 16, 5, 80
@@ -51,13 +49,11 @@ def run() -> Result:
     for name in NAMES:
         layers = network(name, 0)
         net = Net(layers)
-        step = read_step(net, partial(_error, net, columns(x), columns(t)))
-        same |= {
-            f"{name}: {k}": v for k, v in both_ways(step, layers, x, t, m.cross_entropy).items()
-        }
+        step = read_step(net, lambda net=net: F.cross_entropy(net(columns(x)), columns(t)))  # type: ignore[misc]
+        same |= both_ways(step, layers, x, t, m.cross_entropy, told=f"{name}: {{}}")
         fall = math.log10(step.site("W1", "delta") / step.site(f"W{HIDDEN}", "delta"))
         slope = 1.0 if name == "identity" else step.site("f2", "slope")
-        f, nets = ACTIVATIONS[name](), [network(name, seed) for seed in range(SEEDS)]
+        f, nets = activation(name), [network(name, seed) for seed in range(SEEDS)]
         scores = {rate: accuracy_of(nets, f, False, rate, STEPS) for rate in RATES}
         medians = {rate: float(np.median(s)) for rate, s in scores.items()}
         best = max(RATES, key=lambda rate: medians[rate])
@@ -88,10 +84,6 @@ def run() -> Result:
         numbers,
         same,
     )
-
-
-def _error(net: Net, x: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
-    return F.cross_entropy(net(x), t)
 
 
 LESSON = Lesson("choosing-activation", "Ten activations on one task", __doc__, run, SEEDS)

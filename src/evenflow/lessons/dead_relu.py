@@ -25,7 +25,7 @@ import torch
 
 from .. import miniature as m
 from .base import Cell, Lesson, Result, Table
-from .reading import Net, both_ways, squared_step
+from .reading import Net, both_ways, squared_step, unit
 
 X = np.arange(1, 9)[None, :] / 8
 T = X.copy()
@@ -41,10 +41,6 @@ INCIDENTS: dict[str, tuple[float, tuple[m.Floats, m.Floats], float]] = {
 }
 
 
-def unit(b: float, f: str = "relu") -> list[m.Layer]:
-    return [m.Layer(np.array([[2.0]]), np.array([b]), f)]
-
-
 def on(layers: list[m.Layer], x: m.Floats = X) -> m.Floats:
     """[n_1] share of the examples for which a unit of the first layer is on."""
     share: m.Floats = np.mean(m.forward(layers, x).z[0] > 0, axis=1)
@@ -54,7 +50,7 @@ def on(layers: list[m.Layer], x: m.Floats = X) -> m.Floats:
 def struck(what: str, f: str = "relu") -> list[m.Layer]:
     """The unit after its incident, by the miniature."""
     b, (x, t), eta = INCIDENTS[what]
-    return m.train(unit(b, f), x, t, eta=eta, stop=m.Stop(epochs=1)).layers
+    return m.train(unit(2.0, f, b), x, t, eta=eta, stop=m.Stop(epochs=1)).layers
 
 
 def back_on(layers: list[m.Layer], most: int = 2000) -> int | None:
@@ -99,13 +95,13 @@ def run() -> Result:
     numbers: dict[str, float] = {}
     same: dict[str, tuple[float, float]] = {}
     for what, (b, (x, t), eta) in INCIDENTS.items():
-        net = Net(unit(b))
+        net = Net(unit(2.0, "relu", b))
         sgd = torch.optim.SGD(net.parameters(), lr=eta)
         first = squared_step(net, x, t, sgd)
-        same |= {f"{what}: {k}": v for k, v in both_ways(first, unit(b), x, t).items()}
+        same |= both_ways(first, unit(2.0, "relu", b), x, t, told=f"{what}: {{}}")
         here = struck(what)
         then = squared_step(net, X, T)
-        same |= {f"then, {what}: {k}": v for k, v in both_ways(then, here, X, T).items()}
+        same |= both_ways(then, here, X, T, told=f"then, {what}: {{}}")
         w, bias = net.get_parameter("W1.weight").item(), net.get_parameter("W1.bias").item()
         leaky = back_on(struck(what, "leaky_relu"))
         again = back_on(here)

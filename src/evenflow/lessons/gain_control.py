@@ -25,13 +25,9 @@ import numpy as np
 
 from .. import miniature as m
 from .base import Lesson, Plot, Result, Table, curve
-from .reading import Net, both_ways, squared_step
+from .reading import Net, both_ways, squared_step, unit
 
 SIGNALS = (0.1, 0.5, 1.0, 2.0, 3.0, 5.0, 10.0)
-
-
-def unit(name: str, w: float) -> list[m.Layer]:
-    return [m.Layer(np.array([[w]]), np.zeros(1), name)]
 
 
 def run() -> Result:
@@ -39,20 +35,19 @@ def run() -> Result:
     same: dict[str, tuple[float, float]] = {}
     for a in SIGNALS:
         pair, t = np.array([[-a, a]]), np.zeros((1, 2))
-        step = squared_step(Net(unit("sigmoid", 1.0)), pair, t)
-        same |= {
-            f"{k}, A = {a}": v for k, v in both_ways(step, unit("sigmoid", 1.0), pair, t).items()
-        }
+        step = squared_step(Net(unit(1.0, "sigmoid")), pair, t)
+        same |= both_ways(step, unit(1.0, "sigmoid"), pair, t, told=f"{{}}, A = {a}")
         y = step.out["f1"][0]
         swings.append(float(y[1] - y[0]))
         slopes.append(float(step.delta["W1"][0, 1] / step.delta["f1"][0, 1]))
         # hardtanh(z/2)/2 has slope 1/4 at 0 and stops at ±1/2, as the sigmoid does
-        stop = squared_step(Net(unit("hardtanh", 0.5)), pair, t)
+        stop = squared_step(Net(unit(0.5, "hardtanh")), pair, t)
         hard.append(float(np.ptp(stop.out["f1"]) / 2))
         through = float(stop.delta["W1"][0, 1] / stop.delta["f1"][0, 1]) / 4
         rows.append((a, swings[-1], swings[-1] / (2 * a), slopes[-1], hard[-1], through))
     grid = np.linspace(-8, 8, 129)
     y = m.sigmoid(grid)
+    curves = curve("f(z)", y, grid), curve("4 f'(z)", 4 * y * (1 - y), grid)
     return Result(
         (
             Table(
@@ -64,12 +59,7 @@ def run() -> Result:
             f"{swings[-1] / swings[0]:.1f}. The sigmoid still tells A = 3 from A = 10, by "
             f"{swings[-1] - swings[4]:.3f}; the hard limiter tells them apart by "
             f"{hard[-1] - hard[4]:g}, and lets no error back at all.",
-            Plot(
-                "The sigmoid and its gain",
-                "z",
-                "f, and 4 f'",
-                (curve("f(z)", y, grid), curve("4 f'(z)", 4 * y * (1 - y), grid)),
-            ),
+            Plot("The sigmoid and its gain", "z", "f, and 4 f'", curves),
         ),
         {
             **{f"swing at {a:g}": s for a, s in zip(SIGNALS, swings, strict=True)},

@@ -17,11 +17,7 @@ _PLAIN = {
 
 def cell(value: Cell) -> str:
     """A table's cell: numbers with four digits, whole ones whole."""
-    if isinstance(value, str):
-        return value
-    if isinstance(value, int):
-        return str(value)
-    if not math.isfinite(value):
+    if isinstance(value, str | int) or not math.isfinite(value):
         return str(value)
     if value == 0:
         return "0"
@@ -34,10 +30,9 @@ def agreement(result: Result) -> str:
     """A sentence on the numbers that were computed twice; empty where there are none."""
     if not result.same:
         return ""
-    n = len(result.same)
     return (
-        f"{n} numbers of this lesson were found twice, read off autograd's tape and computed by "
-        "`evenflow.miniature`; they agree within 1e-8 of their size (or 1e-12)."
+        f"{len(result.same)} numbers of this lesson were found twice, read off autograd's tape and "
+        "computed by `evenflow.miniature`; they agree within 1e-8 of their size (or 1e-12)."
     )
 
 

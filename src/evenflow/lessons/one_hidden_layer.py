@@ -76,6 +76,7 @@ def run() -> Result:
         (f"hidden {i + 1}", first.out["W1"][i, 0], h[i], e_h[i], -ETA * e_h[i], -2 * ETA * e_h[i])
         for i in range(3)
     ]
+    errors = curve("α = 0.5", [r[2] for r in rows]), curve("α = 0", plain)
     return Result(
         (
             f"The output is {first.out['f2'].item():g} where {T.item():g} is wanted, so E_o = "
@@ -90,13 +91,7 @@ def run() -> Result:
                 ("step", "O", "E", "|ΔWh|", "|ΔWo|"),
                 tuple(rows),
             ),
-            Plot(
-                "The error, step by step",
-                "step",
-                "E",
-                (curve("α = 0.5", [r[2] for r in rows]), curve("α = 0", plain)),
-                log_y=True,
-            ),
+            Plot("The error, step by step", "step", "E", errors, log_y=True),
         ),
         {
             "O": first.out["f2"].item(),

@@ -35,7 +35,7 @@ import torch
 
 from .. import miniature as m
 from .base import Lesson, Plot, Result, Series, Table, curve, joined
-from .reading import Net, both_ways, squared_step
+from .reading import Net, both_ways, squared_step, unit
 
 SEEDS = 20
 ONE = np.ones((1, 1))
@@ -45,10 +45,6 @@ X6 = np.array([[-0.2, 0.2, -1.7, -1.9, -0.6, -5.4]])
 T6 = np.array([[0.5, -0.8, 0.8, 0.8, 0.8, -0.5]])
 POOR, HILL = -0.0276, -0.25
 RATES = (0.05, 0.1, 0.2, 0.3, 0.6, 1.2)
-
-
-def neuron(w: float, f: str = "identity") -> list[m.Layer]:
-    return [m.Layer(np.array([[w]]), np.zeros(1), f)]
 
 
 def walk(
@@ -85,7 +81,7 @@ def noise(eta: float, batch: int | None) -> tuple[float, float]:
     found = []
     for seed in range(SEEDS):
         x, t = line(seed)
-        path = [*walk(neuron(0.0), x, t, eta, 200 if batch is None else 8, batch, _rng(seed))]
+        path = [*walk(unit(0.0), x, t, eta, 200 if batch is None else 8, batch, _rng(seed))]
         late = np.array(path[-256:] if batch else path[-20:])
         found.append((late.std(), abs(late.mean() - least_squares(x, t))))
     return float(np.mean([f[0] for f in found])), float(np.mean([f[1] for f in found]))
@@ -94,20 +90,18 @@ def noise(eta: float, batch: int | None) -> tuple[float, float]:
 def left(eta: float, batch: int | None) -> int:
     """Of the seeds, how many got from the poor minimum past the hill in 60 epochs."""
     seeds = SEEDS if batch else 1  # an epoch step does not depend on the order
-    ends = [
-        [*walk(neuron(POOR, "tanh"), X6, T6, eta, 60, batch, _rng(s))][-1] for s in range(seeds)
-    ]
+    ends = [[*walk(unit(POOR, "tanh"), X6, T6, eta, 60, batch, _rng(s))][-1] for s in range(seeds)]
     return sum(end < HILL - 1 for end in ends) * (SEEDS // seeds)
 
 
 def plateau(alpha: float) -> Iterator[float]:
     """The weight with η = 1 from deep in saturation, where it is to fall to 0."""
-    return walk(neuron(6.0, "sigmoid"), ONE, 0 * ONE, 1.0, 3000, alpha=alpha)
+    return walk(unit(6.0, "sigmoid"), ONE, 0 * ONE, 1.0, 3000, alpha=alpha)
 
 
 def taped(eta: float, alpha: float, steps: int) -> list[tuple[float, float]]:
     """(|∂E/∂w|, |Δw|) of the plateau's first steps as the tape reads them."""
-    net = Net(neuron(6.0, "sigmoid"))
+    net = Net(unit(6.0, "sigmoid"))
     net.get_parameter("W1.bias").requires_grad_(False)
     sgd = torch.optim.SGD([net.get_parameter("W1.weight")], lr=eta, momentum=alpha)
     read = [squared_step(net, ONE, 0 * ONE, sgd) for _ in range(steps)]
@@ -123,8 +117,8 @@ def _noise() -> Result:
         (eta, *noise(eta, 1), np.sqrt(eta / (2 - eta)), *noise(eta, None)) for eta in (0.2, 0.05)
     ]
     x, t = line(0)
-    paths = {"online": walk(neuron(0.0), x, t, 0.2, 3, 1, _rng(0)),
-             "epoch": walk(neuron(0.0), x, t, 0.2, 192)}  # fmt: skip
+    paths = {"online": walk(unit(0.0), x, t, 0.2, 3, 1, _rng(0)),
+             "epoch": walk(unit(0.0), x, t, 0.2, 192)}  # fmt: skip
     table = Table(
         "Noise: how w hovers at the end",
         ("η", "online, spread", "off the best", "drawn at random", "epoch, spread", "off"),
@@ -143,10 +137,10 @@ def _outlier() -> Result:
     x, t = line(0, outlier=True)
     kicks, ends = [], []
     for seed in range(SEEDS):
-        online = [*walk(neuron(0.0), x, t, 0.05, 8, 1, _rng(seed))]
+        online = [*walk(unit(0.0), x, t, 0.05, 8, 1, _rng(seed))]
         kicks.append(np.abs(np.diff(online)).max())
         ends.append(online[-1])
-    epoch = [*walk(neuron(0.0), x, t, 0.05, 300)]
+    epoch = [*walk(unit(0.0), x, t, 0.05, 300)]
     kick, largest = float(np.median(kicks)), float(np.abs(np.diff(epoch)).max())
     table = Table(
         "One outlier of 64, η = 0.05; without it the best w is "
@@ -163,22 +157,17 @@ def _outlier() -> Result:
 
 
 def _escape() -> Result:
-    poor_one = neuron(POOR, "tanh")
+    poor_one = unit(POOR, "tanh")
     poor = squared_step(Net(poor_one), X6, T6)
     mean = poor.grad["W1.weight"].item()
     single = [m.backpropagate(poor_one, X6[:, [i]], T6[:, [i]])[1][0].W.item() for i in range(6)]
     escapes = [(eta, left(eta, 1), left(eta, None)) for eta in RATES]
     grid = np.linspace(-5, 0.5, 111)
-    bowl = [m.backpropagate(neuron(float(w), "tanh"), X6, T6)[0] for w in grid]
+    bowl = curve("E", [m.backpropagate(unit(w, "tanh"), X6, T6)[0] for w in grid], grid)
     paths = {"online": walk(poor_one, X6, T6, 0.2, 60, 1, _rng(0)),
              "epoch": walk(poor_one, X6, T6, 0.2, 360)}  # fmt: skip
     parts = (
-        Plot(
-            "An error with two minima: a tanh neuron and six examples",
-            "w",
-            "E",
-            (curve("E", bowl, grid),),
-        ),
+        Plot("An error with two minima: a tanh neuron and six examples", "w", "E", (bowl,)),
         f"In the poor minimum, w = {POOR}, the mean gradient is {mean:.1e}; those of the six "
         f"examples reach from {min(single):.2f} to {max(single):.2f}.",
         Table(

@@ -4,35 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from .. import activations
 from ..miniature import Floats, Layer, Loss, forward, gradients, layer_errors, squared
 from ..schema import Channel, Parameter, Site
 from ..tape import Recorder, Update
 
-ACTIVATIONS: dict[str, type[nn.Module]] = {
-    "identity": nn.Identity,
-    "sigmoid": nn.Sigmoid,
-    "tanh": nn.Tanh,
-    "relu": nn.ReLU,
-    "leaky_relu": nn.LeakyReLU,
-    "elu": nn.ELU,
-    "selu": nn.SELU,
-    "softplus": nn.Softplus,
-    "softsign": nn.Softsign,
-    "hardtanh": nn.Hardtanh,
-    "silu": nn.SiLU,
-    "gelu": nn.GELU,
-    "mish": nn.Mish,
-}
-
-
 #: Most elements of one array that `both_ways` lists.
 SHOWN = 64
+
+
+def activation(name: str) -> nn.Module:
+    """Torch's module of a function that the miniature knows."""
+    own = {"identity": nn.Identity, "softsign": nn.Softsign}
+    return own[name]() if name in own else activations.get(name)
+
+
+def unit(w: float, f: str = "identity", b: float = 0.0) -> list[Layer]:
+    """A network of one unit, y = f(w x + b)."""
+    return [Layer(np.array([[w]]), np.array([b]), f)]
 
 
 class Net(nn.Module):
@@ -44,7 +40,7 @@ class Net(nn.Module):
         for i, layer in enumerate(layers, 1):
             linear = nn.Linear(layer.W.shape[1], layer.W.shape[0], dtype=torch.float64)
             self.add_module(f"W{i}", linear)
-            self.add_module(f"f{i}", ACTIVATIONS[layer.f]())
+            self.add_module(f"f{i}", activation(layer.f))
             with torch.no_grad():
                 linear.weight.copy_(torch.from_numpy(layer.W))
                 linear.bias.copy_(torch.from_numpy(layer.b))
@@ -109,20 +105,17 @@ def read_step(
     """Read one step: `error()` runs the model and gives E; the optimizer, if any, then steps."""
     outputs: dict[str, Tensor] = {}
 
-    def keep(path: str) -> Callable[..., None]:
-        def hook(module: nn.Module, args: Any, out: Any) -> None:
-            if isinstance(out, Tensor) and out.requires_grad:
-                out.retain_grad()
-                outputs[path] = out
-
-        return hook
+    def keep(path: str, module: nn.Module, args: Any, out: Any) -> None:
+        if isinstance(out, Tensor) and out.requires_grad:
+            out.retain_grad()
+            outputs[path] = out
 
     def fail(e: Exception, where: str) -> None:
         raise e
 
     model.zero_grad()
     handles = [
-        m.register_forward_hook(keep(path))
+        m.register_forward_hook(partial(keep, path))
         for path, m in model.named_modules()
         if not list(m.children())
     ]
@@ -163,11 +156,17 @@ def squared_step(
 
 
 def both_ways(
-    step: Step, layers: Sequence[Layer], x: Floats, t: Floats, loss: Loss = squared
+    step: Step,
+    layers: Sequence[Layer],
+    x: Floats,
+    t: Floats,
+    loss: Loss = squared,
+    told: str = "{}",
 ) -> dict[str, tuple[float, float]]:
     """What the tape read of a `Net` beside what the miniature computes, number by number.
 
-    `layers` as they were before the step; x [n_0, B] and t [n_L, B] as it saw them.
+    `layers` as they were before the step; x [n_0, B] and t [n_L, B] as it saw them; `told` is how
+    each number is named.
     """
     seen = forward(layers, x)
     errors = layer_errors(layers, seen, loss(seen.a[-1], t)[1])
@@ -192,7 +191,7 @@ def both_ways(
             each(f"∂E/∂{name} {k}", step.grad[f"W{k}.{name}"], value)
             size = float(np.linalg.norm(value))
             same[f"|∂E/∂{name} {k}|"] = (step.param(f"W{k}.{name}", "grad"), size)
-    return same
+    return {told.format(name): pair for name, pair in same.items()}
 
 
 def rms(a: Floats) -> float:

@@ -30,7 +30,7 @@ import torch.nn.functional as F
 
 from .. import miniature as m
 from .base import Cell, Lesson, Plot, Result, Table, curve, joined
-from .reading import Net, both_ways, squared_step
+from .reading import Net, both_ways, squared_step, unit
 
 ONE, ZERO = np.array([[1.0]]), np.array([[0.0]])
 PUSH_X, PUSH_ETA = 40.0, 4.0
@@ -38,13 +38,9 @@ WEIGHTS = (0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 10.0, 20.0)
 MOST = 2000
 
 
-def unit(w: float) -> list[m.Layer]:
-    return [m.Layer(np.array([[w]]), np.zeros(1), "sigmoid")]
-
-
 def way_back(w: float) -> int | None:
     """Steps with η = 1 until the unit says y <= 1/2, if `MOST` are enough."""
-    layers = unit(w)
+    layers = unit(w, "sigmoid")
     for step in range(MOST):
         if layers[0].W.item() <= 0:
             return step
@@ -67,7 +63,7 @@ def with_cross_entropy(w: float) -> int:
 
 
 def _pushed() -> Result:
-    net, big = Net(unit(0.0)), np.array([[PUSH_X]])
+    net, big = Net(unit(0.0, "sigmoid")), np.array([[PUSH_X]])
     weight = net.get_parameter("W1.weight")
     net.get_parameter("W1.bias").requires_grad_(False)
     sgd = torch.optim.SGD([weight], lr=PUSH_ETA)
@@ -97,7 +93,7 @@ def _pushed() -> Result:
         "saturated share": saturated,
         "gradient in float32": z32.grad.item(),
     }
-    return Result(parts, numbers, both_ways(push, unit(0.0), big, ONE))
+    return Result(parts, numbers, both_ways(push, unit(0.0, "sigmoid"), big, ONE))
 
 
 def _by_weight() -> Result:
@@ -106,8 +102,8 @@ def _by_weight() -> Result:
     numbers: dict[str, float] = {}
     same: dict[str, tuple[float, float]] = {}
     for w in WEIGHTS:
-        step = squared_step(Net(unit(w)), ONE, ZERO)
-        same |= {f"{k}, w = {w:g}": v for k, v in both_ways(step, unit(w), ONE, ZERO).items()}
+        step = squared_step(Net(unit(w, "sigmoid")), ONE, ZERO)
+        same |= both_ways(step, unit(w, "sigmoid"), ONE, ZERO, told=f"{{}}, w = {w:g}")
         gradient = step.grad["W1.weight"].item()
         slope = step.delta["W1"].item() / step.delta["f1"].item()
         back, entropy = way_back(w), with_cross_entropy(w)
