@@ -70,7 +70,7 @@ def test_what_is_said_of_it_is_whole(rule: type[Rule]) -> None:
 def test_a_cause_that_is_not_declared_is_an_error_of_ours() -> None:
     rule = REGISTRY["EF101"]()
     with pytest.raises(AssertionError, match="no-such-cause"):
-        rule.finding(Severity.error, first=0, last=0, evidence={}, cause="no-such-cause")
+        rule.finding(Severity.error, steps=(0, 0), evidence={}, cause="no-such-cause")
 
 
 def test_registry_is_complete_ordered_and_never_reuses_a_code() -> None:

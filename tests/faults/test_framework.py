@@ -72,7 +72,7 @@ class Broken(Rule):
     code, name = "EF101", "broken"
 
     def check(self, view: View) -> Iterable[Finding]:
-        yield self.finding(Severity.info, first=0, last=0, evidence={})
+        yield self.finding(Severity.info, steps=(0, 0), evidence={})
         raise RuntimeError("boom")
 
 
@@ -80,7 +80,7 @@ class Fine(Rule):
     code, name = "EF102", "fine"
 
     def check(self, view: View) -> Iterable[Finding]:
-        yield self.finding(Severity.warning, first=0, last=0, evidence={"a": 1.0, "b": NAN})
+        yield self.finding(Severity.warning, steps=(0, 0), evidence={"a": 1.0, "b": NAN})
 
 
 def test_a_broken_rule_does_not_silence_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -105,7 +105,7 @@ def test_a_finding_holds_measured_numbers_only() -> None:
     (f,) = judge(perceptron().run(), rules=[Fine])
     assert f.evidence == {"a": 1.0}
     named = Fine().finding(
-        Severity.info, first=0, last=0, evidence={"a": 1.0}, threshold={"a": 2.0, "b": 3.0}
+        Severity.info, steps=(0, 0), evidence={"a": 1.0}, threshold={"a": 2.0, "b": 3.0}
     )
     assert named.threshold == {"a": 2.0}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import ClassVar
 
 from ..schema import Finding, Link, Severity
@@ -80,26 +80,35 @@ class Rule(ABC):
         self,
         severity: Severity,
         *,
-        first: int,
-        last: int,
+        steps: tuple[int, int],
         evidence: Mapping[str, float],
-        sites: Iterable[int] = (),
+        sites: Sequence[int] = (),
         threshold: Mapping[str, float] | None = None,
         params: Iterable[str] = (),
         cause: str = "",
-        chain: Iterable[Link] = (),
+        cause_at: int | None = None,
+        then: Iterable[Link] = (),
+        chain: Iterable[Link] | None = None,
     ) -> Finding:
         """A finding of this rule. Evidence that is not finite was not measured and is left out;
-        so are thresholds without evidence of that name. Steps are step numbers, not rows."""
+        so are thresholds without evidence of that name. `steps` are the numbers of the first and
+        the last step, not rows (`View.over`). Without a `chain`: the cause, where there is one, at
+        the site `cause_at`; the fault, since the first step, at the first site; `then` what came
+        of it."""
         assert not cause or cause[:2] == "EF" or cause in (c.name for c in self.causes), cause
         measured = {k: float(v) for k, v in evidence.items() if math.isfinite(v)}
+        first, last = map(int, steps)
+        sites = tuple(map(int, sites))
+        if chain is None:
+            known = [Link("cause", cause, None, cause_at)] if cause else []
+            chain = (*known, Link("event", self.code, first, next(iter(sites), None)), *then)
         return Finding(
             code=self.code,
             name=self.name,
             severity=severity,
-            sites=tuple(int(s) for s in sites),
-            first_step=int(first),
-            last_step=int(last),
+            sites=sites,
+            first_step=first,
+            last_step=last,
             evidence=measured,
             threshold={k: float(v) for k, v in (threshold or {}).items() if k in measured},
             params=tuple(params),

@@ -128,8 +128,7 @@ class VanishingGradient(Rule):
     def _through_depth(self, view: View) -> Iterable[Finding]:
         p = Profile.of(view)
         known = ~np.isnan(p.fall) & (view.sound[:, None])
-        with np.errstate(invalid="ignore"):
-            bad = p.fall >= FALL
+        bad = p.fall >= FALL
         # exact zeros are EF104's unless they lie behind gradients about to underflow
         bad &= ~(p.zero & ~p.underflowed)
         lasting = (view.time_share(bad, known) > 0.5) & (bad.sum(axis=0) >= 3) & (p.peers >= 3)
@@ -139,8 +138,7 @@ class VanishingGradient(Rule):
         j = p.layers.index(ids[0])
         sizes = median(np.where(bad & np.isfinite(p.fall), p.fall, np.nan))[lasting]
         still = holds_at_end(bad & (p.still | p.zero), p.known, 3) & lasting
-        rows = np.flatnonzero(bad[:, j])
-        first, last = view.at(int(rows[0])), view.at(int(rows[-1]))
+        first, last = view.over(np.flatnonzero(bad[:, j]))
         cause = losses_by_kind(view, ids[0])
         if view.loss.young and not still.any():
             return  # at birth a gradient may be small and yet find its way
@@ -149,8 +147,7 @@ class VanishingGradient(Rule):
         yield self.finding(
             Severity.error if severe else Severity.warning,
             sites=ids,
-            first=first,
-            last=last,
+            steps=(first, last),
             evidence={
                 "decades": float(largest(sizes)),
                 "update_ratio": float(median(p.update[view.late, j])),
@@ -161,11 +158,7 @@ class VanishingGradient(Rule):
             },
             threshold={"decades": FALL},
             cause=cause,
-            chain=(
-                *((Link("cause", cause),) if cause else ()),
-                Link("event", self.code, first, ids[0]),
-                *((Link("end", "frozen", last, ids[0]),) if still.any() else ()),
-            ),
+            then=(Link("end", "frozen", last, ids[0]),) if still.any() else (),
         )
 
     def _foreseen(self, view: View) -> Iterable[Finding]:
@@ -183,8 +176,7 @@ class VanishingGradient(Rule):
         yield self.finding(
             Severity.error if b.lost[-1] >= 1 else Severity.warning,
             sites=ids,
-            first=view.at(0),
-            last=view.at(0),
+            steps=view.over([0]),
             evidence={
                 "decades": float(fall[bad].max()),
                 "layers_affected": len(ids),
@@ -204,15 +196,10 @@ class VanishingGradient(Rule):
         yield self.finding(
             Severity.warning if short else Severity.info,
             sites=(found.site,),
-            first=view.at(0),
-            last=view.at(0),
+            steps=view.over([0]),
             evidence={"decades": found.lost, "calls": found.steps, "memory": found.memory},
             threshold={"decades": LOST} | ({"memory": SHORT} if short else {}),
             cause="through-time",
-            chain=(
-                Link("cause", "through-time"),
-                Link("event", self.code, view.at(0), found.site),
-            ),
         )
 
     def _through_time(self, view: View) -> Iterable[Finding]:
@@ -220,8 +207,7 @@ class VanishingGradient(Rule):
         for ids, calls, gain in _through_time(view):
             fall = np.where(view.sound, -gain, np.nan)
             known = ~np.isnan(fall)
-            with np.errstate(invalid="ignore"):
-                bad = fall >= TIME_FALL
+            bad = fall >= TIME_FALL
             if not (view.time_share(bad, known) > 0.5 and bad.sum() >= 3):
                 continue
             shown = fall[bad & np.isfinite(fall)]
@@ -233,19 +219,13 @@ class VanishingGradient(Rule):
         if worst is None:
             return
         size, ids, calls, rows = worst
-        first, last = view.at(int(rows[0])), view.at(int(rows[-1]))
         yield self.finding(
             Severity.error if view.stuck else Severity.warning,
             sites=ids[:1],
-            first=first,
-            last=last,
+            steps=view.over(rows),
             evidence={"decades": size, "calls": calls, "loss_left": view.loss.left},
             threshold={"decades": TIME_FALL},
             cause="through-time",
-            chain=(
-                Link("cause", "through-time"),
-                Link("event", self.code, first, ids[0]),
-            ),
         )
 
 

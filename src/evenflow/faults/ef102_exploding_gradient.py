@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 
 from ..lang import N_
-from ..schema import Finding, Link, Severity
+from ..schema import Finding, Severity
 from .base import Rule
 from .birth import DOUBT, Birth
 from .causes import DEPTH_TIMES_WEIGHTS, THROUGH_TIME
@@ -154,8 +154,7 @@ class ExplodingGradient(Rule):
             yield self.finding(
                 Severity.error if worst.strain >= 1 else Severity.warning,
                 sites=(worst.site,),
-                first=view.at(0),
-                last=view.at(0),
+                steps=view.over([0]),
                 evidence={
                     "decades": worst.gained,
                     "calls": worst.steps,
@@ -165,10 +164,6 @@ class ExplodingGradient(Rule):
                 },
                 threshold={"strain": 1.0 if worst.strain >= 1 else DOUBT},
                 cause="through-time",
-                chain=(
-                    Link("cause", "through-time"),
-                    Link("event", self.code, view.at(0), worst.site),
-                ),
             )
             return
         if b.depth < 2 or not b.grown[-1] >= DOUBT:
@@ -180,11 +175,9 @@ class ExplodingGradient(Rule):
             yield self.finding(
                 Severity.error if b.grown[-1] >= 1 else Severity.warning,
                 sites=ids,
-                first=view.at(0),
-                last=view.at(0),
+                steps=view.over([0]),
                 evidence={"decades": float(grown[bad].max()), "layers_affected": len(ids)},
                 threshold={"decades": GROWTH},
-                chain=(Link("event", self.code, view.at(0), ids[0]),),
             )
 
     def _structural(self, view: View) -> Finding | None:
@@ -194,10 +187,9 @@ class ExplodingGradient(Rule):
         grown, relative = growth(p.delta, p.towers), growth(p.gradient, p.towers)
         grown[:, p.peers < 3] = np.nan
         known = ~np.isnan(grown)
-        with np.errstate(invalid="ignore"):
-            # weights may make up for delta, so that it alone proves nothing
-            bad = (grown >= GROWTH) & ((relative >= GROWTH) | (p.gradient >= VAST))
-            bad |= (grown >= GROWTH - 1) & (p.gradient >= 10 * VAST)
+        # weights may make up for delta, so that it alone proves nothing
+        bad = (grown >= GROWTH) & ((relative >= GROWTH) | (p.gradient >= VAST))
+        bad |= (grown >= GROWTH - 1) & (p.gradient >= 10 * VAST)
         if view.ruined:  # it may all be over after a step or two: what was seen must do
             held = bad.any(axis=0) & (bad.sum(axis=0) * 2 >= known.sum(axis=0))
         else:
@@ -218,13 +210,10 @@ class ExplodingGradient(Rule):
             known = np.isfinite(grown)
             if not known.any():
                 continue
-            with np.errstate(invalid="ignore"):
-                # where nothing is learned two decades speak: no start that learns has them
-                limit = OVER_TIME if view.harmed else GROWTH
-                bad = grown >= limit
-                begun = grown[known][0] >= OVER_TIME and before_training(view) > CREDIBLE * _guess(
-                    view
-                )
+            # where nothing is learned two decades speak: no start that learns has them
+            limit = OVER_TIME if view.harmed else GROWTH
+            bad = grown >= limit
+            begun = grown[known][0] >= OVER_TIME and before_training(view) > CREDIBLE * _guess(view)
             often = bad.sum() * 2 >= known.sum()
             if begun or (often and (view.harmed or holds_at_end(bad, known, 3))):
                 bad |= known & (grown >= OVER_TIME) if begun else bad
@@ -243,8 +232,7 @@ class ExplodingGradient(Rule):
         if not fused.any() or fused.all():
             return None
         grown = growth(p.gradient, p.towers)
-        with np.errstate(invalid="ignore"):
-            bad = (grown >= GROWTH) & (p.gradient >= VAST) & fused
+        bad = (grown >= GROWTH) & (p.gradient >= VAST) & fused
         if not bad.any():
             return None
         j = int(np.flatnonzero(bad.any(axis=0))[0])
@@ -289,14 +277,9 @@ class ExplodingGradient(Rule):
         return self.finding(
             Severity.error if severe else Severity.warning,
             sites=ids,
-            first=step,
-            last=last if severe else step,
+            steps=(step, last if severe else step),
             evidence={"decades": size, "gradient_norm": float(norm[row]), **more}
             | {"loss_left": view.loss.left},
             threshold={"decades": OVER_TIME if size < GROWTH else GROWTH},
             cause=cause,
-            chain=(
-                *((Link("cause", cause),) if cause else ()),
-                Link("event", self.code, step, ids[0] if ids else None),
-            ),
         )

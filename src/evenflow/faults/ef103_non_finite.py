@@ -12,7 +12,7 @@ from ..schema import Finding, Link, Severity
 from .base import Rule
 from .origin import Spread
 from .remedies import LOWER_RATE_AND_CLIP
-from .series import Bools, Floats, earliest, ratio
+from .series import Bools, Floats, decades, earliest, ratio
 from .texts import Cause, EvidenceLabel, Remedy, Unless
 from .view import View
 
@@ -158,8 +158,7 @@ class NonFinite(Rule):
             Severity.error if ends else Severity.warning,
             sites=found.sites,
             params=found.params,
-            first=first,
-            last=last,
+            steps=(first, last),
             evidence={
                 "nonfinite": _count(view, found),
                 "steps_affected": float(len(set(steps))),
@@ -303,7 +302,5 @@ def _grown(m: Floats) -> float:
     if len(m) < 2:
         return 0.0
     size = np.where(np.isfinite(m) & (m != 0), np.abs(m), np.nan)
-    start = earliest(size)
-    with np.errstate(all="ignore"):
-        up = np.log10(ratio(size, np.broadcast_to(start, size.shape)))
-    return float(max(0.0, np.nan_to_num(up, nan=0.0, posinf=0.0, neginf=0.0).max(initial=0.0)))
+    up = decades(ratio(size, earliest(size)))
+    return float(np.nan_to_num(up, nan=0.0, posinf=0.0, neginf=0.0).max(initial=0.0))

@@ -79,12 +79,10 @@ class ZeroGradient(Rule):
         cause, source = _cause(view, ids)
         if source >= 0 and source in ids:
             ids = [source, *(i for i in ids if i != source)]
-        last = view.at(view.ruin - 1)
         yield self.finding(
             Severity.error,
             sites=ids,
-            first=view.at(row),
-            last=last,
+            steps=view.over([row, view.ruin - 1]),
             evidence={
                 "gradient": 0.0,
                 "layers_affected": len(ids),
@@ -94,11 +92,8 @@ class ZeroGradient(Rule):
             },
             threshold={"gradient": 0.0},
             cause=cause,
-            chain=(
-                *((Link("cause", cause, None, source if source >= 0 else None),) if cause else ()),
-                Link("event", self.code, view.at(row), ids[0]),
-                Link("end", "frozen", last, ids[0]),
-            ),
+            cause_at=source if source >= 0 else None,
+            then=(Link("end", "frozen", view.at(view.ruin - 1), ids[0]),),
         )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from ..lang import N_
-from ..schema import Finding, Link, Severity
+from ..schema import Finding, Severity
 from .base import Rule
 from .series import Bools, first_of_last_spell, holds_at_end, largest, median
 from .texts import Cause, EvidenceLabel, Remedy
@@ -84,10 +84,9 @@ class LowPrecisionUnderflow(Rule):
         lost = np.where(view.sound[:, None], view.site("delta_zeros"), np.nan)
         low = np.array([s.dtype in HALF_ULP for s in view.sites], dtype=np.bool_)
         known = ~np.isnan(share)
-        with np.errstate(invalid="ignore"):
-            # where nothing but zeros is left, all of it has underflowed
-            share = np.where(low[None, :] & (lost >= 1), 1.0, share)
-            bad = share >= SUBNORMAL
+        # where nothing but zeros is left, all of it has underflowed
+        share = np.where(low[None, :] & (lost >= 1), 1.0, share)
+        bad = share >= SUBNORMAL
         held = holds_at_end(bad, known, 3)
         if low.any():
             held &= low  # float32 behind a 16-bit site only passes on what is left
@@ -98,12 +97,10 @@ class LowPrecisionUnderflow(Rule):
         ids.sort(key=lambda i: -np.nan_to_num(late[i]))
         row = first_of_last_spell(bad[:, ids[0]], known[:, ids[0]])
         half = len(ids) * 2 >= len(view.of_kind("affine", "activation", "norm")) > 0
-        last = view.at(view.ruin - 1)
         yield self.finding(
             Severity.error if view.stuck or (half and low.any()) else Severity.warning,
             sites=ids,
-            first=view.at(row),
-            last=last,
+            steps=view.over([row, view.ruin - 1]),
             evidence={
                 "underflow_share": float(late[ids[0]]),
                 "zero_share": float(median(lost[view.late])[ids[0]]),
@@ -112,10 +109,6 @@ class LowPrecisionUnderflow(Rule):
             },
             threshold={"underflow_share": SUBNORMAL},
             cause="dtype" if low.any() else "EF101",
-            chain=(
-                Link("cause", "dtype" if low.any() else "EF101"),
-                Link("event", self.code, view.at(row), ids[0]),
-            ),
         )
 
     def _seen(self, view: View, low: Bools) -> bool:
@@ -136,23 +129,21 @@ class LowPrecisionUnderflow(Rule):
         ratio = np.where(view.sound[:, None], view.relative_update, np.nan)
         grad = view.param("grad")
         known = ~np.isnan(ratio) & ~np.isnan(grad)
-        with np.errstate(invalid="ignore"):
-            # only rare elements still move when the norm is a tenth of half a step of all
-            bad = (ratio < half_ulp[None, :] / 10) & (grad > 0)
+        # only rare elements still move when the norm is a tenth of half a step of all
+        bad = (ratio < half_ulp[None, :] / 10) & (grad > 0)
         held = holds_at_end(bad, known, 3) & low
         if not held.any():
             return
         params = [view.run.params[int(i)] for i in np.flatnonzero(held)]
         sites = [i for i in view.layers if any(held[w] for w in view.weights[i])]
         j = params[0].id
-        row, last = first_of_last_spell(bad[:, j], known[:, j]), view.at(view.ruin - 1)
+        row = first_of_last_spell(bad[:, j], known[:, j])
         all_of_them = int(held.sum()) * 2 >= int(low.sum())
         yield self.finding(
             Severity.error if view.stuck or all_of_them else Severity.warning,
             sites=sites,
             params=[p.name for p in params],
-            first=view.at(row),
-            last=last,
+            steps=view.over([row, view.ruin - 1]),
             evidence={
                 "update_ratio": float(largest(median(ratio[view.late])[held])),
                 "parameters": len(params),
@@ -160,8 +151,4 @@ class LowPrecisionUnderflow(Rule):
             },
             threshold={"update_ratio": float(half_ulp[j]) / 10},
             cause="dtype",
-            chain=(
-                Link("cause", "dtype"),
-                Link("event", self.code, view.at(row), sites[0] if sites else None),
-            ),
         )

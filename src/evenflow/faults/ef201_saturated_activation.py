@@ -93,17 +93,16 @@ class SaturatedActivation(Rule):
         share = np.where(view.sound[:, None], view.site("saturated"), np.nan)
         known = ~np.isnan(share)
         least = WHOLE if alone else SHARE
-        with np.errstate(invalid="ignore"):
-            bad = share >= least
-            # what saturates as it learns has settled; what was born so, or is so whole, is stuck
-            held = holds_at_end(bad, known, 3) & hidden(view)
-            late = median(share[view.late])
-            if alone:
-                held &= view.time_share(bad, known) >= ALWAYS
-                still = [bool(h) and _still(view, i) for i, h in enumerate(held)]
-                held &= np.array(still, dtype=np.bool_)
-            else:
-                held &= (median(share[:3]) >= SHARE) | (late >= MOST)
+        bad = share >= least
+        # what saturates as it learns has settled; what was born so, or is so whole, is stuck
+        held = holds_at_end(bad, known, 3) & hidden(view)
+        late = median(share[view.late])
+        if alone:
+            held &= view.time_share(bad, known) >= ALWAYS
+            still = [bool(h) and _still(view, i) for i, h in enumerate(held)]
+            held &= np.array(still, dtype=np.bool_)
+        else:
+            held &= (median(share[:3]) >= SHARE) | (late >= MOST)
         if not held.any():
             return
         ids = sorted((int(i) for i in np.flatnonzero(held)), key=lambda i: (view.depth[i], i))
@@ -115,8 +114,7 @@ class SaturatedActivation(Rule):
         yield self.finding(
             Severity.error if severe else Severity.warning,
             sites=ids,
-            first=view.at(row),
-            last=view.at(view.ruin - 1),
+            steps=view.over([row, view.ruin - 1]),
             evidence={
                 "saturated": float(late[top]),
                 "sites_affected": len(ids),
@@ -127,25 +125,20 @@ class SaturatedActivation(Rule):
             },
             threshold={"saturated": least},
             cause=cause,
-            chain=(
-                *((Link("cause", cause, None, top),) if cause else ()),
-                Link("event", self.code, view.at(row), top),
-            ),
+            cause_at=top,
         )
 
     def _foreseen(self, view: View) -> Iterable[Finding]:
         """Before the first step, one reading has to do."""
         share = view.site("saturated")[0]
-        with np.errstate(invalid="ignore"):
-            ids = [int(i) for i in np.flatnonzero((share >= SHARE) & hidden(view))]
+        ids = [int(i) for i in np.flatnonzero((share >= SHARE) & hidden(view))]
         if not ids:
             return
         ids.sort(key=lambda i: (-round(float(share[i]), 1), view.depth[i], i))
         yield self.finding(
             Severity.error if share[ids[0]] >= MOST else Severity.warning,
             sites=ids,
-            first=view.at(0),
-            last=view.at(0),
+            steps=view.over([0]),
             evidence={"saturated": float(share[ids[0]]), "sites_affected": len(ids)},
             threshold={"saturated": SHARE},
             cause=_cause(view, ids, 0),

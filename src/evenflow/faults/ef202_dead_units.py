@@ -83,12 +83,11 @@ class DeadUnits(Rule):
     def check(self, view: View) -> Iterable[Finding]:
         dead = np.where(view.sound[:, None], view.site("dead"), np.nan)
         observed, zeros = view.site("observed"), view.site("zeros")
-        with np.errstate(invalid="ignore"):
-            # the window reaches back to when they were alive; a layer that is all zeros is not
-            dead = np.where(~np.isnan(dead) & (zeros >= ALL), np.fmax(dead, zeros), dead)
-            known = ~np.isnan(dead) & ~((observed < BATCHES) & ~(zeros >= ALL))
-            dead = _by_place(view, dead)
-            bad = dead >= SHARE
+        # the window reaches back to when they were alive; a layer that is all zeros is not
+        dead = np.where(~np.isnan(dead) & (zeros >= ALL), np.fmax(dead, zeros), dead)
+        known = ~np.isnan(dead) & ~((observed < BATCHES) & ~(zeros >= ALL))
+        dead = _by_place(view, dead)
+        bad = dead >= SHARE
         needed = 3 if len(dead) >= 6 else 2
         off = _off(view)
         held = holds_at_end(bad, known, needed) & hidden(view)
@@ -105,8 +104,7 @@ class DeadUnits(Rule):
         yield self.finding(
             Severity.error if severe else Severity.warning,
             sites=ids,
-            first=view.at(row),
-            last=view.at(view.ruin - 1),
+            steps=view.over([row, view.ruin - 1]),
             evidence={
                 "dead": share,
                 "batches": float(observed[known[:, top], top][-1]),
@@ -116,11 +114,8 @@ class DeadUnits(Rule):
             },
             threshold={"dead": SHARE},
             cause=cause,
-            chain=(
-                *((Link("cause", cause, None, top),) if cause else ()),
-                Link("event", self.code, view.at(row), top),
-                *((Link("end", "dead", view.at(view.ruin - 1), top),) if severe else ()),
-            ),
+            cause_at=top,
+            then=(Link("end", "dead", view.at(view.ruin - 1), top),) if severe else (),
         )
 
 
@@ -144,8 +139,7 @@ def _by_place(view: View, dead: Floats) -> Floats:
 def _off(view: View) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
     """[S] sites whose own outputs are as often zero as their units are dead."""
     zeros, dead = view.recent("zeros"), view.recent("dead")
-    with np.errstate(invalid="ignore"):
-        return np.asarray(np.isnan(zeros) | (zeros >= 0.9 * dead), dtype=np.bool_)
+    return np.asarray(np.isnan(zeros) | (zeros >= 0.9 * dead), dtype=np.bool_)
 
 
 def _cause(view: View, site: int, row: int) -> str:

@@ -12,7 +12,7 @@ from .base import Rule
 from .ef201_saturated_activation import LEFT, SHARE, hidden
 from .profile import Profile
 from .remedies import SMOOTH, STANDARDISE
-from .series import first_of_last_spell, holds_at_end, median
+from .series import Bools, first_of_last_spell, holds_at_end, median
 from .texts import Remedy, Unless
 from .view import View
 
@@ -72,41 +72,35 @@ class ParalysedNetwork(Rule):
         share = np.where(view.sound[:, None], view.site("saturated"), np.nan)
         p = Profile.of(view)
         inside = hidden(view)
-        found: list[tuple[int, int, int, float, float]] = []
+        found: list[tuple[int, int, int, Bools]] = []
         for column, layer in enumerate(p.layers):
             for site in _activations_after(view, layer):
-                if not inside[site]:
-                    continue
                 known = ~np.isnan(share[:, site]) & ~np.isnan(p.update[:, column])
-                with np.errstate(invalid="ignore"):
-                    bad = (share[:, site] >= SHARE) & (p.update[:, column] < weak)
-                if holds_at_end(bad, known, 3):
-                    late = view.late & known
+                bad = (share[:, site] >= SHARE) & (p.update[:, column] < weak)
+                if inside[site] and holds_at_end(bad, known, 3):
                     row = first_of_last_spell(bad, known)
-                    size = float(median(share[late, site]))
-                    update = float(median(p.update[late, column]))
-                    found.append((site, layer, row, size, update))
+                    found.append((site, column, row, view.late & known))
         if not found:
             return
-        site, layer, row, size, update = found[0]
-        last = view.at(view.ruin - 1)
+        site, column, row, late = found[0]
+        layer = p.layers[column]
+        first, last = view.over([row, view.ruin - 1])
         yield self.finding(
             Severity.error,
             sites=[f[0] for f in found],
             params=[view.run.params[w].name for w in view.weights[layer]],
-            first=view.at(row),
-            last=last,
+            steps=(first, last),
             evidence={
-                "saturated": size,
-                "update_ratio": update,
+                "saturated": float(median(share[late, site])),
+                "update_ratio": float(median(p.update[late, column])),
                 "sites_affected": len(found),
                 "loss_left": view.loss.left,
             },
             threshold={"saturated": SHARE, "update_ratio": weak},
             cause="EF201",
             chain=(
-                Link("cause", "EF201", view.at(row), site),
-                Link("event", self.code, view.at(row), site),
+                Link("cause", "EF201", first, site),
+                Link("event", self.code, first, site),
                 Link("end", "frozen", last, layer),
             ),
         )

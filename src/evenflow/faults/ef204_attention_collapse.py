@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from ..lang import N_
-from ..schema import Finding, Link, Severity
+from ..schema import Finding, Severity
 from .base import Rule
 from .remedies import LOWER_RATE, WARM_UP
 from .series import first_of_last_spell, holds_at_end, latest, median
@@ -76,8 +76,7 @@ class AttentionCollapse(Rule):
         entropy = np.where(view.sound[:, None], view.site("entropy"), np.nan)
         score = np.where(view.sound[:, None], view.site("logit_max"), np.nan)
         known = ~np.isnan(entropy)
-        with np.errstate(invalid="ignore"):
-            bad = (entropy < ENTROPY) & ~(score < SCORE)
+        bad = (entropy < ENTROPY) & ~(score < SCORE)
         held = holds_at_end(bad, known, 2)
         # a softmax that is the answer itself is sharp when it is right
         held &= np.array([s.id in view.inside for s in view.sites], dtype=np.bool_)
@@ -95,8 +94,7 @@ class AttentionCollapse(Rule):
         yield self.finding(
             Severity.error if view.stuck and len(ids) * 2 >= total else Severity.warning,
             sites=ids,
-            first=view.at(row),
-            last=view.at(view.ruin - 1),
+            steps=view.over([row, view.ruin - 1]),
             evidence={
                 "entropy": float(late[top]),
                 "score": float(latest(score)[top]),
@@ -105,8 +103,5 @@ class AttentionCollapse(Rule):
             },
             threshold={"entropy": ENTROPY, "score": SCORE},
             cause=cause,
-            chain=(
-                *((Link("cause", cause, None, top),) if cause else ()),
-                Link("event", self.code, view.at(row), top),
-            ),
+            cause_at=top,
         )

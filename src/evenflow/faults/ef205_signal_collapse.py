@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from ..lang import N_
-from ..schema import Finding, Link, Severity
+from ..schema import Finding, Severity
 from .base import Rule
 from .birth import DOUBT, Birth
 from .causes import DEPTH_TIMES_ACTIVATION
@@ -136,8 +136,7 @@ class SignalCollapse(Rule):
         base = _base(view, spread)
         relative = spread / base
         known = ~np.isnan(relative)
-        with np.errstate(invalid="ignore"):
-            bad = relative < (LEFT if view.stuck else LEFT_LEARNING)
+        bad = relative < (LEFT if view.stuck else LEFT_LEARNING)
         held = holds_at_end(bad, known, 2)
         if not view.stuck:
             held &= view.time_share(bad, known) > 0.5
@@ -158,8 +157,7 @@ class SignalCollapse(Rule):
         yield self.finding(
             Severity.error if view.stuck else Severity.warning,
             sites=ids,
-            first=view.at(row),
-            last=view.at(view.ruin - 1),
+            steps=view.over([row, view.ruin - 1]),
             evidence={
                 "spread_left": float(latest(relative)[top]),
                 "least_spread": worst,
@@ -170,10 +168,6 @@ class SignalCollapse(Rule):
             },
             threshold={"spread_left": LEFT if view.stuck else LEFT_LEARNING},
             cause=cause,
-            chain=(
-                *((Link("cause", cause),) if cause else ()),
-                Link("event", self.code, view.at(row), top),
-            ),
         )
 
     def _foreseen(self, view: View) -> Iterable[Finding]:
@@ -185,15 +179,13 @@ class SignalCollapse(Rule):
         yield self.finding(
             Severity.error if b.alike[-1] >= 1 else Severity.warning,
             sites=ids,
-            first=view.at(0),
-            last=view.at(0),
+            steps=view.over([0]),
             evidence={
                 "spread_left": float(10.0 ** b.spread[-1]),
                 "depth": float(view.depth[ids[0]]),
                 "sites_affected": len(ids),
             },
             threshold={"spread_left": LEFT},
-            chain=(Link("event", self.code, view.at(0), ids[0]),),
         )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from ..lang import N_
-from ..schema import Finding, Link, Severity
+from ..schema import Finding, Severity
 from .base import Rule
 from .remedies import BRANCHES, LOWER_RATE_AND_CLIP
 from .series import Bools, decades, first_of_last_spell, holds_at_end, median
@@ -83,11 +83,10 @@ class ActivationGrowth(Rule):
         birth = median(rms[:3])
         size = decades(rms)
         depth = size - np.log10(base)
-        with np.errstate(invalid="ignore"):
-            time = size - np.maximum(decades(birth), -1.0)[None, :]
-            low = np.array([s.dtype == "float16" for s in view.sites], dtype=np.bool_)
-            brink = (view.site("absmax") > BRINK) & low[None, :]
-            bad = (depth >= DEPTH) | ((time >= TIME) & (depth >= DEPTH - 1)) | brink
+        time = size - np.maximum(decades(birth), -1.0)
+        low = np.array([s.dtype == "float16" for s in view.sites], dtype=np.bool_)
+        brink = (view.site("absmax") > BRINK) & low
+        bad = (depth >= DEPTH) | ((time >= TIME) & (depth >= DEPTH - 1)) | brink
         known = ~np.isnan(rms)
         enough = 3 if not view.ruined else min(3, max(1, int(rows.sum())))
         held = holds_at_end(bad[rows], known[rows], enough) & _inner(view)
@@ -97,7 +96,6 @@ class ActivationGrowth(Rule):
         recent = median(size[late])
         top = max(ids, key=lambda i: float(recent[i]))
         row = first_of_last_spell(bad[:, ids[0]], known[:, ids[0]])
-        last = view.at(max(view.ruin, 1) - 1)
         grown = float(recent[top] - np.log10(base))
         born = first_of_last_spell(bad[:, top], known[:, top]) == 0
         large = born and too_large(view, view.ancestors([top]), grown)
@@ -106,8 +104,7 @@ class ActivationGrowth(Rule):
         yield self.finding(
             Severity.error if view.harmed else Severity.warning,
             sites=ids,
-            first=view.at(row),
-            last=last,
+            steps=view.over([row, max(view.ruin, 1) - 1]),
             evidence={
                 "decades": grown,
                 "rms": float(10.0 ** recent[top]),
@@ -117,10 +114,6 @@ class ActivationGrowth(Rule):
             },
             threshold={"decades": DEPTH},
             cause=cause,
-            chain=(
-                *((Link("cause", cause),) if cause else ()),
-                Link("event", self.code, view.at(row), ids[0]),
-            ),
         )
 
 
@@ -132,8 +125,7 @@ def _inner(view: View) -> Bools:
     # the answer must be as large as the target is
     inner[[*view.predictions, *view.outputs, *view.beyond]] = False
     # what a saturated activation reads is EF201's: it cannot pass its size on
-    with np.errstate(invalid="ignore"):
-        full = view.recent("saturated") >= 0.5
+    full = view.recent("saturated") >= 0.5
     for s in view.sites:
         readers = view.consumers[s.id]
         inner[s.id] &= not readers or not all(full[r] for r in readers)

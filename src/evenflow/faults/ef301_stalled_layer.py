@@ -11,7 +11,7 @@ from ..schema import Finding, Link, Severity
 from .base import Rule
 from .causes import LEARNING_RATE_TOO_LOW
 from .profile import Profile
-from .series import decades, first_of_last_spell, holds_at_end, median, ratio
+from .series import decades, first_of_last_spell, holds_at_end, largest, median, ratio
 from .texts import EvidenceLabel, Remedy, Unless
 from .view import View
 
@@ -81,25 +81,21 @@ class StalledLayer(Rule):
             peers = np.nanmax(np.where(np.isnan(update), -1.0, update), axis=1)[:, None]
         below = -decades(ratio(update, peers))
         known = ~np.isnan(update) & ~np.isnan(below)
-        with np.errstate(invalid="ignore"):
-            bad = (below >= BELOW) & p.still & (p.raw > 0)
-            bad &= ~(p.fall >= BELOW)  # the gradient itself faded: EF101
-            bad &= np.nanmax(np.where(np.isnan(update), 0, update), axis=1)[:, None] > (
-                view.too_small
-            )
+        bad = (below >= BELOW) & p.still & (p.raw > 0)
+        bad &= ~(p.fall >= BELOW)  # the gradient itself faded: EF101
+        bad &= largest(update, axis=1)[:, None] > view.too_small
         held = holds_at_end(bad, known, 3)
         if not held.any():
             return
         ids = [i for i, h in zip(p.layers, held, strict=True) if h]
         j = int(np.flatnonzero(held)[0])
-        row, last = first_of_last_spell(bad[:, j], known[:, j]), view.at(view.ruin - 1)
+        row = first_of_last_spell(bad[:, j], known[:, j])
         late = median(below[view.late, j])
         yield self.finding(
             Severity.error if view.stuck else Severity.warning,
             sites=ids,
             params=[view.run.params[w].name for i in ids for w in view.weights[i]],
-            first=view.at(row),
-            last=last,
+            steps=view.over([row, view.ruin - 1]),
             evidence={
                 "decades_below_peers": float(late),
                 "update_ratio": float(median(update[view.late, j])),
@@ -109,9 +105,5 @@ class StalledLayer(Rule):
             },
             threshold={"decades_below_peers": BELOW, "update_ratio": view.too_small},
             cause="learning-rate-too-low",
-            chain=(
-                Link("cause", "learning-rate-too-low"),
-                Link("event", self.code, view.at(row), ids[0]),
-                Link("end", "frozen", last, ids[0]),
-            ),
+            then=(Link("end", "frozen", view.at(view.ruin - 1), ids[0]),),
         )

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from ..lang import N_
-from ..schema import Finding, Link, Severity
+from ..schema import Finding, Severity
 from .base import Rule
 from .profile import Profile
 from .remedies import CLIP, LOWER_RATE, WARM_UP
@@ -72,9 +72,8 @@ class OversizedUpdate(Rule):
         p = Profile.of(view)
         update = np.where(_grown_up(view, p.layers)[None, :], p.update, np.nan)
         known = ~np.isnan(update)
-        with np.errstate(invalid="ignore"):
-            bad = update >= LARGE
-            whole = update >= WHOLE
+        bad = update >= LARGE
+        whole = update >= WHOLE
         later = view.born[:, None]
         lasting = (longest(bad & later, known & later) >= LASTING) | whole.any(axis=0)
         if not lasting.any():
@@ -84,28 +83,21 @@ class OversizedUpdate(Rule):
         ids = [p.layers[c] for c in order]
         c = int(order[0])
         worst = np.where(bad[:, c], update[:, c], np.nan)
-        row = int(np.flatnonzero(bad[:, c])[0])
-        last = int(np.flatnonzero(bad[:, c])[-1])
-        cause = "EF703"
+        rows = np.flatnonzero(bad[:, c])
         yield self.finding(
             Severity.error if view.harmed else Severity.warning,
             sites=ids,
             params=[view.run.params[w].name for i in ids for w in view.weights[i]],
-            first=view.at(row),
-            last=view.at(last),
+            steps=view.over(rows),
             evidence={
                 "update_ratio": float(median(worst)),
                 "largest_update_ratio": float(size[c]),
                 "readings": float(bad[:, c].sum()),
                 "layers_affected": len(ids),
-                "learning_rate": float(view.step("lr")[row]),
+                "learning_rate": float(view.step("lr")[rows[0]]),
             },
             threshold={"update_ratio": LARGE},
-            cause=cause,
-            chain=(
-                Link("cause", cause),
-                Link("event", self.code, view.at(row), ids[0]),
-            ),
+            cause="EF703",
         )
 
 

@@ -154,8 +154,7 @@ class Plateau(Rule):
         return self.finding(
             Severity.warning,
             sites=view.losses[:1],
-            first=int(loss.steps[0]),
-            last=int(loss.steps[-1]),
+            steps=(int(loss.steps[0]), int(loss.steps[-1])),
             evidence={
                 "loss_left": above,
                 "recent_fall": fall,
@@ -164,6 +163,7 @@ class Plateau(Rule):
                 "start_loss": loss.start,
             },
             threshold={"loss_left": ABOVE},
+            chain=(),
         )
 
     def _finding(
@@ -200,8 +200,7 @@ class Plateau(Rule):
         return self.finding(
             Severity.error if cause else severity,
             sites=view.losses[:1],
-            first=first,
-            last=int(finite_steps[-1]),
+            steps=(first, int(finite_steps[-1])),
             evidence=evidence,
             threshold={"loss_left": left, "recent_fall": FLAT},
             cause=cause,

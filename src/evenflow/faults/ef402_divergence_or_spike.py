@@ -123,8 +123,7 @@ class DivergenceOrSpike(Rule):
         yield self.finding(
             Severity.error,
             sites=view.losses[:1],
-            first=first,
-            last=int(loss.steps[-1]),
+            steps=(first, int(loss.steps[-1])),
             evidence={
                 "loss_reached": measured,
                 "start_loss": start,
@@ -133,6 +132,7 @@ class DivergenceOrSpike(Rule):
                 "last_loss": end,
             },
             threshold={"loss_reached": threshold},
+            chain=(),
         )
 
     def _spiked(self, view: View, steps: np.ndarray) -> Iterable[Finding]:
@@ -148,8 +148,7 @@ class DivergenceOrSpike(Rule):
         yield self.finding(
             Severity.warning,
             sites=view.losses[:1],
-            first=int(steps[found[0].start]),
-            last=int(steps[found[-1].end]),
+            steps=(int(steps[found[0].start]), int(steps[found[-1].end])),
             evidence={
                 "jump": worst.noise,
                 "peak_loss": float(y[worst.peak]),
@@ -158,6 +157,7 @@ class DivergenceOrSpike(Rule):
                 "steps_affected": float(sum(s.end - s.start + 1 for s in found)),
             },
             threshold={"jump": 8.0, "peak_loss": worst.base + 0.5 * scale},
+            chain=(),
         )
 
 

@@ -127,8 +127,7 @@ class Oscillation(Rule):
         return self.finding(
             Severity.error if view.stuck else Severity.warning,
             sites=view.losses[:1],
-            first=int(first),
-            last=int(last),
+            steps=(int(first), int(last)),
             evidence=evidence | {"last_loss": view.loss.end},
             threshold=threshold,
         )

@@ -119,8 +119,7 @@ class SlowLearning(Rule):
         yield self.finding(
             severity,
             sites=(),
-            first=int(loss.steps[0]),
-            last=int(loss.steps[-1]),
+            steps=(int(loss.steps[0]), int(loss.steps[-1])),
             evidence=evidence,
             threshold={"update_ratio": SMALL, "loss_left": LEFT},
             cause="learning-rate-too-low",

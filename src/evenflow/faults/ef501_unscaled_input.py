@@ -121,8 +121,7 @@ class UnscaledInput(Rule):
             yield self.finding(
                 _severity(view, into),
                 sites=(i, *into),
-                first=view.at(int(known[0])),
-                last=view.at(int(known[-1])),
+                steps=view.over(known),
                 evidence=evidence,
                 threshold=limit,
                 chain=(Link("cause", self.code, None, i), *_filled(view, into)),

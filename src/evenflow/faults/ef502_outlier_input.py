@@ -76,9 +76,8 @@ class OutlierInput(Rule):
             far = view.site("outlier")[:, i]
             top = view.site("absmax")[:, i]
             low = view.site("feature_low")[:, i]
-            with np.errstate(invalid="ignore"):
-                sparse = np.nan_to_num(low) == 0
-                bad = (far > FAR) & (~sparse | (top > FAR))
+            sparse = np.nan_to_num(low) == 0
+            bad = (far > FAR) & (~sparse | (top > FAR))
             bad &= np.isfinite(far)
             rows = np.flatnonzero(bad)
             if len(rows) == 0:
@@ -87,8 +86,7 @@ class OutlierInput(Rule):
             yield self.finding(
                 Severity.error if view.harmed else Severity.warning,
                 sites=(i,),
-                first=view.at(int(rows[0])),
-                last=view.at(int(rows[-1])),
+                steps=view.over(rows),
                 evidence={
                     "outlier": float(far[worst]),
                     "absmax": float(top[worst]),

@@ -72,8 +72,7 @@ class NonFiniteInput(Rule):
                 yield self.finding(
                     Severity.error,
                     sites=(i, *view.consumers[i]),
-                    first=min(at),
-                    last=max(at),
+                    steps=(min(at), max(at)),
                     evidence={"nonfinite": 1.0, "batches_affected": float(len(at))},
                     threshold={"nonfinite": 1.0},
                     chain=(Link("cause", self.code, min(at), i),),
@@ -97,8 +96,7 @@ class NonFiniteInput(Rule):
             yield self.finding(
                 Severity.error,
                 sites=(i, *onward),
-                first=step,
-                last=view.at(int(rows[-1])),
+                steps=(step, view.at(int(rows[-1]))),
                 evidence={
                     "nonfinite": float(np.nanmax(count_TS[rows, i])),
                     "batches_affected": float(len(rows)),

@@ -114,8 +114,7 @@ class UnscaledTarget(Rule):
         yield self.finding(
             Severity.error if view.harmed else Severity.warning,
             sites=(site, prediction),
-            first=view.at(0),
-            last=view.at(0),
+            steps=view.over([0]),
             evidence={
                 "target_rms": size,
                 "target_ratio": size / said if said > 0 else float("inf"),

@@ -69,8 +69,7 @@ class WeightsTooSmall(Rule):
         yield self.finding(
             Severity.error if b.lost[-1] >= 1 else Severity.warning,
             sites=weak,
-            first=view.at(0),
-            last=view.at(0),
+            steps=view.over([0]),
             evidence={
                 "decades_lost": float(b.lost[-1] * LOST),
                 "signal_decades": float(b.size[-1] / 2),

@@ -87,8 +87,7 @@ class WeightsTooLarge(Rule):
             yield self.finding(
                 Severity.error if b.grown[-1] >= 1 else Severity.warning,
                 sites=ids,
-                first=view.at(0),
-                last=view.at(0),
+                steps=view.over([0]),
                 evidence={
                     "decades_grown": float(np.nan_to_num(b.size[-1])),
                     "decades_chaos": float(np.nan_to_num(b.chaos[-1]) * ROUGH),
@@ -120,8 +119,7 @@ class WeightsTooLarge(Rule):
         yield self.finding(
             Severity.error if worst >= MOST else Severity.warning,
             sites=ids,
-            first=view.at(0),
-            last=view.at(0),
+            steps=view.over([0]),
             evidence={"saturated": worst, "gain": max(gains), "sites_affected": len(ids)},
             threshold={"saturated": MOST if worst >= MOST else SHARE, "gain": GAIN},
             chain=(Link("cause", self.code, view.at(0), ids[0]),),

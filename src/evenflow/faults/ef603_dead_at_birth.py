@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from ..lang import N_
-from ..schema import Finding, Link, Severity
+from ..schema import Finding, Severity
 from .base import Rule
 from .causes import NEGATIVE_BIAS
 from .ef201_saturated_activation import hidden
@@ -65,8 +65,7 @@ class DeadAtBirth(Rule):
         off = np.nan_to_num(zeros) >= ALL
         share = np.where(off, 1.0, np.nan_to_num(dead))
         # behind a layer that is off nothing arrives: the others are not dead themselves
-        with np.errstate(invalid="ignore"):
-            own = np.isnan(zeros) | (zeros >= 0.9 * share)
+        own = np.isnan(zeros) | (zeros >= 0.9 * share)
         bad = (share >= SHARE) & seen & own & hidden(view)
         ids = [int(i) for i in np.flatnonzero(bad)]
         if not ids:
@@ -82,8 +81,7 @@ class DeadAtBirth(Rule):
         yield self.finding(
             Severity.error if cut else Severity.warning,
             sites=ids,
-            first=view.at(0),
-            last=view.at(0),
+            steps=view.over([0]),
             evidence={
                 "dead": float(share[top]),
                 "samples": float(view.sites[top].shape[0]),
@@ -91,10 +89,7 @@ class DeadAtBirth(Rule):
             },
             threshold={"dead": SHARE},
             cause=cause,
-            chain=(
-                *((Link("cause", cause, None, top),) if cause else ()),
-                Link("event", self.code, view.at(0), top),
-            ),
+            cause_at=top,
         )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from ..lang import N_
-from ..schema import Finding, Link, Severity
+from ..schema import Finding, Severity
 from .base import Rule
 from .birth import DOUBT, LOST, ROUGH, Birth
 from .causes import DEPTH_TIMES_ACTIVATION, DEPTH_TIMES_WEIGHTS
@@ -92,8 +92,7 @@ class TooDeepForItsInit(Rule):
         yield self.finding(
             Severity.error if b.worst >= 1 else Severity.warning,
             sites=sites,
-            first=view.at(0),
-            last=view.at(0),
+            steps=view.over([0]),
             evidence={
                 "trainable_depth": b.trainable_depth,
                 "depth": b.depth,
@@ -106,8 +105,4 @@ class TooDeepForItsInit(Rule):
             },
             threshold={"strain": 1.0 if b.worst >= 1 else DOUBT},
             cause=cause,
-            chain=(
-                *((Link("cause", cause),) if cause else ()),
-                Link("event", self.code, view.at(0), sites[0]),
-            ),
         )

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from ..lang import N_
-from ..schema import Finding, Link, Severity
+from ..schema import Finding, Severity
 from .base import Rule
 from .causes import ZERO_INIT
 from .series import earliest, latest
@@ -79,13 +79,9 @@ class SymmetricWeights(Rule):
             Severity.error,
             sites=ids,
             params=list(dict.fromkeys(names)),
-            first=view.at(0),
-            last=view.at(0 if view.foreseen else -1),
+            steps=view.over([0, 0 if view.foreseen else -1]),
             evidence={"alike": share[ids[0]], "layers_affected": len(ids)},
             threshold={"alike": SHARE},
             cause=cause,
-            chain=(
-                *((Link("cause", cause, None, ids[0]),) if cause else ()),
-                Link("event", self.code, view.at(0), ids[0]),
-            ),
+            cause_at=ids[0],
         )

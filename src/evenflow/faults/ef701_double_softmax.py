@@ -121,8 +121,7 @@ class DoubleSoftmax(Rule):
                 yield self.finding(
                     m.severity,
                     sites=(m.site, loss),
-                    first=view.at(0) if len(view.steps) else 0,
-                    last=view.at(-1) if len(view.steps) else 0,
+                    steps=view.over([0, -1]),
                     evidence=m.evidence,
                     threshold=m.threshold,
                     chain=(Link("cause", self.code, None, m.site),),

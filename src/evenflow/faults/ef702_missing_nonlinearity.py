@@ -110,8 +110,7 @@ class MissingNonlinearity(Rule):
         yield self.finding(
             Severity.warning if whole or len(pairs) >= PAIRS else Severity.info,
             sites=ids,
-            first=view.at(0) if len(view.steps) else 0,
-            last=view.at(-1) if len(view.steps) else 0,
+            steps=view.over([0, -1]),
             evidence={
                 "pairs": float(len(pairs)),
                 "layers": float(len(layers)),

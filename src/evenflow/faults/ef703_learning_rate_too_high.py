@@ -97,10 +97,9 @@ class LearningRateTooHigh(Rule):
         update = _grown(view.by_layer(view.relative_update)[:, layers])
         typical = median(update, axis=1)
         known = ~np.isnan(typical)
-        with np.errstate(invalid="ignore"):
-            wild = typical > WILD
-            large = typical > LASTING
-            wild |= _thrown(view, update)
+        wild = typical > WILD
+        large = typical > LASTING
+        wild |= _thrown(view, update)
         lasting = _runs_of_three(large, known)
         if not (wild.any() or lasting.any()):
             return
@@ -118,8 +117,7 @@ class LearningRateTooHigh(Rule):
         yield self.finding(
             Severity.error if poor else Severity.warning,
             sites=[view.layers[layers[int(c)]] for c in order[:8]],
-            first=first,
-            last=last,
+            steps=(first, last),
             evidence={
                 "update_ratio": float(np.nanmax(np.where(bad, typical, np.nan))),
                 "loss_climb": harm.size,
@@ -143,9 +141,8 @@ def _thrown(view: View, update: Floats) -> Bools:
     """[T] rows where one layer was replaced outright in a run whose activations were in their
     slopes at birth and are saturated by half ever after: paralysed by the updates."""
     share = view.site("saturated")
-    with np.errstate(invalid="ignore"):
-        late = median(share[view.late]) >= SHARE
-        out = largest(update, axis=1) > THROWN
+    late = median(share[view.late]) >= SHARE
+    out = largest(update, axis=1) > THROWN
     caught = late & hidden(view)
     if not caught.any() or any(born(view, int(i)) for i in np.flatnonzero(caught)):
         out[:] = False
@@ -168,9 +165,8 @@ def _grown(update: Floats) -> Floats:
     nature in the first steps."""
     out = update.copy()
     if len(out):
-        with np.errstate(invalid="ignore"):
-            # weights of zero have no ratio at the first reading, and about 1 at the next
-            born_zero = np.isnan(out[0]) & (np.abs(out[1:3] - 1) < 0.5).any(axis=0)
+        # weights of zero have no ratio at the first reading, and about 1 at the next
+        born_zero = np.isnan(out[0]) & (np.abs(out[1:3] - 1) < 0.5).any(axis=0)
         out[:, born_zero] = np.nan
     return out
 

@@ -131,8 +131,7 @@ class ParameterNotTrained(Rule):
         yield self.finding(
             Severity.error if len(sites) >= MOST * layers else Severity.warning,
             sites=sites,
-            first=view.at(0),
-            last=view.at(-1),
+            steps=view.over([0, -1]),
             evidence={"layers_unknown": float(len(sites)), "layers": float(layers)},
             threshold={"layers_unknown": 1.0},
             cause="in-no-optimizer",
@@ -153,8 +152,7 @@ def told(
         severity,
         sites=sites,
         params=weights_first(group),
-        first=view.at(0),
-        last=view.at(-1),
+        steps=view.over([0, -1]),
         evidence={
             "parameters": float(len(group)),
             "elements": float(size(group)),

@@ -125,8 +125,7 @@ class NoUpdate(Rule):
         last = max(view.at(-1), int(view.loss.steps[-1]) if len(view.loss.steps) else 0)
         return self.finding(
             Severity.error,
-            first=0 if cause in ("no-step", "all-skipped") else view.at(0),
-            last=last,
+            steps=(0 if cause in ("no-step", "all-skipped") else view.at(0), last),
             evidence=evidence | {"last_loss": view.loss.end},
             threshold={k: float(FEWEST) for k in ("backward_passes", "zero_updates")},
             cause=cause,

@@ -77,8 +77,7 @@ class BroadcastLoss(Rule):
             yield self.finding(
                 severity,
                 sites=(s.id, *view.parents(s.id)[:1]),
-                first=view.at(0),
-                last=view.at(-1),
+                steps=view.over([0, -1]),
                 evidence={
                     "comparisons": made,
                     "predictions": prod(s.takes[0]),

@@ -115,8 +115,7 @@ class TinyNormBatch(Rule):
             yield self.finding(
                 Severity.error if view.harmed else Severity.warning,
                 sites=(least, *(i for i in few if i != least)),
-                first=view.at(int(rows[0])),
-                last=view.at(int(rows[-1])),
+                steps=view.over(rows),
                 evidence={"pooled": float(median(pooled[:, least])), "norms": len(few)},
                 threshold={"pooled": limit},
                 cause=cause,

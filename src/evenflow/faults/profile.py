@@ -64,12 +64,11 @@ class Profile:
         self.peers = np.ones(len(self.layers), dtype=np.int64)
         for tower in self.towers:
             self.peers[tower] = len(tower)
-        with np.errstate(invalid="ignore"):
-            self.still = self.update < view.too_small
-            brink = (self.delta < BRINK) | (self.gradient < BRINK)
-            self.zero = self.raw == 0
-            zero = self.zero & brink
-            nearly = brink & ~self.zero & (self.delta != 0)
+        self.still = self.update < view.too_small
+        brink = (self.delta < BRINK) | (self.gradient < BRINK)
+        self.zero = self.raw == 0
+        zero = self.zero & brink
+        nearly = brink & ~self.zero & (self.delta != 0)
         self.underflowed = zero.copy()
         for tower in self.towers:
             self.underflowed[:, tower] &= nearly[:, tower].any(axis=1, keepdims=True)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from ..network import Wiring
 from ..schema import Run, channel
@@ -131,6 +132,10 @@ class Readings(Wiring):
     def at(self, row: int) -> int:
         """Step number of a row."""
         return int(self.steps[row])
+
+    def over(self, rows: Sequence[int] | npt.NDArray[np.int64]) -> tuple[int, int]:
+        """Step numbers of the first and the last of some rows; zeros for a run without any."""
+        return (self.at(rows[0]), self.at(rows[-1])) if len(self.steps) else (0, 0)
 
     @property
     def foreseen(self) -> bool:
