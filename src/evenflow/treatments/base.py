@@ -133,18 +133,6 @@ class Parsed:
     def __str__(self) -> str:
         return str(self.treatment)
 
-    def refuse(self, facts: Facts) -> str | None:
-        """Why it would harm such a network, or cannot work there; None if neither."""
-        return self.entry.refuse(self.value, facts)
-
-    def leaves(self, facts: Facts) -> Facts:
-        """The architecture once it is applied."""
-        return self.entry.leaves(self.value, facts)
-
-    def edit(self) -> str:
-        """The same change as words or code for the user's script."""
-        return self.entry.edit(self.value)
-
 
 def number(text: str, *, above: float = float("-inf"), upto: float = float("inf")) -> float:
     """`text` as a finite float with above < x <= upto; ValueError saying what it must be."""

@@ -46,10 +46,10 @@ def refusals(treatments: Iterable[Parsed], facts: Facts) -> list[tuple[Parsed, s
     """Which of them would harm, and why, each judged on the network that those before it leave."""
     out = []
     for p in in_order(treatments):
-        why = p.refuse(facts)
+        why = p.entry.refuse(p.value, facts)
         if why is not None:
             out.append((p, why))
-        facts = p.leaves(facts)
+        facts = p.entry.leaves(p.value, facts)
     return out
 
 

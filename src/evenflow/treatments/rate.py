@@ -21,13 +21,13 @@ from ..nearby import did_you_mean, there_are
 from ..network import has_momentum
 from .base import Entry, Facts, number, positive, shown, whole
 
-#: Optimizers to swap to.
-_CLASS: dict[str, str] = {
-    "adam": "Adam",
-    "adamw": "AdamW",
-    "nadam": "NAdam",
-    "rmsprop": "RMSprop",
-    "sgd": "SGD",
+#: Optimizers to swap to: the class in torch.optim, and the rate it begins with where none is given.
+OPTIMIZERS = {
+    "adam": ("Adam", 1e-3),
+    "adamw": ("AdamW", 1e-3),
+    "nadam": ("NAdam", 1e-3),
+    "rmsprop": ("RMSprop", 1e-3),
+    "sgd": ("SGD", 0.1),
 }
 
 
@@ -55,8 +55,8 @@ def _momentum(text: str) -> float:
 
 def _optimizer(text: str) -> NewOptimizer:
     name, colon, rate = text.partition(":")
-    if name not in _CLASS:
-        hint = did_you_mean(name, _CLASS, write=str) or there_are(_CLASS)
+    if name not in OPTIMIZERS:
+        hint = did_you_mean(name, OPTIMIZERS, write=str) or there_are(OPTIMIZERS)
         said = _("{name!r} is no optimizer to swap to; {hint}")
         raise ValueError(said.format(name=name, hint=hint))
     return NewOptimizer(name, positive(rate) if colon else None)
@@ -126,7 +126,7 @@ OPTIMIZER = Entry(
     about="another optimizer makes the updates",
     examples=("adam:0.001", "adamw:0.001", "sgd:0.1"),
     edit=lambda v: (
-        f"optimizer = torch.optim.{_CLASS[v.name]}(model.parameters()"
+        f"optimizer = torch.optim.{OPTIMIZERS[v.name][0]}(model.parameters()"
         f"{'' if v.rate is None else f', lr={shown(v.rate)}'})"
     ),
     parse=_optimizer,

@@ -64,7 +64,8 @@ def applicable(treatment: Treatment) -> bool:
 
 def edit(treatment: Treatment) -> Edit:
     """The same change as words or code for the user's script."""
-    return Edit(str(treatment), treatment.reason, read(treatment).edit())
+    p = read(treatment)
+    return Edit(str(treatment), treatment.reason, p.entry.edit(p.value))
 
 
 def edits(chosen: Candidate) -> tuple[Edit, ...]:

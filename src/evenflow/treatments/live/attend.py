@@ -7,7 +7,6 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from .context import TreatmentContext
-from .forward_trace import TracedCall
 
 #: Power iterations at the start; each training forward adds one.
 START = 200
@@ -56,8 +55,6 @@ def _unit(x: Tensor) -> Tensor:
 
 def apply(context: TreatmentContext, parsed: None) -> None:
     """Reparametrise the query, key and value weights of every attention; outputs stay the same."""
-    if context.parallel:
-        raise ValueError("it adds parameters; treat the model before DistributedDataParallel.")
     found = _weights(context)
     if not found:
         raise ValueError("no attention with query and key layers of its own was found.")
@@ -97,12 +94,7 @@ def _weights(context: TreatmentContext) -> list[tuple[nn.Module, str]]:
         if c.kind != "attention" or isinstance(c.module, nn.MultiheadAttention):
             continue
         for layer in c.nearest(("affine",), ("norm", "view", "other"), back=True):
-            module = _home(context, layer)
-            if module is not None:
+            module = context.module_of(layer)
+            if isinstance(module, nn.Linear):
                 out[id(layer.weight)] = (module, "weight")
     return list(out.values())
-
-
-def _home(context: TreatmentContext, layer: TracedCall) -> nn.Module | None:
-    module = context.module_of(layer)
-    return module if isinstance(module, nn.Linear) else None

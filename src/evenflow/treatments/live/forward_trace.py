@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import FrameType
@@ -66,6 +66,11 @@ class TracedCall:
     form: tuple[tuple[Any, ...], dict[str, Any]] = ((), {})
     module: nn.Module | None = None
 
+    @property
+    def rows(self) -> int:
+        """The dimension of its weight that runs over its outputs."""
+        return 1 if self.transposed or "transpose" in self.op else 0
+
     def nearest(self, kinds: Sequence[str], through: Sequence[str], back: bool) -> list[TracedCall]:
         """The calls of these kinds met first, going back (or on) through calls of `through`."""
         found: list[TracedCall] = []
@@ -93,19 +98,12 @@ class ForwardTrace(TorchFunctionMode):
         self._names = {id(m): name for name, m in model.named_modules(remove_duplicate=True)}
         self._parameters = {id(p) for p in model.parameters()}
         self._stack: list[nn.Module] = []
-        self._made: dict[
-            int, tuple[Tensor, TracedCall]
-        ] = {}  # keeps outputs alive: ids stay unique
+        #: Keeps outputs alive: ids stay unique.
+        self._made: dict[int, tuple[Tensor, TracedCall]] = {}
 
     # --- watching ------------------------------------------------------------------------------
 
-    def __torch_function__(
-        self,
-        func: Callable[..., Any],
-        types: Sequence[type],
-        args: tuple[Any, ...] = (),
-        kwargs: dict[str, Any] | None = None,
-    ) -> Any:
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         op = of_function(func)
         tensors = list(_tensors(args)) + list(_tensors(kwargs.values()))
@@ -156,13 +154,12 @@ class ForwardTrace(TorchFunctionMode):
         self.calls.append(call)
         return call
 
-    def enter(self, module: nn.Module, args: Any) -> None:
-        """A module call begins."""
-        self._stack.append(module)
+    def _enter(self, module: nn.Module, args: Any) -> None:
+        if id(module) in self._names:
+            self._stack.append(module)
 
-    def leave(self, module: nn.Module, args: Any, out: Any) -> None:
-        """A module call has ended."""
-        if self._stack:
+    def _leave(self, module: nn.Module, args: Any, out: Any) -> None:
+        if id(module) in self._names and self._stack:
             self._stack.pop()
 
     # --- reading -------------------------------------------------------------------------------
@@ -285,19 +282,9 @@ def trace_forward(model: nn.Module, batch: Batch, mode: ForwardTrace | None = No
     ValueError if the forward raises: the batch does not fit, or the network was treated wrongly.
     """
     mode = mode or ForwardTrace(model)
-    names = mode._names
     args, kwargs = batch
-
-    def enter(module: nn.Module, inputs: Any) -> None:
-        if id(module) in names:
-            mode.enter(module, inputs)
-
-    def leave(module: nn.Module, inputs: Any, out: Any) -> None:
-        if id(module) in names:
-            mode.leave(module, inputs, out)
-
-    before = nn.modules.module.register_module_forward_pre_hook(enter)
-    after = nn.modules.module.register_module_forward_hook(leave, always_call=True)
+    before = nn.modules.module.register_module_forward_pre_hook(mode._enter)
+    after = nn.modules.module.register_module_forward_hook(mode._leave, always_call=True)
     try:
         with unharmed(model), warnings.catch_warnings(), mode:
             warnings.simplefilter("ignore")  # checkpointing warns that nothing needs gradients

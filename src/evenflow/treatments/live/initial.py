@@ -181,13 +181,12 @@ def _fuller(o: int, i: int) -> float:
 def _oik(call: TracedCall) -> tuple[int, ...]:
     assert call.weight is not None
     s = tuple(call.weight.shape)
-    flipped = call.transposed or "transpose" in call.op
-    return (s[1], s[0], *s[2:]) if flipped else s
+    return (s[1], s[0], *s[2:]) if call.rows else s
 
 
 def as_stored(call: TracedCall, w: Tensor) -> Tensor:
     """[O, I, *K] in the parameter's own layout, dtype and device."""
     assert call.weight is not None
-    if call.transposed or "transpose" in call.op:
+    if call.rows:
         w = w.transpose(0, 1)
     return w.to(device=call.weight.device, dtype=call.weight.dtype)

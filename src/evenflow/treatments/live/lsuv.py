@@ -16,6 +16,7 @@ from . import projections
 from .context import TreatmentContext
 from .forward_trace import ForwardTrace, TracedCall, trace_forward
 from .initial import as_stored, drawn, sample
+from .revive import units_of
 
 #: Spreads below this share of the layer's are rounding: such a unit is left as it was drawn.
 FLAT = 1e-6
@@ -105,19 +106,13 @@ def _scale(weight: Tensor, z: Tensor) -> None:
         weight.div_(spread.to(weight.dtype))
 
 
-def _channel(call: TracedCall) -> int:
-    """Dimension of the units in a layer's output."""
-    return 1 if "conv" in call.op else -1
-
-
 def _rows(call: TracedCall, z: Tensor) -> Tensor:
     """[B·positions, O] of a layer's output, in float32 at least."""
-    moved = z.movedim(_channel(call), -1).reshape(-1, z.shape[_channel(call)])
+    moved = z.movedim(units_of(call), -1).reshape(-1, z.shape[units_of(call)])
     return moved if moved.dtype == torch.float64 else moved.float()
 
 
 def _by_unit(call: TracedCall, weight: Tensor, std: Tensor) -> Tensor:
-    flipped = call.transposed or "transpose" in call.op
     shape = [1] * weight.dim()
-    shape[1 if flipped else 0] = -1
+    shape[call.rows] = -1
     return weight / std.to(weight.dtype).reshape(shape)

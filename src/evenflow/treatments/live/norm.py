@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from torch import nn
@@ -22,27 +23,7 @@ class After(Graft):
         return self.then(inner(*args, **kwargs))
 
 
-def batch(context: TreatmentContext, parsed: None) -> None:
-    """BatchNorm."""
-    _between(context, "batch")
-
-
-def layer(context: TreatmentContext, parsed: None) -> None:
-    """LayerNorm."""
-    _between(context, "layer")
-
-
-def group(context: TreatmentContext, groups: int) -> None:
-    """GroupNorm, in so many groups at most."""
-    _between(context, "group", groups)
-
-
-def rms(context: TreatmentContext, parsed: None) -> None:
-    """RMSNorm."""
-    _between(context, "rms")
-
-
-def _between(context: TreatmentContext, kind: str, groups: int = 0) -> None:
+def _between(context: TreatmentContext, groups: int | None, *, kind: str) -> None:
     """Put batch, layer, group or RMS normalisation after each hidden layer that feeds an
     activation and is not normalised yet. Scale starts at 1 and shift at 0.
 
@@ -66,7 +47,10 @@ def _between(context: TreatmentContext, kind: str, groups: int = 0) -> None:
         raise ValueError("no hidden layer feeds an activation without normalisation.")
 
 
-def _norm(kind: str, call: TracedCall, groups: int) -> nn.Module:
+batch, layer, group, rms = (partial(_between, kind=k) for k in ("batch", "layer", "group", "rms"))
+
+
+def _norm(kind: str, call: TracedCall, groups: int | None) -> nn.Module:
     spatial = len(call.shape) - 2 if "conv" in call.op else 0
     if spatial < 0:
         raise ValueError(f"{call.path} is called without a batch dimension.")
@@ -80,11 +64,7 @@ def _norm(kind: str, call: TracedCall, groups: int) -> nn.Module:
         made = (nn.BatchNorm1d, nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)[spatial]
         return made(channels)
     if kind == "group" or spatial:
-        n = (
-            1
-            if kind in ("layer", "rms")
-            else max(g for g in range(1, groups + 1) if channels % g == 0)
-        )
+        n = max(g for g in range(1, (groups or 1) + 1) if channels % g == 0)
         if not spatial and len(call.shape) != 2:
             raise ValueError(f"{call.path}: group normalisation needs channels in dimension 1.")
         return nn.GroupNorm(n, channels)

@@ -8,7 +8,6 @@ attends at once, so there they are projected first, and it is given the identity
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -46,13 +45,7 @@ class _Attending(TorchFunctionMode):
         super().__init__()
         self.norm = norm
 
-    def __torch_function__(
-        self,
-        func: Callable[..., Any],
-        types: Sequence[type],
-        args: tuple[Any, ...] = (),
-        kwargs: dict[str, Any] | None = None,
-    ) -> Any:
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         if _NESTED[0]:  # a module further inside has normalised them
             return func(*args, **kwargs)

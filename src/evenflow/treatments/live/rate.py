@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from ..rate import NewOptimizer, NewRate
+from ..rate import OPTIMIZERS, NewOptimizer, NewRate
 from .context import TreatmentContext
 from .stepping import Stage, Stepper
 
@@ -127,22 +127,13 @@ def momentum(context: TreatmentContext, level: float) -> None:
     context.stage(lambda: Momentum(level))
 
 
-#: Optimizers to swap to, and the rate each begins with where none is given.
-KINDS: dict[str, tuple[type[torch.optim.Optimizer], float, dict[str, Any]]] = {
-    "adam": (torch.optim.Adam, 1e-3, {}),
-    "adamw": (torch.optim.AdamW, 1e-3, {}),
-    "nadam": (torch.optim.NAdam, 1e-3, {}),
-    "rmsprop": (torch.optim.RMSprop, 1e-3, {}),
-    "sgd": (torch.optim.SGD, 0.1, {"momentum": 0.9}),
-}
-
-
 def optimizer(context: TreatmentContext, new: NewOptimizer) -> None:
     """Another optimizer, at a rate of its own."""
-    kind, usual, more = KINDS[new.name]
+    name, usual = OPTIMIZERS[new.name]
+    make: Callable[..., torch.optim.Optimizer] = getattr(torch.optim, name)
     rate = usual if new.rate is None else new.rate
+    more = {"momentum": 0.9} if name == "SGD" else {}
     for o in context.optimizers:
         if isinstance(o, torch.optim.LBFGS):
             raise ValueError("LBFGS evaluates a closure within its step; swap it in the script.")
-    make: Callable[..., torch.optim.Optimizer] = kind
     context.stage(lambda: Other(lambda groups: make(groups, lr=rate, **more)))

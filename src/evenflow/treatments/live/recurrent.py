@@ -6,6 +6,7 @@ H: hidden units. torch stores gates stacked: [4H, H] i, f, g, o (LSTM), [3H, H] 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -33,11 +34,14 @@ def orthogonal(context: TreatmentContext, gain: float) -> None:
     if not weights:
         raise ValueError("the network has no recurrent weights.")
     for p in weights:
-        h = p.shape[1]
-        blocks = [torch.empty(h, h) for _ in range(p.shape[0] // h)]
-        for b in blocks:
-            nn.init.orthogonal_(b, gain, generator=context.generator)
-        context.put(p, torch.cat(blocks).to(device=p.device, dtype=p.dtype))
+        context.put(p, _blocks(p, gain, context.generator).to(device=p.device, dtype=p.dtype))
+
+
+def _blocks(weight: Tensor, gain: float, g: torch.Generator) -> Tensor:
+    """An orthogonal matrix, times `gain`, for each gate of a recurrent weight [gates * H, H]."""
+    rows, h = weight.shape
+    drawn = [nn.init.orthogonal_(torch.empty(h, h), gain, generator=g) for _ in range(rows // h)]
+    return torch.cat(drawn)
 
 
 def _by_hand(context: TreatmentContext) -> list[nn.Parameter]:
@@ -90,28 +94,19 @@ class Gated(Graft):
         return self.layer(x, h)
 
 
-def lstm(context: TreatmentContext, parsed: None) -> None:
-    """An LSTM for each nn.RNN."""
-    _gated(context, nn.LSTM)
-
-
-def gru(context: TreatmentContext, parsed: None) -> None:
-    """A GRU for each nn.RNN."""
-    _gated(context, nn.GRU)
-
-
-def _gated(context: TreatmentContext, make: Callable[..., nn.RNNBase]) -> None:
+def _gated(context: TreatmentContext, parsed: None, *, make: Callable[..., nn.RNNBase]) -> None:
     """GRU or LSTM for each nn.RNN, recurrence orthogonal, forget gates open."""
     layers = [m for m in _found(context, nn.RNN) if type(m).__name__ == "RNN"]
     if not layers:
         raise ValueError("the network has no nn.RNN.")
-    if context.parallel:
-        raise ValueError("it adds parameters; treat the model before DistributedDataParallel.")
     for old in layers:
         assert isinstance(old, nn.RNN)
         graft = Gated(old, make)
         _start_(graft.layer, context.generator)
         context.graft(old, graft, next(old.parameters(), None))
+
+
+lstm, gru = partial(_gated, make=nn.LSTM), partial(_gated, make=nn.GRU)
 
 
 def _start_(layer: nn.Module, g: torch.Generator) -> None:
@@ -122,9 +117,7 @@ def _start_(layer: nn.Module, g: torch.Generator) -> None:
                 if isinstance(layer, nn.LSTM) and name.startswith("bias_ih"):
                     p[p.shape[0] // 4 : p.shape[0] // 2] = 1.0
             elif name.startswith("weight_hh"):
-                h = p.shape[1]
-                for i in range(p.shape[0] // h):
-                    nn.init.orthogonal_(p[i * h : (i + 1) * h], generator=g)
+                p.copy_(_blocks(p, 1.0, g))
             else:
                 nn.init.xavier_uniform_(p, generator=g)
 

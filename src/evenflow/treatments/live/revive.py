@@ -90,7 +90,7 @@ def redraw_units_(
     if not bool(dead.any()) or inputs % dead.numel():
         return False
     each = inputs // dead.numel()  # flattened feature maps: several inputs a channel
-    rows = _rows(before)
+    rows = before.rows
     fresh = as_stored(before, drawn(before, "normal", 1.0, "in", generator))
     scale = _scale(before.weight, dead, rows)
     with torch.no_grad():
@@ -99,23 +99,18 @@ def redraw_units_(
         if before.bias is not None:
             before.bias.masked_fill_(dead, 0.0)
         columns = dead.repeat_interleave(each)
-        after.weight.masked_fill_(_spread(columns, after.weight, 1 - _rows(after)), 0.0)
+        after.weight.masked_fill_(_spread(columns, after.weight, 1 - after.rows), 0.0)
         for optimizer in optimizers:
             _forget(optimizer, before.weight, mask)
             if before.bias is not None:
                 _forget(optimizer, before.bias, dead)
-            _forget(optimizer, after.weight, _spread(columns, after.weight, 1 - _rows(after)))
+            _forget(optimizer, after.weight, _spread(columns, after.weight, 1 - after.rows))
     return True
-
-
-def _rows(call: TracedCall) -> int:
-    """Dimension of a weight that runs over its outputs."""
-    return 1 if call.transposed or "transpose" in call.op else 0
 
 
 def _inputs(call: TracedCall) -> int:
     assert call.weight is not None
-    return int(call.weight.shape[1 - _rows(call)])
+    return int(call.weight.shape[1 - call.rows])
 
 
 def _spread(mask: Tensor, weight: Tensor, dim: int) -> Tensor:

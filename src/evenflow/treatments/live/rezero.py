@@ -68,7 +68,7 @@ def apply(context: TreatmentContext, parsed: None) -> None:
                     f"the branch that ends in {branch.op} at {branch.path or 'the root'} ends in "
                     "no module of its own; put the factor in by hand."
                 )
-            context.graft(module, Scaled(), _beside(module))
+            context.graft(module, Scaled(), next(module.parameters(), None))
         return
     pairs = [(c, a) for c in seen.hidden if (a := _activation_after(c)) is not None]
     if not pairs:
@@ -97,7 +97,3 @@ def _activation_after(call: TracedCall) -> TracedCall | None:
     if not square or len(call.children) != 1 or call.children[0].kind != "activation":
         return None
     return call.children[0]
-
-
-def _beside(module: nn.Module) -> nn.Parameter | None:
-    return next(module.parameters(), None)

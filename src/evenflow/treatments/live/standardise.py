@@ -31,7 +31,7 @@ class ScaledInputs(Graft):
 
     def __init__(self, x: Tensor, kind: str, running: bool, width: float) -> None:
         super().__init__()
-        self.kind, self.running, self.dims = kind, running, x.dim()
+        self.kind, self.running = kind, running
         shift, scale, low, high = statistics(x, kind, width)
         for name, value in (("shift", shift), ("scale", scale), ("low", low), ("high", high)):
             self.register_buffer(name, value)
@@ -119,16 +119,17 @@ def inputs(context: TreatmentContext, wanted: InputScale) -> None:
 class ScaledOutputs(Graft):
     """y = MEAN + STD z, and dL/dz as if the loss compared z with (target - MEAN)/STD."""
 
-    def __init__(self, mean: float, std: float, power: int) -> None:
+    def __init__(self, mean: float, std: float) -> None:
         super().__init__()
-        self.mean, self.std, self.power = mean, std, power
+        self.mean, self.std = mean, std
 
     def around(self, inner: Forward, *args: Any, **kwargs: Any) -> Any:
         z = inner(*args, **kwargs)
         if not isinstance(z, Tensor):
             raise ValueError("target=standardise needs a model that returns one tensor.")
         # a squared error is STD² as large in the target's units; its gradient is put back
-        return self.mean + self.std * scaled(z, self.std**-self.power)
+        scaled = _GradientScale.apply(z, self.std**-2)  # type: ignore[no-untyped-call]
+        return self.mean + self.std * scaled
 
 
 class _GradientScale(torch.autograd.Function):
@@ -144,14 +145,8 @@ class _GradientScale(torch.autograd.Function):
         return grads[0] * ctx.factor, None
 
 
-def scaled(z: Tensor, factor: float) -> Tensor:
-    """z, whose gradient will be multiplied by `factor`."""
-    out: Tensor = _GradientScale.apply(z, factor)  # type: ignore[no-untyped-call]
-    return out
-
-
 def target(context: TreatmentContext, wanted: TargetScale) -> None:
     """The network learns standardised targets, its output is in theirs."""
     if context.batch is not None and not isinstance(context.forward.output, Tensor):
         raise ValueError("the model returns no single tensor; scale the target in the script.")
-    context.graft(exit(context.model), ScaledOutputs(*wanted, 2), None)
+    context.graft(exit(context.model), ScaledOutputs(*wanted), None)

@@ -94,7 +94,8 @@ def _refusals(chosen: Sequence[Parsed], context: TreatmentContext, force: bool) 
     for p in chosen:
         if not p.entry.apply:
             raise ValueError(
-                f"{p} lies outside the model, so it can only be edited in the script: {p.edit()}"
+                f"{p} lies outside the model, so it can only be edited in the script: "
+                f"{p.entry.edit(p.value)}"
             )
     if context.batch is None or force:
         return
