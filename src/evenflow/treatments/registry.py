@@ -55,6 +55,7 @@ Choice = Callable[[Finding, Facts], list[str]]
 
 _CLIP = "clip=norm:1.0"
 _RATES = ["lr=x0.1", "lr=x0.03", "lr=x0.3", "lr=x0.01"]
+_CALM = [*_RATES[:2], _CLIP, "warmup=100", "lr=x0.3", f"lr=x0.1; {_CLIP}"]
 
 
 def kinds() -> list[str]:
@@ -66,8 +67,8 @@ def of(finding: Finding, facts: Facts) -> list[str]:
     """Texts of courses for one finding; its cause speaks first. Unknown codes give none."""
     texts: list[str] = []
     for code in (finding.cause, finding.code):
-        if code in TABLE:
-            texts += TABLE[code](finding, facts)
+        choice = TABLE.get(code, [])
+        texts += choice if isinstance(choice, list) else choice(finding, facts)
     return list(dict.fromkeys(texts))
 
 
@@ -122,11 +123,6 @@ def _time(f: Finding, facts: Facts) -> list[str]:
     return [orthogonal, *gates, *gated, "recurrent=orthogonal", _CLIP, "edit=truncate"]
 
 
-def _calm(f: Finding, facts: Facts) -> list[str]:
-    """Smaller steps."""
-    return [*_RATES[:2], _CLIP, "warmup=100", "lr=x0.3", f"lr=x0.1; {_CLIP}"]
-
-
 def _vanishing(f: Finding, facts: Facts) -> list[str]:
     rest = ["optimizer=adam:0.001"] if facts.adaptive is False else []
     truncated = ["edit=truncate"] if facts.recurrent else []
@@ -137,10 +133,6 @@ def _exploding(f: Finding, facts: Facts) -> list[str]:
     if facts.recurrent and not facts.skips:
         return [_CLIP, *_time(f, facts), "recurrent=truncate:20", *_RATES[:1]]
     return [_CLIP, *_start(f, facts), f"init=lsuv; {_CLIP}", *_RATES[:2], "clip=agc:0.01"]
-
-
-def _non_finite(f: Finding, facts: Facts) -> list[str]:
-    return [*_RATES[:2], _CLIP, "init=lsuv", "input=standardise"]
 
 
 def _disconnected(f: Finding, facts: Facts) -> list[str]:
@@ -165,46 +157,16 @@ def _dead(f: Finding, facts: Facts) -> list[str]:
             "warmup=100", "bias=0", *others]  # fmt: skip
 
 
-def _dead_at_birth(f: Finding, facts: Facts) -> list[str]:
-    return ["init=he", "bias=0", "input=standardise", *_dead(f, facts)]
-
-
 def _attention(f: Finding, facts: Facts) -> list[str]:
     start = ["attention=max-norm", "init=xavier", "init=lsuv"] if facts.step == 0 else []
     norms = ["attention=sigma-reparam", "attention=qk-norm"]
     return [*start, "warmup=100", *norms, *_RATES[:2], _CLIP]
 
 
-def _growth(f: Finding, facts: Facts) -> list[str]:
-    return [*_RATES[:1], "init=lsuv", "rezero", "norm=layer", "norm=batch", _CLIP, "l2=1e-4"]
-
-
-def _flat(f: Finding, facts: Facts) -> list[str]:
-    return [*_RATES[:1], "lr=x10", "optimizer=adam:0.001", "init=lsuv", "lr=x0.01"]
-
-
-def _spike(f: Finding, facts: Facts) -> list[str]:
-    return [*_calm(f, facts), "clip=z:2.5", "clip=agc:0.01", "input=clamp:10"]
-
-
-def _swinging(f: Finding, facts: Facts) -> list[str]:
-    return ["lr=x0.3", "lr=x0.1", "momentum=0.5", "lr=x0.03", _CLIP]
-
-
 def _slow(f: Finding, facts: Facts) -> list[str]:
     rest = ["optimizer=adam:0.001"] if facts.adaptive is not True else []
     momentum = ["momentum=0.9"] if facts.adaptive is not True else []
     return ["lr=x10", *rest, *momentum, "lr=x100", "lr=x3", "input=standardise"]
-
-
-def _input(f: Finding, facts: Facts) -> list[str]:
-    return ["input=standardise", "input=standardise:running", "input=minmax", *_RATES[:1],
-            "norm=batch"]  # fmt: skip
-
-
-def _outlier(f: Finding, facts: Facts) -> list[str]:
-    return ["input=clamp:10", "input=clamp:10; input=standardise", "clip=z:2.5", _CLIP,
-            "edit=clean-data"]  # fmt: skip
 
 
 def _target(f: Finding, facts: Facts) -> list[str]:
@@ -221,50 +183,56 @@ def _untrained(f: Finding, facts: Facts) -> list[str]:
 
 
 #: Code, or cause -> what it calls for. Every code of the rules has its line; a test holds that.
-TABLE: dict[str, Choice] = {
+TABLE: dict[str, list[str] | Choice] = {
     "EF101": _vanishing,
     "EF102": _exploding,
-    "EF103": _non_finite,
+    "EF103": [*_RATES[:2], _CLIP, "init=lsuv", "input=standardise"],
     "EF104": _disconnected,
-    "EF105": lambda f, facts: ["edit=dtype"],
+    "EF105": ["edit=dtype"],
     "EF201": _saturated,
     "EF202": _dead,
     "EF203": lambda f, facts: [*_saturated(f, facts), "l1=1e-5"],
     "EF204": _attention,
     "EF205": _start,
-    "EF206": _growth,
+    "EF206": [*_RATES[:1], "init=lsuv", "rezero", "norm=layer", "norm=batch", _CLIP, "l2=1e-4"],
     "EF301": lambda f, facts: [*_vanishing(f, facts), "lr=x10"],
-    "EF302": _calm,
-    "EF401": _flat,
-    "EF402": _spike,
-    "EF403": _swinging,
+    "EF302": _CALM,
+    "EF401": [*_RATES[:1], "lr=x10", "optimizer=adam:0.001", "init=lsuv", "lr=x0.01"],
+    "EF402": [*_CALM, "clip=z:2.5", "clip=agc:0.01", "input=clamp:10"],
+    "EF403": ["lr=x0.3", "lr=x0.1", "momentum=0.5", "lr=x0.03", _CLIP],
     "EF404": _slow,
-    "EF501": _input,
-    "EF502": _outlier,
-    "EF503": lambda f, facts: ["edit=clean-data"],
+    "EF501": [
+        *("input=standardise", "input=standardise:running", "input=minmax"),
+        *(*_RATES[:1], "norm=batch"),
+    ],
+    "EF502": [
+        *("input=clamp:10", "input=clamp:10; input=standardise", "clip=z:2.5", _CLIP),
+        "edit=clean-data",
+    ],
+    "EF503": ["edit=clean-data"],
     "EF504": _target,
     "EF601": _start,
     "EF602": lambda f, facts: [*_start(f, facts), "input=standardise"],
-    "EF603": _dead_at_birth,
+    "EF603": lambda f, facts: ["init=he", "bias=0", "input=standardise", *_dead(f, facts)],
     "EF604": _start,
     "EF605": _start,
-    "EF701": lambda f, facts: ["edit=logits"],
-    "EF702": lambda f, facts: ["edit=nonlinearity"],
-    "EF703": _calm,
+    "EF701": ["edit=logits"],
+    "EF702": ["edit=nonlinearity"],
+    "EF703": _CALM,
     "EF704": _untrained,
-    "EF802": lambda f, facts: ["edit=step"],
-    "EF806": lambda f, facts: ["edit=norm"],
-    "EF807": lambda f, facts: ["edit=connect"],
-    "EF803": lambda f, facts: ["edit=shapes"],
+    "EF802": ["edit=step"],
+    "EF806": ["edit=norm"],
+    "EF807": ["edit=connect"],
+    "EF803": ["edit=shapes"],
     # causes that are no codes
-    "learning-rate-too-high": _calm,
-    "learning-rate-too-low": lambda f, facts: ["lr=x10", "lr=x100", "lr=x3"],
-    "learning-rate-decayed": lambda f, facts: ["lr=x10", "lr=x3"],
-    "learning-rate-zero": lambda f, facts: ["lr=0.001"],
-    "negative-bias": lambda f, facts: ["bias=0", "init=he"],
+    "learning-rate-too-high": _CALM,
+    "learning-rate-too-low": ["lr=x10", "lr=x100", "lr=x3"],
+    "learning-rate-decayed": ["lr=x10", "lr=x3"],
+    "learning-rate-zero": ["lr=0.001"],
+    "negative-bias": ["bias=0", "init=he"],
     "zero-init": _start,
     "depth-times-activation": _start,
     "depth-times-weights": _start,
     "through-time": _time,
-    "dtype": lambda f, facts: ["edit=dtype"],
+    "dtype": ["edit=dtype"],
 }

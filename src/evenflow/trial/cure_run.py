@@ -18,7 +18,7 @@ from .engine import Engine
 from .goal import CureGoal, Tried
 from .job import Job, Outcome
 from .prescribing import Prescription, edits, prescription
-from .record import Cure, unique
+from .record import Cure
 from .score import Estimate, estimate
 from .search import WIDEST, Search
 from .settings import Settings
@@ -64,12 +64,10 @@ class CureRun:
     def untreated(self, limit: float) -> Outcome:
         """The script as it is, watched, to its end if there is time."""
         self.on_stage("watch", 1)
-        job = Job(watch=True, seconds=limit)
-        ((_, outcome),) = self.engine.run([job])
-        whole = outcome.whole
+        ((_, outcome),) = self.engine.run([Job(watch=True, seconds=limit)])
         if not outcome.steps or not outcome.run:
             raise CannotCure(_why_nothing(outcome))
-        self.budget.measured(outcome.seconds, outcome.start, outcome.steps, whole)
+        self.budget.measured(outcome.seconds, outcome.start, outcome.steps, outcome.whole)
         finite = outcome.losses and outcome.losses[-1] == outcome.losses[-1]
         if self.goal.metric and outcome.ended == "finished" and outcome.metric is None and finite:
             raise CannotCure(
@@ -95,7 +93,7 @@ class CureRun:
                 before=self._before(baseline),
                 findings=named,
                 trials=(Tried("watch", (), Job(watch=True), baseline),),
-                uncontrolled=unique([*notes, *baseline.uncontrolled]),
+                uncontrolled=tuple(dict.fromkeys([*notes, *baseline.uncontrolled])),
             )
         found = self.prescribe(run, findings).without(self.settings.without)
         return self._treat(baseline, found, named, notes, decay=not falls(run))
@@ -106,7 +104,7 @@ class CureRun:
         found: Prescription,
         findings: tuple[str, ...],
         notes: Sequence[str],
-        decay: bool = True,
+        decay: bool,
     ) -> Cure:
         """The search, the proof, and what they come to."""
         search = Search(self.engine, self.budget, self.goal, baseline, self.on_stage)
@@ -128,10 +126,10 @@ class CureRun:
             self.goal.larger,
             before=self._before(baseline),
             trials=tuple(search.trials),
-            refused=unique([*found.refused, *failed]),
+            refused=tuple(dict.fromkeys([*found.refused, *failed])),
             proposed=found.proposed,
             findings=findings,
-            uncontrolled=unique([*notes, *uncontrolled(baseline, search.trials)]),
+            uncontrolled=tuple(dict.fromkeys([*notes, *uncontrolled(baseline, search.trials)])),
         )
         if proof is not None:
             return self._proven(cure, proof)

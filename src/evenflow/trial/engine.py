@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -153,25 +153,23 @@ class LocalPool:
         seconds = time.monotonic() - one.began
         _kill(one.process)  # what the script left behind: workers, servers
         output = one.folder / "output.txt"
-        outcome = _read(one.folder / "outcome.json")
-        if outcome is None:
-            outcome = self._unsaid(one, seconds, output)
+        outcome = _read(one.folder / "outcome.json") or self._unsaid(one, seconds, output)
         self._clear(one.folder)
         run = one.folder / "run.evenflow"
-        value = metrics.read(self.pattern, output)
-        told = {
-            **{f: getattr(outcome, f) for f in outcome.__dataclass_fields__},
-            "seconds": seconds,
-            "metric": value,
-            "run": str(run) if run.exists() else "",
-            "output": str(output),
-        }
+        notes = outcome.uncontrolled
         if self.snapshot is not None and (damaged := self.snapshot.damaged()):
-            told["uncontrolled"] = (
-                *outcome.uncontrolled,
-                f"the script writes into {damaged[0]!r} in place: runs at the same time share it",
+            shared = (
+                f"the script writes into {damaged[0]!r} in place: runs at the same time share it"
             )
-        return Outcome(**told)
+            notes = (*notes, shared)
+        return replace(
+            outcome,
+            seconds=seconds,
+            metric=metrics.read(self.pattern, output),
+            run=str(run) if run.exists() else "",
+            output=str(output),
+            uncontrolled=notes,
+        )
 
     def _unsaid(self, one: _Running, seconds: float, output: Path) -> Outcome:
         """It ended without a word: by a signal, `os._exit`, or because it hung."""
@@ -225,7 +223,7 @@ class Remembered:
         line = json.dumps({"key": job.key, "job": as_json(job), "outcome": as_json(outcome)})
         with open(self.journal, "a", encoding="utf-8") as file:
             # First a newline: it ends the line that was being written when we were killed.
-            file.write(f"\n{line}\n" if _torn(self.journal) else f"{line}\n")
+            file.write(f"\n{line}\n")
             file.flush()
             os.fsync(file.fileno())
 
@@ -241,15 +239,6 @@ def _journal(path: Path) -> dict[str, Outcome]:
         except (ValueError, KeyError, TypeError):
             continue  # the line that was being written when the power went
     return found
-
-
-def _torn(path: Path) -> bool:
-    """Does the file end in the midst of a line?"""
-    with open(path, "rb") as file:
-        if file.seek(0, os.SEEK_END) == 0:
-            return False
-        file.seek(-1, os.SEEK_END)
-        return file.read(1) != b"\n"
 
 
 def _cut_short(outcome: Outcome, job: Job) -> bool:

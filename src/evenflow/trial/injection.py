@@ -11,14 +11,14 @@ every optimizer is served      the door is taken off: nothing of ours stays in t
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import random
 import sys
 import warnings
 import weakref
 from collections import deque
-from collections.abc import Callable
-from types import TracebackType
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
@@ -195,7 +195,7 @@ class Injection:
             self.devices |= {p.device.type for p in root.parameters()}
             mine = [o for o in self._optimizers if _shares(root, o)]
             try:
-                with _Generators(), warnings.catch_warnings():
+                with _same_random(), warnings.catch_warnings():
                     warnings.simplefilter("ignore")  # ours, not the script's
                     self._alone(self._apply_to, root, mine, batch)
             except ValueError as error:
@@ -225,25 +225,22 @@ class Injection:
         )
 
 
-class _Generators:
+@contextlib.contextmanager
+def _same_random() -> Iterator[None]:
     """The default random streams are afterwards as they were: the data order must not change."""
-
-    def __enter__(self) -> None:
-        numpy = sys.modules.get("numpy")
-        self._python = random.getstate()
-        self._numpy = numpy.random.get_state() if numpy is not None else None
-        self._torch = torch.get_rng_state()
-        self._cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else None  # type: ignore[no-untyped-call]
-
-    def __exit__(
-        self, kind: type[BaseException] | None, e: BaseException | None, tb: TracebackType | None
-    ) -> None:
-        random.setstate(self._python)
-        if self._numpy is not None:
-            sys.modules["numpy"].random.set_state(self._numpy)
-        torch.set_rng_state(self._torch)
-        if self._cuda is not None:
-            torch.cuda.set_rng_state_all(self._cuda)
+    numpy = sys.modules.get("numpy")
+    python, cpu = random.getstate(), torch.get_rng_state()
+    arrays = numpy.random.get_state() if numpy is not None else None
+    cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else None  # type: ignore[no-untyped-call]
+    try:
+        yield
+    finally:
+        random.setstate(python)
+        torch.set_rng_state(cpu)
+        if numpy is not None:
+            numpy.random.set_state(arrays)
+        if cuda is not None:
+            torch.cuda.set_rng_state_all(cuda)
 
 
 def _shares(module: nn.Module, optimizer: Optimizer) -> bool:

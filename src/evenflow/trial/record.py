@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any
 
 from .goal import Tried
 from .score import Comparison, Estimate, loss_at
-
-T = TypeVar("T")
 
 #: "healthy": nothing to do. "cured": proven over the seeds. "improved": better, though not on
 #: every seed or not beyond chance. "unproven": the budget allowed short runs only. "uncured":
@@ -113,8 +110,3 @@ def _proposal(edit: Edit) -> dict[str, Any]:
         "error": None,
         "seconds": 0.0,
     }
-
-
-def unique(values: Iterable[T]) -> tuple[T, ...]:
-    """Each once, in order."""
-    return tuple(dict.fromkeys(values))

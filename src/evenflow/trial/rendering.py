@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ..lang import N_, _, ngettext
 from .goal import Tried
 from .record import Cure, Edit
-from .score import Estimate, loss_at
+from .score import Estimate, estimate, loss_at
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -31,7 +32,6 @@ _ENDED = {
 
 def render(cure: Cure, console: Console) -> None:
     """Print all of it."""
-
     from rich.cells import cell_len, set_cell_size
 
     def say(line: str = "") -> None:
@@ -62,25 +62,18 @@ def render(cure: Cure, console: Console) -> None:
         say(f"{set_cell_size(name, wide)} {text}")
     say()
     _table(cure, console)
-    _refusals(cure, say)
-    for words, edits in (
-        (_("As an edit of your script:"), cure.chosen_edits),
-        (_("Proposed, not tried (outside the model):"), cure.proposed),
+    for head, rows in (
+        (_("Refused:"), [f"  {treatment}: {why}" for treatment, why in cure.refused]),
+        (_("As an edit of your script:"), _edits(cure.chosen_edits)),
+        (_("Proposed, not tried (outside the model):"), _edits(cure.proposed)),
+        (
+            _("As one line, before the first training step:"),
+            [f"    {cure.line}"] if cure.line else [],
+        ),
+        (_("Not controlled:"), [f"  - {sentence}" for sentence in cure.uncontrolled]),
     ):
-        if edits:
-            say()
-            say(words)
-            for edit in edits:
-                _edit(edit, say)
-    if cure.line:
-        say()
-        say(_("As one line, before the first training step:"))
-        say(f"    {cure.line}")
-    if cure.uncontrolled:
-        say()
-        say(_("Not controlled:"))
-        for sentence in cure.uncontrolled:
-            say(f"  - {sentence}")
+        if rows:
+            say("\n".join(("", head, *rows)))
 
 
 def number(value: float | None) -> str:
@@ -125,8 +118,6 @@ def _rows(cure: Cure) -> list[tuple[str, ...]]:
         else:
             rows.append(_row(tried))
     for (name, stage), runs in confirmed.items():
-        from .score import estimate
-
         losses = estimate([loss_at(t.outcome) for t in runs])
         metrics = estimate([t.outcome.metric for t in runs])
         words = ngettext("{n} more seed", "{n} more seeds", len(runs)).format(n=len(runs))
@@ -155,17 +146,9 @@ def _row(tried: Tried) -> tuple[str, ...]:
     )
 
 
-def _refusals(cure: Cure, say: object) -> None:
-    assert callable(say)
-    if cure.refused:
-        say()
-        say(_("Refused:"))
-        for treatment, why in cure.refused:
-            say(f"  {treatment}: {why}")
-
-
-def _edit(edit: Edit, say: object) -> None:
-    assert callable(say)
-    say(f"  # {edit.treatment}{': ' + edit.why if edit.why else ''}")
-    for line in edit.code.splitlines():
-        say(f"  {line}")
+def _edits(edits: Sequence[Edit]) -> list[str]:
+    said = []
+    for edit in edits:
+        said.append(f"  # {edit.treatment}{': ' + edit.why if edit.why else ''}")
+        said += [f"  {line}" for line in edit.code.splitlines()]
+    return said

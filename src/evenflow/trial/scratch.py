@@ -135,7 +135,7 @@ def translated(argument: str, original: Path, scratch: Path) -> str:
     if not os.path.isabs(value):
         return argument
     path = Path(os.path.normpath(value))
-    if path != original and original not in path.parents:
+    if not path.is_relative_to(original):
         return argument
     moved = str(scratch / path.relative_to(original))
     return f"{head}={moved}" if value is tail and equals else moved
@@ -148,7 +148,7 @@ def _entries(folder: Path, avoid: Path | None) -> Iterable[Path]:
         kept = []
         for name in sorted(folders):
             path = here / name
-            if name in LEFT_OUT or (avoid is not None and _inside(avoid, path)):
+            if name in LEFT_OUT or (avoid is not None and avoid.is_relative_to(path)):
                 continue
             if (path / "pyvenv.cfg").exists():
                 continue
@@ -160,10 +160,6 @@ def _entries(folder: Path, avoid: Path | None) -> Iterable[Path]:
             mode = path.lstat().st_mode
             if stat.S_ISREG(mode) or stat.S_ISLNK(mode):
                 yield path
-
-
-def _inside(path: Path, folder: Path) -> bool:
-    return folder == path or folder in path.parents
 
 
 def _build(
@@ -179,7 +175,10 @@ def _build(
         elif path.is_dir():
             new.mkdir(exist_ok=True)
         elif link and path.stat().st_size >= LARGE:
-            _link(path, new)
+            try:
+                os.link(path, new)
+            except OSError:  # another file system, or one without hard links
+                _clone(path, new)
         else:
             _clone(path, new)
 
@@ -189,21 +188,14 @@ def _aim(path: Path, source: Path, target: Path, meant: Path) -> str:
     aim = os.readlink(path)
     if os.path.isabs(aim):
         for root in (source, meant):
-            if _inside(Path(aim), root):
+            if Path(aim).is_relative_to(root):
                 return str(target / Path(aim).relative_to(root))
         return aim
     leads = Path(os.path.normpath(path.parent / aim))
-    if _inside(leads, source):
+    if leads.is_relative_to(source):
         return aim
     # Relative and out of the folder: said from where the original stands.
     return str(Path(os.path.normpath(meant / path.relative_to(source).parent / aim)))
-
-
-def _link(path: Path, new: Path) -> None:
-    try:
-        os.link(path, new)
-    except OSError:  # another file system, or one without hard links
-        _clone(path, new)
 
 
 def _clone(path: Path, new: Path) -> None:
@@ -248,7 +240,7 @@ def _check_space(folder: Path, entries: list[Path], where: Path) -> None:
 
 def _outward(entries: list[Path], folder: Path) -> list[str]:
     """Links that lead out of the folder: what is written through them is written there."""
-    links = [p for p in entries if p.is_symlink() and not _inside(p.resolve(), folder)]
+    links = [p for p in entries if p.is_symlink() and not p.resolve().is_relative_to(folder)]
     named = [str(p.relative_to(folder)) for p in links if p.exists() and p.resolve().is_dir()]
     return [
         f"{name!r} is a link out of the folder: what the script writes there is not kept apart"
