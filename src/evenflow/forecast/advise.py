@@ -63,15 +63,12 @@ def advise(
     tried.sort(key=lambda a: -a.chance)
     deep = forecast.depth >= DEEP and Birth.of(View(forecast.run)).worst >= DOUBT
     if deep and treated("rezero") is not None:
-        tried.append(Advice("rezero", _rezero()))
+        words = _(
+            "Write each layer as x + a * f(x) with a learnt a that starts at 0 (ReZero); no chance "
+            "is told, as at 0 nothing flows through f yet."
+        )
+        tried.append(Advice("rezero", words))
     return tuple(tried)
-
-
-def _rezero() -> str:
-    return _(
-        "Write each layer as x + a * f(x) with a learnt a that starts at 0 (ReZero); no chance is "
-        "told, as at 0 nothing flows through f yet."
-    )
 
 
 def _treated(model: nn.Module, text: str, batch: Any, seed: int) -> nn.Module | None:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from ..diagnosis import diagnose
 from ..faults import Birth, View
 from ..schema import Channel, Parameter, Reading, Run, Site
-from .record import Advice, Forecast, Outlook
+from .record import Forecast, Outlook
 
 #: δ of a run stays within float64; what lies beyond is kept as a logarithm, beside it.
 _LOWEST, _HIGHEST = -300.0, 300.0
@@ -28,7 +28,6 @@ def assemble(
     error_bar: Sequence[float],
     *,
     meta: Mapping[str, Any] | None = None,
-    advice: Sequence[Advice] = (),
 ) -> Forecast:
     """Judge predicted readings and put them into a forecast.
 
@@ -43,7 +42,6 @@ def assemble(
             exactly zero. It is moved so that the anchor (see `anchor`) has 0.
         error_bar: [S] decades, one standard deviation; NaN where unknown.
         meta: more keys for `Run.meta`.
-        advice: changes that were tried.
 
     Raises:
         ValueError: lengths that do not fit together, or ids that are not places.
@@ -73,7 +71,6 @@ def assemble(
         depth=birth.depth,
         trainable_depth=birth.trainable_depth,
         chance=birth.chance,
-        advice=tuple(advice),
     )
 
 

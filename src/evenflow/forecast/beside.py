@@ -32,14 +32,9 @@ class Pair:
 
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON types, None for what is not finite."""
-        values = {
-            "foreseen": self.foreseen,
-            "measured": self.measured,
-            "error_bar": self.error_bar,
-        }
-        return {"site": self.site.name} | {
-            k: float(v) if math.isfinite(v) else None for k, v in values.items()
-        }
+        values = {k: getattr(self, k) for k in ("foreseen", "measured", "error_bar")}
+        plain = {k: float(v) if math.isfinite(v) else None for k, v in values.items()}
+        return {"site": self.site.name, **plain}
 
 
 def beside(run: Run, forecast: Run) -> list[Pair]:

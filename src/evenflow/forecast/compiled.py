@@ -6,10 +6,11 @@ import copy
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from .inputs import arrange, like, padding
 from .isolation import same_random
+from .onepass import floating
 
 
 def compiled_difference(model: nn.Module, inputs: Any, seed: int = 0) -> float:
@@ -34,7 +35,8 @@ def compiled_difference(model: nn.Module, inputs: Any, seed: int = 0) -> float:
                     f"{type(model).__name__} cannot be {how}: {type(error).__name__}: "
                     f"{first[0] if first else ''}"
                 ) from error
-    pairs = list(zip(*map(_tensors, outs), strict=True))
+    told = [[t.cpu().double() for t in floating(out)] for out in outs]
+    pairs = list(zip(*told, strict=True))
     top = max((float(a.abs().max()) for a, _ in pairs), default=0.0)
     gap = max((float((a - b).abs().max()) for a, b in pairs), default=0.0)
     off = gap / top if top > 0 else gap
@@ -44,9 +46,3 @@ def compiled_difference(model: nn.Module, inputs: Any, seed: int = 0) -> float:
             "of their size"
         )
     return off
-
-
-def _tensors(out: Any) -> list[Tensor]:
-    from .onepass import floating
-
-    return [t.cpu().double() for t in floating(out)]

@@ -61,11 +61,7 @@ def preflight(
         return assemble(
             type(model).__name__,
             "one-pass",
-            found.sites,
-            found.params,
-            found.readings,
-            found.log10_delta,
-            found.error_bar,
+            *found[:5],
             meta={"fits": found.fits, "through_time": list(found.time), "torch": torch.__version__},
         )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from ..report import finite
@@ -35,15 +35,8 @@ class Outlook:
 
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON types: None where not foreseen, "-Infinity" where δ is exactly zero."""
-        return {
-            "site": self.site.name,
-            "log10_delta": _plain(self.log10_delta),
-            "log10_q": _plain(self.log10_q),
-            "one_minus_c": _plain(self.one_minus_c),
-            "saturated": _plain(self.saturated),
-            "dead": _plain(self.dead),
-            "error_bar": _plain(self.error_bar),
-        }
+        numbers = {f.name: _plain(getattr(self, f.name)) for f in fields(self)[1:]}
+        return {"site": self.site.name, **numbers}
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +58,7 @@ class Advice:
 
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON types."""
-        return {
-            "change": self.change,
-            "text": self.text,
-            "chance": _plain(self.chance),
-            "trainable_depth": self.trainable_depth,
-        }
+        return {**asdict(self), "chance": _plain(self.chance)}
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from rich.cells import cell_len
 
@@ -131,9 +131,10 @@ def _profile(f: Forecast) -> Iterator[str]:
         o = shown[i]
         act = _after(f, o)
         yield (
-            f"{told[i][:wide]:<{wide}}  {_level(o.log10_delta):>11}  {_bar(o.error_bar):>5}  "
-            f"{_level(o.log10_q):>8}   {_small(o.one_minus_c):<8}  "
-            f"{filled(_part(act.saturated), columns)}  {_part(act.dead)}"
+            f"{told[i][:wide]:<{wide}}  {_level(o.log10_delta):>11}  "
+            f"{_told(o.error_bar, '{:.2f}'.format):>5}  "
+            f"{_level(o.log10_q):>8}   {_told(o.one_minus_c, number):<8}  "
+            f"{filled(_told(act.saturated, share), columns)}  {_told(act.dead, share)}"
         ).rstrip()
     yield from _left_out(len(shown))
 
@@ -164,21 +165,14 @@ def _level(value: float) -> str:
     return "" if math.isnan(value) else "0" if math.isinf(value) and value < 0 else f"{value:+.2f}"
 
 
-def _bar(value: float) -> str:
-    return "" if math.isnan(value) else f"{value:.2f}"
-
-
-def _small(value: float) -> str:
-    return "" if math.isnan(value) else number(value)
-
-
-def _part(value: float) -> str:
-    return "" if math.isnan(value) else share(value)
+def _told(value: float, show: Callable[[float], str]) -> str:
+    return "" if math.isnan(value) else show(value)
 
 
 def compared(pairs: Sequence[Pair], titles: Sequence[str]) -> Iterator[str]:
     """What was foreseen beside what was measured, site by site, and how far they lie apart."""
-    known = [(p, t) for p, t in zip(pairs, titles, strict=True) if _finite(p)]
+    both = zip(pairs, titles, strict=True)
+    known = [(p, t) for p, t in both if math.isfinite(p.foreseen) and math.isfinite(p.measured)]
     if known:
         gap = sum(abs(p.foreseen - p.measured) for p, _title in known) / len(known)
         worst, where = max(known, key=lambda k: abs(k[0].foreseen - k[0].measured))
@@ -199,10 +193,6 @@ def compared(pairs: Sequence[Pair], titles: Sequence[str]) -> Iterator[str]:
         said = said.format(foreseen=_exact(p.foreseen) + bar, measured=_exact(p.measured))
         yield f"  {titles[i][:wide]:<{wide}}  {said}"
     yield from _left_out(len(pairs))
-
-
-def _finite(p: Pair) -> bool:
-    return math.isfinite(p.foreseen) and math.isfinite(p.measured)
 
 
 def _exact(value: float) -> str:

@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ...schema import Channel, Parameter, metric_named, over_draws
+from ...schema import Channel, metric_named, over_draws
 from ..assemble import anchor, assemble
 from ..inputs import arrange, like, padding
 from ..isolation import same_random
@@ -66,11 +66,7 @@ def forecast_static(
     return assemble(
         name or made.name,
         "static",
-        found.sites,
-        found.params,
-        found.readings,
-        found.log10_delta,
-        found.error_bar,
+        *found[:5],
         meta={
             "draws": draws,
             "weights": made.weights,
@@ -165,7 +161,10 @@ def _draw(
             break
     unseen = sources(model)
     prefix = len(one.params[0].name.split(".")[0]) + 1 if one.params else 0
-    params = tuple(_trainable(p, p.name[prefix:] in unseen) for p in one.params)
+    params = tuple(
+        dataclasses.replace(p, trainable=True) if p.name[prefix:] in unseen else p
+        for p in one.params
+    )
     size = sum(p.numel() for p in model.parameters())
     return one._replace(params=params), BuiltModel(type(model).__name__, size)
 
@@ -193,10 +192,6 @@ def _begin(module: nn.Module, args: Any, kwargs: Any) -> Any:
         return x.detach().requires_grad_() if data else x
 
     return tuple(map(wanting, args)), {k: wanting(v) for k, v in kwargs.items()}
-
-
-def _trainable(p: Parameter, unseen: bool) -> Parameter:
-    return dataclasses.replace(p, trainable=True) if unseen else p
 
 
 def _readings(found: Sequence[Measured]) -> dict[Channel, float]:

@@ -52,25 +52,17 @@ class RandomMatrix:
 
     def times(self, x_NT: Tensor) -> Tensor:
         """W X [P, T] for X [N, T]."""
-        x = x_NT.detach().to(self._dtype)
-        self._q_NR, self._f_PR = self._reveal(
-            x, self._q_NR, self._f_PR, self._p_PS, self._g_NS, self.rows
+        y, self._q_NR, self._f_PR = self._product(
+            x_NT, self._q_NR, self._f_PR, self._p_PS, self._g_NS
         )
-        y = self._f_PR @ (self._q_NR.T @ x)
-        if self.mean:
-            y = y + self.mean * x.sum(0, keepdim=True)
-        return y.to(x_NT.dtype)
+        return y
 
     def transposed_times(self, d_PT: Tensor) -> Tensor:
         """Wᵀ D [N, T] for D [P, T]."""
-        d = d_PT.detach().to(self._dtype)
-        self._p_PS, self._g_NS = self._reveal(
-            d, self._p_PS, self._g_NS, self._q_NR, self._f_PR, self.columns
+        y, self._p_PS, self._g_NS = self._product(
+            d_PT, self._p_PS, self._g_NS, self._q_NR, self._f_PR
         )
-        y = self._g_NS @ (self._p_PS.T @ d)
-        if self.mean:
-            y = y + self.mean * d.sum(0, keepdim=True)
-        return y.to(d_PT.dtype)
+        return y
 
     def stored(self) -> Tensor:
         """All of W [P, N] after all, in agreement with what was revealed so far."""
@@ -80,20 +72,24 @@ class RandomMatrix:
         w += (self._f_PR - w @ self._q_NR) @ self._q_NR.T
         return w + self.mean
 
-    def _reveal(
-        self, x: Tensor, q: Tensor, f: Tensor, p: Tensor, g: Tensor, out: int
-    ) -> tuple[Tensor, Tensor]:
-        """q, f with the directions of x added, as far as they are new (told for `times`)."""
+    def _product(
+        self, x_NT: Tensor, q: Tensor, f: Tensor, p: Tensor, g: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """W X, and q, f with the directions of X added, as far as they are new (told for `times`;
+        the transpose is the same with the sides changed)."""
+        x = x_NT.detach().to(self._dtype)
         rest = x - q @ (q.T @ x)
         rest = rest - q @ (q.T @ rest)  # twice: Gram-Schmidt once is not orthogonal enough
         u = _orthonormal(rest, x)
-        if not u.shape[1]:
-            return q, f
-        z = torch.empty(out, u.shape[1], dtype=self._dtype)
-        z.normal_(generator=self._generator).mul_(self.std)
-        known = g.T @ u  # Pᵀ W U
-        new = z + p @ (known - p.T @ z)
-        return torch.cat([q, u], 1), torch.cat([f, new], 1)
+        if u.shape[1]:
+            z = torch.empty(len(f), u.shape[1], dtype=self._dtype)
+            z.normal_(generator=self._generator).mul_(self.std)
+            known = g.T @ u  # Pᵀ W U
+            q, f = torch.cat([q, u], 1), torch.cat([f, z + p @ (known - p.T @ z)], 1)
+        y = f @ (q.T @ x)
+        if self.mean:
+            y = y + self.mean * x.sum(0, keepdim=True)
+        return y.to(x_NT.dtype), q, f
 
 
 def _orthonormal(rest: Tensor, whole: Tensor) -> Tensor:

@@ -44,13 +44,7 @@ class UnseenWeight(Tensor):
         return f"UnseenWeight(shape={tuple(self.shape)}, dtype={self.dtype})"
 
     @classmethod
-    def __torch_function__(
-        cls,
-        func: Any,
-        types: Any,
-        args: tuple[Any, ...] = (),
-        kwargs: dict[str, Any] | None = None,
-    ) -> Any:
+    def __torch_function__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         with torch._C.DisableTorchFunctionSubclass():
             out = func(*args, **(kwargs or {}))
         if type(out) is not Tensor or not torch.is_grad_enabled() or out.requires_grad:
@@ -65,13 +59,7 @@ class UnseenWeight(Tensor):
         return out
 
     @classmethod
-    def __torch_dispatch__(  # type: ignore[override]
-        cls,
-        func: Any,
-        types: Any,
-        args: tuple[Any, ...] = (),
-        kwargs: dict[str, Any] | None = None,
-    ) -> Any:
+    def __torch_dispatch__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:  # type: ignore[override]
         kwargs = kwargs or {}
         one = next(a for a in _flat((*args, *kwargs.values())) if isinstance(a, UnseenWeight))
         handler = _VIEWS.get(func)
