@@ -87,7 +87,7 @@ def row(net: tuple[str, int, str, float], best: float) -> dict[str, object]:
     """One line of the table: what was foreseen beside the best accuracy."""
     torch.manual_seed(0)
     found = evenflow.preflight(Net(*net), digits()[0][:64], advise=False)
-    (c,) = ThroughTime.of(View(found.run)).chains
+    (c,) = ThroughTime(View(found.run)).chains
     values = (*net, best, c.size, c.chaos, c.gained, c.lost, c.strain)
     return {k: f"{v:.3f}" if type(v) is float else v for k, v in zip(FIELDS, values, strict=True)}
 

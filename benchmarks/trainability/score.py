@@ -64,7 +64,7 @@ def read(spec: Spec) -> dict[str, float]:
     from evenflow import preflight
 
     forecast = preflight(build(spec), digits()[0][:BATCH], advise=False)
-    b = Birth.of(View(forecast.run))
+    b = Birth(View(forecast.run))
     first, last = b.levels[0][0], b.levels[-1][0]
     return {
         "index": spec.index,

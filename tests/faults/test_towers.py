@@ -17,7 +17,7 @@ from torch.nn import functional as F
 
 import evenflow
 from evenflow.faults import View
-from evenflow.faults.towers import Towers, ahead
+from evenflow.faults.towers import ahead, towers_of
 from evenflow.schema import Finding
 
 sys.path.insert(0, str(Path(__file__).parents[2]))  # benchmarks/ is no part of the package
@@ -243,6 +243,6 @@ def test_a_lost_link_leaves_all_in_one_tower() -> None:
     for call, end in enumerate((y, z)):
         made.loss(end, call)
     view = View(made.run(True))
-    assert not Towers.in_(view).told
+    assert not towers_of(view).told
     sizes = ahead(view, [[i] for i in view.layers], np.array([[1.0, 2.0, 3.0]]))
     assert sizes.tolist() == [[3.0, 3.0, -np.inf]]  # all that come later

@@ -208,7 +208,7 @@ class Outer(Fused):
 def test_a_layer_that_cannot_be_opened_gets_no_promise() -> None:
     torch.manual_seed(0)
     found = _forecast(Outer("relu", 10.0))
-    assert math.isnan(found.chance) and ThroughTime.of(View(found.run)).closed
+    assert math.isnan(found.chance) and ThroughTime(View(found.run)).closed
     assert "could not be opened" in " ".join(text for text, _style in lines(found))
 
 
@@ -241,7 +241,7 @@ def test_layer_errors_of_the_states_are_those_of_a_loop_of_cells() -> None:
     model = Fused("tanh", 2.0, hidden=12)
     x = torch.randn(8, 9, 4)
     found = evenflow.preflight(model, x, loss_fn=lambda out: out.square().mean(), advise=False)
-    (chain,) = ThroughTime.of(View(found.run)).chains
+    (chain,) = ThroughTime(View(found.run)).chains
     cell = nn.RNNCell(4, 12)
     for name, p in cell.named_parameters():
         p.data = getattr(model.rnn, f"{name}_l0").data

@@ -54,14 +54,6 @@ class Birth:
         chance: 0 to 1, that it learns as it stands; NaN where that cannot be told.
     """
 
-    @classmethod
-    def of(cls, view: View) -> Birth:
-        """The view's, worked out once."""
-        known = view.memo.get("birth")
-        if not isinstance(known, cls):
-            known = view.memo["birth"] = cls(view)
-        return known
-
     def __init__(self, view: View) -> None:
         found: dict[int, list[int]] = {}
         for i in view.layers if len(view.steps) else ():
@@ -96,7 +88,7 @@ class Birth:
         known = self.depth > 0 and bool(
             np.isfinite(self.pull).any() or np.isneginf(self.pull).any()
         )
-        self.time = ThroughTime.of(view)
+        self.time = ThroughTime(view)
         strain = max(self.worst, self.time.strain)
         told = known and (strain >= DOUBT or not self.time.untold)
         self.chance = _chance(strain) if told else float("nan")

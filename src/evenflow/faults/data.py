@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..network import MIXING
+from ..network import MIXING, reach
 from .series import earliest, median
 from .view import View
 
@@ -20,23 +20,19 @@ def readers(view: View, id: int) -> list[int]:
     A norm, an embedding, a division or an activation that comes first makes the scale its own
     affair, so sites behind it are left out.
     """
-    out: list[int] = []
-    todo, seen = [id], {id}
-    while todo:
-        for c in view.consumers[todo.pop()]:
-            site = view.sites[c]
-            if site.kind in MIXING and site.kind != "custom":  # which may rescale it first
-                out.append(c)
-            elif (site.kind in PASSING or site.op in SIDE_BY_SIDE) and c not in seen:
-                seen.add(c)
-                todo.append(c)
-    return sorted(set(out))
+
+    def passes(i: int) -> bool:
+        return i == id or view.sites[i].kind in PASSING or view.sites[i].op in SIDE_BY_SIDE
+
+    way = reach(view.consumers, [id], passes)
+    # what is custom may rescale it first
+    return sorted(i for i in way if view.sites[i].kind in MIXING and view.sites[i].kind != "custom")
 
 
 def typical(view: View, id: int, metric: str) -> float:
     """Median over all sound rows; over all rows where none is sound; NaN if never measured."""
     column = view.site(metric)[:, id]
-    sound = float(median(column[view.sound])) if view.sound.any() else float("nan")
+    sound = float(median(column[view.sound]))
     return (
         sound if np.isfinite(sound) else float(median(np.where(np.isinf(column), np.nan, column)))
     )

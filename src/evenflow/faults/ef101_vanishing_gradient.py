@@ -126,7 +126,7 @@ class VanishingGradient(Rule):
         yield from self._through_time(view)
 
     def _through_depth(self, view: View) -> Iterable[Finding]:
-        p = Profile.of(view)
+        p = view.once(Profile)
         known = ~np.isnan(p.fall) & (view.sound[:, None])
         bad = p.fall >= FALL
         # exact zeros are EF104's unless they lie behind gradients about to underflow
@@ -163,7 +163,7 @@ class VanishingGradient(Rule):
 
     def _foreseen(self, view: View) -> Iterable[Finding]:
         """Before the first step: where so much is lost that learning is in doubt."""
-        b, p = Birth.of(view), Profile.of(view)
+        b, p = view.once(Birth), view.once(Profile)
         yield from self._forgets(view, b)
         if b.depth < 2 or not b.lost[-1] >= DOUBT:
             return

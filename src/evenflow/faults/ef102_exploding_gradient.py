@@ -148,7 +148,7 @@ class ExplodingGradient(Rule):
 
     def _foreseen(self, view: View) -> Iterable[Finding]:
         """Before the first step: where growth puts learning in doubt and the gradient shares it."""
-        b, p = Birth.of(view), Profile.of(view)
+        b, p = view.once(Birth), view.once(Profile)
         worst = b.time.worst
         if worst is not None and worst.strain >= DOUBT:
             yield self.finding(
@@ -181,7 +181,7 @@ class ExplodingGradient(Rule):
             )
 
     def _structural(self, view: View) -> Finding | None:
-        p = Profile.of(view)
+        p = view.once(Profile)
         if not view.harmed:
             return None
         grown, relative = growth(p.delta, p.towers), growth(p.gradient, p.towers)
@@ -227,7 +227,7 @@ class ExplodingGradient(Rule):
 
     def _fused(self, view: View) -> Finding | None:
         """A fused recurrent layer hides its time steps; its own gradient tells."""
-        p = Profile.of(view)
+        p = view.once(Profile)
         fused = np.array([view.sites[i].kind == "recurrent" for i in p.layers], dtype=np.bool_)
         if not fused.any() or fused.all():
             return None

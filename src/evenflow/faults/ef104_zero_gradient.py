@@ -13,7 +13,7 @@ from .causes import ZERO_INIT
 from .profile import Profile
 from .series import first_of_last_spell, holds_at_end, median
 from .texts import Remedy
-from .towers import Towers
+from .towers import towers_of
 from .view import View
 
 
@@ -67,7 +67,7 @@ class ZeroGradient(Rule):
     def check(self, view: View) -> Iterable[Finding]:
         if view.converged and np.isfinite(view.loss.end) and view.loss.fallen > 0.5:
             return
-        p = Profile.of(view)
+        p = view.once(Profile)
         known = ~np.isnan(p.raw)
         bad = p.zero & ~p.underflowed
         held = holds_at_end(bad, known, 3)
@@ -99,7 +99,7 @@ class ZeroGradient(Rule):
 
 def _cause(view: View, ids: list[int]) -> tuple[str, int]:
     """Why it is zero, as far as the readings tell, and at which site of its tower or behind."""
-    tower = Towers.in_(view).of
+    tower = view.once(towers_of).of
     concerned = {tower[i] for i in ids}
     way = view.descendants(i for i in view.layers if tower[i] in concerned)
     for i in view.predictions:

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from ..lang import N_
+from ..network import reach
 from ..schema import Finding, Link, Severity
 from .base import Rule
 from .remedies import LOWER_RATE, SMOOTH, STANDARDISE
@@ -157,7 +158,7 @@ def hidden(view: View) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
 
 def _still(view: View, id: int) -> bool:
     """Whether the layers just before this activation hardly move while the heads do."""
-    moves = _moves(view)
+    moves = view.once(_moves)
     near = _just_before(view, id)
     meant = [p for i in near for p in view.weights[i] if not view.run.params[p].trainable]
     own = [moves[i] for i in near]
@@ -169,23 +170,16 @@ def _still(view: View, id: int) -> bool:
 
 
 def _moves(view: View) -> dict[int, float]:
-    """Relative update of each layer, median over the run; worked out once."""
-    known = view.memo.get("moves")
-    if not isinstance(known, dict):
-        sizes = median(view.by_layer(view.relative_update)).tolist()
-        known = view.memo["moves"] = dict(zip(view.layers, sizes, strict=True))
-    return known
+    """Relative update of each layer, median over the run."""
+    sizes = median(view.by_layer(view.relative_update)).tolist()
+    return dict(zip(view.layers, sizes, strict=True))
 
 
 def _just_before(view: View, id: int) -> list[int]:
     """The layers an activation reads with no other layer between: a walk among equal depths."""
-    seen, todo = {id}, [id]
-    while todo:
-        for p in view.parents(todo.pop()):
-            if p not in seen and view.depth[p] == view.depth[id]:
-                seen.add(p)
-                todo.append(p)
-    return sorted(i for i in seen if view.weights[i] and i in view.trunk)
+    level = view.depth[id]
+    way = reach(view.links, [id], lambda i: view.depth[i] == level)
+    return [i for i in way & view.trunk if view.weights[i] and view.depth[i] == level]
 
 
 def _cause(view: View, ids: list[int], row: int) -> str:

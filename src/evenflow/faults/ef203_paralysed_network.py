@@ -70,7 +70,7 @@ class ParalysedNetwork(Rule):
             return
         weak = REACH / float(np.clip(int(view.steps[-1]) if len(view.steps) else 0, 30, 1000))
         share = np.where(view.sound[:, None], view.site("saturated"), np.nan)
-        p = Profile.of(view)
+        p = view.once(Profile)
         inside = hidden(view)
         found: list[tuple[int, int, int, Bools]] = []
         for column, layer in enumerate(p.layers):

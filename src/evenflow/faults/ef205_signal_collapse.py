@@ -172,7 +172,7 @@ class SignalCollapse(Rule):
 
     def _foreseen(self, view: View) -> Iterable[Finding]:
         """Before the first step: where so little difference is left that learning is in doubt."""
-        b = Birth.of(view)
+        b = view.once(Birth)
         if b.depth < 2 or not b.alike[-1] >= DOUBT:
             return
         ids = [level[0] for level, a in zip(b.levels, b.alike, strict=True) if a >= DOUBT]

@@ -72,7 +72,7 @@ class StalledLayer(Rule):
     def check(self, view: View) -> Iterable[Finding]:
         if view.converged or len(view.layers) < 2:
             return
-        p = Profile.of(view)
+        p = view.once(Profile)
         if len(p.layers) < 2:
             return
         update = p.update

@@ -69,7 +69,7 @@ class OversizedUpdate(Rule):
     def check(self, view: View) -> Iterable[Finding]:
         if not view.sound.any() or (view.converged and not view.ruined):
             return
-        p = Profile.of(view)
+        p = view.once(Profile)
         update = np.where(_grown_up(view, p.layers)[None, :], p.update, np.nan)
         known = ~np.isnan(update)
         bad = update >= LARGE

@@ -88,48 +88,28 @@ class Oscillation(Rule):
         if len(y) < SPELL or view.unmeasured or not scale > 0:
             return
         steps = loss.steps[np.isfinite(loss.values)]
-        if full_batch(view):
-            peaks = turns(y, AMPLITUDE * scale)
-            if len(peaks) >= SWINGS:
-                yield self._finding(
-                    view,
-                    steps[peaks[0]],
-                    steps[peaks[-1]],
-                    {"swings": float(len(peaks)), "largest_swing": float(_largest(y, peaks))},
-                    {"swings": float(SWINGS)},
-                )
-                return
-            found = _spell(y, RIPPLE * scale, RIPPLE)
+        whole = full_batch(view)
+        peaks = turns(y, AMPLITUDE * scale) if whole else []
+        if len(peaks) >= SWINGS:
+            first, last = steps[peaks[0]], steps[peaks[-1]]
+            evidence = {"swings": float(len(peaks)), "largest_swing": _largest(y, peaks)}
+            threshold = {"swings": float(SWINGS)}
         else:
-            found = _spell(y, SIZE * scale, RELATIVE)
-        if found is not None:
+            found = _spell(y, *((RIPPLE * scale, RIPPLE) if whole else (SIZE * scale, RELATIVE)))
+            if found is None:
+                return
             a, b, correlation, swing = found
-            yield self._finding(
-                view,
-                steps[a],
-                steps[b - 1],
-                {
-                    "autocorrelation": correlation,
-                    "swing": swing / scale,
-                    "steps_affected": float(steps[b - 1] - steps[a] + 1),
-                },
-                {"autocorrelation": CORRELATION},
-            )
-
-    def _finding(
-        self,
-        view: View,
-        first: int,
-        last: int,
-        evidence: dict[str, float],
-        threshold: dict[str, float],
-    ) -> Finding:
-        return self.finding(
+            first, last = steps[a], steps[b - 1]
+            evidence = {"autocorrelation": correlation, "swing": swing / scale}
+            evidence["steps_affected"] = last - first + 1
+            threshold = {"autocorrelation": CORRELATION}
+        yield self.finding(
             Severity.error if view.stuck else Severity.warning,
             sites=view.losses[:1],
-            steps=(int(first), int(last)),
-            evidence=evidence | {"last_loss": view.loss.end},
+            steps=(first, last),
+            evidence=evidence | {"last_loss": loss.end},
             threshold=threshold,
+            chain=(),
         )
 
 

@@ -59,7 +59,7 @@ class WeightsTooSmall(Rule):
     def check(self, view: View) -> Iterable[Finding]:
         if not view.foreseen:
             return
-        b = Birth.of(view)
+        b = view.once(Birth)
         if b.depth < 2 or not np.isfinite(b.lost[-1]) or b.lost[-1] < DOUBT:
             return
         first = next(i for level in b.levels for i in level if i not in b.asleep)

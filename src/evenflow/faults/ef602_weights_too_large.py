@@ -72,7 +72,7 @@ class WeightsTooLarge(Rule):
     def check(self, view: View) -> Iterable[Finding]:
         if not view.foreseen:
             return
-        b = Birth.of(view)
+        b = view.once(Birth)
         if not b.depth:
             return
         normed = any(s.kind == "norm" for s in view.sites)

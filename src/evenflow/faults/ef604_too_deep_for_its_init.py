@@ -69,7 +69,7 @@ class TooDeepForItsInit(Rule):
     def check(self, view: View) -> Iterable[Finding]:
         if not view.foreseen:
             return
-        b = Birth.of(view)
+        b = view.once(Birth)
         if b.depth < 2 or b.trainable_depth is None or b.worst < DOUBT:
             return
         if b.time.strain >= b.worst:

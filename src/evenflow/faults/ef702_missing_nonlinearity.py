@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
-
-import numpy as np
 
 from ..lang import N_
 from ..schema import Finding, Link, Severity
@@ -124,10 +123,7 @@ class MissingNonlinearity(Rule):
 
 def _straight(view: View) -> frozenset[int]:
     """Ids of activations that were affine on what they saw at every reading."""
-    bend = view.site("bend")
-    most = largest(bend) if bend.size else np.full(len(view.sites), np.nan)
-    rms = view.site("rms")
-    size = largest(rms) if rms.size else np.full(len(view.sites), np.nan)
+    most, size = largest(view.site("bend")), largest(view.site("rms"))
 
     def faint(id: int) -> bool:
         """Any smooth function is straight on signals as small as these, which is the start's
@@ -184,7 +180,7 @@ def _meant(view: View, a: int, b: int) -> bool:
             return True  # in groups: each half mixes what the other does not
         if ka != kb and all(x == 1 or y == 1 for x, y in zip(ka, kb, strict=False)):
             return True  # along one axis, then along the other (1 x k, k x 1; pointwise)
-    into = wa[1] if len(wa) == 2 else wa[1] * _product(ka)
+    into = wa[1] * math.prod(ka)
     return bool(middle < into and middle < wb[0])
 
 
@@ -193,10 +189,3 @@ def _channels(view: View, id: int) -> int:
     parents = view.parents(id)
     shape = view.sites[parents[0]].shape if parents else ()
     return shape[1] if len(shape) > 2 else 0
-
-
-def _product(sizes: tuple[int, ...]) -> int:
-    n = 1
-    for s in sizes:
-        n *= s
-    return n

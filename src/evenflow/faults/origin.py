@@ -9,10 +9,10 @@ gradient, was not. Pure questions about one sampled step; S sites.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cached_property
 
 import numpy as np
 
+from ..network import links, reach, turned
 from ..schema import Site
 from .series import Bools, Floats
 
@@ -21,29 +21,11 @@ _MASKING = frozenset({"masked_fill", "where", "add", "sub", "triu", "tril", "inp
 _SOFT = ("softmax", "attention")
 #: Where of several one must be chosen: operations with an infinite slope somewhere.
 _STEEP = frozenset(
-    [
-        "sqrt",
-        "rsqrt",
-        "pow",
-        "float_power",
-        "div",
-        "reciprocal",
-        "norm",
-        "vector_norm",
-        "std",
-        "var",
-        "std_mean",
-        "var_mean",
-        "atan2",
-        "log",
-        "acos",
-        "asin",
-        "acosh",
-        "atanh",
-        "cdist",
-        "hypot",
-        "prod",
-    ]
+    (
+        *("sqrt", "rsqrt", "pow", "float_power", "div", "reciprocal", "log", "prod", "hypot"),
+        *("norm", "vector_norm", "cdist", "std", "var", "std_mean", "var_mean"),
+        *("acos", "asin", "acosh", "atanh", "atan2"),
+    )
 )
 
 
@@ -61,22 +43,11 @@ class Spread:
         self, sites: Sequence[Site], count: Floats, rms: Floats, usual: Bools | None = None
     ) -> None:
         self.sites, self.count = sites, count
+        self.parents = links(sites)
+        self.consumers = turned(self.parents)
         self.bad = np.nan_to_num(count) > 0
         self.infinite = self.bad & np.isinf(rms)
         self.usual = np.zeros(len(sites), dtype=np.bool_) if usual is None else usual
-
-    def parents(self, id: int) -> list[int]:
-        """Ids of the sites it reads."""
-        return [i for i in self.sites[id].inputs if 0 <= i < len(self.sites) and i != id]
-
-    @cached_property
-    def consumers(self) -> list[list[int]]:
-        """For each site the ids of those that read it."""
-        out: list[list[int]] = [[] for _ in self.sites]
-        for s in self.sites:
-            for i in self.parents(s.id):
-                out[i].append(s.id)
-        return out
 
     def forward(self) -> int | None:
         """Id of the site where it arose in the forward; None if all is finite, or masked."""
@@ -85,7 +56,7 @@ class Spread:
             known = [c for c in self.consumers[i] if not np.isnan(self.count[c])]
             if known and not any(self.bad[c] for c in known):
                 continue  # nothing that reads it has lost anything
-            given = [p for p in self.parents(i) if self.bad[p]]
+            given = [p for p in self.parents[i] if self.bad[p]]
             if not self.infinite[i] and any(not self.infinite[p] for p in given):
                 continue  # NaN came in
             if self.infinite[i] and given:
@@ -104,15 +75,8 @@ class Spread:
 
     def _births(self, id: int) -> list[int]:
         """Where the infinity at a site came from."""
-        seen, todo, found = {id}, [id], []
-        while todo:
-            i = todo.pop()
-            given = [p for p in self.parents(i) if self.bad[p]]
-            if not given:
-                found.append(i)
-            todo += [p for p in given if p not in seen]
-            seen.update(given)
-        return found
+        way = reach(self.parents, [id], lambda i: bool(self.bad[i]))
+        return [i for i in way if self.bad[i] and not self.bad[list(self.parents[i])].any()]
 
     def _put(self, id: int) -> bool:
         return all(self.usual[r] or self.sites[r].op in _MASKING for r in self._births(id))

@@ -6,7 +6,7 @@ import numpy as np
 
 from .series import Floats, decades, grouped, median, ratio
 from .start import smallest_usual, too_small
-from .towers import Towers, ahead
+from .towers import ahead, towers_of
 from .view import View
 
 #: Below this a float32 gradient is on the brink of underflow; zeros behind it are vanished.
@@ -34,14 +34,6 @@ class Profile:
             exactly zero; and so next to a layer on the brink of underflow.
     """
 
-    @classmethod
-    def of(cls, view: View) -> Profile:
-        """The view's profile, worked out once."""
-        known = view.memo.get("profile")
-        if not isinstance(known, cls):
-            known = view.memo["profile"] = cls(view)
-        return known
-
     def __init__(self, view: View) -> None:
         sound = view.sound[:, None]
         columns: dict[tuple[int, ...], list[int]] = {}
@@ -55,7 +47,7 @@ class Profile:
         self.raw = np.where(sound, view.by_layer(view.param("grad"))[:, firsts], np.nan)
         delta = np.where(sound, view.layer_delta, np.nan)
         self.delta = grouped(delta, list(columns.values()))
-        self.towers = Towers.in_(view).groups(self.layers)
+        self.towers = view.once(towers_of).groups(self.layers)
         usual = ratio(view.param("grad"), np.fmax(view.param("weight"), smallest_usual(view)))
         usual = np.where(sound, view.by_layer(usual)[:, firsts], np.nan)
         fall_g = fall(self.gradient, ahead(view, calls, usual))

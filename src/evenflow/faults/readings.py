@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +13,8 @@ import numpy.typing as npt
 from ..network import Wiring
 from ..schema import Run, channel
 from .series import Bools, Floats, last_few, median
+
+T = TypeVar("T")
 
 
 class Readings(Wiring):
@@ -27,9 +29,16 @@ class Readings(Wiring):
             run = replace(run, curve_steps=none.astype(np.int64), curve_loss=none)
         super().__init__(run)
         self.steps = np.asarray(run.steps, dtype=np.int64)
-        self.memo: dict[str, object] = {}  # analyses that several rules share
+        self._analyses: dict[Callable[[Any], Any], Any] = {}
         self._matrices: dict[tuple[str, str], Floats] = {}
         self._recent: dict[str, Floats] = {}
+
+    def once(self, analysis: Callable[[Any], T]) -> T:
+        """What an analysis that several rules share makes of this view: worked out once."""
+        if analysis not in self._analyses:
+            self._analyses[analysis] = analysis(self)
+        found: T = self._analyses[analysis]
+        return found
 
     # --- readings -------------------------------------------------------------------------------
 

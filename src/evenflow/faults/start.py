@@ -12,6 +12,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from ..network import reach
 from ..schema import Parameter, Site
 from .series import Floats
 from .view import View
@@ -27,7 +28,7 @@ GATES = {"lstm": 4, "gru": 3}
 def too_large(view: View, ids: Iterable[int], decades: float = 0.0) -> bool:
     """Whether these sites' weights were larger at step 0 than any usual start's, and so much that
     they account for `decades` gained. False where step 0 was not recorded."""
-    over = excess(view)[list(ids)]
+    over = view.once(excess)[list(ids)]
     total = float(over[over > 0].sum())
     return total > 0 and total >= PART * decades
 
@@ -35,7 +36,7 @@ def too_large(view: View, ids: Iterable[int], decades: float = 0.0) -> bool:
 def too_small(view: View, ids: Iterable[int], decades: float = 0.0) -> bool:
     """The same of weights smaller than any usual start's, for `decades` lost (a positive number).
     Weights of exactly zero are not small: they are "zero-init"."""
-    under = excess(view)[list(ids)]
+    under = view.once(excess)[list(ids)]
     total = -float(under[under < 0].sum())
     return total > 0 and total >= PART * decades
 
@@ -43,17 +44,13 @@ def too_small(view: View, ids: Iterable[int], decades: float = 0.0) -> bool:
 def excess(view: View) -> Floats:
     """[S] decades by which each site's weights at step 0 lie above the largest usual start's for
     their shapes, or (negative) below the smallest's; 0 between, where there are none, and where
-    step 0 was not recorded. Of several weights the farthest off; [S] is worked out once."""
-    known = view.memo.get("start")
-    if isinstance(known, np.ndarray):
-        return known
+    step 0 was not recorded. Of several weights the farthest off."""
     out = np.zeros(len(view.sites))
     size = _first(view)
     for s in view.sites:
         for p in view.weights[s.id] if s.kind != "embedding" else ():
             off = _off(s, view.run.params[p], float(size[p]), _feeds_tanh(view, s))
             out[s.id] = off if abs(off) > abs(out[s.id]) else out[s.id]
-    view.memo["start"] = out
     return out
 
 
@@ -70,16 +67,8 @@ def smallest_usual(view: View) -> Floats:
 
 def before(view: View, id: int) -> list[int]:
     """The layers a site reads with no other layer between, itself if it is one."""
-    seen, todo, found = {id}, [id], []
-    while todo:
-        i = todo.pop()
-        if view.weights[i]:
-            found.append(i)
-            continue
-        new = [p for p in view.parents(i) if p not in seen]
-        seen.update(new)
-        todo += new
-    return sorted(found)
+    way = reach(view.links, [id], lambda i: not view.weights[i])
+    return sorted(i for i in way if view.weights[i])
 
 
 def _first(view: View) -> Floats:

@@ -95,14 +95,6 @@ class ThroughTime:
         closed: sites of recurrent layers that could not be opened: nothing can be promised.
     """
 
-    @classmethod
-    def of(cls, view: View) -> ThroughTime:
-        """The view's, worked out once."""
-        known = view.memo.get("through_time")
-        if not isinstance(known, cls):
-            known = view.memo["through_time"] = cls(view)
-        return known
-
     def __init__(self, view: View) -> None:
         self.chains: list[Chain] = []
         self.closed: list[int] = []

@@ -35,14 +35,6 @@ class Towers:
     turn: dict[int, int]
     told: bool
 
-    @classmethod
-    def in_(cls, view: View) -> Towers:
-        """The view's, worked out once."""
-        known = view.memo.get("towers")
-        if not isinstance(known, cls):
-            known = view.memo["towers"] = _towers(view)
-        return known
-
     def groups(self, ids: Iterable[int]) -> list[list[int]]:
         """Positions in `ids`, which are layers, by tower."""
         found: dict[int, list[int]] = {}
@@ -51,7 +43,8 @@ class Towers:
         return list(found.values())
 
 
-def _towers(view: View) -> Towers:
+def towers_of(view: View) -> Towers:
+    """The towers of a run's network."""
     part = components(_links(view))
     fed = view.descendants(view.data)
     ends = (*view.losses, *view.beyond)
@@ -97,7 +90,7 @@ def ahead(view: View, calls: Sequence[Sequence[int]], size: Floats) -> Floats:
     """
     size = np.where(np.isnan(size), -np.inf, size)
     out = np.full(size.shape, -np.inf)
-    towers = Towers.in_(view)
+    towers = view.once(towers_of)
     if not towers.told:
         out[:, :-1] = np.maximum.accumulate(size[:, :0:-1], axis=1)[:, ::-1]
         return out

@@ -55,13 +55,13 @@ def advise(
         if twin is None:
             continue
         try:
-            birth = Birth.of(View(foresee(twin)))
+            birth = Birth(View(foresee(twin)))
         except (ValueError, RuntimeError):  # a model that this does not fit
             continue
         if birth.chance >= LIKELY and not math.isnan(birth.chance):
             tried.append(Advice(text, words, birth.chance, birth.trainable_depth))
     tried.sort(key=lambda a: -a.chance)
-    deep = forecast.depth >= DEEP and Birth.of(View(forecast.run)).worst >= DOUBT
+    deep = forecast.depth >= DEEP and Birth(View(forecast.run)).worst >= DOUBT
     if deep and treated("rezero") is not None:
         words = _(
             "Write each layer as x + a * f(x) with a learnt a that starts at 0 (ReZero); no chance "

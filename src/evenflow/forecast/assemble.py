@@ -60,7 +60,7 @@ def assemble(
     reading = Reading(0, tuple(values), np.array(list(values.values())), source="predicted")
     known = {"log10_delta": levels.tolist(), "error_bar": list(map(float, error_bar))}
     run = _predicted(name, {"method": method, **known, **(meta or {})}, sites, params, values)
-    birth = Birth.of(View(run))
+    birth = Birth(View(run))
     return Forecast(
         name=name,
         method=method,

@@ -96,14 +96,14 @@ def _depth(f: Forecast) -> Iterator[str]:
 
 def _over_time(f: Forecast) -> Iterator[str]:
     """How many time steps were looked at."""
-    steps = max((c.steps for c in ThroughTime.of(View(f.run)).chains), default=0)
+    steps = max((c.steps for c in ThroughTime(View(f.run)).chains), default=0)
     if steps:
         yield ngettext("{count} time step", "{count} time steps", steps).format(count=steps)
 
 
 def _untold(f: Forecast) -> Iterator[str]:
     """Why no chance is told."""
-    time = ThroughTime.of(View(f.run))
+    time = ThroughTime(View(f.run))
     if time.shortest is not None:
         yield _(
             "no chance is told: the gradient lives through {memory} of {steps} time steps, and "

@@ -6,7 +6,9 @@ from .graph import chained as chained
 from .graph import components as components
 from .graph import depths as depths
 from .graph import knots as knots
+from .graph import links as links
 from .graph import reach as reach
+from .graph import turned as turned
 from .graph import unrolled as unrolled
 from .ops import ACTIVATIONS as ACTIVATIONS
 from .ops import ADDITIONS as ADDITIONS

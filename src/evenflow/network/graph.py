@@ -5,22 +5,43 @@ one over all steps, and what it reads may be another in each."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+from ..schema import Site
 
 Links = Sequence[Sequence[int]]
 #: A layer called so often in a chain is a recurrence unrolled by hand.
 CELL = 5
 
 
-def reach(links: Links, ids: Iterable[int]) -> frozenset[int]:
-    """What can be reached from any of these, themselves included."""
+def links(sites: Sequence[Site]) -> tuple[tuple[int, ...], ...]:
+    """For each site the ids of those it reads that exist, itself left out."""
+    n = len(sites)
+    return tuple(tuple(i for i in s.inputs if 0 <= i < n and i != s.id) for s in sites)
+
+
+def turned(links: Links) -> tuple[tuple[int, ...], ...]:
+    """The links the other way round."""
+    out: list[list[int]] = [[] for _ in links]
+    for i, linked in enumerate(links):
+        for j in linked:
+            out[j].append(i)
+    return tuple(map(tuple, out))
+
+
+def reach(
+    links: Links, ids: Iterable[int], through: Callable[[int], bool] = lambda _: True
+) -> frozenset[int]:
+    """What can be reached from any of these, themselves included, by way of sites that a walk may
+    go `through`."""
     seen: set[int] = set()
     todo = list(ids)
     while todo:
         i = todo.pop()
         if i not in seen:
             seen.add(i)
-            todo.extend(links[i])
+            if through(i):
+                todo.extend(links[i])
     return frozenset(seen)
 
 
@@ -137,14 +158,8 @@ def branches(
 
 def _behind(parents: Links, depth: Sequence[int], id: int, least: int) -> set[int]:
     """A site and those of so many layers or more that it depends on."""
-    seen: set[int] = set()
-    todo = [id]
-    while todo:
-        i = todo.pop()
-        if i not in seen and depth[i] >= least:
-            seen.add(i)
-            todo.extend(parents[i])
-    return seen
+    way = reach(parents, [id], lambda i: depth[i] >= least)
+    return {i for i in way if depth[i] >= least}
 
 
 def components(links: Links) -> list[int]:

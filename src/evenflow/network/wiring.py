@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 
 from ..schema import Channel, Run, Site
-from .graph import depths, reach, unrolled
+from .graph import depths, links, reach, turned, unrolled
 from .ops import WEIGHTED
 
 
@@ -29,8 +29,7 @@ class Wiring:
 
     @cached_property
     def links(self) -> tuple[tuple[int, ...], ...]:
-        n = len(self.sites)
-        return tuple(tuple(i for i in s.inputs if 0 <= i < n and i != s.id) for s in self.sites)
+        return links(self.sites)
 
     def parents(self, id: int) -> tuple[int, ...]:
         """Ids of the sites it reads (those that exist, itself left out)."""
@@ -39,11 +38,7 @@ class Wiring:
     @cached_property
     def consumers(self) -> tuple[tuple[int, ...], ...]:
         """For each site the ids of the sites that read it."""
-        out: list[list[int]] = [[] for _ in self.sites]
-        for s in self.sites:
-            for i in self.parents(s.id):
-                out[i].append(s.id)
-        return tuple(tuple(c) for c in out)
+        return turned(self.links)
 
     @cached_property
     def depth(self) -> tuple[int, ...]:
