@@ -32,45 +32,29 @@ def born(
     Starts are tried in this order until preflight finds no error: as asked; the automatic one;
     the automatic one with ReZero skips, at which every depth is the identity.
     """
-    first = _made(shape, init, x_BI, dtype, seed, "")
-    if not heal or not shape.hidden:
-        return first
-    first = _foreseen(first, x_BI)
-    wrong = [f for f in first.findings if f.severity == Severity.error]
-    if not wrong:
-        return first
-    why = f"{wrong[0].code} {wrong[0].name} was foreseen: {wrong[0].message}"
-    tried: list[tuple[NetworkShape, str]] = [(shape, "init")]
-    if shape.residual != "rezero":
-        tried.append((replace(shape, residual="rezero"), "rezero"))
-    for other, what in tried:
-        again = _foreseen(_made(other, "auto", x_BI, dtype, seed, why, what), x_BI)
-        if not any(f.severity == Severity.error for f in again.findings):
-            return again
+    why = ""
+    first: Born | None = None
+    skipping = replace(shape, residual="rezero")
+    starts = [(shape, init, "init="), (shape, "auto", "init="), (skipping, "auto", "rezero; init=")]
+    for this, how, treatment in starts[: 3 if shape != skipping else 2]:
+        net = build(this).to(device=x_BI.device, dtype=dtype)
+        drawn = start_(net, this, how, x_BI, seed)
+        applied = (Applied(treatment + drawn, 0, why),) if first else ()
+        made = Born(net, this, _foreseen(net, this, x_BI) if heal and shape.hidden else (), applied)
+        wrong = [f for f in made.findings if f.severity == Severity.error]
+        if not wrong:
+            return made
+        first = first or made
+        why = why or f"{wrong[0].code} {wrong[0].name} was foreseen: {wrong[0].message}"
+    assert first is not None
     return first
 
 
-def _made(
-    shape: NetworkShape,
-    init: Init,
-    x_BI: Tensor,
-    dtype: torch.dtype,
-    seed: int,
-    why: str,
-    what: str = "",
-) -> Born:
-    net = build(shape).to(device=x_BI.device, dtype=dtype)
-    drawn = start_(net, shape, init, x_BI, seed)
-    text = f"rezero; init={drawn}" if what == "rezero" else f"init={drawn}"
-    return Born(net, shape, (), (Applied(text, 0, why),) if what else ())
-
-
-def _foreseen(born: Born, x_BI: Tensor) -> Born:
-    """With preflight's findings. What ReZero starts with is its design: a branch that is off."""
-    found = preflight(born.net, (x_BI,), advise=False).findings
-    if born.shape.residual == "rezero":
-        found = tuple(f for f in found if f.code not in _CLOSED)
-    return replace(born, findings=found)
+def _foreseen(net: nn.Sequential, shape: NetworkShape, x_BI: Tensor) -> tuple[Finding, ...]:
+    """Preflight's findings. What ReZero starts with is its design: a branch that is off."""
+    found = preflight(net, (x_BI,), advise=False).findings
+    closed = _CLOSED if shape.residual == "rezero" else ()
+    return tuple(f for f in found if f.code not in closed)
 
 
 #: What a branch that starts at 0 shows: its inner gradients are exactly 0 at the first step.

@@ -29,12 +29,11 @@ PIVOT = 69
 #: Ordinary years: anything else is another thing made of three numbers.
 YEARS = (1000, 2999)
 
-_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
-_FULL = (
+_MONTHS = (
     "january", "february", "march", "april", "may", "june", "july", "august", "september",
     "october", "november", "december",
 )  # fmt: skip
-_NAMED = {name: k for names in (_MONTHS, _FULL) for k, name in enumerate(names, 1)} | {"sept": 9}
+_NAMED = {n: k for k, month in enumerate(_MONTHS, 1) for n in (month, month[:3])} | {"sept": 9}
 _WHOLE = re.compile(
     r"(?:(?:mon|tue|tues|wed|wednes|thu|thur|thurs|fri|sat|satur|sun)(?:day)?\.?,?\s+)?"
     r"(?P<date>[0-9a-z][0-9a-z .,/-]*?)?"

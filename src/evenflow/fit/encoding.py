@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -63,19 +63,42 @@ class Encoder:
         notes: list[str] = []
         parts = []
         if self.numbers is not None:
-            raw = _numbers(X, self.of("number"), self.of("date"), self._marks(), notes)
+            raw = self._numbers(X, notes)
             self._newly_missing(raw, notes)
             parts.append(self.numbers.transform(raw))
         if self.categories is not None:
-            rows, wanted = _categories(X, self.of("category")), self.of("category")
-            for at, (column, seen) in enumerate(
-                zip(wanted, self.categories.categories_, strict=True)
-            ):
-                _strange(column.name, rows[:, at], seen, notes)
+            rows = self._categories(X)
+            known_NC = zip(self.of("category"), rows.T, self.categories.categories_, strict=True)
+            for column, values, seen in known_NC:
+                _strange(column.name, values, seen, notes)
             parts.append(self.categories.transform(rows))
         for name, made in self.texts.items():
             parts.append(made.transform(texts_of(X[name])))
         return np.hstack(parts) if parts else np.zeros((len(X), 0)), notes
+
+    def _numbers(self, X: Any, notes: list[str]) -> Floats:
+        """[N, C]: numbers, then what is read of dates, then whether columns left out are given."""
+        parts = []
+        for column in self.of("number"):
+            found = numbers_of(X[column.name], column.comma)
+            found = np.where(np.isinf(found), np.nan, found)
+            _unread(column.name, X[column.name], found, notes, must=True)
+            parts.append(found)
+        for column in self.of("date"):
+            days = dates.column_days(X[column.name], column.orders)
+            _unread(column.name, X[column.name], days, notes, must=False)
+            parts += dates.features(days, column.parts)
+        parts += [X[column.name].notna().to_numpy(float) for column in self._marks()]
+        return np.stack(parts, 1) if parts else np.empty((len(X), 0))
+
+    def _categories(self, X: Any) -> Any:
+        """[N, C] as text; 1.0 is 1, so that it is one category whether others miss or not."""
+        columns = [X[c.name] for c in self.of("category")]
+        found = np.empty((len(X), len(columns)), dtype=object)
+        for at, column in enumerate(columns):
+            values = zip(column.astype(object), column.isna(), strict=True)
+            found[:, at] = [NONE if missing else _written(v) for v, missing in values]
+        return found
 
     def _newly_missing(self, raw_NC: Floats, notes: list[str]) -> None:
         """A note on values that are missing where none was in training."""
@@ -106,16 +129,15 @@ def learned(X: Any, columns: Sequence[Column]) -> Encoder:
     made = Encoder(tuple(columns))
     numbers = categories = None
     if made.of("number", "date") or made._marks():
-        raw = _numbers(X, made.of("number"), made.of("date"), made._marks(), [])
-        numbers = numbers_coder().fit(raw)
+        numbers = numbers_coder().fit(made._numbers(X, []))
     if made.of("category"):
-        categories = categories_coder().fit(_categories(X, made.of("category")))
+        categories = categories_coder().fit(made._categories(X))
     texts = {c.name: topics(X[c.name]) for c in made.of("text")}
     if numbers is None and categories is None and not texts:
         text = _("no column is left to learn from: {names} ({why}): see --keep.")
         first = made.columns[-1]
         raise BadData(text.format(names=listed([c.name for c in made.columns]), why=first.why))
-    return Encoder(tuple(columns), numbers, categories, texts)
+    return replace(made, numbers=numbers, categories=categories, texts=texts)
 
 
 def numbers_coder() -> Any:
@@ -159,45 +181,10 @@ def texts_of(column: Any) -> list[str]:
     return ["" if missing else str(v) for v, missing in zip(column, column.isna(), strict=True)]
 
 
-def _categories(X: Any, columns: Sequence[Column]) -> Any:
-    """[N, C] as text; 1.0 is 1, so that it is one category whether others are missing or not."""
-    found = np.empty((len(X), len(columns)), dtype=object)
-    for at, column in enumerate(columns):
-        found[:, at] = [
-            NONE if missing else _written(v)
-            for v, missing in zip(X[column.name].astype(object), X[column.name].isna(), strict=True)
-        ]
-    return found
-
-
 def _written(value: Any) -> str:
     if isinstance(value, (float, np.floating)) and float(value).is_integer():
         return str(int(value))
     return str(value)
-
-
-def _numbers(
-    X: Any,
-    plain: Sequence[Column],
-    dated: Sequence[Column],
-    marked: Sequence[Column],
-    notes: list[str],
-) -> Floats:
-    """[N, C]: numbers, then what is read of dates, then whether columns left out are given."""
-    made = np.empty((len(X), len(plain)))
-    for at, column in enumerate(plain):
-        values = X[column.name]
-        found = numbers_of(values, column.comma)
-        found = np.where(np.isinf(found), np.nan, found)
-        _unread(column.name, values, found, notes, must=True)
-        made[:, at] = found
-    parts = [made]
-    for column in dated:
-        days = dates.column_days(X[column.name], column.orders)
-        _unread(column.name, X[column.name], days, notes, must=False)
-        parts += [f[:, None] for f in dates.features(days, column.parts)]
-    parts += [X[column.name].notna().to_numpy(float)[:, None] for column in marked]
-    return np.hstack(parts)
 
 
 def _unread(name: str, column: Any, found_N: Floats, notes: list[str], must: bool) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from sklearn import metrics as m
 
+from ..lang import N_
 from .scaling import Floats
 from .targets import Array
 
@@ -45,8 +46,8 @@ def judge(model: Any, X: Array, y: Array, task: str, trained: Array) -> Judged:
     if task == "regression":
         found = {
             "R²": m.r2_score(y, predicted),
-            "root mean squared error": float(np.sqrt(m.mean_squared_error(y, predicted))),
-            "mean absolute error": m.mean_absolute_error(y, predicted),
+            N_("root mean squared error"): float(np.sqrt(m.mean_squared_error(y, predicted))),
+            N_("mean absolute error"): m.mean_absolute_error(y, predicted),
         }
         loss, guess = (y - predicted) ** 2, (y - trained.mean()) ** 2
     else:
@@ -57,9 +58,9 @@ def judge(model: Any, X: Array, y: Array, task: str, trained: Array) -> Judged:
         shares = np.tile(counts / counts.sum(), (len(y), 1))
         guess = -np.log(np.maximum(_share(shares, classes, y), 1e-15))
         found = {
-            "accuracy": float(right.mean()),
-            "balanced accuracy": float(np.mean(recalls)),
-            "log-loss": float(loss.mean()),
+            N_("accuracy"): float(right.mean()),
+            N_("balanced accuracy"): float(np.mean(recalls)),
+            N_("log-loss"): float(loss.mean()),
         }
     metrics = {k: float(v) for k, v in found.items()}
     return Judged(task, metrics, y, predicted, loss_N=loss, guess_N=guess)

@@ -37,10 +37,6 @@ _KINDS = {
 }
 #: Columns that the page lists.
 SHOWN = 500
-_METRICS = (
-    N_("accuracy"), N_("balanced accuracy"), N_("log-loss"), N_("root mean squared error"),
-    N_("mean absolute error"),
-)  # fmt: skip
 
 
 def page(
@@ -91,7 +87,7 @@ def _banner(report: FitReport, judged: Judged, warnings: Sequence[str]) -> str:
         text = _(
             "The network did no better than a constant: its loss is {loss}, that one's {base}."
         )
-    figures = [(_name(k), _metric(judged, k)) for k in list(judged.metrics)[:1]]
+    figures = [(_(k), _metric(judged, k)) for k in list(judged.metrics)[:1]]
     figures += [
         (_("Epochs"), whole(report.epochs)),
         (_("Updates"), whole(report.steps)),
@@ -112,10 +108,6 @@ def _banner(report: FitReport, judged: Judged, warnings: Sequence[str]) -> str:
     )
 
 
-def _name(metric: str) -> str:
-    return _(metric) if metric in _METRICS else metric
-
-
 def _metric(judged: Judged, name: str) -> str:
     """The value; over folds with its deviation, to as many places as that has digits."""
     value, spread = judged.metrics[name], judged.spread.get(name, 0.0)
@@ -126,7 +118,7 @@ def _metric(judged: Judged, name: str) -> str:
 
 
 def _metrics(judged: Judged) -> str:
-    return pairs([(_name(k), _metric(judged, k)) for k in judged.metrics], "pairs")
+    return pairs([(_(k), _metric(judged, k)) for k in judged.metrics], "pairs")
 
 
 def _diagnosis(report: FitReport) -> str:

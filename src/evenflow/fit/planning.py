@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -96,12 +97,9 @@ def tested(
         return plan, []
     order = torch.randperm(len(data.x), generator=torch.Generator().manual_seed(0))
     parts = torch.split(order.to(data.x.device), max(settled.batch, 16))[:40]
-
-    def loss(batch: Data) -> Any:
-        return lambda net: plan.loss(net, batch)
-
+    losses_of = [partial(plan.loss, data=data[rows]) for rows in parts]
     net.train()
-    rate = range_test(net, settled.optimizing, [loss(data[rows]) for rows in parts], plan.rate)
+    rate = range_test(net, settled.optimizing, losses_of, plan.rate)
     why = f"EF703: in the range test the loss left below the rate {plan.rate:.3g}"
     told = rate < plan.rate and not settled.test_rate
     return replace(plan, rate=rate), [Applied(f"lr={rate:.3g}", 0, why)] if told else []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -64,7 +64,10 @@ def factor(schedule: str | Callable[[int], float], warmup: float) -> Factor:
 
 
 def range_test(
-    net: nn.Module, optimizing: Optimizing, batches: list[Callable[[nn.Module], Tensor]], top: float
+    net: nn.Module,
+    optimizing: Optimizing,
+    batches: Sequence[Callable[[nn.Module], Tensor]],
+    top: float,
 ) -> float:
     """The highest rate up to `top` that is safe here: Smith 2017, arXiv:1506.01186, section 3.3.
 
