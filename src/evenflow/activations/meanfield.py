@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -78,6 +78,11 @@ def c_slope(
     return q / ahead * sw2 * expect_pair(df, q, c, kinks=kinks)
 
 
+def _root(of_log: Callable[[float], float], low: float, high: float) -> float:
+    """The q at which a function of log q is 0, between two such logarithms."""
+    return math.exp(float(scipy.optimize.brentq(of_log, low, high, xtol=1e-13)))
+
+
 def fixed_q(f: Function, sw2: float, sb2: float, kinks: Sequence[float] = ()) -> float:
     """q* that the q map leads to from σw² + σb², the first layer's q for inputs with unit second
     moment. 0.0 and inf where q dies or grows without end; the start itself where every q is fixed
@@ -107,7 +112,7 @@ def fixed_q(f: Function, sw2: float, sb2: float, kinks: Sequence[float] = ()) ->
         if abs(ahead) < _FADED:
             break
         if ahead * now < 0:
-            return math.exp(float(scipy.optimize.brentq(drift, *sorted((here, there)), xtol=1e-13)))
+            return _root(drift, *sorted((here, there)))
         here, now = there, ahead
     return math.inf if step > 0 else 0.0
 
@@ -239,7 +244,6 @@ def critical_without_bias(
 
     A function for which that holds at every q (ReLU, any x·const by sign) gives one, at q = 1.
     """
-    grid = np.logspace(math.log10(Q_RANGE[0]), math.log10(Q_RANGE[1]), 97)
 
     def excess(log_q: float) -> float:
         q = math.exp(log_q)
@@ -249,6 +253,7 @@ def critical_without_bias(
         sw2 = 1 / second_moment(df, q, kinks)
         return _critical(f, df, q, sw2, 0.0, kinks)
 
+    grid = np.logspace(math.log10(Q_RANGE[0]), math.log10(Q_RANGE[1]), 97)
     logs = np.log(grid)
     values = np.array([excess(float(x)) for x in logs])
     sizes = np.array([second_moment(df, float(q), kinks) for q in grid])
@@ -263,9 +268,7 @@ def critical_without_bias(
     clear = np.flatnonzero(np.abs(values) > TOLERANCE * sizes)
     for i, j in itertools.pairwise(clear):
         if values[i] * values[j] < 0:
-            found.append(
-                at(math.exp(float(scipy.optimize.brentq(excess, logs[i], logs[j], xtol=1e-13))))
-            )
+            found.append(at(_root(excess, logs[i], logs[j])))
     return tuple(found)
 
 
@@ -276,15 +279,13 @@ def critical_steady(f: Function, df: Function, kinks: Sequence[float] = ()) -> C
 
     def excess(log_q: float) -> float:
         q = math.exp(log_q)
-        ratio = q_slope(f, df, q, 1.0, kinks) / second_moment(df, q, kinks)
-        return ratio - 1
+        return q_slope(f, df, q, 1.0, kinks) / second_moment(df, q, kinks) - 1
 
     logs = np.log(np.logspace(-3, 6, 55))
     values = np.array([excess(float(x)) for x in logs])
     for i in range(len(logs) - 1):
         if values[i] > TOLERANCE and values[i + 1] < -TOLERANCE:
-            q = math.exp(float(scipy.optimize.brentq(excess, logs[i], logs[i + 1], xtol=1e-13)))
-            return critical_at(f, df, q, kinks)
+            return critical_at(f, df, _root(excess, logs[i], logs[i + 1]), kinks)
     return None
 
 

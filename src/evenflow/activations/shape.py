@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -48,7 +49,7 @@ def shape_of(curve: Curve) -> Shape:
     bound, bound_at = _bound(curve)
     flat = [_flat(curve, side, bound) for side in (-1.0, 1.0)]
     # One side flat at 0 and the other not: that is a rectifier switched off, not saturation.
-    off = [flat[i] and not flat[1 - i] and _level(f, side) == 0 for i, side in _SIDES]
+    off = [flat[i] and not flat[1 - i] and _at(f, side * FAR) == 0 for i, side in _SIDES]
     edges = [
         _edge(df, side, SATURATED * bound) if flat[i] and not off[i] else None for i, side in _SIDES
     ]
@@ -92,16 +93,10 @@ def _bound(curve: Curve) -> tuple[float, float]:
         and not x[highest].min() < 0 < x[highest].max()
     ):
         return best, math.copysign(math.inf, at)  # a limit that f' rounds to from here on
-    found = scipy.optimize.minimize_scalar(
-        lambda t: -float(np.abs(curve.df(np.array([t])))[0]),
-        bounds=(x[max(i - 1, 0)], x[min(i + 1, len(x) - 1)]),
-        method="bounded",
-        options={"xatol": 1e-12},
-    )
+    beside_it = x[max(i - 1, 0)], x[min(i + 1, len(x) - 1)]
+    higher, there = _highest(lambda t: abs(_at(curve.df, t)), *beside_it)
     # what the grid has missed, not what rounding adds
-    if -found.fun > best * (1 + 1e-12):
-        return -float(found.fun), float(found.x)
-    return best, at
+    return (higher, there) if higher > best * (1 + 1e-12) else (best, at)
 
 
 def _flat(curve: Curve, side: float, bound: float) -> bool:
@@ -111,27 +106,31 @@ def _flat(curve: Curve, side: float, bound: float) -> bool:
     return bool(np.all(np.abs(curve.df(x)) < SATURATED * bound))
 
 
-def _level(f: Function, side: float) -> float:
-    return float(f(np.array([side * FAR]))[0])
+def _at(f: Function, x: float) -> float:
+    return float(f(np.array([x]))[0])
+
+
+def _highest(g: Callable[[float], float], low: float, high: float) -> tuple[float, float]:
+    """The largest g between two points, and where it is."""
+    found = scipy.optimize.minimize_scalar(
+        lambda t: -g(t), bounds=(low, high), method="bounded", options={"xatol": 1e-12}
+    )
+    return -float(found.fun), float(found.x)
 
 
 def _edge(df: Function, side: float, limit: float) -> float:
     """From outside in, the last x with |f'| < limit."""
     x = _GRID if side < 0 else _GRID[::-1]
     i = int(np.flatnonzero(np.abs(df(x)) >= limit)[0])
-
-    def excess(t: float) -> float:
-        return abs(float(df(np.array([t]))[0])) - limit
-
-    return float(scipy.optimize.brentq(excess, *sorted((float(x[i - 1]), float(x[i]))), xtol=1e-12))
+    ends = sorted((float(x[i - 1]), float(x[i])))
+    return float(scipy.optimize.brentq(lambda t: abs(_at(df, t)) - limit, *ends, xtol=1e-12))
 
 
 def _dead(curve: Curve, side: float) -> float | None:
     """The kink past which f' is exactly 0. An analytic piece cannot be flat over a stretch: f' that
     merely rounds to 0 far out is no dead region, so only kinks can begin one."""
     for k in sorted(curve.kinks, key=lambda k: side * k):
-        beyond = np.concatenate([k + side * _LOG])
-        if np.all(curve.df(beyond) == 0):
+        if np.all(curve.df(k + side * _LOG) == 0):
             return float(k)
     return None
 
@@ -142,16 +141,11 @@ def _range(f: Function, curve: Curve) -> tuple[float, float]:
     ends = []
     for sign, i in ((-1.0, int(values.argmin())), (1.0, int(values.argmax()))):
         at, value = float(_GRID[i]), float(values[i])
-        if abs(at) >= FAR and abs(value) > abs(float(f(np.array([at / 2]))[0])) * 1.5:
+        if abs(at) >= FAR and abs(value) > abs(_at(f, at / 2)) * 1.5:
             ends.append(sign * math.inf)
             continue
         if 0 < i < len(_GRID) - 1:
-            found = scipy.optimize.minimize_scalar(
-                lambda t, s=sign: -s * float(f(np.array([t]))[0]),
-                bounds=(_GRID[i - 1], _GRID[i + 1]),
-                method="bounded",
-                options={"xatol": 1e-12},
-            )
-            value = sign * max(sign * value, -float(found.fun))
+            more, _ = _highest(lambda t, s=sign: s * _at(f, t), _GRID[i - 1], _GRID[i + 1])  # type: ignore[misc]
+            value = sign * max(sign * value, more)
         ends.append(value)
     return ends[0], ends[1]

@@ -25,8 +25,9 @@ from .regressing import NetworkRegressor
 from .table import CheckedTable, checked
 from .weighing import prepared
 
-#: Told of a training: its name, and then each epoch of how many.
-Telling = Callable[[str], Callable[[int, int], None]]
+#: Told each epoch of how many; made of a training's name.
+Told = Callable[[int, int], None]
+Telling = Callable[[str], Told]
 #: Rows that a model is judged on beside those held out, to see what it knows by heart.
 AGAIN = 2000
 
@@ -144,8 +145,8 @@ def fitted(
             np.arange(n), test_size=0.2, random_state=seed, stratify=strata
         )
         train = np.sort(train)
-        made = _judged(found, train, test, options, seed, tell(_("training")))
-        model, encoder, judged, before = made
+        told = tell(_("training"))
+        model, encoder, judged, before = _judged(found, train, test, options, seed, told)
         text = _("Judged on {some} rows held out of {count}.")
         notes.append(text.format(some=whole(len(test)), count=whole(n)))
     warned = doubts(found, encoder, train, judged, before)
@@ -170,11 +171,7 @@ def _strata(found: CheckedTable, folds: int) -> Any:
 
 
 def _trained(
-    found: CheckedTable,
-    rows: Any,
-    options: dict[str, Any],
-    seed: int,
-    told: Callable[[int, int], None],
+    found: CheckedTable, rows: Any, options: dict[str, Any], seed: int, told: Told
 ) -> tuple[Any, Encoder]:
     kind = NetworkRegressor if found.task == "regression" else NetworkClassifier
     X, y = found.X.iloc[rows], found.y[rows]
@@ -186,12 +183,7 @@ def _trained(
 
 
 def _judged(
-    found: CheckedTable,
-    train: Any,
-    test: Any,
-    options: dict[str, Any],
-    seed: int,
-    told: Callable[[int, int], None],
+    found: CheckedTable, train: Any, test: Any, options: dict[str, Any], seed: int, told: Told
 ) -> tuple[Any, Encoder, Judged, Judged]:
     """Model, encoder, how good it is on the rows held out, and on some it was trained on."""
     model, encoder = _trained(found, train, options, seed, told)

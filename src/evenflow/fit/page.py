@@ -54,13 +54,14 @@ def page(
         columns: of the table, and what was done with each.
         warnings: what speaks against trusting the fit.
     """
+    metrics = pairs([(_(k), _metric(judged, k)) for k in judged.metrics], "pairs")
     classes = judged.task == "classification"
     body = "".join(
         (
             tag("header", tag("p", MARK, "Evenflow", class_="brand"), tag("h1", esc(name))),
             "<main>",
             _banner(report, judged, warnings),
-            _card(_("Result"), _metrics(judged), *(tag("p", esc(n), class_="lead") for n in notes)),
+            _card(_("Result"), metrics, *(tag("p", esc(n), class_="lead") for n in notes)),
             _card(_("Learning curves"), curves(report)),
             _card(_("Confusion"), confusion(judged)) if classes else "",
             "" if classes else _card(_("Predicted against true values"), predictions(judged)),
@@ -115,10 +116,6 @@ def _metric(judged: Judged, name: str) -> str:
         return number(value)
     places = min(max(1 - math.floor(math.log10(spread)), 0), 6)
     return f"{value:.{places}f} ± {spread:.{places}f}"
-
-
-def _metrics(judged: Judged) -> str:
-    return pairs([(_(k), _metric(judged, k)) for k in judged.metrics], "pairs")
 
 
 def _diagnosis(report: FitReport) -> str:
