@@ -9,6 +9,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from .atlas import WIDTH, Card, Start
 from .shape import Shape
 
@@ -165,11 +167,14 @@ def _critical(card: Card) -> Section:
     title = "Critical initialisation (χ1 = 1)"
     if not card.critical:
         return Section(title, (("none", "with zero biases, and none whose fixed point is q = 1"),))
+    # f is x times a constant, by sign: q is a fixed point wherever it starts
+    gains = np.array([m.second / m.q for m in card.moments])
+    any_q = bool(np.all(np.abs(gains - gains[0]) < 1e-9 * gains[0]))
     rows = tuple(
         (
             number(c.sw2),
             number(c.sb2),
-            "→ 0" if c.q == 0 else "any" if _scale_free(card) else number(c.q),
+            "→ 0" if c.q == 0 else "any" if any_q else number(c.q),
             number(c.q_slope),
             c.stability,
         )
@@ -179,15 +184,6 @@ def _critical(card: Card) -> Section:
     if any(c.stability == "repelling" for c in card.critical):
         note += " Repelling: q* is left at the least disturbance, and χ1 = 1 with it."
     return Section(title, rows, ("σw²", "σb²", "q*", "dq'/dq", "q* is"), note)
-
-
-def _scale_free(card: Card) -> bool:
-    """Whether q is a fixed point wherever it starts: f is x times a constant, by sign."""
-    first = card.moments[0]
-    return all(
-        abs(m.second / m.q - first.second / first.q) < 1e-9 * first.second / first.q
-        for m in card.moments
-    )
 
 
 def _start(start: Start) -> tuple[str, ...]:

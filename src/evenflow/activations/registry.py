@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -252,7 +252,18 @@ def get(name: str, **parameters: Any) -> nn.Module:
     wanted = find(name)
     home, attribute = wanted.factory.split(":")
     factory = getattr(import_module(home), attribute)
-    _check_parameters(wanted.name, factory, parameters)
+    accepted = {  # without the *args, **kwargs that modules without parameters inherit
+        key: p
+        for key, p in inspect.signature(factory).parameters.items()
+        if p.kind is p.POSITIONAL_OR_KEYWORD
+    }
+    if unknown := sorted(parameters.keys() - accepted.keys()):
+        raise ValueError(_refusal(wanted.name, unknown, list(accepted)))
+    if missing := [k for k, p in accepted.items() if p.default is p.empty and k not in parameters]:
+        raise ValueError(
+            f"{wanted.name} must be told {', '.join(missing)}: get({wanted.name!r}, "
+            f"{missing[0]}=...)"
+        )
     module: nn.Module = factory(**parameters)
     return module
 
@@ -275,26 +286,6 @@ def curve(name: str, **parameters: Any) -> Curve:
     return Curve(
         lambda x: f(x, **parameters), lambda x: df(x, **parameters), wanted.kinks(**parameters)
     )
-
-
-def _check_parameters(
-    name: str, factory: Callable[..., Any], parameters: Mapping[str, Any]
-) -> None:
-    accepted = {  # without the *args, **kwargs that modules without parameters inherit
-        key: p
-        for key, p in inspect.signature(factory).parameters.items()
-        if p.kind is p.POSITIONAL_OR_KEYWORD
-    }
-    unknown = sorted(parameters.keys() - accepted.keys())
-    if unknown:
-        raise ValueError(_refusal(name, unknown, list(accepted)))
-    missing = [
-        p.name for p in accepted.values() if p.default is p.empty and p.name not in parameters
-    ]
-    if missing:
-        raise ValueError(
-            f"{name} must be told {', '.join(missing)}: get({name!r}, {missing[0]}=...)"
-        )
 
 
 def _refusal(name: str, unknown: list[str], accepted: list[str]) -> str:

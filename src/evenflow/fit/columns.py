@@ -214,7 +214,8 @@ def _number(name: str, values_N: Any, given_N: Any) -> Column:
             days[given_N] = dates.days([str(int(v)) for v in known], ())
             if np.isfinite(days[given_N]).mean() >= dates.MOSTLY:
                 return Column(name, "date", True, _dated(days), parts=dates.parts_of(days))
-    if _NAMES.search(_split(name)) is None:
+    apart = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()  # customerID -> customer_id
+    if _NAMES.search(apart) is None:
         return used  # what counts the rows may be time, or x
     unique = len(np.unique(known))
     if low in (0, 1) and high - low == len(known) - 1 and unique == len(known):
@@ -278,11 +279,6 @@ def _different(unique: int, count: int) -> str:
     return text.format(unique=whole(unique), count=whole(count))
 
 
-def _split(name: str) -> str:
-    """customerID, RowNumber -> customer_id, row_number."""
-    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
-
-
 def _short(number: float) -> str:
     return str(int(number)) if float(number).is_integer() else f"{number:.6g}"
 
@@ -303,18 +299,15 @@ def decimal_mark(texts: Any) -> bool | None:
 
 def numbers_of(column: Any, comma: bool) -> Any:
     """A column of any kind as floats [N], NaN for what is missing or no number."""
-    if is_number(column):
-        return column.to_numpy(np.float64, na_value=np.nan)
-    if pd.api.types.is_bool_dtype(column):
+    if is_number(column) or pd.api.types.is_bool_dtype(column):
         return column.to_numpy(np.float64, na_value=np.nan)
     if pd.api.types.is_datetime64_any_dtype(column):
         return np.full(len(column), np.nan)
     given = column.notna().to_numpy()
     texts = column[given].map(str).str.strip()
     grouped = texts.str.fullmatch((_COMMA if comma else _NUMBER).pattern)
-    out, into = (".", ",") if comma else (",", "")
-    plain = texts.str.replace(out, "", regex=False)
-    plain = plain.str.replace(into, ".", regex=False) if into else plain
+    plain = texts.str.replace("." if comma else ",", "", regex=False)
+    plain = plain.str.replace(",", ".", regex=False)  # none is left where there is no comma
     found = np.full(len(column), np.nan)
     numbers = pd.to_numeric(plain.where(grouped, None), errors="coerce")
     found[given] = numbers.to_numpy(np.float64, na_value=np.nan)
@@ -323,8 +316,7 @@ def numbers_of(column: Any, comma: bool) -> Any:
 
 def not_mixed(name: str, given: Any, unique: Any) -> None:
     """BadData for a column of numbers with text in it."""
-    wrong = pd.to_numeric(pd.Series(unique), errors="coerce").isna()
-    if wrong.all():
+    if pd.to_numeric(pd.Series(unique), errors="coerce").isna().all():
         return
     wrong = pd.to_numeric(given.map(str), errors="coerce").isna()
     if 1 - wrong.mean() >= MOSTLY:

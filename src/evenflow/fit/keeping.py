@@ -70,7 +70,11 @@ def save(folder: Path, model: Any, encoder: Encoder, facts: dict[str, Any], page
         state = {name: t.contiguous().cpu() for name, t in model.network_.state_dict().items()}
         # not save_file: it makes a file that its owner alone can read
         (made / "weights.safetensors").write_bytes(safe(state))
-        columns = [_told(column) for column in encoder.columns]
+        usual = {f.name: f.default for f in fields(Column)}  # what a column has anyway is not kept
+        columns = [
+            {name: v for name, v in asdict(column).items() if v != usual[name]}
+            for column in encoder.columns
+        ]
         data = {**_described(model), "columns": columns, **facts}
         text = json.dumps(data, indent=1, allow_nan=False)
         if len(text.encode()) > LARGEST:  # `load` would not read it
@@ -125,27 +129,17 @@ def _need(holds: object, what: str) -> None:
 
 
 def _described(model: Any) -> dict[str, Any]:
-    shape, scaled, targets = model.shape_, model.scaling_, model.targets_
+    targets = model.targets_
     data: dict[str, Any] = {
         "format": FORMAT,
         "kind": type(model).__name__,
-        "shape": {name: getattr(shape, name) for name in NetworkShape.__dataclass_fields__},
-        "scaling": _scaling(scaled),
+        "shape": asdict(model.shape_),
+        "scaling": _scaling(model.scaling_),
     }
     if isinstance(targets, Classes):
-        data["classes"] = {
-            "kind": targets.kind,
-            "values": [[c.dtype.str, c.tolist()] for c in targets.classes],
-        }
-    else:
-        data["numbers"] = {"scaling": _scaling(targets.scaled), "flat": targets.flat}
-    return data
-
-
-def _told(column: Column) -> dict[str, Any]:
-    """A column without the fields that have their default."""
-    usual = {f.name: f.default for f in fields(Column)}
-    return {name: v for name, v in asdict(column).items() if v != usual[name]}
+        values = [[c.dtype.str, c.tolist()] for c in targets.classes]
+        return {**data, "classes": {"kind": targets.kind, "values": values}}
+    return {**data, "numbers": {"scaling": _scaling(targets.scaled), "flat": targets.flat}}
 
 
 def _scaling(s: Scaling) -> dict[str, Any]:
@@ -363,11 +357,8 @@ def _fits(encoder: Encoder, model: Any) -> None:
     _need((categories is not None) == bool(wanted), foreign)
     _need(categories is None or len(categories.categories_) == len(wanted), foreign)
     _need(list(encoder.texts) == [c.name for c in encoder.of("text")], foreign)
-    row = pd.DataFrame({c.name: [_sample(c)] for c in encoder.columns})
+    plain = {c.name: c.kind == "number" and not c.text for c in encoder.columns}
+    row = pd.DataFrame({name: [0.0 if number else "0"] for name, number in plain.items()})
     made = encoder.transform(row)[0]
     _need(made.shape == (1, model.shape_.inputs), _("its columns are not the network's inputs"))
     _need(np.isfinite(made).all(), _("preprocessing.skops makes no numbers"))
-
-
-def _sample(column: Column) -> object:
-    return 0.0 if column.kind == "number" and not column.text else "0"
