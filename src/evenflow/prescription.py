@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from typing import Any
 
 from .diagnosis import diagnose, facts_of
 from .schema import Finding, Run, Treatment
 from .store import load
-from .treatments import Course, Facts, Refused, rank
+from .treatments import Course, Refused
 from .treatments import courses as ranked_courses
 
 
@@ -28,27 +29,21 @@ def prescribe(
     Raises:
         ValueError: the file cannot be judged.
     """
-    findings, facts = _read(run)
-    found, not_given = rank(findings, facts)
-    if refused is not None:
-        refused.extend(not_given)
-    return found
+    found = courses(run, refused)
+    return list(dict.fromkeys(t for course in found for t in course.treatments))
 
 
 def courses(
     run: Run | str | os.PathLike[str] | Any, refused: list[Refused] | None = None
 ) -> list[Course]:
     """As `prescribe`, but treatments that belong together stay together: what a trial tries."""
-    findings, facts = _read(run)
-    found, not_given = ranked_courses(findings, facts)
-    if refused is not None:
-        refused.extend(not_given)
-    return found
-
-
-def _read(run: Any) -> tuple[list[Finding], Facts]:
     if isinstance(run, (str, os.PathLike)):
         run = load(run)
     if isinstance(run, Run):
-        return diagnose(run), facts_of(run)
-    return list(run.findings), facts_of(run.run)  # a Forecast
+        findings: Iterable[Finding] = diagnose(run)
+    else:  # a Forecast
+        findings, run = run.findings, run.run
+    found, not_given = ranked_courses(findings, facts_of(run))
+    if refused is not None:
+        refused.extend(not_given)
+    return found

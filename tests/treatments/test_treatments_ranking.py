@@ -8,12 +8,18 @@ import pytest
 
 import evenflow
 from evenflow.prescription import courses as prescribed_courses
-from evenflow.schema import Severity
-from evenflow.treatments import Facts, rank
+from evenflow.schema import Finding, Severity, Treatment
+from evenflow.treatments import Facts, Refused
 from evenflow.treatments.ranking import courses
 from tests.treatments.findings import finding
 
 SIGMOID = Facts(50, ("sigmoid",), hidden=49, square=48, adaptive=True)
+
+
+def rank(findings: list[Finding], facts: Facts) -> tuple[list[Treatment], list[Refused]]:
+    """Single treatments, best first."""
+    found, refused = courses(findings, facts)
+    return [t for course in found for t in course.treatments], refused
 
 
 def test_the_first_choice_for_fifty_sigmoid_layers_is_centred_lsuv() -> None:
@@ -90,7 +96,8 @@ def test_findings_order_does_not_matter_and_nothing_is_said_twice() -> None:
     one, _ = rank(findings, SIGMOID)
     two, _ = rank(findings[::-1], SIGMOID)
     assert one[0] == two[0] and set(one) == set(two)
-    assert len(set(one)) == len(one)
+    texts = [str(course) for course in courses(findings, SIGMOID)[0]]
+    assert len(set(texts)) == len(texts)
 
 
 def test_prescribe_reads_a_run_and_a_forecast() -> None:
@@ -104,6 +111,6 @@ def test_prescribe_reads_a_run_and_a_forecast() -> None:
     refused: list[object] = []
     found = evenflow.prescribe(forecast, refused)  # type: ignore[arg-type]
     assert str(found[0]) == "init=lsuv-centred" and refused
-    assert evenflow.prescribe(forecast.run) == found
+    assert evenflow.prescribe(forecast.run) == found and len(set(found)) == len(found)
     assert str(prescribed_courses(forecast)[0]) == "init=lsuv-centred"
     evenflow.treat_(model, None, found[:1], torch.randn(32, 16))

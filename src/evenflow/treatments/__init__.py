@@ -1,7 +1,7 @@
 """Treatments: changes to a training that mend it, as small texts such as `init=lsuv-centred`.
 
-No torch here: `parse`, the registry and `rank` work on stored runs anywhere. `treat_` and `Undo`,
-which change a live training, are fetched at first use.
+No torch here: `parse`, the registry and `courses` work on stored runs anywhere. What changes a live
+training (`treat_`, `Undo`) is fetched at first use.
 """
 
 from typing import TYPE_CHECKING
@@ -17,7 +17,6 @@ from .parsing import read as read
 from .ranking import Course as Course
 from .ranking import Refused as Refused
 from .ranking import courses as courses
-from .ranking import rank as rank
 from .registry import REGISTRY as REGISTRY
 from .registry import kinds as kinds
 

@@ -79,12 +79,6 @@ def courses(findings: Iterable[Finding], facts: Facts) -> tuple[list[Course], li
     return out, list(refused.values())
 
 
-def rank(findings: Iterable[Finding], facts: Facts) -> tuple[list[Treatment], list[Refused]]:
-    """Single treatments, best first, each once: the courses laid out one after another."""
-    found, refused = courses(findings, facts)
-    return list(dict.fromkeys(t for c in found for t in c.treatments)), refused
-
-
 def _reason(text: str, found: list[Finding], parts: tuple[Parsed, ...]) -> str:
     f = found[0]
     evidence = next(

@@ -145,10 +145,6 @@ def _on_law(one: UnseenWeight, func: Any, args: Any, kwargs: Any) -> Any:
 
 
 # -- views, at any time --------------------------------------------------------------------------
-def _detach(w: UnseenWeight, *_: Any, **__: Any) -> UnseenWeight:
-    return w.like()
-
-
 def _view(w: UnseenWeight, shape: Any) -> Any:
     sizes = list(shape)
     if -1 in sizes:
@@ -283,10 +279,6 @@ def _diagonal_law(w: UnseenWeight, *_: Any) -> Tensor:
     return law.draw(w.source.values, (min(w.shape),), w.source.random.laws, w.dtype)
 
 
-def _same(w: UnseenWeight, *_: Any) -> UnseenWeight:
-    return w
-
-
 # -- while it runs -------------------------------------------------------------------------------
 def _product(w: UnseenWeight, x: Tensor) -> Tensor:
     """View times X [N, T]."""
@@ -350,7 +342,8 @@ def _norm(w: UnseenWeight, order: float = 2, axis: Any = None, *_: Any, **__: An
 
 
 _VIEWS: dict[Any, Callable[..., Any]] = {
-    aten.detach.default: _detach, aten.alias.default: _detach, aten.view.default: _view,
+    aten.detach.default: lambda w, *_: w.like(), aten.alias.default: lambda w, *_: w.like(),
+    aten.view.default: _view,
     aten._unsafe_view.default: _view, aten.t.default: _transpose,
     aten.transpose.int: _transpose, aten.permute.default: _permute,
     aten._to_copy.default: _copy_to, aten.linalg_vector_norm.default: _norm,
@@ -368,7 +361,7 @@ _BUILDING: dict[Any, Callable[..., Any]] = {
     aten.randn_like.default: _like(lambda r: law.normal(0.0, 1.0, r.laws)),
     aten.rand_like.default: _like(lambda r: law.uniform(0.0, 1.0, r.laws)),
     aten.linalg_qr.default: _qr_law, aten.diagonal_copy.default: _diagonal_law,
-    aten.diagonal.default: _diagonal_law, aten.t_.default: _same,
+    aten.diagonal.default: _diagonal_law, aten.t_.default: lambda w: w,
 }  # fmt: skip
 _RUNNING: dict[Any, Callable[..., Any]] = {
     aten.mm.default: _mm, aten.addmm.default: _addmm, aten.mv.default: _mv, aten.bmm.default: _bmm,

@@ -94,15 +94,10 @@ def origin(module: nn.Module) -> type[nn.Module]:
     return found
 
 
-def entrance(module: nn.Module) -> nn.Module:
-    """The module that first sees the data: the first child of a Sequential, its first child..."""
+def outermost(module: nn.Module, *, last: bool = False) -> nn.Module:
+    """The module that first sees the data: the first child of a Sequential, its first child...; or
+    the `last` ones, whose output is the network's."""
     while type(module).forward is nn.Sequential.forward and len(module._modules):
-        module = next(m for m in module._modules.values() if m is not None)
-    return module
-
-
-def exit(module: nn.Module) -> nn.Module:
-    """The module whose output is the network's: the last child of a Sequential, its last..."""
-    while type(module).forward is nn.Sequential.forward and len(module._modules):
-        module = next(m for m in reversed(module._modules.values()) if m is not None)
+        children = [m for m in module._modules.values() if m is not None]
+        module = children[-1 if last else 0]
     return module

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ..standardise import InputScale, TargetScale
 from .context import TreatmentContext
-from .grafting import Forward, Graft, entrance, exit
+from .grafting import Forward, Graft, outermost
 
 #: Batches over which running statistics are averaged; then they stay.
 WARM = 100
@@ -113,7 +113,7 @@ def inputs(context: TreatmentContext, wanted: InputScale) -> None:
             "the first input is no tensor of real numbers with a batch dimension; scale the data "
             "in the script."
         )
-    context.graft(entrance(context.model), ScaledInputs(x, *wanted), None)
+    context.graft(outermost(context.model), ScaledInputs(x, *wanted), None)
 
 
 class ScaledOutputs(Graft):
@@ -149,4 +149,4 @@ def target(context: TreatmentContext, wanted: TargetScale) -> None:
     """The network learns standardised targets, its output is in theirs."""
     if context.batch is not None and not isinstance(context.forward.output, Tensor):
         raise ValueError("the model returns no single tensor; scale the target in the script.")
-    context.graft(exit(context.model), ScaledOutputs(*wanted), None)
+    context.graft(outermost(context.model, last=True), ScaledOutputs(*wanted), None)

@@ -112,8 +112,8 @@ def make(name: str, parameters: dict[str, float]) -> nn.Module:
 
 def swap_(
     context: TreatmentContext, new_for: Callable[[TracedCall], nn.Module | None], what: str
-) -> int:
-    """Replace each hidden activation for which `new_for` gives a module; their number.
+) -> None:
+    """Replace each hidden activation for which `new_for` gives a module.
 
     ValueError if there is none, or one that cannot be replaced alone.
     """
@@ -143,9 +143,10 @@ def swap_(
                 "it cannot be swapped for the one without the other."
             )
     beside = next(context.model.parameters(), None)
-    plans = []
-    for (_, op), calls in functional.items():
-        plans.append((calls, *_kept(seen.calls, calls, op, in_modules, functional)))
+    plans = [
+        (calls, *_kept(seen.calls, calls, op, in_modules, functional))
+        for (_, op), calls in functional.items()
+    ]
     swaps = []
     for calls in modules.values():
         new, old = chosen[calls[0].index], calls[0].module
@@ -166,7 +167,6 @@ def swap_(
         else:
             context.graft(m, SwapGraft(calls[0].op, new, kept, count), beside)
     context.changed()
-    return len(targets)
 
 
 def _settle(context: TreatmentContext, new: nn.Module) -> None:
