@@ -34,7 +34,7 @@ def build(
     """Call `factory` so that weights of `least` elements or more are not stored.
 
     Unseen parameters do not require a gradient: that of a weight is as large as the weight. The
-    model runs forward and backward on the CPU as always; `redraw` gives it other weights.
+    model runs forward and backward on the CPU as always.
 
     Args:
         factory: makes the model, on the CPU or on the meta device.
@@ -75,12 +75,6 @@ def sources(model: nn.Module) -> dict[str, Source]:
     for name, source in found.items():
         first.setdefault(id(source), name)
     return {name: found[name] for name in first.values()}
-
-
-def redraw(model: nn.Module) -> None:
-    """Forget what unseen weights revealed: the next pass is through other weights of that law."""
-    for source in sources(model).values():
-        source.forget()
 
 
 def _buffers(model: nn.Module) -> list[tuple[nn.Module, str, Tensor]]:

@@ -41,10 +41,7 @@ class RandomMatrix:
         self.rows, self.columns, self.mean, self.std = rows, columns, mean, std
         self._generator = generator
         self._dtype = dtype
-        self.forget()
-
-    def forget(self) -> None:
-        """Be a fresh draw: nothing has been revealed."""
+        # what has been revealed so far
         self._q_NR = torch.empty(self.columns, 0, dtype=self._dtype)  # orthonormal
         self._f_PR = torch.empty(self.rows, 0, dtype=self._dtype)  # (W - m) Q
         self._p_PS = torch.empty(self.rows, 0, dtype=self._dtype)  # orthonormal

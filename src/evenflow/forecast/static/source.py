@@ -37,11 +37,6 @@ class Source:
         self._stored: Tensor | None = None
         self._parts: dict[int, Source] = {}
 
-    def forget(self) -> None:
-        """Be a fresh draw of the same law."""
-        self._matrix = self._stored = None
-        self._parts = {}
-
     def part(self, index: int) -> Source:
         """The weight at `index` of the first axis (one expert of many), drawn independently."""
         if index not in self._parts:
