@@ -67,10 +67,10 @@ class Birth:
         awake = [[i for i in level if i not in asleep] for level in self.levels]
         every = [list(level) for level in self.levels]
         self.pull = _top(awake, _shared(view, read.delta + read.input + read.positions))
-        self.rough = _from_head(_top(awake, read.delta + read.apart))
+        self.rough = _against(_top(awake, read.delta + read.apart), -1)
         self.spread = _top(every, read.spread)
-        self.size = _from_first(_top(every, 2 * read.rms))
-        self.rank = _from_first(_top(every, read.rank))
+        self.size = _against(_top(every, 2 * read.rms), 0)
+        self.rank = _against(_top(every, read.rank), 0)
         self.lost = _lost(_top(awake, read.delta), _top(awake, read.input + read.positions))
         if self.depth:  # the whole network's, layer by layer
             self.lost[-1] = np.fmax.reduce(-self.pull)
@@ -79,19 +79,18 @@ class Birth:
         spread, rank = _unbiased(self.spread), _unbiased(self.rank)
         self.alike = -spread / (self.format - ABOVE)
         blur = np.clip(-np.nan_to_num(spread), 0, 4) + np.clip(-np.nan_to_num(rank), 0, 4)
-        self.chaos = _up_from_head(self.rough) * (1 + blur / 2) / ROUGH
+        steepest = np.fmax.accumulate(self.rough[::-1])  # of the d levels nearest the head
+        self.chaos = steepest * (1 + blur / 2) / ROUGH
         self.grown = np.nan_to_num(self.chaos) + np.clip(np.nan_to_num(self.size), 0, None) / GROWN
         parts = [np.nan_to_num(p, nan=0.0) for p in (self.lost, self.alike, self.grown)]
         self.strain = np.max(parts, axis=0) if self.depth else np.empty(0)
         fine = np.flatnonzero(self.strain < 1)
         self.trainable_depth = (int(fine[-1]) + 1 if len(fine) else 0) if self.depth else None
-        known = self.depth > 0 and bool(
-            np.isfinite(self.pull).any() or np.isneginf(self.pull).any()
-        )
         self.time = ThroughTime(view)
         strain = max(self.worst, self.time.strain)
-        told = known and (strain >= DOUBT or not self.time.untold)
-        self.chance = _chance(strain) if told else float("nan")
+        known = bool((self.pull < np.inf).any()) and (strain >= DOUBT or not self.time.untold)
+        slope = np.clip(SLOPE * (strain - 1), -30, 30)
+        self.chance = float(1 / (1 + np.exp(slope))) if known else float("nan")
 
     @property
     def worst(self) -> float:
@@ -149,19 +148,13 @@ def _asleep(view: View, read: _Readings) -> frozenset[int]:
 
 def _top(levels: list[list[int]], values: Floats) -> Floats:
     """[D] the largest known value of each level; NaN without any."""
-    out = []
-    for ids in levels:
-        known = [values[i] for i in ids if not np.isnan(values[i])]
-        out.append(max(known, default=np.nan))
-    return np.array(out, dtype=np.float64)
+    tops = [np.fmax.reduce(values[ids], initial=np.nan) for ids in levels]
+    return np.array(tops, dtype=np.float64)
 
 
-def _from_head(a: Floats) -> Floats:
-    return np.asarray(a - a[-1]) if len(a) and np.isfinite(a[-1]) else np.full(len(a), np.nan)
-
-
-def _from_first(a: Floats) -> Floats:
-    return np.asarray(a - a[0]) if len(a) and np.isfinite(a[0]) else np.full(len(a), np.nan)
+def _against(a: Floats, level: int) -> Floats:
+    """[D] the same less that of one level; NaN where that is not known."""
+    return a - a[level] if len(a) and np.isfinite(a[level]) else np.full(len(a), np.nan)
 
 
 def _shared(view: View, pull: Floats) -> Floats:
@@ -172,9 +165,7 @@ def _shared(view: View, pull: Floats) -> Floats:
         for p in view.weights[i]:
             uses.setdefault(p, []).append(i)
     for ids in uses.values():
-        known = [pull[i] for i in ids if not np.isnan(pull[i])]
-        if len(ids) > 1 and known:
-            pull[ids] = max(known)
+        pull[ids] = np.fmax.reduce(pull[ids])
     return pull
 
 
@@ -191,12 +182,3 @@ def _lost(back: Floats, front: Floats) -> Floats:
     with np.errstate(invalid="ignore"):
         lost = [np.fmax.reduce(-(back[n - d :] + front[:d])) for d in range(1, n + 1)]
     return np.array(lost, dtype=np.float64)
-
-
-def _up_from_head(a: Floats) -> Floats:
-    """[D] the largest value of the d levels nearest the head, for d = 1 ... D."""
-    return np.asarray(np.fmax.accumulate(a[::-1]))
-
-
-def _chance(strain: float) -> float:
-    return float(1 / (1 + np.exp(np.clip(SLOPE * (strain - 1), -30, 30))))

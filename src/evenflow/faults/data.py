@@ -8,6 +8,8 @@ from ..network import MIXING, reach
 from .series import earliest, median
 from .view import View
 
+#: Losses of a difference between output and target.
+DIFFERENCES = ("mse_loss", "mse", "l1_loss", "smooth_l1_loss", "huber_loss")
 #: Kinds that hand values on as they are.
 PASSING = ("dropout",)
 #: Ops that put tensors side by side without changing their values.

@@ -11,7 +11,7 @@ from ..network import reach
 from ..schema import Finding, Link, Severity
 from .base import Rule
 from .remedies import LOWER_RATE, SMOOTH, STANDARDISE
-from .series import first_of_last_spell, holds_at_end, median
+from .series import earliest, first_of_last_spell, holds_at_end, median
 from .start import before, too_large
 from .texts import Remedy, Unless
 from .view import View
@@ -149,11 +149,9 @@ class SaturatedActivation(Rule):
 
 def hidden(view: View) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
     """[S] activations with a layer between them and the loss, on a path to it."""
-    out = np.zeros(len(view.sites), dtype=np.bool_)
-    for s in view.sites:
-        # a gate multiplies; what matters is that something with weights still follows
-        out[s.id] = s.kind == "activation" and (s.id in view.inside or not view.layers)
-    return out
+    # a gate multiplies; what matters is that something with weights still follows
+    inside = view.inside if view.layers else range(len(view.sites))
+    return np.array([s.kind == "activation" and s.id in inside for s in view.sites], dtype=np.bool_)
 
 
 def _still(view: View, id: int) -> bool:
@@ -190,9 +188,8 @@ def _cause(view: View, ids: list[int], row: int) -> str:
     rms = view.site("rms")
     first = min(ids, key=lambda i: (view.depth[i], i))
     sources = [i for i in view.data if i in view.ancestors([first])]
-    start = rms[: max(row, 0) + 3]
-    size = [float(median(start)[i]) for i in sources]
-    if any(s > 3 for s in size if np.isfinite(s)) and view.depth[first] <= 1:
+    size = median(rms[: max(row, 0) + 3])[sources]
+    if (size[np.isfinite(size)] > 3).any() and view.depth[first] <= 1:
         return "EF501"
     return "EF602" if too_large(view, before(view, first)) else ""
 
@@ -200,12 +197,9 @@ def _cause(view: View, ids: list[int], row: int) -> str:
 def born(view: View, id: int) -> bool:
     """Whether an activation is saturated at its first reading: before any update, in a run that
     was watched from its start."""
-    share = view.site("saturated")[:, id]
-    known = share[~np.isnan(share)]
-    return bool(len(known)) and bool(known[0] >= SHARE)
+    return bool(earliest(view.site("saturated")[:, id]) >= SHARE)
 
 
-def moved(view: View, row: int) -> bool:
-    """Whether updates up to that row were a tenth of the weights or more."""
-    layers = view.by_layer(view.relative_update)[: row + 1]
-    return bool(layers.size) and bool(np.nanmax(np.nan_to_num(layers)) >= 0.1)
+def moved(view: View, row: int, by: float = 0.1) -> bool:
+    """Whether updates up to that row were such a share of the weights or more."""
+    return bool((view.by_layer(view.relative_update)[: row + 1] >= by).any())

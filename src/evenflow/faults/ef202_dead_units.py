@@ -10,9 +10,9 @@ from ..lang import N_
 from ..schema import Finding, Link, Severity
 from .base import Rule
 from .causes import NEGATIVE_BIAS
-from .ef201_saturated_activation import hidden
+from .ef201_saturated_activation import hidden, moved
 from .remedies import LOWER_RATE, STANDARDISE, WARM_UP, ZERO_BIAS_AND_HE
-from .series import Floats, first_of_last_spell, holds_at_end, median
+from .series import Floats, earliest, first_of_last_spell, holds_at_end, median
 from .texts import EvidenceLabel, Remedy, Unless
 from .view import View
 
@@ -146,19 +146,10 @@ def _cause(view: View, site: int, row: int) -> str:
     """Dead from birth: by a bias below zero; later: by updates that went too far."""
     before = [i for i in view.parents(site) if view.weights[i]]
     mean, rms = view.site("mean"), view.site("rms")
+    born_off = earliest(view.site("zeros")[:, site]) >= 0.9
     for i in before:
         early = slice(0, min(row, 3) + 1)
         m, r = float(median(mean[early, i])), float(median(rms[early, i]))
-        if np.isfinite(m) and np.isfinite(r) and m < 0 and -m > 0.8 * r and _born_off(view, site):
+        if np.isfinite(m) and np.isfinite(r) and m < 0 and -m > 0.8 * r and born_off:
             return "negative-bias"
-    layers = view.by_layer(view.relative_update)[: row + 1]
-    if layers.size and np.nan_to_num(layers).max() >= 0.3:
-        return "EF703"
-    return ""
-
-
-def _born_off(view: View, site: int) -> bool:
-    """Nearly all outputs were zero at the first reading."""
-    zeros = view.site("zeros")[:, site]
-    first = zeros[~np.isnan(zeros)][:1]
-    return bool(len(first) and first[0] >= 0.9)
+    return "EF703" if moved(view, row, 0.3) else ""

@@ -10,7 +10,7 @@ from ..lang import N_
 from ..schema import Finding, Severity
 from .base import Rule
 from .remedies import BRANCHES, LOWER_RATE_AND_CLIP
-from .series import Bools, decades, first_of_last_spell, holds_at_end, median
+from .series import Bools, decades, first_of_last_spell, holds_at_end, largest, median
 from .start import too_large
 from .texts import EvidenceLabel, Remedy, Unless
 from .view import View
@@ -77,9 +77,7 @@ class ActivationGrowth(Rule):
         if not rms.size or not rows.any():
             return
         late = view.late if view.late.any() else rows
-        sizes = median(rms[:, list(view.data)]) if view.data else np.empty(0)
-        sizes = sizes[np.isfinite(sizes) & (sizes > 0)]
-        base = max(float(sizes.max()) if len(sizes) else 1.0, 1.0)
+        base = float(np.fmax(largest(median(rms[:, list(view.data)])), 1.0))
         birth = median(rms[:3])
         size = decades(rms)
         depth = size - np.log10(base)

@@ -10,12 +10,10 @@ from ..lang import N_
 from ..schema import Finding, Link, Severity
 from .base import Rule
 from .curve import WON, goal
-from .data import first, prediction_of, typical
+from .data import DIFFERENCES, first, prediction_of, typical
 from .texts import EvidenceLabel, Remedy
 from .view import View
 
-#: Losses of a difference between output and target.
-DIFFERENCES = ("mse_loss", "mse", "l1_loss", "smooth_l1_loss", "huber_loss")
 #: Root mean square of the target.
 LARGE = 5.0
 #: Target over first predictions.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from itertools import islice
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from ..schema import Finding, Link, Severity
 from .base import Rule
 from .chance import seen
 from .curve import goal
-from .data import prediction_of, typical
+from .data import DIFFERENCES, prediction_of, typical
 from .texts import EvidenceLabel, Remedy
 from .view import View
 
@@ -20,7 +20,6 @@ from .view import View
 RAW = ("cross_entropy", "binary_cross_entropy_with_logits")
 #: Losses that take the logarithms of probabilities.
 LOGS = ("nll_loss", "kl_div")
-DIFFERENCES = ("mse_loss", "mse", "l1_loss", "smooth_l1_loss", "huber_loss")
 #: What these activations can put out at most and at least.
 BOUNDS = {
     "sigmoid": (0.0, 1.0),
@@ -37,13 +36,8 @@ NEGATIVE = 0.2
 LEFT = 0.4
 
 
-class Mismatch(NamedTuple):
-    """One thing that does not fit: which site is at fault, how bad, and the numbers."""
-
-    site: int
-    severity: Severity
-    evidence: dict[str, float]
-    threshold: dict[str, float]
+#: One thing that does not fit: which site is at fault, how bad, evidence, threshold.
+Mismatch = tuple[int, Severity, dict[str, float], dict[str, float]]
 
 
 class DoubleSoftmax(Rule):
@@ -117,16 +111,16 @@ class DoubleSoftmax(Rule):
             if (prediction, op) in told:
                 continue
             told.add((prediction, op))
-            for m in _judge(view, loss, prediction, view.target_of(loss)):
+            # one fault of a pair is enough: the next is its shadow
+            for site, severity, evidence, threshold in islice(_judge(view, loss, prediction), 1):
                 yield self.finding(
-                    m.severity,
-                    sites=(m.site, loss),
+                    severity,
+                    sites=(site, loss),
                     steps=view.over([0, -1]),
-                    evidence=m.evidence,
-                    threshold=m.threshold,
-                    chain=(Link("cause", self.code, None, m.site),),
+                    evidence=evidence,
+                    threshold=threshold,
+                    chain=(Link("cause", self.code, None, site),),
                 )
-                break  # one fault of a pair is enough: the next is its shadow
 
 
 def _source(view: View, id: int) -> int:
@@ -136,8 +130,8 @@ def _source(view: View, id: int) -> int:
     return id
 
 
-def _judge(view: View, loss: int, id: int, target: int) -> Iterator[Mismatch]:
-    site, op = view.sites[id], view.sites[loss].op
+def _judge(view: View, loss: int, id: int) -> Iterator[Mismatch]:
+    site, op, target = view.sites[id], view.sites[loss].op, view.target_of(loss)
     # what the loss was given: views stand between it and what the site put out
     shape, kind = seen(view, loss), site.kind
     units = shape[1] if len(shape) > 1 else 0
@@ -146,28 +140,28 @@ def _judge(view: View, loss: int, id: int, target: int) -> Iterator[Mismatch]:
     values = {"row_sum": sums, "negative": negative}
     before = [view.sites[_source(view, p)] for p in view.parents(id)]
     if alone or (op in ("cross_entropy", "nll_loss") and units == 1):
-        yield Mismatch(id, Severity.error, {"units": 1.0, **values}, {"units": 2.0})
+        yield id, Severity.error, {"units": 1.0, **values}, {"units": 2.0}
     if kind == "softmax" and any(b.kind == "softmax" for b in before):
-        yield Mismatch(id, Severity.error, values | {"softmaxes": 2.0}, {"softmaxes": 1.0})
+        yield id, Severity.error, values | {"softmaxes": 2.0}, {"softmaxes": 1.0}
     probabilities = abs(sums - 1) < 1e-3 and negative == 0 and len(shape) == 2 and units > 1
     if op in RAW:
         if site.op == "log_softmax":
             if op == "cross_entropy":
-                yield Mismatch(id, Severity.info, values, {})
+                yield id, Severity.info, values, {}
             else:
-                yield Mismatch(id, Severity.error, values, {"row_sum": 1.0})
+                yield id, Severity.error, values, {"row_sum": 1.0}
         elif kind == "softmax" or (op == "cross_entropy" and probabilities):
-            yield Mismatch(id, Severity.error, values, {"row_sum": 1.0})
+            yield id, Severity.error, values, {"row_sum": 1.0}
         elif site.op in ("sigmoid", "hardsigmoid", "logsigmoid"):
-            yield Mismatch(id, Severity.error, values, {"negative": 0.0})
+            yield id, Severity.error, values, {"negative": 0.0}
         elif site.op in ("relu", "tanh", "hardtanh", "relu6", "softsign"):
-            yield Mismatch(id, Severity.warning, values, {"negative": 0.0})
+            yield id, Severity.warning, values, {"negative": 0.0}
     if op in LOGS and site.op not in ("log_softmax", "log", "logsigmoid") and negative < 0.9:
-        yield Mismatch(id, Severity.error, values, {"negative": 0.9})
+        yield id, Severity.error, values, {"negative": 0.9}
     if op.startswith("binary_cross_entropy") and target >= 0:
         top = typical(view, target, "absmax")
         if top > 1.0 + 1e-3:
-            yield Mismatch(target, Severity.error, {"target_absmax": top}, {"target_absmax": 1.0})
+            yield target, Severity.error, {"target_absmax": top}, {"target_absmax": 1.0}
     if op in DIFFERENCES and target >= 0:
         yield from _out_of_reach(view, id, target)
 
@@ -187,8 +181,8 @@ def _out_of_reach(view: View, id: int, target: int) -> Iterator[Mismatch]:
     lost = goal(view).left > LEFT or abs(mean) - std > high
     severity = Severity.error if lost and not view.unmeasured else Severity.warning
     if low == 0 and below > NEGATIVE:
-        yield Mismatch(id, severity, {"target_negative": below}, {"target_negative": NEGATIVE})
+        yield id, severity, {"target_negative": below}, {"target_negative": NEGATIVE}
     elif low == 0 and top > BEYOND * high:
-        yield Mismatch(id, severity, {"target_absmax": top}, {"target_absmax": high})
+        yield id, severity, {"target_absmax": top}, {"target_absmax": high}
     elif size > BEYOND * high:
-        yield Mismatch(id, severity, {"target_rms": size}, {"target_rms": high})
+        yield id, severity, {"target_rms": size}, {"target_rms": high}

@@ -10,16 +10,15 @@ import numpy as np
 from ..lang import N_
 from ..schema import Finding, Link, Severity
 from .base import Rule
+from .data import DIFFERENCES
 from .texts import EvidenceLabel, Remedy
 from .view import View
 
 #: Losses that compare element by element, and so broadcast.
 ELEMENTWISE = (
-    *("mse_loss", "mse", "l1_loss", "smooth_l1_loss", "huber_loss", "kl_div"),
-    *("poisson_nll_loss", "gaussian_nll_loss", "soft_margin_loss"),
+    *DIFFERENCES,
+    *("kl_div", "poisson_nll_loss", "gaussian_nll_loss", "soft_margin_loss"),
 )
-
-Shape = tuple[int, ...]
 
 
 class BroadcastLoss(Rule):

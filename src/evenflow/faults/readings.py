@@ -125,18 +125,14 @@ class Readings(Wiring):
     def recent(self, metric: str) -> Floats:
         """[S]: median over the late rows; of full readings, where these have none, the last few."""
         if metric not in self._recent:
-            self._recent[metric] = self._work_out_recent(metric)
-        return self._recent[metric]
-
-    def _work_out_recent(self, metric: str) -> Floats:
-        m = self.site(metric)
-        out = median(m[self.late])
-        if np.isnan(out).any() and len(m):
+            m = self.site(metric)
+            out = median(m[self.late])
             gaps = np.isnan(out)
-            out = out.copy()
-            out[gaps] = last_few(m[: self.ruin, gaps])
-        out.setflags(write=False)
-        return out
+            if gaps.any() and len(m):
+                out[gaps] = last_few(m[: self.ruin, gaps])
+            out.setflags(write=False)
+            self._recent[metric] = out
+        return self._recent[metric]
 
     def at(self, row: int) -> int:
         """Step number of a row."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import cache
 from typing import Any, NamedTuple
 
 
@@ -90,23 +91,16 @@ _RENAMED = {"radd": "add", "iadd": "add", "rmul": "mul", "imul": "mul", "isub": 
 _ATTRIBUTES = {"T": "t", "mT": "transpose", "H": "adjoint", "mH": "adjoint",
                "real": "real", "imag": "imag"}  # fmt: skip
 
-_cache: dict[Any, Op | None] = {}
 
-
+@cache
 def of_function(func: Callable[..., Any]) -> Op | None:
     """The op of a torch function as a TorchFunctionMode sees it; None if it is of no interest."""
-    try:
-        return _cache[func]
-    except KeyError:
-        pass
     name = getattr(func, "__name__", "") or type(func).__name__
     if name == "__get__":  # an attribute: only those that make a tensor are ops
         name = _ATTRIBUTES.get(getattr(getattr(func, "__self__", None), "__name__", ""), "item")
     name = name.strip("_").lower()
     name = _RENAMED.get(name, name)
-    op = None if name in _IGNORED else Op(name, _KIND_OF.get(name, "other"))
-    _cache[func] = op
-    return op
+    return None if name in _IGNORED else Op(name, _KIND_OF.get(name, "other"))
 
 
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
