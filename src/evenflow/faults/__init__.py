@@ -3,8 +3,6 @@
 from typing import TYPE_CHECKING
 
 from ..lazy import lazily
-from .asked import Asked as Asked
-from .asked import asked as asked
 from .base import Rule as Rule
 from .birth import DOUBT as DOUBT
 from .birth import Birth as Birth
@@ -16,6 +14,8 @@ from .origin import Spread as Spread
 from .registry import CAUSES as CAUSES
 from .registry import REGISTRY as REGISTRY
 from .registry import RETIRED as RETIRED
+from .select import Asked as Asked
+from .select import asked as asked
 from .start import drawn as drawn
 from .texts import Cause as Cause
 from .texts import EndState as EndState

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..network import MIXING
+from ..network import MIXING, by_key
 from .series import Floats, decades
 from .through_time import ThroughTime, log10_delta
 from .view import View
@@ -55,10 +55,9 @@ class Birth:
     """
 
     def __init__(self, view: View) -> None:
-        found: dict[int, list[int]] = {}
-        for i in view.layers if len(view.steps) else ():
-            if view.sites[i].kind in MIXING:
-                found.setdefault(view.depth[i], []).append(i)
+        layers = view.layers if len(view.steps) else ()
+        mixing = (i for i in layers if view.sites[i].kind in MIXING)
+        found = by_key(mixing, view.depth.__getitem__)
         self.levels = tuple(tuple(found[d]) for d in sorted(found))
         self.depth = len(self.levels)
         read = _Readings(view)

@@ -25,13 +25,11 @@ def link(found: Iterable[Finding], rules: Rules) -> list[Finding]:
     A root is as bad as the worst it has brought about. Nothing is dropped.
     """
     findings = list(found)
-    above = {i: _direct(i, findings, rules) for i in range(len(findings))}
+    above = [_direct(i, findings, rules) for i in range(len(findings))]
+    paths = [_path(i, above) for i in range(len(findings))]
     out = []
-    for i, f in enumerate(findings):
-        path = [i]
-        while (up := above[path[-1]]) is not None:
-            path.append(up)
-        below = [j for j in above if j != i and _root(j, above) == i]
+    for i, (f, path) in enumerate(zip(findings, paths, strict=True)):
+        below = [p[0] for p in paths if len(p) > 1 and p[-1] == i]
         worst = max([f.severity, *(findings[j].severity for j in below)])
         if len(path) > 1:
             out.append((True, _as_consequence(f, [findings[j] for j in reversed(path)], rules)))
@@ -77,10 +75,10 @@ def _before(g: Finding, f: Finding) -> bool:
     return g.first_step <= max(f.first_step, BIRTH)
 
 
-def _root(i: int, above: dict[int, int | None]) -> int:
-    while (up := above[i]) is not None:
-        i = up
-    return i
+def _path(i: int, above: list[int | None]) -> list[int]:
+    """From a finding up to its root."""
+    up = above[i]
+    return [i] if up is None else [i, *_path(up, above)]
 
 
 def _place(f: Finding) -> int | None:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import Any
+from collections.abc import Iterable
 
 import numpy as np
 
@@ -14,9 +13,9 @@ from .birth import DOUBT, Birth
 from .causes import DEPTH_TIMES_ACTIVATION, DEPTH_TIMES_WEIGHTS, THROUGH_TIME
 from .profile import Profile, losses_by_kind
 from .remedies import GATED, SKIPS
-from .series import Bools, Floats, decades, holds_at_end, largest, median, ratio
+from .series import Bools, holds_at_end, largest, median
 from .texts import EvidenceLabel, Remedy, Unless
-from .through_time import LOST, SHORT
+from .through_time import LOST, SHORT, measured
 from .view import View
 
 #: Decades a gradient must have lost. AutoTrainer (ICSE 2021) draws the line at a ratio of 1e-3.
@@ -203,25 +202,23 @@ class VanishingGradient(Rule):
         )
 
     def _through_time(self, view: View) -> Iterable[Finding]:
-        worst: tuple[float, tuple[int, ...], float, np.ndarray[Any, Any]] | None = None
-        for ids, calls, gain in _through_time(view):
+        found = []
+        for site, calls, gain, last_alone in measured(view):
             fall = np.where(view.sound, -gain, np.nan)
             known = ~np.isnan(fall)
             bad = fall >= TIME_FALL
-            if not (view.time_share(bad, known) > 0.5 and bad.sum() >= 3):
+            if not (last_alone and view.time_share(bad, known) > 0.5 and bad.sum() >= 3):
                 continue
             shown = fall[bad & np.isfinite(fall)]
             size = float(np.median(shown)) if len(shown) else TIME_FALL
-            if view.loss.young or not _settled(view, bad):
-                continue
-            if worst is None or size > worst[0]:
-                worst = (size, ids, calls, np.flatnonzero(bad))
-        if worst is None:
+            if not view.loss.young and _settled(view, bad):
+                found.append((size, site, calls, np.flatnonzero(bad)))
+        if not found:
             return
-        size, ids, calls, rows = worst
+        size, site, calls, rows = max(found, key=lambda f: f[0])
         yield self.finding(
             Severity.error if view.stuck else Severity.warning,
-            sites=ids[:1],
+            sites=(site,),
             steps=view.over(rows),
             evidence={"decades": size, "calls": calls, "loss_left": view.loss.left},
             threshold={"decades": TIME_FALL},
@@ -232,19 +229,3 @@ class VanishingGradient(Rule):
 def _settled(view: View, bad: Bools) -> bool:
     """Whether it holds at the last sound reading, or held for most of a run of some length."""
     return bool(bad[view.sound][-1:].any()) or len(view.loss.finite) >= ENOUGH
-
-
-def _through_time(view: View) -> Iterator[tuple[tuple[int, ...], float, Floats]]:
-    """Sites, number of time steps, and [T] decades delta gains from the last step to the first.
-
-    Fused layers count only where the loss reads the last step alone: with a loss at every step
-    each step has its own gradient, and forgetting may be what the data ask for.
-    """
-    for ids in view.unrolled:
-        delta = view.site("delta")[:, [ids[0], ids[-1]]]
-        yield ids[:1], float(len(ids)), decades(ratio(delta[:, 0], delta[:, 1]))
-    for i in view.of_kind("recurrent"):
-        steps = float(median(view.site("flow_steps")[:, i]))
-        zeros = float(median(view.site("delta_zeros")[:, i]))
-        if steps >= 5 and not zeros < 1 - 1.5 / steps:
-            yield (i,), steps, view.site("flow")[:, i]

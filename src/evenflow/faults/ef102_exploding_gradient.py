@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 import numpy as np
 
@@ -15,9 +15,10 @@ from .curve import CREDIBLE, before_training
 from .ef201_saturated_activation import moved
 from .profile import Profile, growth
 from .remedies import BRANCHES, CLIP, LOWER_RATE, SHORTER
-from .series import Floats, decades, first_of_last_spell, holds_at_end, largest, median, ratio
+from .series import first_of_last_spell, holds_at_end, largest, median
 from .start import too_large
 from .texts import EvidenceLabel, Remedy, Unless
+from .through_time import measured
 from .view import View
 
 #: Decades by which the gradient relative to the weights tops that of the layers near the loss.
@@ -29,15 +30,6 @@ OVER_TIME = 2.0
 VAST = 10.0
 #: Decades by which the whole gradient jumps over its running median.
 JUMP = 3.0
-
-
-def _over_time(view: View) -> Iterator[tuple[int, float, Floats]]:
-    """Site, number of time steps, and [T] decades that δ gains from the last to the first."""
-    for ids in view.unrolled:
-        delta = view.site("delta")[:, [ids[0], ids[-1]]]
-        yield ids[0], len(ids), decades(ratio(delta[:, 0], delta[:, 1]))
-    for i in view.of_kind("recurrent"):
-        yield i, float(median(view.site("flow_steps")[:, i])), view.site("flow")[:, i]
 
 
 def _began(view: View, id: int, row: int, size: float) -> str:
@@ -205,7 +197,7 @@ class ExplodingGradient(Rule):
 
     def _through_time(self, view: View) -> Finding | None:
         """From the last time step to the first: of a cell δ by call, of a fused layer the probe."""
-        for site, calls, grown in _over_time(view):
+        for site, calls, grown, _last_alone in measured(view):
             grown = np.where(view.sound, grown, np.nan)
             known = np.isfinite(grown)
             if not known.any():

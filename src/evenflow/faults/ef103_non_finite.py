@@ -221,9 +221,9 @@ def _guarded(view: View) -> Iterable[NonFiniteOrigin]:
         params = event.detail.get("params")
         names = tuple(p for p in params if isinstance(p, str)) if isinstance(params, list) else ()
         if where == "update":
-            yield NonFiniteOrigin(event.step - 1, "non-finite-update", _reading(view, names), names)
+            yield NonFiniteOrigin(event.step - 1, "non-finite-update", view.reading(names), names)
         elif where == "weights":
-            yield NonFiniteOrigin(event.step, "weights-not-finite", _reading(view, names), names)
+            yield NonFiniteOrigin(event.step, "weights-not-finite", view.reading(names), names)
         elif where == "loss" and not sites:
             yield NonFiniteOrigin(event.step, "non-finite-loss")
         elif where == "input" or (sites and view.sites[sites[0]].kind == "input"):
@@ -239,7 +239,7 @@ def _at_row(view: View, row: int, bad: Bools) -> NonFiniteOrigin:
     if np.nan_to_num(view.step("weight_nonfinite")[row]) > 0:
         if row == 0 and step == 0:
             names = tuple(p.name for p in view.run.params if lost[p.id])
-            return NonFiniteOrigin(step, "weights-not-finite", _reading(view, names), names)
+            return NonFiniteOrigin(step, "weights-not-finite", view.reading(names), names)
         return NonFiniteOrigin(step, UNKNOWN)
     count, rms = view.site("nonfinite"), view.site("rms")
     sound = ~bad & ~_losses_lost(view)
@@ -255,11 +255,11 @@ def _at_row(view: View, row: int, bad: Bools) -> NonFiniteOrigin:
     wrong = np.nan_to_num(view.param("grad_nonfinite")[row]) > 0
     names = tuple(p.name for p in view.run.params if wrong[p.id])
     if names:  # every layer error was finite: the slope by the parameter was not
-        return NonFiniteOrigin(step, "non-finite-slope", _reading(view, names), names)
+        return NonFiniteOrigin(step, "non-finite-slope", view.reading(names), names)
     moved = np.nan_to_num(view.param("update_nonfinite")[row]) > 0
     if (view.step("grad_nonfinite")[row] > 0) < (view.step("update_nonfinite")[row] > 0):
         names = tuple(p.name for p in view.run.params if moved[p.id])
-        return NonFiniteOrigin(step, "non-finite-update", _reading(view, names), names)
+        return NonFiniteOrigin(step, "non-finite-update", view.reading(names), names)
     return NonFiniteOrigin(step, UNKNOWN)  # on a device the parameters are counted, and not named
 
 
@@ -267,12 +267,6 @@ def _losses_lost(view: View) -> Bools:
     """Rows whose loss was not finite."""
     curve = view.loss
     return np.isin(view.steps, curve.steps[~np.isfinite(curve.values)])
-
-
-def _reading(view: View, names: tuple[str, ...]) -> tuple[int, ...]:
-    """Sites that read these parameters."""
-    wanted = set(names)
-    return tuple(s.id for s in view.sites if wanted.intersection(s.params))
 
 
 def _count(view: View, found: NonFiniteOrigin) -> float:

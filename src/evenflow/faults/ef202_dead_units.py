@@ -7,6 +7,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from ..lang import N_
+from ..network import by_key
 from ..schema import Finding, Link, Severity
 from .base import Rule
 from .causes import NEGATIVE_BIAS
@@ -124,15 +125,12 @@ def _by_place(view: View, dead: Floats) -> Floats:
 
     An agent's seventh act always sees much the same state, and most units may be off in it.
     """
-    places: dict[tuple[str, str, str, int], list[int]] = {}
-    for i in map(int, np.flatnonzero(np.isfinite(dead).any(axis=0))):
-        s = view.sites[i]
-        places.setdefault(s.place, []).append(i)
+    ids = map(int, np.flatnonzero(np.isfinite(dead).any(axis=0)))
+    places = by_key(ids, lambda i: view.sites[i].place)
     out = dead.copy()
-    for ids in places.values():
-        if len(ids) > 1:
-            least = np.fmin.reduce(dead[:, ids], axis=1)[:, None]
-            out[:, ids] = np.where(np.isnan(dead[:, ids]), np.nan, least)
+    for calls in places.values():
+        least = np.fmin.reduce(dead[:, calls], axis=1)[:, None]
+        out[:, calls] = np.where(np.isnan(dead[:, calls]), np.nan, least)
     return out
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from ..lang import N_
+from ..network import by_key
 from ..schema import Finding, Severity
 from .base import Rule
 from .birth import DOUBT, Birth
@@ -192,20 +193,15 @@ class SignalCollapse(Rule):
 def _base(view: View, spread: Floats) -> float:
     """The data's own 1 - c, 1 at most: of tokens as their embeddings have it, since a batch in
     which one token is everywhere is nearly alike; 1 where nothing was measured or all are equal."""
-    own = [*view.data, *view.of_kind("embedding")]
-    sizes = largest(spread[:, own]) if own else np.empty(0)
-    if view.data:
-        sizes = np.concatenate([median(spread[:, list(view.data)]), sizes[len(view.data) :]])
-    measured = largest(sizes)
+    tokens = largest(spread[:, view.of_kind("embedding")])
+    measured = largest(np.append(median(spread[:, list(view.data)]), tokens))
     return min(float(measured), 1.0) if measured > ROUNDING else 1.0
 
 
 def _calls(view: View) -> list[list[int]]:
     """Ids of the calls of each place that is called more than once, first call first."""
-    found: dict[tuple[object, ...], list[int]] = {}
-    for s in view.sites:
-        found.setdefault(s.params or s.place, []).append(s.id)
-    return [ids for ids in found.values() if len(ids) > 1]
+    found = by_key(view.sites, lambda s: s.params or s.place)
+    return [[s.id for s in calls] for calls in found.values() if len(calls) > 1]
 
 
 def _unread(view: View, calls: list[list[int]]) -> Bools:

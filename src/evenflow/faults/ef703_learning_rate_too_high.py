@@ -13,7 +13,7 @@ from .base import Rule
 from .curve import goal
 from .ef201_saturated_activation import SHARE, born, hidden
 from .remedies import CLIP, LOWER_RATE, WARM_UP
-from .series import Bools, Floats, largest, median
+from .series import Bools, Floats, grouped, largest, median
 from .texts import EvidenceLabel, Remedy, Unless
 from .view import View
 
@@ -90,11 +90,11 @@ class LearningRateTooHigh(Rule):
     if_cause = remedies[0]
 
     def check(self, view: View) -> Iterable[Finding]:
-        layers = _columns(view)
+        layers = [ids[0] for ids in view.calls.values()]
         rows = np.flatnonzero(view.sound | (np.arange(len(view.steps)) <= view.ruin))
         if not layers or len(rows) == 0 or len(view.loss.finite) < 2 or view.unmeasured:
             return
-        update = _grown(view.by_layer(view.relative_update)[:, layers])
+        update = _grown(grouped(view.relative_update, list(view.calls)))
         typical = median(update, axis=1)
         known = ~np.isnan(typical)
         wild = typical > WILD
@@ -116,7 +116,7 @@ class LearningRateTooHigh(Rule):
         limit = WILD if wild.any() else LASTING
         yield self.finding(
             Severity.error if poor else Severity.warning,
-            sites=[view.layers[layers[int(c)]] for c in order[:8]],
+            sites=[layers[c] for c in order[:8]],
             steps=(first, last),
             evidence={
                 "update_ratio": float(np.nanmax(np.where(bad, typical, np.nan))),
@@ -147,17 +147,6 @@ def _thrown(view: View, update: Floats) -> Bools:
     if not caught.any() or any(born(view, int(i)) for i in np.flatnonzero(caught)):
         out[:] = False
     return np.asarray(out)
-
-
-def _columns(view: View) -> list[int]:
-    """One column of `layers` for each set of weights."""
-    seen: set[tuple[int, ...]] = set()
-    out = []
-    for c, i in enumerate(view.layers):
-        if view.weights[i] not in seen:
-            seen.add(view.weights[i])
-            out.append(c)
-    return out
 
 
 def _grown(update: Floats) -> Floats:

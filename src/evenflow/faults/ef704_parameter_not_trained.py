@@ -147,11 +147,12 @@ def told(
     share = min(size(group) / total, 1.0)
     if severity is None:
         severity = Severity.error if share >= MOST else Severity.warning
-    sites = readers(view, group)
+    sites = view.reading(p.name for p in group)
     return rule.finding(
         severity,
         sites=sites,
-        params=weights_first(group),
+        # weights before biases and scales
+        params=[p.name for p in sorted(group, key=lambda p: len(p.shape) < 2)],
         steps=view.over([0, -1]),
         evidence={
             "parameters": float(len(group)),
@@ -167,17 +168,6 @@ def told(
 def size(group: list[Parameter]) -> int:
     """Elements of these parameters."""
     return sum(p.size for p in group)
-
-
-def weights_first(group: list[Parameter]) -> list[str]:
-    """Names, those of weights before those of biases and scales."""
-    return [p.name for p in sorted(group, key=lambda p: len(p.shape) < 2)]
-
-
-def readers(view: View, group: list[Parameter]) -> list[int]:
-    """Ids of the sites that read these parameters."""
-    names = {p.name for p in group}
-    return [s.id for s in view.sites if names & set(s.params)]
 
 
 def _made_anew(view: View) -> tuple[set[str], list[Parameter]]:

@@ -36,21 +36,22 @@ class Profile:
 
     def __init__(self, view: View) -> None:
         sound = view.sound[:, None]
-        columns: dict[tuple[int, ...], list[int]] = {}
-        for c, i in enumerate(view.layers):
-            columns.setdefault(view.weights[i], []).append(c)
-        calls = [[view.layers[c] for c in cs] for cs in columns.values()]
-        self.layers = [view.layers[cs[0]] for cs in columns.values()]
-        firsts = [cs[0] for cs in columns.values()]
-        self.update = np.where(sound, view.by_layer(view.relative_update)[:, firsts], np.nan)
-        self.gradient = np.where(sound, view.by_layer(view.relative_gradient)[:, firsts], np.nan)
-        self.raw = np.where(sound, view.by_layer(view.param("grad"))[:, firsts], np.nan)
-        delta = np.where(sound, view.layer_delta, np.nan)
-        self.delta = grouped(delta, list(columns.values()))
+        calls = list(view.calls.values())
+        self.layers = [ids[0] for ids in calls]
+
+        def by_layer(m: Floats) -> Floats:
+            return np.where(sound, grouped(m, list(view.calls)), np.nan)
+
+        self.update = by_layer(view.relative_update)
+        self.gradient = by_layer(view.relative_gradient)
+        self.raw = by_layer(view.param("grad"))
+        column = {i: c for c, i in enumerate(view.layers)}
+        width = np.sqrt([float(view.sites[i].size) for i in view.layers])
+        delta = np.where(sound, view.site("delta")[:, list(view.layers)] * width, np.nan)
+        self.delta = grouped(delta, [[column[i] for i in ids] for ids in calls])
         self.towers = view.once(towers_of).groups(self.layers)
         usual = ratio(view.param("grad"), np.fmax(view.param("weight"), smallest_usual(view)))
-        usual = np.where(sound, view.by_layer(usual)[:, firsts], np.nan)
-        fall_g = fall(self.gradient, ahead(view, calls, usual))
+        fall_g = fall(self.gradient, ahead(view, calls, by_layer(usual)))
         self.fall = np.fmax(fall_g, fall(self.delta, ahead(view, calls, self.delta)))
         self.known = ~np.isnan(self.update) & ~np.isnan(self.fall)
         self.peers = np.ones(len(self.layers), dtype=np.int64)

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .series import Floats, decades
+from .series import Floats, decades, median, ratio
 from .view import View
 
 #: Decades of E x² gained over time, and of roughness (as `birth.ROUGH`), that make a strain of 1:
@@ -154,15 +154,24 @@ def _numbers(value: Any) -> Floats:
 
 def _called(view: View) -> Iterator[list[int]]:
     """Sites that read the same weights one after another, `CALLS` times or more."""
-    uses: dict[tuple[int, ...], list[int]] = {}
-    for i in view.layers:
-        if view.sites[i].kind != "embedding":
-            uses.setdefault(view.weights[i], []).append(i)
-    for ids in uses.values():
-        if len(ids) >= CALLS:
-            ids.sort()
-            if set(ids) <= view.ancestors(ids[-1:]):
-                yield ids
+    for uses in view.calls.values():
+        ids = sorted(i for i in uses if view.sites[i].kind != "embedding")
+        if len(ids) >= CALLS and set(ids) <= view.ancestors(ids[-1:]):
+            yield ids
+
+
+def measured(view: View) -> Iterator[tuple[int, float, Floats, bool]]:
+    """Site, number of time steps, [T] decades that δ gains from the last step to the first (of a
+    cell δ by call, of a fused layer the probe), and whether the loss reads the last step alone:
+    with a loss at every step each has its own gradient, and forgetting may be what the data ask.
+    """
+    for ids in view.unrolled:
+        delta = view.site("delta")[:, [ids[0], ids[-1]]]
+        yield ids[0], float(len(ids)), decades(ratio(delta[:, 0], delta[:, 1])), True
+    for i in view.of_kind("recurrent"):
+        steps = float(median(view.site("flow_steps")[:, i]))
+        zeros = float(median(view.site("delta_zeros")[:, i]))
+        yield i, steps, view.site("flow")[:, i], steps >= 5 and not zeros < 1 - 1.5 / steps
 
 
 def log10_delta(view: View) -> Floats:

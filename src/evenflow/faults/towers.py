@@ -6,12 +6,12 @@ the loss compares: each may have a gradient of its own size. T rows, S sites, L 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from ..network import components, knots
+from ..network import by_key, components, knots
 from .series import Floats
 from .view import View
 
@@ -35,12 +35,9 @@ class Towers:
     turn: dict[int, int]
     told: bool
 
-    def groups(self, ids: Iterable[int]) -> list[list[int]]:
+    def groups(self, ids: Sequence[int]) -> list[list[int]]:
         """Positions in `ids`, which are layers, by tower."""
-        found: dict[int, list[int]] = {}
-        for position, i in enumerate(ids):
-            found.setdefault(self.of[i], []).append(position)
-        return list(found.values())
+        return list(by_key(range(len(ids)), lambda position: self.of[ids[position]]).values())
 
 
 def towers_of(view: View) -> Towers:

@@ -31,13 +31,11 @@ def unread(run: Run) -> Unread:
     if run.source == "predicted":
         return Unread(0, 0, 0)
     view = View(run)
-    layers: dict[tuple[int, ...], list[int]] = {}
-    for i in view.layers:
-        layers.setdefault(view.weights[i], []).append(i)
+    layers = view.calls.values()
 
     def without(metric: str) -> int:
         known = (~np.isnan(view.site(metric))).sum(axis=0)
-        return sum(int(known[ids].sum()) == 0 for ids in layers.values())
+        return sum(int(known[ids].sum()) == 0 for ids in layers)
 
     if not layers or not len(run.steps):
         return Unread(len(layers), 0, 0)

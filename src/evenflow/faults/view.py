@@ -85,12 +85,6 @@ class View(Readings):
         return ratio((spent * (mask & known)).sum(axis=0), (spent * known).sum(axis=0))
 
     @cached_property
-    def layer_delta(self) -> Floats:
-        """[T, L] 2-norm of delta at the output of each of `layers`."""
-        sizes = np.array([self.sites[i].size for i in self.layers], dtype=np.float64)
-        return np.asarray(self.site("delta")[:, list(self.layers)] * np.sqrt(sizes))
-
-    @cached_property
     def too_small(self) -> float:
         """Relative update below which a layer does not learn in this run.
 

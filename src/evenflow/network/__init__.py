@@ -2,6 +2,7 @@
 
 from .graph import Links as Links
 from .graph import branches as branches
+from .graph import by_key as by_key
 from .graph import chained as chained
 from .graph import components as components
 from .graph import depths as depths

@@ -5,13 +5,24 @@ one over all steps, and what it reads may be another in each."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from typing import TypeVar
 
 from ..schema import Site
 
+Item = TypeVar("Item")
+Key = TypeVar("Key", bound=Hashable)
 Links = Sequence[Sequence[int]]
 #: A layer called so often in a chain is a recurrence unrolled by hand.
 CELL = 5
+
+
+def by_key(items: Iterable[Item], key: Callable[[Item], Key]) -> dict[Key, list[Item]]:
+    """Items that have a key in common, in order of first sight."""
+    out: dict[Key, list[Item]] = {}
+    for item in items:
+        out.setdefault(key(item), []).append(item)
+    return out
 
 
 def links(sites: Sequence[Site]) -> tuple[tuple[int, ...], ...]:

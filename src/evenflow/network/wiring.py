@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 
 from ..schema import Channel, Run, Site
-from .graph import depths, links, reach, turned, unrolled
+from .graph import by_key, depths, links, reach, turned, unrolled
 from .ops import WEIGHTED
 
 
@@ -65,6 +65,11 @@ class Wiring:
         on_path = self.trunk
         ids = [s.id for s in self.sites if self.weights[s.id] and s.id in on_path]
         return tuple(sorted(ids, key=lambda i: (self.depth[i], i)))
+
+    @cached_property
+    def calls(self) -> Mapping[tuple[int, ...], list[int]]:
+        """`layers` by their weights: one that is called often (a cell, tied weights) is one."""
+        return by_key(self.layers, self.weights.__getitem__)
 
     @cached_property
     def trunk(self) -> frozenset[int]:
@@ -146,6 +151,11 @@ class Wiring:
         """Layers with no other layer between them and the loss (heads)."""
         return frozenset(i for i in self.layers if i not in self.inside)
 
+    def reading(self, names: Iterable[str]) -> tuple[int, ...]:
+        """Ids of the sites that read any of these parameters."""
+        wanted = set(names)
+        return tuple(s.id for s in self.sites if wanted.intersection(s.params))
+
     def target_of(self, loss: int) -> int:
         """Id of the target a loss function was given; -1 if it was given none."""
         return next((p for p in self.parents(loss) if self.is_target(p)), -1)
@@ -153,9 +163,7 @@ class Wiring:
     @cached_property
     def unrolled(self) -> tuple[tuple[int, ...], ...]:
         """Sites of one place called `CELL` times or more in a chain (a cell over time), by call."""
-        places: dict[tuple[str, str, str, int], list[Site]] = {}
-        for s in self.sites:
-            if s.kind in ("affine", "activation", "custom", "recurrent"):
-                places.setdefault(s.place, []).append(s)
+        kinds = ("affine", "activation", "custom", "recurrent")
+        places = by_key((s for s in self.sites if s.kind in kinds), lambda s: s.place)
         calls = ([s.id for s in sorted(at, key=lambda s: s.call)] for at in places.values())
         return tuple(tuple(ids) for ids in unrolled(self.links, calls))

@@ -50,26 +50,18 @@ def share(x: float) -> str:
 
 def decades(x: float) -> str:
     """A power of ten as people say it: -12.06 is "12.1 decades down"."""
-    x = float(x)
-    if not math.isfinite(x):
-        return number(x)
-    size = f"{abs(x):.1f}"
-    if size == "0.0":
-        return _("0 decades")
     if x > 0:
-        said = _("{size} decade up") if size == "1.0" else _("{size} decades up")
-    else:
-        said = _("{size} decade down") if size == "1.0" else _("{size} decades down")
-    return said.format(size=size)
+        return _in_decades(x, _("{size} decade up"), _("{size} decades up"))
+    return _in_decades(x, _("{size} decade down"), _("{size} decades down"))
 
 
 def span(x: float) -> str:
     """Decades without a direction: -12.06 is "12.1 decades"."""
-    x = float(x)
+    return _in_decades(x, _("{size} decade"), _("{size} decades"))
+
+
+def _in_decades(x: float, one: str, many: str) -> str:
     if not math.isfinite(x):
         return number(x)
     size = f"{abs(x):.1f}"
-    if size == "0.0":
-        return _("0 decades")
-    said = _("{size} decade") if size == "1.0" else _("{size} decades")
-    return said.format(size=size)
+    return _("0 decades") if size == "0.0" else (one if size == "1.0" else many).format(size=size)

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 
 from ..lang import N_, _, ngettext, whole
+from ..network import by_key
 from ..schema import Intervention
 from .figures import number, share
 
@@ -98,11 +99,8 @@ def healed(done: Intervention) -> str:
 
 def summaries(done: Sequence[Intervention]) -> list[str]:
     """One sentence for each kind of intervention, in order of first appearance."""
-    by_kind: dict[str, list[Intervention]] = {}
-    for each in done:
-        by_kind.setdefault(kind(each), []).append(each)
     said = []
-    for what, some in by_kind.items():
+    for what, some in by_key(done, kind).items():
         first, last = whole(some[0].step), whole(some[-1].step)
         if len(some) == 1:
             said.append(healed(some[0]))
