@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -50,27 +49,20 @@ def by_head(each: PerSample, sizes: Sequence[int]) -> PerSample:
     return total
 
 
-def mean(each: PerSample | None, own: Any, z: Tensor, t: Tensor, weight_B: Tensor | None) -> Tensor:
+def mean(each: PerSample, z: Tensor, t: Tensor, weight_B: Tensor | None) -> Tensor:
     """The loss of a batch, (): the weighted mean over its B samples, Σ w l / B.
 
     A loss of the user's own may give one number a sample [B] or one for the batch, to which
     weights cannot apply.
     """
-    if each is None:
-        loss: Tensor = own(z, t)
-        if not isinstance(loss, Tensor) or loss.dim() > 1:
-            raise ValueError(
-                "loss must return a tensor with one number, or one for each sample of the batch; "
-                f"it returned {getattr(loss, 'shape', loss)!r}."
-            )
-        if loss.dim() == 0:
-            if weight_B is not None:
-                raise ValueError(
-                    "sample_weight needs one loss for each sample: let loss return shape [B]."
-                )
-            return loss
-    elif each is cross_entropy and weight_B is None:
+    if each is cross_entropy and weight_B is None:
         return F.cross_entropy(z, t)  # the same number, two kernels fewer
-    else:
-        loss = each(z, t)
+    loss = each(z, t)
+    if not isinstance(loss, Tensor) or loss.dim() > 1:
+        raise ValueError(
+            "loss must return a tensor with one number, or one for each sample of the batch; "
+            f"it returned {getattr(loss, 'shape', loss)!r}."
+        )
+    if loss.dim() == 0 and weight_B is not None:
+        raise ValueError("sample_weight needs one loss for each sample: let loss return shape [B].")
     return loss.mean() if weight_B is None else (loss * weight_B).mean()

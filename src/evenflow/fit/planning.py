@@ -42,8 +42,7 @@ class Data:
 class TrainingPlan:
     """One training, all settled."""
 
-    each: losses.PerSample | None  # None: `own` is asked
-    own: Any
+    each: losses.PerSample  # or the user's own, which may give one number for the batch
     batch: int
     shuffle: bool
     rate: float
@@ -54,7 +53,7 @@ class TrainingPlan:
 
     def loss(self, net: nn.Module, data: Data) -> Tensor:
         """The mean loss of these rows."""
-        return losses.mean(self.each, self.own, net(data.x), data.t, data.weight)
+        return losses.mean(self.each, net(data.x), data.t, data.weight)
 
 
 def planned(
@@ -66,19 +65,16 @@ def planned(
     one_epoch: bool,
 ) -> TrainingPlan:
     """The plan; `loss` is a name or the user's own, `one_epoch` is `partial_fit`'s."""
-    each = None if callable(loss) else targets.loss(loss)
-    constant = targets.constant(
-        data.t.cpu().numpy(),
-        None if data.weight is None else data.weight.double().cpu().numpy(),
-    )
-    baseline = math.nan
-    if each is not None:
+    each, baseline = loss, math.nan
+    if not callable(loss):
+        each = targets.loss(loss)
+        weight = None if data.weight is None else data.weight.double().cpu().numpy()
+        constant = targets.constant(data.t.cpu().numpy(), weight)
         z = torch.from_numpy(constant).to(data.x).expand(len(data.x), -1)
-        baseline = float(losses.mean(each, None, z, data.t, data.weight))
+        baseline = float(losses.mean(each, z, data.t, data.weight))
     schedule = "constant" if one_epoch and settled.schedule == "auto" else settled.schedule
     return TrainingPlan(
         each=each,
-        own=loss,
         batch=settled.batch,
         shuffle=settled.shuffle,
         rate=settled.rate,

@@ -11,7 +11,17 @@ from torch import Tensor, nn
 
 from .stepping import Optimizing, Updater
 
-SCHEDULES = ("auto", "constant", "cosine", "linear", "exponential", "step")
+#: Share of the training passed -> factor of the rate.
+CURVES: dict[str, Callable[[float], float]] = {
+    "constant": lambda s: 1.0,
+    # Loshchilov & Hutter 2017, arXiv:1608.03983
+    "cosine": lambda s: 0.5 * (1 + math.cos(math.pi * s)),
+    "linear": lambda s: 1 - s,
+    "exponential": lambda s: 1000.0**-s,
+    # He et al. 2016, arXiv:1512.03385
+    "step": lambda s: 1.0 if s < 0.5 else 0.1 if s < 0.75 else 0.01,
+}
+SCHEDULES = ("auto", *CURVES)
 #: The rate that `auto` starts its range test from, for standardised inputs.
 BASE = {
     "gd": 0.3,
@@ -33,30 +43,14 @@ Factor = Callable[[float, int], float]
 def factor(schedule: str | Callable[[int], float], warmup: float) -> Factor:
     """(share of the training passed, step) -> what the rate is multiplied with.
 
-    - "constant"
-    - "cosine": ½ (1 + cos πs) (Loshchilov & Hutter 2017, arXiv:1608.03983); "auto" is this
-    - "linear": 1 - s
-    - "exponential": 1000^-s
-    - "step": a tenth from s = ½ on, a hundredth from ¾ on (He et al. 2016, arXiv:1512.03385)
-    - a callable: its value at the step (from 0) is the factor
-
-    Warm-up (Goyal et al. 2017, arXiv:1706.02677) raises the rate linearly over the first
-    `warmup` of the training, a share below 1, or so many steps, 1 or more.
+    `schedule`: a name of `CURVES`, "auto" (the cosine), or a callable, whose value at the step
+    (from 0) is the factor. Warm-up (Goyal et al. 2017, arXiv:1706.02677) raises the rate linearly
+    over the first `warmup` of the training, a share below 1, or so many steps, 1 or more.
     """
+    curve = CURVES["constant" if callable(schedule) else schedule.replace("auto", "cosine")]
 
     def at(s: float, step: int) -> float:
-        if callable(schedule):
-            f = float(schedule(step))
-        elif schedule in ("cosine", "auto"):
-            f = 0.5 * (1 + math.cos(math.pi * s))
-        elif schedule == "linear":
-            f = 1 - s
-        elif schedule == "exponential":
-            f = 1000.0**-s
-        elif schedule == "step":
-            f = 1.0 if s < 0.5 else 0.1 if s < 0.75 else 0.01
-        else:
-            f = 1.0
+        f = float(schedule(step)) if callable(schedule) else curve(s)
         risen = (step + 1) / (warmup + 1) if warmup >= 1 else s / warmup if warmup else 1.0
         return float(f * max(min(risen, 1.0), 1e-3))
 

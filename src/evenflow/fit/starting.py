@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -10,17 +11,9 @@ from torch import Tensor, nn
 from ..treatments import treat_
 from .network import NetworkShape
 
-#: Each start and what applies it: `evenflow.treatments` has the formulas.
-STARTS = {
-    "he": "init=he",  # He et al. 2015, arXiv:1502.01852
-    "xavier": "init=xavier",  # Glorot & Bengio 2010, AISTATS
-    "lecun": "init=lecun",  # LeCun et al. 1998, Efficient BackProp
-    "orthogonal": "init=orthogonal",  # Saxe et al. 2014, arXiv:1312.6120, at criticality
-    "critical": "init=critical",  # Schoenholz et al. 2017, arXiv:1611.01232
-    "lsuv": "init=lsuv",  # Mishkin & Matas 2016, arXiv:1511.06422
-    "lsuv-centred": "init=lsuv-centred",
-}
-INITS = ("auto", *STARTS, "small", "default")
+#: Between the first and the last two are those of `evenflow.treatments`, which has the sources.
+INITS = ("auto", "he", "xavier", "lecun", "orthogonal", "critical", "lsuv", "lsuv-centred",
+         "small", "default")  # fmt: skip
 #: Standard deviation of "small": the random numbers near zero of Rumelhart et al. 1986.
 SMALL = 0.01
 #: Below so many hidden layers depth needs no care.
@@ -59,15 +52,16 @@ def start_(net: nn.Module, shape: NetworkShape, init: Init, x_BI: Tensor, seed: 
             nn.init.zeros_(linear.bias)
             linear.weight.data.copy_(torch.randn(linear.weight.shape, generator=draws).mul_(SMALL))
         return init
+    treat = partial(treat_, net, None, batch=x_BI, seed=seed, keep=False, force=True)
     if init != "auto":
-        treat_(net, None, STARTS[init], batch=x_BI, seed=seed, keep=False, force=True)
+        treat(f"init={init}")
         return init
     chosen = "lsuv-centred" if _ONE_SIDED & set(shape.activations) else "orthogonal"
     try:
-        treat_(net, None, STARTS[chosen], batch=x_BI, seed=seed, keep=False, force=True)
+        treat(f"init={chosen}")
     except ValueError:  # no criticality is known: Meta-ACON
         chosen = "lsuv"
-        treat_(net, None, STARTS[chosen], batch=x_BI, seed=seed, keep=False, force=True)
+        treat(f"init={chosen}")
     head = _linear(net)[-1]
     with torch.no_grad():
         head.weight.mul_(0.1)
