@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 from ..lazy import by_name, lazily
 
 if TYPE_CHECKING:
-    from .acon import AconC as AconC
-    from .acon import MetaAcon as MetaAcon
     from .atlas import Card as Card
     from .atlas import card as card
     from .card_text import as_data as as_data
     from .card_text import table as table
     from .card_text import text as text
+    from .channelwise import AconC as AconC
+    from .channelwise import MetaAcon as MetaAcon
+    from .channelwise import Swish as Swish
     from .figures import NoPictures as NoPictures
     from .figures import new_figure as new_figure
     from .figures import overview_page as overview_page
@@ -37,23 +38,21 @@ if TYPE_CHECKING:
     from .registry import names as names
     from .shape import shape_of as shape_of
     from .sloped import SlopedSigmoid as SlopedSigmoid
-    from .swish import Swish as Swish
     from .tailored import TailoredLeakyReLU as TailoredLeakyReLU
     from .tailored import TailoredSigmoid as TailoredSigmoid
     from .tailored import TailoredTanh as TailoredTanh
 
 _HOME = by_name(
     {
-        "acon": "AconC MetaAcon",
         "atlas": "Card card",
         "card_text": "as_data table text",
+        "channelwise": "AconC MetaAcon Swish",
         "figures": "NoPictures new_figure overview_page page png saved_svg",
         "meanfield": "Critical critical_at critical_steady critical_without_bias expect "
         "expect_pair",
         "registry": "ACTIVATIONS Activation Curve curve find get names",
         "shape": "shape_of",
         "sloped": "SlopedSigmoid",
-        "swish": "Swish",
         "tailored": "TailoredLeakyReLU TailoredSigmoid TailoredTanh",
     }
 )

@@ -1,4 +1,4 @@
-"""Parameters that hold one value, or one for each channel."""
+"""Swish and ACON, whose parameters are learnt: each holds one value, or one for each channel."""
 
 from __future__ import annotations
 
@@ -27,3 +27,86 @@ def spread(values: Tensor, x: Tensor) -> Tensor:
             f"made for {values.shape[0]}."
         )
     return values.view(-1, *(1,) * (x.dim() - 2))
+
+
+class Swish(nn.Module):
+    """swish_β(x) = x σ(βx) with trainable β, one for all or one a channel.
+
+    Ramachandran et al. 2017, arXiv:1710.05941. β → 0 gives x/2, β = 1 SiLU, β → ∞ ReLU. x: any
+    shape; (B, C, *) if `num_parameters` = C > 1. As with torch's PReLU, keep weight decay off β:
+    it draws the function towards x/2.
+    """
+
+    def __init__(self, num_parameters: int = 1, beta: float = 1.0) -> None:
+        super().__init__()
+        self.beta = parameter(num_parameters, beta)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * torch.sigmoid(spread(self.beta, x) * x)
+
+    def extra_repr(self) -> str:
+        return f"num_parameters={self.beta.shape[0]}"
+
+
+class AconC(nn.Module):
+    """ACON-C: f(x) = d σ(βd) + p2 x, d = (p1 - p2) x, with p1, p2, β trainable per channel.
+
+    Ma et al. 2021, arXiv:2009.04759, section 3: the smooth maximum of p1 x and p2 x. p1 = 1,
+    p2 = 0 is Swish; β → 0 is linear, (p1 + p2) x/2 (not activated); β → ∞ is max(p1 x, p2 x).
+    x: any shape; (B, C, *) if `num_parameters` = C > 1. Starts as Swish; the authors draw p1 and
+    p2 from N(0, 1), which makes some channels falling or nearly linear at birth.
+    """
+
+    def __init__(
+        self, num_parameters: int = 1, p1: float = 1.0, p2: float = 0.0, beta: float = 1.0
+    ) -> None:
+        super().__init__()
+        self.p1 = parameter(num_parameters, p1)
+        self.p2 = parameter(num_parameters, p2)
+        self.beta = parameter(num_parameters, beta)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return smooth_maximum(x, spread(self.p1, x), spread(self.p2, x), spread(self.beta, x))
+
+    def extra_repr(self) -> str:
+        return f"num_parameters={self.p1.shape[0]}"
+
+
+class MetaAcon(nn.Module):
+    """Meta-ACON: ACON-C whose β is made from the input, channel by channel and sample by sample.
+
+    β_bc = σ(W2 W1 m)_bc, m_bc = mean of x_bc over its positions (Ma et al. 2021, arXiv:2009.04759,
+    section 4: channel-wise design, W1: C → max(1, C/reduction), W2 back, no biases). So β lies in
+    (0, 1), and one element's output depends on the others of its channel: not elementwise.
+    x: (B, C, *) with C = `channels`; without positions m is x itself. ValueError for other C.
+    """
+
+    def __init__(
+        self, channels: int, reduction: int = 16, p1: float = 1.0, p2: float = 0.0
+    ) -> None:
+        super().__init__()
+        if channels < 1 or reduction < 1:
+            raise ValueError(
+                f"channels = {channels!r}, reduction = {reduction!r}; both must be at least 1."
+            )
+        self.p1 = parameter(channels, p1)
+        self.p2 = parameter(channels, p2)
+        self.squeeze = nn.Linear(channels, max(1, channels // reduction), bias=False)
+        self.excite = nn.Linear(max(1, channels // reduction), channels, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        channels = self.p1.shape[0]
+        if x.dim() < 2 or x.shape[1] != channels:
+            raise ValueError(
+                f"x of shape {tuple(x.shape)}: Meta-ACON was made for (batch, {channels}, ...)."
+            )
+        mean = x.flatten(2).mean(2) if x.dim() > 2 else x
+        beta = torch.sigmoid(self.excite(self.squeeze(mean)))
+        beta = beta.view(*beta.shape, *(1,) * (x.dim() - 2))
+        return smooth_maximum(x, spread(self.p1, x), spread(self.p2, x), beta)
+
+
+def smooth_maximum(x: Tensor, p1: Tensor, p2: Tensor, beta: Tensor) -> Tensor:
+    """(p1 - p2) x σ(β (p1 - p2) x) + p2 x: between max(p1 x, p2 x) and their mean."""
+    apart = (p1 - p2) * x
+    return apart * torch.sigmoid(beta * apart) + p2 * x

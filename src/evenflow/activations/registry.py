@@ -140,7 +140,7 @@ ACTIVATIONS: dict[str, Activation] = {
             "Swish",
             "x·σ(βx), β trainable",
             "Ramachandran et al. 2017, arXiv:1710.05941",
-            factory="evenflow.activations.swish:Swish",
+            factory="evenflow.activations.channelwise:Swish",
             notes="β → 0 is x/2, β = 1 SiLU, β → ∞ ReLU. The card is of the start; β moves in "
             "training.",
         ),
@@ -168,7 +168,7 @@ ACTIVATIONS: dict[str, Activation] = {
             "ACON-C",
             "(p1-p2)x·σ(β(p1-p2)x) + p2·x; p1, p2, β trainable",
             _ACON,
-            factory="evenflow.activations.acon:AconC",
+            factory="evenflow.activations.channelwise:AconC",
             aliases=("acon",),
             notes="Starts as Swish (p1 = 1, p2 = 0). The card is of the start.",
         ),
@@ -177,7 +177,7 @@ ACTIVATIONS: dict[str, Activation] = {
             "Meta-ACON",
             "ACON-C with β = σ(W2 W1 mean(x)) of each sample and channel",
             _ACON,
-            factory="evenflow.activations.acon:MetaAcon",
+            factory="evenflow.activations.channelwise:MetaAcon",
             notes="For any one β in (0, 1) it is ACON-C: see `acon_c` with beta=....",
         ),
         _described(

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 import numbers
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -53,12 +55,8 @@ class Settled:
     """All options of one fit, each with its value."""
 
     hidden: tuple[int, ...]
-    activations: tuple[str, ...]
+    shape: Callable[[int, int], network.NetworkShape]  # between so many inputs and outputs
     init: Init
-    norm: str
-    residual: str
-    dropout: float
-    alpha_dropout: bool
     optimizing: Optimizing
     rate: float
     test_rate: bool
@@ -70,13 +68,6 @@ class Settled:
     stop: StoppingRules
     dtype: torch.dtype
     device: torch.device
-
-    def shape(self, inputs: int, outputs: int) -> network.NetworkShape:
-        """The network between these ends."""
-        return network.NetworkShape(
-            inputs, outputs, self.hidden, self.activations, self.norm, self.residual, self.dropout,
-            self.alpha_dropout,
-        )  # fmt: skip
 
 
 def asks(given: dict[str, Any]) -> bool:
@@ -102,18 +93,18 @@ def settle(given: dict[str, Any], n: int, bold: bool = False) -> Settled:
     if validation == "auto":
         validation = 0.1 if n >= SPARE else 0.0
     validation = _number("validation", validation, 0, 1, "a share of the rows, below 1")
+    dropout = _number("dropout", given["dropout"], 0, 1, "a share of the units, below 1")
     batch = _batch(given["batch_size"], n)
     rate, device = given["learning_rate"], given["device"]
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     return Settled(
         hidden=hidden,
-        activations=activations,
+        shape=partial(
+            network.NetworkShape, hidden=hidden, activations=activations, norm=given["norm"],
+            residual=residual, dropout=dropout, alpha_dropout=bool(given["alpha_dropout"]),
+        ),
         init=given["init"],
-        norm=given["norm"],
-        residual=residual,
-        dropout=_number("dropout", given["dropout"], 0, 1, "a share of the units, below 1"),
-        alpha_dropout=bool(given["alpha_dropout"]),
         optimizing=optimizing,
         rate=BASE[optimizing.optimizer]
         if rate == "auto"
