@@ -79,7 +79,7 @@ class Opened:
                 met,
                 "y",
                 y if packed is None else packed.data,
-                lambda g: pick.out(g if packed is None else _like(packed, g)),
+                lambda g: pick.out(g if packed is None else packed._replace(data=g)),
             )
             for name, end in zip("hc", ends, strict=False):
                 _keep(met, name, end, lambda g: g[:, pick.samples].detach().clone())
@@ -138,11 +138,6 @@ def _samples(module: nn.RNNBase, steps: int) -> int:
     each = steps * module.hidden_size * module.num_layers * (2 if module.bidirectional else 1)
     count = min(SAMPLES, LARGEST // max(1, each))
     return count if count >= 2 else 0
-
-
-def _like(packed: PackedSequence, data: Tensor) -> PackedSequence:
-    order = packed.sorted_indices, packed.unsorted_indices
-    return PackedSequence(data, packed.batch_sizes, *order)
 
 
 def _states(hx: Any) -> Any:

@@ -70,11 +70,9 @@ class TrialBudget:
         """Of one run of so many updates (0 = the script's whole length)."""
         if self.runs is not None:
             return min(1.0, steps / self.full) if steps and self.full else 1.0
-        return self._plain(steps) * self.slower()
-
-    def slower(self) -> float:
-        """How much longer runs take of late than the untreated one at its best; at least 1."""
-        return max(1.0, self.took / self.planned) if self.planned else 1.0
+        # how much longer runs take of late than the untreated one at its best
+        slower = max(1.0, self.took / self.planned) if self.planned else 1.0
+        return self._plain(steps) * slower
 
     def _plain(self, steps: int) -> float:
         return self.start + self.per_step * (steps or self.full)

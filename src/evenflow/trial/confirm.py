@@ -55,7 +55,9 @@ class Confirmation:
         one that ran on all of them if there is any; else None. With no budget
         for a pair on a new seed (or `seeds` 0) the comparison is of seed 0 alone, and never proven.
         """
-        able = [c for c in finalists if self._better(self._on(c, 0), self.before[0])]
+        untreated = self.goal.of(self.before[0])
+        first = {c: o for c in finalists if (o := self._on(c, 0)) is not None}
+        able = [c for c, o in first.items() if better(self.goal.of(o), untreated, self.goal.larger)]
         if not able:
             return None
         able, used = self._choice(able, seeds)
@@ -170,9 +172,6 @@ class Confirmation:
             if t.candidate == candidate and not t.job.steps and t.job.seed == seed:
                 return t.outcome
         return None
-
-    def _better(self, a: Outcome | None, b: Outcome) -> bool:
-        return a is not None and better(self.goal.of(a), self.goal.of(b), self.goal.larger)
 
 
 def uncontrolled(baseline: Outcome, trials: Sequence[Tried]) -> list[str]:

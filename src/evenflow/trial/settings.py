@@ -18,18 +18,8 @@ FOLDER = "evenflow-cure"
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """How to cure.
-
-    Attributes:
-        metric: regular expression of the user's metric; "" = the training loss.
-        minimize: smaller values of the metric are better.
-        seeds: pairs of runs of the proof.
-        budget: "10m", "90s", or "12x" for run-equivalents.
-        jobs: processes side by side; 0 = as many as the machine has cores and memory for.
-        in_place: run in the folder itself, without scratch copies.
-        fresh: forget what earlier cures of this script have run.
-        without: treatments not to try: kinds ("norm"), or kinds with their method ("init=he").
-    """
+    """How to cure: arguments of `evenflow.cure`, and `fresh`: forget what earlier cures of this
+    script have run."""
 
     metric: str = ""
     minimize: bool = False

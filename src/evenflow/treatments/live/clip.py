@@ -33,15 +33,13 @@ class ByNorm(Stage):
 
     def before(self, optimizer: torch.optim.Optimizer, step: int) -> None:
         gradients = [g for _, g in with_gradients(optimizer)]
-        if gradients:
-            _limit_(gradients, total_norm(gradients), self.limit * loss_scale(optimizer))
-
-
-def _limit_(gradients: list[Tensor], norm: Tensor, limit: float) -> None:
-    factor = (limit / (norm + 1e-6)).clamp(max=1.0)
-    factor = torch.where(norm.isfinite(), factor, torch.ones_like(factor))
-    for g in gradients:
-        g.mul_(factor.to(device=g.device, dtype=g.dtype))
+        if not gradients:
+            return
+        norm = total_norm(gradients)
+        factor = (self.limit * loss_scale(optimizer) / (norm + 1e-6)).clamp(max=1.0)
+        factor = torch.where(norm.isfinite(), factor, torch.ones_like(factor))
+        for g in gradients:
+            g.mul_(factor.to(device=g.device, dtype=g.dtype))
 
 
 class ByValue(Stage):

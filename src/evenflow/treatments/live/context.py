@@ -195,7 +195,7 @@ def facts(
         convolution=any("conv" in c.op for c in seen.layers),
         embedding=any(c.kind == "embedding" for c in seen.calls),
         dropout=any(c.kind == "dropout" for c in seen.calls),
-        square=sum(c.weight is not None and _square(c.weight) for c in hidden),
+        square=sum(w is not None and w.shape[0] == w.shape[1] for w in (c.weight for c in hidden)),
         hidden=len(hidden),
         floating=not isinstance(first, Tensor) or first.is_floating_point(),
         step=max((updates(o) for o in optimizers), default=0),
@@ -208,7 +208,3 @@ def updates(optimizer: torch.optim.Optimizer) -> int:
     steps = [s.get("step", 0) for s in optimizer.state.values() if isinstance(s, dict)]
     known = max((int(s) for s in steps), default=0)
     return max(known, int(bool(optimizer.state)))
-
-
-def _square(weight: Tensor) -> bool:
-    return weight.shape[0] == weight.shape[1]

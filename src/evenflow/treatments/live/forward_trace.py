@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.parameter import Parameter, UninitializedParameter
+from torch.nn.parameter import Parameter
 from torch.overrides import TorchFunctionMode
 
 from ...network import (
@@ -25,6 +25,7 @@ from ...network import (
     PRODUCTS,
     Op,
     branches,
+    by_key,
     depths,
     of_function,
     unrolled,
@@ -167,13 +168,7 @@ class ForwardTrace(TorchFunctionMode):
     @property
     def layers(self) -> list[TracedCall]:
         """Calls with a weight, each weight once, in forward order."""
-        seen: set[int] = set()
-        out = []
-        for c in self.calls:
-            if c.weight is not None and id(c.weight) not in seen:
-                seen.add(id(c.weight))
-                out.append(c)
-        return out
+        return [calls[0] for calls in self._uses]
 
     @property
     def hidden(self) -> list[TracedCall]:
@@ -206,17 +201,22 @@ class ForwardTrace(TorchFunctionMode):
     @property
     def depth(self) -> int:
         """Layers with weights on the longest path."""
-        return max(depths(self._links, [int(is_layer) for is_layer in self._heavy]), default=0)
+        return self.longest(self._heavy)
+
+    def longest(self, counted: Sequence[bool]) -> int:
+        """How many of the calls that are `counted` lie on the longest path."""
+        return max(depths(self._links, list(map(int, counted))), default=0)
 
     @property
     def cells(self) -> list[TracedCall]:
         """The first call of each layer that is a cell unrolled by hand."""
-        return [self.calls[ids[0]] for ids in unrolled(self._links, self._uses.values())]
+        uses = [[c.index for c in calls] for calls in self._uses]
+        return [self.calls[ids[0]] for ids in unrolled(self._links, uses)]
 
     @property
     def branches(self) -> list[TracedCall]:
         """Of each x + f(x): the call that gives f(x)."""
-        often = {i for ids in self._uses.values() if len(ids) > 1 for i in ids}
+        often = {c.index for calls in self._uses if len(calls) > 1 for c in calls}
         once = [c.weight is not None and c.index not in often for c in self.calls]
         additions = [c.index for c in self.calls if c.op in ADDITIONS]
         found = branches(self._links, self._heavy, once, additions)
@@ -233,13 +233,10 @@ class ForwardTrace(TorchFunctionMode):
         return [c.weight is not None or c.kind == "recurrent" or c.op == opaque for c in self.calls]
 
     @property
-    def _uses(self) -> dict[int, list[int]]:
+    def _uses(self) -> list[list[TracedCall]]:
         """The calls of each weight, in order."""
-        uses: dict[int, list[int]] = {}
-        for c in self.calls:
-            if c.weight is not None:
-                uses.setdefault(id(c.weight), []).append(c.index)
-        return uses
+        heavy = (c for c in self.calls if c.weight is not None)
+        return list(by_key(heavy, lambda c: id(c.weight)).values())
 
 
 def _matters(op: Op) -> bool:
@@ -311,11 +308,6 @@ def as_batch(batch: Any) -> Batch | None:
     if isinstance(batch, (tuple, list)):
         return tuple(batch), {}
     return (batch,), {}
-
-
-def uninitialised(model: nn.Module) -> bool:
-    """Whether lazy modules wait for their first batch."""
-    return any(isinstance(p, UninitializedParameter) for p in model.parameters())
 
 
 def _tensors(values: Any) -> Iterator[Tensor]:

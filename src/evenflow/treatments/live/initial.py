@@ -147,7 +147,9 @@ def draw_(
 
 def drawn(call: TracedCall, shape: str, gain: float, fan: str, g: torch.Generator) -> Tensor:
     """A layer's weight [O, I, *K] in float32 on the CPU."""
-    return sample(_oik(call), shape, gain, fan, g)
+    assert call.weight is not None
+    o, i, *k = call.weight.shape
+    return sample((i, o, *k) if call.rows else (o, i, *k), shape, gain, fan, g)
 
 
 def sample(size: tuple[int, ...], shape: str, gain: float, fan: str, g: torch.Generator) -> Tensor:
@@ -176,12 +178,6 @@ def _fuller(o: int, i: int) -> float:
     """More outputs than inputs: columns are orthonormal and rows too short (Martens et al. 2021,
     arXiv:2110.01765, section 9.1)."""
     return math.sqrt(max(1.0, o / i))
-
-
-def _oik(call: TracedCall) -> tuple[int, ...]:
-    assert call.weight is not None
-    s = tuple(call.weight.shape)
-    return (s[1], s[0], *s[2:]) if call.rows else s
 
 
 def as_stored(call: TracedCall, w: Tensor) -> Tensor:

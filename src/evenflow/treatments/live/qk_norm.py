@@ -7,7 +7,6 @@ attends at once, so there they are projected first, and it is given the identity
 
 from __future__ import annotations
 
-from collections import defaultdict
 from typing import Any
 
 import torch
@@ -15,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from ...network import by_key
 from .context import TreatmentContext
 from .forward_trace import TracedCall
 from .grafting import Forward, Graft
@@ -100,16 +100,13 @@ def apply(context: TreatmentContext, parsed: None) -> None:
         ValueError: no call of torch's attention, or one outside any module, inside a checkpointed
             function, or of heads of two sizes in one module.
     """
-    calls: dict[int, list[TracedCall]] = defaultdict(list)
-    for c in context.forward.calls:
-        if c.kind == "attention":
-            calls[id(c.module)].append(c)
-    if not calls:
+    attending = [c for c in context.forward.calls if c.kind == "attention"]
+    if not attending:
         raise ValueError(
             "no call of torch's attention was found; where scores are computed by hand, normalise "
             "queries and keys there."
         )
-    for group in calls.values():
+    for group in by_key(attending, lambda c: id(c.module)).values():
         module = group[0].module
         sizes = {_head(c) for c in group}
         if module is None or len(sizes) > 1 or any(c.inside for c in group):

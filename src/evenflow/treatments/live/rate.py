@@ -98,10 +98,8 @@ class Other(Stage):
 
 def lr(context: TreatmentContext, new: NewRate) -> None:
     """A factor on the script's rate, or a rate in its place."""
-    if new.fixed:
-        context.stage(lambda: Rate(lambda _: 1.0, new.number))
-    else:
-        context.stage(lambda: Rate(lambda _: new.number))
+    fixed = new.number if new.fixed else None
+    context.stage(lambda: Rate(lambda _: new.number, fixed))
 
 
 def warmup(context: TreatmentContext, n: int) -> None:

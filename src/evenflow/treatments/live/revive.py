@@ -86,7 +86,7 @@ def redraw_units_(
     """Give the units `dead` [H] of `before` new incoming weights, bias 0 and outgoing weights 0 in
     `after`; False (and nothing done) if none is dead or the layers' sizes do not correspond."""
     assert before.weight is not None and after.weight is not None
-    inputs = _inputs(after)
+    inputs = after.weight.shape[1 - after.rows]
     if not bool(dead.any()) or inputs % dead.numel():
         return False
     each = inputs // dead.numel()  # flattened feature maps: several inputs a channel
@@ -106,11 +106,6 @@ def redraw_units_(
                 _forget(optimizer, before.bias, dead)
             _forget(optimizer, after.weight, _spread(columns, after.weight, 1 - after.rows))
     return True
-
-
-def _inputs(call: TracedCall) -> int:
-    assert call.weight is not None
-    return int(call.weight.shape[1 - call.rows])
 
 
 def _spread(mask: Tensor, weight: Tensor, dim: int) -> Tensor:

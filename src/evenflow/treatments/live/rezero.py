@@ -76,19 +76,15 @@ def apply(context: TreatmentContext, parsed: None) -> None:
     chosen = {a.index for _, a in pairs}
     inner = {}
     for _, a in pairs:
-        m = a.module
-        inner[a.index] = m if is_module_of(a) and m is not None else _functional(a)
+        args = () if a.op in ("relu", "tanh", "sigmoid") else a.form[0]
+        called = Function(a.op, args, a.form[1])
+        inner[a.index] = a.module if is_module_of(a) and a.module is not None else called
     swap_(context, lambda a: nn.Identity() if a.index in chosen else None, "after a square layer")
     for c, a in pairs:
         module = context.module_of(c)
         if module is None:
             raise ValueError(f"{c.op} in {c.path or 'the root'} has no module of its own.")
         context.graft(module, Skip(inner[a.index]), getattr(module, "weight", None))
-
-
-def _functional(a: TracedCall) -> nn.Module:
-    args, kwargs = a.form
-    return Function(a.op, () if a.op in ("relu", "tanh", "sigmoid") else args, kwargs)
 
 
 def _activation_after(call: TracedCall) -> TracedCall | None:

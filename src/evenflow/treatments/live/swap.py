@@ -8,7 +8,7 @@ the mode is seen by torch.compile (no break) and entered anew when checkpointing
 from __future__ import annotations
 
 import copy
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from ... import activations
+from ...network import by_key
 from ..swap import Swap
 from .context import TreatmentContext
 from .forward_trace import TracedCall
@@ -122,18 +123,15 @@ def swap_(
     targets = [c for c in seen.activations if chosen[c.index] is not None]
     if not targets:
         raise ValueError(f"the network has no hidden activation {what}.")
-    modules: dict[int, list[TracedCall]] = defaultdict(list)
-    functional: dict[tuple[int, str], list[TracedCall]] = defaultdict(list)
     for c in targets:
         if c.inside and not is_module_of(c):
             raise ValueError(
                 f"{c.op} in {c.path or 'the root'} is called inside a checkpointed function, "
                 "where a swap would be lost when it is computed again: write it as a module."
             )
-        if is_module_of(c):
-            modules[id(c.module)].append(c)
-        else:
-            functional[id(c.module), c.op].append(c)
+    modules = by_key(filter(is_module_of, targets), lambda c: id(c.module))
+    calling = [c for c in targets if not is_module_of(c)]
+    functional = by_key(calling, lambda c: (id(c.module), c.op))
     in_modules = {c.index for calls in modules.values() for c in calls}
     uses = Counter(id(c.module) for c in seen.calls if c.kind == "activation")
     for calls in modules.values():

@@ -24,7 +24,8 @@ def apply(context: TreatmentContext, depth: int | None) -> None:
     σw² = 1 and zero biases. `depth` is what the activations are tailored to; None counts
     the non-linear layers."""
     if depth is None:
-        depth = _depth(context)
+        chosen = {c.index for c in context.forward.activations}
+        depth = context.forward.longest([c.index in chosen for c in context.forward.calls])
 
     def tailored(call: TracedCall) -> nn.Module | None:
         name = TAILORED.get(call.op)
@@ -32,13 +33,3 @@ def apply(context: TreatmentContext, depth: int | None) -> None:
 
     swap_(context, tailored, "that can be tailored (relu, leaky_relu, tanh, sigmoid)")
     orthogonal(context, 1.0)
-
-
-def _depth(context: TreatmentContext) -> int:
-    """Non-linear layers on the longest path."""
-    chosen = {c.index for c in context.forward.activations}
-    longest: list[int] = []
-    for c in context.forward.calls:
-        above = max((longest[p.index] for p in c.parents), default=0)
-        longest.append(above + (c.index in chosen))
-    return max(longest, default=1)

@@ -8,13 +8,14 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.nn.parameter import UninitializedParameter
 
 from ...network import unwrap
 from ...schema import Treatment, parse_treatments
 from ..base import Parsed
 from ..parsing import in_order, read, refusals
 from .context import TreatmentContext
-from .forward_trace import as_batch, uninitialised
+from .forward_trace import as_batch
 from .undo import TrainingState, Undo
 
 
@@ -80,7 +81,7 @@ def treat_(
 def _treatable(model: nn.Module) -> None:
     if isinstance(model, torch.jit.ScriptModule):
         raise ValueError("a TorchScript model cannot be treated: treat the module it came from.")
-    if uninitialised(model):
+    if any(isinstance(p, UninitializedParameter) for p in model.parameters()):
         raise ValueError(
             "the model has lazy modules without weights yet: send one batch through it first."
         )
