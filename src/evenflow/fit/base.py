@@ -97,7 +97,6 @@ class NetworkEstimator(BaseEstimator, ABC):  # type: ignore[misc]
             setattr(self, name, given[name])
 
     loss: Any
-    device: str
     random_state: Any
     heal: bool
     scale: str
@@ -149,15 +148,13 @@ class NetworkEstimator(BaseEstimator, ABC):  # type: ignore[misc]
             X, y, sample_weight, keep=hasattr(self, "network_"), one_epoch=True, told=told
         )
 
-    def _scores(self, X: object, exact: bool = True) -> Array:
-        """The network's outputs for rows X, [N, O]; dropout off.
-
-        `exact` computes in float64: the sums of float32 depend on how many rows there are.
-        """
+    def _scores(self, X: object) -> Array:
+        """The network's outputs for rows X, [N, O]; dropout off, in float64 where the device has
+        it: the sums of float32 depend on how many rows there are."""
         check_is_fitted(self, "network_")
         x = self.scaling_.apply(validate_data(self, X, reset=False, dtype=np.float64))
         like: Tensor = next(self.network_.parameters())
-        exact = exact and like.device.type != "mps"
+        exact = like.device.type != "mps"
         params = {
             name: t.double() if exact and t.is_floating_point() else t
             for name, t in self.network_.state_dict().items()

@@ -75,21 +75,16 @@ def scaling(x_NC: Floats, kind: str, bounded: bool = True) -> Scaling:
     elif kind == "robust":
         q1, shift, q3 = np.quantile(x_NC, (0.25, 0.5, 0.75), axis=0)
         size = (q3 - q1) / 1.349
-        shift, size = _where_flat(x_NC, shift, size)
     elif kind == "auto" and bounded:
         low, high = np.quantile(x_NC, (TAIL, 1 - TAIL), axis=0, method="nearest")
         cut = np.clip(x_NC, low, high)
         shift, size = cut.mean(0), cut.std(0)
-        shift, size = _where_flat(x_NC, shift, size)
     else:
         shift, size = x_NC.mean(0), x_NC.std(0)
+    if kind in ("robust", "auto"):  # columns whose middle is one value: plain mean and deviation
+        flat = size == 0
+        shift, size = np.where(flat, x_NC.mean(0), shift), np.where(flat, x_NC.std(0), size)
     # a deviation that is rounding of a constant column must not blow it up
     least = 10 * np.finfo(np.float64).eps * np.maximum(np.abs(shift), np.abs(x_NC).max(0))
     flat = ~(size > least)
     return Scaling(kind, np.where(flat, x_NC[0], shift), np.where(flat, 1.0, size), bound)
-
-
-def _where_flat(x_NC: Floats, shift: Floats, size: Floats) -> tuple[Floats, Floats]:
-    """Plain mean and deviation for columns whose middle is one value."""
-    flat = size == 0
-    return np.where(flat, x_NC.mean(0), shift), np.where(flat, x_NC.std(0), size)

@@ -84,30 +84,28 @@ def _asked(
 
 def _one(column: Column, X: Any, left_NK: Floats) -> Column:
     """A date with the parts that help, a text or categories; not used where nothing does."""
+    parts: tuple[str, ...] = ()
     if column.kind == "text":
         try:
             made = topics(X[column.name])
         except BadData as error:
             return replace(column, used=False, why=str(error))
         helps = gain(made.transform(texts_of(X[column.name])), left_NK) > SURE
-        parts: tuple[str, ...] = ()
     elif column.kind == "category":
         marks = learned(X, [column]).transform(X)[0]
         helps = gain(marks, left_NK, SHRUNK * marks.shape[1]) > SURE
-        parts = ()
     else:
         days = dates.column_days(X[column.name], column.orders)
         parts = _helping(days, column.parts, left_NK)
         helps = bool(parts)
     if not helps:
         why = _("{why}; on rows held out it does not help to predict")
-        return replace(column, used=False, why=why.format(why=column.why))
-    if column.kind != "date":
-        why = _("{why}; on rows held out it helps to predict").format(why=column.why)
+    elif column.kind != "date":
+        why = _("{why}; on rows held out it helps to predict")
     else:
-        text = ", ".join(_(PART_NAMES[p]) for p in parts)
-        why = _("{why}; of them helps: {parts}").format(why=column.why, parts=text)
-    return replace(column, parts=parts, why=why)
+        why = _("{why}; of them helps: {parts}")
+    why = why.format(why=column.why, parts=", ".join(_(PART_NAMES[p]) for p in parts))
+    return replace(column, used=helps, parts=parts or column.parts, why=why)
 
 
 def _helping(days_N: Floats, among: Sequence[str], left_NK: Floats) -> tuple[str, ...]:

@@ -17,6 +17,7 @@ over seeds, each with its own points, noise and weights.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 import torch
@@ -55,11 +56,8 @@ def off_the_sine(layers: list[m.Layer]) -> float:
 def trainings(seed: int) -> tuple[m.Training, m.Training]:
     """To the end, and stopped early."""
     layers, (x, t), held = problem(seed)
-    to_the_end, early = (
-        m.train(layers, x, t, eta=ETA, alpha=ALPHA, stop=stop, valid=held)
-        for stop in (m.Stop(EPOCHS), m.Stop(EPOCHS, patience=PATIENCE))
-    )
-    return to_the_end, early
+    train = partial(m.train, layers, x, t, eta=ETA, alpha=ALPHA, valid=held)
+    return train(stop=m.Stop(EPOCHS)), train(stop=m.Stop(EPOCHS, patience=PATIENCE))
 
 
 def on_the_tape(errors: Sequence[float]) -> dict[str, tuple[float, float]]:
