@@ -138,7 +138,6 @@ def _critical(this: Curve) -> tuple[meanfield.Critical, ...]:
     at_1 = meanfield.critical_at(*parts, 1.0, this.kinks)
     if at_1 is None or any(abs(c.q - 1) < 1e-6 for c in found):
         return found
-    if at_1.stability != "repelling":
-        return (*found, at_1)
-    steady = meanfield.critical_steady(*parts, this.kinks)
-    return (*found, at_1) if steady is None else (*found, at_1, steady)
+    repelling = at_1.stability == "repelling"
+    steady = meanfield.critical_steady(*parts, this.kinks) if repelling else None
+    return (*found, at_1, *filter(None, (steady,)))

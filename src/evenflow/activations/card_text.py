@@ -51,6 +51,12 @@ def number(value: float) -> str:
     return "0" if abs(value) < 1e-12 else f"{value:.4g}"
 
 
+def settings(card: Card) -> str:
+    """The curve's parameters in a line."""
+    told = {k: v if isinstance(v, str) else number(v) for k, v in card.parameters}
+    return ", ".join(f"{k} = {v}" for k, v in told.items())
+
+
 def overview_row(card: Card) -> tuple[str, ...]:
     """One activation in the table of all; what could not be computed is "–"."""
     if card.shape is None:
@@ -76,10 +82,7 @@ def sections(card: Card) -> tuple[Section, ...]:
     """All that the card knows; a card without a curve has one section that says so."""
     about = [("formula", f"f(x) = {card.formula}"), ("source", card.source)]
     if card.parameters:
-        line = ", ".join(
-            f"{k} = {v if isinstance(v, str) else number(v)}" for k, v in card.parameters
-        )
-        about.append(("parameters", line))
+        about.append(("parameters", settings(card)))
     about.append(("module", f'evenflow.activations.get("{card.name}")'))
     if card.notes:
         about.append(("note", card.notes))

@@ -12,7 +12,7 @@ import numpy as np
 
 from . import meanfield
 from .atlas import Card
-from .card_text import OVERVIEW, OVERVIEW_NOTE, Section, number, overview_row, sections
+from .card_text import OVERVIEW, OVERVIEW_NOTE, Section, number, overview_row, sections, settings
 from .registry import curve
 
 if TYPE_CHECKING:
@@ -159,8 +159,7 @@ def _tidy(ax: Axes) -> None:
 
 
 def _caption(card: Card) -> str:
-    at = dict(card.parameters)
-    text = ", ".join(f"{k} = {v if isinstance(v, str) else number(v)}" for k, v in at.items())
+    text = settings(card)
     return (
         f"{card.title}{f' ({text})' if text else ''}. Left: f and f'. Right: log10 of the layer "
         f"error at the first of so many plain layers against the last, by mean-field theory."

@@ -152,11 +152,9 @@ def _as_asked(name: str, column: Any, kind: str, keep: bool) -> Column:
     if kind == "number" and text:
         given = column[column.notna()]
         comma = decimal_mark(given.map(str))
-        if comma is None and len(given):
-            values = numbers_of(column, comma=False)
-            if np.isnan(values[column.notna().to_numpy()]).all():
-                line = _("column {name} cannot be read as numbers: it holds {value}.")
-                raise BadData(line.format(name=shown(name), value=shown(given.iloc[0])))
+        if comma is None and len(given) and np.isnan(numbers_of(given, comma=False)).all():
+            line = _("column {name} cannot be read as numbers: it holds {value}.")
+            raise BadData(line.format(name=shown(name), value=shown(given.iloc[0])))
         return replace(asked, comma=bool(comma))
     if kind == "date":
         texts = list(dict.fromkeys(map(dates._text, column[column.notna()])))

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from .dormant import Mortal
-from .outcome import Applied, History
+from .outcome import Applied, History, least
 from .planning import Data, TrainingPlan
 from .stepping import Updater
 
@@ -135,11 +135,9 @@ class _Training:
             return False
         if not math.isfinite(error):
             return True
-        baseline = self.plan.baseline
-        if not math.isfinite(baseline):
-            return False
-        past = min((e for e in self.history.errors if math.isfinite(e)), default=math.inf)
-        return error > LEFT * max(baseline, 0.0) + 1e-12 and error > 1.5 * min(past, self.least)
+        far = LEFT * max(self.plan.baseline, 0.0) + 1e-12
+        own = 1.5 * min(least(self.history.errors), self.least)
+        return math.isfinite(self.plan.baseline) and error > max(far, own)
 
     def back_off_(self, error: float) -> None:
         """Go back to the last good weights, from now on with a lower rate."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,6 +25,11 @@ class Applied:
     reason: str
 
 
+def least(errors: Iterable[float]) -> float:
+    """The least finite error; infinite without one."""
+    return min(filter(math.isfinite, errors), default=math.inf)
+
+
 @dataclass(slots=True)
 class History:
     """How a training went so far; the fields are those of `FitReport`."""
@@ -40,16 +46,11 @@ class History:
     @property
     def least(self) -> float:
         """The least error that was judged; infinite without a finite one."""
-        judged = self.held_out or self.errors
-        return min((e for e in judged if math.isfinite(e)), default=math.inf)
+        return least(self.held_out or self.errors)
 
     def unlearned(self, baseline: float) -> bool:
         """Did the training error stay at the best constant's? An error of 0 cannot be beaten."""
-        if not baseline > 1e-9 or self.steps < 50:
-            return False
-        return min((e for e in self.errors if math.isfinite(e)), default=math.inf) > (
-            0.999 * baseline
-        )
+        return baseline > 1e-9 and self.steps >= 50 and least(self.errors) > 0.999 * baseline
 
     def report(self, **facts: Any) -> FitReport:
         """The report, with the `facts` that a history does not hold."""
