@@ -9,7 +9,7 @@ from typing import Any
 from evenflow.activations import new_figure, saved_svg
 from evenflow.lessons import REGISTRY, Lesson, Result
 from evenflow.lessons.base import Plot, Table
-from evenflow.lessons.lesson_text import agreement, cell, seeds
+from evenflow.lessons.lesson_text import cell, notes
 
 #: Told apart by eyes of every kind, also in grey (Okabe & Ito 2008), with a dash of its own each.
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00")
@@ -54,7 +54,7 @@ def page(lesson: Lesson, result: Result) -> str:
             blocks.append(f"![{part.title}]({picture_name(lesson, pictures)})")
         else:
             blocks.append(part)
-    blocks += [text for text in (agreement(result), seeds(lesson)) if text]
+    blocks += notes(lesson, result)
     return "\n\n".join(blocks) + "\n"
 
 

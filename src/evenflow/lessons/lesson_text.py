@@ -26,28 +26,21 @@ def cell(value: Cell) -> str:
     return f"{value:.3e}"
 
 
-def agreement(result: Result) -> str:
-    """A sentence on the numbers that were computed twice; empty where there are none."""
-    if not result.same:
-        return ""
-    return (
+def notes(lesson: Lesson, result: Result) -> list[str]:
+    """Sentences on the numbers that were computed twice and on the seeds, where there are such."""
+    twice = (
         f"{len(result.same)} numbers of this lesson were found twice, read off autograd's tape and "
         "computed by `evenflow.miniature`; they agree within 1e-8 of their size (or 1e-12)."
     )
-
-
-def seeds(lesson: Lesson) -> str:
-    """A sentence on the seeds; empty where nothing is random."""
-    if not lesson.seeds:
-        return ""
-    return f"Counts and medians are over {lesson.seeds} seeds."
+    seeds = f"Counts and medians are over {lesson.seeds} seeds."
+    return [twice] * bool(result.same) + [seeds] * bool(lesson.seeds)
 
 
 def terminal(lesson: Lesson, result: Result, width: int = WIDTH, unicode: bool = True) -> str:
     """The lesson as plain text of at most `width` columns (tables may be wider)."""
     rule = ("═" if unicode else "=") * len(lesson.title)
     out = f"{lesson.title}\n{rule}\n\n{_wrapped(lesson.text, width)}"
-    for part in result.parts:
+    for part in (*result.parts, *notes(lesson, result)):
         out += "\n\n"
         if isinstance(part, Table):
             out += _table(part, width, unicode)
@@ -55,9 +48,6 @@ def terminal(lesson: Lesson, result: Result, width: int = WIDTH, unicode: bool =
             out += "\n".join(chart(part, min(width, 78), unicode=unicode))
         else:
             out += _wrapped(part, width)
-    for text in (agreement(result), seeds(lesson)):
-        if text:
-            out += "\n\n" + _wrapped(text, width)
     return out + "\n"
 
 
