@@ -14,9 +14,6 @@ if TYPE_CHECKING:
     from .card_text import as_data as as_data
     from .card_text import table as table
     from .card_text import text as text
-    from .channelwise import AconC as AconC
-    from .channelwise import MetaAcon as MetaAcon
-    from .channelwise import Swish as Swish
     from .figures import NoPictures as NoPictures
     from .figures import new_figure as new_figure
     from .figures import overview_page as overview_page
@@ -29,6 +26,13 @@ if TYPE_CHECKING:
     from .meanfield import critical_without_bias as critical_without_bias
     from .meanfield import expect as expect
     from .meanfield import expect_pair as expect_pair
+    from .modules import AconC as AconC
+    from .modules import MetaAcon as MetaAcon
+    from .modules import SlopedSigmoid as SlopedSigmoid
+    from .modules import Swish as Swish
+    from .modules import TailoredLeakyReLU as TailoredLeakyReLU
+    from .modules import TailoredSigmoid as TailoredSigmoid
+    from .modules import TailoredTanh as TailoredTanh
     from .registry import ACTIVATIONS as ACTIVATIONS
     from .registry import Activation as Activation
     from .registry import Curve as Curve
@@ -37,23 +41,18 @@ if TYPE_CHECKING:
     from .registry import get as get
     from .registry import names as names
     from .shape import shape_of as shape_of
-    from .sloped import SlopedSigmoid as SlopedSigmoid
-    from .tailored import TailoredLeakyReLU as TailoredLeakyReLU
-    from .tailored import TailoredSigmoid as TailoredSigmoid
-    from .tailored import TailoredTanh as TailoredTanh
 
 _HOME = by_name(
     {
         "atlas": "Card card",
         "card_text": "as_data table text",
-        "channelwise": "AconC MetaAcon Swish",
         "figures": "NoPictures new_figure overview_page page png saved_svg",
         "meanfield": "Critical critical_at critical_steady critical_without_bias expect "
         "expect_pair",
+        "modules": "AconC MetaAcon SlopedSigmoid Swish TailoredLeakyReLU TailoredSigmoid "
+        "TailoredTanh",
         "registry": "ACTIVATIONS Activation Curve curve find get names",
         "shape": "shape_of",
-        "sloped": "SlopedSigmoid",
-        "tailored": "TailoredLeakyReLU TailoredSigmoid TailoredTanh",
     }
 )
 __all__ = sorted(_HOME)  # noqa: PLE0605 - plain strings

@@ -27,8 +27,7 @@ from .dormant import Mortal
 from .loop import train_
 from .network import NetworkShape
 from .outcome import Applied, FitReport, History
-from .planning import Data, TrainingPlan, auto_told, planned, tested
-from .rows import looked_at, split
+from .planning import Data, TrainingPlan, auto_told, looked_at, planned, split, tested
 from .scaling import WILD, Scaling, scaling
 from .settling import Settled, asks, settle
 from .stepping import Updater

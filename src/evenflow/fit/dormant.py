@@ -20,7 +20,7 @@ from ..activations import find
 from ..treatments import treat_
 from .network import NetworkShape, ResidualBlock
 from .outcome import Applied
-from .rows import LOOK
+from .planning import LOOK
 from .stepping import Updater
 
 #: Rows of one forward.
