@@ -89,13 +89,12 @@ def settle(given: dict[str, Any], n: int, bold: bool = False) -> Settled:
     if residual == "auto":
         residual = "rezero" if len(hidden) >= network.DEEP else "none"
     optimizing = _optimizing(given, activations, bold)
-    validation = given["validation"]
-    if validation == "auto":
-        validation = 0.1 if n >= SPARE else 0.0
-    validation = _number("validation", validation, 0, 1, "a share of the rows, below 1")
-    dropout = _number("dropout", given["dropout"], 0, 1, "a share of the units, below 1")
-    batch = _batch(given["batch_size"], n)
-    rate, device = given["learning_rate"], given["device"]
+    spared = 0.1 if n >= SPARE else 0.0
+    validation = _number(given, "validation", 0, 1, "a share of the rows, below 1", auto=spared)
+    dropout = _number(given, "dropout", 0, 1, "a share of the units, below 1")
+    usual, least = BASE[optimizing.optimizer], math.ulp(0.0)
+    batch = _batch(given, n)
+    device = given["device"]
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     return Settled(
@@ -106,15 +105,11 @@ def settle(given: dict[str, Any], n: int, bold: bool = False) -> Settled:
         ),
         init=given["init"],
         optimizing=optimizing,
-        rate=BASE[optimizing.optimizer]
-        if rate == "auto"
-        else _number("learning_rate", rate, 0, math.inf, "above 0", open_=True),
-        test_rate=rate == "auto",
+        rate=_number(given, "learning_rate", least, math.inf, "above 0", auto=usual),
+        test_rate=given["learning_rate"] == "auto",
         schedule=given["schedule"],
-        warmup=_number(
-            "warmup", 0.05 if given["warmup"] == "auto" else given["warmup"], 0, math.inf,
-            "a share below 1, or so many steps",
-        ),
+        warmup=_number(given, "warmup", 0, math.inf, "a share below 1, or so many steps",
+                       auto=0.05),
         batch=batch,
         shuffle=bool(given["shuffle"]),
         validation=validation,
@@ -141,10 +136,7 @@ def _check_words(given: dict[str, Any]) -> None:
 
 def _optimizing(given: dict[str, Any], activations: tuple[str, ...], bold: bool) -> Optimizing:
     optimizer = "adamw" if given["optimizer"] == "auto" else given["optimizer"]
-    l2 = given["l2"]
-    if l2 == "auto":
-        l2 = (BOLD if bold else CAUTIOUS) * network.steepness(activations)
-        l2 = l2 if optimizer == "adamw" else 0.0
+    decay = (BOLD if bold else CAUTIOUS) if optimizer == "adamw" else 0.0
     clip = "none" if given["clip"] in ("auto", None) else given["clip"]
     if not isinstance(clip, str):
         raise ValueError(f"clip = {clip!r}: give 'none', 'norm:1.0', 'value:0.5' or 'agc:0.01'.")
@@ -153,9 +145,11 @@ def _optimizing(given: dict[str, Any], activations: tuple[str, ...], bold: bool)
         clip = "norm:1"  # adaptive rates bound the update by themselves
     return Optimizing(
         optimizer,
-        momentum=_number("momentum", given["momentum"], 0, 1, "0 or more, below 1"),
-        l1=_number("l1", given["l1"], 0, math.inf, "0 or more"),
-        l2=_number("l2", l2, 0, math.inf, "0 or more"),
+        momentum=_number(given, "momentum", 0, 1, "0 or more, below 1"),
+        l1=_number(given, "l1", 0, math.inf, "0 or more"),
+        l2=_number(
+            given, "l2", 0, math.inf, "0 or more", auto=decay * network.steepness(activations)
+        ),
         clip=clip,
     )
 
@@ -163,15 +157,14 @@ def _optimizing(given: dict[str, Any], activations: tuple[str, ...], bold: bool)
 def _stopping(
     given: dict[str, Any], n: int, validation: float, batch: int, bold: bool
 ) -> StoppingRules:
-    epochs, patience = given["epochs"], given["patience"]
-    if epochs == "auto":
-        a_epoch = max(1, math.ceil((n - math.ceil(n * validation)) / batch))
-        epochs = min(max(math.ceil(UPDATES / a_epoch), EPOCHS[0]), EPOCHS[1]) * (2 if bold else 1)
-    epochs = int(_number("epochs", epochs, 0, math.inf, "a whole number, 0 or more", whole=True))
-    if patience == "auto":
-        patience = max(10, epochs // 4) if validation else None
-    if patience is not None:
-        patience = int(_number("patience", patience, 1, math.inf, "epochs, 1 or more", whole=True))
+    a_epoch = max(1, math.ceil((n - math.ceil(n * validation)) / batch))
+    usual = min(max(math.ceil(UPDATES / a_epoch), EPOCHS[0]), EPOCHS[1]) * (2 if bold else 1)
+    text = "a whole number, 0 or more"
+    epochs = int(_number(given, "epochs", 0, math.inf, text, auto=usual, whole=True))
+    patience, text = None, "epochs, 1 or more"
+    if given["patience"] is not None and (validation or given["patience"] != "auto"):
+        usual = max(10, epochs // 4)
+        patience = int(_number(given, "patience", 1, math.inf, text, auto=usual, whole=True))
     return StoppingRules(
         epochs,
         _rule(given, "error_below"),
@@ -181,36 +174,32 @@ def _stopping(
     )
 
 
-def _batch(wanted: object, n: int) -> int:
+def _batch(given: dict[str, Any], n: int) -> int:
     """Rows of a batch: online is 1, full is all of them, auto grows with the table."""
-    if wanted == "auto":
-        return min(256, max(16, 2 ** round(math.log2(max(n, 1) / 32)))) if n > 32 else 16
-    if wanted == "online":
-        return 1
-    if wanted == "full":
-        return max(1, n)
+    if given["batch_size"] in ("online", "full"):
+        return 1 if given["batch_size"] == "online" else max(1, n)
+    usual = min(256, max(16, 2 ** round(math.log2(n / 32)))) if n > 32 else 16
     text = "rows of a batch, 'online' (1), 'full' (each epoch is one step) or 'auto'"
-    return int(_number("batch_size", wanted, 1, math.inf, text, whole=True))
+    return int(_number(given, "batch_size", 1, math.inf, text, auto=usual, whole=True))
 
 
 def _rule(given: dict[str, Any], name: str) -> float | None:
-    value = given[name]
-    return None if value is None else _number(name, value, 0, math.inf, "0 or more, or None")
+    return None if given[name] is None else _number(given, name, 0, math.inf, "0 or more, or None")
 
 
 def _number(
+    given: dict[str, Any],
     name: str,
-    value: object,
     low: float,
     high: float,
     text: str,
+    auto: float | None = None,
     whole: bool = False,
-    open_: bool = False,
 ) -> float:
+    """The number given, or what `auto` comes to. ValueError saying `text` for what is none, or
+    not in [low, high)."""
+    value = auto if auto is not None and given[name] == "auto" else given[name]
     kind: Any = numbers.Integral if whole else numbers.Real
-    if isinstance(value, bool) or not isinstance(value, kind):
+    if isinstance(value, bool) or not isinstance(value, kind) or not low <= float(value) < high:
         raise ValueError(f"{name} = {value!r}: give {text}.")
-    found = float(value)  # type: ignore[arg-type]
-    if not low <= found < high or (open_ and found == low):
-        raise ValueError(f"{name} = {value!r}: give {text}.")
-    return found
+    return float(value)
