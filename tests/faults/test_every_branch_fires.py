@@ -134,7 +134,6 @@ class Judge:
     def __call__(self, run: Run) -> list[Finding]:
         rules = self.rules
         rules.judge(run)
-        rules.unmeasuring(run)
         rules.unread(run)
         self.metrics.update(c.metric for c, v in run.columns.items() if not np.isnan(v).all())
         view = rules.View(run)

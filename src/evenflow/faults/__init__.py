@@ -8,7 +8,6 @@ from .birth import DOUBT as DOUBT
 from .birth import Birth as Birth
 from .causes import STATES as STATES
 from .judge import judge as judge
-from .judge import unmeasuring as unmeasuring
 from .labels import COMMON as COMMON
 from .origin import Spread as Spread
 from .registry import CAUSES as CAUSES

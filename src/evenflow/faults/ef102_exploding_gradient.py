@@ -47,6 +47,10 @@ def _guess(view: View) -> float:
     return float(view.loss.chance) if known else float("inf")
 
 
+#: Its sites, row, size in decades, cause, whether it is an error, and more evidence.
+Explosion = tuple[list[int], int, float, str, bool, dict[str, float]]
+
+
 class ExplodingGradient(Rule):
     """Layers near the data get a gradient decades larger than those near the loss.
 
@@ -129,14 +133,23 @@ class ExplodingGradient(Rule):
         if view.foreseen:
             yield from self._foreseen(view)
             return
-        found = (
-            self._through_time(view)
-            or self._structural(view)
-            or self._fused(view)
-            or self._jump(view)
+        found = _through_time(view) or _structural(view) or _fused(view) or _jump(view)
+        if found is None:
+            return
+        ids, row, size, cause, severe, more = found
+        yield self.finding(
+            Severity.error if severe else Severity.warning,
+            sites=ids,
+            steps=view.over([row, max(view.ruin - 1, 0) if severe else row]),
+            evidence={
+                "decades": size,
+                "gradient_norm": float(view.step("grad_norm")[row]),
+                **more,
+                "loss_left": view.loss.left,
+            },
+            threshold={"decades": OVER_TIME if size < GROWTH else GROWTH},
+            cause=cause,
         )
-        if found is not None:
-            yield found
 
     def _foreseen(self, view: View) -> Iterable[Finding]:
         """Before the first step: where growth puts learning in doubt and the gradient shares it."""
@@ -172,106 +185,82 @@ class ExplodingGradient(Rule):
                 threshold={"decades": GROWTH},
             )
 
-    def _structural(self, view: View) -> Finding | None:
-        p = view.once(Profile)
-        if not view.harmed:
-            return None
-        grown, relative = growth(p.delta, p.towers), growth(p.gradient, p.towers)
-        grown[:, p.peers < 3] = np.nan
-        known = ~np.isnan(grown)
-        # weights may make up for delta, so that it alone proves nothing
-        bad = (grown >= GROWTH) & ((relative >= GROWTH) | (p.gradient >= VAST))
-        bad |= (grown >= GROWTH - 1) & (p.gradient >= 10 * VAST)
-        if view.ruined:  # it may all be over after a step or two: what was seen must do
-            held = bad.any(axis=0) & (bad.sum(axis=0) * 2 >= known.sum(axis=0))
-        else:
-            held = holds_at_end(bad, known, 3)
-        if not held.any():
-            return None
-        ids = [i for i, h in zip(p.layers, held, strict=True) if h]
-        j = p.layers.index(ids[0])
-        row = first_of_last_spell(bad[:, j], known[:, j])
-        size = float(largest(median(np.where(bad[:, held], grown[:, held], np.nan))))
-        cause = _began(view, ids[0], row, size) if known[0, j] else ""
-        return self._say(view, ids, row, size, cause, {"layers_affected": len(ids)})
 
-    def _through_time(self, view: View) -> Finding | None:
-        """From the last time step to the first: of a cell δ by call, of a fused layer the probe."""
-        for site, calls, grown, _last_alone in measured(view):
-            grown = np.where(view.sound, grown, np.nan)
-            known = np.isfinite(grown)
-            if not known.any():
-                continue
-            # where nothing is learned two decades speak: no start that learns has them
-            limit = OVER_TIME if view.harmed else GROWTH
-            bad = grown >= limit
-            begun = grown[known][0] >= OVER_TIME and before_training(view) > CREDIBLE * _guess(view)
-            often = bad.sum() * 2 >= known.sum()
-            if begun or (often and (view.harmed or holds_at_end(bad, known, 3))):
-                bad |= known & (grown >= OVER_TIME) if begun else bad
-                row = int(np.flatnonzero(bad)[0])
-                size = float(np.median(grown[bad]))
-                more = {"calls": float(calls)}
-                return self._say(
-                    view, [site], row, size, "through-time", more, severe=view.harmed or not begun
-                )
+def _structural(view: View) -> Explosion | None:
+    p = view.once(Profile)
+    if not view.harmed:
         return None
+    grown, relative = growth(p.delta, p.towers), growth(p.gradient, p.towers)
+    grown[:, p.peers < 3] = np.nan
+    known = ~np.isnan(grown)
+    # weights may make up for delta, so that it alone proves nothing
+    bad = (grown >= GROWTH) & ((relative >= GROWTH) | (p.gradient >= VAST))
+    bad |= (grown >= GROWTH - 1) & (p.gradient >= 10 * VAST)
+    if view.ruined:  # it may all be over after a step or two: what was seen must do
+        held = bad.any(axis=0) & (bad.sum(axis=0) * 2 >= known.sum(axis=0))
+    else:
+        held = holds_at_end(bad, known, 3)
+    if not held.any():
+        return None
+    ids = [i for i, h in zip(p.layers, held, strict=True) if h]
+    j = p.layers.index(ids[0])
+    row = first_of_last_spell(bad[:, j], known[:, j])
+    size = float(largest(median(np.where(bad[:, held], grown[:, held], np.nan))))
+    cause = _began(view, ids[0], row, size) if known[0, j] else ""
+    return ids, row, size, cause, True, {"layers_affected": len(ids)}
 
-    def _fused(self, view: View) -> Finding | None:
-        """A fused recurrent layer hides its time steps; its own gradient tells."""
-        p = view.once(Profile)
-        fused = np.array([view.sites[i].kind == "recurrent" for i in p.layers], dtype=np.bool_)
-        if not fused.any() or fused.all():
-            return None
-        grown = growth(p.gradient, p.towers)
-        bad = (grown >= GROWTH) & (p.gradient >= VAST) & fused
-        if not bad.any():
-            return None
-        j = int(np.flatnonzero(bad.any(axis=0))[0])
-        row = int(np.flatnonzero(bad[:, j])[0])
-        size = float(largest(grown[bad[:, j], j]))
-        ids = [p.layers[j]]
-        return self._say(view, ids, row, size, "through-time", {}, severe=view.harmed)
 
-    def _jump(self, view: View) -> Finding | None:
-        norm = np.where(view.sound, view.step("grad_norm"), np.nan)
-        rows = np.flatnonzero(np.isfinite(norm) & (norm > 0))
-        if len(rows) < 4 or view.unmeasured:
-            return None
-        sizes = np.log10(norm[rows])
-        before = np.array([np.median(sizes[: k + 1]) for k in range(min(len(sizes), 64))])
-        calm = np.concatenate([before[:1], before[:-1]])
-        rest = np.full(len(sizes) - len(calm), np.median(sizes))
-        jump = sizes - np.concatenate([calm, rest])
-        k = int(np.argmax(jump))
-        if k < 2 or jump[k] < JUMP:
-            return None
-        row = int(rows[k])
-        relative = view.by_layer(view.relative_gradient)[row]
-        order = [view.layers[j] for j in np.argsort(-np.nan_to_num(relative))[:3]]
-        severe = view.harmed
-        return self._say(view, order, row, float(jump[k]), "", {}, severe=severe)
+def _through_time(view: View) -> Explosion | None:
+    """From the last time step to the first: of a cell δ by call, of a fused layer the probe."""
+    for site, calls, grown, _last_alone in measured(view):
+        grown = np.where(view.sound, grown, np.nan)
+        known = np.isfinite(grown)
+        if not known.any():
+            continue
+        # where nothing is learned two decades speak: no start that learns has them
+        limit = OVER_TIME if view.harmed else GROWTH
+        bad = grown >= limit
+        begun = grown[known][0] >= OVER_TIME and before_training(view) > CREDIBLE * _guess(view)
+        often = bad.sum() * 2 >= known.sum()
+        if begun or (often and (view.harmed or holds_at_end(bad, known, 3))):
+            bad |= known & (grown >= OVER_TIME) if begun else bad
+            row = int(np.flatnonzero(bad)[0])
+            size = float(np.median(grown[bad]))
+            severe = view.harmed or not begun
+            return [site], row, size, "through-time", severe, {"calls": calls}
+    return None
 
-    def _say(
-        self,
-        view: View,
-        ids: Iterable[int],
-        row: int,
-        size: float,
-        cause: str,
-        more: dict[str, float],
-        *,
-        severe: bool = True,
-    ) -> Finding:
-        ids = list(ids)
-        step, last = view.at(row), view.at(max(view.ruin - 1, 0))
-        norm = view.step("grad_norm")
-        return self.finding(
-            Severity.error if severe else Severity.warning,
-            sites=ids,
-            steps=(step, last if severe else step),
-            evidence={"decades": size, "gradient_norm": float(norm[row]), **more}
-            | {"loss_left": view.loss.left},
-            threshold={"decades": OVER_TIME if size < GROWTH else GROWTH},
-            cause=cause,
-        )
+
+def _fused(view: View) -> Explosion | None:
+    """A fused recurrent layer hides its time steps; its own gradient tells."""
+    p = view.once(Profile)
+    fused = np.array([view.sites[i].kind == "recurrent" for i in p.layers], dtype=np.bool_)
+    if not fused.any() or fused.all():
+        return None
+    grown = growth(p.gradient, p.towers)
+    bad = (grown >= GROWTH) & (p.gradient >= VAST) & fused
+    if not bad.any():
+        return None
+    j = int(np.flatnonzero(bad.any(axis=0))[0])
+    row = int(np.flatnonzero(bad[:, j])[0])
+    size = float(largest(grown[bad[:, j], j]))
+    return [p.layers[j]], row, size, "through-time", view.harmed, {}
+
+
+def _jump(view: View) -> Explosion | None:
+    norm = np.where(view.sound, view.step("grad_norm"), np.nan)
+    rows = np.flatnonzero(np.isfinite(norm) & (norm > 0))
+    if len(rows) < 4 or view.unmeasured:
+        return None
+    sizes = np.log10(norm[rows])
+    before = np.array([np.median(sizes[: k + 1]) for k in range(min(len(sizes), 64))])
+    calm = np.concatenate([before[:1], before[:-1]])
+    rest = np.full(len(sizes) - len(calm), np.median(sizes))
+    jump = sizes - np.concatenate([calm, rest])
+    k = int(np.argmax(jump))
+    if k < 2 or jump[k] < JUMP:
+        return None
+    row = int(rows[k])
+    relative = view.by_layer(view.relative_gradient)[row]
+    order = [view.layers[j] for j in np.argsort(-np.nan_to_num(relative))[:3]]
+    return order, row, float(jump[k]), "", view.harmed, {}

@@ -12,7 +12,7 @@ from ..schema import Finding, Link, Severity
 from .base import Rule
 from .origin import Spread
 from .remedies import LOWER_RATE_AND_CLIP
-from .series import Bools, Floats, decades, earliest, ratio
+from .series import Bools, Floats, Ints, decades, earliest, ratio
 from .texts import Cause, EvidenceLabel, Remedy, Unless
 from .view import View
 
@@ -182,13 +182,9 @@ def _bad(view: View) -> tuple[Bools, list[int]]:
     """Rows where a gradient or a loss was not finite, and steps whose loss was not."""
     bad = np.zeros(len(view.steps), dtype=np.bool_)
     scaled = ~np.isnan(view.step("scale"))
-    m = view.site("delta_nonfinite")
-    if m.size:
-        # a GradScaler overflows on purpose while it seeks its scale
-        bad |= (np.nan_to_num(m) > 0).any(axis=1) & ~scaled
-    grads = view.param("grad_absmax")
-    if grads.size:
-        bad |= np.isinf(grads).any(axis=1) & ~scaled
+    # a GradScaler overflows on purpose while it seeks its scale
+    bad |= (np.nan_to_num(view.site("delta_nonfinite")) > 0).any(axis=1) & ~scaled
+    bad |= np.isinf(view.param("grad_absmax")).any(axis=1) & ~scaled
     bad |= (np.nan_to_num(view.step("grad_nonfinite")) > 0) & ~scaled
     # weights that are infinite by design (a learnt mask) are no update's fault
     still = np.nan_to_num(view.step("weight_nonfinite")) == 0
@@ -197,10 +193,8 @@ def _bad(view: View) -> tuple[Bools, list[int]]:
     bad |= lost[:, list(view.losses)].any(axis=1)
     # infinity alone is a choice masked out, unless the loss or a gradient is lost to it
     bad |= (lost & ~np.isinf(view.site("rms")))[:, list(view.predictions)].any(axis=1)
-    loss = view.loss
-    return bad, [int(s) for s in loss.steps[~np.isfinite(loss.values)][:10_000]] if len(
-        view.run.curve_steps
-    ) else []
+    kept = len(view.run.curve_steps) > 0
+    return bad, [int(s) for s in _losses_lost(view)[:10_000]] if kept else []
 
 
 def _origin(view: View, bad: Bools, first: int) -> NonFiniteOrigin:
@@ -235,14 +229,18 @@ def _guarded(view: View) -> Iterable[NonFiniteOrigin]:
 def _at_row(view: View, row: int, bad: Bools) -> NonFiniteOrigin:
     """What one sampled step tells. Weights that were lost already make all else their doing."""
     step = view.at(row)
-    lost = np.nan_to_num(view.param("weight_nonfinite")[row]) > 0
-    if np.nan_to_num(view.step("weight_nonfinite")[row]) > 0:
+
+    def named(metric: str) -> tuple[str, ...]:
+        count = view.param(metric)[row]
+        return tuple(p.name for p in view.run.params if count[p.id] > 0)
+
+    if view.step("weight_nonfinite")[row] > 0:
         if row == 0 and step == 0:
-            names = tuple(p.name for p in view.run.params if lost[p.id])
+            names = named("weight_nonfinite")
             return NonFiniteOrigin(step, "weights-not-finite", view.reading(names), names)
         return NonFiniteOrigin(step, UNKNOWN)
     count, rms = view.site("nonfinite"), view.site("rms")
-    sound = ~bad & ~_losses_lost(view)
+    sound = ~bad & ~np.isin(view.steps, _losses_lost(view))
     usual = np.asarray((np.isinf(rms) & (np.nan_to_num(count) > 0))[sound].any(axis=0))
     spread = Spread(view.sites, count[row], rms[row], usual)
     site = spread.forward()
@@ -252,21 +250,18 @@ def _at_row(view: View, row: int, bad: Bools) -> NonFiniteOrigin:
     site = spread.backward(view.site("delta_nonfinite")[row])
     if site is not None:
         return NonFiniteOrigin(step, "non-finite-slope", (site,))
-    wrong = np.nan_to_num(view.param("grad_nonfinite")[row]) > 0
-    names = tuple(p.name for p in view.run.params if wrong[p.id])
-    if names:  # every layer error was finite: the slope by the parameter was not
+    # every layer error was finite: the slope by the parameter was not
+    if names := named("grad_nonfinite"):
         return NonFiniteOrigin(step, "non-finite-slope", view.reading(names), names)
-    moved = np.nan_to_num(view.param("update_nonfinite")[row]) > 0
     if (view.step("grad_nonfinite")[row] > 0) < (view.step("update_nonfinite")[row] > 0):
-        names = tuple(p.name for p in view.run.params if moved[p.id])
+        names = named("update_nonfinite")
         return NonFiniteOrigin(step, "non-finite-update", view.reading(names), names)
     return NonFiniteOrigin(step, UNKNOWN)  # on a device the parameters are counted, and not named
 
 
-def _losses_lost(view: View) -> Bools:
-    """Rows whose loss was not finite."""
-    curve = view.loss
-    return np.isin(view.steps, curve.steps[~np.isfinite(curve.values)])
+def _losses_lost(view: View) -> Ints:
+    """Steps whose loss was not finite."""
+    return view.loss.steps[~np.isfinite(view.loss.values)]
 
 
 def _count(view: View, found: NonFiniteOrigin) -> float:

@@ -92,9 +92,9 @@ class LowPrecisionUnderflow(Rule):
             held &= low  # float32 behind a 16-bit site only passes on what is left
         if not held.any() or (low.any() and not self._seen(view, low)):
             return
-        ids = sorted((int(i) for i in np.flatnonzero(held)), key=lambda i: (view.depth[i], i))
         late = median(share[view.late])
-        ids.sort(key=lambda i: -np.nan_to_num(late[i]))
+        most = -np.nan_to_num(late)
+        ids = sorted(map(int, np.flatnonzero(held)), key=lambda i: (most[i], view.depth[i], i))
         row = first_of_last_spell(bad[:, ids[0]], known[:, ids[0]])
         half = len(ids) * 2 >= len(view.of_kind("affine", "activation", "norm")) > 0
         yield self.finding(
@@ -120,10 +120,10 @@ class LowPrecisionUnderflow(Rule):
         return any(low[i] and view.recent("delta_zeros")[i] >= 1 for i in view.predictions if loss)
 
     def _updates(self, view: View) -> Iterable[Finding]:
-        half_ulp = np.array([HALF_ULP.get(p.dtype, 0.0) for p in view.run.params])
-        low = np.array([len(p.shape) >= 2 for p in view.run.params], dtype=np.bool_) & (
-            half_ulp > 0
+        half_ulp = np.array(
+            [HALF_ULP.get(p.dtype, 0.0) if len(p.shape) >= 2 else 0.0 for p in view.run.params]
         )
+        low = half_ulp > 0
         if not low.any():
             return
         ratio = np.where(view.sound[:, None], view.relative_update, np.nan)

@@ -142,12 +142,14 @@ def _off(view: View) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
 
 def _cause(view: View, site: int, row: int) -> str:
     """Dead from birth: by a bias below zero; later: by updates that went too far."""
-    before = [i for i in view.parents(site) if view.weights[i]]
-    mean, rms = view.site("mean"), view.site("rms")
     born_off = earliest(view.site("zeros")[:, site]) >= 0.9
-    for i in before:
-        early = slice(0, min(row, 3) + 1)
-        m, r = float(median(mean[early, i])), float(median(rms[early, i]))
-        if np.isfinite(m) and np.isfinite(r) and m < 0 and -m > 0.8 * r and born_off:
-            return "negative-bias"
+    if born_off and fed_negative(view, site, min(row, 3) + 1):
+        return "negative-bias"
     return "EF703" if moved(view, row, 0.3) else ""
+
+
+def fed_negative(view: View, site: int, rows: int) -> bool:
+    """Whether a layer gave it values all but one-sided, below zero, at first."""
+    mean, rms = (median(view.site(m)[:rows]) for m in ("mean", "rms"))
+    before = [i for i in view.parents(site) if view.weights[i]]
+    return any(mean[i] < 0 and -mean[i] > 0.8 * rms[i] for i in before)

@@ -103,10 +103,7 @@ class OversizedUpdate(Rule):
 
 def _grown_up(view: View, layers: list[int]) -> Bools:
     """[L] layers whose weights did not start near zero."""
-    out = np.zeros(len(layers), dtype=np.bool_)
-    first = earliest(view.param("weight"))
-    for c, i in enumerate(layers):
-        shapes = [(view.run.params[w], float(first[w])) for w in view.weights[i]]
-        # rms of the weight times sqrt(fan_in): norm / sqrt(fan_out)
-        out[c] = all(norm / np.sqrt(max(p.shape[0], 1)) >= 0.1 for p, norm in shapes)
-    return out
+    # rms of the weight times sqrt(fan_in): norm / sqrt(fan_out)
+    fan_out = [max((*p.shape, 1)[0], 1) for p in view.run.params]
+    grown = earliest(view.param("weight")) / np.sqrt(fan_out) >= 0.1
+    return np.array([all(grown[w] for w in view.weights[i]) for i in layers], dtype=np.bool_)

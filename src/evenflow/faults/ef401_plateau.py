@@ -142,11 +142,38 @@ class Plateau(Rule):
         if not abs(fall) < FLAT + min(doubt(loss.finite) / aim.scale, NOISE):
             return
         spent, promised = _spent(view), _promised(view) / aim.scale
+        finite_steps = loss.steps[np.isfinite(loss.values)]
+        first = int(finite_steps[flat_since(loss.smoothed, FLAT * aim.scale)])
+        evidence = {
+            "loss_left": aim.left,
+            "recent_fall": fall,
+            "last_loss": loss.end,
+            "guessing_loss" if aim.known else "start_loss": aim.scale,
+            "flat_steps": float(finite_steps[-1] - first),
+        }
+        cause, since, left, severity = "", 0, LEFT, Severity.error
         if spent >= 0 and aim.left >= LEFT_SPENT and _still_pulling(view):
-            yield self._finding(view, aim, fall, LEFT_SPENT, promised, Severity.error, spent)
-        elif aim.left >= LEFT and (aim.known or (loss.fallen < FLAT and _starved(view))):
+            rate = view.step("lr")
+            top = float(np.nanmax(rate))
+            left, since = LEFT_SPENT, spent
+            cause = "learning-rate-decayed" if top > 0 else "learning-rate-zero"
+            if top > 0:
+                evidence["rate_left"] = float(rate[~np.isnan(rate)][-1]) / top
+        elif not (aim.left >= LEFT and (aim.known or (loss.fallen < FLAT and _starved(view)))):
+            return
+        elif any(SlowLearning().check(view)):
+            cause = "learning-rate-too-low"
+        else:
             severity = _will_not_move(view, aim, fall, promised)
-            yield self._finding(view, aim, fall, LEFT, promised, severity)
+        yield self.finding(
+            severity,
+            sites=view.losses[:1],
+            steps=(first, finite_steps[-1]),
+            evidence=evidence | {"promised": promised},
+            threshold={"loss_left": left, "recent_fall": FLAT},
+            cause=cause,
+            chain=(Link("cause", cause, since), Link("end", self.code, first)) if cause else (),
+        )
 
     def _above(self, view: View, above: float, fall: float) -> Finding:
         """However far it fell, a constant would do better."""
@@ -164,47 +191,6 @@ class Plateau(Rule):
             },
             threshold={"loss_left": ABOVE},
             chain=(),
-        )
-
-    def _finding(
-        self,
-        view: View,
-        aim: Goal,
-        fall: float,
-        left: float,
-        promised: float,
-        severity: Severity,
-        spent: int = -1,
-    ) -> Finding:
-        loss = view.loss
-        finite_steps = loss.steps[np.isfinite(loss.values)]
-        first = int(finite_steps[flat_since(loss.smoothed, FLAT * aim.scale)])
-        evidence = {
-            "loss_left": aim.left,
-            "recent_fall": fall,
-            "last_loss": loss.end,
-            "guessing_loss" if aim.known else "start_loss": aim.scale,
-            "flat_steps": float(finite_steps[-1] - first),
-        }
-        cause, since = "", 0
-        if spent >= 0:
-            rate = view.step("lr")
-            top = float(np.nanmax(rate))
-            cause, since = "learning-rate-decayed" if top > 0 else "learning-rate-zero", spent
-            if top > 0:
-                evidence["rate_left"] = float(rate[~np.isnan(rate)][-1]) / top
-        elif any(SlowLearning().check(view)):
-            cause = "learning-rate-too-low"
-        if np.isfinite(promised):
-            evidence["promised"] = promised
-        return self.finding(
-            Severity.error if cause else severity,
-            sites=view.losses[:1],
-            steps=(first, int(finite_steps[-1])),
-            evidence=evidence,
-            threshold={"loss_left": left, "recent_fall": FLAT},
-            cause=cause,
-            chain=(Link("cause", cause, since), Link("end", self.code, first)) if cause else (),
         )
 
 

@@ -69,17 +69,14 @@ class OutlierInput(Rule):
 
     def check(self, view: View) -> Iterable[Finding]:
         for i in (*view.data, *view.targets):
-            if i in view.data and not readers(view, i) and (_embedded(view, i) or _names(view, i)):
+            if i in view.data and not readers(view, i) and _names(view, i):
                 continue
             if view.is_target(i) and typical(view, i, "integer") == 1:
                 continue
             far = view.site("outlier")[:, i]
             top = view.site("absmax")[:, i]
-            low = view.site("feature_low")[:, i]
-            sparse = np.nan_to_num(low) == 0
-            bad = (far > FAR) & (~sparse | (top > FAR))
-            bad &= np.isfinite(far)
-            rows = np.flatnonzero(bad)
+            sparse = np.nan_to_num(view.site("feature_low")[:, i]) == 0
+            rows = np.flatnonzero((far > FAR) & np.isfinite(far) & (~sparse | (top > FAR)))
             if len(rows) == 0:
                 continue
             worst = int(rows[np.argmax(far[rows])])
@@ -100,11 +97,7 @@ class OutlierInput(Rule):
 
 
 def _names(view: View, id: int) -> bool:
-    """Whether its whole numbers name classes or places: a loss reads them, or no site does."""
-    after = [view.sites[c].kind for c in view.consumers[id]]
-    return typical(view, id, "integer") == 1 and set(after) <= {"loss", "embedding"}
-
-
-def _embedded(view: View, id: int) -> bool:
-    """Whether an embedding reads it."""
-    return any(view.sites[c].kind == "embedding" for c in view.consumers[id])
+    """Whether whole numbers name classes or places: an embedding reads them, or only losses."""
+    after = {view.sites[c].kind for c in view.consumers[id]}
+    whole = typical(view, id, "integer") == 1
+    return "embedding" in after or (whole and after <= {"loss"})

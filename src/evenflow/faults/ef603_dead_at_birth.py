@@ -11,7 +11,7 @@ from ..schema import Finding, Severity
 from .base import Rule
 from .causes import NEGATIVE_BIAS
 from .ef201_saturated_activation import hidden
-from .ef202_dead_units import ALL
+from .ef202_dead_units import ALL, fed_negative
 from .remedies import STANDARDISE, ZERO_BIAS_AND_HE
 from .texts import EvidenceLabel
 from .view import View
@@ -74,10 +74,7 @@ class DeadAtBirth(Rule):
         top = ids[0]
         # a layer that is off in a branch leaves the way beside it
         cut = bool(off[top]) and not _way_round(view, top)
-        mean, rms = view.site("mean")[0], view.site("rms")[0]
-        before = [i for i in view.parents(top) if view.weights[i]]
-        negative = any(mean[i] < 0 and -mean[i] > 0.8 * rms[i] for i in before)
-        cause = "negative-bias" if negative else ""
+        cause = "negative-bias" if fed_negative(view, top, 1) else ""
         yield self.finding(
             Severity.error if cut else Severity.warning,
             sites=ids,

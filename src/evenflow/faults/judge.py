@@ -48,8 +48,3 @@ def judge(
             if on_error is not None:
                 on_error(code, error)
     return [f for f in link(found, {**REGISTRY, **known}) if f.code in codes]
-
-
-def unmeasuring(run: Run) -> str:
-    """What the run's loss is, if it measures no progress (see `objective`); "" if it may."""
-    return View(run).objective

@@ -66,9 +66,10 @@ def _weighted_likelihood(view: Readings) -> str:
     after = frozenset(view.beyond)
     ids = [
         i
-        for i in np.flatnonzero(np.isfinite(rms).any(axis=0))
+        for i in map(int, np.flatnonzero(np.isfinite(rms).any(axis=0)))
         if i in after
-        and _from_likelihood(view, int(i), after)
+        # what is weighted comes from a likelihood, on the way from the last layer
+        and any(view.sites[j].op in LIKELIHOOD for j in view.ancestors(view.parents(i)) & after)
         and (_varies(rms[:, i]) or _varies(view.site("weight_even")[:, i]))
     ]
     if not ids:
@@ -96,12 +97,6 @@ def _follows(view: Readings) -> bool:
         if p.optimizer < 0 and len(known) > 1 and np.ptp(known) > MOVED * known.max():
             return any(q.optimizer >= 0 for q in view.run.params)
     return False
-
-
-def _from_likelihood(view: Readings, id: int, after: frozenset[int]) -> bool:
-    """Whether what is weighted comes from a likelihood, on the way from the last layer."""
-    above = view.ancestors(view.parents(id)) & after
-    return any(view.sites[i].op in LIKELIHOOD for i in above)
 
 
 def _varies(column: Floats) -> bool:
@@ -141,13 +136,15 @@ def _contrast(view: Readings) -> bool:
     for s in view.sites:
         if s.id not in after or s.op not in ("sub", "add") or len(view.parents(s.id)) != 2:
             continue
-        if s.shape not in ((), (1,)) or _floored(view, s.id):
+        onward = view.descendants([s.id]) - {s.id}
+        if s.shape not in ((), (1,)) or any(view.sites[i].op in FLOORS for i in onward):
             continue
         a, b = (view.ancestors([p]) for p in view.parents(s.id))
         negated = any(view.sites[i].op == "neg" for i in (a ^ b) & after)
         if s.op == "add" and not negated:
             continue
-        if any(_floored_within(view, side & after) for side in (a, b)):
+        within = (view.sites[i] for i in (a | b) & after if not view.weights[i])
+        if any(site.op in FLOORS for site in within):
             continue
         if _places(view, a & view.outputs) & _places(view, b & view.outputs) and not (
             a & b & view.outputs
@@ -158,14 +155,6 @@ def _contrast(view: Readings) -> bool:
 
 def _places(view: Readings, ids: frozenset[int]) -> set[tuple[str, str, str, int]]:
     return {view.sites[i].place for i in ids}
-
-
-def _floored(view: Readings, id: int) -> bool:
-    return any(view.sites[i].op in FLOORS for i in view.descendants([id]) if i != id)
-
-
-def _floored_within(view: Readings, ids: frozenset[int]) -> bool:
-    return any(view.sites[i].op in FLOORS for i in ids if not view.weights[i])
 
 
 def _changes_sign(y: Floats) -> bool:

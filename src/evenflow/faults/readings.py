@@ -8,11 +8,10 @@ from functools import cached_property
 from typing import Any, TypeVar
 
 import numpy as np
-import numpy.typing as npt
 
 from ..network import Wiring
 from ..schema import Run, channel
-from .series import Bools, Floats, last_few, median
+from .series import Bools, Floats, Ints, last_few, median
 
 T = TypeVar("T")
 
@@ -138,7 +137,7 @@ class Readings(Wiring):
         """Step number of a row."""
         return int(self.steps[row])
 
-    def over(self, rows: Sequence[int] | npt.NDArray[np.int64]) -> tuple[int, int]:
+    def over(self, rows: Sequence[int] | Ints) -> tuple[int, int]:
         """Step numbers of the first and the last of some rows; zeros for a run without any."""
         return (self.at(rows[0]), self.at(rows[-1])) if len(self.steps) else (0, 0)
 

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
+Ints = npt.NDArray[np.int64]
 
 
 def median(a: Floats, axis: int = 0) -> Floats:
@@ -114,7 +115,7 @@ def last_few(a: Floats, k: int = 3) -> Floats:
     return median(np.where(known & (after <= k), tail, np.nan))
 
 
-def longest(mask: Bools, known: Bools) -> npt.NDArray[np.int64]:
+def longest(mask: Bools, known: Bools) -> Ints:
     """Length of the longest spell of `mask` along axis 0, unknown readings passed over."""
     mask, known = np.asarray(mask) & np.asarray(known), np.asarray(known)
     if len(mask) == 0:

@@ -151,9 +151,7 @@ FRAGILE = _names(
     "mean nanmean softmax log_softmax"
 )
 #: What puts minus infinity where a softmax is to see nothing.
-MASKING = frozenset(
-    ["masked_fill", "where", "full", "full_like", "new_full", "triu", "tril", "masked_scatter"]
-)
+MASKING = _names("masked_fill where full full_like new_full triu tril masked_scatter")
 
 
 #: Output values past which |f'| < 1 % of its maximum, on the side of an asymptote. A rectifier's

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..faults import Asked, unmeasuring, unread
+from ..faults import Asked, View, unread
 from ..lang import N_, _, ngettext, sentences, whole
 from ..schema import Finding, Run, Severity, Site, verdict
 from ..words import Network, advice, cause, label, number, share, title, write
@@ -42,7 +42,7 @@ _UNJUDGED = {
         "(--every N) or, in a training of minutes, allow more time for it (--budget)."
     ),
 }
-#: What a loss is that measures no progress, by `faults.unmeasuring`.
+#: What a loss is that measures no progress, by `faults.View.objective`.
 _OBJECTIVES = {
     "adversarial": N_("losses that pull against each other (GAN) measure no progress"),
     "policy-gradient": N_("a policy gradient's loss measures no progress"),
@@ -59,7 +59,7 @@ def headline(run: Run, findings: Sequence[Finding], asked: Asked | None = None) 
     if found == "unjudged":
         why = _(_UNJUDGED[run.unjudged])
         return word, why.format(samples=whole(len(run.steps)), steps=whole(run.counted))
-    objective = unmeasuring(run)
+    objective = View(run).objective
     apart = ""
     if objective:
         apart = _("The loss was not judged: {why}.").format(why=_(_OBJECTIVES[objective]))
