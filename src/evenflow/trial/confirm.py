@@ -9,13 +9,11 @@ the seeds it was chosen on would promise too much.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 
 from ..schema import treatment_text
-from .budget import TrialBudget
 from .candidates import Candidate, spread
-from .engine import Engine
-from .goal import CureGoal, Tried, merit
+from .goal import Trials, Tried, merit
 from .job import Job, Outcome
 from .score import Comparison, Estimate, better, compare, estimate
 
@@ -29,21 +27,14 @@ DEARER = 1.25
 Proof = tuple[Candidate, Comparison, Estimate, Estimate]
 
 
-class Confirmation:
+class Confirmation(Trials):
     """Runs pairs of treated and untreated trainings, full length, seed by seed."""
 
-    def __init__(
-        self,
-        engine: Engine,
-        budget: TrialBudget,
-        goal: CureGoal,
-        baseline: Outcome,
-        trials: list[Tried],
-        on_stage: Callable[[str, int], None],
-    ) -> None:
-        self.engine, self.budget, self.goal, self.on_stage = engine, budget, goal, on_stage
-        self.trials = trials
-        self.before: dict[int, Outcome] = {0: baseline}
+    @property
+    def before(self) -> dict[int, Outcome]:
+        """The untreated run of each seed."""
+        proof = (t for t in self.trials if t.stage == "confirm" and not t.candidate)
+        return {0: self.baseline} | {t.job.seed: t.outcome for t in proof}
 
     def of(self, finalists: Sequence[Candidate], seeds: int) -> Proof | None:
         """The first finalist that proves better on `seeds` seeds which had no say in its choice.
@@ -150,15 +141,8 @@ class Confirmation:
         return [v for o in outcomes if o is not None and (v := self.goal.of(o)) is not None]
 
     def _run(self, stage: str, jobs: Sequence[tuple[Candidate, Job]]) -> None:
-        if not jobs:
-            return
-        self.on_stage(stage, len(jobs))
-        whose = {job: candidate for candidate, job in jobs}
-        for job, outcome in self.engine.run(list(whose)):
-            self.budget.spend(outcome.steps, outcome.seconds)
-            if not job.treatments:
-                self.before[job.seed] = outcome
-            self.trials.append(Tried(stage, whose[job], job, outcome))
+        if jobs:
+            self.ask(stage, {job: candidate for candidate, job in jobs})
 
     def _compared(self, candidate: Candidate, seeds: Sequence[int]) -> Proof:
         after = [self._on(candidate, s) for s in seeds]

@@ -107,33 +107,31 @@ class CureRun:
         decay: bool,
     ) -> Cure:
         """The search, the proof, and what they come to."""
-        search = Search(self.engine, self.budget, self.goal, baseline, self.on_stage)
+        tried = [Tried("watch", (), Job(watch=True), baseline)]
+        shared = self.engine, self.budget, self.goal, baseline, tried, self.on_stage
+        search = Search(*shared)
         search.companion = not {"clip", "clip=norm"} & set(self.settings.without)
         search.decay = decay and "decay" not in set(self.settings.without)
-        search.trials.append(Tried("watch", (), Job(watch=True), baseline))
         seeds, short = self._seeds(), search.short(0.0)
         finalists = search.run(found.tried, 2 * seeds * self.budget.cost(0))
         proof = None
         if not short:
-            confirmation = Confirmation(
-                self.engine, self.budget, self.goal, baseline, search.trials, self.on_stage
-            )
-            proof = confirmation.of(finalists, seeds)
-        failed = [(t.text, t.outcome.error) for t in search.trials if t.outcome.ended == "refused"]
+            proof = Confirmation(*shared).of(finalists, seeds)
+        failed = [(t.text, t.outcome.error) for t in tried if t.outcome.ended == "refused"]
         cure = Cure(
             "uncured",
             self.words,
             self.goal.larger,
             before=self._before(baseline),
-            trials=tuple(search.trials),
+            trials=tuple(tried),
             refused=tuple(dict.fromkeys([*found.refused, *failed])),
             proposed=found.proposed,
             findings=findings,
-            uncontrolled=tuple(dict.fromkeys([*notes, *uncontrolled(baseline, search.trials)])),
+            uncontrolled=tuple(dict.fromkeys([*notes, *uncontrolled(baseline, tried)])),
         )
         if proof is not None:
             return self._proven(cure, proof)
-        unfinished = "" if short else _missed(found.tried, search.trials)
+        unfinished = "" if short else _missed(found.tried, tried)
         cure = replace(cure, notes=self._why_unproven(short, unfinished))
         if short:
             best = search.leader()

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from ..schema import treatment_text
+from .budget import TrialBudget
 from .candidates import Candidate, change, hot
+from .engine import Engine
 from .job import Job, Outcome
 from .score import estimate, loss_at, order, unlearned
 
@@ -39,6 +41,28 @@ class Tried:
     def text(self) -> str:
         """The treatments' text; "" is the untreated script."""
         return treatment_text(self.candidate)
+
+
+@dataclass(slots=True)
+class Trials:
+    """What a search and its proof share. `on_stage(stage, jobs)` hears of each stage before it
+    runs; `trials` are all runs so far."""
+
+    engine: Engine
+    budget: TrialBudget
+    goal: CureGoal
+    baseline: Outcome
+    trials: list[Tried] = field(default_factory=list)
+    on_stage: Callable[[str, int], None] = lambda stage, jobs: None
+
+    def ask(self, stage: str, jobs: Mapping[Job, Candidate]) -> None:
+        """Run the jobs, each for its candidate, and keep the account."""
+        self.on_stage(stage, len(jobs))
+        for job, outcome in self.engine.run(list(jobs)):
+            if not job.treatments and outcome.ended == "horizon":
+                self.budget.unwatched(outcome.seconds, outcome.start, outcome.steps)
+            self.budget.spend(outcome.steps, outcome.seconds)
+            self.trials.append(Tried(stage, jobs[job], job, outcome))
 
 
 def merit(

@@ -16,10 +16,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from ..schema import treatment_text
-from .budget import TrialBudget
 from .candidates import (
     DECADE,
     HALF,
@@ -35,8 +34,7 @@ from .candidates import (
     rescaled,
     spread,
 )
-from .engine import Engine
-from .goal import CureGoal, Tried, merit
+from .goal import Trials, merit
 from .job import Job, Outcome
 from .score import alike, better, first_loss, loss_at, order
 
@@ -67,18 +65,10 @@ TIE = 0.01
 
 
 @dataclass(slots=True)
-class Search:
-    """State of one search. `on_stage(stage, jobs)` hears of each stage before it runs.
+class Search(Trials):
+    """State of one search. `companion`: clipping may be put on top of the best. `decay`: so may a
+    decaying rate."""
 
-    `companion`: clipping may be put on top of the best. `decay`: so may a decaying rate.
-    """
-
-    engine: Engine
-    budget: TrialBudget
-    goal: CureGoal
-    baseline: Outcome
-    on_stage: Callable[[str, int], None] = lambda stage, jobs: None
-    trials: list[Tried] = field(default_factory=list)
     companion: bool = True
     decay: bool = True
     finals: int = 1
@@ -325,13 +315,7 @@ class Search:
             treatment_text(c): c for c in self._able(candidates) if treatment_text(c) not in asked
         }
         limit = self.budget.limit(steps)
-        jobs = {Job(t, steps=steps, seconds=limit): c for t, c in fresh.items()}
-        self.on_stage(stage, len(jobs))
-        for job, outcome in self.engine.run(list(jobs)):
-            if not job.treatments and outcome.ended == "horizon":
-                self.budget.unwatched(outcome.seconds, outcome.start, outcome.steps)
-            self.budget.spend(outcome.steps, outcome.seconds)
-            self.trials.append(Tried(stage, jobs[job], job, outcome))
+        self.ask(stage, {Job(t, steps=steps, seconds=limit): c for t, c in fresh.items()})
         return self._ranked(steps)
 
     def _at(self, steps: int) -> dict[Candidate, Outcome]:
