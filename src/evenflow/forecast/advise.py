@@ -46,12 +46,9 @@ def advise(
     if sum(p.numel() for p in model.parameters()) > LARGEST:
         return ()
 
-    def treated(text: str) -> nn.Module | None:
-        return _treated(model, text, (args, kwargs), seed)
-
     tried = []
     for text, words in _treatments(model, forecast):
-        twin = treated(text)
+        twin = _treated(model, text, (args, kwargs), seed)
         if twin is None:
             continue
         try:
@@ -62,7 +59,7 @@ def advise(
             tried.append(Advice(text, words, birth.chance, birth.trainable_depth))
     tried.sort(key=lambda a: -a.chance)
     deep = forecast.depth >= DEEP and Birth(View(forecast.run)).worst >= DOUBT
-    if deep and treated("rezero") is not None:
+    if deep and _treated(model, "rezero", (args, kwargs), seed) is not None:
         words = _(
             "Write each layer as x + a * f(x) with a learnt a that starts at 0 (ReZero); no chance "
             "is told, as at 0 nothing flows through f yet."

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils._pytree import tree_map
 
 from ..network import unwrap
 from .assemble import assemble
@@ -100,19 +101,13 @@ def one_pass(
         wide.train(True) if not wide.training else None
         try:
             exact = measure(
-                wide.double(), _doubled(args), _doubled(kwargs),
-                loss_fn=loss_fn, targets=_doubled(targets), seed=seed,
+                wide.double(), *tree_map(_double, (args, kwargs)),
+                loss_fn=loss_fn, targets=tree_map(_double, targets), seed=seed,
             )  # fmt: skip
         except (ValueError, TypeError):  # a model that insists on its dtype; a device without it
             return found
     return join(found, exact)
 
 
-def _doubled(value: Any) -> Any:
-    if isinstance(value, Tensor):
-        return value.double() if value.is_floating_point() else value
-    if isinstance(value, dict):
-        return {k: _doubled(v) for k, v in value.items()}
-    if isinstance(value, (tuple, list)) and type(value) in (tuple, list):
-        return type(value)(_doubled(v) for v in value)
-    return value
+def _double(value: Any) -> Any:
+    return value.double() if isinstance(value, Tensor) and value.is_floating_point() else value

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from ..tape import Mode
 
@@ -53,14 +53,8 @@ def restored(model: nn.Module) -> Iterator[None]:
         with torch.no_grad():
             for b, old_value in values:
                 # an in-place write raises the version counter: leave alone what did not change
-                if not _same(b, old_value):
+                if not torch.allclose(b, old_value, rtol=0, atol=0, equal_nan=True):
                     b.copy_(old_value)
-
-
-def _same(a: Tensor, b: Tensor) -> bool:
-    return bool(torch.equal(torch.nan_to_num(a), torch.nan_to_num(b))) and bool(
-        torch.equal(a.isnan(), b.isnan())
-    )
 
 
 @contextmanager

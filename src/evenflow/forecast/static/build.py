@@ -61,26 +61,21 @@ def build(
             )
     for source in sources(model).values():
         source.frozen = True
-    for owner, name, b in _buffers(model):
-        if isinstance(b, UnseenWeight):
-            b.source.frozen = True
-            owner._buffers[name] = b.source.stored(f"buffer {name}").to(b.dtype)
+    for m in model.modules():
+        for name, b in m._buffers.items():
+            if isinstance(b, UnseenWeight):
+                b.source.frozen = True
+                m._buffers[name] = b.source.stored(f"buffer {name}").to(b.dtype)
     return model
 
 
 def sources(model: nn.Module) -> dict[str, Source]:
     """The unseen weights of a built model by parameter name; a shared one under its first."""
-    found = {n: p.source for n, p in model.named_parameters() if isinstance(p, UnseenWeight)}
-    first: dict[int, str] = {}
-    for name, source in found.items():
-        first.setdefault(id(source), name)
-    return {name: found[name] for name in first.values()}
-
-
-def _buffers(model: nn.Module) -> list[tuple[nn.Module, str, Tensor]]:
-    return [
-        (m, n, b) for m in model.modules() for n, b in m._buffers.items() if isinstance(b, Tensor)
-    ]
+    found: dict[int, tuple[str, Source]] = {}
+    for name, p in model.named_parameters():
+        if isinstance(p, UnseenWeight):
+            found.setdefault(id(p.source), (name, p.source))
+    return dict(found.values())
 
 
 class _Building(TorchDispatchMode):  # type: ignore[no-untyped-call]

@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils._pytree import tree_map
+from torch.utils._pytree import tree_leaves, tree_map
 
 from . import law
 from .source import Random, Source
@@ -51,7 +51,7 @@ class UnseenWeight(Tensor):
             return out
         learned = any(
             isinstance(a, UnseenWeight) and a.source.frozen and a.source.trainable
-            for a in _flat((args, kwargs or {}))
+            for a in tree_leaves((args, kwargs or {}))
         )
         if learned and out.is_floating_point() and out.dim():  # a norm is for reading
             anchor = torch.zeros((), requires_grad=True)
@@ -61,7 +61,7 @@ class UnseenWeight(Tensor):
     @classmethod
     def __torch_dispatch__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:  # type: ignore[override]
         kwargs = kwargs or {}
-        one = next(a for a in _flat((*args, *kwargs.values())) if isinstance(a, UnseenWeight))
+        one = next(a for a in tree_leaves((*args, *kwargs.values())) if isinstance(a, UnseenWeight))
         handler = _VIEWS.get(func)
         if handler is None:
             handler = _RUNNING.get(func) if one.source.frozen else _BUILDING.get(func)
@@ -91,10 +91,6 @@ class _Learned(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> Any:
         return None, None
-
-
-def _flat(args: Any) -> list[Any]:
-    return list(torch.utils._pytree.tree_leaves(args))
 
 
 def _elements(w: UnseenWeight, why: str) -> Tensor:
@@ -129,7 +125,7 @@ def _on_law(one: UnseenWeight, func: Any, args: Any, kwargs: Any) -> Any:
     if func in _SUMMARIES:
         return result
     elements = one.source.known()
-    alone = not any(isinstance(a, Tensor) and a is not one for a in _flat((args, kwargs)))
+    alone = not any(isinstance(a, Tensor) and a is not one for a in tree_leaves((args, kwargs)))
     given = None
     if elements is not None and alone:
         given = func(elements, *args[1:], **kwargs)
