@@ -121,7 +121,7 @@ def test_what_is_refused_is_a_trial_and_never_a_finalist() -> None:
 def test_a_budget_for_short_runs_only_ranks_by_them() -> None:
     engine = Engine(lambda texts, rate, seed: 2.0 if "init=he" in texts else 0.01)
     found, _ = search(engine, runs=1.9)
-    assert found.short(0.0)
+    assert found.short
     found.run(PRESCRIBED[:4], reserve=0.0)
     assert all(0 < j.steps < FULL for j in engine.jobs)
     assert "init=he" in text(found.leader())

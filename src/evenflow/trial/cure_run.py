@@ -112,7 +112,7 @@ class CureRun:
         search = Search(*shared)
         search.companion = not {"clip", "clip=norm"} & set(self.settings.without)
         search.decay = decay and "decay" not in set(self.settings.without)
-        seeds, short = self._seeds(), search.short(0.0)
+        seeds, short = self._seeds(), search.short
         finalists = search.run(found.tried, 2 * seeds * self.budget.cost(0))
         proof = None
         if not short:

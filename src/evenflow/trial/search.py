@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ..schema import treatment_text
 from .candidates import (
@@ -66,11 +66,20 @@ TIE = 0.01
 
 @dataclass(slots=True)
 class Search(Trials):
-    """State of one search. `companion`: clipping may be put on top of the best. `decay`: so may a
-    decaying rate."""
+    """State of one search.
+
+    Attributes:
+        companion, decay: whether clipping, and a decaying rate, may be put on top of the best.
+        singles: the courses to try. reserve: of the budget, kept for what follows.
+        first, second: updates of the two rungs. finals: runs of the whole length to keep room for.
+    """
 
     companion: bool = True
     decay: bool = True
+    singles: list[Candidate] = field(default_factory=list)
+    reserve: float = 0.0
+    first: int = 0
+    second: int = 0
     finals: int = 1
 
     def run(self, prescribed: Sequence[Candidate], reserve: float) -> list[Candidate]:
@@ -78,62 +87,55 @@ class Search(Trials):
 
         With a budget for short runs only (`short`), they are ranked at the longest of these.
         """
-        singles = list(prescribed[:WIDEST])
-        if not singles:
+        self.singles = list(prescribed[:WIDEST])
+        if not self.singles:
             return []
-        short = self.short(reserve)
-        if short:
-            reserve = 0.0
+        short = self.short
+        self.reserve = 0.0 if short else reserve
         whole = self.budget.cost(0) or 1.0
         # A third of the search for runs of the whole length: only they tell the metric itself.
-        ample = (self.budget.left() - reserve) / (2.2 * whole)
+        ample = (self.budget.left() - self.reserve) / (2.2 * whole)
         self.finals = max(1, int(min(FINALS, ample)))
-        first, second = self._horizons(len(singles), reserve, short)
+        self.first, self.second = self._horizons()
         # Dear scripts: the first of the prescription only, as rates and a race must follow.
-        room = self.budget.affordable(first, reserve) - 1
-        if second > first:
-            room = min(room, max(FEWEST_SCREENED, self._room(first, reserve, second) // 2))
-        ranked = self._ask("screen", [(), *singles[: max(1, room)]], first)
-        if second > first:
-            ranked = self._rates(ranked, singles, first, reserve, second)
-            ranked = self._combined(ranked, first, reserve, second)
-            ranked = self._race(ranked, singles, second, reserve)
+        room = self.budget.affordable(self.first, self.reserve) - 1
+        if self.second > self.first:
+            room = min(room, max(FEWEST_SCREENED, self._room() // 2))
+        self._ask("screen", [(), *self.singles[: max(1, room)]], self.first)
+        if self.second > self.first:
+            self._rates()
+            self._combine()
+            self._race()
+        ranked = self._treated(self.second)
         if short:
-            return [c for c in ranked if c][:3]
-        longest = max(t.job.steps for t in self.trials)
-        ranked = self._alternating([c for c in ranked if c], longest)
-        return self._closing(ranked, self._finals(reserve))
+            return ranked[:3]
+        return self._closing(self._alternating(ranked, self.second), self._finals())
 
-    def short(self, reserve: float) -> bool:
+    @property
+    def short(self) -> bool:
         """Is there no room for a treated run of the whole length?"""
         whole = self.baseline.whole and self.budget.full > 0
         return not whole or self.budget.affordable(0) < 1
 
-    def _horizons(self, singles: int, reserve: float, short: bool) -> tuple[int, int]:
+    def _horizons(self) -> tuple[int, int]:
         """Updates of the first two rungs."""
         budget = self.budget
         full = self.baseline.steps
-        if full <= 2 * FEWEST_STEPS and not short:
+        if full <= 2 * FEWEST_STEPS and not self.short:
             return full, full
         first = max(FEWEST_STEPS, -(-full // RATIO**2))
         if budget.runs is None and budget.per_step > 0:
             # Below the time a process takes to start, fewer updates save nothing.
             first = max(first, min(int(budget.start / budget.per_step), full // LONGEST))
         # Half of what there is goes to the shortest rung (screen, rates, combinations).
-        while first > FEWEST_STEPS and (1.6 * singles + 4) * budget.cost(first) > 0.5 * (
-            budget.left() - reserve
+        runs = 1.6 * len(self.singles) + 4
+        while first > FEWEST_STEPS and runs * budget.cost(first) > 0.5 * (
+            budget.left() - self.reserve
         ):
             first = max(FEWEST_STEPS, first * 2 // 3)
         return min(first, full), min(first * RATIO, full)
 
-    def _rates(
-        self,
-        ranked: list[Candidate],
-        singles: Sequence[Candidate],
-        steps: int,
-        reserve: float,
-        longer: int,
-    ) -> list[Candidate]:
+    def _rates(self) -> None:
         """Along the ladders of the best: down as long as lower is better, and up likewise.
 
         A network that cannot learn yet shows it by a loss that only wobbles: there the ladder goes
@@ -142,104 +144,92 @@ class Search(Trials):
         """
 
         def room() -> int:
-            return max(0, self._room(steps, reserve, longer) - unions)
+            return max(0, self._room() - unions)
 
-        unions = min(UNIONS, self._room(steps, reserve, longer) // 2)
+        unions = min(UNIONS, self._room() // 2)
 
-        treated = [c for c in ranked if c]
+        treated = self._treated(self.first)
         tops = spread(treated, 3, each=1)
-        if not self._learners(steps):
+        if not self._learners():
             # Nothing trains at the script's own rate: then the order of prescription counts, too.
-            turns = zip(self._able(singles), treated, strict=False)
+            turns = zip(self._able(self.singles), treated, strict=False)
             tops = spread([c for pair in turns for c in pair], 6, each=1)
             # Three rungs for each, if there is no more: a rate tells more than another treatment.
             tops = tops[: max(2, room() // 3)]
             # Too low a rate looks the same over so short a way as one that lets nothing be learned.
-            self._ask("rates", [rescaled(c, DECADE) for c in tops[:2]][: room()], steps)
-            if self._learners(steps):
+            self._ask("rates", [rescaled(c, DECADE) for c in tops[:2]][: room()], self.first)
+            if self._learners():
                 tops = tops[:1]
-        elif self.budget.affordable(steps, reserve + 4 * self.budget.cost(longer)) < 12:
-            tops = tops[:1]
-        self._walk(tops, 1 / DECADE, LOWEST, steps, room)
-        learners = self._learners(steps)
-        up = [c for c in self._ranked(steps) if base(c) in learners and c]
-        self._walk(spread(up, 2, each=1), DECADE, HIGHEST, steps, room)
-        return self._ranked(steps)
+        else:
+            keep = self.reserve + 4 * self.budget.cost(self.second)
+            if self.budget.affordable(self.first, keep) < 12:
+                tops = tops[:1]
+        self._walk(tops, 1 / DECADE, LOWEST, room)
+        learners = self._learners()
+        up = [c for c in self._treated(self.first) if base(c) in learners]
+        self._walk(spread(up, 2, each=1), DECADE, HIGHEST, room)
 
     def _walk(
-        self,
-        starts: Sequence[Candidate],
-        factor: float,
-        rungs: int,
-        steps: int,
-        room: Callable[[], int],
+        self, starts: Sequence[Candidate], factor: float, rungs: int, room: Callable[[], int]
     ) -> None:
         """From each start rung by rung, while the last rung is the best of its ladder so far."""
         going = list(starts)
         for _ in range(rungs):
-            before = {base(c): self._best(base(c), steps) for c in going}
-            searching = factor < 1 and not self._learners(steps)
+            before = {base(c): self._best(base(c)) for c in going}
+            searching = factor < 1 and not self._learners()
             following = [rescaled(c, factor) for c in going][: room()]
             if not following:
                 return
-            self._ask("rates", following, steps)
+            self._ask("rates", following, self.first)
             going = [
                 c
                 for c in self._able(following)
-                if searching or _clearly(self._value(c, steps), before[base(c)])
+                if searching or _clearly(self._value(c, self.first), before[base(c)])
             ]
 
-    def _best(self, name: str, steps: int) -> float | None:
-        """Of all rungs of a ladder that were run over so many updates."""
-        values = [loss_at(o, steps) for c, o in self._at(steps).items() if base(c) == name and c]
+    def _best(self, name: str) -> float | None:
+        """Of all rungs of a ladder that were run over the first horizon."""
+        runs = self._at(self.first).items()
+        values = [loss_at(o, self.first) for c, o in runs if base(c) == name and c]
         return min((v for v in values if v is not None), default=None)
 
-    def _learners(self, steps: int) -> set[str]:
-        """Ladders with a rung that learns."""
-        return {base(c) for c in self._at(steps) if c and self._learns(c, steps)}
+    def _learners(self) -> set[str]:
+        """Ladders with a rung that learns within the first horizon."""
+        return {base(c) for c in self._at(self.first) if c and self._learns(c)}
 
     def _able(self, candidates: Sequence[Candidate]) -> list[Candidate]:
         """Without those that could not be applied, or that the script failed with."""
         unable = {t.candidate for t in self.trials if t.outcome.ended in UNABLE}
         return [c for c in candidates if c not in unable]
 
-    def _combined(
-        self, ranked: list[Candidate], steps: int, reserve: float, longer: int
-    ) -> list[Candidate]:
+    def _combine(self) -> None:
         """Unions of the best."""
-        tops = spread([c for c in ranked if c], 4, each=1)
-        room = self._room(steps, reserve, longer)
-        both = combinations(tops, min(5, room), companion=self.companion)
+        tops = spread(self._treated(self.first), 4, each=1)
+        both = combinations(tops, min(5, self._room()), companion=self.companion)
         if both:
-            self._ask("combine", both, steps)
-        return self._ranked(steps)
+            self._ask("combine", both, self.first)
 
-    def _race(
-        self, ranked: list[Candidate], singles: Sequence[Candidate], steps: int, reserve: float
-    ) -> list[Candidate]:
+    def _race(self) -> None:
         """The best of the short rung, and the first prescription, over a longer distance."""
-        treated = [c for c in ranked if c]
-        keep = reserve + (0.0 if self.short(reserve) else self.finals * self.budget.cost(0))
+        steps = self.second
+        keep = self.reserve + (0.0 if self.short else self.finals * self.budget.cost(0))
         affordable = self.budget.affordable(steps, keep)
         room = max(2, min(7, affordable - (3 if affordable > 5 else 2)))
-        first = min(t.job.steps for t in self.trials if t.job.steps)
-        runners = spread(self._alternating(treated, first), room - 1)
+        runners = spread(self._alternating(self._treated(self.first), self.first), room - 1)
         kept = {base(c) for c in runners}
-        late = [c for c in self._able(singles) if base(c) not in kept]
-        learners = self._learners(first)
+        late = [c for c in self._able(self.singles) if base(c) not in kept]
+        learners = self._learners()
         if learners and affordable < DEAR:
             # The rate of what learns tells more than what may yet begin to.
             runners, late = [c for c in runners if base(c) in learners], []
-        runners = list(dict.fromkeys([*runners, *late[:1]]))[:room]
-        ranked = self._ask("race", runners, steps)
+        self._ask("race", list(dict.fromkeys([*runners, *late[:1]]))[:room], steps)
         # What is slow to begin with is met here first, and may go with what began well.
-        tops = spread([c for c in ranked if c], 3, each=1)
+        tops = spread(self._treated(steps), 3, each=1)
         joined = [u for c in tops[1:] if (u := joint(tops[0], c))]
         self._ask("combine", joined[: max(0, self.budget.affordable(steps, keep) - 2)], steps)
-        for best in spread([c for c in self._ranked(steps) if c], 2, each=1):
+        for best in spread(self._treated(steps), 2, each=1):
             if self.budget.affordable(steps, keep) >= 2:
                 self._refine(best, steps, keep)
-        return self._ranked(steps)
 
     def _refine(self, best: Candidate, steps: int, keep: float) -> None:
         """Half a decade down and up; and on in the direction that helps."""
@@ -284,14 +274,14 @@ class Search(Trials):
     def leader(self) -> Candidate:
         """Best at the longest horizon run, if it beats the untreated script there; else ()."""
         longest = max((t.job.steps for t in self.trials), default=0)
-        best = next((c for c in self._ranked(longest) if c), ()) if longest else ()
+        best = next(iter(self._treated(longest)), ()) if longest else ()
         value, untreated = self._value(best, longest), loss_at(self.baseline, longest)
         return best if best and better(value, untreated, larger=False) else ()
 
-    def _finals(self, reserve: float) -> int:
+    def _finals(self) -> int:
         """Runs of the whole length: up to five; six if the proof is paid for twice over."""
-        room = self.budget.affordable(0, reserve)
-        ample = self.budget.affordable(0, 2.0 * reserve)
+        room = self.budget.affordable(0, self.reserve)
+        ample = self.budget.affordable(0, 2.0 * self.reserve)
         return max(1, min(6, ample), min(FINALS, room))
 
     def _alternating(self, ranked: list[Candidate], steps: int) -> list[Candidate]:
@@ -308,15 +298,14 @@ class Search(Trials):
         return list(dict.fromkeys(c for pair in zip(ranked, by_metric, strict=False) for c in pair))
 
     # -- asking and ranking -------------------------------------------------------------------
-    def _ask(self, stage: str, candidates: Sequence[Candidate], steps: int) -> list[Candidate]:
-        """Run them over so many updates; all of this horizon ranked, best first."""
+    def _ask(self, stage: str, candidates: Sequence[Candidate], steps: int) -> None:
+        """Run those over so many updates that can be run and were not."""
         asked = {treatment_text(c) for c in self._at(steps)}
         fresh = {
             treatment_text(c): c for c in self._able(candidates) if treatment_text(c) not in asked
         }
         limit = self.budget.limit(steps)
         self.ask(stage, {Job(t, steps=steps, seconds=limit): c for t, c in fresh.items()})
-        return self._ranked(steps)
 
     def _at(self, steps: int) -> dict[Candidate, Outcome]:
         return {t.candidate: t.outcome for t in self.trials if t.job.steps == steps}
@@ -324,6 +313,9 @@ class Search(Trials):
     def _value(self, candidate: Candidate, steps: int) -> float | None:
         outcome = self._at(steps).get(candidate)
         return None if outcome is None else loss_at(outcome, steps)
+
+    def _treated(self, steps: int) -> list[Candidate]:
+        return [c for c in self._ranked(steps) if c]
 
     def _ranked(self, steps: int) -> list[Candidate]:
         """By loss; of equals (within 1 % of what the best gains) the smaller change first.
@@ -353,12 +345,13 @@ class Search(Trials):
             seen.append(at[c].losses)
         return [*(c for c in ranked if c not in again), *again]
 
-    def _learns(self, candidate: Candidate, steps: int) -> bool:
+    def _learns(self, candidate: Candidate) -> bool:
         """Does it bring the loss clearly below the untreated one's, and below its own start?
 
         The untreated loss counts as it is at its worse, then or at the end: a training that is
         about to break down may be ahead for a while.
         """
+        steps = self.first
         value, start = self._value(candidate, steps), first_loss(self._at(steps)[candidate])
         if value is None:
             return False
@@ -367,14 +360,14 @@ class Search(Trials):
         fell = start is None or value < start - LEARNS * abs(start)
         return fell and value < max(w - LEARNS * abs(w) if w < math.inf else w for w in worse)
 
-    def _room(self, steps: int, reserve: float, longer: int) -> int:
+    def _room(self) -> int:
         """Runs of the shortest rung that leave room for a race and a final."""
-        whole = 0.0 if self.short(reserve) else self.finals * self.budget.cost(0)
-        race = RACERS * self.budget.cost(longer)
-        free = self.budget.left() - reserve - whole
+        whole = 0.0 if self.short else self.finals * self.budget.cost(0)
+        race = RACERS * self.budget.cost(self.second)
+        free = self.budget.left() - self.reserve - whole
         if self.budget.runs is None and free < math.inf:  # a dear script's race is smaller
             race = min(race, RACE_SHARE * max(0.0, free))
-        return self.budget.affordable(steps, reserve + whole + race)
+        return self.budget.affordable(self.first, self.reserve + whole + race)
 
 
 def _clearly(value: float | None, before: float | None) -> bool:
