@@ -46,6 +46,14 @@ def diagnose(
 
     Raises:
         ValueError: an unknown code; StoreError (a ValueError): the file cannot be judged.
+
+    >>> import tempfile, torch, evenflow
+    >>> folder, model = tempfile.TemporaryDirectory(), torch.nn.Linear(2, 1)
+    >>> with evenflow.watch(model, run=f"{folder.name}/run.evenflow", every=1) as watch:
+    ...     model(torch.full((4, 2), torch.nan)).sum().backward()
+    >>> [f"{f.code} {f.name}" for f in evenflow.diagnose(watch.path)]
+    ['EF503 non-finite-input', 'EF103 non-finite']
+    >>> folder.cleanup()
     """
     if isinstance(run, (str, os.PathLike)):
         loaded = load(run)

@@ -28,6 +28,15 @@ def prescribe(
 
     Raises:
         ValueError: the file cannot be judged.
+
+    >>> import tempfile, torch, evenflow
+    >>> folder, model = tempfile.TemporaryDirectory(), torch.nn.Linear(2, 1)
+    >>> with evenflow.watch(model, run=f"{folder.name}/run.evenflow", every=1) as watch:
+    ...     model(1000.0 * torch.arange(8.0).reshape(4, 2)).square().mean().backward()
+    >>> first = evenflow.prescribe(watch.path)[0]
+    >>> str(first), first.codes
+    ('input=standardise', ('EF501',))
+    >>> folder.cleanup()
     """
     found = courses(run, refused)
     return list(dict.fromkeys(t for course in found for t in course.treatments))

@@ -82,6 +82,11 @@ def card(name: str, **parameters: Any) -> Card:
     """The card of an activation, at these parameters of its curve.
 
     ValueError for an unknown name or parameter. A trainable parameter stands where it starts.
+
+    >>> from evenflow.activations import card
+    >>> relu = card("relu")
+    >>> relu.formula, relu.shape.dead_below, [round(c.sw2, 6) for c in relu.critical]
+    ('max(0, x)', 0.0, [2.0])
     """
     return _card(find(name).name, tuple(sorted(parameters.items())))
 

@@ -111,7 +111,12 @@ def sections(card: Card) -> tuple[Section, ...]:
 
 
 def text(card: Card) -> str:
-    """The card for a terminal or a log."""
+    """The card for a terminal or a log.
+
+    >>> from evenflow.activations import card, text
+    >>> print(text(card("relu")).splitlines()[4])
+      formula  f(x) = max(0, x)
+    """
     parts = [card.title, "=" * len(card.title)]
     for section in sections(card):
         parts += ["", section.title, *_columns(section.rows, section.header)]
@@ -121,13 +126,23 @@ def text(card: Card) -> str:
 
 
 def table(cards: Iterable[Card]) -> str:
-    """All activations, a line each."""
+    """All activations, a line each.
+
+    >>> from evenflow.activations import card, table
+    >>> [line.split()[:2] for line in table([card("sigmoid"), card("tanh")]).splitlines()[1:3]]
+    [['sigmoid', '0.25'], ['tanh', '1']]
+    """
     lines = _columns(tuple(overview_row(card) for card in cards), OVERVIEW)
     return "\n".join([*lines, "", *_wrapped(OVERVIEW_NOTE, 2)])
 
 
 def as_data(card: Card) -> dict[str, Any]:
-    """The card for JSON: every field, and the depth scales; infinities as "inf" and "-inf"."""
+    """The card for JSON: every field, and the depth scales; infinities as "inf" and "-inf".
+
+    >>> from evenflow.activations import as_data, card
+    >>> as_data(card("relu"))["shape"]["high"]
+    'inf'
+    """
     data = dataclasses.asdict(card)
     data["parameters"] = dict(card.parameters)
     for told, start in zip(data["starts"], card.starts, strict=True):

@@ -226,6 +226,12 @@ def critical_at(
     """The one critical initialisation whose fixed point is q: σw² = 1/Eφ'², σb² = q - σw² Eφ².
 
     None where that asks for a negative σb², or where φ' = 0 almost everywhere.
+
+    >>> from evenflow.activations import critical_at, curve
+    >>> relu = curve("relu")
+    >>> found = critical_at(relu.f, relu.df, 1.0, relu.kinks)
+    >>> round(found.sw2, 6), found.sb2, found.stability  # He's
+    (2.0, 0.0, 'neutral')
     """
     slope = second_moment(df, q, kinks)
     if slope <= 0:
@@ -243,6 +249,11 @@ def critical_without_bias(
     """All critical initialisations with σb² = 0: the q in `Q_RANGE` with q Eφ'² = Eφ², and q → 0.
 
     A function for which that holds at every q (ReLU, any x·const by sign) gives one, at q = 1.
+
+    >>> from evenflow.activations import critical_without_bias, curve
+    >>> tanh = curve("tanh")
+    >>> [(round(c.sw2, 6), c.q) for c in critical_without_bias(tanh.f, tanh.df)]  # Xavier's
+    [(1.0, 0.0)]
     """
 
     def excess(log_q: float) -> float:
@@ -275,7 +286,14 @@ def critical_without_bias(
 def critical_steady(f: Function, df: Function, kinks: Sequence[float] = ()) -> Critical | None:
     """The critical initialisation with dq'/dq = 1 as well, where the line of critical points turns
     from repelling to attracting (Roberts, Yaida & Hanin 2022, section 5.3: "half-stable", GELU and
-    Swish); None if there is none with q in [1e-3, 1e6]."""
+    Swish); None if there is none with q in [1e-3, 1e6].
+
+    >>> from evenflow.activations import critical_steady, curve
+    >>> gelu = curve("gelu")
+    >>> found = critical_steady(gelu.f, gelu.df)
+    >>> round(found.sw2, 3), round(found.sb2, 3)
+    (1.983, 0.173)
+    """
 
     def excess(log_q: float) -> float:
         q = math.exp(log_q)

@@ -34,6 +34,11 @@ def expect(g: Function, q: float, *, mean: float = 0.0, kinks: Sequence[float] =
 
     `g` takes and returns a float64 array; `kinks` are the x at which g or g' jumps. q = 0 is the
     limit q → 0+ (so a jump at `mean` is averaged). ValueError for q < 0 or not finite.
+
+    >>> from evenflow.activations import curve, expect
+    >>> relu = curve("relu")
+    >>> round(expect(relu.f, 1.0, kinks=relu.kinks), 6)  # 1/√(2π)
+    0.398942
     """
     sd = _deviation(q)
     centres = np.array([(k - mean) / sd for k in {0.0, *kinks}])
@@ -49,6 +54,11 @@ def expect_pair(g: Function, q: float, c: float, *, kinks: Sequence[float] = ())
     The inner integral is cut where u2 meets a kink, for each z1 anew; the outer one is refined
     around the kinks on the scale √(1 - c²) on which the inner one varies. ValueError for q < 0
     and for |c| > 1.
+
+    >>> from evenflow.activations import curve, expect_pair
+    >>> relu = curve("relu")
+    >>> round(expect_pair(relu.f, 1.0, 0.0, kinks=relu.kinks), 6)  # of independent ones: 1/(2π)
+    0.159155
     """
     sd = _deviation(q)
     if not -1 <= c <= 1:

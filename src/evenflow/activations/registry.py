@@ -225,7 +225,12 @@ ACTIVATIONS: dict[str, Activation] = {
 
 
 def names() -> tuple[str, ...]:
-    """The names of all activations, in the registry's order."""
+    """The names of all activations, in the registry's order.
+
+    >>> from evenflow.activations import names
+    >>> names()[:3]
+    ('sigmoid', 'tanh', 'relu')
+    """
     return tuple(ACTIVATIONS)
 
 
@@ -233,6 +238,10 @@ def find(name: str) -> Activation:
     """The activation of this name or alias; case, "-", "_" and spaces do not matter.
 
     ValueError with the nearest names for an unknown one.
+
+    >>> from evenflow.activations import find
+    >>> find("Leaky-ReLU").name
+    'leaky_relu'
     """
     known = {_plain(key): a for a in ACTIVATIONS.values() for key in (a.name, *a.aliases)}
     if _plain(name) in known:
@@ -248,6 +257,10 @@ def get(name: str, **parameters: Any) -> nn.Module:
     `get("leaky_relu", negative_slope=0.2)`, `get("swish", num_parameters=64)`,
     `get("tailored_tanh", depth=50)`. Parameters are those of the module (`sigmoid`: slope).
     ValueError for an unknown name or parameter.
+
+    >>> from evenflow.activations import get
+    >>> get("leaky_relu", negative_slope=0.2)
+    LeakyReLU(negative_slope=0.2)
     """
     wanted = find(name)
     home, attribute = wanted.factory.split(":")
@@ -273,6 +286,12 @@ def curve(name: str, **parameters: Any) -> Curve:
 
     ValueError for an unknown name or parameter, and where the activation is no function of one
     number (Meta-ACON).
+
+    >>> import numpy as np
+    >>> from evenflow.activations import curve
+    >>> leaky = curve("leaky_relu", negative_slope=0.2)
+    >>> leaky.f(np.array([-5.0, 2.0])).tolist(), leaky.kinks
+    ([-1.0, 2.0], (0.0,))
     """
     wanted = find(name)
     f, df = wanted.f, wanted.df

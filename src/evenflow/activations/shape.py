@@ -44,7 +44,13 @@ class Shape:
 
 
 def shape_of(curve: Curve) -> Shape:
-    """Read a curve's shape off f and f' on ±1e6 (a linear curve's ends count as unbounded)."""
+    """Read a curve's shape off f and f' on ±1e6 (a linear curve's ends count as unbounded).
+
+    >>> from evenflow.activations import curve, shape_of
+    >>> relu = shape_of(curve("relu"))
+    >>> relu.bound, relu.dead_below, relu.high
+    (1.0, 0.0, inf)
+    """
     f, df = curve.f, curve.df
     bound, bound_at = _bound(curve)
     flat = [_flat(curve, side, bound) for side in (-1.0, 1.0)]

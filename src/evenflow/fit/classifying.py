@@ -27,6 +27,13 @@ class NetworkClassifier(ClassifierMixin, NetworkEstimator):  # type: ignore[misc
         fit_report_: a `FitReport`: curves, what stopped it, findings, what it gave itself.
         network_: the trained `torch.nn.Sequential`; scaled rows in, scores out.
         n_iter_: epochs run.
+
+    >>> import numpy as np
+    >>> from evenflow.fit import NetworkClassifier
+    >>> X = np.linspace(-1, 1, 40)[:, None]
+    >>> model = NetworkClassifier(hidden=8, epochs=30, random_state=0).fit(X, X[:, 0] > 0)
+    >>> model.predict([[-0.9], [0.9]])
+    array([False,  True])
     """
 
     def _read(self, X: object, y: object, first: bool) -> tuple[Array, Array]:

@@ -80,6 +80,20 @@ def fit_file(
     Raises:
         ValueError: data or an option make no sense; nothing was written.
         OSError: the folder cannot be written.
+
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from evenflow.fit import fit_file
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> here = Path(folder.name)
+    >>> _ = (here / "t.csv").write_text("x,y\\n" + "".join(f"{i},{i // 20}\\n" for i in range(40)))
+    >>> found = fit_file(
+    ...     here / "t.csv", "y", here / "model", wishes={}, task="classification", folds=0,
+    ...     options={"epochs": 3}, seed=0, tell=lambda name: lambda epoch, epochs: None,
+    ... )
+    >>> found.notes, found.report.epochs
+    (('Judged on 8 rows held out of 40.',), 3)
+    >>> folder.cleanup()
     """
     frame = read(data)
     found = checked(frame, target, task, Wishes.parsed(set(frame.columns), **wishes))
@@ -102,6 +116,20 @@ def predict_file(model: Path, data: Path) -> tuple[Any, list[str]]:
     Raises:
         ValueError: the table makes no sense, or the folder is no model.
         Damaged: the folder cannot be trusted.
+
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from evenflow.fit import fit_file, predict_file
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> data, model = Path(folder.name, "t.csv"), Path(folder.name, "model")
+    >>> _ = data.write_text("x,y\\n" + "".join(f"{i},{i // 20}\\n" for i in range(40)))
+    >>> _ = fit_file(
+    ...     data, "y", model, wishes={}, task="classification", folds=0, options={"epochs": 3},
+    ...     seed=0, tell=lambda name: lambda epoch, epochs: None,
+    ... )
+    >>> list(predict_file(model, data)[0].columns)
+    ['y', 'p(0)', 'p(1)']
+    >>> folder.cleanup()
     """
     network, encoder, facts = load(model)
     frame = read(data, text=[c.name for c in encoder.columns if c.text])

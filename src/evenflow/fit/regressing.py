@@ -27,6 +27,13 @@ class NetworkRegressor(RegressorMixin, NetworkEstimator):  # type: ignore[misc]
         fit_report_: a `FitReport`: curves, what stopped it, findings, what it gave itself.
         network_: the trained `torch.nn.Sequential`; scaled rows in, scaled numbers out.
         n_iter_: epochs run.
+
+    >>> import numpy as np
+    >>> from evenflow.fit import NetworkRegressor
+    >>> X = np.linspace(-1, 1, 400)[:, None]
+    >>> model = NetworkRegressor(hidden=8, epochs=30, random_state=0).fit(X, 2 * X[:, 0])
+    >>> model.score(X, 2 * X[:, 0]) > 0.9
+    True
     """
 
     def __init__(

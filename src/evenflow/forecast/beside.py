@@ -46,6 +46,18 @@ def beside(run: Run, forecast: Run) -> list[Pair]:
     Raises:
         ValueError: `forecast` is no forecast, `run` is none that was measured, or the two have
             no site in common (a forecast of another model).
+
+    >>> import tempfile, torch, evenflow
+    >>> from evenflow.forecast import beside
+    >>> _, folder = torch.manual_seed(0), tempfile.TemporaryDirectory()
+    >>> model = torch.nn.Sequential(torch.nn.Linear(8, 8), torch.nn.Tanh(), torch.nn.Linear(8, 1))
+    >>> forecast = evenflow.preflight(model, (64, 8))
+    >>> with evenflow.watch(model, run=f"{folder.name}/run.evenflow", every=1) as watch:
+    ...     model(torch.randn(64, 8)).square().mean().backward()
+    >>> pairs = beside(evenflow.load(watch.path), forecast.run)
+    >>> [(p.site.op, abs(p.foreseen - p.measured) < 0.3) for p in pairs]
+    [('linear', True), ('tanh', True), ('linear', True)]
+    >>> folder.cleanup()
     """
     if forecast.source != "predicted":
         raise ValueError(_("{name!r} is a measured run, not a forecast").format(name=forecast.name))

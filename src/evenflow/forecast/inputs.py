@@ -80,6 +80,10 @@ def dtype_named(name: str) -> torch.dtype:
 
     Raises:
         ValueError: no floating dtype is called so.
+
+    >>> from evenflow.forecast import dtype_named
+    >>> dtype_named("half")
+    torch.float16
     """
     found = torch.float32 if name == "float" else _DTYPES.get(name)
     if found is None or not found.is_floating_point:
@@ -93,6 +97,11 @@ def parse_input(text: str) -> Wanted:
 
     Raises:
         ValueError: it is not of the form [NAME=][DTYPE:]SIZE,SIZE,...[<BOUND].
+
+    >>> from evenflow.forecast import parse_input
+    >>> wanted = parse_input("ids=int:8,128<32000")
+    >>> wanted.name, wanted.shape, wanted.below
+    ('ids', (8, 128), 32000)
     """
     found = _SPEC.fullmatch(text)
     how = "write [NAME=][DTYPE:]SIZE,SIZE,...[<BOUND], as in 64,3,32,32 or ids=int:8,128<32000"

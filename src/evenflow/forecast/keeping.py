@@ -15,6 +15,14 @@ def save(forecast: Forecast, path: str | os.PathLike[str]) -> None:
 
     Raises:
         OSError: the path cannot be written.
+
+    >>> import tempfile, torch, evenflow
+    >>> from evenflow.forecast import save
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> save(evenflow.preflight(torch.nn.Linear(2, 1), (8, 2)), f"{folder.name}/born.evenflow")
+    >>> evenflow.load(f"{folder.name}/born.evenflow").source
+    'predicted'
+    >>> folder.cleanup()
     """
     run = forecast.run
     writer = Writer(path, {**run.meta, "ended": "closed", "name": run.name}, overwrite=True)

@@ -78,6 +78,12 @@ class Forecast:
         chance: calibrated chance, 0 to 1, that it learns as it stands with a well-chosen rate
             (`benchmarks/trainability`); NaN where it cannot be told.
         advice: changes that would make it trainable, best first; empty where all is well.
+
+    >>> import torch, evenflow
+    >>> forecast = evenflow.preflight(torch.nn.Linear(2, 1), (8, 2))
+    >>> told = forecast.to_json()
+    >>> told["model"], told["verdict"], [site["site"] for site in told["sites"]]
+    ('Linear', 'healthy', ['Linear input', 'Linear linear'])
     """
 
     name: str

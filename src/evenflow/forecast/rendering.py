@@ -28,7 +28,14 @@ _VERDICTS = {"healthy": N_("Healthy"), "warning": N_("Warning"), "sick": N_("Sic
 
 def lines(forecast: Forecast) -> Iterator[tuple[str, str]]:
     """The forecast line by line with a style of rich's ("" = plain), to be wrapped by whoever
-    prints it."""
+    prints it.
+
+    >>> import torch, evenflow
+    >>> from evenflow.forecast import lines
+    >>> text, style = next(lines(evenflow.preflight(torch.nn.Linear(2, 1), (8, 2))))
+    >>> text
+    'evenflow  HEALTHY  Linear: nothing stands against it learning as it is.'
+    """
     f = forecast
     style = {"healthy": "bold green", "warning": "bold yellow", "sick": "bold red"}[f.verdict]
     word, meaning = _(_VERDICTS[f.verdict]).upper(), _(_MEANING[f.verdict])

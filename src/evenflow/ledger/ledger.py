@@ -34,6 +34,13 @@ class Ledger(LedgerRecord):
         Raises:
             ValueError: a stored ledger; no such parameter, weight or sample; the graph was freed;
                 or more than one way leads to the parameter (the message says where they part).
+
+        >>> import torch, evenflow
+        >>> model = torch.nn.Linear(2, 1)
+        >>> loss = model(torch.tensor([[3.0, 1.0]])).sum()
+        >>> chain = evenflow.explain(loss, model).parameter("weight", (0, 0))
+        >>> print(str(chain).splitlines()[1].strip())
+        1 × 3 = 3
         """
         if self.unroll is None:
             raise ValueError(

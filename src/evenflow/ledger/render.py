@@ -27,7 +27,13 @@ _PARTS = {
 
 
 def headline(ledger: LedgerRecord) -> str:
-    """ "The error falls by 51.2 decades from the loss to layers.0: ‖δ‖ 0.7 → 4.4e-52." """
+    """ "The error falls by 51.2 decades from the loss to layers.0: ‖δ‖ 0.7 → 4.4e-52."
+
+    >>> from evenflow.ledger import Factor, Ledger, headline
+    >>> half = Factor("loss → mean", "mean", "other", received=1.0, sent=0.5)
+    >>> headline(Ledger(site="head", received=1.0, sent=0.5, links=(half,)))
+    'The error falls by 0.3 decades from the loss to head: ‖δ‖ 1 → 0.5.'
+    """
     sizes = f"‖δ‖ {number(ledger.received)} → {number(ledger.sent)}"
     gain, site = ledger.gain, ledger.site
     if not ledger.links:

@@ -28,7 +28,12 @@ class Channel(NamedTuple):
 
 def channel(of: str, id: int, metric: str, edge: int = -1) -> Channel:
     """To ask for a channel by: ValueError where there is no such metric, which `Channel` leaves
-    to whoever reads it (a sampled step makes hundreds)."""
+    to whoever reads it (a sampled step makes hundreds).
+
+    >>> from evenflow.schema import channel
+    >>> channel("site", 4, "delta")
+    Channel(of='site', id=4, metric='delta', edge=-1)
+    """
     return Channel(of, id, metric_named(of, metric).name, edge)
 
 

@@ -47,6 +47,11 @@ class Finding:
         chain: cause -> event -> end state, with steps.
         treatments: texts of treatments, best first (filled by a later layer).
         message: put into words when shown; "" in the store.
+
+    >>> from evenflow import Finding, Severity
+    >>> dead = Finding("EF202", "dead-units", Severity.warning, (3,), 0, 40, {"dead": 0.6})
+    >>> dead.as_dict()["severity"], Finding.from_dict(dead.as_dict()) == dead
+    ('warning', True)
     """
 
     code: str
@@ -107,6 +112,11 @@ def verdict(findings: Iterable[Finding], run: Run | None = None, partial: bool =
     Health is never claimed of what was not looked at: without an error a `run` in which nothing
     moved or nothing was sampled is "unjudged", and without a warning one of too few samples; where
     only some rules were asked (`partial`), the word for no fault is "no-fault".
+
+    >>> from evenflow import Finding, Severity, verdict
+    >>> dead = Finding("EF202", "dead-units", Severity.warning, (3,), 0, 40, {"dead": 0.6})
+    >>> verdict([]), verdict([dead])
+    ('healthy', 'warning')
     """
     worst = max((f.severity for f in findings), default=Severity.info)
     why = run.unjudged if run is not None and worst < Severity.error else ""

@@ -58,7 +58,13 @@ class Intervention:
 
 
 def interventions(events: Iterable[Event]) -> list[Intervention]:
-    """Those among a run's events, in order; what a foreign file garbled is left out."""
+    """Those among a run's events, in order; what a foreign file garbled is left out.
+
+    >>> from evenflow.schema import Intervention, interventions
+    >>> done = Intervention("clip", 40, "outlier-gradient", after={"norm": 0.2})
+    >>> [(i.step, i.kind, i.after) for i in interventions([done.event()])]  # or of run.events
+    [(40, 'clip', {'norm': 0.2})]
+    """
     found = []
     for event in events:
         if event.kind != HEALED:
@@ -99,6 +105,10 @@ def allowed(heal: bool | str | Sequence[str] | None) -> tuple[str, ...]:
 
     Raises:
         ValueError: a name that is none of `HEALS`; it says which, and the nearest.
+
+    >>> from evenflow.schema import allowed
+    >>> allowed("skip,clip"), allowed(True), allowed(False)
+    (('clip', 'skip'), ('clip', 'skip', 'rollback', 'revive', 'lr'), ())
     """
     if heal is None or isinstance(heal, bool):
         return HEALS if heal else ()

@@ -170,7 +170,12 @@ METRICS: dict[tuple[str, str], Metric] = {(m.of, m.name): m for m in _METRICS}
 
 
 def metric_named(of: str, name: str) -> Metric:
-    """The metric of that name. ValueError, with the nearest names, where there is none."""
+    """The metric of that name. ValueError, with the nearest names, where there is none.
+
+    >>> from evenflow.schema import metric_named
+    >>> metric_named("site", "delta").text
+    "rms of δ at the site's output"
+    """
     found = METRICS.get((of, name))
     if found is None:
         names = [n for o, n in METRICS if o == of]

@@ -145,6 +145,7 @@ class Run:
         """The sites by what joins them with those of other runs and ranks.
 
         >>> import numpy as np
+        >>> from evenflow import Run, Site
         >>> def run(*ops):
         ...     sites = tuple(Site(i, "Net", "", op, "other") for i, op in enumerate(ops))
         ...     return Run("", {}, sites, (), np.array([]), {}, np.array([]), np.array([]))

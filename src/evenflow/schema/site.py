@@ -44,6 +44,7 @@ class Site:
     has the same key at every step, in every run of the script and in every rank. An `id` is a
     position in one run only, so runs and ranks are joined by keys (`Run.by_key`).
 
+    >>> from evenflow import Site
     >>> Site(7, "Net", "layers.3", "linear", "affine").key
     SiteKey(root='Net', path='layers.3', op='linear', index=0, call=0)
 

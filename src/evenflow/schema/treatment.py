@@ -53,6 +53,10 @@ def parse_treatments(text: str) -> tuple[Treatment, ...]:
 
     Blanks around "=" and ";" and a ";" at the end do not matter. ValueError naming the part that
     has not the form of a treatment.
+
+    >>> from evenflow.schema import parse_treatments
+    >>> [(t.kind, t.value) for t in parse_treatments("rezero; clip=norm:1.0")]
+    [('rezero', ''), ('clip', 'norm:1.0')]
     """
     parts = [part.strip() for part in text.split(";")]
     if parts[-1] == "":
@@ -61,7 +65,12 @@ def parse_treatments(text: str) -> tuple[Treatment, ...]:
 
 
 def treatment_text(treatments: Iterable[Treatment]) -> str:
-    """Of several; `parse_treatments` gives them back (reasons and codes left out)."""
+    """Of several; `parse_treatments` gives them back (reasons and codes left out).
+
+    >>> from evenflow.schema import Treatment, treatment_text
+    >>> treatment_text([Treatment("rezero"), Treatment("clip", "norm:1.0")])
+    'rezero; clip=norm:1.0'
+    """
     return "; ".join(map(str, treatments))
 
 

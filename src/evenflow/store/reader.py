@@ -41,6 +41,15 @@ def load(path: str | os.PathLike[str], *, partial: bool = False) -> Run:
 
     Raises:
         StoreError: no such file, or not one of ours, or damaged, or of another Evenflow.
+
+    >>> import tempfile, torch, evenflow
+    >>> folder, model = tempfile.TemporaryDirectory(), torch.nn.Linear(2, 1)
+    >>> with evenflow.watch(model, run=f"{folder.name}/run.evenflow", every=1) as watch:
+    ...     model(torch.ones(4, 2)).sum().backward()
+    >>> run = evenflow.load(watch.path)
+    >>> run.meta["ended"], run.steps.tolist(), [site.name for site in run.sites]
+    ('closed', [0], ['Linear input', 'Linear linear', 'sum'])
+    >>> folder.cleanup()
     """
     path = Path(path)
     with opened(path) as (db, budget):

@@ -25,7 +25,15 @@ LARGE = 1000
 
 
 def of_run(run: Run) -> Facts:
-    """Facts as far as a run's sites tell; a run without sites gives bare `Facts()`."""
+    """Facts as far as a run's sites tell; a run without sites gives bare `Facts()`.
+
+    >>> import torch, evenflow
+    >>> from evenflow.treatments import of_run
+    >>> net = torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.Tanh(), torch.nn.Linear(8, 1))
+    >>> facts = of_run(evenflow.preflight(net, (8, 4), advise=False).run)
+    >>> facts.depth, facts.activations
+    (2, ('tanh',))
+    """
     wiring = Wiring(run)
     sites = run.sites
     heavy = [s for s in sites if wiring.weights[s.id] and s.kind in MIXING]

@@ -166,7 +166,12 @@ def optional(parse: Callable[[str], Any], default: Any) -> Callable[[str], Any]:
 
 
 def positive(text: str) -> float:
-    """`text` as a number above 0."""
+    """`text` as a number above 0.
+
+    >>> from evenflow.treatments import positive
+    >>> positive("1e-3")
+    0.001
+    """
     return number(text, above=0)
 
 

@@ -15,6 +15,10 @@ def parse(text: str) -> tuple[Treatment, ...]:
     """The treatments of a text such as "init=lsuv-centred; clip=norm:1.0", each checked.
 
     ValueError naming the part that is wrong, what is possible there, and the nearest.
+
+    >>> from evenflow.treatments import parse
+    >>> [str(t) for t in parse("init=lsuv-centred;clip = norm:1.0")]
+    ['init=lsuv-centred', 'clip=norm:1.0']
     """
     return tuple(p.treatment for p in map(read, parse_treatments(text)))
 
@@ -23,6 +27,12 @@ def read(treatment: Treatment) -> Parsed:
     """A treatment with its entry and what its value says.
 
     ValueError unless kind and value are known; says what is possible and what is nearest.
+
+    >>> from evenflow import Treatment
+    >>> from evenflow.treatments import read
+    >>> found = read(Treatment("clip", "norm:1.0"))
+    >>> found.entry.kind, found.value
+    ('clip', 1.0)
     """
     e = _entry(treatment)
     named, colon, more = treatment.value.partition(":")

@@ -51,7 +51,15 @@ class Refused:
 
 
 def courses(findings: Iterable[Finding], facts: Facts) -> tuple[list[Course], list[Refused]]:
-    """Courses, best first, and refusals. Both empty where nothing is worse than info."""
+    """Courses, best first, and refusals. Both empty where nothing is worse than info.
+
+    >>> from evenflow import Finding, Severity
+    >>> from evenflow.treatments import Facts, courses
+    >>> fault = Finding("EF101", "vanishing-gradient", Severity.error, (1,), 0, 9, {"decades": 8})
+    >>> ranked, refused = courses([fault], Facts(depth=9, activations=("sigmoid",)))
+    >>> str(ranked[0]), ranked[0].codes
+    ('init=lsuv-centred', ('EF101',))
+    """
     found = [f for f in findings if f.severity > Severity.info]
     codes = {f.code for f in found}
     scores: dict[str, float] = {}

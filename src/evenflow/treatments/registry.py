@@ -59,7 +59,12 @@ _CALM = [*_RATES[:2], _CLIP, "warmup=100", "lr=x0.3", f"lr=x0.1; {_CLIP}"]
 
 
 def kinds() -> list[str]:
-    """What may stand before "=", in the order of application."""
+    """What may stand before "=", in the order of application.
+
+    >>> from evenflow.treatments import kinds
+    >>> kinds().index("norm") < kinds().index("init") < kinds().index("clip")
+    True
+    """
     return list(dict.fromkeys(e.kind for e in REGISTRY.values()))
 
 

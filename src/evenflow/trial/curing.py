@@ -57,6 +57,21 @@ def cure(
     Raises:
         ValueError: a wrong setting.
         CannotCure: the script cannot be run, or does not train.
+
+    >>> import os, pathlib, tempfile, evenflow
+    >>> os.chdir(tempfile.mkdtemp())  # a folder of its own: cure copies the current one
+    >>> _ = pathlib.Path("train.py").write_text(
+    ...     "import torch\\n"
+    ...     "model = torch.nn.Linear(1, 1)\\n"
+    ...     "optimizer = torch.optim.SGD(model.parameters(), lr=0.1)\\n"
+    ...     "for _ in range(9):\\n"
+    ...     "    optimizer.zero_grad()\\n"
+    ...     "    model(torch.ones(8, 1)).square().mean().backward()\\n"
+    ...     "    optimizer.step()\\n"
+    ... )
+    >>> found = evenflow.cure("train.py", budget="2x", jobs=1)
+    >>> found.verdict, found.chosen
+    ('healthy', '')
     """
     program = Program(str(script), str(Path.cwd()), tuple(args), module)
     left_out = tuple(without)

@@ -61,6 +61,14 @@ def forecast_static(
     Raises:
         ValueError: `draws` below 1; the model cannot be built or called so; an op needs all
             elements of a weight too large to be stored.
+
+    >>> from torch import nn
+    >>> from evenflow.forecast import forecast_static
+    >>> def factory():
+    ...     return nn.Sequential(nn.Linear(1024, 1024), nn.Tanh(), nn.Linear(1024, 4))
+    >>> forecast = forecast_static(factory, (4, 1024))
+    >>> forecast.verdict, [outlook.site.op for outlook in forecast.outlooks]
+    ('healthy', ['input', 'linear', 'tanh', 'linear'])
     """
     found, made = draw(factory, inputs, draws=draws, seed=seed, least=least)
     return assemble(

@@ -101,7 +101,16 @@ _STEPPERS: WeakKeyDictionary[torch.optim.Optimizer, Stepper] = WeakKeyDictionary
 
 
 def with_gradients(optimizer: torch.optim.Optimizer) -> Iterator[tuple[Tensor, Tensor]]:
-    """(parameter, gradient) of all that the next update will use; sparse ones are left out."""
+    """(parameter, gradient) of all that the next update will use; sparse ones are left out.
+
+    >>> import torch
+    >>> from evenflow.treatments import with_gradients
+    >>> model = torch.nn.Linear(2, 1, bias=False)
+    >>> model(torch.ones(1, 2)).sum().backward()
+    >>> optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    >>> [g.tolist() for _, g in with_gradients(optimizer)]
+    [[[1.0, 1.0]]]
+    """
     for group in optimizer.param_groups:
         for p in group["params"]:
             if p.grad is not None and not p.grad.is_sparse:

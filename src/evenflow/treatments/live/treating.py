@@ -47,6 +47,17 @@ def treat_(
     Raises:
         ValueError: an unknown or refused treatment, one that lies outside the model (an edit), or
             a model that cannot be treated. Nothing is changed then.
+
+    >>> import torch, evenflow
+    >>> model = torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.Tanh(), torch.nn.Linear(8, 1))
+    >>> optimizer, x = torch.optim.SGD(model.parameters(), lr=0.1), torch.randn(16, 4)
+    >>> before = model[0].weight.detach().clone()
+    >>> undo = evenflow.treat_(model, optimizer, "init=orthogonal; clip=norm:1.0", batch=x)
+    >>> torch.equal(model[0].weight, before)
+    False
+    >>> undo.undo()
+    >>> torch.equal(model[0].weight, before)
+    True
     """
     given = parse_treatments(treatments) if isinstance(treatments, str) else tuple(treatments)
     chosen = in_order(map(read, given))

@@ -120,6 +120,17 @@ class Undo:
 
     Attributes:
         treatments: what was applied.
+
+    >>> import torch, evenflow
+    >>> model = torch.nn.Linear(1, 1, bias=False)
+    >>> undo = evenflow.treat_(model, None, "clip=norm:1.0")
+    >>> optimizer = torch.optim.SGD(model.parameters(), lr=1.0)
+    >>> undo.attach(optimizer)
+    >>> before = model.weight.item()
+    >>> model(torch.full((1, 1), 100.0)).sum().backward()  # a gradient of 100
+    >>> optimizer.step()
+    >>> round(before - model.weight.item(), 3)
+    1.0
     """
 
     def __init__(self, treatments: tuple[Any, ...], snapshot: TrainingState | None) -> None:
