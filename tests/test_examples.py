@@ -16,13 +16,15 @@ import pytest
 
 import evenflow
 
-#: What is told of beside `evenflow.__all__`, by the package in whose door it stands.
+#: What users are told to call beside `evenflow.__all__`, by the package in whose door it stands.
 DOCUMENTED = {
     "activations": "as_data card critical_at critical_steady critical_without_bias curve expect "
     "expect_pair find get names shape_of table text",
     "fit": "NetworkClassifier NetworkRegressor fit_file predict_file",
     "forecast": "beside dtype_named forecast_static lines parse_input save",
     "ledger": "from_run headline",
+    "miniature": "backpropagate batches cross_entropy forward gradients layer_errors network "
+    "sigmoid squared train update",
     "schema": "allowed channel interventions metric_named parse_treatments treatment_text",
     "treatments": "courses kinds of_run parse positive read with_gradients",
 }
