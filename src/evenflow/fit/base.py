@@ -290,7 +290,6 @@ class NetworkEstimator(BaseEstimator, ABC):  # type: ignore[misc]
             job.plan,
             self._update,
             torch.Generator().manual_seed(job.seed),
-            restart=lambda: self._updater(job),
             mortal=Mortal.of(self.network_, self.shape_) if self.heal else None,
             tell=lambda epoch, history: self._progress(epoch, job.plan.stop.epochs, history),
         )

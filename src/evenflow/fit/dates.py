@@ -41,7 +41,7 @@ _WHOLE = re.compile(
     r"\s*(?P<half>[ap]\.?m\.?)?\s*(?P<zone>z|utc|gmt|[+-]\d{2}:?\d{2})?)?"
 )
 _ORDINAL = re.compile(r"(?<=\d)(?:st|nd|rd|th)\b")
-_BETWEEN = re.compile(r"[-/.]|[\s,]+|\.\s+")
+_BETWEEN = re.compile(r"[-/.]|[\s,]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,7 +224,7 @@ def parts_of(days_N: Floats) -> tuple[str, ...]:
     if not len(known) or known.min() == known.max():
         return ()
     parts = ["day"]
-    moments = whole.astype("datetime64[D]") if len(whole) else whole
+    moments = whole.astype("datetime64[D]")
     months = moments.astype("datetime64[M]")
     if whole.max() - whole.min() > 45 and len(np.unique(months.astype(int) % 12)) > 1:
         parts.append("year")

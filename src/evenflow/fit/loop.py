@@ -36,7 +36,6 @@ def train_(
     plan: TrainingPlan,
     step: Updater,
     draws: torch.Generator,
-    restart: Callable[[], Updater],
     mortal: Mortal | None = None,
     tell: Callable[[int, History], None] | None = None,
 ) -> History:
@@ -45,7 +44,6 @@ def train_(
     Args:
         step: the update, with the moments of earlier training if there was any.
         draws: of the shuffling; on the CPU.
-        restart: a fresh `step`, for weights that were set back.
         mortal: the activations whose dead units are to be drawn anew; None for none.
         tell: called after each epoch, for a progress bar.
     """
@@ -59,7 +57,7 @@ def train_(
         error, grads = training.epoch(step, draws)
         if training.left(error):
             training.back_off_(error)
-            step = restart()
+            step = Updater(step.how, step.params)  # moments of the weights that are gone
             continue
         if not math.isfinite(error):
             training.diverge_(error)

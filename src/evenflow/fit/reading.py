@@ -8,7 +8,6 @@ import re
 import warnings
 from collections import Counter
 from collections.abc import Collection
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -33,26 +32,6 @@ class BadData(ValueError):
     """A table that cannot be learned from, or predicted for; the message says which and why."""
 
 
-@dataclass(frozen=True, slots=True)
-class Dialect:
-    """How a text file is a table.
-
-    Attributes:
-        separator, decimal: the marks.
-        encoding: by name.
-        skip: lines before the names (Excel's `sep=;`).
-        names: the names, as they stand.
-        trailing: each row ends with a separator, so that the last cell is no column.
-    """
-
-    separator: str
-    decimal: str
-    encoding: str
-    skip: int
-    names: tuple[str, ...]
-    trailing: bool
-
-
 def read(path: Path, text: Collection[str] = ()) -> Any:
     """A data frame from CSV (.csv, .tsv, .txt) or Parquet (.parquet, .pq); BadData otherwise.
 
@@ -68,17 +47,13 @@ def read(path: Path, text: Collection[str] = ()) -> Any:
         if path.suffix.lower() in (".parquet", ".pq"):
             frame = pd.read_parquet(path)
         else:
-            dialect = sniffed(path)
-            _unique(list(dialect.names), path)
-            notes = _told(dialect)
+            how, names = sniffed(path)
+            _unique(names, path)
+            notes = _told(**how)
+            texts = dict.fromkeys((n for n in names if n in set(text)), str)
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", pd.errors.ParserWarning)  # trailing separators
-                frame = pd.read_csv(
-                    path, sep=dialect.separator, decimal=dialect.decimal, skiprows=dialect.skip,
-                    encoding=dialect.encoding, na_values=MISSING, low_memory=False,
-                    index_col=False if dialect.trailing else None,
-                    dtype=dict.fromkeys((n for n in dialect.names if n in set(text)), str),
-                )  # fmt: skip
+                frame = pd.read_csv(path, **how, na_values=MISSING, low_memory=False, dtype=texts)
     except BadData:
         raise
     except Exception as error:  # pandas and pyarrow each have errors of their own
@@ -108,8 +83,8 @@ def _unique(names: list[str], path: Path) -> None:
         raise BadData(text.format(path=shown(path), name=shown(min(twice))))
 
 
-def sniffed(path: Path) -> Dialect:
-    """What the first rows of a file say."""
+def sniffed(path: Path) -> tuple[dict[str, Any], list[str]]:
+    """What the first rows of a file say: how pandas is to read it, and the names as they stand."""
     with path.open("rb") as raw:
         start = raw.read(4)
     encoding = "utf-16" if start[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
@@ -135,14 +110,16 @@ def sniffed(path: Path) -> Dialect:
         alike = sum(len(row) in (width, width + 1) for row in seen[1:]) / max(len(seen) - 1, 1)
         if alike + width * 1e-7 > best:
             best, separator, rows = alike + width * 1e-7, mark, seen
-    names = tuple(rows[0]) if rows else ()
+    names = rows[0] if rows else []
     body = [row for row in rows[1:] if row]
     cells = [cell.strip() for row in body for cell in row]
     commas = sum(_COMMA.fullmatch(cell) is not None for cell in cells)
     points = sum(_POINT.fullmatch(cell) is not None for cell in cells)
     decimal = "," if separator != "," and commas > points else "."
+    how = {"sep": separator, "decimal": decimal, "encoding": encoding, "skiprows": skip}
+    # each row ends with a separator: its last cell is no column
     trailing = bool(body) and all(len(row) == len(names) + 1 and not row[-1] for row in body)
-    return Dialect(separator, decimal, encoding, skip, names, trailing)
+    return {**how, "index_col": False if trailing else None}, names
 
 
 def _is_utf8(path: Path) -> bool:
@@ -174,15 +151,14 @@ def _rows(sample: str, mark: str) -> list[list[str]]:
     return found if whole or len(found) < 3 else found[:-1]
 
 
-def _told(dialect: Dialect) -> list[str]:
-    marks = {"\t": _("tabs"), ";": "';'", "|": "'|'"}
+def _told(sep: str, decimal: str, encoding: str, **more: object) -> list[str]:
     notes = []
-    if dialect.separator != ",":
-        told = marks.get(dialect.separator, shown(dialect.separator))
-        notes.append(_("Cells are separated by {mark}.").format(mark=told))
-    if dialect.decimal != ".":
+    if sep != ",":
+        mark = {"\t": _("tabs"), ";": "';'", "|": "'|'"}.get(sep, shown(sep))
+        notes.append(_("Cells are separated by {mark}.").format(mark=mark))
+    if decimal != ".":
         notes.append(_("Numbers are read with a decimal comma."))
-    if dialect.encoding == "cp1252":
+    if encoding == "cp1252":
         notes.append(_("The file is not UTF-8: it was read as Windows-1252."))
     return notes
 
