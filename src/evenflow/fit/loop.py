@@ -14,6 +14,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Sequence
+from copy import deepcopy
 
 import torch
 from torch import Tensor, nn
@@ -50,7 +51,7 @@ def train_(
     training = _Training(net, data, valid, plan)
     history, revivals = training.history, 0
     if training.exact or valid is not None:
-        training.least, training.best = training.judged(), _copy(net)
+        training.least, training.best = training.judged(), deepcopy(net.state_dict())
         if training.ended(training.least):
             return history
     while history.epochs < plan.stop.epochs:
@@ -75,7 +76,7 @@ def train_(
             revivals += 1
             history.applied.append(done)
     if training.best and valid is not None:
-        _restore(net, training.best)
+        net.load_state_dict(training.best)
     else:
         history.best_epoch = history.epochs
     net.eval()
@@ -97,8 +98,8 @@ class _Training:
         )
         self.total = max(1, stop.epochs * max(1, math.ceil(len(data.x) / plan.batch)))
         self.least, self.since, self.scale, self.tries = math.inf, 0, 1.0, 0
-        self.best: list[Tensor] = []
-        self.first = _copy(net)
+        self.best: dict[str, Tensor] = {}
+        self.first = deepcopy(net.state_dict())
 
     def epoch(self, step: Updater, draws: torch.Generator) -> tuple[float, Sequence[Tensor]]:
         """One update a batch; the mean loss of the batches, and the last one's gradients."""
@@ -140,7 +141,7 @@ class _Training:
     def back_off_(self, error: float) -> None:
         """Go back to the last good weights, from now on with a lower rate."""
         self.tries, self.scale = self.tries + 1, self.scale * BACK_OFF
-        _restore(self.net, self.best or self.first)
+        self.net.load_state_dict(self.best or self.first)
         why = (
             f"EF402: the loss of the epoch was {error:.3g}, the best constant's is "
             f"{self.plan.baseline:.3g}: back to the last good weights with a lower rate"
@@ -150,7 +151,7 @@ class _Training:
     def diverge_(self, error: float) -> None:
         """End the training at a loss that is not finite."""
         if self.plan.heal:
-            _restore(self.net, self.best or self.first)
+            self.net.load_state_dict(self.best or self.first)
         else:
             self.history.errors.append(error)
         self.history.stopped = "diverged"
@@ -179,7 +180,7 @@ class _Training:
         if judged < self.least:
             self.least, self.since = judged, 0
             self.history.best_epoch = self.history.epochs
-            self.best = _copy(self.net)
+            self.best = deepcopy(self.net.state_dict())
 
     def ended(self, judged: float) -> bool:
         """Does a stopping rule hold? If so, the history is told which."""
@@ -206,13 +207,3 @@ class _Training:
         """The loss over all rows at once, dropout off, gradients on."""
         self.net.eval()
         return self.plan.loss(self.net, data)
-
-
-def _copy(net: nn.Module) -> list[Tensor]:
-    return [t.detach().clone() for t in net.state_dict(keep_vars=True).values()]
-
-
-def _restore(net: nn.Module, kept: Sequence[Tensor]) -> None:
-    with torch.no_grad():
-        for t, old in zip(net.state_dict(keep_vars=True).values(), kept, strict=True):
-            t.copy_(old)
