@@ -60,11 +60,8 @@ def curves(report: FitReport) -> str:
         tag("span", tag("i", class_=f"line {colour}"), esc(name)) for colour, name in legend
     )
     heading = tag("p", esc(_("Loss by epoch, on a logarithmic axis.")), class_="lead")
-    return (
-        heading
-        + tag("div", line, class_="legend")
-        + _svg("".join(parts), _W, _H, _("Loss by epoch"), "drawn")
-    )
+    picture = _svg("".join(parts), _W, _H, _("Loss by epoch"), "drawn")
+    return heading + tag("div", line, class_="legend") + picture
 
 
 def confusion(judged: Judged) -> str:
@@ -74,19 +71,15 @@ def confusion(judged: Judged) -> str:
     shown = sorted(np.concatenate([known[np.argsort(-sizes, kind="stable")], others])[:CLASSES])
     head = tag("tr", tag("th", esc(_("true, predicted as"))),
                *(tag("th", esc(c), scope="col") for c in shown))  # fmt: skip
+    tint = "background:color-mix(in srgb, var(--accent) {:.0f}%, transparent)"
     rows = []
     for c in shown:
         counts = [int(((judged.true == c) & (judged.predicted == p)).sum()) for p in shown]
         total = max(int((judged.true == c).sum()), 1)
+        tints = [tint.format(45 * n / total) for n in counts]
         cells = "".join(
-            tag(
-                "td",
-                whole(n),
-                class_="right" if p == c else None,
-                style=f"background:color-mix(in srgb, var(--accent) {45 * n / total:.0f}%, "
-                "transparent)",
-            )
-            for n, p in zip(counts, shown, strict=True)
+            tag("td", whole(n), class_="right" if p == c else None, style=style)
+            for n, p, style in zip(counts, shown, tints, strict=True)
         )
         rows.append(tag("tr", tag("th", esc(c), scope="row"), cells))
     table = tag("table", tag("thead", head), tag("tbody", *rows), class_="counts")
