@@ -22,6 +22,8 @@ from .quadrature import Array, Function
 from .quadrature import expect as expect
 from .quadrature import expect_pair as expect_pair
 
+#: The x at which f or f' jumps.
+Kinks = Sequence[float]
 #: Slopes this near 1 are called exactly 1: quadrature and root finding are good to about 1e-10.
 TOLERANCE = 1e-8
 #: A q that leaves this range is called 0 or infinite; limits are taken at its ends.
@@ -32,32 +34,30 @@ MOST = 1000
 _FADED = 1e-12
 
 
-def second_moment(f: Function, q: float, kinks: Sequence[float] = ()) -> float:
+def second_moment(f: Function, q: float, kinks: Kinks = ()) -> float:
     """Eφ(√q z)²; with `df` for `f`, Eφ'(√q z)²."""
     return expect(lambda x: f(x) ** 2, q, kinks=kinks)
 
 
-def q_map(f: Function, q: float, sw2: float, sb2: float, kinks: Sequence[float] = ()) -> float:
+def q_map(f: Function, q: float, sw2: float, sb2: float, kinks: Kinks = ()) -> float:
     """The next layer's q: q' = σw² ∫Dz φ(√q z)² + σb² (Poole 2016, eq. 3)."""
     return sw2 * second_moment(f, q, kinks) + sb2
 
 
-def q_slope(f: Function, df: Function, q: float, sw2: float, kinks: Sequence[float] = ()) -> float:
+def q_slope(f: Function, df: Function, q: float, sw2: float, kinks: Kinks = ()) -> float:
     """dq'/dq = σw² E[φ(x) φ'(x) x] / q, x = √q z. Below 1 at a fixed point: q is attracted."""
     if q == 0:
         return chi(df, 0.0, sw2, kinks)
     return sw2 * expect(lambda x: f(x) * df(x) * x, q, kinks=kinks) / q
 
 
-def chi(df: Function, q: float, sw2: float, kinks: Sequence[float] = ()) -> float:
+def chi(df: Function, q: float, sw2: float, kinks: Kinks = ()) -> float:
     """χ = σw² ∫Dz φ'(√q z)²: what one layer does to E δ² on its way back, at equal widths
     (Schoenholz 2017, eq. 5). At q* it is χ1."""
     return sw2 * second_moment(df, q, kinks)
 
 
-def c_map(
-    f: Function, q: float, c: float, sw2: float, sb2: float, kinks: Sequence[float] = ()
-) -> float:
+def c_map(f: Function, q: float, c: float, sw2: float, sb2: float, kinks: Kinks = ()) -> float:
     """The next layer's c: c' = (σw² ∫∫ φ(u1) φ(u2) + σb²) / q' (Poole 2016, eq. 5), both inputs
     having second moment q."""
     ahead = q_map(f, q, sw2, sb2, kinks)
@@ -65,13 +65,7 @@ def c_map(
 
 
 def c_slope(
-    f: Function,
-    df: Function,
-    q: float,
-    c: float,
-    sw2: float,
-    sb2: float,
-    kinks: Sequence[float] = (),
+    f: Function, df: Function, q: float, c: float, sw2: float, sb2: float, kinks: Kinks = ()
 ) -> float:
     """dc'/dc = (q/q') σw² ∫∫ φ'(u1) φ'(u2); q/q' = 1 at a fixed point of q."""
     ahead = q_map(f, q, sw2, sb2, kinks)
@@ -83,7 +77,7 @@ def _root(of_log: Callable[[float], float], low: float, high: float) -> float:
     return math.exp(float(scipy.optimize.brentq(of_log, low, high, xtol=1e-13)))
 
 
-def fixed_q(f: Function, sw2: float, sb2: float, kinks: Sequence[float] = ()) -> float:
+def fixed_q(f: Function, sw2: float, sb2: float, kinks: Kinks = ()) -> float:
     """q* that the q map leads to from σw² + σb², the first layer's q for inputs with unit second
     moment. 0.0 and inf where q dies or grows without end; the start itself where every q is fixed
     (ReLU at σw² = 2).
@@ -118,7 +112,7 @@ def fixed_q(f: Function, sw2: float, sb2: float, kinks: Sequence[float] = ()) ->
 
 
 def fixed_c(
-    f: Function, df: Function, q: float, sw2: float, sb2: float, kinks: Sequence[float] = ()
+    f: Function, df: Function, q: float, sw2: float, sb2: float, kinks: Kinks = ()
 ) -> float:
     """c* that every c in [0, 1) is led to, at second moment q.
 
@@ -177,9 +171,7 @@ class FixedPoint:
         return depth_scale(self.c_slope)
 
 
-def fixed_point(
-    f: Function, df: Function, sw2: float, sb2: float, kinks: Sequence[float] = ()
-) -> FixedPoint:
+def fixed_point(f: Function, df: Function, sw2: float, sb2: float, kinks: Kinks = ()) -> FixedPoint:
     """q*, c*, χ1 and the slopes there."""
     q = fixed_q(f, sw2, sb2, kinks)
     at = min(max(q, Q_RANGE[0]), Q_RANGE[1])
@@ -210,7 +202,7 @@ class Critical:
 
 
 def _critical(
-    f: Function, df: Function, q: float, sw2: float, sb2: float, kinks: Sequence[float]
+    f: Function, df: Function, q: float, sw2: float, sb2: float, kinks: Kinks
 ) -> Critical:
     slope = q_slope(f, df, q, sw2, kinks)
     excess = slope - 1
@@ -308,7 +300,7 @@ def critical_steady(f: Function, df: Function, kinks: Sequence[float] = ()) -> C
 
 
 def propagate(
-    f: Function, df: Function, depth: int, sw2: float, sb2: float, kinks: Sequence[float] = ()
+    f: Function, df: Function, depth: int, sw2: float, sb2: float, kinks: Kinks = ()
 ) -> tuple[Array, Array]:
     """Layer by layer from inputs with unit second moment, (depth,): q of z, and χ at that q. q that
     overflows is inf, and what follows NaN."""
@@ -325,12 +317,7 @@ def propagate(
 
 
 def layers_to(
-    f: Function,
-    df: Function,
-    sw2: float,
-    sb2: float,
-    kinks: Sequence[float] = (),
-    decades: float = 3.0,
+    f: Function, df: Function, sw2: float, sb2: float, kinks: Kinks = (), decades: float = 3.0
 ) -> float:
     """Layers after which ‖δ‖ of the first has changed by so many decades against the last: above 0
     where it has fallen, below 0 where it has grown, inf where neither happens within `MOST`.
