@@ -27,9 +27,7 @@ def doubts(
 ) -> list[str]:
     """Warnings with the reason that was looked for; none where the fit can be trusted.
 
-    Args:
-        train_N: the rows of training.
-        judged, before: on rows held out, and on rows of training.
+    `judged` is on rows held out, `before` on rows of training, which are among `train_N`.
     """
     gained = judged.guess_N - judged.loss_N
     error = gained.std() / np.sqrt(len(gained))

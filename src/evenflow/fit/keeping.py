@@ -54,11 +54,9 @@ class Damaged(Exception):
 
 
 def save(folder: Path, model: Any, encoder: Encoder, facts: dict[str, Any], page: str) -> None:
-    """Write all of the folder, or nothing. OSError where that fails, BadData if it is in the way.
+    """Write all of the folder, or nothing; `facts` go into model.json, `page` is the report.
 
-    Args:
-        facts: what else to keep in model.json (target, metrics).
-        page: the report.
+    OSError where that fails, BadData if something else is in the way.
     """
     folder = folder.absolute()
     if folder.exists() and not (folder / "model.json").is_file():

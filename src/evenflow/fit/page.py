@@ -47,13 +47,7 @@ def page(
     columns: Sequence[Column] = (),
     warnings: Sequence[str] = (),
 ) -> str:
-    """The whole page.
-
-    Args:
-        notes: sentences about the data, such as how rows were held out.
-        columns: of the table, and what was done with each.
-        warnings: what speaks against trusting the fit.
-    """
+    """The whole page; `notes`, `columns` and `warnings` are those of a `TableFit`."""
     metrics = pairs([(_(k), _metric(judged, k)) for k in judged.metrics], "pairs")
     classes = judged.task == "classification"
     body = "".join(

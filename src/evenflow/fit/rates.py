@@ -67,10 +67,8 @@ def range_test(
 
     On a copy of the network the rate rises from 1e-3 of `top` to `top` in 40 steps. Where the
     loss does not leave, the answer is `top`; where it passes three times what the same batch (or
-    the mean batch) had at the start, or is not finite, a quarter of the rate at that step.
-
-    Args:
-        batches: each gives the loss of one batch for a network; they are used in turn.
+    the mean batch) had at the start, or is not finite, a quarter of the rate at that step. The
+    `batches`, each of which gives its loss for a network, are used in turn.
     """
     twin = copy.deepcopy(net)
     params = [p for p in twin.parameters() if p.requires_grad]

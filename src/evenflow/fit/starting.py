@@ -16,9 +16,10 @@ INITS = ("auto", "he", "xavier", "lecun", "orthogonal", "critical", "lsuv", "lsu
          "small", "default")  # fmt: skip
 #: Standard deviation of "small": the random numbers near zero of Rumelhart et al. 1986.
 SMALL = 0.01
-#: Below so many hidden layers depth needs no care.
+#: Below so many hidden layers depth needs no care (torch's small weights generalise better there:
+#: benchmarks/fit.py).
 FEW = 5
-#: Activations of which only a start centred on the data is critical without saturated units.
+#: Activations that are critical only in saturation, but for a start centred on the data.
 _ONE_SIDED = frozenset({"sigmoid"})
 Init = str | Callable[[nn.Module], object]
 
@@ -27,12 +28,8 @@ def start_(net: nn.Module, shape: NetworkShape, init: Init, x_BI: Tensor, seed: 
     """Draw the weights of `net`; what was drawn, in a word. Torch's own random state is kept.
 
     Args:
-        init: a name of `INITS`, or a callable that sets the network's weights itself. "auto" is
-            torch's own for fewer than `FEW` hidden layers, whose small weights generalise better
-            (benchmarks/fit.py); else the orthogonal start at the activations' critical point
-            (χ1 = 1), and plain LSUV where there is no theory; for the sigmoid, critical only in
-            saturation, the centred LSUV start. The head of all but the first is scaled to a
-            tenth: the first scores are near zero.
+        init: the option of that name (`options.py`). Where "auto" is not torch's own start, the
+            head is scaled to a tenth: the first scores are near zero.
         x_BI: a batch of scaled inputs, for the starts that measure.
     """
     if not isinstance(init, str):

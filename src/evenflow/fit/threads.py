@@ -26,11 +26,7 @@ def one() -> Iterator[None]:
 
 
 def few(widths: tuple[int, ...], batch: int) -> AbstractContextManager[None]:
-    """`one`, if layers of these widths are small; else as many threads as there are.
-
-    Args:
-        widths: units from the inputs to the outputs.
-        batch: rows.
-    """
+    """`one`, if layers of these widths (units from the inputs to the outputs) are small for a batch
+    of so many rows; else as many threads as there are."""
     largest = max(batch * a * b for a, b in pairwise(widths))
     return one() if largest <= SMALL else nullcontext()

@@ -40,13 +40,8 @@ PART_NAMES = {
 
 
 def prepared(X: Any, columns: Sequence[Column], y: Any, task: str, seed: int) -> Encoder:
-    """The encoder of a table's columns; dates and texts are first asked whether they help.
-
-    Args:
-        columns: as recognised; what the user asked for is not asked about.
-        y: targets of the rows of X.
-        seed: of the cut into parts.
-    """
+    """The encoder of a table's columns; dates, texts and wide categories are first asked whether
+    they help with the targets y of the rows of X, but for those that the user asked for."""
     doubtful = [c for c in columns if c.used and not c.asked and _doubtful(c, X)]
     if not doubtful:
         return learned(X, columns)
