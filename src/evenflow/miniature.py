@@ -9,6 +9,10 @@ Read it from top to bottom; `docs/miniature.md` sets each part beside its formul
 
 All is float64. Lists run from layer 1 to L, but `Forward.a` begins with a_0.
 Source: Rumelhart, Hinton & Williams, Nature 323 (1986) 533-536.
+
+>>> import numpy as np, evenflow.miniature as m
+>>> m.backpropagate([m.Layer(np.array([[2.]]), np.array([1.]))], np.array([[3.]]), np.array([[5.]]))
+(2.0, [Gradient(W=array([[6.]]), b=array([2.]))])
 """
 
 from __future__ import annotations
@@ -28,12 +32,7 @@ Function = Callable[[Any], Any]  # elementwise, [n, B] -> [n, B]
 
 
 def sigmoid(z: Floats) -> Floats:
-    """1 / (1 + e^-z), written so that nothing overflows and the far left keeps its digits.
-
-    >>> import evenflow.miniature as m
-    >>> float(m.sigmoid(0.0)), float(m.sigmoid(-1e4))
-    (0.5, 0.0)
-    """
+    """1 / (1 + e^-z), written so that nothing overflows and the far left keeps its digits."""
     return exp(-logaddexp(0, -z))
 
 
@@ -95,11 +94,6 @@ def network(sizes: Sequence[int], f: Sequence[str], rng: np.random.Generator) ->
     """Layers of sizes n_0 .. n_L with activations f_1 .. f_L, uniform in ±1/√n_in.
 
     Raises ValueError where there is not one activation a layer, or one has an unknown name.
-
-    >>> import numpy as np, evenflow.miniature as m
-    >>> layers = m.network([2, 8, 1], ["tanh", "identity"], np.random.default_rng(0))
-    >>> [layer.W.shape for layer in layers]
-    [(8, 2), (1, 8)]
     """
     if len(f) != len(sizes) - 1 or not set(f) <= set(ACTIVATIONS):
         known = ", ".join(ACTIVATIONS)
@@ -112,13 +106,7 @@ def network(sizes: Sequence[int], f: Sequence[str], rng: np.random.Generator) ->
 
 
 def forward(layers: Iterable[Layer], x: Floats) -> Forward:
-    """z_l = W_l a_{l-1} + b_l and a_l = f_l(z_l), layer after layer.
-
-    >>> import numpy as np, evenflow.miniature as m
-    >>> double = m.Layer(np.array([[2.0]]), np.array([1.0]))
-    >>> m.forward([double, double], np.array([[3.0]])).a[-1].tolist()
-    [[15.0]]
-    """
+    """z_l = W_l a_{l-1} + b_l and a_l = f_l(z_l), layer after layer."""
     z, a = [], [x]
     for layer in layers:
         z.append(layer.W @ a[-1] + layer.b[:, None])
@@ -130,24 +118,13 @@ def forward(layers: Iterable[Layer], x: Floats) -> Forward:
 
 
 def squared(y: Floats, t: Floats) -> tuple[float, Floats]:
-    """E = mean of ½ |y - t|².
-
-    >>> import numpy as np, evenflow.miniature as m
-    >>> m.squared(np.array([[7.0]]), np.array([[5.0]]))
-    (2.0, array([[2.]]))
-    """
+    """E = mean of ½ |y - t|²."""
     B = y.shape[1]
     return float(np.sum((y - t) ** 2)) / (2 * B), (y - t) / B
 
 
 def cross_entropy(y: Floats, t: Floats) -> tuple[float, Floats]:
-    """E = mean of -Σ t log softmax(y); y are logits, each column of t sums to 1.
-
-    >>> import numpy as np, evenflow.miniature as m
-    >>> E, dE_dy = m.cross_entropy(np.zeros((2, 1)), np.array([[1.0], [0.0]]))
-    >>> round(E, 6), dE_dy.tolist()  # log 2
-    (0.693147, [[-0.5], [0.5]])
-    """
+    """E = mean of -Σ t log softmax(y); y are logits, each column of t sums to 1."""
     B = y.shape[1]
     shifted = y - y.max(0)
     log_p = shifted - log(exp(shifted).sum(0))
@@ -170,12 +147,6 @@ def layer_errors(layers: Sequence[Layer], seen: Forward, dE_dy: Floats) -> list[
     """[δ_1 .. δ_L]: each is computed once, from the one behind it, and used twice.
 
     δ_L = ∂E/∂y ⊙ f'(z_L)     δ_l = W_{l+1}ᵀ δ_{l+1} ⊙ f'(z_l)
-
-    >>> import numpy as np, evenflow.miniature as m
-    >>> layers = [m.Layer(np.array([[2.0]]), np.array([1.0]))] * 2
-    >>> seen = m.forward(layers, np.array([[3.0]]))
-    >>> [d.tolist() for d in m.layer_errors(layers, seen, np.array([[1.0]]))]
-    [[[2.0]], [[1.0]]]
     """
     dE_da, errors = dE_dy, []
     for layer, z in zip(reversed(layers), reversed(seen.z), strict=True):
@@ -185,27 +156,14 @@ def layer_errors(layers: Sequence[Layer], seen: Forward, dE_dy: Floats) -> list[
 
 
 def gradients(errors: Sequence[Floats], seen: Forward) -> list[Gradient]:
-    """Layer error × layer input: ∂E/∂W_l = δ_l a_{l-1}ᵀ, ∂E/∂b_l = δ_l summed over samples.
-
-    >>> import numpy as np, evenflow.miniature as m
-    >>> seen = m.forward([m.Layer(np.array([[2.0]]), np.array([1.0]))], np.array([[3.0]]))
-    >>> [(g.W.tolist(), g.b.tolist()) for g in m.gradients([np.array([[2.0]])], seen)]
-    [([[6.0]], [2.0])]
-    """
+    """Layer error × layer input: ∂E/∂W_l = δ_l a_{l-1}ᵀ, ∂E/∂b_l = δ_l summed over samples."""
     return [Gradient(d @ a.T, d.sum(1)) for d, a in zip(errors, seen.a[:-1], strict=True)]
 
 
 def backpropagate(
     layers: Sequence[Layer], x: Floats, t: Floats, loss: Loss = squared
 ) -> tuple[float, list[Gradient]]:
-    """E and its gradient by every weight and bias: one pass forward, one back.
-
-    >>> import numpy as np, evenflow.miniature as m
-    >>> layers = [m.Layer(np.array([[2.0]]), np.array([1.0]))]
-    >>> E, slope = m.backpropagate(layers, np.array([[3.0]]), np.array([[5.0]]))
-    >>> E, slope[0].W.tolist(), slope[0].b.tolist()
-    (2.0, [[6.0]], [2.0])
-    """
+    """E and its gradient by every weight and bias: one pass forward, one back."""
     seen = forward(layers, x)
     error, dE_dy = loss(seen.a[-1], t)
     return error, gradients(layer_errors(layers, seen, dE_dy), seen)
@@ -225,13 +183,6 @@ def update(
 
     PyTorch's SGD remembers v = ∂E/∂w + α v_last and applies -η v. The two are one while η stays;
     when η changes, PyTorch rescales what it remembers, the classical rule does not.
-
-    >>> import numpy as np, evenflow.miniature as m
-    >>> layers = [m.Layer(np.array([[2.0]]), np.array([1.0]))]
-    >>> slope = [m.Gradient(np.array([[6.0]]), np.array([2.0]))]
-    >>> after, moves = m.update(layers, slope, None, eta=0.25)
-    >>> after[0].W.tolist(), after[0].b.tolist()
-    ([[0.5]], [0.5])
     """
     last = last or [Gradient(0 * g.W, 0 * g.b) for g in slope]
     moves = [
@@ -247,10 +198,6 @@ def batches(
     """One epoch over n samples: online (size 1), in mini-batches, or all at once (None).
 
     The order is drawn from `rng`, anew at each call; without one it is that of the data.
-
-    >>> import evenflow.miniature as m
-    >>> [rows.tolist() for rows in m.batches(5, 2, None)]
-    [[0, 1], [2, 3], [4]]
     """
     order = np.arange(n) if rng is None else rng.permutation(n)
     for start in range(0, n, size or n):
@@ -284,13 +231,6 @@ def train(
     """Learn (x, t), batch after batch (1 = online, None = epoch), until `stop` says so.
 
     `Stop.error` and `.patience` judge E on `valid` (x, t) where given, else on the training data.
-
-    >>> import numpy as np, evenflow.miniature as m
-    >>> x = np.linspace(-1, 1, 9)[None]
-    >>> line = m.network([1, 1], ["identity"], np.random.default_rng(0))
-    >>> found = m.train(line, x, 3 * x, eta=0.5, stop=m.Stop(epochs=500, error=1e-6))
-    >>> found.why, round(float(found.layers[0].W[0, 0]), 1)
-    ('error', 3.0)
     """
     now, last = list(layers), None
     errors: list[float] = []
