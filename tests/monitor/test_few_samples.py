@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 import evenflow
-from evenflow.cli.check import check_run
+from evenflow.cli.check import check
 from evenflow.monitor.cadence import Cadence
 from evenflow.report import as_json, headline, html
 from evenflow.schema import Run, Severity, verdict
@@ -85,7 +85,7 @@ def test_health_is_claimed_of_what_was_looked_at(
     assert verdict(findings, run) == as_json(run, findings)["verdict"] == word
     refused = word == "unjudged"
     assert run.unjudged == ("few-samples" if refused else "")
-    assert check_run(str(tmp_path / "r.evenflow"), True, (), ()) == (3 if refused else 0)
+    assert check(str(tmp_path / "r.evenflow"), True) == (3 if refused else 0)
     assert json.loads(capsys.readouterr().out)["verdict"] == word
     said = headline(run, findings)[1]
     assert (f"{samples} of {steps}" in said and "--every" in said) == refused
@@ -93,7 +93,7 @@ def test_health_is_claimed_of_what_was_looked_at(
     killed = {key: told for key, told in run.meta.items() if key not in ("steps", "samples")}
     assert verdict(findings, replace(run, meta=killed)) == word
     # Nor is "no fault" claimed where only some rules are asked.
-    assert check_run(str(tmp_path / "r.evenflow"), True, ("EF1",), ()) == (3 if refused else 0)
+    assert check(str(tmp_path / "r.evenflow"), True, select=["EF1"]) == (3 if refused else 0)
 
 
 def test_an_error_is_one_however_few_samples_saw_it(
@@ -106,4 +106,4 @@ def test_an_error_is_one_however_few_samples_saw_it(
     assert findings[0].code == "EF103" and verdict(findings, run) == "sick"
     warned = [replace(findings[0], severity=Severity.warning)]
     assert verdict(warned, run) == "warning", "what is wrong in few samples is wrong all the same"
-    assert check_run(str(tmp_path / "r.evenflow"), True, (), ()) == 1
+    assert check(str(tmp_path / "r.evenflow"), True) == 1

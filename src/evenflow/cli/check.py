@@ -37,43 +37,28 @@ def check(
 
     Exit code 0: nothing is an error; 1: something is; 2: wrong usage; 3: could not judge.
     """
-    chosen, dropped = codes(select, "--select"), codes(ignore, "--ignore")
-    return check_run(run, json, chosen, dropped, forecast)
-
-
-def check_run(
-    named: str | None,
-    as_json: bool,
-    select: Sequence[str],
-    ignore: Sequence[str],
-    forecast: str | None = None,
-) -> int:
-    """0, 1 (an error was found), 2 (usage) or 3 (could not judge)."""
     from ..diagnosis import diagnose
     from ..faults import asked
-    from .judging import busy, exit_code, guarded, no_readings
+    from ..report import damage
+    from .judging import exit_code, guarded, judging, no_readings
 
+    chosen, dropped = codes(select, "--select"), codes(ignore, "--ignore")
     try:
-        path = find_run(named)
+        path = find_run(run)
         with guarded(path):
-            with busy(path):
-                run = load_run(path)
-                if not len(run.steps):
-                    raise CannotJudge(_with_damage(f"{str(path)!r}: {no_readings(run)}.", run))
-                findings = diagnose(run, select=tuple(select), ignore=tuple(ignore))
-            code = exit_code(run, findings)
-            _check_whole(path, run, code)
-            pairs = None if forecast is None else _beside(run, forecast)
-            _show(path, run, findings, as_json, pairs, asked(select, ignore))
+            with judging(path):
+                loaded = load_run(path)
+                if not len(loaded.steps):
+                    said = f"{str(path)!r}: {no_readings(loaded)}."
+                    raise CannotJudge(sentences(filter(None, (said, damage(loaded)))))
+                findings = diagnose(loaded, select=chosen, ignore=dropped)
+            code = exit_code(loaded, findings)
+            _check_whole(path, loaded, code)
+            pairs = None if forecast is None else _beside(loaded, forecast)
+            _show(path, loaded, findings, json, pairs, asked(chosen, dropped))
             return code
     except (CannotJudge, ValueError) as error:
         return refuse("check", error, 3 if isinstance(error, CannotJudge) else 2)
-
-
-def _with_damage(said: str, run: Run) -> str:
-    from ..report import damage
-
-    return sentences(filter(None, (said, damage(run))))
 
 
 def _check_whole(path: Path, run: Run, code: int) -> None:

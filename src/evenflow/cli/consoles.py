@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 import sys
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..lang import _
 from ..showing import visible
@@ -29,6 +31,17 @@ def _console(to_stderr: bool) -> Console:
 
     console = Console(stderr=to_stderr)
     return console if console.is_terminal else Console(stderr=to_stderr, width=100)
+
+
+def busy(doing: str) -> AbstractContextManager[object]:
+    """What takes seconds is said to be done meanwhile, on a terminal only."""
+    console = stderr()
+    return console.status(doing) if console.is_terminal else nullcontext()
+
+
+def as_json(value: Any) -> str:
+    """What every `--json` gives."""
+    return json.dumps(value, indent=2, allow_nan=False, ensure_ascii=False)
 
 
 def refuse(command: str, why: object, code: int = 2, lines: bool = False) -> int:

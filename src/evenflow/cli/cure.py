@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json as _json
 import shlex
 import signal
 import sys
@@ -14,7 +13,7 @@ import typer
 
 from ..lang import N_, _, ngettext
 from ..script import Program, hint
-from .consoles import refuse, stderr, stdout
+from .consoles import as_json, refuse, stderr, stdout
 from .options import Arguments, Module
 from .speaking import Lang
 
@@ -142,13 +141,13 @@ def _tried(program: Program, settings: Settings) -> Cure | int:
         return refuse("cure", said, 130)
 
 
-def _hand_over(program: Program, found: Cure, as_json: bool, apply: bool) -> int:
+def _hand_over(program: Program, found: Cure, json: bool, apply: bool) -> int:
     """Show it, and write it to evenflow.toml where that is asked for."""
     from ..trial import project_config, render
 
-    if as_json:
-        print(_json.dumps(found.as_json(), indent=2, allow_nan=False, ensure_ascii=False))
-    render(found, stderr() if as_json else stdout())
+    if json:
+        print(as_json(found.as_json()))
+    render(found, stderr() if json else stdout())
     if apply and not found.chosen:
         refuse("cure", _("nothing to apply; no file was written."))
     elif apply:

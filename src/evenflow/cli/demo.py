@@ -88,7 +88,8 @@ def _train_and_report(number: int, out: Path, console: Console) -> Path:
         old.unlink()
     torch.manual_seed(0)
     with threads.one():  # so small that more only wait for each other
-        model, optimizer = network.build()
+        model = network.model()
+        optimizer = network.optimizer(model.parameters())
         with _progress() as progress, evenflow.watch(model, optimizer, run=run, every=2):
             task = progress.add_task(network.name, total=network.steps)
             loss, accuracy = train(network, model, optimizer, lambda: progress.advance(task))

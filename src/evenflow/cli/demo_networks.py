@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 
 import torch
@@ -23,7 +24,8 @@ class DemoNetwork:
     name: str
     about: str
     steps: int
-    build: Callable[[], tuple[nn.Module, torch.optim.Optimizer]]
+    model: Callable[[], nn.Module]
+    optimizer: Callable[[Iterator[nn.Parameter]], torch.optim.Optimizer]
     prepare: Callable[[Tensor], Tensor]  # raw pixels 0..16 [N, 64] -> what the network is given
     clip: float = math.inf  # largest norm of the gradient
 
@@ -101,27 +103,11 @@ class Residual(nn.Sequential):
         )
 
 
-def _deep_sigmoid() -> tuple[nn.Module, torch.optim.Optimizer]:
-    model = DeepSigmoid()
-    return model, torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
-
-
-def _hot_relu() -> tuple[nn.Module, torch.optim.Optimizer]:
+def _four_relus() -> nn.Module:
     layers: list[nn.Module] = []
     for a in (64, 128, 128, 128):
         layers += [nn.Linear(a, 128), nn.ReLU()]
-    model = nn.Sequential(*layers, nn.Linear(128, 10))
-    return model, torch.optim.Adam(model.parameters(), lr=0.1)
-
-
-def _pixel_rnn() -> tuple[nn.Module, torch.optim.Optimizer]:
-    model = PixelByPixel()
-    return model, torch.optim.SGD(model.parameters(), lr=0.01)
-
-
-def _residual() -> tuple[nn.Module, torch.optim.Optimizer]:
-    model = Residual()
-    return model, torch.optim.AdamW(model.parameters(), lr=1e-3)
+    return nn.Sequential(*layers, nn.Linear(128, 10))
 
 
 def _standard(x: Tensor) -> Tensor:
@@ -133,26 +119,34 @@ NETWORKS = (
         "sigmoid",
         N_("50 sigmoid layers with Xavier's initialisation"),
         300,
-        _deep_sigmoid,
+        DeepSigmoid,
+        partial(torch.optim.SGD, lr=0.1, momentum=0.9),
         _standard,
     ),
     DemoNetwork(
         "relu",
         N_("4 ReLU layers, Adam with learning rate 0.1, pixels fed in as 0 to 255"),
         300,
-        _hot_relu,
+        _four_relus,
+        partial(torch.optim.Adam, lr=0.1),
         lambda x: x * (255 / 16),
     ),
     DemoNetwork(
         "rnn",
         N_("a plain RNN over 64 pixels, recurrent weights three times too large, gradient clipped"),
         150,
-        _pixel_rnn,
+        PixelByPixel,
+        partial(torch.optim.SGD, lr=0.01),
         _standard,
         clip=1.0,
     ),
     DemoNetwork(
-        "residual", N_("10 residual blocks with LayerNorm and AdamW"), 400, _residual, _standard
+        "residual",
+        N_("10 residual blocks with LayerNorm and AdamW"),
+        400,
+        Residual,
+        partial(torch.optim.AdamW, lr=1e-3),
+        _standard,
     ),
 )
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json as _json
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -11,7 +10,7 @@ import typer
 
 from ..lang import _, sentences, whole
 from . import writing
-from .consoles import refuse, wrote
+from .consoles import as_json, refuse, wrote
 from .lesson import explain_lesson
 from .options import Force, RunArgument, output_option
 from .runs import CannotJudge, find_run, load_run
@@ -59,7 +58,7 @@ def explain(
 
 
 def _explain(
-    path: Path, site: str | None, step: int | None, as_json: bool, output: str | None, force: bool
+    path: Path, site: str | None, step: int | None, json: bool, output: str | None, force: bool
 ) -> int:
     from ..ledger import from_run, text
     from ..report import damage, finite, ledger_html, writable
@@ -82,9 +81,8 @@ def _explain(
     elif output is not None:
         writing.write(Path(output), ledger_html(ledger), [path], force)
         wrote(output)
-    if as_json:
-        told = finite(ledger.as_dict())
-        print(_json.dumps(told, indent=2, allow_nan=False, ensure_ascii=False))
+    if json:
+        print(as_json(finite(ledger.as_dict())))
     elif output is None:
         head = _("{name}, step {step}").format(name=run.name, step=whole(ledger.step or 0))
         line = f"evenflow  {head}\n{text(ledger)}"

@@ -31,16 +31,12 @@ def find_factory(named: str) -> Any:
     where, colon, name = named.rpartition(":")
     if not colon or not where or not name:
         raise NoFactory(_("{name!r} names no factory: {how}.").format(name=named, how=_(_HOW)))
-    folder = os.getcwd()
-    if folder not in sys.path:
-        sys.path.insert(0, folder)
+    _look_in(os.getcwd())
     try:
         module = _from_file(Path(where)) if where.endswith(".py") else _import(where)
-    except NoFactory:
+    except (NoFactory, KeyboardInterrupt):
         raise
     except BaseException as error:
-        if isinstance(error, KeyboardInterrupt):
-            raise
         said = _("importing {module!r} failed: {error}")
         raise NoFactory(said.format(module=where, error=described(error))) from error
     value: Any = module
@@ -69,9 +65,9 @@ def make(factory: Any, named: str) -> Any:
         raise NoFactory(said.format(name=named, kind=type(factory).__name__, how=_(_HOW)))
     try:
         model = factory()
+    except KeyboardInterrupt:
+        raise
     except BaseException as error:
-        if isinstance(error, KeyboardInterrupt):
-            raise
         said = _("{name}() failed: {error}")
         raise NoFactory(said.format(name=named, error=described(error))) from error
     if not isinstance(model, nn.Module):
@@ -92,6 +88,11 @@ def _is_users(file: str) -> bool:
     return not file.startswith(("<", ours)) and not re.search(r"site-packages|lib/python3", file)
 
 
+def _look_in(folder: str) -> None:
+    if folder not in sys.path:
+        sys.path.insert(0, folder)
+
+
 def _import(where: str) -> ModuleType:
     try:
         return importlib.import_module(where)
@@ -107,9 +108,7 @@ def _import(where: str) -> ModuleType:
 def _from_file(path: Path) -> ModuleType:
     if not path.is_file():
         raise NoFactory(_("there is no file {name!r}.").format(name=str(path)))
-    folder = str(path.parent.resolve())
-    if folder not in sys.path:
-        sys.path.insert(0, folder)
+    _look_in(str(path.parent.resolve()))
     spec = importlib.util.spec_from_file_location(path.stem, path)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)

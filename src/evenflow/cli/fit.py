@@ -92,46 +92,37 @@ def fit(
         raise typer.BadParameter(f"--task: {task!r} is neither classification nor regression.")
     if cv < 0 or cv == 1:
         raise typer.BadParameter(f"--cv: {cv} folds; give 2 or more.")
-    options = {"hidden": hidden, "depth": depth, "activation": activation}
-    return fit_table(data, target, out, task, cv, options, seed, drop or (), keep or (), kind or ())
+    return _fit_table(
+        data,
+        target,
+        Path(f"{data.stem}-model") if out is None else out,
+        wishes={"drop": drop or (), "keep": keep or (), "kinds": kind or ()},
+        task=task,
+        folds=cv,
+        options={"hidden": hidden, "depth": depth, "activation": activation},
+        seed=seed,
+    )
 
 
-def fit_table(
-    data: Path,
-    target: str,
-    out: Path | None,
-    task: str,
-    folds: int,
-    options: dict[str, Any],
-    seed: int,
-    drop: Sequence[str] = (),
-    keep: Sequence[str] = (),
-    kinds: Sequence[str] = (),
-) -> int:
+def _fit_table(data: Path, target: str, folder: Path, **choices: Any) -> int:
     """0: a model was written; 2: the data or an option make no sense, and nothing was written."""
     try:
         from ..fit import fit_file
     except ImportError as error:
         text = _("it needs scikit-learn, pandas and more: pip install 'evenflow[fit]' ({error})")
         return refuse("fit", text.format(error=error), lines=True)
-    folder = out if out is not None else Path(f"{data.stem}-model")
-    wishes = {"drop": drop, "keep": keep, "kinds": kinds}
     try:
         with Progress() as progress:
-            result = fit_file(
-                data, target, folder, wishes=wishes, task=task, folds=folds, options=options,
-                seed=seed, tell=progress.job,
-            )  # fmt: skip
+            result = fit_file(data, target, folder, tell=progress.job, **choices)
     except ValueError as error:
-        return refuse("fit", str(error), lines=True)
+        return refuse("fit", error, lines=True)
     except ImportError as error:
         text = _("{module} is missing: pip install 'evenflow[fit]'")
         return refuse("fit", text.format(module=error.name), lines=True)
     except OSError as error:
         text = _("cannot write {path}: {error}.")
-        return refuse(
-            "fit", text.format(path=shown(folder), error=error.strerror or error), lines=True
-        )
+        said = text.format(path=shown(folder), error=error.strerror or error)
+        return refuse("fit", said, lines=True)
     lines = [_("warning: {what}").format(what=what) for what in result.warnings]
     lines += [*result.notes, *_columns(result.columns), *str(result.report).splitlines()]
     for name, value in result.judged.metrics.items():

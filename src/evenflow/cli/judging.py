@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..lang import N_, _
 from ..schema import verdict
 from ..showing import visible
-from .consoles import stderr
+from .consoles import as_json, busy
 from .runs import CannotJudge
 
 if TYPE_CHECKING:
@@ -69,12 +68,9 @@ def guarded(path: Path) -> Iterator[None]:
             print(f"evenflow: {visible(str(each.message))}", file=sys.stderr)
 
 
-def busy(path: Path) -> AbstractContextManager[object]:
-    """A long run takes seconds to judge: say so, on a terminal only."""
-    console = stderr()
-    if not console.is_terminal:
-        return nullcontext()
-    return console.status(_("judging {name} ...").format(name=visible(path.name)))
+def judging(path: Path) -> AbstractContextManager[object]:
+    """A long run takes seconds to judge: say so."""
+    return busy(_("judging {name} ...").format(name=visible(path.name)))
 
 
 def exit_code(run: Run, findings: Sequence[Finding]) -> int:
@@ -89,9 +85,9 @@ def as_text(
     chosen: Asked | None = None,
 ) -> str:
     """What `--json` prints; `pairs` of a forecast under "forecast"."""
-    from ..report import as_json
+    from .. import report
 
-    told = as_json(run, findings, chosen)
+    told = report.as_json(run, findings, chosen)
     if pairs is not None:
         told["forecast"] = [p.as_dict() for p in pairs]
-    return json.dumps(told, indent=2, allow_nan=False, ensure_ascii=False)
+    return as_json(told)

@@ -6,7 +6,7 @@ import sys
 
 from ..lang import _, sentences
 from ..nearby import did_you_mean, there_are
-from .consoles import refuse, stderr, stdout
+from .consoles import busy, refuse, stdout
 
 LIST = "list"
 
@@ -49,11 +49,8 @@ def explain_lesson(
 def _teach(name: str) -> None:
     from ..lessons import REGISTRY, plain, terminal
 
-    lesson, console = REGISTRY[name], stderr()
-    if console.is_terminal:
-        with console.status(f"running {name} ..."):
-            result = lesson.run()
-    else:
+    lesson = REGISTRY[name]
+    with busy(f"running {name} ..."):
         result = lesson.run()
     width = max(60, min(stdout().width, 100) - 2)
     encoding = sys.stdout.encoding or "utf-8"

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import sys
-import tempfile
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -32,14 +30,6 @@ def predict(
 
     What training never saw is counted and told. Exit code 0: predictions were written; 2: wrong
     usage; 3: the model folder is damaged.
-    """
-    return predict_table(model, data, output, force)
-
-
-def predict_table(model: Path, data: Path, output: Path, force: bool = False) -> int:
-    """0: predictions were written; 2: model or data make no sense; 3: the model is damaged.
-
-    Where it is not 0, nothing was written.
     """
     try:
         from ..fit import Damaged, predict_file
@@ -69,20 +59,12 @@ def predict_table(model: Path, data: Path, output: Path, force: bool = False) ->
 
 
 def _write(table: Any, output: Path) -> None:
-    """All of the file, or nothing."""
     output.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=output.parent, prefix=f".{output.name}-")
-    os.close(handle)
-    try:
+    with writing.replacing(output) as name:
         if output.suffix.lower() in (".parquet", ".pq"):
             table.to_parquet(name, index=False)
         else:
             table.to_csv(name, index=False)
-        os.chmod(name, 0o644)
-        os.replace(name, output)
-    except BaseException:
-        os.unlink(name)
-        raise
 
 
 def _missing(error: ImportError) -> int:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import json as _json
 import sys
 from collections.abc import Sequence
 from contextlib import redirect_stdout
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ..lang import _
 from . import writing
-from .consoles import next_command, refuse, stderr, stdout, wrote
+from .consoles import as_json, next_command, refuse, stderr, stdout, wrote
 from .factory import NoFactory, find_factory, make
 from .options import Force
 from .speaking import Lang
@@ -89,8 +88,7 @@ def preflight(
         said = _("cannot write {path!r}: {error}.")
         return refuse("preflight", said.format(path=str(out), error=error.strerror or error))
     if json:
-        told = forecast.to_json()
-        print(_json.dumps(told, indent=2, allow_nan=False, ensure_ascii=False))
+        print(as_json(forecast.to_json()))
     else:
         _show(forecast, out)
     return int(forecast.verdict == "sick")
@@ -137,47 +135,25 @@ def _forecast(
     model = make(factory, named)
     if kind is not None:
         model = model.to(kind)
-    if compiled:
-        _check_compiled(model, wanted, seed)
-    from ..forecast import preflight
+    from ..forecast import compiled_difference, preflight
 
+    if compiled:  # what is foreseen is the eager network's profile
+        gap = compiled_difference(model, tuple(wanted), seed)
+        said = _("compiled and eager outputs differ by {gap}.").format(gap=f"{gap:.1g}")
+        print(f"evenflow preflight: {said}", file=sys.stderr)
     return preflight(model, tuple(wanted), seed=seed)
-
-
-def _check_compiled(model: Any, wanted: Sequence[Any], seed: int) -> None:
-    """Does the compiled network compute what the eager one does, whose profile is foreseen?
-
-    Raises:
-        ValueError: it does not compile, or gives something else.
-    """
-    from ..forecast import compiled_difference
-
-    gap = compiled_difference(model, tuple(wanted), seed)
-    said = _("compiled and eager outputs differ by {gap}.").format(gap=f"{gap:.1g}")
-    print(f"evenflow preflight: {said}", file=sys.stderr)
 
 
 def _show(forecast: Forecast, out: Path | None) -> None:
     from rich.text import Text
 
     from ..forecast import lines
-    from ..report import writable
-    from ..words import breaks, has_wide
+    from ..report import print_wrapped, writable
 
     console = stdout()
     for said, style in lines(forecast):
-        indent = len(said) - len(said.lstrip())
-        table = "  " in said.strip()
-        body = Text(writable(said[indent:], console.encoding), style)
-        width = console.width - indent
-        parts = [body]
-        if has_wide(body.plain) and not table:
-            parts = list(body.divide(breaks(body.plain, width)))
-        rows = parts if table else [r for part in parts for r in part.wrap(console, width)] or parts
-        for row in rows:
-            row.rstrip()
-            row.pad_left(indent)
-            console.print(row, highlight=False, soft_wrap=True)
+        body = Text(writable(said.lstrip(), console.encoding), style)
+        print_wrapped(console, body, len(said) - len(said.lstrip()), whole="  " in said.strip())
     if out is not None:
         wrote(out)
         next_command(stderr(), "check RUN --forecast", out, Path.cwd())

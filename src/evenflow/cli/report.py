@@ -28,7 +28,7 @@ def report(
     from ..diagnosis import diagnose
     from ..faults import asked
     from ..report import html
-    from .judging import busy, guarded
+    from .judging import guarded, judging
 
     chosen, dropped = codes(select, "--select"), codes(ignore, "--ignore")
     try:
@@ -37,7 +37,7 @@ def report(
         if output != "-":
             writing.check(target, [path], force)  # before the run is judged, which takes long
         with guarded(path):
-            with busy(path):
+            with judging(path):
                 loaded = load_run(path)
                 findings = diagnose(loaded, select=chosen, ignore=dropped)
             page = html(loaded, findings, asked(chosen, dropped))

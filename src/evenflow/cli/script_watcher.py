@@ -9,7 +9,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-from ..lang import N_, _
+from ..lang import _
 from ..script import when_imported
 from .plan import Plan
 
@@ -47,16 +47,13 @@ class ScriptWatcher:
             if not self.watch.active:  # it has said why
                 self.watch, self.failed = None, True
         except Exception as error:
-            self._say_failed(
-                N_("could not watch ({error}); the script itself is untouched."), error
-            )
+            self._say_failed(_("could not watch ({error}); the script itself is untouched."), error)
         if self.plan.treatments:
             try:
                 self._treat()
             except Exception as error:
-                self._say_failed(
-                    N_("could not treat the script ({error}); it runs untreated."), error
-                )
+                said = _("could not treat the script ({error}); it runs untreated.")
+                self._say_failed(said, error)
 
     def _treat(self) -> None:
         """Apply what evenflow.toml says, at the first training forward."""
@@ -64,16 +61,13 @@ class ScriptWatcher:
         from ..trial import Injection
 
         def refused(error: ValueError) -> None:
-            said = _("evenflow.toml: {error} The script runs untreated.").format(error=error)
-            print(f"evenflow: {said}", file=_err())
+            _say(_("evenflow.toml: {error} The script runs untreated.").format(error=error))
 
         def told(*args: Any, **kwargs: Any) -> Any:
             undo = treat_(*args, **kwargs)
             if not self.plan.quiet:
-                said = _("{model} treated with {treatments} (evenflow.toml).").format(
-                    model=type(args[0]).__name__, treatments=self.plan.treatments
-                )
-                print(f"evenflow: {said}", file=_err())
+                said, model = _("{model} treated with {treatments} (evenflow.toml)."), args[0]
+                _say(said.format(model=type(model).__name__, treatments=self.plan.treatments))
             return undo
 
         alone = self.watch.alone if self.watch is not None else None
@@ -103,8 +97,7 @@ class ScriptWatcher:
             return
         if self.watch is None:
             if not self.failed and not self.plan.quiet:
-                said = _("the script never imported torch; no training seen.")
-                print(f"evenflow: {said}", file=_err())
+                _say(_("the script never imported torch; no training seen."))
             return
         path = sys.path
         sys.path = list(self.ours)
@@ -114,9 +107,8 @@ class ScriptWatcher:
                     warnings.simplefilter("ignore")  # ours, not the script's
                 self._tell(error)
         except Exception as e:
-            self._say_failed(
-                N_("could not judge the run ({error}); the script itself is untouched."), e
-            )
+            said = _("could not judge the run ({error}); the script itself is untouched.")
+            self._say_failed(said, e)
         finally:
             sys.path = path
 
@@ -137,8 +129,7 @@ class ScriptWatcher:
         self.failed = True
         if _strict():
             traceback.print_exception(error, file=_err())
-        said = _(what).format(error=f"{type(error).__name__}: {error}")
-        print(f"evenflow: {said}", file=_err())
+        _say(what.format(error=f"{type(error).__name__}: {error}"))
 
 
 def _strict() -> bool:
@@ -147,3 +138,7 @@ def _strict() -> bool:
 
 def _err() -> Any:
     return sys.stderr or sys.__stderr__
+
+
+def _say(what: str) -> None:
+    print(f"evenflow: {what}", file=_err())

@@ -10,7 +10,7 @@ import contextlib
 import os
 import re
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from ..lang import _
@@ -65,22 +65,29 @@ def write(
         if target.exists() and not target.is_file():
             target.write_bytes(raw)
             return
-        place = target.resolve()  # a link stays one
-        handle, name = tempfile.mkstemp(dir=place.parent, prefix=f".{place.name[:40]}-")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(raw)
-            mode = place.stat().st_mode & 0o777 if place.exists() else 0o666 & ~_umask()
-            os.chmod(name, mode)
-            os.replace(name, place)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                os.unlink(name)
-            raise
+        with replacing(target) as name:
+            Path(name).write_bytes(raw)
     except OSError as error:
         said = _("cannot write {path!r}: {error}.")
         said = said.format(path=str(target), error=visible(error.strerror or str(error)))
         raise NotWritten(said) from None
+
+
+@contextlib.contextmanager
+def replacing(target: Path) -> Iterator[str]:
+    """The name of an empty file that takes `target`'s place at the end, or goes after an error."""
+    place = target.resolve()  # a link stays one
+    handle, name = tempfile.mkstemp(dir=place.parent, prefix=f".{place.name[:40]}-")
+    os.close(handle)
+    try:
+        yield name
+        mode = place.stat().st_mode & 0o777 if place.exists() else 0o666 & ~_umask()
+        os.chmod(name, mode)
+        os.replace(name, place)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(name)
+        raise
 
 
 def _umask() -> int:

@@ -178,6 +178,6 @@ def _as_site(here: Named) -> bool:
         return False
     registry, id = found
     site = registry.sites[id]
-    here.name = site.name[len(site.root) :].lstrip(". ") if site.root else site.name
+    here.name = site.bare
     here.op, here.kind, here.place, here.call = site.op, site.kind, site.path, site.call
     return True

@@ -18,5 +18,6 @@ from .sentences import headline as headline
 from .sentences import names as names
 from .sentences import remedies as remedies
 from .sentences import severity as severity
+from .terminal import print_wrapped as print_wrapped
 from .terminal import text as text
 from .terminal import writable as writable

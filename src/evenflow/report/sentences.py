@@ -172,7 +172,7 @@ def chain(finding: Finding, run: Run) -> list[tuple[str, str, str, str]]:
         what = title(link.what) if link.what.startswith("EF") else cause(link.what)
         when = "" if link.step is None else _("step {step}").format(step=whole(link.step))
         known = link.site is not None and 0 <= link.site < len(run.sites)
-        where = name(run.sites[link.site], run) if known and link.site is not None else ""
+        where = names(run, [run.sites[link.site]])[0] if known and link.site is not None else ""
         role = _(_ROLES[link.role]) if link.role in _ROLES else link.role
         out.append((role, what[:1].upper() + what[1:], when, where))
     return out
@@ -194,16 +194,11 @@ def when(finding: Finding) -> str:
     return _("step {first} to {last}").format(first=whole(first), last=whole(last))
 
 
-def name(site: Site, run: Run) -> str:
-    """A site's name, without the root where all sites have the same."""
-    return names(run, [site])[0]
-
-
 def names(run: Run, sites: Sequence[Site]) -> list[str]:
     """Names of many sites at once, without the root where all sites of the run have the same."""
     if len({site.root for site in run.sites if site.root}) > 1:
         return [site.name for site in sites]
-    return [s.name[len(s.root) :].lstrip(". ") if s.root else s.name for s in sites]
+    return [site.bare for site in sites]
 
 
 def profile(run: Run, sites: Sequence[Site]) -> list[float]:

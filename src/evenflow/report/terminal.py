@@ -28,6 +28,7 @@ from .sentences import (
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.text import Text
 
 _STYLE = {Severity.error: "bold red", Severity.warning: "bold yellow", Severity.info: "bold blue"}
 _BARS = "▁▂▃▄▅▆▇█"
@@ -92,17 +93,24 @@ class _Lines:
     def __call__(self, *parts: str | tuple[str, str], indent: int = 0) -> None:
         from rich.text import Text
 
-        console = self.console
         body = Text.assemble(*parts)
-        body.plain = writable(body.plain.translate(_ONE_LINE), console.encoding)
-        width = console.width - indent
-        pieces = [body]
-        if has_wide(body.plain):  # rich breaks at spaces only, and Chinese has none
-            pieces = list(body.divide(breaks(body.plain, width)))
-        for row in [row for part in pieces for row in part.wrap(console, width)] or [Text()]:
-            row.rstrip()
-            row.pad_left(indent)
-            console.print(row, highlight=False, soft_wrap=True)
+        body.plain = writable(body.plain.translate(_ONE_LINE), self.console.encoding)
+        print_wrapped(self.console, body, indent)
+
+
+def print_wrapped(console: Console, body: Text, indent: int, whole: bool = False) -> None:
+    """Print text in lines that fit, or `whole` (a table's row)."""
+    from rich.text import Text
+
+    width, pieces = console.width - indent, [body]
+    if not whole and has_wide(body.plain):  # rich breaks at spaces only, and Chinese has none
+        pieces = list(body.divide(breaks(body.plain, width)))
+    if not whole:
+        pieces = [row for part in pieces for row in part.wrap(console, width)] or [Text()]
+    for row in pieces:
+        row.rstrip()
+        row.pad_left(indent)
+        console.print(row, highlight=False, soft_wrap=True)
 
 
 def _finding(write: _Lines, finding: Finding, advice: Sequence[str]) -> None:

@@ -91,6 +91,11 @@ class Site:
         return f"{place} {self.op}{index}{call}".strip()
 
     @property
+    def bare(self) -> str:
+        """The name without its root."""
+        return self.name[len(self.root) :].lstrip(". ")
+
+    @property
     def place(self) -> tuple[str, str, str, int]:
         """What all calls of one line in one module have in common."""
         return self.root, self.path, self.op, self.index

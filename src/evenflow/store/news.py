@@ -16,7 +16,17 @@ from . import codec
 from .format import StoreError
 from .log import is_broken
 from .opening import opened
-from .reader import events_in, findings_in, is_there, layouts_in, losses_in, meta_in, refusal
+from .reader import (
+    by_id,
+    events_in,
+    findings_in,
+    is_there,
+    layouts_in,
+    losses_in,
+    meta_in,
+    places,
+    refusal,
+)
 from .rows import Rows
 
 #: Tables that only grow: of these, rows past the last that was read are new. Of the others those
@@ -134,30 +144,23 @@ def _news(rows: Rows, after: Position, again: bool) -> News:
         for table, now in sums.items()
     }
     meta = dict(meta_in(rows, changed["meta"]))
-    count, params = _count(sums["site"]), _count(sums["param"])
-    sites = dict(rows.records("site", "id, record", codec.parse_site, changed["site"]))
-    for key, site in sites.items():
-        if site.id != key or any(not 0 <= other < count for other in site.inputs):
-            rows.spoil("site", key)
-    held = dict(rows.records("param", "id, record", codec.parse_param, changed["param"]))
-    for key, param in held.items():
-        if param.id != key:
-            rows.spoil("param", key)
+    count = places(rows, "site")
+    sites = by_id(rows, "site", codec.parse_site, changed["site"])
+    params = by_id(rows, "param", codec.parse_param, changed["param"])
     layouts = {key: known for key, known in after.layouts.items() if key in sums["layout"]}
-    layouts.update(layouts_in(rows, count, params, changed["layout"]))
+    layouts.update(layouts_in(rows, count, places(rows, "param"), changed["layout"]))
     steps, losses, early = losses_in(rows)
     readings = _readings(rows, layouts)
     events = events_in(rows)
     same = not changed["finding"] and len(sums["finding"]) == len(after.sums.get("finding", {}))
     found = None if same else tuple(findings_in(rows, count))
     last = {table: max([after.last.get(table, 0), *rows.sums(table)]) for table in _GROWING}
-    spoilt = rows.damaged
     return News(
         position=Position(after.file, last, sums, layouts),
         again=again,
         meta=meta,
-        sites=tuple(s for key, s in sites.items() if key not in spoilt.get("site", ())),
-        params=tuple(p for key, p in held.items() if key not in spoilt.get("param", ())),
+        sites=tuple(sites.values()),
+        params=tuple(params.values()),
         readings=readings,
         curve_steps=steps,
         curve_loss=losses,
@@ -166,11 +169,6 @@ def _news(rows: Rows, after: Position, again: bool) -> News:
         findings=found,
         damaged=rows.told(),
     )
-
-
-def _count(keys: Mapping[Any, int]) -> int:
-    """How many sites or parameters there are: ids are positions."""
-    return max((key for key in keys if type(key) is int), default=-1) + 1
 
 
 def _readings(

@@ -55,7 +55,10 @@ def load(path: str | os.PathLike[str], *, partial: bool = False) -> Run:
     with opened(path) as (db, budget):
         rows = _rows(path, db, budget)
         meta = dict(meta_in(rows))
-        sites, params = _sites(rows), _params(rows)
+        sites = _sites(rows)
+        params = _all(
+            rows, "param", codec.parse_param, lambda i: Parameter(i, f"(damaged) {i}", ())
+        )
         source, steps, columns = _readings(rows, len(sites), len(params))
         curve_steps, curve_loss, early = losses_in(rows)
         events = events_in(rows)
@@ -131,43 +134,43 @@ def meta_in(rows: Rows, keys: Collection[Any] | None = None) -> list[tuple[str, 
     return out
 
 
-def _sites(rows: Rows) -> tuple[Site, ...]:
-    """Sites by id; one that is lost has a stand-in, so that the others keep their places."""
-    found = _by_id(rows, "site", codec.parse_site)
-    count = _places(rows, "site", found)
-    for key, site in list(found.items()):
-        if any(not 0 <= other < count for other in site.inputs):
-            rows.spoil("site", key)
-            del found[key]
-    return tuple(found.get(i) or Site(i, "", "", "(damaged)", "other") for i in range(count))
-
-
-def _params(rows: Rows) -> tuple[Parameter, ...]:
-    """Parameters by id, with stand-ins for those that are lost."""
-    found = _by_id(rows, "param", codec.parse_param)
-    count = _places(rows, "param", found)
-    return tuple(found.get(i) or Parameter(i, f"(damaged) {i}", ()) for i in range(count))
-
-
-def _by_id(rows: Rows, table: str, parse: Callable[[Any], T]) -> dict[Any, T]:
-    """Records by id; those that stand in another's place are damaged."""
-    found: dict[Any, T] = dict(rows.records(table, "id, record", parse))
-    for key in [k for k, record in found.items() if record.id != k]:
-        rows.spoil(table, key)
-        del found[key]
-    return found
-
-
-def _places(rows: Rows, table: str, found: dict[Any, Any]) -> int:
-    """How many there were: ids are positions. Those missing are damaged."""
-    known = [key for key in (*found, *rows.sums(table)) if type(key) is int and key >= 0]
-    count = max(known, default=-1) + 1
-    if count > _MOST or len(found) > _MOST:
+def places(rows: Rows, table: str) -> int:
+    """How many sites or parameters there are: ids are positions."""
+    keys = rows.sums(table)
+    count = max((key for key in keys if type(key) is int), default=-1) + 1
+    if max(count, len(keys)) > _MOST:
         raise TooMuch(f"its {table}s are numbered up to {count}")
-    for key in range(count):
+    return count
+
+
+def by_id(
+    rows: Rows, table: str, parse: Callable[[Any], T], keys: Collection[Any] | None = None
+) -> dict[Any, T]:
+    """Sites or parameters by id, those of `keys` only; what stands in another's place, or reads a
+    site that is not there, is damaged."""
+    count = places(rows, table)
+    found = dict(rows.records(table, "id, record", parse, keys))
+    for key, record in found.items():
+        inputs = record.inputs if isinstance(record, Site) else ()
+        if record.id != key or any(not 0 <= other < count for other in inputs):
+            rows.spoil(table, key)
+    spoilt = rows.damaged.get(table, ())
+    return {key: record for key, record in found.items() if key not in spoilt}
+
+
+def _all(
+    rows: Rows, table: str, parse: Callable[[Any], T], lost: Callable[[int], T]
+) -> tuple[T, ...]:
+    """All by id; one that is lost has a stand-in, so that the others keep their places."""
+    found, ids = by_id(rows, table, parse), range(places(rows, table))
+    for key in ids:
         if key not in found:
             rows.spoil(table, key)
-    return count
+    return tuple(found.get(key) or lost(key) for key in ids)
+
+
+def _sites(rows: Rows) -> tuple[Site, ...]:
+    return _all(rows, "site", codec.parse_site, lambda i: Site(i, "", "", "(damaged)", "other"))
 
 
 def layouts_in(

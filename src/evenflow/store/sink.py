@@ -205,8 +205,10 @@ class Sink:
 
     def _put(self, table: str, *rows: tuple[int | str | bytes, ...]) -> None:
         """Rows with their checksums, the key first; one of the same key is replaced."""
+        if not rows:
+            return
         many = self.db.executemany if len(rows) != 1 else _one(self.db)
-        holes = ", ".join("?" * len(rows[0])) if rows else ""
+        holes = ", ".join("?" * len(rows[0]))
         many(f"INSERT OR REPLACE INTO {table} VALUES ({holes})", rows)
         part = PARTS[table]
         sums = [(part, row[0], row_sum(table, *row)) for row in rows]
@@ -220,18 +222,11 @@ class Sink:
 
     def meta(self, changes: Mapping[str, Any]) -> None:
         """New or changed keys."""
-        if changes:
-            self._put("meta", *((str(key), codec.dump(v)) for key, v in changes.items()))
+        self._put("meta", *((str(key), codec.dump(v)) for key, v in changes.items()))
 
-    def sites(self, sites: Sequence[Site]) -> None:
-        """New sites, or known ones replaced by id."""
-        if sites:
-            self._put("site", *((site.id, codec.dump(asdict(site))) for site in sites))
-
-    def params(self, params: Sequence[Parameter]) -> None:
-        """New parameters, or known ones replaced by id."""
-        if params:
-            self._put("param", *((param.id, codec.dump(asdict(param))) for param in params))
+    def records(self, table: str, records: Sequence[Site | Parameter]) -> None:
+        """New sites or parameters, or known ones replaced by id."""
+        self._put(table, *((record.id, codec.dump(asdict(record))) for record in records))
 
     def reading(self, reading: Reading) -> None:
         """One reading as one row."""

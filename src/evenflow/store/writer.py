@@ -101,11 +101,11 @@ class Writer:
 
     def sites(self, sites: Sequence[Site]) -> None:
         """Add sites, or replace them by id."""
-        self._put(self._sink.sites, tuple(sites))
+        self._put(self._sink.records, "site", tuple(sites))
 
     def params(self, params: Sequence[Parameter]) -> None:
         """Add parameters, or replace them by id."""
-        self._put(self._sink.params, tuple(params))
+        self._put(self._sink.records, "param", tuple(params))
 
     def reading(self, reading: Reading) -> None:
         """Add a reading (its values are copied: the tape may reuse its buffer)."""

@@ -57,9 +57,7 @@ def parameters(names: Sequence[str]) -> str:
 
 
 def _name(site: Site, with_root: bool) -> str:
-    if with_root or not site.root:
-        return site.name
-    return site.name[len(site.root) :].lstrip(". ")
+    return site.name if with_root else site.bare
 
 
 def _place(site: Site, with_root: bool) -> str:
