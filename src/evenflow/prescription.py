@@ -9,8 +9,7 @@ from typing import Any
 from .diagnosis import diagnose, facts_of
 from .schema import Finding, Run, Treatment
 from .store import load
-from .treatments import Course, Refused
-from .treatments import courses as ranked_courses
+from .treatments import Refused, courses
 
 
 def prescribe(
@@ -19,7 +18,7 @@ def prescribe(
     """Treatments for what is wrong, most promising first, each with its reason and codes.
 
     Pure: nothing is changed and nothing is tried; `evenflow cure` proves them. A healthy run
-    gives []. Some only work together: see `courses`.
+    gives [].
 
     Args:
         run: a `Run`, a run file's path, or a `Forecast`.
@@ -38,21 +37,13 @@ def prescribe(
     ('input=standardise', ('EF501',))
     >>> folder.cleanup()
     """
-    found = courses(run, refused)
-    return list(dict.fromkeys(t for course in found for t in course.treatments))
-
-
-def courses(
-    run: Run | str | os.PathLike[str] | Any, refused: list[Refused] | None = None
-) -> list[Course]:
-    """As `prescribe`, but treatments that belong together stay together: what a trial tries."""
     if isinstance(run, (str, os.PathLike)):
         run = load(run)
     if isinstance(run, Run):
         findings: Iterable[Finding] = diagnose(run)
     else:  # a Forecast
         findings, run = run.findings, run.run
-    found, not_given = ranked_courses(findings, facts_of(run))
+    found, not_given = courses(findings, facts_of(run))
     if refused is not None:
         refused.extend(not_given)
-    return found
+    return list(dict.fromkeys(t for course in found for t in course.treatments))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -9,7 +11,7 @@ from hypothesis import strategies as st
 
 from evenflow.report.grids import BROKEN, MISSING, TOP, ZERO, encode, pick_steps
 from evenflow.report.layers import chosen, cost, latest, now, relative_updates
-from evenflow.schema import Channel, Event, Parameter, Site
+from evenflow.schema import Channel, Parameter, Site
 
 from .runs import chain, empty, finding
 
@@ -44,21 +46,17 @@ def test_relative_update_joins_a_layers_parameters_and_minds_whose_step_it_was()
     assert relative_updates(empty(sites=sites)) == {}
 
 
-def test_cost_is_time_lost_over_time_that_training_took() -> None:
+def test_cost_is_what_was_spent_over_what_the_training_took() -> None:
     columns = {
-        Channel("step", 0, "cost"): np.array([0.5, 0.5]),
-        Channel("step", 0, "wall"): np.array([2.0, 2.5]),
-        Channel("step", 0, "bare"): np.array([1.0, 1.0]),
+        Channel("step", 0, "spent"): np.array([0.5, 2.0]),
+        Channel("step", 0, "trained"): np.array([1.0, 50.0]),
+        Channel("step", 0, "bare"): np.array([1.0, 0.5]),
     }
-    run = empty(steps=np.array([0, 50]), columns=columns, curve_steps=np.arange(100))
-    assert cost(run) == pytest.approx(2.5 / 100)
-    thinned = empty(
-        steps=np.array([0, 50]),
-        columns=columns,
-        curve_steps=np.arange(100),
-        events=(Event("thinned", 9, {"readings": 2}),),
-    )
-    assert cost(thinned) == pytest.approx(2 * 2.5 / 100)
+    run = empty(steps=np.array([0, 50]), columns=columns)
+    assert cost(run) == pytest.approx(2 / 50)
+    # not over: 49 steps since the latest sample, each a bare step's time
+    assert cost(replace(run, curve_steps=np.arange(100))) == pytest.approx(2 / (50 + 49 * 0.5))
+    assert cost(replace(run, meta={"spent": 3.0, "trained": 60.0})) == pytest.approx(3 / 60)
     assert cost(empty()) is None
 
 

@@ -7,7 +7,6 @@ from dataclasses import replace
 import pytest
 
 import evenflow
-from evenflow.prescription import courses as prescribed_courses
 from evenflow.schema import Finding, Severity, Treatment
 from evenflow.treatments import Facts, Refused
 from evenflow.treatments.ranking import courses
@@ -112,5 +111,4 @@ def test_prescribe_reads_a_run_and_a_forecast() -> None:
     found = evenflow.prescribe(forecast, refused)  # type: ignore[arg-type]
     assert str(found[0]) == "init=lsuv-centred" and refused
     assert evenflow.prescribe(forecast.run) == found and len(set(found)) == len(found)
-    assert str(prescribed_courses(forecast)[0]) == "init=lsuv-centred"
     evenflow.treat_(model, None, found[:1], torch.randn(32, 16))

@@ -64,9 +64,9 @@ def check(
 def _check_whole(path: Path, run: Run, code: int) -> None:
     """No health is claimed of a network whose sites or parameters are lost."""
     from ..report import damage
+    from ..schema import damaged_rows
 
-    lost = {t for e in run.events if e.kind == "damaged" for t in e.detail["rows"]}
-    if lost & {"site", "param", "layout"} and code != 1:
+    if damaged_rows(run).keys() & {"site", "param", "layout"} and code != 1:
         said = _("What is left shows no error, which is no judgement.")
         raise CannotJudge(sentences((f"{str(path)!r}: {damage(run)}", said)))
 

@@ -13,6 +13,7 @@ from .factors import Contribution as Contribution
 from .factors import Factor as Factor
 from .factors import Fork as Fork
 from .ledger import Ledger as Ledger
+from .render import elasticity as elasticity
 from .render import fork_line as fork_line
 from .render import headline as headline
 from .render import parts_line as parts_line

@@ -9,6 +9,7 @@ arithmetic of our own and must end in the number autograd computes, or nothing i
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping
 from itertools import pairwise
 from typing import Any, NamedTuple
@@ -124,13 +125,9 @@ def _index(name: str, weight: Tensor, index: tuple[int, ...]) -> tuple[int, ...]
 def _stages(root: Any, leaf: Any, named: Mapping[Any, Named]) -> list[_Stage]:
     """The nodes from the loss to the weight's own op; a fork past the loss's own is an error."""
     way = between(children, root, leaf)
-    arriving: dict[Any, int] = {}
-    for node in way:
-        for child in children(node):
-            if child in way:
-                arriving[child] = arriving.get(child, 0) + 1
+    arriving = Counter(child for node in way for child in children(node))
     for node in reached(root, lambda n: [c for c in children(n) if c in way]):
-        if arriving.get(node, 0) > 1 and any(named[n].kind in _MODEL for n in _above(node, way)):
+        if arriving[node] > 1 and any(named[n].kind in _MODEL for n in _above(node, way)):
             raise ValueError(_forked(node, leaf, way, named))
     stages, node, slot = [], root, 0
     while node is not leaf:
@@ -260,7 +257,7 @@ class _Jacobian:
         count = out.shape[0] if out.dim() else 0
         if count and self._shape and self._shape[0] == count and self._sample_wise():
             n_out, n_in = out[0].numel(), math.prod(self._shape[1:])
-            self._refuse(count * n_out * n_in, sample)
+            self._refuse(count * n_out * n_in)
             values = np.empty((count, n_out, n_in))
             for k in range(n_out):
                 e = torch.zeros_like(out).reshape(count, -1)
@@ -275,7 +272,7 @@ class _Jacobian:
                 "product belongs to one sample; leave sample out, or put the layer in eval mode."
             )
         n_out, n_in = out.numel(), math.prod(self._shape)
-        self._refuse(n_out * n_in, sample)
+        self._refuse(n_out * n_in)
         values = np.empty((n_out, n_in))
         for k in range(n_out):
             e = torch.zeros(n_out, dtype=out.dtype, device=out.device)
@@ -298,7 +295,7 @@ class _Jacobian:
                 return False
         return True
 
-    def _refuse(self, numbers: int, sample: int | None) -> None:
+    def _refuse(self, numbers: int) -> None:
         if numbers > _MOST:
             raise ValueError(
                 f"the Jacobian of {self.named.name} ({self.named.op}) has {numbers:,} numbers; at "

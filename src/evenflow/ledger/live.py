@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -157,14 +158,10 @@ def _read(
     is to be said of its precision."""
     way = between(children, root, target)
     edges_of: dict[Any, list[tuple[int, Any, int]]] = {}
-    arriving: dict[Any, int] = dict.fromkeys(way, 0)
-    for node in way:
-        if node is target:
-            continue
+    for node in way - {target}:
         below = enumerate(node.next_functions)
         edges_of[node] = [(i, child, slot) for i, (child, slot) in below if child in way]
-        for _i, child, _slot in edges_of[node]:
-            arriving[child] += 1
+    arriving = Counter(child for edges in edges_of.values() for _i, child, _slot in edges)
     meetings = {v: Meeting(count) for v, count in arriving.items() if count > 1}
     received: dict[Any, float] = {}
     sent: dict[tuple[Any, int], float] = {}
@@ -276,16 +273,15 @@ def _scale(n: Named, edge: int) -> float | None:
 
 
 def _notes(vertices: Mapping[Any, Vertex]) -> tuple[str, ...]:
-    notes = []
-    fused = sorted({v.name for v in vertices.values() if v.kind == "recurrent"})
-    if fused:
-        text = _(
+    opaque = {
+        "recurrent": _(
             "{names}: one factor, opaque inside; a watched run measures the flow through its time "
             "steps (evenflow explain RUN)"
-        )
-        notes.append(text.format(names=", ".join(fused[:3])))
-    custom = sorted({v.name for v in vertices.values() if v.kind == "custom"})
-    if custom:
-        text = _("{names}: the script's own function, opaque inside")
-        notes.append(text.format(names=", ".join(custom[:3])))
+        ),
+        "custom": _("{names}: the script's own function, opaque inside"),
+    }
+    notes = []
+    for kind, text in opaque.items():
+        if names := sorted({v.name for v in vertices.values() if v.kind == kind}):
+            notes.append(text.format(names=", ".join(names[:3])))
     return tuple(notes)

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from ..network import LAYERS, of_node
+from ..schema import bare_name
 from ..tape import known_site
 
 #: Kinds that stand for their module: no "→ op" behind the path.
@@ -178,6 +179,6 @@ def _as_site(here: Named) -> bool:
         return False
     registry, id = found
     site = registry.sites[id]
-    here.name = site.bare
+    here.name = bare_name(site)
     here.op, here.kind, here.place, here.call = site.op, site.kind, site.path, site.call
     return True

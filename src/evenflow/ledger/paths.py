@@ -8,6 +8,7 @@ an edge that δ comes along begins, in the end, at the loss.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
@@ -78,21 +79,27 @@ def between(children: Callable[[V], Iterable[V]], root: V, target: V) -> set[V]:
     return set(reached(target, lambda v: parents.get(v, ())))
 
 
+def by_ends(edges: Iterable[Edge[V]]) -> tuple[dict[V, list[Edge[V]]], dict[V, list[Edge[V]]]]:
+    """The edges by their senders, and by their receivers."""
+    out: dict[V, list[Edge[V]]] = {}
+    into: dict[V, list[Edge[V]]] = {}
+    for e in edges:
+        out.setdefault(e.sender, []).append(e)
+        into.setdefault(e.receiver, []).append(e)
+    return out, into
+
+
 def backward_order(edges: Sequence[Edge[V]], root: V) -> list[V]:
     """The vertices, each after all that send to it."""
-    waiting: dict[V, int] = {}
-    out: dict[V, list[V]] = {}
-    for e in edges:
-        waiting[e.receiver] = waiting.get(e.receiver, 0) + 1
-        out.setdefault(e.sender, []).append(e.receiver)
+    out, into = by_ends(edges)
+    waiting = {v: len(arriving) for v, arriving in into.items()}
     order, todo = [], [root]
     while todo:
-        v = todo.pop()
-        order.append(v)
-        for child in out.get(v, ()):
-            waiting[child] -= 1
-            if not waiting[child]:
-                todo.append(child)
+        order.append(todo.pop())
+        for e in out.get(order[-1], ()):
+            waiting[e.receiver] -= 1
+            if not waiting[e.receiver]:
+                todo.append(e.receiver)
     return order
 
 
@@ -100,11 +107,7 @@ def without_views(
     vertices: Mapping[V, Vertex], edges: Sequence[Edge[V]], root: V, target: V
 ) -> list[Edge[V]]:
     """The same graph without the views that only pass δ on, its norm unchanged."""
-    into: dict[V, list[Edge[V]]] = {}
-    out: dict[V, list[Edge[V]]] = {}
-    for e in edges:
-        into.setdefault(e.receiver, []).append(e)
-        out.setdefault(e.sender, []).append(e)
+    out, into = by_ends(edges)
     for v in backward_order(edges, root):
         here = vertices[v]
         if here.kind != "view" or v in (root, target) or len(out.get(v, ())) != 1:
@@ -140,11 +143,7 @@ def links(
     """
     edges = without_views(vertices, edges, root, target)
     order = backward_order(edges, root)
-    out: dict[V, list[Edge[V]]] = {}
-    into: dict[V, list[Edge[V]]] = {}
-    for e in edges:
-        out.setdefault(e.sender, []).append(e)
-        into.setdefault(e.receiver, []).append(e)
+    out, into = by_ends(edges)
     found: list[Factor | Block] = []
     start, inside, still_open = root, [root], len(out.get(root, ()))
     for v in order[1:]:
@@ -175,9 +174,7 @@ def crossings(
         calls[v.place] = max(calls.get(v.place, 0), v.call)
     repeated = {place for place, most in calls.items() if most > 1}
     inner = [e for e in edges if {vertices[e.sender].place, vertices[e.receiver].place} <= repeated]
-    arriving: dict[V, int] = {}
-    for e in edges:
-        arriving[e.receiver] = arriving.get(e.receiver, 0) + 1
+    arriving = Counter(e.receiver for e in edges)
     found = []
     # Calls that are there, not all up to the last: its number may be anything in a foreign file.
     for t in sorted({v.call for v in vertices.values()}, reverse=True)[1:]:

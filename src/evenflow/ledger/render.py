@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import asdict
 from statistics import median
 from typing import Any
 
@@ -59,12 +60,7 @@ def headline(ledger: LedgerRecord) -> str:
         line = _("The error falls by {amount} from the loss to {site}: {sizes}.")
     else:
         line = _("The error grows by {amount} from the loss to {site}: {sizes}.")
-    return line.format(amount=amount(gain), site=site, sizes=sizes)
-
-
-def amount(gain: float) -> str:
-    """ "51.2 decades", without a sign."""
-    return span(gain)
+    return line.format(amount=span(gain), site=site, sizes=sizes)
 
 
 def plural(op: str, kind: str, count: int) -> str:
@@ -249,21 +245,27 @@ def table(ledger: LedgerRecord) -> list[str]:
     for i in kept:
         if i != last + 1:
             skipped = links[last + 1 : i]
-            out.append(f"{signed(_sum(skipped)):>8}  {'':>9}  ... {_skipped(skipped)}")
+            gain = sum(left_out.gain for left_out in skipped)
+            out.append(f"{signed(gain):>8}  {'':>9}  ... {_skipped(skipped)}")
         link = links[i]
         name = place(link)
         name = name if len(name) <= wide else "…" + name[1 - wide :]
-        known = link.elasticity if link.elasticity is not None else link.weight_elasticity
-        shown = "" if known is None else number(known)
-        if link.elasticity is None and known is not None:
-            shown = _("{elasticity} (of W)").format(elasticity=shown)
         out.append(
             f"{signed(link.gain):>8}  {_right(number(link.received), 9)}  {filled(name, wide)}  "
-            f"{filled(parts_line(link), 34)}  {shown}".rstrip()
+            f"{filled(parts_line(link), 34)}  {elasticity(link)}".rstrip()
         )
         last = i
     out.append(f"{'=':>2}{signed(ledger.gain):>6}  {_right(number(ledger.sent), 9)}  {ledger.site}")
     return out
+
+
+def elasticity(link: Factor | Block) -> str:
+    """Of the output, else of the weights."""
+    if link.elasticity is not None:
+        return number(link.elasticity)
+    if link.weight_elasticity is None:
+        return ""
+    return _("{elasticity} (of W)").format(elasticity=number(link.weight_elasticity))
 
 
 def _right(text: str, cells: int) -> str:
@@ -296,10 +298,6 @@ def _skipped(links: Sequence[Factor | Block]) -> str:
         each = signed(sum(gains) / len(gains))
         parts.append(line.format(factors=_counted(op, kind, len(gains)), each=each))
     return _("{count} more: {factors}").format(count=len(links), factors=_(", ").join(parts[:3]))
-
-
-def _sum(links: Sequence[Factor | Block]) -> float:
-    return sum(link.gain for link in links)
 
 
 def place(link: Factor | Block) -> str:
@@ -349,21 +347,16 @@ def as_dict(ledger: LedgerRecord) -> dict[str, Any]:
     }  # fmt: skip
 
 
+_LINK = (
+    *("name", "op", "kind", "gain", "received", "sent", "parts", "elasticity"),
+    *("weight_elasticity", "call", "towards"),
+)
+
+
 def _link(link: Factor | Block) -> dict[str, Any]:
-    out: dict[str, Any] = {
-        "type": "block" if isinstance(link, Block) else "factor",
-        "name": link.name,
-        "op": link.op,
-        "kind": link.kind,
-        "decades": link.gain,
-        "received": link.received,
-        "sent": link.sent,
-        "parts": dict(link.parts),
-        "elasticity": link.elasticity,
-        "weight_elasticity": link.weight_elasticity,
-        "call": link.call,
-        "towards": link.towards,
-    }
+    out: dict[str, Any] = {"type": "block" if isinstance(link, Block) else "factor"}
+    out |= {"decades" if key == "gain" else key: getattr(link, key) for key in _LINK}
+    out["parts"] = dict(link.parts)
     if isinstance(link, Block):
         out["ops"] = [_link(op) for op in link.ops]
         out["forks"] = [
@@ -371,9 +364,7 @@ def _link(link: Factor | Block) -> dict[str, Any]:
                 "name": f.name,
                 "received": f.received,
                 "well_conditioned": f.sure,
-                "branches": [
-                    {"name": b.name, "size": b.size, "share": b.share} for b in f.branches
-                ],
+                "branches": [asdict(b) for b in f.branches],
             }
             for f in link.forks
         ]

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from ..lang import _, ngettext
 from ..nearby import hint
 from ..network import LAYERS
-from ..schema import Run, Site
+from ..schema import Run, Site, bare_name
 from .factors import COARSE, coarse, conv_scale, decades
 from .ledger import Ledger
 from .paths import Edge, Vertex, between, crossings, links
@@ -110,7 +110,7 @@ def _find(run: Run, wanted: str) -> Site:
     wanted = wanted.strip()
     learnable = [s for s in run.sites if s.kind != "input"]
     matches: tuple[Callable[[Site], bool], ...] = (
-        lambda s: wanted in (s.name, s.bare),
+        lambda s: wanted in (s.name, bare_name(s)),
         lambda s: wanted in s.params or f"{s.root}.{wanted}" in s.params,
         lambda s: wanted in (s.path, f"{s.root}.{s.path}") and s.kind in LAYERS,
         lambda s: wanted in (s.path, f"{s.root}.{s.path}") and bool(wanted),
@@ -119,7 +119,7 @@ def _find(run: Run, wanted: str) -> Site:
         found = [s for s in learnable if match(s)]
         if found:
             return min(found, key=lambda s: s.call)
-    names = list(dict.fromkeys([*(s.bare for s in learnable), *(s.name for s in learnable)]))
+    names = list(dict.fromkeys([*(bare_name(s) for s in learnable), *(s.name for s in learnable)]))
     text = _("the run has no site {site!r}: {hint}")
     raise ValueError(text.format(site=wanted, hint=hint(wanted, names)))
 
@@ -136,7 +136,7 @@ def _latest(run: Run, site: Site) -> int:
             "no error was ever measured at {site!r}: it is frozen, or before every layer that "
             "learns."
         )
-        raise ValueError(text.format(site=site.bare))
+        raise ValueError(text.format(site=bare_name(site)))
     return int(known[-1])
 
 
@@ -186,7 +186,7 @@ class _Sampled:
     def label(self, i: int) -> str:
         """A site's name, without the root where all sites have the same."""
         site = self.run.sites[i]
-        return site.name if self.several else site.bare
+        return site.name if self.several else bare_name(site)
 
     def value(self, column: Column) -> float | None:
         return None if column is None or np.isnan(column[self.at]) else float(column[self.at])

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from ..lang import _, whole
 from ..schema import Finding, Run
 from ..words import Network, title, without_chain
-from .markup import and_more, esc, prose, short, tag
+from .markup import and_more, esc, prose, short, table, tag
 from .network import network_of
 from .sentences import chain, evidence, names, remedies, severity, when
 
@@ -53,6 +53,8 @@ def _card(run: Run, finding: Finding, number: int, network: Network) -> str:
     if finding.treatments:
         texts = (tag("code", esc(text[:_LETTERS])) for text in finding.treatments[:_ADVICE])
         inside.append(tag("p", "treat_: ", " ".join(texts), class_="advice"))
+    # the message's last sentence tells the chain, which the card draws
+    message = without_chain(finding.message) if len(finding.chain) > 1 else finding.message
     details = tag(
         "details",
         tag("summary", _("Where, evidence and what to do")),
@@ -62,20 +64,13 @@ def _card(run: Run, finding: Finding, number: int, network: Network) -> str:
     return tag(
         "article",
         head,
-        tag("p", prose(_without_chain(finding)[:_LETTERS]), class_="message"),
+        tag("p", prose(message[:_LETTERS]), class_="message"),
         _chain(run, finding),
         details,
         class_=f"card finding {kind}",
         id=f"finding-{number}",
         aria_labelledby=f"finding-{number}-title",
     )
-
-
-def _without_chain(finding: Finding) -> str:
-    """The message; its last sentence tells the chain, which the card draws."""
-    if len(finding.chain) > 1:
-        return without_chain(finding.message)
-    return finding.message
 
 
 def _chain(run: Run, finding: Finding) -> str:
@@ -102,27 +97,22 @@ def _where(run: Run, finding: Finding) -> str:
     total = len(finding.sites) if sites else len(finding.params)
     if not places:
         return ""
-    shown = "".join(tag("li", tag("code", esc(short(place, 100)))) for place in places[:_FEW])
-    rest = places[_FEW:]
+    items = [tag("li", tag("code", esc(short(place, 100)))) for place in places]
     more = ""
-    if rest:
-        listed = "".join(tag("li", tag("code", esc(short(place, 100)))) for place in rest)
+    if len(items) > _FEW:
         if total > _MOST:
-            listed += tag("li", _("and {count} more").format(count=whole(total - _MOST)))
+            items.append(tag("li", _("and {count} more").format(count=whole(total - _MOST))))
         count = _("{count} more").format(count=whole(total - _FEW))
-        more = tag("details", tag("summary", count), tag("ul", listed))
-    heading = tag("h4", _("Where"))
-    return tag("div", heading, tag("ul", shown, class_="places"), more, class_="where")
+        more = tag("details", tag("summary", count), tag("ul", *items[_FEW:]))
+    shown = tag("ul", *items[:_FEW], class_="places")
+    return tag("div", tag("h4", _("Where")), shown, more, class_="where")
 
 
 def _evidence(finding: Finding) -> str:
     rows = evidence(finding)
     if not rows:
         return ""
-    names = (_("Measured"), _("Value"), _("Threshold"))
-    head = "".join(f"<th scope=col>{esc(name)}</th>" for name in names)
-    head = f"<thead><tr>{head}</tr></thead>"
-    body = "".join(
+    body = [
         tag(
             "tr",
             tag("th", esc(label[:80]), scope="row"),
@@ -131,6 +121,6 @@ def _evidence(finding: Finding) -> str:
             class_="judged" if limit else None,
         )
         for label, value, limit in rows[:_ROWS]
-    )
-    table = tag("table", head, tag("tbody", body))
-    return tag("div", tag("h4", _("Evidence")), table, class_="evidence")
+    ]
+    figures = table((_("Measured"), _("Value"), _("Threshold")), body)
+    return tag("div", tag("h4", _("Evidence")), figures, class_="evidence")

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..faults import Asked
-from ..schema import Finding, Run, interventions, verdict
+from ..schema import Finding, Run, damaged_rows, interventions, verdict
 from ..words import healed, with_messages
 from .network import network_of
 from .sentences import headline, remedies
@@ -38,9 +38,8 @@ def as_json(run: Run, findings: Sequence[Finding], asked: Asked | None = None) -
     }
     if asked is not None:
         data["asked"] = list(asked.codes)
-    for event in run.events:
-        if event.kind == "damaged":
-            data["damaged"] = dict(event.detail["rows"])
+    if left_out := damaged_rows(run):
+        data["damaged"] = dict(left_out)
     done = interventions(run.events)
     if done or run.meta.get("heal"):
         data["healed"] = [finite({**d.as_dict(), "message": healed(d)}) for d in done]

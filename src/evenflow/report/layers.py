@@ -115,28 +115,8 @@ def cost(run: Run) -> float | None:
     if isinstance(own, (int, float)) and isinstance(rest, (int, float)) and rest > 0:
         return float(own / rest)
     spent, trained, bare = run.step("spent"), run.step("trained"), run.step("bare")
-    if spent is not None and trained is not None and bare is not None and len(run.curve_steps):
-        since = max(0, int(run.curve_steps[-1]) - int(run.steps[-1]))
-        whole = float(trained[-1]) + since * float(bare[-1])
-        return float(spent[-1]) / whole if whole > 0 else None
-    return _cost_by_rows(run)
-
-
-def _cost_by_rows(run: Run) -> float | None:
-    """The same of older files: time lost at sampled steps (own cost, or their length beyond a bare
-    step's, whichever is more) over the bare time of all steps that passed; scaled up where the run
-    was thinned."""
-    own, wall, bare = run.step("cost"), run.step("wall"), run.step("bare")
-    if own is None or wall is None or bare is None or not len(run.steps):
+    if spent is None or trained is None or bare is None:
         return None
-    usual = np.nanmedian(bare) if (~np.isnan(bare)).any() else np.nan
-    if not usual > 0:
-        return None
-    beyond = wall - np.where(np.isnan(bare), usual, bare)
-    lost = max(float(np.nansum(own)), float(np.nansum(beyond)))
-    last = max(int(run.steps[-1]), int(run.curve_steps[-1]) if len(run.curve_steps) else 0)
-    kept = 1.0
-    dropped = sum(int(e.detail.get("readings", 0)) for e in run.events if e.kind == "thinned")
-    if dropped:
-        kept = len(run.steps) / (len(run.steps) + dropped)
-    return lost / float(usual * (last + 1) * kept)
+    last = int(run.curve_steps[-1]) if len(run.curve_steps) else 0
+    whole = float(trained[-1]) + max(0, last - int(run.steps[-1])) * float(bare[-1])
+    return float(spent[-1]) / whole if whole > 0 else None

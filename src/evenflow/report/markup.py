@@ -60,6 +60,11 @@ def row(first: str, *cells: str) -> str:
     return tag("tr", tag("th", first, scope="row"), *(tag("td", esc(text)) for text in cells))
 
 
+def section(heading: str, id: str, *parts: str) -> str:
+    """A card under a heading."""
+    return tag("section", tag("h2", esc(heading), id=id), *parts, class_="card", aria_labelledby=id)
+
+
 def scroll(table: str, label: str) -> str:
     """A table in a frame that scrolls where the page is narrow."""
     return tag("div", table, class_="scroll", tabindex=0, role="region", aria_label=label)

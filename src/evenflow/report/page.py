@@ -19,7 +19,7 @@ from ..schema import Finding, Run, verdict
 from ..words import title, with_messages
 from .cards import CARDS, findings_section
 from .grids import grids
-from .markup import data, esc, short, tag
+from .markup import data, esc, pairs, section, short, tag
 from .sentences import damage, facts, headline, names
 from .tables import events_section, healed_section, layers_section, parameters_section, run_section
 from .waterfall import card, ledger_section
@@ -48,7 +48,7 @@ def html(run: Run, findings: Sequence[Finding], asked: Asked | None = None) -> s
     body = "".join(
         (
             tag("a", _("Skip to the findings"), class_="skip", href="#findings"),
-            _header(run),
+            _header(run.name, run.meta.get("script") or ""),
             "<main>",
             _banner(run, spoken, asked),
             findings_section(run, spoken),
@@ -86,25 +86,18 @@ def ledger_html(ledger: Ledger) -> str:
     where = heading = ledger.run or _("a loss")
     if ledger.step is not None:
         heading = _("{name}, step {step}").format(name=where, step=whole(ledger.step))
-    head = tag("header", tag("p", MARK, "Evenflow", class_="brand"), tag("h1", esc(heading)))
     title = _("{name}: chain rule · Evenflow").format(name=where)
     foot = tag("footer", _("Written by Evenflow. Every number here was measured."))
-    return document(title, f"{head}<main>{card(ledger)}</main>{foot}")
+    return document(title, f"{_header(heading)}<main>{card(ledger)}</main>{foot}")
 
 
 def _asset(name: str) -> str:
     return files(__package__).joinpath("assets", name).read_text(encoding="utf-8")
 
 
-def _header(run: Run) -> str:
-    script = run.meta.get("script") or ""
-    known = tag("code", esc(script)) if script else ""
-    return tag(
-        "header",
-        tag("p", MARK, "Evenflow", class_="brand"),
-        tag("h1", esc(run.name)),
-        tag("p", known, class_="sub") if known else "",
-    )
+def _header(heading: str, script: str = "") -> str:
+    sub = tag("p", tag("code", esc(script)), class_="sub") if script else ""
+    return tag("header", tag("p", MARK, "Evenflow", class_="brand"), tag("h1", esc(heading)), sub)
 
 
 def _banner(run: Run, findings: Sequence[Finding], asked: Asked | None) -> str:
@@ -117,9 +110,7 @@ def _banner(run: Run, findings: Sequence[Finding], asked: Asked | None) -> str:
         link = tag("a", esc(title(findings[0].code)), href="#finding-0")
         look = esc(_("Look first at {title} ({code})."))
         worst = tag("p", look.format(title=link, code=esc(findings[0].code)))
-    figures = "".join(
-        tag("div", tag("dt", esc(key)), tag("dd", esc(value))) for key, value in facts(run)
-    )
+    figures = facts(run)
     return tag(
         "section",
         tag(
@@ -129,7 +120,7 @@ def _banner(run: Run, findings: Sequence[Finding], asked: Asked | None) -> str:
             tag("p", esc(left_out), class_="said") if left_out else "",
             worst,
         ),
-        tag("dl", figures, class_="facts") if figures else "",
+        pairs(figures, "facts") if figures else "",
         class_=f"banner {icon}",
         aria_labelledby="verdict",
     )
@@ -150,34 +141,15 @@ def _charts(run: Run) -> str:
     parts = []
     if np.isfinite(run.curve_loss).any():
         text = _("No update is known yet: each loss is one backward pass's.")
-        parts.append(
-            tag(
-                "section",
-                tag("h2", _("Loss"), id="loss"),
-                tag("p", text, class_="lead") if run.early else "",
-                tag("div", id="curve", class_="chart"),
-                class_="card",
-                aria_labelledby="loss",
-            )
-        )
+        lead = tag("p", text, class_="lead") if run.early else ""
+        parts.append(section(_("Loss"), "loss", lead, tag("div", id="curve", class_="chart")))
     if len(run.steps) and run.sites:
-        parts.append(
-            tag(
-                "section",
-                tag("h2", _("Layers × steps"), id="heat-title"),
-                tag(
-                    "p",
-                    _(
-                        "Each row is a layer, from the data (top) to the loss (bottom); each "
-                        "column is a step at which everything was measured."
-                    ),
-                    class_="lead",
-                ),
-                tag("div", id="heat", class_="chart"),
-                class_="card",
-                aria_labelledby="heat-title",
-            )
+        text = _(
+            "Each row is a layer, from the data (top) to the loss (bottom); each "
+            "column is a step at which everything was measured."
         )
+        lead, chart = tag("p", text, class_="lead"), tag("div", id="heat", class_="chart")
+        parts.append(section(_("Layers × steps"), "heat-title", lead, chart))
     if parts:
         off = _("The charts are drawn by a script, which is off.")
         parts.append(tag("noscript", tag("p", off)))

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..faults import Asked, View, unread
 from ..lang import N_, _, ngettext, sentences, whole
-from ..schema import Finding, Run, Severity, Site, verdict
+from ..schema import Finding, Run, Severity, Site, bare_name, damaged_rows, verdict
 from ..words import Network, advice, cause, label, number, share, title, write
 from .layers import cost, now
 from .network import network_of
@@ -99,21 +99,19 @@ def _standing(
         sum(f.severity == severity for f in findings)
         for severity in (Severity.error, Severity.warning, Severity.info)
     )
-    counts = []
-    if errors:
-        counts.append(ngettext("{count} error", "{count} errors", errors).format(count=errors))
-    if warnings:
-        text = ngettext("{count} warning", "{count} warnings", warnings)
-        counts.append(text.format(count=warnings))
-    if notes:
-        counts.append(ngettext("{count} note", "{count} notes", notes).format(count=notes))
+    texts = {
+        ngettext("{count} error", "{count} errors", errors): errors,
+        ngettext("{count} warning", "{count} warnings", warnings): warnings,
+        ngettext("{count} note", "{count} notes", notes): notes,
+    }
+    counts = [text.format(count=count) for text, count in texts.items() if count]
     if not counts and layers_only:
         return _("No fault was found in the layers: every one learns.")
     if not counts:
         return _("No fault was found: every layer learns.")
     if asked is not None:
-        part = _("{count} of {all} rules asked").format(count=len(asked.codes), all=asked.all)
-        counts.append(part)
+        text = _("{count} of {all} rules asked")
+        counts.append(text.format(count=len(asked.codes), all=asked.all))
     # Translators: {counts} is "1 error, 2 warnings".
     return _("{counts}.").format(counts=_(", ").join(counts))
 
@@ -198,7 +196,7 @@ def names(run: Run, sites: Sequence[Site]) -> list[str]:
     """Names of many sites at once, without the root where all sites of the run have the same."""
     if len({site.root for site in run.sites if site.root}) > 1:
         return [site.name for site in sites]
-    return [site.bare for site in sites]
+    return [bare_name(site) for site in sites]
 
 
 def profile(run: Run, sites: Sequence[Site]) -> list[float]:
@@ -212,10 +210,7 @@ def profile(run: Run, sites: Sequence[Site]) -> list[float]:
 
 def damage(run: Run) -> str:
     """What was left out of a damaged file, in a sentence; "" if nothing was."""
-    rows: dict[str, int] = {}
-    for event in run.events:
-        if event.kind == "damaged":
-            rows = dict(event.detail.get("rows") or {})
+    rows = damaged_rows(run)
     if not rows:
         return ""
     kinds = {

@@ -12,7 +12,7 @@ from ..lang import N_, _, ngettext, sentences, whole
 from ..schema import HEALED, Finding, Run, interventions, metric_named
 from ..words import healing, number, share
 from .layers import chosen, latest, named_sites, now, relative_updates, untrained
-from .markup import and_more, esc, pairs, row, scroll, short, table, tag
+from .markup import and_more, esc, pairs, row, scroll, section, short, table, tag
 from .sentences import names
 
 #: Rows of a table at most: the page stays small, and says what it leaves out.
@@ -69,7 +69,7 @@ def layers_section(run: Run, findings: Sequence[Finding]) -> str:
     if len(kept) < len(ids):
         more = _("{count} of {all} are listed: those that findings name first.")
         lead.append(more.format(count=whole(len(kept)), all=whole(len(ids))))
-    return _section(
+    return section(
         _("Layers"),
         "layers",
         tag("p", sentences(lead)),
@@ -99,7 +99,7 @@ def parameters_section(run: Run) -> str:
     lead = [counted.format(count=whole(len(found)), all=whole(len(run.params)))]
     if len(found) > _PARAMS:
         lead.append(_("The first {count} are listed.").format(count=_PARAMS))
-    return _section(
+    return section(
         _("Parameters not trained"),
         "untrained",
         tag("p", sentences(lead)),
@@ -129,9 +129,7 @@ def healed_section(run: Run) -> str:
     if more > 0:
         lead += tag("p", _("The first {count} are listed.").format(count=_EVENTS), class_="quiet")
     head = (_("step"), _("what"), _("where"), _("before"), _("after"), _("why"))
-    return _section(
-        _("Healed while it ran"), "healed", lead, scroll(table(head, rows), _("Healed"))
-    )
+    return section(_("Healed while it ran"), "healed", lead, scroll(table(head, rows), _("Healed")))
 
 
 def _value(values: Mapping[str, float], kind: str) -> str:
@@ -157,7 +155,7 @@ def events_section(run: Run) -> str:
     ]
     note = and_more(len(events) - _EVENTS)
     listed = scroll(table((_("step"), _("event"), _("particulars")), rows), _("Events"))
-    return _section(_("Events"), "events", listed, note)
+    return section(_("Events"), "events", listed, note)
 
 
 def run_section(run: Run) -> str:
@@ -174,7 +172,7 @@ def run_section(run: Run) -> str:
         told.append((str(key)[:60], shown[:600]))
     if run.source != "measured":
         told.append(("source", run.source))
-    return _section(_("Run"), "run", pairs(told, "pairs")) if told else ""
+    return section(_("Run"), "run", pairs(told, "pairs")) if told else ""
 
 
 def _optimizer(item: Any) -> str:
@@ -199,7 +197,3 @@ def _detail(value: Any) -> str:
     else:
         text = json.dumps(value, default=str)
     return text[:400]
-
-
-def _section(heading: str, id: str, *parts: str) -> str:
-    return tag("section", tag("h2", esc(heading), id=id), *parts, class_="card", aria_labelledby=id)

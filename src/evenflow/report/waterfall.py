@@ -10,6 +10,7 @@ from ..ledger import (
     Block,
     Factor,
     Ledger,
+    elasticity,
     fork_line,
     from_run,
     headline,
@@ -203,14 +204,7 @@ def _forks(ledger: Ledger) -> str:
 def _table(ledger: Ledger) -> str:
     rows = []
     for link in ledger.links[:_ROWS]:
-        elastic = link.elasticity if link.elasticity is not None else link.weight_elasticity
-        shown = "" if elastic is None else number(elastic)
-        if link.elasticity is None and elastic is not None:
-            shown = _("{elasticity} (of W)").format(elasticity=shown)
-        cells = (
-            signed(link.gain), number(link.received), parts_line(link),
-            shown,
-        )  # fmt: skip
+        cells = (signed(link.gain), number(link.received), parts_line(link), elasticity(link))
         rows.append(row(tag("code", esc(short(place(link), 56))), *cells))
     names = (
         _("place, from the loss back"), _("decades"), "‖δ‖", _("taken apart"),

@@ -20,9 +20,11 @@ from .metrics import over_draws as over_draws
 from .run import Event as Event
 from .run import Parameter as Parameter
 from .run import Run as Run
+from .run import damaged_rows as damaged_rows
 from .site import KINDS as KINDS
 from .site import Site as Site
 from .site import SiteKey as SiteKey
+from .site import bare_name as bare_name
 from .treatment import Treatment as Treatment
 from .treatment import parse_treatments as parse_treatments
 from .treatment import treatment_text as treatment_text

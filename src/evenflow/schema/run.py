@@ -170,3 +170,9 @@ class Run:
     def step(self, metric: str) -> Floats | None:
         """Column [T] of a step's metric; None if it was never measured."""
         return self.columns.get(channel("step", 0, metric))
+
+
+def damaged_rows(run: Run) -> Mapping[str, int]:
+    """Rows that were left out of its file, of each table."""
+    found = [e.detail.get("rows") for e in run.events if e.kind == "damaged"]
+    return (found[-1] if found else None) or {}

@@ -91,11 +91,6 @@ class Site:
         return f"{place} {self.op}{index}{call}".strip()
 
     @property
-    def bare(self) -> str:
-        """The name without its root."""
-        return self.name[len(self.root) :].lstrip(". ")
-
-    @property
     def place(self) -> tuple[str, str, str, int]:
         """What all calls of one line in one module have in common."""
         return self.root, self.path, self.op, self.index
@@ -104,3 +99,8 @@ class Site:
     def size(self) -> int:
         """Number of elements of the output."""
         return math.prod(self.shape)
+
+
+def bare_name(site: Site) -> str:
+    """A site's name without its root."""
+    return site.name[len(site.root) :].lstrip(". ")

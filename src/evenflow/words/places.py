@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..lang import _, ngettext
-from ..schema import Run, Site
+from ..schema import Run, Site, bare_name
 
 _FEW = 3  # as many sites are named one by one
 
@@ -57,7 +57,7 @@ def parameters(names: Sequence[str]) -> str:
 
 
 def _name(site: Site, with_root: bool) -> str:
-    return site.name if with_root else site.bare
+    return site.name if with_root else bare_name(site)
 
 
 def _place(site: Site, with_root: bool) -> str:
