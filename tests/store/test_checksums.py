@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from evenflow.cli import main
 from evenflow.schema import Channel, Event, Finding, Parameter, Reading, Run, Severity, Site
-from evenflow.store import StoreError, Writer, load, load_findings
+from evenflow.store import StoreError, Writer, follow, load
 from evenflow.store.format import row_sum
 
 ROW = st.lists(st.integers() | st.text(max_size=20) | st.binary(max_size=40), max_size=4)
@@ -82,7 +82,7 @@ def test_no_flipped_bit_loads_as_other_numbers(path: Path) -> None:
     """The file as a whole, bit by bit at random: refused, or the same in every respect; and what
     is left of a damaged one is as it was."""
     data, true = path.read_bytes(), load(path)
-    told, findings = whole(true), load_findings(path)
+    told, findings = whole(true), follow(path).findings
     dice, refused, partly = random.Random(0), 0, 0
     used = [i for i, byte in enumerate(data) if byte]
     for _ in range(400):
@@ -91,7 +91,7 @@ def test_no_flipped_bit_loads_as_other_numbers(path: Path) -> None:
         path.write_bytes(changed)
         try:
             assert whole(load(path)) == told
-            assert load_findings(path) == findings
+            assert follow(path).findings == findings
         except StoreError:
             refused += 1
         else:

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from evenflow.schema import Channel, Reading, Site
-from evenflow.store import StoreError, Writer, load, load_findings
+from evenflow.store import StoreError, Writer, follow, load
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def path(tmp_path: Path) -> Path:
 
 
 def expect(path: Path, what: str) -> None:
-    for read in (load, load_findings):
+    for read in (load, follow):
         with pytest.raises(StoreError) as caught:
             read(path)
         message = str(caught.value)
@@ -156,13 +156,13 @@ def test_forged(path: Path, forgery: tuple[str, tuple[object, ...]]) -> None:
 def test_forged_finding(path: Path, record: str) -> None:
     change(path, "INSERT INTO finding VALUES (1, ?)", record)
     with pytest.raises(StoreError, match="damaged"):
-        load_findings(path)
+        follow(path)
 
 
 def test_reading_leaves_nothing_behind(path: Path) -> None:
     before = path.read_bytes()
     load(path)
-    load_findings(path)
+    follow(path)
     assert [file.name for file in path.parent.iterdir()] == [path.name]
     assert path.read_bytes() == before
 

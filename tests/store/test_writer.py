@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from evenflow.schema import Channel, Event, Finding, Reading, Severity, Site
-from evenflow.store import Writer, load, load_findings
+from evenflow.store import Writer, follow, load
 from evenflow.store import writer as module
 
 CHANNELS = (Channel("site", 0, "rms"), Channel("step", 0, "loss"))
@@ -246,4 +246,4 @@ def test_findings_are_replaced(tmp_path: Path) -> None:
     writer.findings([finding("EF103")])
     writer.findings([finding("EF103")])
     writer.close()
-    assert [f.code for f in load_findings(writer.path)] == ["EF103"]
+    assert [f.code for f in (follow(writer.path).findings or ())] == ["EF103"]

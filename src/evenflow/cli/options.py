@@ -95,19 +95,19 @@ def codes(given: Sequence[str] | None, option: str) -> tuple[str, ...]:
 
 def check_known(prefixes: Sequence[str]) -> None:
     """Refuse codes that no rule has before a long training starts."""
-    if not prefixes:
-        return
-    _refused(
-        "from evenflow.faults import REGISTRY; from evenflow.faults.select import select_codes",
-        "select_codes(tuple(REGISTRY), sys.argv[1:])",
-        *prefixes,
+    imports = (
+        "from evenflow.faults import REGISTRY; from evenflow.faults.select import select_codes"
     )
+    check = "select_codes(tuple(REGISTRY), sys.argv[1:])"
+    if prefixes and (why := refusal(imports, check, *prefixes)):
+        raise typer.BadParameter(why)
 
 
 def check_heal(text: str) -> str:
     """What `--heal` may do, once it has been found to make sense."""
-    if text not in ("", "all"):
-        _refused("from evenflow.schema import allowed", "allowed(sys.argv[1])", text)
+    check = "from evenflow.schema import allowed", "allowed(sys.argv[1])"
+    if text not in ("", "all") and (why := refusal(*check, text)):
+        raise typer.BadParameter(why)
     return text
 
 
@@ -128,11 +128,6 @@ def spelled_out(command: Any, argv: Sequence[str]) -> list[str]:
         if not flag and not equals and words:
             out.append(words.pop(0))
     return out + words
-
-
-def _refused(imports: str, check: str, *given: str) -> None:
-    if why := refusal(imports, check, *given):
-        raise typer.BadParameter(why)
 
 
 def refusal(imports: str, check: str, *given: str) -> str:

@@ -39,18 +39,14 @@ def speak(command: Any, argv: Sequence[str]) -> None:
     asked = _asked(command, argv)
     if asked is not None and asked.lower() in LANGUAGES:
         set_language(asked.lower())
-    for text, owner in _texts(command):
-        owner.help = _(text)
-    if command.epilog:
-        command.epilog = _(command.epilog)
+    for text, owner, attribute in _texts(command):
+        setattr(owner, attribute, _(text))
 
 
 def helps(command: Any) -> Iterator[tuple[str, str]]:
     """(where, text) of each help text in English, to be translated."""
-    for text, owner in _texts(command):
+    for text, owner, _attribute in _texts(command):
         yield owner.name, text
-    if command.epilog:
-        yield command.name, command.epilog
 
 
 def _asked(command: Any, argv: Sequence[str]) -> str | None:
@@ -74,12 +70,14 @@ def _asked(command: Any, argv: Sequence[str]) -> str | None:
     return found
 
 
-def _texts(command: Any) -> Iterator[tuple[str, Any]]:
-    """Each help text and who holds it, from the top down."""
-    if command.help:
-        yield command.help, command
-    for parameter in command.params:
-        if getattr(parameter, "help", None):
-            yield parameter.help, parameter
+def _texts(command: Any) -> Iterator[tuple[str, Any, str]]:
+    """Each help text, who holds it and as what, from the top down."""
+    for owner, attribute in (
+        (command, "help"),
+        (command, "epilog"),
+        *((p, "help") for p in command.params),
+    ):
+        if text := getattr(owner, attribute, None):
+            yield text, owner, attribute
     for below in getattr(command, "commands", {}).values():
         yield from _texts(below)

@@ -8,7 +8,6 @@ from .news import News as News
 from .news import Position as Position
 from .news import follow as follow
 from .reader import load as load
-from .reader import load_findings as load_findings
 from .sink import is_run as is_run
 from .sink import refuse_others as refuse_others
 from .writer import Writer as Writer

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sqlite3
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -15,7 +14,7 @@ from ..lang import _
 from ..schema import Channel, Event, Finding, Parameter, Run, Site
 from ..showing import visible
 from . import codec
-from .budget import ReadingBudget, TooMuch
+from .budget import TooMuch
 from .columns import Columns, LayoutBlock
 from .format import StoreError, row_sum
 from .log import is_broken
@@ -53,9 +52,13 @@ def load(path: str | os.PathLike[str], *, partial: bool = False) -> Run:
     """
     path = Path(path)
     with opened(path) as (db, budget):
-        rows = _rows(path, db, budget)
+        rows = Rows(db, budget)
+        if is_broken(path, budget):  # SQLite does not say what it hides
+            rows.spoil("log", path.name)
         meta = dict(meta_in(rows))
-        sites = _sites(rows)
+        sites = _all(
+            rows, "site", codec.parse_site, lambda i: Site(i, "", "", "(damaged)", "other")
+        )
         params = _all(
             rows, "param", codec.parse_param, lambda i: Parameter(i, f"(damaged) {i}", ())
         )
@@ -83,21 +86,6 @@ def load(path: str | os.PathLike[str], *, partial: bool = False) -> Run:
     )
 
 
-def load_findings(path: str | os.PathLike[str]) -> list[Finding]:
-    """The findings the run was last judged to have, as its own session wrote them.
-
-    Raises:
-        StoreError: as `load`.
-    """
-    path = Path(path)
-    with opened(path) as (db, budget):
-        rows = _rows(path, db, budget)
-        findings = findings_in(rows, len(_sites(rows)))
-        if damage := rows.told():
-            raise StoreError(refusal(path, damage))
-    return findings
-
-
 def refusal(path: Path, damage: Mapping[str, int]) -> str:
     """Why a damaged file is not read."""
     said = _(
@@ -106,14 +94,6 @@ def refusal(path: Path, damage: Mapping[str, int]) -> str:
     )
     rows = ", ".join(f"{count} {table}" for table, count in damage.items())
     return said.format(path=str(path), rows=rows)
-
-
-def _rows(path: Path, db: sqlite3.Connection, budget: ReadingBudget) -> Rows:
-    """All rows; a damaged log is noted, as SQLite does not say what it hides."""
-    rows = Rows(db, budget)
-    if is_broken(path, budget):
-        rows.spoil("log", path.name)
-    return rows
 
 
 def events_in(rows: Rows) -> tuple[Event, ...]:
@@ -167,10 +147,6 @@ def _all(
         if key not in found:
             rows.spoil(table, key)
     return tuple(found.get(key) or lost(key) for key in ids)
-
-
-def _sites(rows: Rows) -> tuple[Site, ...]:
-    return _all(rows, "site", codec.parse_site, lambda i: Site(i, "", "", "(damaged)", "other"))
 
 
 def layouts_in(
