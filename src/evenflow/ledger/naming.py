@@ -19,8 +19,6 @@ from ..network import LAYERS, of_node
 from ..schema import bare_name
 from ..tape import known_site
 
-#: Kinds that stand for their module: no "→ op" behind the path.
-
 
 @dataclass(slots=True)
 class Named:

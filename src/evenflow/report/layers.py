@@ -7,8 +7,9 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import numpy.typing as npt
 
+from ..faults import View
 from ..lang import _
-from ..schema import Finding, Parameter, Run, Site
+from ..schema import Finding, Run, Site
 
 Floats = npt.NDArray[np.float64]
 
@@ -38,27 +39,18 @@ def relative_updates(run: Run) -> dict[int, Floats]:
     Steps of an optimizer that does not hold a parameter (the other half of a GAN) are NaN, as are
     steps at which all weights are zero.
     """
-    by_name: dict[str, list[Parameter]] = {}
-    for param in run.params:
-        by_name.setdefault(param.name, []).append(param)
-    squares = {}
-    whose = run.step("optimizer")
-    for param in run.params:
-        update, weight = run.param(param.id, "update"), run.param(param.id, "weight")
-        if update is None or weight is None:
-            continue
-        if whose is not None and param.optimizer >= 0:
-            update = np.where(np.isnan(whose) | (whose == param.optimizer), update, np.nan)
-        with np.errstate(over="ignore"):
-            squares[param.id] = (update**2, weight**2)
+    view = View(run)
+    update, weight = view.param("update"), view.param("weight")
+    by_name: dict[str, list[int]] = {}
+    for p in run.params:
+        if run.param(p.id, "update") is not None and run.param(p.id, "weight") is not None:
+            by_name.setdefault(p.name, []).append(p.id)
     out: dict[int, Floats] = {}
     for site in run.sites:
-        parts = [squares[p.id] for n in site.params for p in by_name.get(n, ()) if p.id in squares]
-        if parts:
-            moved = np.sum([part[0] for part in parts], axis=0)
-            size = np.sum([part[1] for part in parts], axis=0)
-            with np.errstate(divide="ignore", invalid="ignore"):
-                out[site.id] = np.where(size > 0, np.sqrt(moved) / np.sqrt(size), np.nan)
+        if ids := [i for name in site.params for i in by_name.get(name, ())]:
+            with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+                moved, size = (np.sqrt((m[:, ids] ** 2).sum(axis=1)) for m in (update, weight))
+                out[site.id] = np.where(size > 0, moved / size, np.nan)
     return out
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from ..faults import View, drawn
@@ -23,25 +21,22 @@ OPEN = 0.8
 def network_of(run: Run) -> Network:
     """The network's depth and what it has (see `Network`)."""
     view, facts = View(run), of_run(run)
-    found = {*facts.activations, *facts.norms, *_optimizers(run), *drawn(view), *_time(view, facts)}
-    found |= {"norm"} if facts.norms else set()
-    found |= {"skips"} if facts.skips else set()
-    found |= {"adaptive"} if facts.adaptive else set()
-    found |= {"scaled"} if _scaled(view) else set()
-    if any(s.dtype in ("float16", "bfloat16") for s in run.sites):
-        found.add("half")
+    told = {
+        "norm": facts.norms,
+        "skips": facts.skips,
+        "adaptive": facts.adaptive,
+        "scaled": _scaled(view),
+        "half": any(s.dtype in ("float16", "bfloat16") for s in run.sites),
+    }
+    found = {*facts.activations, *facts.norms, *drawn(view), *_time(view, facts)}
+    found |= {*_optimizers(view), *(name for name, has in told.items() if has)}
     return Network(max(view.depth, default=0), frozenset(found))
 
 
-def _optimizers(run: Run) -> set[str]:
-    noted: Any = run.meta.get("optimizers") or ()
-    out = set()
-    for o in noted if isinstance(noted, (list, tuple)) else ():
-        for key, name in (("momentum", "momentum"), ("weight_decay", "decay")):
-            value = o.get(key) if isinstance(o, dict) else None
-            if isinstance(value, (int, float)) and value > 0:
-                out.add(name)
-    return out
+def _optimizers(view: View) -> set[str]:
+    told = (("momentum", "momentum"), ("weight_decay", "decay"))
+    values = ((name, o.get(key)) for o in view.optimizers for key, name in told)
+    return {name for name, v in values if isinstance(v, (int, float)) and v > 0}
 
 
 def _time(view: View, facts: Facts) -> set[str]:

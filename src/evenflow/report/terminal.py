@@ -75,7 +75,8 @@ def text(
         write()
         for line in summaries(done):
             write((_("healed: "), "green"), line)
-    shown = strip(run, _unicode(console), max(20, min(console.width - 4, 72)))
+    unicode = writable(_BARS, console.encoding) == _BARS
+    shown = strip(run, unicode, max(20, min(console.width - 4, 72)))
     if shown:
         write()
         write(shown[0])
@@ -148,10 +149,6 @@ def writable(text: str, encoding: str) -> str:
     except UnicodeEncodeError:
         return text.translate(_PLAIN).encode(encoding, "replace").decode(encoding)
     return text
-
-
-def _unicode(console: Console) -> bool:
-    return writable(_BARS, console.encoding) == _BARS
 
 
 def strip(run: Run, unicode: bool, width: int) -> list[str]:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..schema import Channel, Event, Finding, Parameter, Site
+from ..schema import Channel, Event, Parameter, Site
 from ..showing import visible
 from .format import MAX_LAYOUT_BYTES
 
@@ -111,7 +111,8 @@ def _shape(value: Any) -> tuple[int, ...]:
     return shape
 
 
-def _table(text: Any) -> dict[str, Any]:
+def parse_table(text: Any) -> dict[str, Any]:
+    """A record of names and values from its JSON."""
     value = parse(text)
     if type(value) is not dict:
         raise ValueError(f"not a record: {value!r:.60}")
@@ -120,7 +121,7 @@ def _table(text: Any) -> dict[str, Any]:
 
 def parse_site(text: Any) -> Site:
     """A site from its JSON."""
-    d = _table(text)
+    d = parse_table(text)
     return Site(
         id=_whole(d["id"]),
         root=_text(d["root"]),
@@ -139,7 +140,7 @@ def parse_site(text: Any) -> Site:
 
 def parse_param(text: Any) -> Parameter:
     """A parameter from its JSON."""
-    d = _table(text)
+    d = parse_table(text)
     return Parameter(
         id=_whole(d["id"]),
         name=_text(d["name"]),
@@ -178,12 +179,7 @@ def _is_optimizer(value: Any) -> bool:
 
 def parse_event(kind: Any, step: Any, detail: Any) -> Event:
     """An event from its row."""
-    return Event(_text(kind), _whole(step), _table(detail))
-
-
-def parse_finding(text: Any) -> Finding:
-    """A finding from its JSON."""
-    return Finding.from_dict(_table(text))
+    return Event(_text(kind), _whole(step), parse_table(detail))
 
 
 def dump_layout(channels: tuple[Channel, ...]) -> tuple[bytes, int]:

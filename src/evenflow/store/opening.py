@@ -29,7 +29,8 @@ def opened(path: Path) -> Iterator[tuple[sqlite3.Connection, ReadingBudget]]:
     Texts come as bytes, which may be anything.
     """
     _look(path)
-    budget = ReadingBudget(_size(path))
+    log = Path(f"{path.resolve()}-wal")
+    budget = ReadingBudget(path.stat().st_size + (log.stat().st_size if log.exists() else 0))
     try:
         with _connect(path, budget) as db:
             db.text_factory = bytes
@@ -47,24 +48,13 @@ def opened(path: Path) -> Iterator[tuple[sqlite3.Connection, ReadingBudget]]:
         said = _("{path!r} takes more memory than there is; read it on a larger machine")
         raise StoreError(said.format(path=str(path))) from None
     except (sqlite3.Error, *FLAWS) as error:
-        why = why_of(error)
+        # what it quotes may be the file's own
+        lacks = isinstance(error, KeyError)
+        why = _("it lacks {key}").format(key=error) if lacks else visible(str(error))
         if budget.late():
             why = _("it takes too long to read")
         said = _("{path!r} is damaged ({why}); take a copy from before, or run again")
         raise StoreError(said.format(path=str(path), why=why)) from error
-
-
-def why_of(error: Exception) -> str:
-    """A flaw in a few words; what it quotes may be the file's own, so it is made visible."""
-    if isinstance(error, KeyError):
-        return _("it lacks {key}").format(key=error)
-    return visible(str(error))
-
-
-def _size(path: Path) -> int:
-    """Bytes of the file and its log."""
-    log = Path(f"{path.resolve()}-wal")
-    return path.stat().st_size + (log.stat().st_size if log.exists() else 0)
 
 
 def _look(path: Path) -> None:

@@ -300,7 +300,7 @@ def findings_in(rows: Rows, sites: int) -> list[Finding]:
     """The findings of a run of so many sites."""
 
     def parse(text: Any) -> Finding:
-        finding = codec.parse_finding(text)
+        finding = Finding.from_dict(codec.parse_table(text))
         if any(not 0 <= site < sites for site in finding.sites):
             raise ValueError("a finding names a site that is not there")
         return finding
