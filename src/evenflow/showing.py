@@ -29,11 +29,8 @@ def visible(text: str, lines: bool = False) -> str:
     """
     if text.isprintable():
         return text
-    return (_LINES if lines else _ONE_LINE).sub(_written_out, text)
-
-
-def _written_out(found: re.Match[str]) -> str:
-    return found[0].encode("unicode_escape").decode("ascii")
+    odd = _LINES if lines else _ONE_LINE
+    return odd.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), text)
 
 
 def shown(value: Any, most: int = LONG) -> str:

@@ -42,7 +42,7 @@ def theirs(error: BaseException, called: bool = False) -> bool:
         step = step.tb_next
     if called and last is not None and not known_file(last):
         return False
-    return not _known_class(type(error))
+    return not _known_package(str(getattr(type(error), "__module__", "")))
 
 
 class CalledError(RuntimeError):
@@ -88,10 +88,6 @@ def _code(handler: Any, depth: int = 4) -> Iterator[CodeType]:
         code = getattr(vars(type(handler)).get("__call__"), "__code__", None)
     if isinstance(code, CodeType):
         yield code
-
-
-def _known_class(kind: type[BaseException]) -> bool:
-    return _known_package(str(getattr(kind, "__module__", "")))
 
 
 def _known_package(module: str) -> bool:

@@ -30,11 +30,12 @@ def tell_run(path: Path, plan: Plan, whole: bool = True) -> None:
     run = load_run(path)
     findings = diagnose(run, select=plan.select, ignore=plan.ignore)
     chosen = asked(plan.select, plan.ignore)
+    told = as_text(run, findings, None, chosen) if plan.json else ""
     if plan.json == "-":
-        print(as_text(run, findings, None, chosen))
+        print(told)
     elif plan.json:
         try:
-            writing.write(Path(plan.json), as_text(run, findings, None, chosen) + "\n", [path])
+            writing.write(Path(plan.json), f"{told}\n", [path])
         except writing.NotWritten as error:
             refuse("run --json", error)
     if plan.quiet:

@@ -52,17 +52,11 @@ def evenflow(
 
 #: What follows a script is the script's own.
 _SCRIPT = {"allow_interspersed_args": False}
-app.command("run", context_settings=_SCRIPT)(run)
-app.command("check")(check)
-app.command("explain")(explain)
-app.command("preflight")(preflight)
-app.command("report")(report)
-app.command("rules")(rules)
-app.command("activations")(activations)
-app.command("cure", context_settings=_SCRIPT)(cure)
-app.command("fit")(fit)
-app.command("predict")(predict)
-app.command("demo")(demo)
+for command in (
+    *(run, check, explain, preflight, report, rules),
+    *(activations, cure, fit, predict, demo),
+):
+    app.command(context_settings=_SCRIPT if command in (run, cure) else None)(command)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -40,7 +40,8 @@ def check(
     from ..diagnosis import diagnose
     from ..faults import asked
     from ..report import damage
-    from .judging import exit_code, guarded, judging, no_readings
+    from ..schema import verdict
+    from .judging import guarded, judging, no_readings
 
     chosen, dropped = codes(select, "--select"), codes(ignore, "--ignore")
     try:
@@ -52,7 +53,7 @@ def check(
                     said = f"{str(path)!r}: {no_readings(loaded)}."
                     raise CannotJudge(sentences(filter(None, (said, damage(loaded)))))
                 findings = diagnose(loaded, select=chosen, ignore=dropped)
-            code = exit_code(loaded, findings)
+            code = {"sick": 1, "unjudged": 3}.get(verdict(findings, loaded), 0)
             _check_whole(path, loaded, code)
             pairs = None if forecast is None else _beside(loaded, forecast)
             _show(path, loaded, findings, json, pairs, asked(chosen, dropped))

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..lang import N_, _
-from ..schema import verdict
 from ..showing import visible
 from .consoles import as_json, busy
 from .runs import CannotJudge
@@ -21,12 +20,7 @@ if TYPE_CHECKING:
     from ..forecast import Pair
     from ..schema import Finding, Run
 
-_NO_STEPS = N_("no training step was seen: no backward pass with an update after it")
-_NO_SAMPLES = N_(
-    "steps of training were counted, and none was measured: sampling was off (every=0)"
-)
-_NOT_SAMPLED = N_("steps of training were counted, and no step could be sampled")
-#: The same, and why (`Recorder.bounds.lost`).
+#: Why no step could be sampled (`Recorder.bounds.lost`).
 _IN_VAIN = {
     "untrained": N_(
         "steps of training were counted, and no step could be sampled: too many calls that no "
@@ -42,8 +36,13 @@ _IN_VAIN = {
 def no_readings(run: Run) -> str:
     """Why there is nothing to judge."""
     if run.unjudged == "not-sampled":
-        return _(_IN_VAIN.get(str(run.meta.get("in_vain")), _NOT_SAMPLED))
-    return _(_NO_SAMPLES) if run.unsampled else _(_NO_STEPS)
+        said = _("steps of training were counted, and no step could be sampled")
+        return _(_IN_VAIN.get(str(run.meta.get("in_vain")), "")) or said
+    if run.unsampled:
+        return _(
+            "steps of training were counted, and none was measured: sampling was off (every=0)"
+        )
+    return _("no training step was seen: no backward pass with an update after it")
 
 
 @contextlib.contextmanager
@@ -71,11 +70,6 @@ def guarded(path: Path) -> Iterator[None]:
 def judging(path: Path) -> AbstractContextManager[object]:
     """A long run takes seconds to judge: say so."""
     return busy(_("judging {name} ...").format(name=visible(path.name)))
-
-
-def exit_code(run: Run, findings: Sequence[Finding]) -> int:
-    """1 for a sick run, 3 for one that cannot be judged, else 0."""
-    return {"sick": 1, "unjudged": 3}.get(verdict(findings, run), 0)
 
 
 def as_text(

@@ -37,7 +37,7 @@ class ScriptWatcher:
             import evenflow
 
             self.watch = evenflow.watch(
-                run=self._out() or self._module_file(),
+                run=self._file(),
                 every=self.plan.every,
                 budget=self.plan.budget,
                 on_nonfinite=self.plan.on_nonfinite,
@@ -73,18 +73,15 @@ class ScriptWatcher:
         alone = self.watch.alone if self.watch is not None else None
         Injection(self.plan.treatments, told, alone=alone, refused=refused)
 
-    def _out(self) -> Path | None:
-        """What `--out` says, with the rank where several processes train together."""
-        from ..monitor import with_rank
+    def _file(self) -> Path | str | None:
+        """What `--out` says, with the rank where several processes train together; of a module
+        named after it, as its script's name is __main__ for every package."""
+        from ..monitor import default_path, with_rank
 
-        return None if self.plan.out is None else with_rank(self.plan.out)
-
-    def _module_file(self) -> str | None:
-        """A run file named after the module: its script's name is __main__ for every package."""
+        if self.plan.out is not None:
+            return with_rank(self.plan.out)
         if not self.plan.program.module:
             return None
-        from ..monitor import default_path
-
         sys.argv[0], name = f"{self.plan.program.target}.py", sys.argv[0]
         try:
             return default_path()

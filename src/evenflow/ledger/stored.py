@@ -58,18 +58,24 @@ def from_run(run: Run, site: str | None = None, step: int | None = None) -> Ledg
     here = _Sampled(run, at)
     received = here.received(target)
     below = {s.id: _producers(run, s, received) for s in run.sites if s.id in received}
-    sources = _sources(below, received)
+    read = {i for producers in below.values() for i in producers}
+    sources = [i for i in received if i not in read]
     reach = [i for i in sources if between(lambda v: below.get(v, ()), i, target.id)]
     if not reach:
         text = _("{site!r} is on no way from a loss: its run file lacks what lies between.")
         raise ValueError(text.format(site=here.label(target.id)))
-    notes = []
-    root = reach[0]
+    root, notes = reach[0], []
     if len(reach) > 1:
         root = _LOSSES
         below[_LOSSES] = reach
         received[_LOSSES] = math.hypot(*(received[i] for i in reach))
-        notes.append(_several([here.label(i) for i in reach]))
+        text = ngettext(
+            "{count} loss reaches it ({names}): the way begins at all of them together",
+            "{count} losses reach it ({names}): the way begins at all of them together",
+            len(reach),
+        )
+        first = ", ".join(here.label(i) for i in reach[:4])
+        notes.append(text.format(count=len(reach), names=first))
     way = between(lambda v: below.get(v, ()), root, target.id)
     vertices = {v: here.vertex(v, received[v]) for v in way}
     edges = here.edges(way, below, vertices, target.id)
@@ -85,15 +91,6 @@ def from_run(run: Run, site: str | None = None, step: int | None = None) -> Ledg
         step=int(run.steps[at]),
         notes=tuple(notes),
     )
-
-
-def _several(losses: list[str]) -> str:
-    text = ngettext(
-        "{count} loss reaches it ({names}): the way begins at all of them together",
-        "{count} losses reach it ({names}): the way begins at all of them together",
-        len(losses),
-    )
-    return text.format(count=len(losses), names=", ".join(losses[:4]))
 
 
 # -- which site, which step -------------------------------------------------------------------
@@ -169,11 +166,6 @@ def _producers(run: Run, site: Site, measured: Iterable[int]) -> list[int]:
         else:
             todo += run.sites[i].inputs
     return found
-
-
-def _sources(below: dict[int, list[int]], measured: Iterable[int]) -> list[int]:
-    read = {i for producers in below.values() for i in producers}
-    return [i for i in measured if i not in read]
 
 
 class _Sampled:

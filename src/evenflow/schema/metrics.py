@@ -187,10 +187,6 @@ def metric_named(of: str, name: str) -> Metric:
     return found
 
 
-def _rms(values: Sequence[float]) -> float:
-    return math.hypot(*values) / math.sqrt(len(values))
-
-
 def _extreme(choose: Callable[[Sequence[float]], float]) -> Callable[[Sequence[float]], float]:
     def fold(values: Sequence[float]) -> float:
         return math.nan if any([v != v for v in values]) else choose(values)
@@ -198,14 +194,10 @@ def _extreme(choose: Callable[[Sequence[float]], float]) -> Callable[[Sequence[f
     return fold
 
 
-def _mean(values: Sequence[float]) -> float:
-    return sum(values) / len(values)
-
-
 #: Of one or more values. NaN comes of NaN, but where an infinite square or the last one decides.
 FOLDS: Mapping[str, Callable[[Sequence[float]], float]] = {
-    "mean": _mean,
-    "rms": _rms,
+    "mean": lambda values: sum(values) / len(values),
+    "rms": lambda values: math.hypot(*values) / math.sqrt(len(values)),
     "largest": _extreme(max),
     "least": _extreme(min),
     "sum": sum,
