@@ -253,33 +253,29 @@ class _Jacobian:
         return values
 
     def _general(self, sample: int | None) -> None:
+        """By blocks, one a sample, where samples do not mix; else the whole batch as one."""
         out = self._like
         count = out.shape[0] if out.dim() else 0
-        if count and self._shape and self._shape[0] == count and self._sample_wise():
-            n_out, n_in = out[0].numel(), math.prod(self._shape[1:])
-            self._refuse(count * n_out * n_in)
-            values = np.empty((count, n_out, n_in))
-            for k in range(n_out):
-                e = torch.zeros_like(out).reshape(count, -1)
-                e[:, k] = 1.0
-                (sent,) = _vjp(self._edge, [self._to], e.reshape(out.shape))
-                values[:, k] = _wide(sent).reshape(count, n_in)
-            self.form, self.values = "blocks", values
-            return
-        if sample is not None:
+        apart = bool(count and self._shape and self._shape[0] == count and self._sample_wise())
+        if not apart and sample is not None:
             raise ValueError(
                 f"{self.named.name} ({self.named.op}) mixes the samples of the batch, so no "
                 "product belongs to one sample; leave sample out, or put the layer in eval mode."
             )
-        n_out, n_in = out.numel(), math.prod(self._shape)
-        self._refuse(n_out * n_in)
-        values = np.empty((n_out, n_in))
+        blocks = count if apart else 1
+        n_out, n_in = out.numel() // blocks, math.prod(self._shape) // blocks
+        if (numbers := blocks * n_out * n_in) > _MOST:
+            raise ValueError(
+                f"the Jacobian of {self.named.name} ({self.named.op}) has {numbers:,} numbers; at "
+                f"most {_MOST:,} are written out. Use a smaller batch, or a weight nearer the loss."
+            )
+        values = np.empty((blocks, n_out, n_in))
         for k in range(n_out):
-            e = torch.zeros(n_out, dtype=out.dtype, device=out.device)
-            e[k] = 1.0
+            e = torch.zeros_like(out).reshape(blocks, -1)
+            e[:, k] = 1.0
             (sent,) = _vjp(self._edge, [self._to], e.reshape(out.shape))
-            values[k] = _wide(sent).reshape(-1)
-        self.form, self.values = "dense", values
+            values[:, k] = _wide(sent).reshape(blocks, n_in)
+        self.form, self.values = ("blocks", values) if apart else ("dense", values[0])
 
     def _sample_wise(self) -> bool:
         """Does a sample's error go back to that sample alone? Asked of the first and the last,
@@ -294,13 +290,6 @@ class _Jacobian:
             if bool(sent[others.to(sent.device)].any()):
                 return False
         return True
-
-    def _refuse(self, numbers: int) -> None:
-        if numbers > _MOST:
-            raise ValueError(
-                f"the Jacobian of {self.named.name} ({self.named.op}) has {numbers:,} numbers; at "
-                f"most {_MOST:,} are written out. Use a smaller batch, or a weight nearer the loss."
-            )
 
     def back(self, delta: Floats) -> Floats:
         """δ through it: the product so far, one factor further."""
