@@ -156,7 +156,7 @@ def test_forged(path: Path, forgery: tuple[str, tuple[object, ...]]) -> None:
 def test_forged_finding(path: Path, record: str) -> None:
     change(path, "INSERT INTO finding VALUES (1, ?)", record)
     with pytest.raises(StoreError, match="damaged"):
-        follow(path)
+        load(path)
 
 
 def test_reading_leaves_nothing_behind(path: Path) -> None:
