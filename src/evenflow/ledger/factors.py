@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from ..lang import _
+from ..network import by_key
 
 #: Branches that cancel down to this share of their sizes have no reliable shares
 #: (‖Σδ_k‖ <= 1e-3 Σ‖δ_k‖: rounding of float32 inputs is then of the order of 1e-4 of the shares).
@@ -201,11 +202,8 @@ class LedgerRecord:
     @property
     def contributions(self) -> tuple[Contribution, ...]:
         """The links by op, those first that did most of what happened in total."""
-        groups: dict[tuple[str, str], list[Factor | Block]] = {}
-        for link in self.links:
-            groups.setdefault((link.op, link.kind), []).append(link)
         found = []
-        for (op, kind), links in groups.items():
+        for (op, kind), links in by_key(self.links, lambda link: (link.op, link.kind)).items():
             shared: set[str] = set.intersection(*(set(link.parts) for link in links))
             parts: dict[str, float] = {
                 part: math.fsum(link.parts[part] for link in links)

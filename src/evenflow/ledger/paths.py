@@ -13,6 +13,7 @@ from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
+from ..network import by_key
 from .factors import CANCELLED, Block, Branch, Factor, Fork
 
 V = TypeVar("V", bound=Hashable)
@@ -52,6 +53,14 @@ class Edge(Generic[V]):
     parts: Mapping[str, float] = field(default_factory=dict)
 
 
+def _sender(e: Edge[V]) -> V:
+    return e.sender
+
+
+def _receiver(e: Edge[V]) -> V:
+    return e.receiver
+
+
 def reached(start: V, children: Callable[[V], Iterable[V]]) -> list[V]:
     """The start and all that is reached from it, each once, in the order in which it is met."""
     order, met, todo = [start], {start}, [start]
@@ -79,20 +88,9 @@ def between(children: Callable[[V], Iterable[V]], root: V, target: V) -> set[V]:
     return set(reached(target, lambda v: parents.get(v, ())))
 
 
-def by_ends(edges: Iterable[Edge[V]]) -> tuple[dict[V, list[Edge[V]]], dict[V, list[Edge[V]]]]:
-    """The edges by their senders, and by their receivers."""
-    out: dict[V, list[Edge[V]]] = {}
-    into: dict[V, list[Edge[V]]] = {}
-    for e in edges:
-        out.setdefault(e.sender, []).append(e)
-        into.setdefault(e.receiver, []).append(e)
-    return out, into
-
-
 def backward_order(edges: Sequence[Edge[V]], root: V) -> list[V]:
     """The vertices, each after all that send to it."""
-    out, into = by_ends(edges)
-    waiting = {v: len(arriving) for v, arriving in into.items()}
+    out, waiting = by_key(edges, _sender), Counter(e.receiver for e in edges)
     order, todo = [], [root]
     while todo:
         order.append(todo.pop())
@@ -107,7 +105,7 @@ def without_views(
     vertices: Mapping[V, Vertex], edges: Sequence[Edge[V]], root: V, target: V
 ) -> list[Edge[V]]:
     """The same graph without the views that only pass δ on, its norm unchanged."""
-    out, into = by_ends(edges)
+    out, into = by_key(edges, _sender), by_key(edges, _receiver)
     for v in backward_order(edges, root):
         here = vertices[v]
         if here.kind != "view" or v in (root, target) or len(out.get(v, ())) != 1:
@@ -143,7 +141,7 @@ def links(
     """
     edges = without_views(vertices, edges, root, target)
     order = backward_order(edges, root)
-    out, into = by_ends(edges)
+    out, into = by_key(edges, _sender), by_key(edges, _receiver)
     found: list[Factor | Block] = []
     start, inside, still_open = root, [root], len(out.get(root, ()))
     for v in order[1:]:
@@ -178,13 +176,10 @@ def crossings(
     found = []
     # Calls that are there, not all up to the last: its number may be anything in a foreign file.
     for t in sorted({v.call for v in vertices.values()}, reverse=True)[1:]:
-        into: dict[V, list[float]] = {}
-        for e in inner:
-            if vertices[e.sender].call > t >= vertices[e.receiver].call:
-                into.setdefault(e.receiver, []).append(e.sent)
+        over = (e for e in inner if vertices[e.sender].call > t >= vertices[e.receiver].call)
         states = [
-            vertices[v].received if len(sizes) == arriving[v] else math.hypot(*sizes)
-            for v, sizes in into.items()
+            vertices[v].received if len(es) == arriving[v] else math.hypot(*(e.sent for e in es))
+            for v, es in by_key(over, _receiver).items()
         ]
         if states:
             found.append((t, math.hypot(*states)))

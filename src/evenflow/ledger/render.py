@@ -11,6 +11,7 @@ from typing import Any
 from rich.cells import cell_len
 
 from ..lang import N_, _, ngettext, whole
+from ..network import by_key
 from ..words import filled, number, span
 from .factors import Block, Contribution, Factor, Fork, LedgerRecord, decades
 
@@ -277,10 +278,8 @@ def _rows(links: Sequence[Factor | Block]) -> list[int]:
     if len(links) <= _ROWS:
         return list(range(len(links)))
     third = _ROWS // 3
-    kinds: dict[str, list[float]] = {}
-    for link in links:
-        kinds.setdefault(link.op, []).append(link.gain)
-    usual = {op: median(gains) for op, gains in kinds.items()}
+    by_op = by_key(links, lambda link: link.op)
+    usual = {op: median(link.gain for link in same) for op, same in by_op.items()}
     odd = {i: abs(links[i].gain - usual[links[i].op]) for i in range(third, len(links) - third)}
     known = {i: size if size == size else math.inf for i, size in odd.items()}
     large = sorted((i for i in known if known[i] > _ODD), key=lambda i: -known[i])[:third]
@@ -289,14 +288,13 @@ def _rows(links: Sequence[Factor | Block]) -> list[int]:
 
 def _skipped(links: Sequence[Factor | Block]) -> str:
     """ "78 more: 39 sigmoids −0.61 each, 39 linear layers −0.24 each"."""
-    kinds: dict[tuple[str, str], list[float]] = {}
-    for link in links:
-        kinds.setdefault((link.op, link.kind), []).append(link.gain)
     parts = []
-    for (op, kind), gains in sorted(kinds.items(), key=lambda k: -abs(sum(k[1]))):
-        line = _("{factors} {each} each") if len(gains) > 1 else _("{factors} {each}")
-        each = signed(sum(gains) / len(gains))
-        parts.append(line.format(factors=_counted(op, kind, len(gains)), each=each))
+    alike = by_key(links, lambda link: (link.op, link.kind)).items()
+    gains = {key: (len(same), sum(link.gain for link in same)) for key, same in alike}
+    for (op, kind), (count, gain) in sorted(gains.items(), key=lambda k: -abs(k[1][1])):
+        line = _("{factors} {each} each") if count > 1 else _("{factors} {each}")
+        each = signed(gain / count)
+        parts.append(line.format(factors=_counted(op, kind, count), each=each))
     return _("{count} more: {factors}").format(count=len(links), factors=_(", ").join(parts[:3]))
 
 
@@ -328,10 +326,7 @@ def as_dict(ledger: LedgerRecord) -> dict[str, Any]:
     """Plain types for JSON; floats may be NaN or infinite."""
     return {
         "schema": 1,
-        "source": ledger.source,
-        "run": ledger.run,
-        "step": ledger.step,
-        "site": ledger.site,
+        **{key: getattr(ledger, key) for key in ("source", "run", "step", "site")},
         "decades": ledger.gain,
         "received": ledger.received,
         "sent": ledger.sent,

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from ..lang import _, ngettext
 from ..nearby import hint
-from ..network import LAYERS
+from ..network import LAYERS, by_key
 from ..schema import Run, Site, bare_name
 from .factors import COARSE, coarse, conv_scale, decades
 from .ledger import Ledger
@@ -222,13 +222,10 @@ class _Sampled:
     def edges(
         self, way: set[int], below: dict[int, list[int]], vertices: dict[int, Vertex], target: int
     ) -> list[Edge[int]]:
-        into: dict[int, list[int]] = {}
-        for v in way:
-            for i in below.get(v, ()) if v != target else ():
-                if i in way:
-                    into.setdefault(i, []).append(v)
+        pairs = [(v, i) for v in way if v != target for i in below.get(v, ()) if i in way]
         edges = []
-        for i, senders in into.items():
+        for i, into in by_key(pairs, lambda pair: pair[1]).items():
+            senders = [v for v, _i in into]
             whole = vertices[i].received
             sizes = [whole] if len(senders) == 1 else [self._sent(v, i) for v in senders]
             shares = self._shares(senders, i, sizes, whole)

@@ -89,21 +89,15 @@ class Finding:
     @classmethod
     def from_dict(cls, d: Mapping[str, Any]) -> Finding:
         """Inverse of `as_dict`. Raises KeyError or ValueError on a foreign dict."""
-        return cls(
-            code=str(d["code"]),
-            name=str(d["name"]),
-            severity=Severity[d["severity"]],
-            sites=tuple(int(s) for s in d["sites"]),
-            params=tuple(str(p) for p in d["params"]),
-            first_step=int(d["first_step"]),
-            last_step=int(d["last_step"]),
-            evidence={str(k): float(v) for k, v in d["evidence"].items()},
-            threshold={str(k): float(v) for k, v in d["threshold"].items()},
-            cause=str(d["cause"]),
-            chain=tuple(Link(*link) for link in d["chain"]),
-            treatments=tuple(str(t) for t in d["treatments"]),
-            message=str(d["message"]),
-        )
+        values: dict[str, Any] = {key: str(d[key]) for key in ("code", "name", "cause", "message")}
+        values |= {key: int(d[key]) for key in ("first_step", "last_step")}
+        values |= {key: tuple(map(str, d[key])) for key in ("params", "treatments")}
+        for key in ("evidence", "threshold"):
+            values[key] = {str(name): float(number) for name, number in d[key].items()}
+        values["severity"] = Severity[d["severity"]]
+        values["sites"] = tuple(map(int, d["sites"]))
+        values["chain"] = tuple(Link(*link) for link in d["chain"])
+        return cls(**values)
 
 
 def verdict(findings: Iterable[Finding], run: Run | None = None, partial: bool = False) -> str:

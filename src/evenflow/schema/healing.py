@@ -73,20 +73,10 @@ def interventions(events: Iterable[Event]) -> list[Intervention]:
         try:
             if d["did"] not in HEALS:
                 continue
-            found.append(
-                Intervention(
-                    kind=str(d["did"]),
-                    step=event.step,
-                    reason=str(d["reason"]),
-                    optimizer=int(d["optimizer"]),
-                    attempt=int(d["attempt"]),
-                    site=str(d["site"]),
-                    before=_numbers(d["before"]),
-                    after=_numbers(d["after"]),
-                    evidence=_numbers(d["evidence"]),
-                    note=str(d["note"]),
-                )
-            )
+            values: dict[str, Any] = {key: str(d[key]) for key in ("reason", "site", "note")}
+            values |= {key: int(d[key]) for key in ("optimizer", "attempt")}
+            values |= {key: _numbers(d[key]) for key in ("before", "after", "evidence")}
+            found.append(Intervention(str(d["did"]), event.step, **values))
         except (KeyError, TypeError, ValueError, AttributeError):
             continue
     return found

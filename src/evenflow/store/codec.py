@@ -122,16 +122,12 @@ def parse_table(text: Any) -> dict[str, Any]:
 def parse_site(text: Any) -> Site:
     """A site from its JSON."""
     d = parse_table(text)
+    values: dict[str, Any] = {key: _text(d[key]) for key in ("root", "path", "op", "kind", "dtype")}
+    values |= {key: _count(d[key]) for key in ("index", "call")}
     return Site(
+        **values,
         id=_whole(d["id"]),
-        root=_text(d["root"]),
-        path=_text(d["path"]),
-        op=_text(d["op"]),
-        kind=_text(d["kind"]),
-        index=_count(d["index"]),
-        call=_count(d["call"]),
         shape=_shape(d["shape"]),
-        dtype=_text(d["dtype"]),
         inputs=tuple(_whole(n) for n in d["inputs"]),
         params=tuple(_text(n) for n in d["params"]),
         takes=tuple(tuple(_whole(n) for n in shape) for shape in d.get("takes", ())),
