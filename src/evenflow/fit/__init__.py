@@ -13,20 +13,19 @@ from ..lazy import by_name, lazily
 
 if TYPE_CHECKING:
     from . import threads as threads
-    from .classifying import NetworkClassifier as NetworkClassifier
+    from .estimators import NetworkClassifier as NetworkClassifier
+    from .estimators import NetworkRegressor as NetworkRegressor
     from .fitting import fit_file as fit_file
     from .fitting import predict_file as predict_file
     from .keeping import Damaged as Damaged
     from .outcome import FitReport as FitReport
-    from .regressing import NetworkRegressor as NetworkRegressor
 
 _HOME = by_name(
     {
-        "classifying": "NetworkClassifier",
+        "estimators": "NetworkClassifier NetworkRegressor",
         "fitting": "fit_file predict_file",
         "keeping": "Damaged",
         "outcome": "FitReport",
-        "regressing": "NetworkRegressor",
     }
 )
 __all__ = sorted(_HOME)  # noqa: PLE0605 - plain strings

@@ -12,16 +12,15 @@ from sklearn.model_selection import KFold, StratifiedKFold, train_test_split
 
 from ..lang import _, whole
 from ..showing import shown
-from .classifying import NetworkClassifier
 from .columns import Column, Wishes
 from .doubting import doubts
 from .encoding import Encoder
+from .estimators import NetworkClassifier, NetworkRegressor
 from .judging import Judged, judge, together
 from .keeping import load, save
 from .outcome import FitReport
 from .page import page
 from .reading import BadData, read
-from .regressing import NetworkRegressor
 from .table import CheckedTable, checked
 from .weighing import prepared
 

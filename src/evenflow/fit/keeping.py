@@ -32,12 +32,11 @@ from skops.io.exceptions import UntrustedTypesFoundException
 
 from ..lang import _
 from ..showing import shown
-from .classifying import NetworkClassifier
 from .columns import KINDS, Column
 from .encoding import TOPICS, Encoder, categories_coder, numbers_coder, text_coders
+from .estimators import NetworkClassifier, NetworkRegressor
 from .network import NORMS, RESIDUALS, NetworkShape, build
 from .reading import BadData
-from .regressing import NetworkRegressor
 from .scaling import SCALES, Scaling
 from .targets import Classes, Numbers
 
