@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import numpy as np
 import scipy  # type: ignore[import-untyped, unused-ignore]  # loads its parts at first use
@@ -48,17 +48,12 @@ def tailor(kind: str, depth: int, curvature: float = 0.3) -> Tailoring:
 
     def residuals(unknown: Array) -> tuple[float, float]:
         alpha, beta = math.exp(float(unknown[0])), float(unknown[1])
-        found = _scaled(kind, alpha, beta)
-        slope2 = expect(lambda z: _phi(kind, alpha * z + beta)[1] ** 2, 1.0)
-        bend2 = expect(lambda z: _phi(kind, alpha * z + beta)[2] ** 2, 1.0)
+        found, phi = _scaled(kind, alpha, beta), partial(_phi, kind, alpha, beta)
+        slope2 = expect(lambda z: phi(z)[1] ** 2, 1.0)
+        bend2 = expect(lambda z: phi(z)[2] ** 2, 1.0)
         # Q'(1) = E f f' z = E f'² + E f f'' (Stein), so Q' = C' = 1 means E f f'' = 0; over f''²
         # it stays of order 1 at any depth
-        cross = expect(
-            lambda z: (
-                (_phi(kind, alpha * z + beta)[0] + found.delta) * _phi(kind, alpha * z + beta)[2]
-            ),
-            1.0,
-        )
+        cross = expect(lambda z: (phi(z)[0] + found.delta) * phi(z)[2], 1.0)
         return math.log(alpha**2 * bend2 / slope2) - target, cross / (alpha**2 * bend2)
 
     solved = scipy.optimize.root(residuals, start, tol=1e-13)
@@ -99,16 +94,18 @@ def leaky_c_map(c: float, a: float) -> float:
 
 def _scaled(kind: str, alpha: float, beta: float) -> Tailoring:
     """gamma and delta that make C'(1) = 1 and Q(1) = 1 for this alpha and beta."""
-    mean = expect(lambda z: _phi(kind, alpha * z + beta)[0], 1.0)
-    variance = expect(lambda z: (_phi(kind, alpha * z + beta)[0] - mean) ** 2, 1.0)
-    slope2 = alpha**2 * expect(lambda z: _phi(kind, alpha * z + beta)[1] ** 2, 1.0)
+    phi = partial(_phi, kind, alpha, beta)
+    mean = expect(lambda z: phi(z)[0], 1.0)
+    variance = expect(lambda z: (phi(z)[0] - mean) ** 2, 1.0)
+    slope2 = alpha**2 * expect(lambda z: phi(z)[1] ** 2, 1.0)
     # Poincaré's inequality: slope2 >= variance. The sign is that of E φ'', see `start` above.
     shift = math.sqrt(max(slope2 - variance, 0.0))
     return Tailoring(alpha, beta, 1 / math.sqrt(slope2), -mean - math.copysign(shift, beta))
 
 
-def _phi(kind: str, x: Array) -> tuple[Array, Array, Array]:
-    """φ, φ' and φ'' at x."""
+def _phi(kind: str, alpha: float, beta: float, z: Array) -> tuple[Array, Array, Array]:
+    """φ, φ' and φ'' at alpha z + beta."""
+    x = alpha * z + beta
     if kind == "tanh":
         on = np.tanh(x)
         slope = 4 * scipy.special.expit(2 * x) * scipy.special.expit(-2 * x)
