@@ -7,7 +7,6 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_map
 
@@ -66,12 +65,7 @@ def preflight(
 
     def foresee(subject: nn.Module) -> Forecast:
         found = one_pass(subject, args, kwargs, loss_fn, targets, seed)
-        return assemble(
-            type(model).__name__,
-            "one-pass",
-            *found[:5],
-            meta={"fits": found.fits, "through_time": list(found.time), "torch": torch.__version__},
-        )
+        return assemble(type(model).__name__, "one-pass", *found[:5], meta=found.meta)
 
     forecast = foresee(model)
     if not advise:

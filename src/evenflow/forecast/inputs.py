@@ -151,9 +151,7 @@ def arrange(
     """(positional, keyword) arguments of the model's call.
 
     Args:
-        inputs: a tensor; a shape, which stands for N(0,1) data of it; a `Wanted`; a tuple or
-            list of such (positional arguments); a mapping from names to such (keyword arguments).
-            Anything else in a tuple or mapping is handed on as it is.
+        inputs: as `preflight`'s; a `Wanted` is made, and anything else handed on as it is.
         dtype, device: of what is made here.
         avoid: ids that are not drawn (see `padding`).
 

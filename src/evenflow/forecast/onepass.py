@@ -65,6 +65,11 @@ class Measured(NamedTuple):
     fits: bool
     time: tuple[dict[str, Any], ...] = ()
 
+    @property
+    def meta(self) -> dict[str, Any]:
+        """What a forecast's run says of it."""
+        return {"fits": self.fits, "through_time": list(self.time), "torch": torch.__version__}
+
 
 def measure(
     model: nn.Module,
@@ -83,10 +88,7 @@ def measure(
 
     Args:
         model: its mode (training or not) is used as it is.
-        args, kwargs: of its call.
-        loss_fn, targets: the loss is loss_fn(output, targets), loss_fn(output) where targets is
-            None; without a loss_fn the cotangent is random.
-        seed: of cotangent, dropout and all else that is random.
+        loss_fn, targets, seed: as `preflight`'s.
         accumulate: gradients go to `.grad`; else they are taken aside, where hooks on
             parameters stay silent but reentrant checkpointing does not work.
 

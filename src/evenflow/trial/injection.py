@@ -68,7 +68,7 @@ class Injection:
         self._take_off: Callable[[], None] | None = None
         self._eager = False
         self._copies = Copies()
-        self._patches: list[Callable[[], None]] = []
+        self._patches = contextlib.ExitStack()
         self._begin()
 
     def knows(self, optimizer: Optimizer) -> bool:
@@ -81,8 +81,7 @@ class Injection:
         if self._eager:
             self._eager = False
             torch.compiler.set_stance("default")
-        while self._patches:
-            self._patches.pop()()
+        self._patches.close()
 
     # -- the door -----------------------------------------------------------------------------
     def _begin(self) -> None:
@@ -104,13 +103,12 @@ class Injection:
 
         self._replace(torch, "compile", compiled)
         hook = register_optimizer_step_post_hook(_undisturbed(self._stepped))
-        self._patches.append(hook.remove)
+        self._patches.callback(hook.remove)
         self._hang()
 
     def _replace(self, owner: Any, name: str, new: Any) -> None:
-        old = getattr(owner, name)
+        self._patches.callback(setattr, owner, name, getattr(owner, name))
         setattr(owner, name, new)
-        self._patches.append(lambda: setattr(owner, name, old))
 
     def _hang(self) -> None:
         self._updates = 0

@@ -56,25 +56,25 @@ class FolderSnapshot:
         self.folder = folder.resolve()
         self.where = where
         self.notes: list[str] = []
-        entries = list(_entries(self.folder, where))
+        found = list(entries(self.folder, where))
         self.beside = Beside(self.folder, LEFT_OUT)
-        self.notes += [*_outward(entries, self.folder), *self.beside.notes]
-        _check_space(self.folder, entries, where)
+        self.notes += [*_outward(found, self.folder), *self.beside.notes]
+        _check_space(self.folder, found, where)
         self.remove()
         try:
             _owner(where).write_text(str(os.getpid()), encoding="utf-8")
-            _build(entries, self.folder, where, link=False)
+            _build(found, self.folder, where, link=False)
         except BaseException:
             self.remove()
             raise
-        files = (p for p in _entries(where, None) if not p.is_symlink() and p.is_file())
+        files = (p for p in entries(where, None) if not p.is_symlink() and p.is_file())
         self._large = {p: _stamp(p) for p in files if p.stat().st_size >= LARGE}
 
     def copy(self, where: Path) -> Path:
         """A scratch copy below `where`; its root, which has the original's name."""
         shutil.rmtree(where, ignore_errors=True)
         root = where / (self.folder.name or "root")
-        _build(_entries(self.where, None), self.where, root, link=True, meant=self.folder)
+        _build(entries(self.where, None), self.where, root, link=True, meant=self.folder)
         self.beside.make(where)
         return root
 
@@ -141,7 +141,7 @@ def translated(argument: str, original: Path, scratch: Path) -> str:
     return f"{head}={moved}" if value is tail and equals else moved
 
 
-def _entries(folder: Path, avoid: Path | None) -> Iterable[Path]:
+def entries(folder: Path, avoid: Path | None) -> Iterable[Path]:
     """Everything below a folder, parents first; neither what is left out nor special files."""
     for root, folders, files in os.walk(folder):
         here = Path(root)
@@ -163,10 +163,10 @@ def _entries(folder: Path, avoid: Path | None) -> Iterable[Path]:
 
 
 def _build(
-    entries: Iterable[Path], source: Path, target: Path, link: bool, meant: Path | None = None
+    found: Iterable[Path], source: Path, target: Path, link: bool, meant: Path | None = None
 ) -> None:
     target.mkdir(parents=True, exist_ok=True)
-    for path in entries:
+    for path in found:
         new = target / path.relative_to(source)
         if is_secret(path.name):
             os.symlink(os.path.realpath(path), new)  # the user's own, in every copy
@@ -225,8 +225,8 @@ def _stamp(path: Path) -> tuple[int, int]:
     return about.st_size, about.st_mtime_ns
 
 
-def _check_space(folder: Path, entries: list[Path], where: Path) -> None:
-    copied = (p for p in entries if not p.is_symlink() and not is_secret(p.name) and p.is_file())
+def _check_space(folder: Path, found: list[Path], where: Path) -> None:
+    copied = (p for p in found if not p.is_symlink() and not is_secret(p.name) and p.is_file())
     needed = sum(p.lstat().st_size for p in copied)
     where.parent.mkdir(parents=True, exist_ok=True)
     free = shutil.disk_usage(where.parent).free
@@ -238,9 +238,9 @@ def _check_space(folder: Path, entries: list[Path], where: Path) -> None:
         )
 
 
-def _outward(entries: list[Path], folder: Path) -> list[str]:
+def _outward(found: list[Path], folder: Path) -> list[str]:
     """Links that lead out of the folder: what is written through them is written there."""
-    links = [p for p in entries if p.is_symlink() and not p.resolve().is_relative_to(folder)]
+    links = [p for p in found if p.is_symlink() and not p.resolve().is_relative_to(folder)]
     named = [str(p.relative_to(folder)) for p in links if p.exists() and p.resolve().is_dir()]
     return [
         f"{name!r} is a link out of the folder: what the script writes there is not kept apart"

@@ -7,13 +7,16 @@ import os
 import sys
 from dataclasses import dataclass
 from importlib.metadata import version
+from itertools import islice
 from pathlib import Path
 
 from ..script import Program
-from .scratch import LEFT_OUT
+from .scratch import entries
 
 #: Where states of cures are kept, in the folder the command was given in.
 FOLDER = "evenflow-cure"
+#: So many scripts of the folder at most tell whether it is as it was.
+MOST_SCRIPTS = 2000
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +43,11 @@ def state_folder(program: Program, settings: Settings) -> Path:
     digest.update(
         repr((*asked, sys.version, version("evenflow"), os.environ.get("OMP_NUM_THREADS"))).encode()
     )
-    scripts = _scripts(folder)
+    below = (p for p in entries(folder, None) if p.suffix == ".py" and p.is_file())
+    scripts = set(islice(below, MOST_SCRIPTS))
     target = folder / program.target
-    if target.is_file() and target not in scripts:
-        scripts.append(target)
+    if target.is_file():
+        scripts.add(target)
     for script in sorted(scripts):
         digest.update(str(script).encode() + script.read_bytes())
     state = folder / FOLDER / f"{name}-{digest.hexdigest()[:10]}"
@@ -52,13 +56,3 @@ def state_folder(program: Program, settings: Settings) -> Path:
     if not ignore.exists():
         ignore.write_text("*\n", encoding="utf-8")
     return state
-
-
-def _scripts(folder: Path, most: int = 2000) -> list[Path]:
-    found: list[Path] = []
-    for root, folders, files in os.walk(folder):
-        folders[:] = [d for d in folders if d not in LEFT_OUT and d != "__pycache__"]
-        found += [Path(root) / f for f in files if f.endswith(".py")]
-        if len(found) > most:
-            break
-    return found[:most]

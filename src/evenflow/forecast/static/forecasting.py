@@ -75,13 +75,7 @@ def forecast_static(
         name or made.name,
         "static",
         *found[:5],
-        meta={
-            "draws": draws,
-            "weights": made.weights,
-            "fits": found.fits,
-            "through_time": list(found.time),
-            "torch": torch.__version__,
-        },
+        meta={"draws": draws, "weights": made.weights} | found.meta,
     )
 
 

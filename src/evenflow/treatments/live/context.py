@@ -71,11 +71,6 @@ class TreatmentContext:
         m = call.module
         return m if m is not None and call.weight is getattr(m, "weight", None) else None
 
-    @property
-    def facts(self) -> Facts:
-        """The architecture, as `refuse` wants it."""
-        return facts(self.forward, self.batch, self.optimizers)
-
     # --- changing ------------------------------------------------------------------------------
 
     def put(self, parameter: Tensor, value: Tensor | float) -> None:

@@ -14,7 +14,7 @@ from ...network import unwrap
 from ...schema import Treatment, parse_treatments
 from ..base import Parsed
 from ..parsing import in_order, read, refusals
-from .context import TreatmentContext
+from .context import TreatmentContext, facts
 from .forward_trace import as_batch
 from .undo import TrainingState, Undo
 
@@ -72,21 +72,24 @@ def treat_(
     context = TreatmentContext(model, plain, optimizers, as_batch(batch), seed, undo)
     try:
         _refusals(chosen, context, force)
-        for p in chosen:
-            home, name = p.entry.apply.split(":")
-            try:
-                getattr(import_module(f"{__package__}.{home}"), name)(context, p.value)
-            except ValueError as e:
-                raise ValueError(f"{p} cannot be applied: {e}") from e
-        if context.batch is not None and context._forward is None:
-            context.forward  # noqa: B018 - a forward proves that the network still runs
-        _agree(context)
+        _apply(chosen, context)
     except BaseException:
-        keep_going = Undo((), snapshot)
-        keep_going._undoers = undo._undoers
-        keep_going.undo()
+        undo._snapshot = snapshot
+        undo.undo()
         raise
     return undo
+
+
+def _apply(chosen: Sequence[Parsed], context: TreatmentContext) -> None:
+    for p in chosen:
+        home, name = p.entry.apply.split(":")
+        try:
+            getattr(import_module(f"{__package__}.{home}"), name)(context, p.value)
+        except ValueError as e:
+            raise ValueError(f"{p} cannot be applied: {e}") from e
+    if context.batch is not None and context._forward is None:
+        context.forward  # noqa: B018 - a forward proves that the network still runs
+    _agree(context)
 
 
 def _treatable(model: nn.Module) -> None:
@@ -111,7 +114,7 @@ def _refusals(chosen: Sequence[Parsed], context: TreatmentContext, force: bool) 
             )
     if context.batch is None or force:
         return
-    for p, why in refusals(chosen, context.facts):
+    for p, why in refusals(chosen, facts(context.forward, context.batch, context.optimizers)):
         raise ValueError(f"{p} is refused: {why}")
 
 
