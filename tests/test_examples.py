@@ -22,7 +22,7 @@ DOCUMENTED = {
     "expect_pair find get names shape_of table text",
     "fit": "NetworkClassifier NetworkRegressor fit_file predict_file",
     "forecast": "beside dtype_named forecast_static lines parse_input save",
-    "ledger": "from_run headline",
+    "ledger": "headline",
     "schema": "allowed channel interventions metric_named parse_treatments treatment_text",
     "treatments": "courses kinds of_run parse positive read with_gradients",
 }

@@ -50,7 +50,6 @@ def preflight(
         ValueError: the model cannot be called so, or gives nothing a gradient flows from.
 
     >>> import torch, evenflow
-    >>> _ = torch.manual_seed(0)
     >>> layers = [m for _ in range(20) for m in (torch.nn.Linear(16, 16), torch.nn.Sigmoid())]
     >>> forecast = evenflow.preflight(torch.nn.Sequential(*layers), (32, 16), advise=False)
     >>> forecast.verdict, forecast.depth, "EF101" in [f.code for f in forecast.findings]

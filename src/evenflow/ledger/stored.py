@@ -36,16 +36,6 @@ def from_run(run: Run, site: str | None = None, step: int | None = None) -> Ledg
     Raises:
         ValueError: no readings, an unknown site, a step that was not sampled, or no error that
             reached the site at that step.
-
-    >>> import tempfile, torch, evenflow
-    >>> from evenflow.ledger import from_run
-    >>> folder, model = tempfile.TemporaryDirectory(), torch.nn.Linear(2, 1)
-    >>> with evenflow.watch(model, run=f"{folder.name}/run.evenflow", every=1) as watch:
-    ...     model(torch.ones(4, 2)).sum().backward()
-    >>> ledger = from_run(evenflow.load(watch.path))
-    >>> ledger.step, ledger.site, ledger.sent  # four errors of 1
-    (0, 'linear', 2.0)
-    >>> folder.cleanup()
     """
     if not len(run.steps):
         raise ValueError(
