@@ -21,71 +21,61 @@ def _entry(method: str, about: str, edit: str) -> Entry:
     )
 
 
-ENTRIES = (
-    _entry(
-        "logits",
+#: What each is about, and the change in words or code.
+_EDITS = {
+    "logits": (
         "raw scores into the loss: it has a softmax of its own",
         "take the softmax (or sigmoid) away before the loss: cross_entropy and "
         "binary_cross_entropy_with_logits want raw scores; apply it only where probabilities are "
         "shown",
     ),
-    _entry(
-        "target-scale",
+    "target-scale": (
         "targets standardised in the script",
         "train on (y - y_train.mean()) / y_train.std(), and undo it on predictions",
     ),
-    _entry(
-        "dtype",
+    "dtype": (
         "bfloat16 or float32, or a GradScaler",
         "use torch.autocast(..., dtype=torch.bfloat16), or float16 with torch.amp.GradScaler",
     ),
-    _entry(
-        "clean-data",
+    "clean-data": (
         "no missing values in the data",
         "drop or fill rows that are not finite (torch.isfinite(x).all(1)) and look at outliers "
         "such as -999",
     ),
-    _entry(
-        "nonlinearity",
+    "nonlinearity": (
         "an activation between layers that have none",
         "put torch.nn.ReLU() (or GELU) between the layers named: without it they are one layer",
     ),
-    _entry(
-        "connect",
+    "connect": (
         "a path from the layer to the loss",
         "look for detach(), .data, no_grad() or argmax between the layer and the loss",
     ),
-    _entry(
-        "build-once",
+    "build-once": (
         "layers built once, in __init__",
         "build the layer in __init__ and only call it in forward; keep sub-modules in "
         "nn.ModuleList, not in a plain list",
     ),
-    _entry(
-        "step",
+    "step": (
         "an update after each backward pass",
         "call optimizer.zero_grad(), loss.backward(), optimizer.step() in this order",
     ),
-    _entry(
-        "shapes",
+    "shapes": (
         "prediction and target of one shape",
         "give the loss two tensors of one shape: pred.squeeze(1), or y.unsqueeze(1)",
     ),
-    _entry(
-        "norm",
+    "norm": (
         "a normalisation over more values",
         "put torch.nn.LayerNorm or GroupNorm (4 values or more in a group) in place of the norm "
         "named, or let the DataLoader make batches of 16 or more",
     ),
-    _entry(
-        "without-batchnorm",
+    "without-batchnorm": (
         "no BatchNorm",
         "take BatchNorm out of a deep network that has no skips: it makes the gradient grow at "
         "each layer",
     ),
-    _entry(
-        "truncate",
+    "truncate": (
         "truncated back-propagation through time in the script's loop",
         "in the loop over time, every 20 to 50 steps: h = h.detach()",
     ),
-)
+}
+ENTRIES = tuple(_entry(method, *texts) for method, texts in _EDITS.items())
