@@ -8,6 +8,7 @@ from __future__ import annotations
 import doctest
 import importlib
 import inspect
+import pkgutil
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -61,8 +62,7 @@ def examined(thing: Any, name: str) -> str:
 def test_its_example_runs(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    door, _, last = name.rpartition(".")
-    wrong = examined(getattr(importlib.import_module(door), last), name)
+    wrong = examined(pkgutil.resolve_name(name), name)
     assert wrong == (f"{name} has no example" if name in WAITING else "")
 
 
