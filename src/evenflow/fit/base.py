@@ -305,9 +305,8 @@ class NetworkEstimator(BaseEstimator, ABC):  # type: ignore[misc]
         old, shape, plan = self.network_, self.shape_, job.plan
         newborn = self._born(job, job.seed + 1, init="auto", residual="rezero")
         self._update = self._updater(job)
-        second = self._run(
-            replace(job, plan=replace(plan, rate=plan.rate * 0.1), seed=job.seed + 1)
-        )
+        slower = replace(plan, rate=plan.rate * 0.1)
+        second = self._run(replace(job, plan=slower, seed=job.seed + 1))
         if second.least < first.least:
             why = (
                 f"EF401: the first training ended at a loss of {first.least:.3g}, no better than "

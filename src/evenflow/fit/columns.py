@@ -182,7 +182,7 @@ def _recognised(name: str, column: Any) -> Column:
         why = _("it holds {value} in every row").format(value=shown(unique[0]))
         return Column(name, "constant", False, why, text=True)
     if isinstance(column.dtype, pd.CategoricalDtype) or pd.api.types.is_bool_dtype(column):
-        return _category(name, len(unique), text=True)
+        return _category(name, len(unique))
     sizes = np.bincount(codes)
     if (comma := decimal_mark(unique)) is not None:
         values = numbers_of(column, comma)
@@ -220,7 +220,7 @@ def _number(name: str, values_N: Any, given_N: Any) -> Column:
         why = _("it counts the rows from {low} to {high}")
         return Column(name, "id", False, why.format(low=_short(low), high=_short(high)))
     if unique >= UNIQUE * len(known):
-        return _left_out(name, "id", _different(unique, len(known)), given_N, False)
+        return _left_out(name, _different(unique, len(known)), given_N, False)
     return used
 
 
@@ -234,22 +234,22 @@ def _words(name: str, column: Any, unique: Any, sizes: Any) -> Column:
         why = _("free text of {words} words").format(words=_short(np.median(lengths)))
         return Column(name, "text", True, why, text=True)
     if many:
-        return _left_out(name, "id", _different(different, count), given, True)
-    return _category(name, different, text=True)
+        return _left_out(name, _different(different, count), given, True)
+    return _category(name, different)
 
 
-def _left_out(name: str, kind: str, why: str, given_N: Any, text: bool) -> Column:
+def _left_out(name: str, why: str, given_N: Any, text: bool) -> Column:
     """An identifier; whether it is given may still tell something."""
     share = 1 - float(given_N.mean())
     missing = TOLD <= share <= 1 - TOLD
     if missing:
         why = _("{why}; whether it is given is used").format(why=why)
-    return Column(name, kind, False, why, text=text, missing=missing)
+    return Column(name, "id", False, why, text=text, missing=missing)
 
 
-def _category(name: str, different: int, text: bool) -> Column:
+def _category(name: str, different: int) -> Column:
     why = _("{count} categories").format(count=whole(different))
-    return Column(name, "category", True, why, text=text)
+    return Column(name, "category", True, why, text=True)
 
 
 def _date(name: str, column: Any, orders: tuple[str, ...], text: bool) -> Column:

@@ -122,6 +122,10 @@ def _need(holds: object, what: str) -> None:
         raise Damaged(what)
 
 
+def _frozen(told: dict[str, Any]) -> dict[str, Any]:
+    return {k: tuple(v) if isinstance(v, list) else v for k, v in told.items()}
+
+
 # -- model.json -----------------------------------------------------------------------------------
 
 
@@ -195,9 +199,8 @@ def _undescribed(facts: dict[str, Any]) -> Any:
 
 
 def _shape(told: dict[str, Any]) -> NetworkShape:
-    lists: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in told.items()}
-    _need(set(lists) == {f.name for f in fields(NetworkShape)}, _("its layers are not described"))
-    shape = NetworkShape(**lists)
+    _need(set(told) == {f.name for f in fields(NetworkShape)}, _("its layers are not described"))
+    shape = NetworkShape(**_frozen(told))
     sizes = (shape.inputs, shape.outputs, *shape.hidden)
     whole = all(isinstance(n, int) and not isinstance(n, bool) and n > 0 for n in sizes)
     _need(whole and len(shape.hidden) == len(shape.activations), _("its layers make no network"))
@@ -265,10 +268,7 @@ def _columns(told: Any) -> tuple[Column, ...]:
     found = []
     for entry in told:
         _need(isinstance(entry, dict) and set(entry) <= set(types), _("its columns are no columns"))
-        lists: dict[str, Any] = {
-            k: tuple(v) if isinstance(v, list) else v for k, v in entry.items()
-        }
-        column = Column(**lists)
+        column = Column(**_frozen(entry))
         for name, kind in types.items():
             value = getattr(column, name)
             want = {"str": str, "bool": bool}.get(str(kind), tuple)
