@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from ..lang import N_
+from .base import Cause, EndState, Remedy
 from .remedies import GATED, SKIPS, ZERO_BIAS
-from .texts import Cause, EndState, Remedy
 
 DEPTH_TIMES_ACTIVATION = Cause(
     "depth-times-activation",

@@ -8,13 +8,12 @@ import numpy as np
 
 from ..lang import N_
 from ..schema import Finding, Link, Severity
-from .base import Rule
+from .base import EvidenceLabel, Remedy, Rule, Unless
 from .birth import DOUBT, Birth
 from .causes import DEPTH_TIMES_ACTIVATION, DEPTH_TIMES_WEIGHTS, THROUGH_TIME
 from .profile import Profile, losses_by_kind
 from .remedies import GATED, SKIPS
 from .series import Bools, holds_at_end, largest, median
-from .texts import EvidenceLabel, Remedy, Unless
 from .through_time import LOST, SHORT, measured
 from .view import View
 

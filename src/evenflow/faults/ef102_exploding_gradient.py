@@ -8,7 +8,7 @@ import numpy as np
 
 from ..lang import N_
 from ..schema import Finding, Severity
-from .base import Rule
+from .base import EvidenceLabel, Remedy, Rule, Unless
 from .birth import DOUBT, Birth
 from .causes import DEPTH_TIMES_WEIGHTS, THROUGH_TIME
 from .curve import CREDIBLE, before_training
@@ -17,7 +17,6 @@ from .profile import Profile, growth
 from .remedies import BRANCHES, CLIP, LOWER_RATE, SHORTER
 from .series import first_of_last_spell, holds_at_end, largest, median
 from .start import too_large
-from .texts import EvidenceLabel, Remedy, Unless
 from .through_time import measured
 from .view import View
 

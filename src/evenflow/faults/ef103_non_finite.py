@@ -9,11 +9,10 @@ import numpy as np
 
 from ..lang import N_
 from ..schema import Finding, Link, Severity
-from .base import Rule
+from .base import Cause, EvidenceLabel, Remedy, Rule, Unless
 from .origin import Spread
 from .remedies import LOWER_RATE_AND_CLIP
 from .series import Bools, Floats, Ints, decades, earliest, ratio
-from .texts import Cause, EvidenceLabel, Remedy, Unless
 from .view import View
 
 #: Decades that the loss, an output, an error or a weight must have grown by before, for an

@@ -8,11 +8,10 @@ import numpy as np
 
 from ..lang import N_
 from ..schema import Finding, Link, Severity
-from .base import Rule
+from .base import Remedy, Rule
 from .causes import ZERO_INIT
 from .profile import Profile
 from .series import first_of_last_spell, holds_at_end, median
-from .texts import Remedy
 from .towers import towers_of
 from .view import View
 

@@ -8,9 +8,8 @@ import numpy as np
 
 from ..lang import N_
 from ..schema import Finding, Severity
-from .base import Rule
+from .base import Cause, EvidenceLabel, Remedy, Rule
 from .series import Bools, first_of_last_spell, holds_at_end, largest, median
-from .texts import Cause, EvidenceLabel, Remedy
 from .view import View
 
 #: Share of the layer error's non-zero elements below the smallest normal number.

@@ -9,11 +9,10 @@ import numpy as np
 from ..lang import N_
 from ..network import reach
 from ..schema import Finding, Link, Severity
-from .base import Rule
+from .base import Remedy, Rule, Unless
 from .remedies import LOWER_RATE, SMOOTH, STANDARDISE
 from .series import earliest, first_of_last_spell, holds_at_end, median
 from .start import before, too_large
-from .texts import Remedy, Unless
 from .view import View
 
 #: Share of saturated elements. DeepDiagnosis (ICSE 2022) speaks at more than half.

@@ -9,12 +9,11 @@ import numpy as np
 from ..lang import N_
 from ..network import by_key
 from ..schema import Finding, Link, Severity
-from .base import Rule
+from .base import EvidenceLabel, Remedy, Rule, Unless
 from .causes import NEGATIVE_BIAS
 from .ef201_saturated_activation import hidden, moved
 from .remedies import LOWER_RATE, STANDARDISE, WARM_UP, ZERO_BIAS_AND_HE
 from .series import Floats, earliest, first_of_last_spell, holds_at_end, median
-from .texts import EvidenceLabel, Remedy, Unless
 from .view import View
 
 #: Share of a layer's units. Training itself kills up to a third of a wide ReLU layer unharmed.

@@ -8,12 +8,11 @@ import numpy as np
 
 from ..lang import N_
 from ..schema import Finding, Link, Severity
-from .base import Rule
+from .base import Remedy, Rule, Unless
 from .ef201_saturated_activation import LEFT, SHARE, hidden
 from .profile import Profile
 from .remedies import SMOOTH, STANDARDISE
 from .series import Bools, first_of_last_spell, holds_at_end, median
-from .texts import Remedy, Unless
 from .view import View
 
 #: To leave, weights must shrink by half or more; a tenth, all told, is out of its reach.

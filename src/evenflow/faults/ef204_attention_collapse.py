@@ -8,11 +8,10 @@ import numpy as np
 
 from ..lang import N_
 from ..schema import Finding, Severity
-from .base import Rule
+from .base import EvidenceLabel, Remedy, Rule
 from .remedies import LOWER_RATE, WARM_UP
 from .series import first_of_last_spell, holds_at_end, latest, median
 from .start import before, too_large
-from .texts import EvidenceLabel, Remedy
 from .view import View
 
 #: Mean entropy of the attention, relative to even attention.
@@ -84,8 +83,7 @@ class AttentionCollapse(Rule):
             return
         late = median(entropy[view.late])
         late = np.where(np.isnan(late), latest(entropy), late)
-        ids = sorted((int(i) for i in np.flatnonzero(held)), key=lambda i: (late[i], i))
-        ids.sort(key=lambda i: view.depth[i])
+        ids = sorted(map(int, np.flatnonzero(held)), key=lambda i: (view.depth[i], late[i], i))
         top = ids[0]
         row = first_of_last_spell(bad[:, top], known[:, top])
         born = row == int(np.flatnonzero(known[:, top])[0])

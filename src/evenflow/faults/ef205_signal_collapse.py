@@ -9,7 +9,7 @@ import numpy as np
 from ..lang import N_
 from ..network import by_key
 from ..schema import Finding, Severity
-from .base import Rule
+from .base import EvidenceLabel, Remedy, Rule, Unless
 from .birth import DOUBT, Birth
 from .causes import DEPTH_TIMES_ACTIVATION
 from .remedies import MORE_UNITS
@@ -23,7 +23,6 @@ from .series import (
     median,
     smallest,
 )
-from .texts import EvidenceLabel, Remedy, Unless
 from .view import View
 
 #: What is left of the inputs' difference (1 - c), relative to the data's own.

@@ -8,11 +8,10 @@ import numpy as np
 
 from ..lang import N_
 from ..schema import Finding, Severity
-from .base import Rule
+from .base import EvidenceLabel, Remedy, Rule, Unless
 from .remedies import BRANCHES, LOWER_RATE_AND_CLIP
 from .series import Bools, decades, first_of_last_spell, holds_at_end, largest, median
 from .start import too_large
-from .texts import EvidenceLabel, Remedy, Unless
 from .view import View
 
 #: Decades above the data (depth), or above the site's own size at birth (time).

@@ -8,11 +8,10 @@ import numpy as np
 
 from ..lang import N_
 from ..schema import Finding, Link, Severity
-from .base import Rule
+from .base import EvidenceLabel, Remedy, Rule, Unless
 from .causes import LEARNING_RATE_TOO_LOW
 from .profile import Profile
 from .series import decades, first_of_last_spell, holds_at_end, largest, median, ratio
-from .texts import EvidenceLabel, Remedy, Unless
 from .view import View
 
 #: Decades below the median layer's relative update.

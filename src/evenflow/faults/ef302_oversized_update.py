@@ -8,11 +8,10 @@ import numpy as np
 
 from ..lang import N_
 from ..schema import Finding, Severity
-from .base import Rule
+from .base import EvidenceLabel, Remedy, Rule
 from .profile import Profile
 from .remedies import CLIP, LOWER_RATE, WARM_UP
 from .series import Bools, earliest, largest, longest, median
-from .texts import EvidenceLabel, Remedy
 from .view import View
 
 #: Relative update of a matrix of weights. DeepDiagnosis and TheDeepChecker warn above 1e-1.

@@ -8,13 +8,12 @@ import numpy as np
 
 from ..lang import N_
 from ..schema import Finding, Link, Severity
-from .base import Rule
+from .base import Cause, EvidenceLabel, Remedy, Rule
 from .causes import LEARNING_RATE_TOO_LOW, LEARNING_RATE_ZERO
 from .curve import ABOVE, Goal, above_guessing, doubt, flat_since, goal, recent_fall
 from .ef404_slow_learning import SlowLearning
 from .remedies import MORE_UNITS
 from .series import Floats, largest, median
-from .texts import Cause, EvidenceLabel, Remedy
 from .view import View
 
 #: Fewest finite values of the loss to speak of a plateau.

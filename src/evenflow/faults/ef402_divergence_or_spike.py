@@ -8,10 +8,9 @@ import numpy as np
 
 from ..lang import N_
 from ..schema import Finding, Severity
-from .base import Rule
+from .base import EvidenceLabel, Remedy, Rule
 from .curve import before_training, goal, noise, spikes
 from .remedies import CLIP, LOWER_RATE, WARM_UP
-from .texts import EvidenceLabel, Remedy
 from .view import View
 
 #: A loss this many times the start's, for good, has diverged.

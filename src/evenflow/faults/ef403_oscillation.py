@@ -8,9 +8,8 @@ import numpy as np
 
 from ..lang import N_
 from ..schema import Finding, Severity
-from .base import Rule
+from .base import EvidenceLabel, Remedy, Rule, Unless
 from .curve import autocorrelation, full_batch, goal, trend, turning, turns
-from .texts import EvidenceLabel, Remedy, Unless
 from .view import View
 
 #: Swings of a full-batch loss that make an oscillation, each this share of what is to be won.

@@ -8,11 +8,10 @@ import numpy as np
 
 from ..lang import N_
 from ..schema import Finding, Link, Severity
-from .base import Rule
+from .base import EvidenceLabel, Remedy, Rule, Unless
 from .causes import LEARNING_RATE_TOO_LOW
 from .curve import doubt, goal, recent_fall
 from .series import largest, median, ratio
-from .texts import EvidenceLabel, Remedy, Unless
 from .view import View
 
 #: Fewest finite values of the loss.

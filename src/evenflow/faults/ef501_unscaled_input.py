@@ -8,13 +8,12 @@ import numpy as np
 
 from ..lang import N_
 from ..schema import Finding, Link, Severity
-from .base import Rule
+from .base import EvidenceLabel, Remedy, Rule
 from .curve import WON
 from .data import first, readers, typical
 from .ef502_outlier_input import FAR
 from .remedies import STANDARDISE
 from .series import earliest, median
-from .texts import EvidenceLabel, Remedy
 from .view import View
 
 #: Root mean square of the largest feature; standardised data has 1, pixels of 0..1 less.

@@ -8,9 +8,8 @@ import numpy as np
 
 from ..lang import N_
 from ..schema import Finding, Link, Severity
-from .base import Rule
+from .base import EvidenceLabel, Remedy, Rule
 from .data import readers, typical
-from .texts import EvidenceLabel, Remedy
 from .view import View
 
 #: Distance from the feature's median over its size without that value. Standardised digits with

@@ -8,8 +8,7 @@ import numpy as np
 
 from ..lang import N_
 from ..schema import Finding, Link, Severity
-from .base import Rule
-from .texts import EvidenceLabel, Remedy
+from .base import EvidenceLabel, Remedy, Rule
 from .view import View
 
 

@@ -8,10 +8,9 @@ import numpy as np
 
 from ..lang import N_
 from ..schema import Finding, Link, Severity
-from .base import Rule
+from .base import EvidenceLabel, Remedy, Rule
 from .curve import WON, goal
 from .data import DIFFERENCES, first, prediction_of, typical
-from .texts import EvidenceLabel, Remedy
 from .view import View
 
 #: Root mean square of the target.

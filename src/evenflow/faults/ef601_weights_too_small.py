@@ -8,11 +8,10 @@ import numpy as np
 
 from ..lang import N_
 from ..schema import Finding, Link, Severity
-from .base import Rule
+from .base import EvidenceLabel, Rule
 from .birth import DOUBT, LOST, Birth
 from .profile import losses_by_kind
 from .remedies import RIGHT_GAIN
-from .texts import EvidenceLabel
 from .view import View
 
 

@@ -8,12 +8,11 @@ import numpy as np
 
 from ..lang import N_
 from ..schema import Finding, Link, Severity
-from .base import Rule
+from .base import EvidenceLabel, Remedy, Rule, Unless
 from .birth import DOUBT, GROWN, ROUGH, Birth
 from .ef201_saturated_activation import MOST, SHARE, hidden
 from .remedies import RIGHT_GAIN
 from .start import too_large
-from .texts import EvidenceLabel, Remedy, Unless
 from .view import View
 
 #: rms by which a layer may enlarge what enters it: He's gain for ReLU is 1.4, the gain 4 of

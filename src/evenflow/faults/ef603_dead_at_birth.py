@@ -8,12 +8,11 @@ import numpy as np
 
 from ..lang import N_
 from ..schema import Finding, Severity
-from .base import Rule
+from .base import EvidenceLabel, Rule
 from .causes import NEGATIVE_BIAS
 from .ef201_saturated_activation import hidden
 from .ef202_dead_units import ALL, fed_negative
 from .remedies import STANDARDISE, ZERO_BIAS_AND_HE
-from .texts import EvidenceLabel
 from .view import View
 
 #: Share of a layer's units. Half are off for a whole batch where all samples look alike.

@@ -8,13 +8,12 @@ import numpy as np
 
 from ..lang import N_
 from ..schema import Finding, Severity
-from .base import Rule
+from .base import EvidenceLabel, Remedy, Rule
 from .birth import DOUBT, LOST, ROUGH, Birth
 from .causes import DEPTH_TIMES_ACTIVATION, DEPTH_TIMES_WEIGHTS
 from .profile import losses_by_kind
 from .remedies import SKIPS
 from .start import too_large
-from .texts import EvidenceLabel, Remedy
 from .view import View
 
 

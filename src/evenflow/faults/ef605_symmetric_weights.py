@@ -8,10 +8,9 @@ import numpy as np
 
 from ..lang import N_
 from ..schema import Finding, Severity
-from .base import Rule
+from .base import EvidenceLabel, Remedy, Rule
 from .causes import ZERO_INIT
 from .series import earliest, latest
-from .texts import EvidenceLabel, Remedy
 from .view import View
 
 #: Share of a layer's units that have a twin.

@@ -9,11 +9,10 @@ import numpy as np
 
 from ..lang import N_
 from ..schema import Finding, Link, Severity
-from .base import Rule
+from .base import EvidenceLabel, Remedy, Rule
 from .chance import seen
 from .curve import goal
 from .data import DIFFERENCES, prediction_of, typical
-from .texts import EvidenceLabel, Remedy
 from .view import View
 
 #: Losses that take raw scores and normalise them themselves.

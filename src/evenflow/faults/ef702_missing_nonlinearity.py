@@ -7,9 +7,8 @@ from collections.abc import Iterable
 
 from ..lang import N_
 from ..schema import Finding, Link, Severity
-from .base import Rule
+from .base import EvidenceLabel, Remedy, Rule
 from .series import largest
-from .texts import EvidenceLabel, Remedy
 from .view import View
 
 #: Ops that are linear in their input (or nearly: a batch norm in evaluation is).

@@ -9,12 +9,11 @@ import numpy as np
 
 from ..lang import N_
 from ..schema import Finding, Link, Severity
-from .base import Rule
+from .base import EvidenceLabel, Remedy, Rule, Unless
 from .curve import goal
 from .ef201_saturated_activation import SHARE, born, hidden
 from .remedies import CLIP, LOWER_RATE, WARM_UP
 from .series import Bools, Floats, grouped, largest, median
-from .texts import EvidenceLabel, Remedy, Unless
 from .view import View
 
 #: Relative update of half of the layers in one step: the weights are thrown away, not adjusted.

@@ -9,9 +9,8 @@ import numpy as np
 from ..lang import N_
 from ..network import WEIGHTED
 from ..schema import Finding, Link, Parameter, Severity
-from .base import Rule
+from .base import Cause, EvidenceLabel, Remedy, Rule
 from .remedies import FREEZE
-from .texts import Cause, EvidenceLabel, Remedy
 from .view import View
 
 #: Share of the weights in use that are left out, from which on it is an error.

@@ -8,10 +8,9 @@ import numpy as np
 
 from ..lang import N_
 from ..schema import Finding, Link, Severity
-from .base import Rule
+from .base import Cause, EvidenceLabel, Remedy, Rule
 from .causes import LEARNING_RATE_ZERO
 from .series import largest, median
-from .texts import Cause, EvidenceLabel, Remedy
 from .view import View
 
 #: Fewest backward passes, or sampled updates, that tell.

@@ -9,9 +9,8 @@ import numpy as np
 
 from ..lang import N_
 from ..schema import Finding, Link, Severity
-from .base import Rule
+from .base import EvidenceLabel, Remedy, Rule
 from .data import DIFFERENCES
-from .texts import EvidenceLabel, Remedy
 from .view import View
 
 #: Losses that compare element by element, and so broadcast.

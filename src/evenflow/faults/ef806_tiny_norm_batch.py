@@ -7,10 +7,10 @@ from collections.abc import Iterable
 import numpy as np
 
 from ..lang import N_
+from ..network import by_key
 from ..schema import Finding, Link, Severity
-from .base import Rule
+from .base import Cause, EvidenceLabel, Remedy, Rule
 from .series import Floats, median
-from .texts import Cause, EvidenceLabel, Remedy
 from .view import View
 
 #: Values of one channel in a batch, from which on its mean and variance are told at all.
@@ -103,12 +103,8 @@ class TinyNormBatch(Rule):
             for i in view.of_kind("norm")
             if i in view.trunk and _mostly_below(pooled[:, i], _limit(view, i))
         ]
-        for cause in ("small-batch", "small-groups"):
-            few = [
-                i for i in small if (view.sites[i].op == "batch_norm") == (cause == "small-batch")
-            ]
-            if not few:
-                continue
+        for of_batches, few in by_key(small, lambda i: view.sites[i].op == "batch_norm").items():
+            cause = "small-batch" if of_batches else "small-groups"
             least = min(few, key=lambda i: (float(median(pooled[:, i])), view.depth[i], i))
             limit = _limit(view, least)
             rows = np.flatnonzero(pooled[:, least] < limit)

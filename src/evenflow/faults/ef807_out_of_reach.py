@@ -8,10 +8,9 @@ import numpy as np
 
 from ..lang import N_
 from ..schema import Finding, Parameter, Severity
-from .base import Rule
+from .base import Cause, Remedy, Rule
 from .ef704_parameter_not_trained import MOST, size, told
 from .remedies import FREEZE
-from .texts import Cause, Remedy
 from .view import View
 
 #: Parameters that nothing reads at all are spare parts of a borrowed network up to this share.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..lang import N_
-from .texts import EvidenceLabel
+from .base import EvidenceLabel
 
 COMMON: dict[str, EvidenceLabel] = {
     label.name: label

@@ -39,8 +39,6 @@ class Readings(Wiring):
         found: T = self._analyses[analysis]
         return found
 
-    # --- readings -------------------------------------------------------------------------------
-
     def _matrix(self, of: str, n: int, metric: str) -> Floats:
         if (of, metric) not in self._matrices:
             key = channel(of, 0, metric)  # a misspelt one raises
@@ -84,8 +82,6 @@ class Readings(Wiring):
             for c, v in self.run.columns.items()
             if c.of == "edge" and c.metric == "delta_in"
         }
-
-    # --- time -----------------------------------------------------------------------------------
 
     @cached_property
     def ruin(self) -> int:

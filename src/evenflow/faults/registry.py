@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .base import Rule
+from .base import Cause, Rule
 from .ef101_vanishing_gradient import VanishingGradient
 from .ef102_exploding_gradient import ExplodingGradient
 from .ef103_non_finite import NonFinite
@@ -37,7 +37,6 @@ from .ef802_no_update import NoUpdate
 from .ef803_broadcast_loss import BroadcastLoss
 from .ef806_tiny_norm_batch import TinyNormBatch
 from .ef807_out_of_reach import OutOfReach
-from .texts import Cause
 
 #: Every code, in order. A code is never reused; one that is retired moves to `RETIRED`.
 REGISTRY: dict[str, type[Rule]] = {

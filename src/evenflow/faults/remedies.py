@@ -5,7 +5,7 @@ scikit-learn digits, mean of three seeds) and the papers named there.
 """
 
 from ..lang import N_
-from .texts import Remedy, Unless
+from .base import Remedy, Unless
 
 BRANCHES = N_(
     "Let each residual branch start at zero (a gain alpha = 0 on it, or zero in its last norm's "
