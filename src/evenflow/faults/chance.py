@@ -19,7 +19,8 @@ def chance(view: Readings) -> tuple[float, bool]:
     (i,) = view.losses
     op = view.sites[i].op
     if op in ("cross_entropy", "nll_loss") and view.parents(i):
-        k = _classes(view, i)
+        shape = seen(view, i)
+        k = shape[1] if len(shape) > 1 else (*shape, 0)[0]
         return (float(np.log(k)) if k > 1 else float("nan")), True
     if op.startswith("binary_cross_entropy"):
         return float(np.log(2.0)), True
@@ -65,9 +66,3 @@ def seen(view: Readings, loss: int) -> tuple[int, ...]:
     A site's own shape knows nothing of the views between it and the loss.
     """
     return (*view.sites[loss].takes, ())[0]
-
-
-def _classes(view: Readings, loss: int) -> int:
-    """Number of classes a cross entropy chooses from."""
-    shape = seen(view, loss)
-    return shape[1] if len(shape) > 1 else (*shape, 0)[0]

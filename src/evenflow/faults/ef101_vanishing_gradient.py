@@ -82,7 +82,6 @@ class VanishingGradient(Rule):
         EvidenceLabel("layers_still", N_("layers still")),
         EvidenceLabel("memory", N_("time steps remembered")),
         EvidenceLabel("decades", N_("gradient lost on the way"), "span"),
-        EvidenceLabel("calls", N_("time steps")),
     )
     stage = 260
     leads_to = ("EF104", "EF105", "EF205", "EF301", "EF401", "EF404")

@@ -40,12 +40,6 @@ def _began(view: View, id: int, row: int, size: float) -> str:
     return "EF602" if too_large(view, on_the_way, size) else "depth-times-weights"
 
 
-def _guess(view: View) -> float:
-    """Loss of guessing a class; inf where it is not known."""
-    known = view.loss.classifies and np.isfinite(view.loss.chance)
-    return float(view.loss.chance) if known else float("inf")
-
-
 #: Its sites, row, size in decades, cause, whether it is an error, and more evidence.
 Explosion = tuple[list[int], int, float, str, bool, dict[str, float]]
 
@@ -92,7 +86,6 @@ class ExplodingGradient(Rule):
     labels = (
         EvidenceLabel("gradient_norm", N_("gradient norm")),
         EvidenceLabel("decades", N_("gradient gained on the way"), "span"),
-        EvidenceLabel("calls", N_("time steps")),
     )
     stage = 190
     stage_if_sure = 170
@@ -211,6 +204,7 @@ def _structural(view: View) -> Explosion | None:
 
 def _through_time(view: View) -> Explosion | None:
     """From the last time step to the first: of a cell δ by call, of a fused layer the probe."""
+    guess = view.loss.chance if view.loss.classifies else np.nan
     for site, calls, grown, _last_alone in measured(view):
         grown = np.where(view.sound, grown, np.nan)
         known = np.isfinite(grown)
@@ -219,7 +213,7 @@ def _through_time(view: View) -> Explosion | None:
         # where nothing is learned two decades speak: no start that learns has them
         limit = OVER_TIME if view.harmed else GROWTH
         bad = grown >= limit
-        begun = grown[known][0] >= OVER_TIME and before_training(view) > CREDIBLE * _guess(view)
+        begun = grown[known][0] >= OVER_TIME and before_training(view) > CREDIBLE * guess
         often = bad.sum() * 2 >= known.sum()
         if begun or (often and (view.harmed or holds_at_end(bad, known, 3))):
             bad |= known & (grown >= OVER_TIME) if begun else bad
@@ -252,10 +246,9 @@ def _jump(view: View) -> Explosion | None:
     if len(rows) < 4 or view.unmeasured:
         return None
     sizes = np.log10(norm[rows])
-    before = np.array([np.median(sizes[: k + 1]) for k in range(min(len(sizes), 64))])
-    calm = np.concatenate([before[:1], before[:-1]])
-    rest = np.full(len(sizes) - len(calm), np.median(sizes))
-    jump = sizes - np.concatenate([calm, rest])
+    calm = np.full(len(sizes), np.median(sizes))
+    calm[:64] = [np.median(sizes[: max(k, 1)]) for k in range(len(calm[:64]))]
+    jump = sizes - calm
     k = int(np.argmax(jump))
     if k < 2 or jump[k] < JUMP:
         return None

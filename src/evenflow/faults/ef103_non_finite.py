@@ -31,11 +31,6 @@ class NonFiniteOrigin(NamedTuple):
     sites: tuple[int, ...] = ()
     params: tuple[str, ...] = ()
 
-    @property
-    def seen(self) -> bool:
-        """Is it known?"""
-        return self.cause != UNKNOWN
-
 
 class NonFinite(Rule):
     """A number became NaN or infinite, and it reached the loss or a gradient.
@@ -161,8 +156,8 @@ class NonFinite(Rule):
             evidence={
                 "nonfinite": _count(view, found),
                 "steps_affected": float(len(set(steps))),
-                "forward": float(found.seen and found.cause not in _BACKWARD),
-                "origin_seen": float(found.seen),
+                "forward": float(found.cause not in (UNKNOWN, *_BACKWARD)),
+                "origin_seen": float(found.cause != UNKNOWN),
                 "growth": _growth(view, found.step),
             },
             threshold={"nonfinite": 1.0},
@@ -199,8 +194,9 @@ def _bad(view: View) -> tuple[Bools, list[int]]:
 def _origin(view: View, bad: Bools, first: int) -> NonFiniteOrigin:
     """The earliest origin that was seen; one with a place before one without."""
     found = [*_guarded(view), *(_at_row(view, int(r), bad) for r in np.flatnonzero(bad)[:200])]
-    seen = sorted((o for o in found if o.seen), key=lambda o: (not o.sites, o.step))
-    return seen[0] if seen else NonFiniteOrigin(first, UNKNOWN)
+    seen = (o for o in found if o.cause != UNKNOWN)
+    unknown = NonFiniteOrigin(first, UNKNOWN)
+    return min(seen, key=lambda o: (not o.sites, o.step), default=unknown)
 
 
 def _guarded(view: View) -> Iterable[NonFiniteOrigin]:

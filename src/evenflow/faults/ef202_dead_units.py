@@ -89,7 +89,9 @@ class DeadUnits(Rule):
         dead = _by_place(view, dead)
         bad = dead >= SHARE
         needed = 3 if len(dead) >= 6 else 2
-        off = _off(view)
+        # a layer behind a dead one is not as often zero itself as its units are dead
+        own = view.recent("zeros")
+        off = np.isnan(own) | (own >= 0.9 * view.recent("dead"))
         held = holds_at_end(bad, known, needed) & hidden(view)
         late = median(np.where(known, dead, np.nan)[view.late])
         ids = [int(i) for i in np.flatnonzero(held & off)]
@@ -108,7 +110,7 @@ class DeadUnits(Rule):
             evidence={
                 "dead": share,
                 "batches": float(observed[known[:, top], top][-1]),
-                "zeros": float(view.recent("zeros")[top]),
+                "zeros": float(own[top]),
                 "sites_affected": len(ids),
                 "loss_left": view.loss.left,
             },
@@ -131,12 +133,6 @@ def _by_place(view: View, dead: Floats) -> Floats:
         least = np.fmin.reduce(dead[:, calls], axis=1)[:, None]
         out[:, calls] = np.where(np.isnan(dead[:, calls]), np.nan, least)
     return out
-
-
-def _off(view: View) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
-    """[S] sites whose own outputs are as often zero as their units are dead."""
-    zeros, dead = view.recent("zeros"), view.recent("dead")
-    return np.asarray(np.isnan(zeros) | (zeros >= 0.9 * dead), dtype=np.bool_)
 
 
 def _cause(view: View, site: int, row: int) -> str:

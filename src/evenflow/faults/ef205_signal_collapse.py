@@ -21,7 +21,6 @@ from .series import (
     largest,
     latest,
     median,
-    smallest,
 )
 from .view import View
 
@@ -151,7 +150,7 @@ class SignalCollapse(Rule):
             return
         top = ids[0]
         row = first_of_last_spell(bad[:, top], known[:, top])
-        worst = float(smallest(latest(spread)[ids]))
+        worst = float(np.fmin.reduce(latest(spread)[ids]))
         born = any(bad[np.flatnonzero(known[:, i])[0], i] for i in ids)  # or training did it
         cause = "depth-times-activation" if born and view.depth[ids[-1]] >= 5 else ""
         yield self.finding(

@@ -73,7 +73,7 @@ class OversizedUpdate(Rule):
         known = ~np.isnan(update)
         bad = update >= LARGE
         whole = update >= WHOLE
-        later = view.born[:, None]
+        later = (view.sound & (view.steps >= 4))[:, None]  # statistics of the first are blips
         lasting = (longest(bad & later, known & later) >= LASTING) | whole.any(axis=0)
         if not lasting.any():
             return

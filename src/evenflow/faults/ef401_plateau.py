@@ -203,9 +203,9 @@ def _spent(view: View) -> int:
     if len(known) < 3:
         return -1
     steps, rate = view.steps[known], rate[known]
-    alive = np.flatnonzero(rate >= SPENT * rate.max()) if rate.max() > 0 else np.zeros(0, int)
-    since = int(steps[alive[-1] + 1]) if len(alive) > 0 and alive[-1] + 1 < len(steps) else -1
-    since = int(steps[0]) if len(alive) == 0 else since
+    alive = np.flatnonzero((rate >= SPENT * rate.max()) & (rate > 0))
+    begun = int(alive[-1]) + 1 if len(alive) else 0
+    since = int(steps[begun]) if begun < len(steps) else -1
     # sampled steps lie apart: the rate may have been spent well before the row that shows it
     return since if 0 <= since <= 0.75 * steps[-1] and steps[-1] > 0 else -1
 

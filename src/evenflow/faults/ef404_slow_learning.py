@@ -93,10 +93,7 @@ class SlowLearning(Rule):
         if not (0 < most < SMALL and asking > ASKING):
             return
         rate = view.step("lr")
-        if (
-            np.nanmax(rate, initial=0.0) > 0
-            and ratio(median(rate[view.late]), largest(rate)) < 0.01
-        ):
+        if ratio(median(rate[view.late]), largest(rate)) < 0.01:
             return  # the schedule has ended: EF401
         fall = recent_fall(loss.finite)
         if fall < -0.05 * aim.scale - doubt(loss.finite):

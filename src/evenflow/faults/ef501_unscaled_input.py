@@ -93,6 +93,7 @@ class UnscaledInput(Rule):
     if_cause = remedies[0]
 
     def check(self, view: View) -> Iterable[Finding]:
+        activations = frozenset(view.of_kind("activation"))
         for i in view.data:
             into = readers(view, i)
             if not into:
@@ -117,13 +118,19 @@ class UnscaledInput(Rule):
             else:
                 continue
             known = np.flatnonzero(~np.isnan(high_T))
+            behind = [c for r in into for c in view.consumers[r] if c in activations]
+            flat = [c for c in behind if earliest(view.site("saturated")[:, c]) > LOST]
             yield self.finding(
-                _severity(view, into),
+                _severity(view, bool(flat or (view.recent("dead")[behind] > LOST).any())),
                 sites=(i, *into),
                 steps=view.over(known),
                 evidence=evidence,
                 threshold=limit,
-                chain=(Link("cause", self.code, None, i), *_filled(view, into)),
+                # the data drove it into saturation from the start
+                chain=(
+                    Link("cause", self.code, None, i),
+                    *(Link("event", "EF201", view.at(0), c) for c in flat[:1]),
+                ),
             )
 
 
@@ -134,26 +141,10 @@ def _rescaled(view: View, reader: int) -> bool:
     return bool(after) and all(c.kind == "norm" and bool(own[c.id]) for c in after)
 
 
-def _severity(view: View, into: list[int]) -> Severity:
-    """How much harm the scale has done."""
+def _severity(view: View, spoilt: bool) -> Severity:
+    """How much harm the scale has done; `spoilt`: the first activation was flat from the start, or
+    most of its units are dead."""
     if view.harmed:
         return Severity.error
     learned = view.unmeasured or view.loss.left <= WON
-    return Severity.info if learned and not _spoilt(view, into) else Severity.warning
-
-
-def _spoilt(view: View, into: list[int]) -> bool:
-    """Whether the first activation was flat from the start, or most of its units are dead."""
-    behind = [c for r in into for c in view.consumers[r] if view.sites[c].kind == "activation"]
-    flat = earliest(view.site("saturated")[:, behind])
-    return bool((flat > LOST).any() or (view.recent("dead")[behind] > LOST).any())
-
-
-def _filled(view: View, into: list[int]) -> tuple[Link, ...]:
-    """The first activation behind, where the data drove it into saturation from the start."""
-    for r in into:
-        for c in view.consumers[r]:
-            saturated = float(earliest(view.site("saturated")[:, c]))
-            if view.sites[c].kind == "activation" and saturated > LOST:
-                return (Link("event", "EF201", int(view.steps[0]), c),)
-    return ()
+    return Severity.info if learned and not spoilt else Severity.warning

@@ -174,17 +174,10 @@ def _meant(view: View, a: int, b: int) -> bool:
     middle = wa[0]
     ka, kb = wa[2:], wb[2:]
     if len(wa) > 2 and len(wb) > 2:
-        channels_in = _channels(view, a)
-        if (channels_in > wa[1] and ka) or middle > wb[1]:
+        read = view.sites[view.parents(a)[0]].shape if view.parents(a) else ()
+        if (len(read) > 2 and read[1] > wa[1]) or middle > wb[1]:
             return True  # in groups: each half mixes what the other does not
         if ka != kb and all(x == 1 or y == 1 for x, y in zip(ka, kb, strict=False)):
             return True  # along one axis, then along the other (1 x k, k x 1; pointwise)
     into = wa[1] * math.prod(ka)
     return bool(middle < into and middle < wb[0])
-
-
-def _channels(view: View, id: int) -> int:
-    """Channels a convolution reads, from what it reads."""
-    parents = view.parents(id)
-    shape = view.sites[parents[0]].shape if parents else ()
-    return shape[1] if len(shape) > 2 else 0

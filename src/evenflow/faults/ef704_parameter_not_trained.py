@@ -173,9 +173,9 @@ def _made_anew(view: View) -> tuple[set[str], list[Parameter]]:
     """Names of all parameters of places that have others at each step, and those of one step."""
     names: set[str] = set()
     one: list[Parameter] = []
+    loose = {p.name: p for p in view.run.params if p.optimizer < 0 and p.trainable}
     for s in view.sites:
-        own = [view.run.params[view.param_id[n]] for n in s.params if n in view.param_id]
-        free = [p for p in own if p.optimizer < 0 and p.trainable]
+        free = [loose[n] for n in s.params if n in loose]
         shapes = [p.shape for p in free if len(p.shape) > 1]
         if s.kind in WEIGHTED and any(shapes.count(shape) >= ANEW for shape in shapes):
             names |= {p.name for p in free}

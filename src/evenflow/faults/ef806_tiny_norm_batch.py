@@ -10,7 +10,7 @@ from ..lang import N_
 from ..network import by_key
 from ..schema import Finding, Link, Severity
 from .base import Cause, EvidenceLabel, Remedy, Rule
-from .series import Floats, median
+from .series import median
 from .view import View
 
 #: Values of one channel in a batch, from which on its mean and variance are told at all.
@@ -98,10 +98,13 @@ class TinyNormBatch(Rule):
 
     def check(self, view: View) -> Iterable[Finding]:
         pooled = view.site("pooled")
+        known = (~np.isnan(pooled)).sum(axis=0)
         small = [
             i
             for i in view.of_kind("norm")
-            if i in view.trunk and _mostly_below(pooled[:, i], _limit(view, i))
+            if i in view.trunk
+            and known[i] >= FEWEST
+            and 2 * (pooled[:, i] < _limit(view, i)).sum() > known[i]
         ]
         for of_batches, few in by_key(small, lambda i: view.sites[i].op == "batch_norm").items():
             cause = "small-batch" if of_batches else "small-groups"
@@ -121,8 +124,3 @@ class TinyNormBatch(Rule):
 
 def _limit(view: View, id: int) -> float:
     return {"batch_norm": BATCH, "rms_norm": RMS}.get(view.sites[id].op, SAMPLE)
-
-
-def _mostly_below(column: Floats, limit: float) -> bool:
-    known = column[~np.isnan(column)]
-    return len(known) >= FEWEST and 2 * int((known < limit).sum()) > len(known)

@@ -24,6 +24,7 @@ COMMON: dict[str, EvidenceLabel] = {
         EvidenceLabel("scale", N_("root mean square of the values")),
         EvidenceLabel("parameters", N_("parameters"), fact=True),
         EvidenceLabel("layers", N_("layers")),
+        EvidenceLabel("calls", N_("time steps")),
         EvidenceLabel("layers_affected", N_("layers affected"), fact=True),
         EvidenceLabel("sites_affected", N_("sites affected")),
         EvidenceLabel("steps_affected", N_("steps affected")),

@@ -112,11 +112,6 @@ class Readings(Wiring):
         rows = np.arange(len(self.steps))
         return np.asarray((rows >= first) & (rows < n))
 
-    @cached_property
-    def born(self) -> Bools:
-        """[T] sound rows after birth: step 4 on, as statistics of the first steps are blips."""
-        return np.asarray(self.sound & (self.steps >= 4))
-
     def recent(self, metric: str) -> Floats:
         """[S]: median over the late rows; of full readings, where these have none, the last few."""
         if metric not in self._recent:

@@ -36,11 +36,6 @@ def largest(a: Floats, axis: int = 0) -> Floats:
     return np.asarray(np.where(known.any(axis=axis), top, np.nan), dtype=np.float64)
 
 
-def smallest(a: Floats, axis: int = 0) -> Floats:
-    """Minimum over `axis`, NaN left out; NaN where all is NaN."""
-    return -largest(-np.asarray(a, dtype=np.float64), axis)
-
-
 def grouped(a: Floats, groups: Sequence[Sequence[int]]) -> Floats:
     """[T, G] of [T, N]: the largest known value among each group's columns; NaN where a group is
     empty or all is NaN. One pass for all groups."""

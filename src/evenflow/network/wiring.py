@@ -46,11 +46,6 @@ class Wiring:
         return depths(self.links, [int(bool(w)) for w in self.weights])
 
     @cached_property
-    def param_id(self) -> Mapping[str, int]:
-        """Parameter name -> its id."""
-        return {p.name: p.id for p in self.run.params}
-
-    @cached_property
     def weights(self) -> tuple[tuple[int, ...], ...]:
         """For each site the ids of the weights (2 or more dimensions) it reads."""
         matrices = {p.name: p.id for p in self.run.params if len(p.shape) >= 2}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterator
 
 #: No line begins with these, and none ends with those.
 _NOT_FIRST = "，。、；：！？）》」』”’…·,.;:!?)%"
@@ -34,7 +33,7 @@ def breaks(text: str, width: int) -> list[int]:
 
     out: list[int] = []
     used = 0
-    for match in _pieces(text):
+    for match in _PIECE.finditer(text):
         piece = match.group()
         if used and used + cell_len(piece.rstrip()) > width:
             out.append(match.start())
@@ -54,7 +53,3 @@ def wrap(text: str, width: int) -> str:
 
 _ONE = f"[{_NOT_LAST}]*(?:{_WIDE.pattern}|[^\\s{_WIDE.pattern[1:-1]}]+)[{_NOT_FIRST}]*\\s*"
 _PIECE = re.compile(f"{_ONE}|\\s+")
-
-
-def _pieces(text: str) -> Iterator[re.Match[str]]:
-    return _PIECE.finditer(text)
