@@ -82,7 +82,7 @@ class Birth:
         self.chaos = steepest * (1 + blur / 2) / ROUGH
         self.grown = np.nan_to_num(self.chaos) + np.clip(np.nan_to_num(self.size), 0, None) / GROWN
         parts = [np.nan_to_num(p, nan=0.0) for p in (self.lost, self.alike, self.grown)]
-        self.strain = np.max(parts, axis=0) if self.depth else np.empty(0)
+        self.strain = np.max(parts, axis=0)
         fine = np.flatnonzero(self.strain < 1)
         self.trainable_depth = (int(fine[-1]) + 1 if len(fine) else 0) if self.depth else None
         self.time = ThroughTime(view)

@@ -174,16 +174,13 @@ class NonFinite(Rule):
 
 def _bad(view: View) -> tuple[Bools, list[int]]:
     """Rows where a gradient or a loss was not finite, and steps whose loss was not."""
-    bad = np.zeros(len(view.steps), dtype=np.bool_)
-    scaled = ~np.isnan(view.step("scale"))
-    # a GradScaler overflows on purpose while it seeks its scale
-    bad |= (np.nan_to_num(view.site("delta_nonfinite")) > 0).any(axis=1) & ~scaled
-    bad |= np.isinf(view.param("grad_absmax")).any(axis=1) & ~scaled
-    bad |= (np.nan_to_num(view.step("grad_nonfinite")) > 0) & ~scaled
+    bad = (view.site("delta_nonfinite") > 0).any(axis=1) | (view.step("grad_nonfinite") > 0)
+    bad |= np.isinf(view.param("grad_absmax")).any(axis=1)
+    bad &= np.isnan(view.step("scale"))  # a GradScaler overflows on purpose while it seeks its own
     # weights that are infinite by design (a learnt mask) are no update's fault
     still = np.nan_to_num(view.step("weight_nonfinite")) == 0
-    bad |= (np.nan_to_num(view.step("update_nonfinite")) > 0) & still
-    lost = np.nan_to_num(view.site("nonfinite")) > 0
+    bad |= (view.step("update_nonfinite") > 0) & still
+    lost = view.site("nonfinite") > 0
     bad |= lost[:, list(view.losses)].any(axis=1)
     # infinity alone is a choice masked out, unless the loss or a gradient is lost to it
     bad |= (lost & ~np.isinf(view.site("rms")))[:, list(view.predictions)].any(axis=1)
@@ -236,7 +233,7 @@ def _at_row(view: View, row: int, bad: Bools) -> NonFiniteOrigin:
         return NonFiniteOrigin(step, UNKNOWN)
     count, rms = view.site("nonfinite"), view.site("rms")
     sound = ~bad & ~np.isin(view.steps, _losses_lost(view))
-    usual = np.asarray((np.isinf(rms) & (np.nan_to_num(count) > 0))[sound].any(axis=0))
+    usual = np.asarray((np.isinf(rms) & (count > 0))[sound].any(axis=0))
     spread = Spread(view.sites, count[row], rms[row], usual)
     site = spread.forward()
     if site is not None:

@@ -112,8 +112,7 @@ class LowPrecisionUnderflow(Rule):
 
     def _seen(self, view: View, low: Bools) -> bool:
         """Whether zeros are those of underflow: seen while it happened, or right at the loss."""
-        share = np.nan_to_num(view.site("delta_subnormal")[:, low])
-        if (share > 0).any():
+        if (view.site("delta_subnormal")[:, low] > 0).any():
             return True
         loss = [i for i in view.losses if view.recent("delta")[i] > 0]
         return any(low[i] and view.recent("delta_zeros")[i] >= 1 for i in view.predictions if loss)

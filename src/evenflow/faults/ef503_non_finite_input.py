@@ -80,7 +80,7 @@ class NonFiniteInput(Rule):
     def _sampled(self, view: View) -> Iterable[Finding]:
         count_TS = view.site("nonfinite")
         for i in (*view.data, *view.targets):
-            bad = np.nan_to_num(count_TS[:, i]) > 0
+            bad = count_TS[:, i] > 0
             if i in view.targets:
                 onward = [j for j in view.losses if view.target_of(j) == i]
                 # what a network masks after the loss function leaves the loss finite

@@ -103,7 +103,7 @@ class WeightsTooLarge(Rule):
     def _saturated(self, view: View) -> Iterable[Finding]:
         share, rms = view.site("saturated")[0], view.site("rms")[0]
         ids, gains = [], []
-        for i in np.flatnonzero((np.nan_to_num(share) >= SHARE) & hidden(view)):
+        for i in np.flatnonzero((share >= SHARE) & hidden(view)):
             for layer in view.parents(int(i)):
                 sources = [rms[p] for p in view.parents(layer) if np.isfinite(rms[p])]
                 # what is large because the data are is EF501's

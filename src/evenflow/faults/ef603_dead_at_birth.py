@@ -61,7 +61,7 @@ class DeadAtBirth(Rule):
             return
         dead, zeros = view.site("dead")[0], view.site("zeros")[0]
         seen = np.array([bool(s.shape) and s.shape[0] >= SAMPLES for s in view.sites])
-        off = np.nan_to_num(zeros) >= ALL
+        off = zeros >= ALL
         share = np.where(off, 1.0, np.nan_to_num(dead))
         # behind a layer that is off nothing arrives: the others are not dead themselves
         own = np.isnan(zeros) | (zeros >= 0.9 * share)

@@ -94,7 +94,7 @@ class NoUpdate(Rule):
         passes = view.run.meta.get("no_update")
         stepped = any("turn" in o for o in view.optimizers)
         if isinstance(passes, int) and not stepped:
-            if passes >= FEWEST and not (np.nan_to_num(view.param("update")) > 0).any():
+            if passes >= FEWEST and not (view.param("update") > 0).any():
                 counted = max(passes, len(view.loss.values))
                 cause = "all-skipped" if skipped else "no-step"
                 yield self._finding(view, {"backward_passes": counted}, cause)
@@ -103,11 +103,10 @@ class NoUpdate(Rule):
         held = [p.id for p in view.run.params if p.optimizer >= 0 and p.name in used]
         update, grad = view.param("update")[:, held], view.param("grad")[:, held]
         rows = np.isfinite(update).any(axis=1)
-        if rows.sum() < FEWEST or (np.nan_to_num(update) > 0).any():
+        if rows.sum() < FEWEST or (update > 0).any():
             return
-        seen = view.site("delta")[:, list(view.layers)] if view.layers else np.empty((0, 0))
-        reached = bool((np.nan_to_num(grad) > 0).any())
-        if not reached and not (np.nan_to_num(seen) > 0).any():
+        reached = bool((grad > 0).any())
+        if not reached and not (view.site("delta")[:, list(view.layers)] > 0).any():
             return  # no gradient, no update: that is a fault of the gradient
         rate = view.step("lr")
         cause = "" if reached else "gradients-cleared"

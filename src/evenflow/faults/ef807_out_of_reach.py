@@ -82,8 +82,7 @@ class OutOfReach(Rule):
         cut = [p for p in out if p.name in read]
         unread = [p for p in out if p.name not in read]
         if cut:
-            bad = size(cut) >= MOST * total
-            yield told(self, view, cut, Severity.error if bad else Severity.warning, "cut-off")
+            yield told(self, view, cut, None, "cut-off")
         if unread:
             bad = size(unread) >= MOST * total and view.harmed  # what is called trains without them
             severity = Severity.error if bad else Severity.warning
@@ -107,6 +106,6 @@ def _without_gradient(view: View) -> list[Parameter]:
         elif learns and all(silent[p.id] for p in group):
             # cut off as a whole: its steps were seen, and they did nothing
             own = update[:, [p.id for p in group]]
-            idle = (own == 0).all(axis=1).sum() >= FEWEST and not (np.nan_to_num(own) > 0).any()
+            idle = (own == 0).all(axis=1).sum() >= FEWEST and not (own > 0).any()
             out += group if idle else []
     return out

@@ -45,7 +45,7 @@ class Spread:
         self.sites, self.count = sites, count
         self.parents = links(sites)
         self.consumers = turned(self.parents)
-        self.bad = np.nan_to_num(count) > 0
+        self.bad = count > 0
         self.infinite = self.bad & np.isinf(rms)
         self.usual = np.zeros(len(sites), dtype=np.bool_) if usual is None else usual
 
@@ -103,7 +103,7 @@ class Spread:
 
         `delta`: [S] non-finite elements of the layer error at each output; NaN if not measured.
         """
-        bad = np.nan_to_num(delta) > 0
+        bad = delta > 0
         makers: list[int] = []
         for i in map(int, np.flatnonzero(bad)):
             senders = [c for c in self.consumers[i] if not np.isnan(delta[c])]

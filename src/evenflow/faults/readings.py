@@ -91,8 +91,7 @@ class Readings(Wiring):
         broken = self.run.curve_steps[~np.isfinite(self.run.curve_loss)]
         bad |= np.isin(self.steps, broken)
         m = self.site("nonfinite")
-        if m.size:
-            bad |= (np.nan_to_num(m) > 0).sum(axis=1) * 2 > (~np.isnan(m)).sum(axis=1)
+        bad |= (m > 0).sum(axis=1) * 2 > (~np.isnan(m)).sum(axis=1)
         rows = np.flatnonzero(~bad)
         return len(bad) if not bad.any() else (int(rows[-1]) + 1 if len(rows) else 0)
 
