@@ -61,18 +61,13 @@ def _direct(i: int, findings: list[Finding], rules: Rules) -> int | None:
         for j, g in enumerate(findings)
         if f.code in rules[g.code].leads_to
         and _stage(g, rules) < _stage(f, rules)
-        and (rules[f.code].looks_back or _before(g, f))
+        and (rules[f.code].looks_back or g.first_step <= max(f.first_step, BIRTH))
         and (g.severity is Severity.error or not rules[g.code].leads_as_error)
         and not any(c.name == g.cause and c.harmless for c in rules[g.code].causes)
         and (rules[g.code].overrules or not _sure(f, rules))
     ]
     named = [j for j in able if findings[j].code == f.cause]
     return max(named or able, key=lambda j: _stage(findings[j], rules), default=None)
-
-
-def _before(g: Finding, f: Finding) -> bool:
-    """Whether `g` was there when `f` began, as far as the readings can tell."""
-    return g.first_step <= max(f.first_step, BIRTH)
 
 
 def _path(i: int, above: list[int | None]) -> list[int]:

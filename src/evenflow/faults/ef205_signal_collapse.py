@@ -144,9 +144,10 @@ class SignalCollapse(Rule):
         inner[[*view.beyond, *(s.id for s in view.sites if s.id not in view.trunk)]] = False
         held &= inner & (view.recent("rms") > 0)
         held &= ~_by_design(view, calls, held, bad, known)
-        held &= ~_unlearned_head(view, held)
         ids = sorted((int(i) for i in np.flatnonzero(held)), key=lambda i: (view.depth[i], i))
-        if not ids:
+        # where nothing that the heads read is alike, they have not learned yet
+        heads = bool(view.inside & frozenset(view.layers)) and not view.inside & frozenset(ids)
+        if not ids or heads:
             return
         top = ids[0]
         row = first_of_last_spell(bad[:, top], known[:, top])
@@ -230,13 +231,4 @@ def _by_design(view: View, calls: list[list[int]], held: Bools, bad: Bools, know
     for i in reversed(order):
         readers = view.consumers[i]
         out[i] |= bool(readers) and all(out[r] for r in readers)
-    return out
-
-
-def _unlearned_head(view: View, held: Bools) -> Bools:
-    """[S] heads, and what follows them, where nothing that the heads read is alike."""
-    out = np.zeros_like(held)
-    inner = [i for i in np.flatnonzero(held) if i in view.inside]
-    if not inner and view.inside & frozenset(view.layers):
-        out[held] = True
     return out

@@ -72,7 +72,8 @@ class DeadAtBirth(Rule):
         ids.sort(key=lambda i: (-round(float(share[i]), 2), view.depth[i], i))
         top = ids[0]
         # a layer that is off in a branch leaves the way beside it
-        cut = bool(off[top]) and not _way_round(view, top)
+        ahead = [i for i in view.ancestors([top]) - {top} if view.weights[i]]
+        cut = bool(off[top]) and not (view.site("delta")[0, ahead] > 0).any()
         cause = "negative-bias" if fed_negative(view, top, 1) else ""
         yield self.finding(
             Severity.error if cut else Severity.warning,
@@ -87,9 +88,3 @@ class DeadAtBirth(Rule):
             cause=cause,
             cause_at=top,
         )
-
-
-def _way_round(view: View, site: int) -> bool:
-    """Does gradient reach what lies before this site all the same?"""
-    delta = view.site("delta")[0]
-    return any(delta[i] > 0 for i in view.ancestors([site]) - {site} if view.weights[i])

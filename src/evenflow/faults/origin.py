@@ -57,10 +57,8 @@ class Spread:
             if known and not any(self.bad[c] for c in known):
                 continue  # nothing that reads it has lost anything
             given = [p for p in self.parents[i] if self.bad[p]]
-            if not self.infinite[i] and any(not self.infinite[p] for p in given):
-                continue  # NaN came in
-            if self.infinite[i] and given:
-                continue
+            if given and (self.infinite[i] or not self.infinite[given].all()):
+                continue  # it came in
             if not given:
                 if not self._is_mask(i):
                     found.append(i)
