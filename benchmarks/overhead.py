@@ -4,6 +4,7 @@
     python benchmarks/overhead.py --compiled      the same under torch.compile
     python benchmarks/overhead.py --quick         fewer and shorter blocks, to see that it runs
     OVERHEAD_SCALE=0.5 python benchmarks/overhead.py    with half of each batch
+    python benchmarks/overhead.py --steps         single steps only, a network of 3,000 sites too
 
 *Total*: blocks of 500 steps with the watch on (every="auto", sampled steps included, after step
 256) against blocks without it, dealt out in turns of 5 steps (a virtual machine changes its pace
@@ -89,6 +90,16 @@ class Transformer(nn.Module):
         return self.head(self.body(self.embed(x)))
 
 
+class Deep(nn.Sequential):
+    """1,500 layers of 16 with ReLU: 3,000 sites, so small that a step is nearly all Python."""
+
+    def __init__(self) -> None:
+        layers = [m for _ in range(1500) for m in (nn.Linear(16, 16), nn.ReLU())]
+        super().__init__(*layers)
+        for layer in layers[::2]:
+            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")  # type: ignore[arg-type]
+
+
 class Recurrent(nn.Module):
     """A two-layer LSTM of 128 over 48 steps."""
 
@@ -120,6 +131,8 @@ def workload(name: str, compiled: bool) -> tuple[nn.Module, Step]:
         model, x = Residual(), torch.randn(batch(32), 3, 16, 16)
     elif name == "transformer":
         model, x = Transformer(), torch.randint(0, 64, (batch(12), 64))
+    elif name == "deep":
+        model, x = Deep(), torch.randn(8, 16)
     else:
         model, x = Recurrent(), torch.randn(batch(48), 48, 32)
     model, x = model.to(DEVICE), x.to(DEVICE)
@@ -247,9 +260,28 @@ def one_step(name: str, compiled: bool, rounds: int) -> dict[str, float]:
                 switch.turn(False)
                 timed(step, 1)
         switch.turn(True)
+        sites = len(switch.conductor.recorder.registry.sites)
         switch.watch.close()
-    bare = statistics.median(took["bare"])
-    return {way: statistics.median(t) / bare for way, t in took.items() if way != "bare"}
+    took_s = {way: statistics.median(t) for way, t in took.items()}
+    bare = took_s.pop("bare")
+    return {
+        **{way: t / bare for way, t in took_s.items()},
+        "bare_ms": 1000 * bare,
+        "sites": sites,
+        "site_us": 1e6 * (took_s["core"] - bare) / sites,
+    }
+
+
+def steps_only(rounds: int, compiled: bool) -> None:
+    """Print what a sampled step costs, by workload."""
+    print(
+        f"{'':12} {'step':>8} {'core':>6} {'all':>6} {'sites':>6} {'core beyond bare':>17} a site"
+    )
+    for name in (*WORKLOADS, "deep"):
+        s = one_step(name, compiled, rounds)
+        beyond = s["bare_ms"] * (s["core"] - 1)
+        print(f"{name:12} {s['bare_ms']:6.1f}ms {s['core']:6.2f} {s['all']:6.2f} {s['sites']:6.0f} "
+              f"{beyond:15.1f}ms {s['site_us']:4.0f} us", flush=True)  # fmt: skip
 
 
 def _histogram(grad: Tensor) -> None:
@@ -300,6 +332,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--compiled", action="store_true")
     parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--steps", action="store_true")
     parser.add_argument("--only", choices=WORKLOADS)
     parser.add_argument("--pairs", type=int, default=7)
     parser.add_argument("--block", type=int, default=500)
@@ -314,8 +347,11 @@ def main() -> int:
     pairs, block, rounds = (3, 60, 6) if args.quick else (args.pairs, args.block, 50)
     kind = "compiled" if args.compiled else "eager"
     print(f"{DEVICE}, {args.threads} threads, {kind}, torch {torch.__version__}")
+    if args.steps:
+        steps_only(rounds, args.compiled)
+        return 0
     print(f"{'':12} {'step':>8} {'total':>7} {'upper':>7} {'samples':>8} {'core':>6} {'all':>6} "
-          f"{'histog.':>7} {'memory':>8} {'params':>7} {'eager':>8}")  # fmt: skip
+          f"{'a site':>7} {'histog.':>7} {'memory':>8} {'params':>7} {'eager':>8}")  # fmt: skip
     figures, good = {}, True
     for name in [args.only] if args.only else WORKLOADS:
         steps = one_step(name, args.compiled, rounds)
@@ -331,7 +367,7 @@ def main() -> int:
         good &= args.compiled or (steps["core"] <= 1.35 and steps["all"] <= 2)
         print(f"{name:12} {whole['ms']:6.1f}ms {whole['ratio']:7.4f} {whole['upper']:7.4f} "
               f"{whole['samples_per_1000']:6.1f}/k {steps['core']:6.2f} {steps['all']:6.2f} "
-              f"{steps['histograms']:7.2f} {more:+6.1f}MB {params:5.1f}MB "
+              f"{steps['site_us']:5.0f}us {steps['histograms']:7.2f} {more:+6.1f}MB {params:5.1f}MB "
               f"{high['eager'] - high['bare']:+6.1f}MB", flush=True)  # fmt: skip
     if args.out:
         Path(args.out).write_text(json.dumps(figures, indent=1))

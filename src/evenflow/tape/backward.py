@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from time import perf_counter
 from typing import Any, NamedTuple
 
@@ -15,9 +15,11 @@ from ..schema import Channel
 from . import numbers
 from .labels import Label, label, read
 from .sample import Sample
-from .scalars import Key
+from .scalars import Key, Scalar, ScalarBuffer
+from .together import Flat, nonfinite_in
 from .unseen import LEAF, Shell, UnseenNodes
 
+Grads = Sequence[Tensor | None]
 _HALF = (torch.float16, torch.bfloat16)
 _LOW = 1e-32  # rms of float32 deltas below which some may be subnormal (< 1.2e-38)
 
@@ -65,7 +67,8 @@ class BackwardReader:
         generation = rec.generation
         shell = Shell.of(inside, self.unseen)
         outer = None if shell is None else shell.site
-        branches: dict[Any, list[_Branch]] = {}
+        edges: dict[Any, _Branch] = {}  # the first into each node
+        forks: dict[Any, list[_Branch]] = {}  # all, of nodes with several
         owner: dict[Any, int | None] = {}
         seen: set[Any] = set()
         todo: list[tuple[Any, int | None, int]] = [
@@ -104,7 +107,10 @@ class BackwardReader:
                 if type(child) is LEAF:
                     self._leaf(child.variable, sender, shell)
                     continue
-                branches.setdefault(child, []).append(_Branch(node, i, sender))
+                branch = _Branch(node, i, sender)
+                first = edges.setdefault(child, branch)
+                if first is not branch:
+                    forks.setdefault(child, [first]).append(branch)
                 if child not in seen:
                     seen.add(child)
                     todo.append((child, sender, tid))
@@ -112,7 +118,7 @@ class BackwardReader:
                     known_child = owner.get(child)
                     if known_child is not None and known_child != sender:
                         rec.registry.link(sender, known_child)
-        self._forks(branches, owner)
+        self._forks([(n, forks[n]) for n in edges if n in forks] if forks else [], owner)
         if shell is not None:
             shell.close(self._shared)
 
@@ -148,28 +154,27 @@ class BackwardReader:
             shell.leads(consumer, variable)
 
     # -- hooks --------------------------------------------------------------------------------
+    # Partial calls, not functions within functions: those are seven objects each to the collector.
     def _hook(self, node: Any, site: int) -> None:
-        rec = self.recorder
-        generation = rec.generation
-        if rec.registry.sites[site].kind == "activation":
-            axis = self._axis(site)
-
-            def post(
-                grad_inputs: Sequence[Tensor | None], grad_outputs: Sequence[Tensor | None]
-            ) -> None:
-                if rec.generation == generation and rec.recording:
-                    rec.timed(self._through, site, grad_inputs, grad_outputs, axis)
-
-            node.register_hook(post)
+        generation = self.recorder.generation
+        if self.recorder.registry.sites[site].kind == "activation":
+            node.register_hook(partial(self._after, generation, site, self._axis(site)))
         else:
+            node.register_prehook(partial(self._before, generation, site))
 
-            def pre(grad_outputs: Sequence[Tensor | None]) -> None:
-                if rec.generation == generation and rec.recording:
-                    rec.timed(self._arrived, site, grad_outputs)
+    def _before(self, generation: int, site: int, grad_outputs: Grads) -> None:
+        rec = self.recorder
+        if rec.generation == generation and rec.recording:
+            rec.timed(self._arrived, site, grad_outputs)
 
-            node.register_prehook(pre)
+    def _after(
+        self, generation: int, site: int, axis: int, grad_inputs: Grads, grad_outputs: Grads
+    ) -> None:
+        rec = self.recorder
+        if rec.generation == generation and rec.recording:
+            rec.timed(self._through, site, grad_inputs, grad_outputs, axis)
 
-    def _arrived(self, site: int, grad_outputs: Sequence[Tensor | None]) -> Tensor | None:
+    def _arrived(self, site: int, grad_outputs: Grads) -> Tensor | None:
         rec = self.recorder
         for given in grad_outputs:
             if given is not None:
@@ -177,8 +182,10 @@ class BackwardReader:
         else:
             return None
         g = numbers.plain(given)
-        if g is None:
-            return None
+        if g is None or (
+            not rec.full and rec.scalars.hold(g, _small_delta, site, rec.scale) is not None
+        ):
+            return g
         size = numbers.norm(g)
         level = size / g.numel() ** 0.5
         delta, bad = _keys(site)
@@ -201,8 +208,8 @@ class BackwardReader:
     def _through(
         self,
         site: int,
-        grad_inputs: Sequence[Tensor | None],
-        grad_outputs: Sequence[Tensor | None],
+        grad_inputs: Grads,
+        grad_outputs: Grads,
         axis: int,
     ) -> None:
         """An activation: what came, what got through. f' = grad_in / grad_out, exactly."""
@@ -220,11 +227,10 @@ class BackwardReader:
                 rec.add("site", site, "bend", bend)
 
     # -- forks --------------------------------------------------------------------------------
-    def _forks(self, branches: dict[Any, list[_Branch]], owner: dict[Any, int | None]) -> None:
+    def _forks(self, forks: list[tuple[Any, list[_Branch]]], owner: dict[Any, int | None]) -> None:
         """Where several consumers send delta to one node, take each branch on its own."""
         rec = self.recorder
         done: set[int] = set()
-        forks = [(node, b) for node, b in branches.items() if len(b) > 1]
         forks.sort(key=lambda f: not _is_primary(f[0], rec.oldest))
         for node, into in forks:
             site = owner.get(node)
@@ -245,13 +251,13 @@ class BackwardReader:
         share = channel._replace(metric="share")
 
         def take(g: Tensor) -> None:
+            if not rec.full and rec.scalars.hold(g, _small_branch, channel, rec.scale) is not None:
+                return
             rec.scalars.add(channel, numbers.rms(g) / rec.scale)
             if hold and rec.full:
                 self._held.setdefault(channel.edge, []).append((share, numbers.sample(g).clone()))
 
-        def post(
-            grad_inputs: Sequence[Tensor | None], grad_outputs: Sequence[Tensor | None]
-        ) -> None:
+        def post(grad_inputs: Grads, grad_outputs: Grads) -> None:
             if rec.generation == generation and rec.recording:
                 g = grad_inputs[index]
                 g = None if g is None else numbers.plain(g)
@@ -259,6 +265,19 @@ class BackwardReader:
                     rec.timed(take, g)
 
         branch.consumer.register_hook(post)
+
+
+def _small_delta(scalars: ScalarBuffer, g: Flat, size: float, site: int, scale: Scalar) -> None:
+    """The core readings of a small output's gradient."""
+    delta, bad = _keys(site)
+    scalars.add(delta, size / math.sqrt(len(g)) / scale)
+    scalars.add(bad, nonfinite_in(g, size))
+
+
+def _small_branch(
+    scalars: ScalarBuffer, g: Flat, size: float, channel: Channel, scale: Scalar
+) -> None:
+    scalars.add(channel, size / math.sqrt(len(g)) / scale)
 
 
 @lru_cache(maxsize=1 << 13)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import weakref
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -20,11 +22,14 @@ from .opcall import OpCall
 from .outside import Outside
 from .pooled import pooled
 from .sample import Sample
-from .scalars import core_keys
+from .scalars import ScalarBuffer, core_keys
+from .together import Flat, nonfinite_in
 
 #: Activations whose result autograd keeps for the backward, so that nobody may overwrite it.
 _KEPT = frozenset({"relu", "sigmoid", "tanh"})
 _LIGHT = frozenset({"other", "dropout", "loss"})
+#: Whose zeros are counted.
+_COUNTED = frozenset({"activation", "pool", "embedding"})
 _SPREAD = frozenset({"affine", "activation", "norm", "join", "attention", "recurrent", "embedding"})
 _CONVS = ("conv", "max_pool", "avg_pool", "adaptive", "batch_norm", "group_norm", "instance_norm")
 
@@ -235,9 +240,11 @@ class ForwardReader:
         if kind == "loss":
             self.outside.loss(call, site, x)
             return
+        op = call.op.name
+        if not rec.full and rec.scalars.hold(x, self._small, site, op, kind) is not None:
+            return
         light = kind in _LIGHT
         self.measure(site, x, rec.full and not light)
-        op = call.op.name
         if op == "multi_head_attention_forward" and x.dim() == 3:
             x = x.transpose(0, 1)  # the function works time first; samples are to lie on axis 0
         few = numbers.sample(x) if rec.full else x
@@ -257,6 +264,20 @@ class ForwardReader:
             rec.sure(f"entropy of {op}", "", self._entropy, site, numbers.some_queries(x))
         if call.inner is not None:
             rec.sure(f"attention of {op}", "", self._attention, call, call.inner, site)
+
+    def _small(
+        self, scalars: ScalarBuffer, x: Flat, size: float, site: int, op: str, kind: str
+    ) -> None:
+        """The core readings of a small output."""
+        n = len(x)
+        scalars.extend(core_keys(site), (size / math.sqrt(n), nonfinite_in(x, size)))
+        if kind in _COUNTED:
+            scalars.add(("site", site, "zeros", -1), 1 - np.count_nonzero(x) / n)
+        bounds = SATURATED.get(op)
+        if bounds is not None:
+            low, high = bounds
+            past = (x <= low) | (x >= high) if op in CLOSED else (x < low) | (x > high)
+            scalars.add(("site", site, "saturated", -1), np.count_nonzero(past) / n)
 
     def _spread(self, site: int, x: Tensor) -> None:
         apart = numbers.spread(x)
@@ -294,7 +315,7 @@ class ForwardReader:
         limit = 0 if rec.full else numbers.LIMIT // 4
         bounds = SATURATED.get(op)
         few = numbers.runs(x, limit) if bounds and limit else x
-        if kind in ("activation", "pool", "embedding"):
+        if kind in _COUNTED:
             rec.add("site", site, "zeros", numbers.zeros(few, limit))
         if bounds is not None:
             low, high = bounds

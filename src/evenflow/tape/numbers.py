@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from .scalars import Scalar, widest
+from .together import norms_of_small, small
 
 LIMIT = 1 << 15
 #: No shards, and what they say of themselves is true.
@@ -199,19 +200,12 @@ def wide(x: Tensor) -> Tensor:
 
 
 def norms(xs: Sequence[Tensor]) -> list[Scalar]:
-    """`norm` of each; of small tensors in one grouped call per device and dtype, as each costs."""
-    if not xs or not all([x.is_cpu for x in xs]):
-        return [norm(x) for x in xs]
-    if any([x.dtype in _HALF for x in xs]):
-        xs = [x.float() if x.dtype in _HALF and x.numel() <= LIMIT else x for x in xs]
-    found: list[Scalar] = [0.0 if x.numel() <= LIMIT else norm(x) for x in xs]
-    few = [i for i, x in enumerate(xs) if x.numel() <= LIMIT]
-    if few:
-        values: list[float] = torch.stack(torch._foreach_norm([xs[i] for i in few])).tolist()
-        sure = min(values) >= _TINY_NORM and math.isfinite(sum(values))
-        for i, v in zip(few, values, strict=True):
-            found[i] = v if sure or (math.isfinite(v) and v >= _TINY_NORM) else norm(xs[i])
-    return found
+    """`norm` of each; of small tensors together, as each call costs."""
+    few = [x for x in xs if small(x)]
+    sizes = iter(norms_of_small(few))
+    if len(few) == len(xs):
+        return list(sizes)
+    return [next(sizes) if small(x) else norm(x) for x in xs]
 
 
 def rms(x: Tensor) -> Scalar:

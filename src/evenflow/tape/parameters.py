@@ -19,6 +19,7 @@ from .numbers import dtype_name, local
 from .recorder import Recorder
 from .registry import SiteRegistry
 from .scalars import Key, Scalar
+from .snapshot import Snapshot
 
 
 def of_optimizer(optimizer: torch.optim.Optimizer) -> list[Tensor]:
@@ -59,8 +60,7 @@ class Update:
         self._seen, self._unread = recorder.alike, recorder.unread
         with torch.no_grad():
             self._parts = [_part(p) for p in self._params]
-            # Copies, in one call; the minus sign is so that `w_after` can be added to them.
-            self._minus = list(torch._foreach_neg(self._parts)) if self._parts else []
+            self._before = Snapshot(self._parts)
             self._times = [_whole(p, m) for p, m in zip(self._params, self._parts, strict=True)]
             self._wholes = self._read_whole()
 
@@ -84,15 +84,15 @@ class Update:
         for p, i in zip(self._params, self._index, strict=True):
             g = p.grad if grads is None else grads.get(id(p))
             if g is not None:
-                g = local(g).detach()
-                if numbers.mute(g):
-                    continue
+                if type(g) is not Tensor or g.requires_grad:
+                    g = local(g).detach()
+                    if numbers.mute(g):
+                        continue
                 found.append(g.coalesce().values() if g.is_sparse else g)
                 index.append(i)
-        both = numbers.norms([*found, *self._minus])
-        sizes = both[: len(found)]
+        sizes = numbers.norms(found)
         self._note(tuple(index), "grad", sizes)
-        self._note(self._index, "weight", self._inferred(both[len(found) :]))
+        self._note(self._index, "weight", self._inferred(self._before.norms()))
         if self._full:
             for i, g in zip(index, found, strict=True):
                 if numbers.plain(g) is not None:
@@ -145,25 +145,19 @@ class Update:
 
     def applied(self) -> None:
         """Read how far the update moved the weights; let the copy go."""
-        minus, self._minus = self._minus, []
         after = [
             part if type(p) in numbers.COMMON and p.data_ptr() == part.data_ptr() else _part(p)
             for p, part in zip(self._params, self._parts, strict=True)
         ]
-        same = [i for i, m in enumerate(minus) if m.shape == after[i].shape]
-        moved = [minus[i] for i in same]
-        if moved:
-            torch._foreach_add_(moved, [after[i] for i in same])
-        far = [s * self._times[i] for s, i in zip(numbers.norms(moved), same, strict=True)]
-        told = [  # on a device nobody looks: that would wait for it
-            k
-            for k, (i, size) in enumerate(zip(same, far, strict=True))
-            if not isinstance(size, float)
-            or size != 0
+        told = {  # on a device nobody looks: that would wait for it
+            i: way * self._times[i]
+            for i, way in self._before.moved(after).items()
+            if not isinstance(way, float)
+            or way != 0
             or self._times[i] == 1.0  # its part is the whole
             or not _missed(self._params[i])
-        ]
-        self._note(tuple(self._index[same[k]] for k in told), "update", [far[k] for k in told])
+        }
+        self._note(tuple(self._index[i] for i in told), "update", list(told.values()))
 
     def _note(self, index: tuple[int, ...], metric: str, values: Sequence[Scalar]) -> None:
         self.scalars.extend(_keys(index, metric), values)

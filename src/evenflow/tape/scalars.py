@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from ..schema import FOLDS, Channel, Reading, metric_named
+from .together import Flat, copied, norms_of
 
 Scalar = float | torch.Tensor
 Fold = Callable[[Sequence[float]], float]
@@ -18,6 +19,9 @@ Fold = Callable[[Sequence[float]], float]
 #: A channel as the buffer keeps it: a plain tuple, equal to the `Channel` it will become, made in a
 #: tenth of the time. A sampled step notes hundreds.
 Key = tuple[str, int, str, int]
+
+#: Elements that are held before they are read.
+_HELD = 1 << 18
 
 
 @lru_cache(maxsize=16)
@@ -55,6 +59,10 @@ Layouts = dict[tuple[Key, ...], Layout]
 _MOST_LAYOUTS = 64  # a script whose steps never look alike must not fill the memory
 
 
+#: Reads one small tensor: (buffer, elements, 2-norm, and what was noted about it).
+SmallRead = Callable[..., None]
+
+
 class ScalarBuffer:
     """Collects (channel, scalar) pairs; a scalar on a device is copied only once, at the end.
 
@@ -66,12 +74,37 @@ class ScalarBuffer:
     def __init__(self) -> None:
         self._channels: list[Key] = []
         self._values: list[Scalar] = []
+        self._small: list[tuple[Flat, SmallRead, tuple[Any, ...]]] = []  # see `hold`
+        self._elements = 0
 
     def __len__(self) -> int:
+        self.settle()
         return len(self._channels)
+
+    def hold(self, x: torch.Tensor, read: SmallRead, *about: Any) -> Flat | None:
+        """Have a small tensor read together with others: a copy of its elements, None if it is not
+        small. `read(buffer, elements, 2-norm, *about)` is called before anybody asks for what was
+        noted, or once enough is held."""
+        flat = copied(x)
+        if flat is not None:
+            self._small.append((flat, read, about))
+            self._elements += len(flat)
+            if self._elements > _HELD:
+                self.settle()
+        return flat
+
+    def settle(self) -> None:
+        """Read what is held."""
+        if self._small:
+            small, self._small, self._elements = self._small, [], 0
+            flats = [flat for flat, _, _ in small]
+            sizes = norms_of(np.concatenate(flats), map(len, flats))
+            for (flat, read, about), size in zip(small, sizes, strict=True):
+                read(self, flat, size, *about)
 
     def cut(self, start: int, end: int) -> None:
         """Forget what was noted between two lengths."""
+        self.settle()
         del self._channels[start:end], self._values[start:end]
 
     def add(self, channel: Key, value: Scalar) -> None:
@@ -83,6 +116,7 @@ class ScalarBuffer:
 
     def replace(self, channel: Key, value: Scalar) -> None:
         """Note one value in place of all that were noted for its channel."""
+        self.settle()
         kept = [i for i, c in enumerate(self._channels) if tuple(c) != tuple(channel)]
         self._channels = [self._channels[i] for i in kept]
         self._values = [self._values[i] for i in kept]
@@ -95,10 +129,12 @@ class ScalarBuffer:
 
     def values(self) -> list[tuple[Channel, Scalar]]:
         """What was noted so far."""
+        self.settle()
         return list(zip(map(Channel._make, self._channels), self._values, strict=True))
 
     def finish(self, step: int) -> Pending:
         """Start the copy and hand over; the buffer is empty afterwards."""
+        self.settle()
         channels, values = self._channels, self._values
         self._channels, self._values = [], []
         where = [i for i, v in enumerate(values) if isinstance(v, torch.Tensor)]

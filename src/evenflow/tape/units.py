@@ -13,6 +13,7 @@ from torch import Tensor
 
 from . import numbers
 from .scalars import Scalar
+from .together import Flat, copied, reached
 
 Bits = npt.NDArray[np.int64]
 #: One truth a unit: an array on the host, a tensor on a device.
@@ -38,6 +39,8 @@ class Units:
         self._bits: dict[int, tuple[Tensor, Tensor]] = {}
         self._together: tuple[tuple[list[int], list[int]], Bits, Bits] | None = None
         self._waiting: dict[int, tuple[Flags, Flags]] = {}  # site -> (seen, alive) of its units
+        self._small: dict[tuple[tuple[int, ...], int], list[tuple[int, Flat, Flat]]] = {}
+        self._there: set[int] = set()  # the sites of both
         self._told: dict[int, tuple[Scalar, Scalar]] = {}
         self._offset = 0
         self._steps: deque[int] = deque(maxlen=WINDOW)
@@ -46,6 +49,8 @@ class Units:
     def begin(self, step: int) -> None:
         """A sampled step begins."""
         self._waiting.clear()
+        self._small.clear()
+        self._there.clear()
         self._told.clear()
         if not self._steps or self._steps[-1] != step:
             self._steps.append(step)
@@ -59,9 +64,15 @@ class Units:
         delta_out and delta_in are dL/da and dL/dz of an activation a = f(z), of one shape, with
         units along `axis`; of tensors larger than `limit` only some samples are looked at.
         """
-        if site in self._waiting:  # another micro-batch of this step
+        if site in self._there:  # another micro-batch of this step
             self._advance()
+        self._there.add(site)
         self._offset += 1
+        into = copied(delta_in)
+        out = None if into is None else copied(delta_out)
+        if into is not None and out is not None:
+            self._small.setdefault((tuple(delta_in.shape), axis), []).append((site, out, into))
+            return
         alive = seen = _reached(delta_in, axis, self._offset, limit)
         if isinstance(alive, Tensor) or not alive.all():  # what got through had come
             seen = alive | _reached(delta_out, axis, self._offset, limit)
@@ -76,6 +87,13 @@ class Units:
     def _advance(self) -> None:
         """Move the windows of all sites that wait: one call for all, since each call costs."""
         waiting, self._waiting = self._waiting, {}
+        small, self._small = self._small, {}
+        self._there.clear()
+        for (shape, axis), held in small.items():
+            sites, outs, into = zip(*held, strict=True)
+            through = reached(into, shape, axis)
+            came = reached(outs, shape, axis) | through
+            waiting.update({i: (came[k], through[k]) for k, i in enumerate(sites)})
         on_host: dict[int, tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]] = {}
         for site, (seen, alive) in waiting.items():
             if not isinstance(alive, Tensor) and not isinstance(seen, Tensor):
