@@ -281,7 +281,7 @@ def steps_only(rounds: int, compiled: bool) -> None:
         s = one_step(name, compiled, rounds)
         beyond = s["bare_ms"] * (s["core"] - 1)
         print(f"{name:12} {s['bare_ms']:6.1f}ms {s['core']:6.2f} {s['all']:6.2f} {s['sites']:6.0f} "
-              f"{beyond:15.1f}ms {s['site_us']:4.0f} us", flush=True)  # fmt: skip
+              f"{beyond:9.1f}ms {s['site_us']:4.0f} us", flush=True)  # fmt: skip
 
 
 def _histogram(grad: Tensor) -> None:
@@ -367,8 +367,8 @@ def main() -> int:
         good &= args.compiled or (steps["core"] <= 1.35 and steps["all"] <= 2)
         print(f"{name:12} {whole['ms']:6.1f}ms {whole['ratio']:7.4f} {whole['upper']:7.4f} "
               f"{whole['samples_per_1000']:6.1f}/k {steps['core']:6.2f} {steps['all']:6.2f} "
-              f"{steps['site_us']:5.0f}us {steps['histograms']:7.2f} {more:+6.1f}MB {params:5.1f}MB "
-              f"{high['eager'] - high['bare']:+6.1f}MB", flush=True)  # fmt: skip
+              f"{steps['site_us']:5.0f}us {steps['histograms']:7.2f} {more:+6.1f}MB "
+              f"{params:5.1f}MB {high['eager'] - high['bare']:+6.1f}MB", flush=True)  # fmt: skip
     if args.out:
         Path(args.out).write_text(json.dumps(figures, indent=1))
     return 0 if good else 1
