@@ -29,7 +29,7 @@ def of_optimizer(optimizer: torch.optim.Optimizer) -> list[Tensor]:
 
 def held(t: Tensor) -> bool:
     """Does the tensor have its memory? FSDP lets that of gathered parameters go between uses."""
-    if not (_FSDP[0] in sys.modules or _FSDP[1] in sys.modules):  # asking costs
+    if not any([name in sys.modules for name in _FSDP]):  # asking costs
         return True
     x = local(t).detach()
     try:
@@ -55,8 +55,7 @@ class Update:
     def __init__(self, recorder: Recorder, params: Iterable[Tensor]) -> None:
         self.recorder, self.scalars, self._full = recorder, recorder.scalars, recorder.full
         self._params = [p for p in params if _readable(p) and held(p)]
-        self._index = tuple(_known(recorder.registry, p) for p in self._params)
-        self._names = {i: recorder.registry.params[i].name for i in self._index}
+        self._index = tuple([_known(recorder.registry, p) for p in self._params])
         self._seen, self._unread = recorder.alike, recorder.unread
         with torch.no_grad():
             self._parts = [_part(p) for p in self._params]
@@ -129,8 +128,9 @@ class Update:
 
     def _alike(self, grads: dict[int, Tensor] | None) -> None:
         """At birth: how many units of each weight are alike (`schema.METRICS`)."""
+        known = self.recorder.registry.params
         due = {
-            self._names[i]: (i, p)
+            known[i].name: (i, p)
             for p, i in zip(self._params, self._index, strict=True)
             if self._seen[i] < BIRTHS
         }
@@ -183,9 +183,11 @@ def _keys(index: tuple[int, ...], metric: str) -> tuple[Key, ...]:
 
 
 def _readable(p: Tensor) -> bool:
-    if not p.requires_grad or is_lazy(p) or not p.numel():
+    if not p.requires_grad:
         return False
-    return type(p) in numbers.COMMON or not numbers.mute(local(p))
+    if type(p) in numbers.COMMON:
+        return p.numel() > 0
+    return not is_lazy(p) and p.numel() > 0 and not numbers.mute(local(p))
 
 
 def _known(registry: SiteRegistry, p: Tensor) -> int:
@@ -216,7 +218,9 @@ def _missed(p: Tensor) -> bool:
 def _whole(p: Tensor, part: Tensor) -> float:
     """From the norm of a part (see `numbers.chunks`) to that of the whole."""
     n = part.numel()
-    whole = local(p).numel() if n else 0
+    if not n or n == p.numel():
+        return 1.0
+    whole = local(p).numel()
     return math.sqrt(whole / n) if n < whole else 1.0
 
 
