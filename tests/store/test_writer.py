@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 import subprocess
@@ -51,15 +52,19 @@ def test_a_killed_run_loses_at_most_its_last_second(tmp_path: Path) -> None:
         time.sleep(0.01)
     """
     process = subprocess.Popen(script(body, path), stdout=subprocess.PIPE, text=True)
-    time.sleep(2.5)
+    assert process.stdout is not None
+    told: list[tuple[int, float]] = []
+    while len(told) < 50 or told[-1][1] < told[0][1] + 2.5:
+        step, when = process.stdout.readline().split()
+        told.append((int(step), float(when)))
     process.send_signal(signal.SIGKILL)
     killed = time.time()
-    assert process.stdout is not None
-    told = [line.split() for line in process.stdout.read().splitlines()[:-1]]
     process.wait()
     process.stdout.close()
     run = load(path)
-    sure = [int(step) for step, when in told if float(when) < killed - 1]
+    # On a busy machine the writer's thread waits its turn as long as the script's own does.
+    turn = max(later - when for (_, when), (_, later) in itertools.pairwise(told))
+    sure = [step for step, when in told if when < killed - 1 - 4 * turn]
     assert len(sure) > 20
     assert run.steps[: len(sure)].tolist() == sure
     assert run.curve_steps[: len(sure)].tolist() == sure

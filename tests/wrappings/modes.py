@@ -294,12 +294,16 @@ def an_error_from_another_thread(calls: Calls) -> list[Tensor]:
     fit(model, steps=3)
     ident = threading.get_ident()
 
+    waits = threading.Event()
+
     def throw() -> None:
+        waits.wait()  # or it may strike within `start`
         ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(ident), ctypes.py_object(TimeUp))
 
+    thread = threading.Thread(target=throw)
+    thread.start()
     try:
-        thread = threading.Thread(target=throw)
-        thread.start()
+        waits.set()
         while True:
             pass
     except TimeUp:

@@ -9,7 +9,6 @@ import time
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from ..diagnosis import diagnose
 from ..lang import _
 from ..schema import Event, Finding, Parameter, Site
 from ..store import Position, Writer, follow, load
@@ -125,6 +124,8 @@ class Observing:
     def _judge(self, last: bool) -> None:
         if last and not any(map(self._hears, ("opened", "closed", "ended"))):
             return
+        from ..diagnosis import diagnose  # late, as in `Watch`
+
         began = time.thread_time()
         run = load(self._writer.path, partial=True)
         findings = diagnose(run)

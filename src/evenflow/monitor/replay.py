@@ -11,7 +11,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ..faults import Spread
 from ..network import of_node, unwrap
 from ..tape import Place, Recorder, SiteRegistry, tensors_within
 from .looking import Looker, NonFiniteBirth
@@ -133,6 +132,8 @@ def _slope(recorder: Recorder, made: list[Tensor], module: nn.Module) -> Found |
 def where(recorder: Recorder, registry: SiteRegistry) -> tuple[int | None, int | None]:
     """What the tape has read in this step so far: the site in whose output NaN or Inf arose, and
     the one in whose derivative it did."""
+    from ..faults import Spread  # late: a watch that meets nothing of the kind needs no rules
+
     n = len(registry.sites)
     read = {m: np.full(n, np.nan) for m in ("nonfinite", "rms", "delta_nonfinite")}
     for channel, value in recorder.scalars.values():

@@ -13,7 +13,6 @@ from typing import Any
 import torch
 from torch import nn
 
-from ..diagnosis import diagnose
 from ..lang import _
 from ..schema import Event, Finding, Run, allowed
 from ..store import Writer, load, refuse_others
@@ -188,6 +187,8 @@ class Watch:
 
     def findings(self, select: Sequence[str] = (), ignore: Sequence[str] = ()) -> list[Finding]:
         """Judge what was seen so far, worst first; may be called at any time."""
+        from ..diagnosis import diagnose  # late: a script that only records pays for no rules
+
         return diagnose(self.run(), select, ignore)
 
     def run(self) -> Run:
@@ -205,6 +206,7 @@ class Watch:
 
     def report(self, path: str | os.PathLike[str]) -> Path:
         """Write the HTML report (one self-contained file) and return its path."""
+        from ..diagnosis import diagnose
         from ..report import html  # only who asks for a page pays for its import
 
         run = self.run()

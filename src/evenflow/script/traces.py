@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from types import TracebackType
 
+from ..whose import theirs
+
 _HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 # Layers that stand between a script and torch. Ours that a script calls (activations) stay.
 _OURS = tuple(
@@ -15,7 +17,8 @@ _OURS = tuple(
 def without_us(error: BaseException) -> BaseException:
     """Take our frames out of an error's traceback and its causes', in place.
 
-    An error raised by Evenflow itself keeps its innermost frames: they say where.
+    An error raised by Evenflow itself keeps its innermost frames: they say where. What struck there
+    by chance, as Ctrl-C does, does not.
     """
     todo: list[BaseException | None] = [error]
     seen: set[int] = set()
@@ -24,12 +27,12 @@ def without_us(error: BaseException) -> BaseException:
         if one is None or id(one) in seen:
             continue
         seen.add(id(one))
-        one.__traceback__ = _stripped(one.__traceback__)
+        one.__traceback__ = _stripped(one.__traceback__, theirs(one))
         todo += [one.__cause__, one.__context__, *getattr(one, "exceptions", ())]
     return error
 
 
-def _stripped(trace: TracebackType | None) -> TracebackType | None:
+def _stripped(trace: TracebackType | None, struck: bool) -> TracebackType | None:
     frames: list[TracebackType] = []
     while trace is not None:
         frames.append(trace)
@@ -38,7 +41,7 @@ def _stripped(trace: TracebackType | None) -> TracebackType | None:
     while last and _is_ours(frames[last - 1]):
         last -= 1
     kept = _without_detours(frames[:last])
-    if kept and not _is_passage(frames[-1]):
+    if kept and not struck and not _is_passage(frames[-1]):
         # Raised by us. With no frame of the script's (a SyntaxError) ours would only confuse.
         kept += frames[last:]
     head: TracebackType | None = None

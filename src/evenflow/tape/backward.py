@@ -70,11 +70,10 @@ class BackwardReader:
         edges: dict[Any, _Branch] = {}  # the first into each node
         forks: dict[Any, list[_Branch]] = {}  # all, of nodes with several
         owner: dict[Any, int | None] = {}
-        seen: set[Any] = set()
         todo: list[tuple[Any, int | None, int]] = [
             (n, outer, thread) for n in roots if n is not None and type(n) is not LEAF
         ]
-        seen.update(n for n, _, _ in todo)
+        first_met = {n for n, _, _ in todo}
         walked, start = 0, perf_counter()
         while todo:
             walked += 1
@@ -111,13 +110,12 @@ class BackwardReader:
                 first = edges.setdefault(child, branch)
                 if first is not branch:
                     forks.setdefault(child, [first]).append(branch)
-                if child not in seen:
-                    seen.add(child)
+                elif child not in first_met:
                     todo.append((child, sender, tid))
-                elif sender is not None:
-                    known_child = owner.get(child)
-                    if known_child is not None and known_child != sender:
-                        rec.registry.link(sender, known_child)
+                    continue
+                there = owner.get(child)
+                if sender is not None and there is not None and there != sender:
+                    rec.registry.link(sender, there)
         self._forks([(n, forks[n]) for n in edges if n in forks] if forks else [], owner)
         if shell is not None:
             shell.close(self._shared)
