@@ -63,8 +63,7 @@ class BackwardReader:
         `inside`: the node within whose backward this one runs (a reentrant checkpoint's), which
         is what the walked graph works out.
         """
-        rec = self.recorder
-        generation = rec.generation
+        rec, generation = self.recorder, self.recorder.generation
         shell = Shell.of(inside, self.unseen)
         outer = None if shell is None else shell.site
         edges: dict[Any, _Branch] = {}  # the first into each node
