@@ -8,7 +8,6 @@ from __future__ import annotations
 import doctest
 import importlib
 import inspect
-import pkgutil
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -62,7 +61,10 @@ def examined(thing: Any, name: str) -> str:
 def test_its_example_runs(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    wrong = examined(pkgutil.resolve_name(name), name)
+    door, _, last = name.rpartition(".")
+    # In the door first: `evenflow.forecast.beside` is a module as well.
+    thing = getattr(importlib.import_module(door), last, None) or importlib.import_module(name)
+    wrong = examined(thing, name)
     assert wrong == (f"{name} has no example" if name in WAITING else "")
 
 
