@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..lang import N_, _, ngettext
+from ..lang import _, ngettext
 from . import writing
 from .consoles import next_command, refuse, stdout
 from .speaking import Lang
@@ -16,11 +16,6 @@ from .speaking import Lang
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress
-
-_NO_SKLEARN = N_(
-    "it trains on scikit-learn's digits, and scikit-learn is not installed.\n"
-    "Install it with: pip install 'evenflow[demo]'"
-)
 
 
 def demo(
@@ -36,7 +31,11 @@ def demo(
     try:
         import sklearn  # noqa: F401
     except ModuleNotFoundError:
-        return refuse("demo", _(_NO_SKLEARN), lines=True)
+        said = _(
+            "it trains on scikit-learn's digits, and scikit-learn is not installed.\n"
+            "Install it with: pip install 'evenflow[demo]'"
+        )
+        return refuse("demo", said, lines=True)
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from importlib.resources import files
 
 from ..lang import N_, _, whole
-from ..report import MARK, document, esc, icon_of, pairs, tag
+from ..report import document, esc, header, icon_of, pairs, tag
 from ..showing import shown
 from ..words import number, title
 from .columns import Column
@@ -52,7 +52,7 @@ def page(
     classes = judged.task == "classification"
     body = "".join(
         (
-            tag("header", tag("p", MARK, "Evenflow", class_="brand"), tag("h1", esc(name))),
+            header(name),
             "<main>",
             _banner(report, judged, warnings),
             _card(_("Result"), metrics, *(tag("p", esc(n), class_="lead") for n in notes)),

@@ -8,8 +8,8 @@ from .markup import svg_line as svg_line
 from .markup import svg_text as svg_text
 from .markup import tag as tag
 from .network import network_of as network_of
-from .page import MARK as MARK
 from .page import document as document
+from .page import header as header
 from .page import html as html
 from .page import icon_of as icon_of
 from .page import ledger_html as ledger_html

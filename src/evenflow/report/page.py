@@ -48,7 +48,7 @@ def html(run: Run, findings: Sequence[Finding], asked: Asked | None = None) -> s
     body = "".join(
         (
             tag("a", _("Skip to the findings"), class_="skip", href="#findings"),
-            _header(run.name, run.meta.get("script") or ""),
+            header(run.name, run.meta.get("script") or ""),
             "<main>",
             _banner(run, spoken, asked),
             findings_section(run, spoken),
@@ -88,14 +88,15 @@ def ledger_html(ledger: Ledger) -> str:
         heading = _("{name}, step {step}").format(name=where, step=whole(ledger.step))
     title = _("{name}: chain rule · Evenflow").format(name=where)
     foot = tag("footer", _("Written by Evenflow. Every number here was measured."))
-    return document(title, f"{_header(heading)}<main>{card(ledger)}</main>{foot}")
+    return document(title, f"{header(heading)}<main>{card(ledger)}</main>{foot}")
 
 
 def _asset(name: str) -> str:
     return files(__package__).joinpath("assets", name).read_text(encoding="utf-8")
 
 
-def _header(heading: str, script: str = "") -> str:
+def header(heading: str, script: str = "") -> str:
+    """What stands on top of a page."""
     sub = tag("p", tag("code", esc(script)), class_="sub") if script else ""
     return tag("header", tag("p", MARK, "Evenflow", class_="brand"), tag("h1", esc(heading)), sub)
 

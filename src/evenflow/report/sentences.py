@@ -15,7 +15,7 @@ from .network import network_of
 
 #: Roles of a chain's links as its timeline heads them.
 _ROLES = {"cause": N_("cause"), "event": N_("then"), "end": N_("end")}
-#: Each verdict, and each severity.
+#: Each verdict.
 _VERDICTS = {
     "unjudged": N_("Not judged"),
     "no-fault": N_("Filtered"),
@@ -23,13 +23,6 @@ _VERDICTS = {
     "warning": N_("Warning"),
     "sick": N_("Sick"),
 }
-_SEVERITIES = {
-    Severity.error: N_("error"),
-    Severity.warning: N_("warning"),
-    Severity.info: N_("info"),
-}
-
-
 #: Why there is no verdict, by `Run.unjudged`.
 _UNJUDGED = {
     "unsampled": N_("Nothing was measured: sampling was off."),
@@ -118,7 +111,7 @@ def _standing(
 
 def severity(finding: Finding) -> str:
     """How bad, in a word."""
-    return _(_SEVERITIES[finding.severity])
+    return {"error": _("error"), "warning": _("warning"), "info": _("info")}[finding.severity.name]
 
 
 def facts(run: Run) -> list[tuple[str, str]]:

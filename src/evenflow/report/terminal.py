@@ -115,8 +115,11 @@ def print_wrapped(console: Console, body: Text, indent: int, whole: bool = False
 
 
 def _finding(write: _Lines, finding: Finding, advice: Sequence[str]) -> None:
+    from rich.cells import cell_len
+
+    word = severity(finding)
     write(
-        (_padded(severity(finding), 8), _STYLE[finding.severity]),
+        (word + " " * max(8 - cell_len(word), 1), _STYLE[finding.severity]),
         (f"{finding.code} {title(finding.code)}", "bold"),
         (f"  {when(finding)}", "dim"),
     )
@@ -133,13 +136,6 @@ def _finding(write: _Lines, finding: Finding, advice: Sequence[str]) -> None:
         write((_("try: "), "green"), text, indent=2)
     if finding.treatments:
         write(("treat_: ", "green"), " | ".join(finding.treatments), indent=2)
-
-
-def _padded(text: str, cells: int) -> str:
-    """At least as wide as `cells`, and a space."""
-    from rich.cells import cell_len
-
-    return text + " " * max(cells - cell_len(text), 1)
 
 
 def writable(text: str, encoding: str) -> str:

@@ -133,17 +133,16 @@ def _check_schema(path: Path, db: sqlite3.Connection) -> None:
         said = _("{path!r} is an SQLite database, but not an Evenflow run; give a *{suffix} file")
         raise StoreError(said.format(**shown))
     version = db.execute("PRAGMA user_version").fetchone()[0]
-    if version > VERSION:
-        said = _(
+    if version != VERSION:
+        newer = _(
             "{path!r} was written by a newer Evenflow (schema {version}, this one reads "
             "{known}); update Evenflow to read it"
         )
-        raise StoreError(said.format(**shown, version=version, known=VERSION))
-    if version < VERSION:
-        said = _(
+        older = _(
             "{path!r} was written by an older Evenflow (schema {version}, this one reads "
             "{known}); judge it with that one, or run again"
         )
+        said = newer if version > VERSION else older
         raise StoreError(said.format(**shown, version=version, known=VERSION))
     found = db.execute("SELECT name, sql FROM sqlite_master").fetchmany(len(TABLES) + 1)
     wanted = {name.encode(): sql.encode() for name, sql in TABLES.items()}
