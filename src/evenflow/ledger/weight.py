@@ -67,10 +67,7 @@ class WeightChain:
             "autograd": self.autograd,
             "factors": [
                 {
-                    "symbol": f.symbol,
-                    "name": f.name,
-                    "op": f.op,
-                    "form": f.form,
+                    **{key: getattr(f, key) for key in ("symbol", "name", "op", "form")},
                     "shape": list(f.values.shape),
                     "values": f.values.tolist() if f.values.size <= 4096 else None,
                     "error": f.error,

@@ -85,9 +85,7 @@ def grids(run: Run, findings: Sequence[Finding]) -> dict[str, Any]:
         out.append(
             {
                 "key": kind.key,
-                "title": _(kind.title),
-                "unit": _(kind.unit),
-                "hint": _(kind.hint),
+                **{what: _(getattr(kind, what)) for what in ("title", "unit", "hint")},
                 "log": kind.log,
                 "low": low,
                 "high": high,

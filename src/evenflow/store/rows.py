@@ -33,9 +33,6 @@ class Rows:
             self._sums.setdefault(part, {})[key] = sum
 
     def _checksums(self) -> Iterator[tuple[Any, Any, Any]]:
-        if not self._after:
-            yield from self.db.execute("SELECT part, key, sum FROM checksum")
-            return
         chosen = "SELECT part, key, sum FROM checksum WHERE part = ?"
         for table, part in PARTS.items():
             if table in self._after:
