@@ -38,6 +38,20 @@ class Watch:
     Attributes:
         active: False once closed, stopped by an error, switched off by EVENFLOW_DISABLE=1, or
             where the default folder cannot be written (a warning says so).
+
+    >>> import tempfile, torch, evenflow
+    >>> folder, model = tempfile.TemporaryDirectory(), torch.nn.Linear(2, 1)
+    >>> optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    >>> watch = evenflow.watch(model, optimizer, run=f"{folder.name}/run.evenflow", every=1)
+    >>> for _ in range(3):
+    ...     model(torch.ones(4, 2)).square().mean().backward()
+    ...     optimizer.step()
+    >>> watch.close()
+    >>> watch.step, watch.run().steps.tolist(), watch.active
+    (3, [0, 1, 2], False)
+    >>> watch.report(f"{folder.name}/report.html").name
+    'report.html'
+    >>> folder.cleanup()
     """
 
     def __init__(
@@ -319,8 +333,7 @@ def watch(
     """Watch a training from here on.
 
     Unless `heal` is given, nothing about the training changes: on sampled steps autograd's graph
-    is read, on all others nothing is attached to the model. A watch that is open already is closed
-    first.
+    is read, on all others nothing is attached to the model. A watch open already is closed first.
 
     Args:
         model: watch this model only; None watches every root module that takes part in a backward.
@@ -354,6 +367,12 @@ def watch(
         ValueError, TypeError: an argument makes no sense. OSError: `run` cannot be made (where
         none is given, a warning says so and nothing is watched).
         Nothing is raised later on (but with EVENFLOW_STRICT=1, or on_nonfinite="stop").
+
+    >>> import tempfile, torch, evenflow
+    >>> with evenflow.watch(run=f"{tempfile.mkdtemp()}/run.evenflow", every=1) as watch:
+    ...     torch.nn.Linear(2, 1)(torch.full((4, 2), torch.nan)).sum().backward()
+    >>> watch.findings()[0].name
+    'non-finite-input'
     """
     return Watch(
         model, optimizer, run, every, budget, on_nonfinite, keep_batch, heal, resume, observers
