@@ -110,7 +110,6 @@ class Cadence:
 
     @property
     def told(self) -> dict[str, float]:
-        """What the run file is told of the price."""
         return self.price.told
 
     @property
@@ -173,12 +172,13 @@ class Cadence:
         if self._alert > 0:
             self._alert -= 1
         if step > 1 and not first:  # the first steps carry the framework's own warm-up
-            beyond = wall - self.bare if self._bare else cost
+            length = self.bare if self._bare else cost
+            beyond = wall - length if self._bare else cost
             if self._bare and cost > 0:
                 self._hidden.append(beyond / cost)
             # A stall of the machine is no cost of ours: believe the wall up to 4x our clocks
             # (and a step's length, which a compiled step run eagerly may well take).
-            self._extra.append(max(cost, min(beyond, 4 * cost + self.bare_or(cost))))
+            self._extra.append(max(cost, min(beyond, 4 * cost + length)))
             self._dear = max(self._extra)
         # Worked out here, not at each step: a step that is not sampled is to cost next to nothing.
         self._next = max(step + self.gap(), max(BIRTH) + 1)
@@ -209,10 +209,6 @@ class Cadence:
         """So many seconds more were ours, outside the steps told of."""
         self._also += cost
         self.price.also(cost)
-
-    def bare_or(self, other: float) -> float:
-        """`bare`, or another value before it is known."""
-        return self.bare if self._bare else other
 
     def alert(self) -> None:
         """Something looks wrong: sample every step for a while, within a fixed allowance."""

@@ -28,15 +28,10 @@ class Coming:
         optimizers: OptimizerRegistry,
     ) -> None:
         self._cadence, self._recorder, self._clock = cadence, recorder, clock
-        self._quiet, self._optimizers, self._alternation = quiet, optimizers, Alternation()
+        self._quiet, self._optimizers, self.alternation = quiet, optimizers, Alternation()
         self.samples, self.latest = 0, -2
 
-    def took(self, optimizer: int) -> None:
-        """This optimizer (by index) has made the update that ends the step."""
-        self._alternation.took(optimizer)
-
     def sampled(self, step: int) -> None:
-        """This step was."""
         self.samples += 1
         self.latest = step
 
@@ -51,7 +46,7 @@ class Coming:
 
     def next(self, coming: int) -> None:
         """The step before this one is made."""
-        if self._alternation.samples(self._cadence.wants(coming)) and self._cadence.affords():
+        if self.alternation.samples(self._cadence.wants(coming)) and self._cadence.affords():
             self.arm(coming, follows=self.latest == coming - 1)
         elif self._recorder.recording:
             self._recorder.disarm()

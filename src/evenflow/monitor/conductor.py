@@ -21,13 +21,20 @@ from torch import Tensor, nn
 
 from ..schema import Event, Run
 from ..store import Writer
-from ..tape import Recorder, any_in_place, held_by_an_optimizer, traced
+from ..tape import (
+    Recorder,
+    Update,
+    any_in_place,
+    held_by_an_optimizer,
+    of_optimizer,
+    traced,
+)
 from .apart import Apart
 from .cadence import Cadence
 from .guard import Guard
 from .idle import Idle
 from .losses import Losses
-from .made import Parts, by_hand
+from .made import by_hand, update_of
 from .misses import Misses, run
 from .quiet import HAND, Quiet
 from .updates import Updates
@@ -58,6 +65,7 @@ class Conductor:
     ) -> None:
         self.writer, self.cadence, self.fail, self.guard = writer, cadence, fail, guard
         self.healer, self.model = healer, None if model is None else weakref.ref(model)
+        self.healing = healer is not None
         self.misses = Misses(fail)
         self.recorder = Recorder(fail, model, miss=self.misses)
         self.recorder.when_struck.append(self._put_right)
@@ -72,7 +80,10 @@ class Conductor:
         updates.closely = bool(guard or healer)
         self.optimizers, self.flush, self.passes = updates.optimizers, updates.flush, updates.passes
         self._clock, self._coming = updates.clock, updates.coming
-        self._parts, self._idle = Parts(), Idle()
+        self._idle = Idle()
+        # Of optimizers that are stepping, by id: what they are about to change. Not yet part of an
+        # update, as within `step(closure)` a backward may still begin the next one.
+        self._parts: dict[int, Update] = {}
         self._void = False  # what is read until the update is no whole sample
         self._native = True
 
@@ -101,20 +112,9 @@ class Conductor:
         """Updates that are over."""
         return self.quiet.step
 
-    @property
-    def samples(self) -> int:
-        """Steps that were sampled."""
-        return self._coming.samples
-
-    @property
-    def healing(self) -> bool:
-        """Is anything allowed to be changed?"""
-        return self.healer is not None
-
     def before_backward(
         self, outputs: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Callable[[Any], None] | None:
-        """Around every run of the engine."""
         if self.apart.busy or traced():
             return None
         outer = torch._C._current_graph_task_id() == -1
@@ -199,7 +199,6 @@ class Conductor:
             self._guarded(self.healer.before, optimizer, False)
 
     def within_update(self, optimizer: torch.optim.Optimizer) -> None:
-        """The closure has run, so that the gradients are there."""
         if self.healer is not None:
             self._guarded(self.healer.before, optimizer, True)
 
@@ -213,17 +212,16 @@ class Conductor:
         if updates.made is not None or (self.recorder.recording and (closure or not stepped)):
             start = perf_counter()
             self.optimizers.index(optimizer)
-            self._parts.before(self.recorder, optimizer)
+            self._parts[id(optimizer)] = update_of(self.recorder, of_optimizer(optimizer))
             self._clock.own += perf_counter() - start
 
     def after_update(self, optimizer: torch.optim.Optimizer) -> None:
-        """An optimizer has stepped."""
         self._guarded(self._after_update, optimizer)
 
     def _after_update(self, optimizer: torch.optim.Optimizer) -> None:
         start = perf_counter()
         self._native = True
-        part = self._parts.after(optimizer)
+        part = self._parts.pop(id(optimizer), None)
         if self.guard is not None and self.guard.skipped:
             self.guard.hidden.give_back()
             self._skipped("a gradient was NaN or Inf; on_nonfinite is 'skip'")
@@ -239,7 +237,7 @@ class Conductor:
         stepped.add(id(optimizer))
         self.passes.since = 0
         if first:
-            self._coming.took(index)
+            self._coming.alternation.took(index)
             if part is not None and self.recorder.recording and not self._void:
                 updates.begin(self.recorder.scalars)
         if part is not None and updates.made:
@@ -252,7 +250,6 @@ class Conductor:
             updates.deliver_if_whole()
 
     def scaled(self, scaler: Any, loss: Any, result: Any) -> None:
-        """GradScaler.scale was called."""
         if self.healer is not None:
             self.healer.scaler = scaler
         self._guarded(self.losses.scaled, scaler, loss, result)
@@ -346,7 +343,7 @@ class Conductor:
             run(call, args, self.fail, self.recorder)
 
     def _put_right(self) -> None:
-        self.updates.made, self._parts = None, Parts()
+        self.updates.made, self._parts = None, {}
         self.apart.busy = self.quiet.on = False
 
     def abandon(self) -> None:
@@ -376,6 +373,7 @@ class Conductor:
         self.losses.close(self.quiet.losses)
         self.flush.send()
         self.cadence.also(perf_counter() - start + sum([took() for took in self.updates.beside]))
-        if not self.samples:
+        samples = self._coming.samples
+        if not samples:
             self.writer.meta(in_vain=self.recorder.bounds.lost)
-        self.writer.meta(steps=self.step, samples=self.samples, **self.cadence.told)
+        self.writer.meta(steps=self.step, samples=samples, **self.cadence.told)

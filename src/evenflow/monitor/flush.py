@@ -29,12 +29,11 @@ class Flush:
         """Is a sampled step still on its way?"""
         return bool(self._pending)
 
-    def take(self, pending: Pending, wall: float, cost: float) -> bool:
-        """Take a sampled step of `wall` seconds, `cost` of them ours; True if it went out now."""
+    def take(self, pending: Pending, wall: float, cost: float) -> None:
+        """Take a sampled step of `wall` seconds, `cost` of them ours; it goes out if it can."""
         self._pending.append((pending, wall, cost))
         if pending.ready:
             self.send()
-        return pending.ready
 
     def send(self) -> None:
         """Write all that waits."""

@@ -69,8 +69,7 @@ class Guard:
 
     def check(self, training: WatchedTraining, optimizer: torch.optim.Optimizer) -> None:
         """Look at the gradients of one optimizer. Raises NonFiniteError in mode "stop"."""
-        self.skipped, self.found = False, None
-        self._message = ""
+        self.skipped, self.found, self._message = False, None, ""
         where = "guarding against non-finite gradients"
         run(self._check, (training, optimizer), training.fail, self._recorder, where)
         if self.mode == "stop" and self._message:
@@ -105,7 +104,6 @@ class Guard:
         self._undo = watch_calls(self)
 
     def close(self) -> None:
-        """Hold nothing more."""
         if self._undo is not None:
             self._undo()
             self._undo = None
@@ -131,17 +129,15 @@ class Guard:
     def _find(self, training: WatchedTraining, params: list[Tensor]) -> tuple[Origin, list[str]]:
         """Where it arose, and which parameters it has come to."""
         registry = training.recorder.registry
-        lost = _names(registry, [p for p in self._weights(params) if not _finite(p)])
+        # Of this optimizer and of every model called: another's may have been lost.
+        called = [p for h in self.held.values() for p in h.module.parameters()]
+        weights = {id(p): p for p in (*params, *called)}.values()
+        lost = _names(registry, [p for p in weights if not _finite(p)])
         if lost:
             return self._by_weights(), lost
         self._spoilt = self.mode == "report"  # this update will put it into the weights
         bad = _names(registry, [p for p in params if p.grad is not None and not _finite(p.grad)])
         return self._by_replay(training) or self._by_backward(training, bad), bad
-
-    def _weights(self, params: list[Tensor]) -> list[Tensor]:
-        """Of this optimizer and of every model called: another's may have been lost."""
-        called = [p for h in self.held.values() for p in h.module.parameters()]
-        return list({id(p): p for p in (*params, *called)}.values())
 
     def _by_weights(self) -> Origin:
         if self._spoilt:
@@ -228,10 +224,8 @@ class Guard:
             message = _("{message}; batch kept in {path}").format(message=message, path=kept)
         self._told += 1
         if self._told <= 3 and self.mode != "stop":
-            said = message
-            if self.mode == "skip":
-                said = _("{message}; the update is left out").format(message=message)
-            say(said)
+            left_out = _("{message}; the update is left out").format(message=message)
+            say(left_out if self.mode == "skip" else message)
         return message
 
     def save(self, step: int) -> Path | None:
@@ -288,6 +282,5 @@ def _names(registry: SiteRegistry, params: list[Tensor]) -> list[str]:
 
 def _between(bad: list[str], registry: Any) -> str:
     """Off a sampled step: between the last layer with a finite gradient and the first without."""
-    order = [p for s in registry.sites for p in s.params]
-    wrong = [p for p in order if p in set(bad)]
+    wrong = [p for s in registry.sites for p in s.params if p in bad]
     return wrong[-1] if wrong else ""

@@ -26,14 +26,12 @@ from .quiet import Quiet
 class Listener(Protocol):
     """What a session hears. No method raises but where the user asked for it (`Guard`).
 
-    In a quiet stretch only `quiet` is asked.
+    In a quiet stretch only `quiet` is asked. `healing`: are gradients to be looked at as soon as a
+    closure has made them?
     """
 
     quiet: Quiet
-
-    @property
-    def healing(self) -> bool:
-        """Are gradients to be looked at as soon as a closure has made them?"""
+    healing: bool
 
     def before_backward(
         self, outputs: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
@@ -91,7 +89,6 @@ def within_compiled_call() -> bool:
 
 
 def listen(listener: Listener) -> None:
-    """Put the hooks on."""
     global _listener
     assert _listener is None, "one session listens at a time"
     _listener = listener
@@ -228,7 +225,6 @@ def _compiler() -> None:
     def compile(*args: Any, **kwargs: Any) -> Any:
         if _listener is not None:
             importlib.import_module("torch._dynamo.eval_frame")  # as torch.compile itself does
-
             watch_compiled()
         return make(*args, **kwargs)
 

@@ -77,15 +77,11 @@ class Idle:
     def _still(self) -> bool:
         """Is all that was noted, and is still alive, as it was? False where nothing is."""
         now = [(p, then) for ref, then in self._then if (p := ref()) is not None]
-        return bool(now) and all(map(_same, now))
+        return bool(now) and all([_part(p).equal(then) for p, then in now])
 
 
 def _itself(p: Tensor) -> Tensor:
     return p
-
-
-def _same(pair: tuple[Tensor, Tensor]) -> bool:
-    return _part(pair[0]).equal(pair[1])
 
 
 def _part(p: Tensor) -> Tensor:

@@ -52,9 +52,8 @@ class Losses:
         self._scaled: dict[int, tuple[weakref.ref[Tensor], Tensor, Any]] = {}
         self._usual, self._swing, self._seen = 0.0, 0.0, 0  # running mean, mean distance from it
         self.latest: Tensor | None = None
-        self._waiting: (
-            list[tuple[int, Scalar]] | None
-        ) = []  # until the first update: one a backward
+        #: Until the first update: one a backward.
+        self._waiting: list[tuple[int, Scalar]] | None = []
         self._left_out: list[tuple[int, Scalar]] = []  # of updates skipped before the first
         self.passed = 0  # before the first update, left out or not
         self._names: list[str] = []  # of the nodes that made the latest loss, nearest first

@@ -14,24 +14,6 @@ from ..tape import Recorder, ScalarBuffer, SiteRegistry, Update, of_optimizer, s
 _WHAT = "reading an update"
 
 
-class Parts:
-    """Copies of what optimizers that are stepping are about to change, by id of the optimizer.
-
-    Not yet part of an update: within `step(closure)` a backward may still begin the next one.
-    """
-
-    def __init__(self) -> None:
-        self._parts: dict[int, Update] = {}
-
-    def before(self, recorder: Recorder, optimizer: torch.optim.Optimizer) -> None:
-        """An optimizer is about to step."""
-        self._parts[id(optimizer)] = _update(recorder, of_optimizer(optimizer))
-
-    def after(self, optimizer: torch.optim.Optimizer) -> Update | None:
-        """It has stepped."""
-        return self._parts.pop(id(optimizer), None)
-
-
 class Passes:
     """The outermost backward passes of the step that is running."""
 
@@ -41,12 +23,10 @@ class Passes:
         self.reset()
 
     def reset(self) -> None:
-        """None yet."""
         self.since = self.count = 0
         self.reach: list[frozenset[int]] = []  # of each sampled one: the parameters it reached
 
     def begin(self) -> None:
-        """One begins."""
         self.since += 1
         self.count += 1
 
@@ -98,7 +78,6 @@ class SampledUpdate:
         return separate(w & self.optimizers for w in whose)
 
     def finish(self) -> ScalarBuffer:
-        """The buffer, complete."""
         if self.hand is not None:
             self.hand.recorder.sure(_WHAT, "update", self.hand.applied)
         if self._main is not None:
@@ -129,12 +108,12 @@ def by_hand(recorder: Recorder, leaves: dict[int, Tensor], inputs: Any, result: 
         leaves = {id(p): p for p in inputs if isinstance(p, Tensor) and p.is_leaf}
         pairs = zip(inputs, result or (), strict=False)
         grads = {id(p): g for p, g in pairs if isinstance(g, Tensor)}
-    update = _update(recorder, leaves.values())
+    update = update_of(recorder, leaves.values())
     recorder.sure(_WHAT, "update", update.gradients, grads or None)
     return update
 
 
-def _update(recorder: Recorder, params: Iterable[Tensor]) -> Update:
+def update_of(recorder: Recorder, params: Iterable[Tensor]) -> Update:
     """Of no parameters, where they cannot be read: the rest of the sample is none the worse."""
     made: Update | None = recorder.sure(_WHAT, "update", Update, recorder, params)
     return made or Update(recorder, ())

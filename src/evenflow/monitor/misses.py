@@ -16,7 +16,7 @@ from .flush import Flush
 #: So many sampled steps in a row in which a part of the sample was lost, and something is broken.
 _IN_A_ROW = 3
 #: What each stage of a sample leaves in its buffer, where it succeeds.
-_YIELDS = {"forward": ("rms",), "backward": ("delta",), "update": ("update",)}
+_YIELDS = {"forward": "rms", "backward": "delta", "update": "update"}
 
 
 class Misses:
@@ -53,9 +53,8 @@ class Misses:
             now = {**now, "update": self._now.pop("update")}
             times = {**times, "update": self._times.pop("update")}
         found = [channel.metric for channel, _ in scalars.values()] if now else []
-        for stage in _YIELDS:
-            yields = sum(found.count(m) for m in _YIELDS[stage])
-            lost = times.get(stage, 0) > yields
+        for stage, metric in _YIELDS.items():
+            lost = times.get(stage, 0) > found.count(metric)
             self._lost[stage] = self._lost.get(stage, 0) + 1 if lost else 0
             if self._lost[stage] >= _IN_A_ROW:
                 where, error = next(iter(now[stage].items()))

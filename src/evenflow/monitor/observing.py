@@ -50,7 +50,6 @@ class Observing:
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
-        """Begin to follow."""
         self._thread = threading.Thread(target=self._work, name="evenflow-observers", daemon=True)
         self._thread.start()
         atexit.register(self._exit)

@@ -100,7 +100,6 @@ class OptimizerRegistry:
 
     @property
     def alive(self) -> int:
-        """Optimizers that are still there."""
         return len(self.refs) if len(self.refs) < 2 else sum(r() is not None for r in self.refs)
 
     def _regroup(self) -> None:
@@ -118,7 +117,6 @@ class OptimizerRegistry:
         self._turn = [first(i) for i in range(len(turn))]
 
     def write(self) -> None:
-        """Write down what has changed."""
         if not self._changed:
             return
         self._regroup()

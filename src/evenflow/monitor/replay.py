@@ -99,20 +99,14 @@ def _found(birth: NonFiniteBirth, recorder: Recorder, registry: SiteRegistry, he
             return Found("between", None, of_node(birth.computed_by).name)
         root = registry.add_root(held.module).root
         inputs = [s.id for s in registry.sites if (s.root, s.kind) == (root, "input")]
-        bad = [i for i in inputs if _is_bad(recorder, i)]
-        return Found("input", next(iter(bad or inputs), None))
+        read = recorder.scalars.values()
+        bad = {c.id for c, v in read if (c.of, c.metric) == ("site", "nonfinite") and float(v) > 0}
+        return Found("input", next(iter([i for i in inputs if i in bad] or inputs), None))
     site = None if birth.out is None else recorder.forward.producer(birth.out)
     if site is None or registry.sites[site].kind == "input":
         place = Place(birth.root, birth.path)
         site = registry.site(place, birth.op, "other", 0, birth.call)
     return Found("outside" if birth.out is None else "forward", site, birth.op)
-
-
-def _is_bad(recorder: Recorder, site: int) -> bool:
-    for c, v in recorder.scalars.values():
-        if c.of == "site" and c.id == site and c.metric == "nonfinite" and float(v) > 0:
-            return True
-    return False
 
 
 def _slope(recorder: Recorder, made: list[Tensor], module: nn.Module) -> Found | None:

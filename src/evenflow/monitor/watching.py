@@ -160,7 +160,6 @@ class Watch:
         keep_batch: bool,
         before: Run | None,
     ) -> None:
-        """Begin to listen."""
         global _current
         assert self._writer is not None
         batch = self.path.with_suffix(".batch.pt") if keep_batch else None
@@ -172,12 +171,13 @@ class Watch:
 
             healer = Healer(kinds, batch if guard is None else None)
         self._conductor = Conductor(self._writer, cadence, self._fail, model, guard, healer)
-        continued = before is not None and self._writer.resumed
-        if before is not None and self._writer.resumed:
+        if not self._writer.resumed:
+            before = None
+        if before is not None:
             self._conductor.resume(before)
         self._conductor.open()
         # A continued run's parameters are known by names, which the first forward tells.
-        if optimizer is not None and not continued:
+        if optimizer is not None and before is None:
             self._conductor.optimizers.index(optimizer)
         hooks.listen(self._conductor)
         self.active = True

@@ -22,10 +22,8 @@ def dense(optimizer: torch.optim.Optimizer) -> Pairs:
 
 @torch.no_grad()
 def norm_of(optimizer: torch.optim.Optimizer, grads: Sequence[Tensor]) -> float:
-    """2-norm of all gradients at their true scale; waits for the device. NaN or infinite only if
-    an element is: a sum of squares past float32 is worked out in float64."""
-    if not grads:
-        return 0.0
+    """2-norm of all gradients (there is one) at their true scale; waits for the device. NaN or
+    infinite only if an element is: a sum of squares past float32 is worked out in float64."""
     size = float(total_norm(list(grads)))
     if not math.isfinite(size) and all(map(_finite, grads)):
         size = math.hypot(*(size_of(g) for g in grads))
@@ -46,14 +44,7 @@ def size_of(t: Tensor) -> float:
 
 @torch.no_grad()
 def scale_(grads: Iterable[Tensor], factor: float) -> None:
-    """Every gradient times `factor`."""
     torch._foreach_mul_(list(grads), factor)
-
-
-@torch.no_grad()
-def largest(pairs: Sequence[tuple[Tensor, Tensor]]) -> Tensor | None:
-    """The parameter with the largest gradient norm."""
-    return max(pairs, key=lambda pair: size_of(pair[1]))[0] if pairs else None
 
 
 def norm_of_all(params: Iterable[Tensor]) -> float:

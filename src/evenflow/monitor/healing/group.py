@@ -38,8 +38,6 @@ class Backoff(Stage):
 
 
 class OptimizerHistory:
-    """One optimizer."""
-
     def __init__(self, optimizer: torch.optim.Optimizer, index: int) -> None:
         self.ref = weakref.ref(optimizer)
         self.index = index
@@ -116,22 +114,16 @@ class OptimizerGroup:
         self.histories.extend(other.histories)
 
     def params(self) -> list[Tensor]:
-        """All that it trains."""
         return [p for o in self.optimizers for p in of_optimizer(o)]
 
     # -- snapshots ----------------------------------------------------------------------------
     def due(self) -> bool:
-        """Is it time for a snapshot?"""
         return not self.snapshots or self.attempts - self._snapped >= EVERY
 
     def snap(self, step: int, buffers: Iterable[Tensor], scaler: Any) -> None:
         """Take one, over the older of two."""
         again = self.snapshots.pop(0) if len(self.snapshots) > 1 else WeightSnapshot()
-        memory = (
-            self.attempts,
-            self.losses.copy(),
-            [c.norms.copy() for c in self.histories],
-        )
+        memory = self.attempts, self.losses.copy(), [c.norms.copy() for c in self.histories]
         again.take(step, self.optimizers, list(buffers), scaler, memory)
         self.snapshots.append(again)
         self.returns, self._snapped = 0, self.attempts

@@ -47,8 +47,7 @@ class Grouping:
             history.refused = True
             name = type(optimizer).__name__
             training.flush.note(training.step, f"heal: {name}: {why}")
-            said = _("heal leaves {optimizer} alone: {why}").format(optimizer=name, why=why)
-            say(said)
+            say(_("heal leaves {optimizer} alone: {why}").format(optimizer=name, why=why))
         return history
 
     def group(self, history: OptimizerHistory, fresh: bool) -> OptimizerGroup:
@@ -92,10 +91,8 @@ class Grouping:
         return [m for m in roots if not own.isdisjoint([id(p) for p in m.parameters()])]
 
     def buffers_of(self, group: OptimizerGroup) -> list[Tensor]:
-        """Buffers of the models it trains."""
         return all_buffers(self.roots(group))
 
     def name(self, param: Tensor) -> str:
-        """A parameter's name."""
         registry = self._training.recorder.registry
         return registry.params[registry.add_param(param)].name

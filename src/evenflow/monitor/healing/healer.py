@@ -28,7 +28,7 @@ from ..guard import Guard
 from ..hiding import Hidden
 from ..saying import say
 from ..watched import WatchedTraining
-from .gradients import Pairs, dense, known, largest, norm_of, norm_of_all, scale_
+from .gradients import Pairs, dense, known, norm_of, norm_of_all, scale_, size_of
 from .group import FACTORS, LEAST_RATE, OLD, OptimizerGroup, OptimizerHistory
 from .grouping import Grouping
 from .reviving import SHARE, Reviver
@@ -156,14 +156,14 @@ class Healer:
     def _clip(
         self, history: OptimizerHistory, norm: float, usual: float, limit: float, pairs: Pairs
     ) -> None:
-        at = largest(pairs)
+        at = max(pairs, key=lambda pair: size_of(pair[1]))[0]
         scale_([g for _, g in pairs], usual / norm)
         self._buffers.put_back()
         self._note(
             history,
             "clip",
             "outlier-gradient",
-            site="" if at is None else self.grouping.name(at),
+            site=self.grouping.name(at),
             before={"grad_norm": norm},
             after={"grad_norm": usual},
             evidence={"limit": limit, "loss": known(self._loss())},
@@ -213,12 +213,12 @@ class Healer:
         if "skip" not in self.kinds:
             return
         self._leave_out(group)
-        site = "" if origin is None or origin.site is None else origin.site
+        site = None if origin is None else origin.site
         self._note(
             history,
             "skip",
             "non-finite-gradient",
-            site=self._registry.sites[site].name if isinstance(site, int) else site,
+            site="" if site is None else self._registry.sites[site].name,
             before={"grad_norm": norm},
             after={"grad_norm": 0.0},
             evidence={"parameters": float(bad), "loss": known(self._loss())},

@@ -70,7 +70,6 @@ class Norms:
         return len(self._on_end)
 
     def copy(self) -> Norms:
-        """The window as it is now."""
         other = Norms()
         other.seen = self.seen.copy()
         return other
@@ -98,10 +97,8 @@ class LossHistory:
     @property
     def suspect(self) -> bool:
         """Is all of it far above the first loss? Diverged, if the weights have gone far too."""
-        level = self.level
-        return level > self._above(self.first, TIMES_START) and min(self._latest) > self._above(
-            self.first, 0.5 * (1 + TIMES_START)
-        )
+        halfway = self._above(self.first, 0.5 * (1 + TIMES_START))
+        return self.level > self._above(self.first, TIMES_START) and min(self._latest) > halfway
 
     @property
     def no_better(self) -> bool:
@@ -156,7 +153,6 @@ class LossHistory:
         return best + 0.5 * (self.limit - best)
 
     def copy(self) -> LossHistory:
-        """As it is now."""
         other = LossHistory()
         other._latest, other._first, other.best = self._latest.copy(), list(self._first), self.best
         return other

@@ -117,30 +117,21 @@ class Reviver:
     ) -> list[RevivedLayer]:
         """Draw anew what was silent on all batches. At τ = 0 outputs stay the same, on every
         batch that leaves these units silent."""
-        revived = [r for m, seen in looks for r in self._revive(m, seen, optimizers, attempt)]
-        self.rest(attempt)
-        return revived
-
-    def _revive(
-        self,
-        model: int,
-        seen: ForwardTrace,
-        optimizers: Sequence[torch.optim.Optimizer],
-        attempt: int,
-    ) -> list[RevivedLayer]:
         done = []
-        generator = torch.Generator().manual_seed(attempt)
-        for before, activation, after in unit_chains(seen):
-            dead = self._silent[model, activation.index]
-            share = float(dead.float().mean())
-            name = before.path or before.op
-            if share < SHARE or self._times[name] >= TIMES:
-                continue
-            if redraw_units_(dead, before, after, optimizers, generator):
-                self._times[name] += 1
-                units = int(dead.sum())
-                done.append(RevivedLayer(name, units, share, self._seen, self._times[name]))
+        for model, seen in looks:
+            generator = torch.Generator().manual_seed(attempt)
+            for before, activation, after in unit_chains(seen):
+                dead = self._silent[model, activation.index]
+                share = float(dead.float().mean())
+                name = before.path or before.op
+                if share < SHARE or self._times[name] >= TIMES:
+                    continue
+                if redraw_units_(dead, before, after, optimizers, generator):
+                    self._times[name] += 1
+                    units = int(dead.sum())
+                    done.append(RevivedLayer(name, units, share, self._seen, self._times[name]))
         self.tired = max(self._times.values(), default=0) >= TIMES
+        self.rest(attempt)
         return done
 
     def rest(self, attempt: int) -> None:

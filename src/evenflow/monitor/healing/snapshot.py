@@ -70,10 +70,8 @@ class WeightSnapshot:
 
     def absorb(self, other: WeightSnapshot, offset: int) -> None:
         """Take in the copies of other optimizers, which are counted from `offset` on here."""
-        for key, tensor in other._kept.items():
-            self._kept[_shifted(key, offset)] = tensor
-        for key, value in other._rest.items():
-            self._rest[_shifted(key, offset)] = value
+        self._kept |= {_shifted(key, offset): tensor for key, tensor in other._kept.items()}
+        self._rest |= {_shifted(key, offset): value for key, value in other._rest.items()}
 
     @torch.no_grad()
     def restore(
@@ -180,16 +178,11 @@ class Buffers:
         return float(total_norm(list(torch._foreach_sub(now, old))))
 
     @torch.no_grad()
-    def put_back(self) -> int:
-        """How many were changed since `keep`; they are as they were."""
-        changed = [
-            (b, old)
-            for b, old in zip(self._live, self._kept, strict=True)
-            if not torch.equal(b, old)
-        ]
-        for b, old in changed:
-            b.copy_(old)
-        return len(changed)
+    def put_back(self) -> None:
+        """Those that were changed since `keep` are as they were."""
+        for b, old in zip(self._live, self._kept, strict=True):
+            if not torch.equal(b, old):
+                b.copy_(old)
 
 
 def all_buffers(roots: Iterable[nn.Module]) -> list[Tensor]:
