@@ -178,7 +178,7 @@ class Switch:
             return
         self.on = on
         if on:
-            self.conductor.clock.turn(self.conductor.step)
+            self.conductor._clock.turn(self.conductor.step)
             hooks.listen(self.conductor)
             if self.armed:
                 self.conductor._coming.arm(self.conductor.step)

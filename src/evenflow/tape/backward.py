@@ -69,10 +69,8 @@ class BackwardReader:
         edges: dict[Any, _Branch] = {}  # the first into each node
         forks: dict[Any, list[_Branch]] = {}  # all, of nodes with several
         owner: dict[Any, int | None] = {}
-        todo: list[tuple[Any, int | None, int]] = [
-            (n, outer, thread) for n in roots if n is not None and type(n) is not LEAF
-        ]
-        first_met = {n for n, _, _ in todo}
+        first_met = dict.fromkeys(n for n in roots if n is not None and type(n) is not LEAF)
+        todo: list[tuple[Any, int | None, int]] = [(n, outer, thread) for n in first_met]
         walked, start = 0, perf_counter()
         while todo:
             walked += 1
