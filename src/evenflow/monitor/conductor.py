@@ -325,7 +325,7 @@ class Conductor:
         """Was no update ever made? Then what was read is one sample."""
         known = self.step or self.quiet.stepped or self.updates.by_hand is not False
         known = known or (self.quiet.count and not self.passes.skipped)
-        scalars = self._idle.sample(self.recorder)
+        scalars = self.recorder.scalars if self.recorder.recording else self._idle.kept
         if not known and scalars is not None:
             self.recorder.bounds.was_cut = False
             self.quiet.step = self._idle.over(self.losses, self.writer, self.passes, scalars) - 1
@@ -335,7 +335,7 @@ class Conductor:
 
     def _keep(self) -> None:
         """No update has come for this sample, and it is not to grow any more."""
-        self._idle.keep(self.recorder.release())
+        self._idle.kept = self.recorder.release()
         self._clock.own += self.recorder.bill()
 
     def _guarded(self, call: Callable[..., None], *args: Any) -> None:

@@ -17,27 +17,21 @@ class Flush:
 
     def __init__(self, writer: Writer, registry: SiteRegistry, cadence: Cadence) -> None:
         self._writer, self._registry, self._cadence = writer, registry, cadence
-        self._pending: list[tuple[Pending, float, float]] = []
+        self.pending: list[tuple[Pending, float, float]] = []  # sampled steps on their way
         self._layouts: Layouts = {}
         self._norms: deque[float] = deque(maxlen=32)
         self._noted: set[str] = set()
         self._seen: dict[int, tuple[tuple[Channel, ...], tuple[list[int], list[int]]]] = {}
         self.hearers: list[Callable[[Reading], None]] = []  # of each reading, once it is there
 
-    @property
-    def waits(self) -> bool:
-        """Is a sampled step still on its way?"""
-        return bool(self._pending)
-
     def take(self, pending: Pending, wall: float, cost: float) -> None:
         """Take a sampled step of `wall` seconds, `cost` of them ours; it goes out if it can."""
-        self._pending.append((pending, wall, cost))
+        self.pending.append((pending, wall, cost))
         if pending.ready:
             self.send()
 
     def send(self) -> None:
-        """Write all that waits."""
-        waiting, self._pending = self._pending, []
+        waiting, self.pending = self.pending, []
         registry = self._registry
         registry.number()
         if registry.dirty_sites:

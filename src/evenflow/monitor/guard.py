@@ -107,8 +107,7 @@ class Guard:
         if self._undo is not None:
             self._undo()
             self._undo = None
-        self.hidden.give_back()
-        self.held.clear()
+        self.put_right()
 
     def enter(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """A module is called (`calling.Door`): keep a root's arguments if it is a training call."""
@@ -194,9 +193,11 @@ class Guard:
         if site is not None:
             text = _("arises in the backward at {place}: loss and forward are finite")
             return Origin("backward", site, text.format(place=registry.sites[site].name))
-        if after := _between(bad, registry):
+        # Off a sampled step: between the last layer with a finite gradient and the first without.
+        wrong = [p for s in registry.sites for p in s.params if p in bad]
+        if wrong:
             text = _("arises in the backward at or after {place}: loss and forward are finite")
-            return Origin("backward", None, text.format(place=after))
+            return Origin("backward", None, text.format(place=wrong[-1]))
         text = _("arises in the backward: loss and forward are finite")
         return Origin("backward", None, text)
 
@@ -278,9 +279,3 @@ def _finite(t: Tensor) -> bool:
 
 def _names(registry: SiteRegistry, params: list[Tensor]) -> list[str]:
     return [registry.params[registry.add_param(p)].name for p in params]
-
-
-def _between(bad: list[str], registry: Any) -> str:
-    """Off a sampled step: between the last layer with a finite gradient and the first without."""
-    wrong = [p for s in registry.sites for p in s.params if p in bad]
-    return wrong[-1] if wrong else ""

@@ -15,7 +15,6 @@ class Hidden:
         self._taken: list[tuple[Tensor, Tensor]] = []
 
     def take(self, params: Iterable[Tensor]) -> None:
-        """Hide the gradients of these."""
         for p in params:
             if p.grad is not None:
                 self._taken.append((p, p.grad))

@@ -100,7 +100,6 @@ def listen(listener: Listener) -> None:
 
 
 def remove() -> None:
-    """Take all hooks off."""
     global _listener, _dynamo_patched, _compiled_seen
     _listener, _compiled_seen = None, False
     while _undo:

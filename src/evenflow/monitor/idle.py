@@ -32,19 +32,12 @@ class Idle:
 
     def __init__(self) -> None:
         self._then: list[tuple[Callable[[], Tensor | None], Tensor]] = []
-        self._kept: ScalarBuffer | None = None
+        #: A sample that no update came for, and that is not to grow any more.
+        self.kept: ScalarBuffer | None = None
 
     def long(self, recorder: Recorder, passes: Passes) -> bool:
         """Has the sample that waits for the first update taken half of what it may?"""
         return passes.count > _PASSES and recorder.cost > recorder.bounds.limit / 2
-
-    def keep(self, scalars: ScalarBuffer) -> None:
-        """A sample that no update came for, and that is not to grow any more."""
-        self._kept = scalars
-
-    def sample(self, recorder: Recorder) -> ScalarBuffer | None:
-        """What was read before any update."""
-        return recorder.scalars if recorder.recording else self._kept
 
     def note(self, leaves: Iterable[Tensor]) -> None:
         """The first backward has reached these."""

@@ -61,9 +61,8 @@ class Looker(TorchFunctionMode):
             if level := grade(t):
                 node = t.grad_fn
                 made = "" if node is None else node.name()
-                self._note(
-                    t, NonFiniteBirth("input", "", "", 0, level, given=True, computed_by=made)
-                )
+                birth = NonFiniteBirth("input", "", "", 0, level, given=True, computed_by=made)
+                self._note(t, birth)
 
     def birth(self, t: Tensor) -> NonFiniteBirth | None:
         """Where what is not finite in this tensor came from; None if it is finite."""

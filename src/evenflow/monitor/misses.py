@@ -35,7 +35,6 @@ class Misses:
         self._texts: list[str] = []
 
     def __call__(self, error: Exception, where: str, stage: str) -> None:
-        """A reading has failed."""
         if os.environ.get("EVENFLOW_STRICT", "") not in ("", "0"):
             self._fail(error, where)
         self._now.setdefault(stage, {}).setdefault(where, error)
@@ -68,7 +67,6 @@ class Misses:
         return True
 
     def tell(self, flush: Flush, step: int) -> None:
-        """Note what was left out so far."""
         texts, self._texts = self._texts, []
         for text in texts:
             flush.note(step, text)

@@ -139,7 +139,6 @@ class Observing:
         self._judge_at = time.monotonic() + max(JUDGED, took / self._share)
 
     def _hears(self, what: str) -> bool:
-        """Does anybody listen to this?"""
         return any([getattr(type(o), what) is not getattr(Observer, what) for o in self._observers])
 
     def _call(self, what: str, *args: Any) -> None:

@@ -30,7 +30,6 @@ def default_path() -> Proposed:
 
 
 def first_meta(every: str | int, budget: float, heal: bool | str | Sequence[str]) -> dict[str, Any]:
-    """A run's meta at its start."""
     get: Callable[[int], str] = torch.cuda.get_device_name
     return {
         "script": sys.argv[0] if sys.argv else "",

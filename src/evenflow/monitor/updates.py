@@ -93,18 +93,15 @@ class Updates:
         self.next()
 
     def over(self) -> None:
-        """The update made, if one was, is over."""
         if self._quiet.stepped:
             self.deliver()
             self._quiet.over()
 
     def deliver_if_whole(self) -> None:
-        """Send it off if no optimizer is left to step."""
         if self.made and self.made.whole(len(self._quiet.stepped), self.optimizers.alive):
             self.deliver()
 
     def deliver(self) -> None:
-        """Send a sampled update off."""
         made, self.made = self.made, None
         if made is None or not made.recorded:  # its backward had an error
             return
@@ -123,11 +120,11 @@ class Updates:
         if self._writer.error is not None:
             raise RuntimeError(f"the run file cannot be written: {self._writer.error}")
         self.coming.next(coming)
-        if self.flush.waits and not self._recorder.recording:
+        if self.flush.pending and not self._recorder.recording:
             self.flush.send()
         self.clock.turn(coming, start)
         # What was made is not sent off while another optimizer may add to it.
-        busy = self.closely or self.made or self.flush.waits
+        busy = self.closely or self.made or self.flush.pending
         if not (busy or self.by_hand is None or self.compiled or self.within):
             self.coming.hush(coming, self.by_hand)
 

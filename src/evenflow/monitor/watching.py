@@ -99,7 +99,10 @@ class Watch:
             self._open(cadence, model, optimizer, guard, kinds, keep_batch, before)
             self._observe(observers, budget)
         except BaseException as e:  # whatever it is, nothing of ours stays behind in torch
-            self._take_off()
+            hooks.remove()
+            with contextlib.suppress(Exception):  # half open: what it has not got it cannot close
+                if self._conductor is not None:
+                    self._conductor.abandon()
             if not isinstance(e, Exception):
                 raise
             self._fail(e, "opening")
@@ -139,8 +142,7 @@ class Watch:
                 "Evenflow is not watching: {folder!r} cannot be written ({error}); training goes "
                 "on. Choose another place with run=PATH, or --out PATH for evenflow run."
             )
-            reason = e.strerror or e
-            warn(said.format(folder=str(self._path.parent.absolute()), error=reason))
+            warn(said.format(folder=str(self._path.parent.absolute()), error=e.strerror or e))
             return False
         if chosen and self.path != self._path:
             said = _(
@@ -184,20 +186,12 @@ class Watch:
         _current = self
 
     def _observe(self, observers: Sequence[Observer], budget: float) -> None:
-        """Let observers hear, in a thread of theirs."""
         if not observers:
             return
         assert self._conductor is not None and self._writer is not None
         self._observing = Observing(self._writer, observers, budget, self._conductor.step)
         self._conductor.updates.beside.append(self._observing.took)
         self._observing.start()
-
-    def _take_off(self) -> None:
-        """Leave torch as it was found."""
-        hooks.remove()
-        if self._conductor is not None:
-            with contextlib.suppress(Exception):  # half open: what it has not got it cannot close
-                self._conductor.abandon()
 
     def findings(self, select: Sequence[str] = (), ignore: Sequence[str] = ()) -> list[Finding]:
         """Judge what was seen so far, worst first; may be called at any time."""
@@ -301,9 +295,8 @@ class Watch:
             if self._conductor is not None:
                 self._conductor.abandon()
             if self._writer is not None:
-                self._writer.event(
-                    Event("stopped", step, {"where": where, "error": text, "trace": trace})
-                )
+                detail = {"where": where, "error": text, "trace": trace}
+                self._writer.event(Event("stopped", step, detail))
                 self._writer.meta(ended=f"stopped: {text}"[:500])
                 self._writer.close()
             if self._observing is not None:

@@ -48,10 +48,8 @@ def scale_(grads: Iterable[Tensor], factor: float) -> None:
 
 
 def norm_of_all(params: Iterable[Tensor]) -> float:
-    """2-norm of all of these together."""
     return math.hypot(*(size_of(p) for p in params if p.numel()))
 
 
 def known(value: float | None) -> float:
-    """NaN for what is not known."""
     return math.nan if value is None else value

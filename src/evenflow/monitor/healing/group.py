@@ -63,7 +63,6 @@ class OptimizerHistory:
         self.backoff.factor = factor
 
     def free(self) -> None:
-        """Take our hooks off."""
         optimizer = self.ref()
         if self.backoff is not None and optimizer is not None:
             Stepper.of(optimizer).remove(self.backoff, optimizer)

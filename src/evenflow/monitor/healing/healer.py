@@ -343,9 +343,8 @@ class Healer:
             self._roll_back(group, history, "units-killed", {"dead": worst})
             return
         revived = self.reviver.revive(looks, group.optimizers, group.attempts)
-        again = False
+        again = any([layer.times > 1 for layer in revived])
         for layer in revived:
-            again |= layer.times > 1
             self._note(
                 history,
                 "revive",

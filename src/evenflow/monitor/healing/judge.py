@@ -33,8 +33,6 @@ FAR = 1.0
 
 
 class Norms:
-    """Gradient norms of one optimizer."""
-
     def __init__(self) -> None:
         self.seen: deque[float] = deque(maxlen=WINDOW)
         self._on_end: list[float] = []
@@ -76,8 +74,6 @@ class Norms:
 
 
 class LossHistory:
-    """Losses of one training."""
-
     def __init__(self) -> None:
         self._latest: deque[float] = deque(maxlen=SPAN)
         self._first: list[float] = []
@@ -89,16 +85,15 @@ class LossHistory:
         return median(self._first) if self._first else math.nan
 
     @property
-    def first(self) -> float:
-        """The very first loss. A rate far too high has ruined the second already, and a median
-        of ruins would pass for a start; but one loss alone may be low by chance."""
-        return self._first[0] if self._first else math.nan
-
-    @property
     def suspect(self) -> bool:
-        """Is all of it far above the first loss? Diverged, if the weights have gone far too."""
-        halfway = self._above(self.first, 0.5 * (1 + TIMES_START))
-        return self.level > self._above(self.first, TIMES_START) and min(self._latest) > halfway
+        """Is all of it far above the very first loss? Diverged, if the weights have gone far too.
+
+        A rate far too high has ruined the second loss already, and a median of ruins would pass for
+        a start; but one loss alone may be low by chance.
+        """
+        first = self._first[0] if self._first else math.nan
+        halfway = self._above(first, 0.5 * (1 + TIMES_START))
+        return self.level > self._above(first, TIMES_START) and min(self._latest) > halfway
 
     @property
     def no_better(self) -> bool:

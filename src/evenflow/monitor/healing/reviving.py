@@ -56,7 +56,6 @@ class Reviver:
         self._times: Counter[str] = Counter()
 
     def read(self, reading: Reading) -> None:
-        """A sampled step's readings have arrived."""
         if self.tired:
             return
         known: dict[int, dict[str, float]] = {}

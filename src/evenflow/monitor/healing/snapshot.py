@@ -46,7 +46,6 @@ class WeightSnapshot:
         scaler: Any,
         extra: Any,
     ) -> None:
-        """Copy everything as it is now."""
         now, rest = _live(optimizers, buffers, scaler)
         if list(now) == list(self._kept) and all(map(_fits, self._kept.values(), now.values())):
             torch._foreach_copy_(list(self._kept.values()), list(now.values()))
@@ -167,15 +166,9 @@ class Buffers:
     @torch.no_grad()
     def moved(self) -> float:
         """How far those of real numbers have gone since `keep`, as one 2-norm."""
-        pairs = [
-            (b.detach(), old)
-            for b, old in zip(self._live, self._kept, strict=True)
-            if b.is_floating_point()
-        ]
-        if not pairs:
-            return 0.0
-        now, old = ([pair[k] for pair in pairs] for k in (0, 1))
-        return float(total_norm(list(torch._foreach_sub(now, old))))
+        now = [b.detach() for b in self._live if b.is_floating_point()]
+        old = [b for b in self._kept if b.is_floating_point()]
+        return float(total_norm(list(torch._foreach_sub(now, old)))) if now else 0.0
 
     @torch.no_grad()
     def put_back(self) -> None:
