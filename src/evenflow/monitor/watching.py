@@ -99,10 +99,7 @@ class Watch:
             self._open(cadence, model, optimizer, guard, kinds, keep_batch, before)
             self._observe(observers, budget)
         except BaseException as e:  # whatever it is, nothing of ours stays behind in torch
-            hooks.remove()
-            with contextlib.suppress(Exception):  # half open: what it has not got it cannot close
-                if self._conductor is not None:
-                    self._conductor.abandon()
+            self._take_off()
             if not isinstance(e, Exception):
                 raise
             self._fail(e, "opening")
@@ -192,6 +189,13 @@ class Watch:
         self._observing = Observing(self._writer, observers, budget, self._conductor.step)
         self._conductor.updates.beside.append(self._observing.took)
         self._observing.start()
+
+    def _take_off(self) -> None:
+        """Leave torch as it was found."""
+        hooks.remove()
+        if self._conductor is not None:
+            with contextlib.suppress(Exception):  # half open: what it has not got it cannot close
+                self._conductor.abandon()
 
     def findings(self, select: Sequence[str] = (), ignore: Sequence[str] = ()) -> list[Finding]:
         """Judge what was seen so far, worst first; may be called at any time."""
