@@ -25,46 +25,44 @@ def total_norm(gradients: list[Tensor]) -> Tensor:
     return total
 
 
-class ByNorm(Stage):
+def norm(context: TreatmentContext, limit: float) -> None:
     """All G times min(1, limit/g). Non-finite norms change nothing: the guard's business."""
 
-    def __init__(self, limit: float) -> None:
-        self.limit = limit
-
-    def before(self, optimizer: torch.optim.Optimizer, step: int) -> None:
+    def clip(optimizer: torch.optim.Optimizer) -> None:
         gradients = [g for _, g in with_gradients(optimizer)]
         if not gradients:
             return
         norm = total_norm(gradients)
-        factor = (self.limit * loss_scale(optimizer) / (norm + 1e-6)).clamp(max=1.0)
+        factor = (limit * loss_scale(optimizer) / (norm + 1e-6)).clamp(max=1.0)
         factor = torch.where(norm.isfinite(), factor, torch.ones_like(factor))
         for g in gradients:
             g.mul_(factor.to(device=g.device, dtype=g.dtype))
 
+    context.before_update(clip)
 
-class ByValue(Stage):
+
+def by_value(context: TreatmentContext, limit: float) -> None:
     """Each element of G into [-limit, limit]."""
 
-    def __init__(self, limit: float) -> None:
-        self.limit = limit
-
-    def before(self, optimizer: torch.optim.Optimizer, step: int) -> None:
-        limit = self.limit * loss_scale(optimizer)
+    def clip(optimizer: torch.optim.Optimizer) -> None:
+        bound = limit * loss_scale(optimizer)
         for _, g in with_gradients(optimizer):
-            g.clamp_(-limit, limit)
+            g.clamp_(-bound, bound)
+
+    context.before_update(clip)
 
 
-class Adaptive(Stage):
+def agc(context: TreatmentContext, share: float) -> None:
     """Unit by unit (rows of G), ‖G_i‖ at most λ max(‖W_i‖, 1e-3); the head is left out."""
+    heads = frozenset(_heads(context))
 
-    def __init__(self, share: float, heads: frozenset[int]) -> None:
-        self.share, self.heads = share, heads
-
-    def before(self, optimizer: torch.optim.Optimizer, step: int) -> None:
+    def clip(optimizer: torch.optim.Optimizer) -> None:
         scale = loss_scale(optimizer)
         for p, g in with_gradients(optimizer):
-            if id(p) not in self.heads:
-                g.mul_(agc_factor(p, g, self.share * scale))
+            if id(p) not in heads:
+                g.mul_(agc_factor(p, g, share * scale))
+
+    context.before_update(clip)
 
 
 def agc_factor(weight: Tensor, gradient: Tensor, share: float) -> Tensor:
@@ -111,22 +109,6 @@ class ByZ(Stage):
         self.mean = EMA * self.mean + (1 - EMA) * allowed
         self.var = EMA * self.var + (1 - EMA) * (allowed - self.mean) ** 2
         return allowed
-
-
-def norm(context: TreatmentContext, limit: float) -> None:
-    """Clip by the norm of all gradients."""
-    context.stage(lambda: ByNorm(limit))
-
-
-def by_value(context: TreatmentContext, limit: float) -> None:
-    """Clip each element."""
-    context.stage(lambda: ByValue(limit))
-
-
-def agc(context: TreatmentContext, share: float) -> None:
-    """Adaptive gradient clipping."""
-    heads = frozenset(_heads(context))
-    context.stage(lambda: Adaptive(share, heads))
 
 
 def z(context: TreatmentContext, threshold: float) -> None:

@@ -13,7 +13,7 @@ from ..architecture import optimizer_facts
 from ..base import Facts
 from .forward_trace import Batch, ForwardTrace, TracedCall, trace_forward
 from .grafting import Graft, graft_
-from .stepping import Stage, Stepper
+from .stepping import Before, Stage, Stepper
 from .undo import Undo
 
 
@@ -125,12 +125,15 @@ class TreatmentContext:
                 "the model before wrapping it."
             )
 
-        def attach(optimizer: torch.optim.Optimizer) -> None:
-            append_(optimizer, fresh, beside)
+        def append(optimizer: torch.optim.Optimizer) -> None:
+            # to the group that holds `beside`; an optimizer without one is another network's
+            groups = optimizer.param_groups
+            held = {id(p) for g in groups for p in g["params"]}
+            near = [g["params"] for g in groups if any(p is beside for p in g["params"])]
+            if near:
+                near[0].extend(p for p in fresh if id(p) not in held)
 
-        self.undo._attachers.append(attach)
-        for optimizer in self.optimizers:
-            attach(optimizer)
+        self._on_each(append)
 
     def replace(self, swaps: Sequence[tuple[nn.Module, nn.Module]]) -> None:
         """Swap children, (old, new) each, wherever they are registered."""
@@ -149,21 +152,17 @@ class TreatmentContext:
             Stepper.of(optimizer).add(stage)
             self.undo._undoers.append(lambda: Stepper.of(optimizer).remove(stage, optimizer))
 
+        self._on_each(attach)
+
+    def before_update(self, change: Callable[[torch.optim.Optimizer], None]) -> None:
+        """Let `change` act on the gradients before each update of every optimizer."""
+        self.stage(lambda: Before(change))
+
+    def _on_each(self, attach: Callable[[torch.optim.Optimizer], None]) -> None:
+        """Now for the optimizers there are, later for those that come."""
         self.undo._attachers.append(attach)
         for optimizer in self.optimizers:
             attach(optimizer)
-
-
-def append_(
-    optimizer: torch.optim.Optimizer, fresh: Sequence[nn.Parameter], beside: nn.Parameter | None
-) -> None:
-    """Append parameters to the group that holds `beside` (else, if the optimizer holds anything
-    of the kind, nothing is done: it is another network's). Those it has already are left."""
-    held = {id(p) for g in optimizer.param_groups for p in g["params"]}
-    new = [p for p in fresh if id(p) not in held]
-    groups = [g for g in optimizer.param_groups if any(p is beside for p in g["params"])]
-    if new and groups:
-        groups[0]["params"].extend(new)
 
 
 def facts(

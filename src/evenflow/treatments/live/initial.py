@@ -7,7 +7,7 @@ Biases become 0, except where criticality asks for a variance.
 from __future__ import annotations
 
 import math
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import torch
 from torch import Tensor, nn
@@ -40,36 +40,21 @@ def he(context: TreatmentContext, factor: float) -> None:
     _attend(context, "normal", factor, "in")
 
 
-def xavier(context: TreatmentContext, factor: float) -> None:
-    """N(0, 2/(fan_in + fan_out)), Glorot & Bengio 2010."""
+def _normal(context: TreatmentContext, factor: float, *, fan: str) -> None:
+    """Xavier: N(0, 2/(fan_in + fan_out)), Glorot & Bengio 2010. LeCun: N(0, 1/fan_in), LeCun et
+    al. 1998."""
     for call in context.forward.layers:
-        draw_(context, call, "normal", factor, "both")
-    _attend(context, "normal", factor, "both")
+        draw_(context, call, "normal", factor, fan)
+    _attend(context, "normal", factor, fan)
 
 
-def lecun(context: TreatmentContext, factor: float) -> None:
-    """N(0, 1/fan_in), LeCun et al. 1998."""
-    for call in context.forward.layers:
-        draw_(context, call, "normal", factor, "in")
-    _attend(context, "normal", factor, "in")
+xavier, lecun = partial(_normal, fan="both"), partial(_normal, fan="in")
 
 
-def orthogonal(context: TreatmentContext, factor: float) -> None:
-    """Orthogonal weights with σw² from χ1 = 1 for the activation before the layer."""
-    _critical(context, factor, "orthogonal")
-
-
-def delta_orthogonal(context: TreatmentContext, factor: float) -> None:
-    """The same; kernels are 0 except in their centre (Xiao et al. 2018, arXiv:1806.05393)."""
-    _critical(context, factor, "delta")
-
-
-def critical(context: TreatmentContext, factor: float) -> None:
-    """Gaussian weights and biases with (σw², σb²) from χ1 = 1 for the activation."""
-    _critical(context, factor, "normal")
-
-
-def _critical(context: TreatmentContext, factor: float, shape: str) -> None:
+def _critical(context: TreatmentContext, factor: float, *, shape: str) -> None:
+    """Weights and biases with (σw², σb²) from χ1 = 1 for the activation before the layer: Gaussian;
+    orthogonal; or that with kernels 0 except in their centre (Xiao et al. 2018, arXiv:1806.05393).
+    """
     below = {c.index for c in context.forward.hidden}
     for call in context.forward.layers:
         fed = before(call)
@@ -78,6 +63,11 @@ def _critical(context: TreatmentContext, factor: float, shape: str) -> None:
         sw2, sb2 = (point.sw2, point.sb2) if point else (1.0, 0.0)
         draw_(context, call, shape, math.sqrt(sw2) * factor, "in", math.sqrt(sb2))
     _attend(context, shape, factor, "in")
+
+
+critical, orthogonal, delta_orthogonal = (
+    partial(_critical, shape=shape) for shape in ("normal", "orthogonal", "delta")
+)
 
 
 def _attend(context: TreatmentContext, shape: str, gain: float, fan: str) -> None:

@@ -7,6 +7,7 @@ goes on. B samples (and positions), O units; z = x Wᵀ [B, O].
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import torch
@@ -16,30 +17,27 @@ from . import projections
 from .context import TreatmentContext
 from .forward_trace import ForwardTrace, TracedCall, trace_forward
 from .initial import as_stored, drawn, sample
-from .revive import units_of
+from .revive import along, units_of
 
 #: Spreads below this share of the layer's are rounding: such a unit is left as it was drawn.
 FLAT = 1e-6
 
 
-def plain(context: TreatmentContext, parsed: None) -> None:
-    """Orthogonal, then W / std(z) over all of z; biases 0 (Mishkin & Matas 2016)."""
-    _sweep(context, centred=False)
+def _sweep(context: TreatmentContext, parsed: None, *, centred: bool) -> None:
+    """Orthogonal, then W / std(z) over all of z; biases 0 (Mishkin & Matas 2016).
 
-
-def centred(context: TreatmentContext, parsed: None) -> None:
-    """Orthogonal, then each row / std of its unit, and bias = -mean/std, so that each unit of z
-    has mean 0 and deviation 1 over the batch. The last layer is scaled as a whole instead."""
-    _sweep(context, centred=True)
-
-
-def _sweep(context: TreatmentContext, centred: bool) -> None:
+    `centred`: each row / std of its unit, and bias = -mean/std, so that each unit of z has mean 0
+    and deviation 1 over the batch. The last layer is scaled as a whole all the same.
+    """
     layers = {id(c.weight) for c in context.forward.layers}
     heads = layers - {id(c.weight) for c in context.forward.hidden}
     assert context.batch is not None
     sweep = Sweep(context, centred, heads)
     trace_forward(context.model, context.batch, sweep)
     context.changed()
+
+
+plain, centred = partial(_sweep, centred=False), partial(_sweep, centred=True)
 
 
 class Sweep(ForwardTrace):
@@ -71,7 +69,7 @@ class Sweep(ForwardTrace):
             std, mean = torch.std_mean(rows, 0, correction=0)
             sound = std > FLAT * rows.std().clamp_min(torch.finfo(rows.dtype).tiny)
             std = torch.where(sound, std, torch.ones_like(std))
-            weight.copy_(_by_unit(call, weight, std))
+            weight.div_(along(std.to(weight.dtype), weight, call.rows))
             if call.bias is not None:
                 call.bias.copy_(torch.where(sound, -mean / std, torch.zeros_like(mean)))
         else:
@@ -110,9 +108,3 @@ def _rows(call: TracedCall, z: Tensor) -> Tensor:
     """[B·positions, O] of a layer's output, in float32 at least."""
     moved = z.movedim(units_of(call), -1).reshape(-1, z.shape[units_of(call)])
     return moved if moved.dtype == torch.float64 else moved.float()
-
-
-def _by_unit(call: TracedCall, weight: Tensor, std: Tensor) -> Tensor:
-    shape = [1] * weight.dim()
-    shape[call.rows] = -1
-    return weight / std.to(weight.dtype).reshape(shape)

@@ -94,24 +94,25 @@ def redraw_units_(
     fresh = as_stored(before, drawn(before, "normal", 1.0, "in", generator))
     scale = _scale(before.weight, dead, rows)
     with torch.no_grad():
-        mask = _spread(dead, before.weight, rows)
+        mask = along(dead, before.weight, rows)
         before.weight.copy_(torch.where(mask, fresh * scale, before.weight))
         if before.bias is not None:
             before.bias.masked_fill_(dead, 0.0)
-        columns = dead.repeat_interleave(each)
-        after.weight.masked_fill_(_spread(columns, after.weight, 1 - after.rows), 0.0)
+        columns = along(dead.repeat_interleave(each), after.weight, 1 - after.rows)
+        after.weight.masked_fill_(columns, 0.0)
         for optimizer in optimizers:
             _forget(optimizer, before.weight, mask)
             if before.bias is not None:
                 _forget(optimizer, before.bias, dead)
-            _forget(optimizer, after.weight, _spread(columns, after.weight, 1 - after.rows))
+            _forget(optimizer, after.weight, columns)
     return True
 
 
-def _spread(mask: Tensor, weight: Tensor, dim: int) -> Tensor:
+def along(values: Tensor, weight: Tensor, dim: int) -> Tensor:
+    """`values`, one for each place of `weight`'s dimension `dim`, to be broadcast against it."""
     shape = [1] * weight.dim()
     shape[dim] = -1
-    return mask.reshape(shape).expand_as(weight)
+    return values.reshape(shape)
 
 
 def _scale(weight: Tensor, dead: Tensor, dim: int) -> float:

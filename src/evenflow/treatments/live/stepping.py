@@ -11,7 +11,7 @@ wrong order.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -34,6 +34,16 @@ class Stage:
 
     def after(self, optimizer: torch.optim.Optimizer, step: int) -> None:
         """After the update."""
+
+
+class Before(Stage):
+    """Calls `change(optimizer)` before each update; it keeps nothing from one to the next."""
+
+    def __init__(self, change: Callable[[torch.optim.Optimizer], None]) -> None:
+        self.change = change
+
+    def before(self, optimizer: torch.optim.Optimizer, step: int) -> None:
+        self.change(optimizer)
 
 
 class Stepper:
