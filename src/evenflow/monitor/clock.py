@@ -31,9 +31,8 @@ class Clock:
         """This step is made, and none since the latest turn was sampled; what is to be said if its
         sample was given up. `start`: when we were told that it is made."""
         if recorder.bounds.was_cut:
-            return recorder.bounds.gave_up(
-                self._cadence.was_cut(step, *self._told(start, recorder), recorder.heard)
-            )
+            less = self._cadence.was_cut(step, *self._told(start, recorder), recorder.heard)
+            return recorder.bounds.gave_up(less)
         now, steps = perf_counter(), step + 1 - self._step
         own = self.own + now - start + recorder.bill()
         self._cadence.ran_bare((now - self._began - own) / steps, steps)

@@ -182,7 +182,7 @@ class Conductor:
         if len(self.optimizers.refs) != 1:
             self.passes.end(self.recorder)
         if self.step:
-            self._idle.moved()
+            self._idle.then.clear()  # updates are made: nothing more is to be held
         elif self._idle.long(self.recorder, self.passes):
             self._keep()
 

@@ -31,7 +31,7 @@ class Idle:
     """
 
     def __init__(self) -> None:
-        self._then: list[tuple[Callable[[], Tensor | None], Tensor]] = []
+        self.then: list[tuple[Callable[[], Tensor | None], Tensor]] = []
         #: A sample that no update came for, and that is not to grow any more.
         self.kept: ScalarBuffer | None = None
 
@@ -43,11 +43,7 @@ class Idle:
         """The first backward has reached these."""
         for p in [p for p in leaves if not mute(local(p))][:_FEW]:
             ref = partial(_itself, p) if p.numel() <= _HELD else weakref.ref(p)
-            self._then.append((ref, _part(p).clone()))
-
-    def moved(self) -> None:
-        """Updates are made: nothing more is to be held."""
-        self._then.clear()
+            self.then.append((ref, _part(p).clone()))
 
     def over(
         self, losses: Losses, writer: Writer, passes: Passes, scalars: ScalarBuffer | None = None
@@ -69,7 +65,7 @@ class Idle:
     @property
     def _still(self) -> bool:
         """Is all that was noted, and is still alive, as it was? False where nothing is."""
-        now = [(p, then) for ref, then in self._then if (p := ref()) is not None]
+        now = [(p, then) for ref, then in self.then if (p := ref()) is not None]
         return bool(now) and all([_part(p).equal(then) for p, then in now])
 
 

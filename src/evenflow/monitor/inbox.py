@@ -39,12 +39,10 @@ class Inbox:
             numbers = [steps[i] for i in index]
             together = torch.stack([losses[i].detach() for i in index])
             if device.type != "cuda":
-                host = together.cpu().double()
-                self._on_the_way.append((numbers, host.numpy(), None))
+                self._on_the_way.append((numbers, together.cpu().double().numpy(), None))
             elif not torch.cuda.is_current_stream_capturing():  # captured: there is no value yet
                 for at in range(0, len(index), _ROOM):
-                    part = together[at : at + _ROOM].double()
-                    self._copy(numbers[at : at + _ROOM], part)
+                    self._copy(numbers[at : at + _ROOM], together[at : at + _ROOM].double())
                 self._streams[device] = torch.cuda.current_stream(device)
 
     def _copy(self, steps: list[int], losses: Tensor) -> None:

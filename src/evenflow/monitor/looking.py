@@ -139,6 +139,4 @@ def grade(t: Tensor) -> int:
         return FINE
     if bool(torch.isnan(x).any()):
         return NAN
-    if t.is_complex():
-        return INFINITE
-    return MASK if not bool((x == math.inf).any()) else INFINITE
+    return INFINITE if t.is_complex() or bool((x == math.inf).any()) else MASK

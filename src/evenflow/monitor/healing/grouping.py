@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from ...lang import _
 from ...network import unwrap
 from ..saying import say
 from ..watched import WatchedTraining
 from .group import OptimizerGroup, OptimizerHistory
-from .snapshot import all_buffers
 from .surroundings import refuses, several_processes
 
 #: An optimizer that made none of so many latest updates has ended, or waits for its phase.
@@ -89,10 +88,3 @@ class Grouping:
             return roots
         own = {id(p) for p in group.params()}
         return [m for m in roots if not own.isdisjoint([id(p) for p in m.parameters()])]
-
-    def buffers_of(self, group: OptimizerGroup) -> list[Tensor]:
-        return all_buffers(self.roots(group))
-
-    def name(self, param: Tensor) -> str:
-        registry = self._training.recorder.registry
-        return registry.params[registry.add_param(param)].name

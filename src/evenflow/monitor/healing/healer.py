@@ -32,7 +32,7 @@ from .gradients import Pairs, dense, known, norm_of, norm_of_all, scale_, size_o
 from .group import FACTORS, LEAST_RATE, OLD, OptimizerGroup, OptimizerHistory
 from .grouping import Grouping
 from .reviving import SHARE, Reviver
-from .snapshot import Buffers
+from .snapshot import Buffers, all_buffers
 from .surroundings import captured, scaler_skips, several_processes
 
 #: Non-finite gradients on end that no batch explains: the weights do.
@@ -148,8 +148,8 @@ class Healer:
         due = "rollback" in self.kinds and group.due()
         self._again |= due
         if due and calm and group.attempts - group.trouble >= OLD:
-            group.snap(self._training.step, self.grouping.buffers_of(group), self.scaler)
-        if self.reviver is not None:
+            group.snap(self._training.step, all_buffers(self.grouping.roots(group)), self.scaler)
+        if self.reviver is not None and self.reviver.wanted:
             self._revive(group, history)
 
     # -- interventions ------------------------------------------------------------------------
@@ -163,7 +163,7 @@ class Healer:
             history,
             "clip",
             "outlier-gradient",
-            site=self.grouping.name(at),
+            site=self._registry.params[self._registry.add_param(at)].name,
             before={"grad_norm": norm},
             after={"grad_norm": usual},
             evidence={"limit": limit, "loss": known(self._loss())},
@@ -264,7 +264,7 @@ class Healer:
         # Before these are noticed a snapshot may have been taken.
         late = why in ("units-killed", "no-better")
         limit = min(group.losses.limit, group.losses.level)
-        snapshot = group.go_back(self.grouping.buffers_of(group), self.scaler, oldest=late)
+        snapshot = group.go_back(all_buffers(self.grouping.roots(group)), self.scaler, oldest=late)
         group.proving = [limit] if why == "loss-diverged" else []
         self._buffers.forget()
         self._leave_out(group)
@@ -323,8 +323,6 @@ class Healer:
 
     def _revive(self, group: OptimizerGroup, history: OptimizerHistory) -> None:
         assert self.reviver is not None
-        if not self.reviver.wanted:
-            return
         if several_processes():
             self._say("several processes train together, each on other batches: no unit is revived")
             self.reviver.wanted.clear()
