@@ -208,7 +208,7 @@ def total(name: str, compiled: bool, pairs: int, block: int) -> dict[str, float]
             walls.append(took[False] / (math.ceil(block / TURN) * TURN))
             print(f"    {name}: block {i + 1} of {pairs}: {ratios[-1]:.4f}", file=sys.stderr)
         switch.turn(True)
-        samples, steps = switch.conductor.samples, switch.conductor.step
+        samples, steps = switch.conductor._coming.samples, switch.conductor.step
         alerts = 64 - switch.conductor.cadence._alerts_left
         if alerts:
             print(f"    {name}: {alerts} samples were taken on an alert", file=sys.stderr)
