@@ -18,8 +18,6 @@ from .options import Arguments, Module
 from .speaking import Lang
 
 if TYPE_CHECKING:
-    from rich.progress import Progress, TaskID
-
     from ..trial import Cure, Job, Outcome, Settings
 
 Metric = Annotated[
@@ -74,11 +72,6 @@ _STAGES = {
     "choice": N_("the best over another seed"),
     "confirm": N_("proof over seeds that had no say in the choice"),
 }
-#: Exit codes: something was found (or nothing was wrong), nothing was.
-_FOUND = {
-    **dict.fromkeys(("healthy", "cured", "improved", "unproven", "edit"), 0),
-    **dict.fromkeys(("uncured", "out-of-budget"), 1),
-}
 
 
 def cure(
@@ -127,7 +120,7 @@ def _tried(program: Program, settings: Settings) -> Cure | int:
     display = _Display(program)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # by way of `finally`
     try:
-        with display:
+        with display.progress:
             return conduct(program, settings, on_stage=display.stage, on_outcome=display.outcome)
     except ValueError as error:
         return refuse("cure", error, lines=True)
@@ -159,49 +152,37 @@ def _hand_over(program: Program, found: Cure, json: bool, apply: bool) -> int:
         again = shlex.join(["evenflow", "cure", "--apply", program.target, *program.args])
         said = _("Next: {command}   (evenflow run then applies it)").format(command=again)
         print(said, file=sys.stderr)
-    return _FOUND[found.verdict]
+    return int(found.verdict in ("uncured", "out-of-budget"))
 
 
 class _Display:
     """Progress on a terminal; one line a stage elsewhere."""
 
     def __init__(self, program: Program) -> None:
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+        from rich.progress import TimeElapsedColumn as Elapsed
+
         self.console = stderr()
         self.name = Path(program.target).name
-        self.progress: Progress | None = None
-        self.task: TaskID | None = None
+        columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), Elapsed()
+        plain = not self.console.is_terminal
+        self.progress = Progress(*columns, console=self.console, disable=plain)
         self.began = time.monotonic()
-
-    def __enter__(self) -> _Display:
-        if self.console.is_terminal:
-            from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-            from rich.progress import TimeElapsedColumn as Elapsed
-
-            words = TextColumn("{task.description}")
-            self.progress = Progress(
-                words, BarColumn(), MofNCompleteColumn(), Elapsed(), console=self.console
-            )
-            self.progress.start()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        if self.progress is not None:
-            self.progress.stop()
 
     def stage(self, stage: str, jobs: int) -> None:
         """A stage begins."""
         words = _(_STAGES.get(stage, stage))
-        if self.progress is None:
+        if self.progress.disable:
             runs = ngettext(" ({n} run)", " ({n} runs)", jobs).format(n=jobs) if jobs else ""
             minutes, seconds = divmod(int(time.monotonic() - self.began), 60)
             line = f"{minutes:2}:{seconds:02} {self.name}: {words}{runs}"
             self.console.print(line, highlight=False, markup=False)
             return
-        if self.task is not None:
-            self.progress.remove_task(self.task)
-        self.task = self.progress.add_task(words, total=jobs or None)
+        for task in self.progress.task_ids:
+            self.progress.remove_task(task)
+        self.progress.add_task(words, total=jobs or None)
 
     def outcome(self, job: Job, outcome: Outcome, remembered: bool) -> None:
         """A run has ended."""
-        if self.progress is not None and self.task is not None:
-            self.progress.advance(self.task)
+        for task in self.progress.task_ids:
+            self.progress.advance(task)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 #: How far back the planned costs look, in runs: treatments, and what else the machine does, change.
@@ -47,12 +47,9 @@ class TrialBudget:
     per_step: float = 0.0
     full: int = 0
     spent: float = 0.0  # in runs
-    began: float = 0.0
+    began: float = field(default_factory=time.monotonic)
     took: float = 0.0  # seconds of late, and what they had been planned to be
     planned: float = 0.0
-
-    def __post_init__(self) -> None:
-        self.began = time.monotonic()
 
     def measured(self, seconds: float, start: float, steps: int, whole: bool) -> None:
         """The untreated run has been seen."""

@@ -27,9 +27,9 @@ def rescaled(candidate: Candidate, factor: float) -> Candidate:
     That is of the form "x0.1" (of the script's), a rate by itself, or the rate of an optimizer put
     in the script's place ("adam:0.001"), where "lr" has no say; one without a rate stays as it is.
     """
-    if any(t.kind == OPTIMIZER for t in candidate):
-        return tuple(_sped(t, factor) for t in candidate if t.kind != RATE)
     rest = tuple(t for t in candidate if t.kind != RATE)
+    if any(t.kind == OPTIMIZER for t in candidate):
+        return tuple(_sped(t, factor) for t in rest)
     value = next((t.value for t in candidate if t.kind == RATE), "x1")
     times = value.startswith("x")
     rate = float(value.lstrip("x")) * factor
@@ -97,11 +97,6 @@ def union(a: Candidate, b: Candidate) -> Candidate | None:
     if len(set(kinds)) < len(kinds) or {TAILORED, ORTHOGONAL} <= {(t.kind, t.value) for t in both}:
         return None
     return (*(t for t in both if t.kind != RATE), *(t for t in both if t.kind == RATE))
-
-
-def joint(a: Candidate, b: Candidate) -> Candidate | None:
-    """Both together at the rate of the first; None where they change the same thing."""
-    return union(a, tuple(t for t in b if t.kind != RATE))
 
 
 def combinations(ranked: Sequence[Candidate], most: int, companion: bool = True) -> list[Candidate]:

@@ -17,7 +17,7 @@ from .confirm import Confirmation, Proof, uncontrolled
 from .engine import Engine
 from .goal import CureGoal, Tried
 from .job import Job, Outcome
-from .prescribing import Prescription, edits, prescription
+from .prescribing import Prescription, edit, prescription
 from .record import Cure
 from .score import Estimate, estimate
 from .search import WIDEST, Search
@@ -80,34 +80,27 @@ class CureRun:
         """The diagnosis, and what follows from it."""
         run = load(baseline.run)
         findings = [f for f in diagnose(run) if f.severity.name != "info"]
-        named = tuple(f"{f.code} {f.name}" for f in findings)
+        cure = Cure(
+            "healthy",
+            self.words,
+            self.goal.larger,
+            before=estimate([self.goal.of(baseline)]) if baseline.whole else Estimate(None, ()),
+            findings=tuple(f"{f.code} {f.name}" for f in findings),
+            trials=(Tried("watch", (), Job(watch=True), baseline),),
+            uncontrolled=tuple(dict.fromkeys([*notes, *baseline.uncontrolled])),
+        )
         if verdict(findings) == "healthy":
             if baseline.ended == "error":
                 raise CannotCure(_why_nothing(baseline))
             if run.unjudged:
                 raise CannotCure(_why_not_judged(run))
-            return Cure(
-                "healthy",
-                self.words,
-                self.goal.larger,
-                before=self._before(baseline),
-                findings=named,
-                trials=(Tried("watch", (), Job(watch=True), baseline),),
-                uncontrolled=tuple(dict.fromkeys([*notes, *baseline.uncontrolled])),
-            )
+            return cure
         found = self.prescribe(run, findings).without(self.settings.without)
-        return self._treat(baseline, found, named, notes, decay=not falls(run))
+        return self._treat(cure, baseline, found, decay=not falls(run))
 
-    def _treat(
-        self,
-        baseline: Outcome,
-        found: Prescription,
-        findings: tuple[str, ...],
-        notes: Sequence[str],
-        decay: bool,
-    ) -> Cure:
+    def _treat(self, cure: Cure, baseline: Outcome, found: Prescription, decay: bool) -> Cure:
         """The search, the proof, and what they come to."""
-        tried = [Tried("watch", (), Job(watch=True), baseline)]
+        tried = list(cure.trials)
         shared = self.engine, self.budget, self.goal, baseline, tried, self.on_stage
         search = Search(*shared)
         search.companion = not {"clip", "clip=norm"} & set(self.settings.without)
@@ -118,33 +111,38 @@ class CureRun:
         if not short:
             proof = Confirmation(*shared).of(finalists, seeds)
         failed = [(t.text, t.outcome.error) for t in tried if t.outcome.ended == "refused"]
-        cure = Cure(
-            "uncured",
-            self.words,
-            self.goal.larger,
-            before=self._before(baseline),
+        told = uncontrolled(baseline, tried)
+        cure = replace(
+            cure,
             trials=tuple(tried),
             refused=tuple(dict.fromkeys([*found.refused, *failed])),
             proposed=found.proposed,
-            findings=findings,
-            uncontrolled=tuple(dict.fromkeys([*notes, *uncontrolled(baseline, tried)])),
+            uncontrolled=tuple(dict.fromkeys([*cure.uncontrolled, *told])),
         )
         if proof is not None:
             return self._proven(cure, proof)
         unfinished = "" if short else _missed(found.tried, tried)
-        cure = replace(cure, notes=self._why_unproven(short, unfinished))
         if short:
             best = search.leader()
-            verdict = "unproven" if best else "out-of-budget"
             return replace(
-                cure, verdict=verdict, chosen=treatment_text(best), chosen_edits=edits(best)
+                cure,
+                verdict="unproven" if best else "out-of-budget",
+                chosen=treatment_text(best),
+                chosen_edits=tuple(map(edit, best)),
+                notes=(
+                    f"the budget of {self.settings.budget} is too small for one treated and one "
+                    "untreated run of the script's whole length: treatments are ranked by the "
+                    "training loss after a short horizon only, and nothing is proven",
+                ),
             )
-        if found.proposed:
-            return replace(cure, verdict="edit")
-        return replace(cure, verdict="out-of-budget" if unfinished else "uncured")
-
-    def _before(self, baseline: Outcome) -> Estimate:
-        return estimate([self.goal.of(baseline)]) if baseline.whole else Estimate(None, ())
+        if unfinished:
+            ended = (
+                f"the budget of {self.settings.budget} ended before {unfinished}: give more with "
+                "--budget; what was run is kept"
+            )
+            cure = replace(cure, notes=(ended,))
+        verdict = "edit" if found.proposed else "out-of-budget" if unfinished else "uncured"
+        return replace(cure, verdict=verdict)
 
     def _proven(self, cure: Cure, proof: Proof) -> Cure:
         """With what was chosen, and how far the budget let it be proven."""
@@ -167,23 +165,9 @@ class CureRun:
             before=before,
             after=after,
             comparison=comparison,
-            chosen_edits=edits(candidate),
+            chosen_edits=tuple(map(edit, candidate)),
             notes=(said,) if said else (),
         )
-
-    def _why_unproven(self, short: bool, unfinished: str) -> tuple[str, ...]:
-        if short:
-            return (
-                f"the budget of {self.settings.budget} is too small for one treated and one "
-                "untreated run of the script's whole length: treatments are ranked by the "
-                "training loss after a short horizon only, and nothing is proven",
-            )
-        if unfinished:
-            return (
-                f"the budget of {self.settings.budget} ended before {unfinished}: give more with "
-                "--budget; what was run is kept",
-            )
-        return ()
 
     def _seeds(self) -> int:
         """Pairs of runs to plan the proof for: half of what is left may go on them."""

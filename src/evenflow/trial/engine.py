@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -13,7 +14,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from ..script import Program
 from . import metric as metrics
@@ -51,6 +52,7 @@ class _Running:
     began: float = field(default_factory=time.monotonic)
 
 
+@dataclass(slots=True, eq=False)
 class LocalPool:
     """At most `size` processes at a time, each in its own scratch copy of the program's folder.
 
@@ -58,19 +60,13 @@ class LocalPool:
     writes `outcome.json` beside it. `snapshot` None runs in the folder itself.
     """
 
-    def __init__(
-        self,
-        program: Program,
-        folder: Path,
-        child: Sequence[str],
-        snapshot: FolderSnapshot | None,
-        pattern: Any = None,
-        size: int = 1,
-        threads: int = 1,
-    ) -> None:
-        self.program, self.folder, self.child = program, folder, tuple(child)
-        self.snapshot, self.pattern = snapshot, pattern
-        self.size, self.threads = size, threads
+    program: Program
+    folder: Path
+    child: Sequence[str]
+    snapshot: FolderSnapshot | None
+    pattern: re.Pattern[str] | None = None
+    size: int = 1
+    threads: int = 1
 
     def run(self, jobs: Sequence[Job]) -> Iterator[tuple[Job, Outcome]]:
         waiting, running = list(reversed(jobs)), list[_Running]()
@@ -196,10 +192,7 @@ class Remembered:
     """
 
     def __init__(
-        self,
-        engine: Engine,
-        journal: Path,
-        on_outcome: OnOutcome = lambda *_: None,
+        self, engine: Engine, journal: Path, on_outcome: OnOutcome = lambda *_: None
     ) -> None:
         self.engine, self.journal, self.on_outcome = engine, journal, on_outcome
         self.known = _journal(journal)

@@ -66,8 +66,3 @@ def edit(treatment: Treatment) -> Edit:
     """The same change as words or code for the user's script."""
     p = read(treatment)
     return Edit(str(treatment), treatment.reason, p.entry.edit(p.value))
-
-
-def edits(chosen: Candidate) -> tuple[Edit, ...]:
-    """Of each."""
-    return tuple(map(edit, chosen))

@@ -111,26 +111,18 @@ def _table(cure: Cure, console: Console) -> None:
 
 def _rows(cure: Cure) -> list[tuple[str, ...]]:
     rows = []
-    confirmed: dict[tuple[str, str], list[Tried]] = {}
+    confirmed: dict[str, list[Tried]] = {}
     for tried in cure.trials:
         if tried.stage == "confirm":
-            confirmed.setdefault((tried.text, tried.stage), []).append(tried)
+            confirmed.setdefault(tried.text, []).append(tried)
         else:
             rows.append(_row(tried))
-    for (name, stage), runs in confirmed.items():
-        losses = estimate([loss_at(t.outcome) for t in runs])
-        metrics = estimate([t.outcome.metric for t in runs])
+    for name, runs in confirmed.items():
+        losses = _interval(estimate([loss_at(t.outcome) for t in runs]), seeds=False)
+        metrics = _interval(estimate([t.outcome.metric for t in runs]), seeds=False)
         words = ngettext("{n} more seed", "{n} more seeds", len(runs)).format(n=len(runs))
-        rows.append(
-            (
-                name or _("(untreated)"),
-                stage,
-                str(max(t.outcome.steps for t in runs)),
-                _interval(losses, seeds=False),
-                _interval(metrics, seeds=False),
-                words,
-            )
-        )
+        steps = str(max(t.outcome.steps for t in runs))
+        rows.append((name or _("(untreated)"), "confirm", steps, losses, metrics, words))
     return rows
 
 

@@ -27,19 +27,10 @@ from .secrets import is_secret
 LARGE = 4 << 20
 #: Never copied: made by tools (ours, too), and no part of a training.
 LEFT_OUT = frozenset(
-    {
-        "evenflow-cure",
-        "evenflow-runs",
-        ".git",
-        ".hg",
-        ".venv",
-        "venv",
-        "node_modules",
-        ".mypy_cache",
-        ".ruff_cache",
-        ".pytest_cache",
-        ".tox",
-    }
+    (
+        *("evenflow-cure", "evenflow-runs", ".git", ".hg", ".venv", "venv", "node_modules"),
+        *(".mypy_cache", ".ruff_cache", ".pytest_cache", ".tox"),
+    )
 )
 _FICLONE = 0x40049409  # ioctl of Linux: share the blocks until one side writes
 

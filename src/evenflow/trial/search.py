@@ -24,15 +24,16 @@ from .candidates import (
     HALF,
     HIGHEST,
     LOWEST,
+    RATE,
     Candidate,
     base,
     change,
     combinations,
     decayed,
-    joint,
     neighbours,
     rescaled,
     spread,
+    union,
 )
 from .goal import Trials, merit
 from .job import Job, Outcome
@@ -225,7 +226,8 @@ class Search(Trials):
         self._ask("race", list(dict.fromkeys([*runners, *late[:1]]))[:room], steps)
         # What is slow to begin with is met here first, and may go with what began well.
         tops = spread(self._treated(steps), 3, each=1)
-        joined = [u for c in tops[1:] if (u := joint(tops[0], c))]
+        slower = (tuple(t for t in c if t.kind != RATE) for c in tops[1:])
+        joined = [u for c in slower if (u := union(tops[0], c))]  # at the rate of the first
         self._ask("combine", joined[: max(0, self.budget.affordable(steps, keep) - 2)], steps)
         for best in spread(self._treated(steps), 2, each=1):
             if self.budget.affordable(steps, keep) >= 2:
