@@ -52,6 +52,18 @@ def test_norms_of_any_numbers(rows: Sequence[Sequence[float]]) -> None:
     assert got == pytest.approx([norm(x) for x in xs], nan_ok=True)
 
 
+@pytest.mark.parametrize("value", [math.inf, -math.inf, math.nan, 1e200, 1e-320, 0.0])
+def test_no_number_makes_numpy_warn(value: float) -> None:
+    xs = [torch.full((3,), value, dtype=torch.float64), torch.ones(2, dtype=torch.float64)]
+    taken = Snapshot(xs)
+    moved = taken.moved([-x for x in xs])
+    told = [norm(x) for x in xs]
+    assert numbers.norms(xs) == pytest.approx(told, nan_ok=True)
+    assert moved == pytest.approx({i: norm(-2 * x) for i, x in enumerate(xs)}, nan_ok=True)
+    again = Snapshot(xs).moved(xs)
+    assert again[1] == 0.0 and (again[0] == 0.0) is math.isfinite(value)
+
+
 def test_a_copy_is_in_order_and_stays_as_it_was() -> None:
     x = torch.arange(6.0).reshape(2, 3).T
     flat = copied(x)

@@ -24,12 +24,23 @@ def chance(view: Readings) -> tuple[float, bool]:
         return (float(np.log(k)) if k > 1 else float("nan")), True
     if op.startswith("binary_cross_entropy"):
         return float(np.log(2.0)), True
-    if op in ("mse_loss", "mse"):
-        target = view.target_of(i)
-        std = float(median(view.site("std")[:, target])) if target >= 0 else float("nan")
-        if std > 0:
-            return std**2, False
+    target = view.target_of(i)
+    if op in ("mse_loss", "mse") and target >= 0:
+        std = float(median(view.site("std")[:, target]))
+        return (of_spread(op, std), False) if std > 0 else (float("nan"), False)
     return float("nan"), False
+
+
+def of_spread(op: str, std: float) -> float:
+    """Loss of the best constant guess of a target with this deviation; NaN for other loss functions
+    than a regression's. An absolute error has sqrt(2 / pi) of it, a Huber error the lesser of half
+    the variance and that (both exact for a normal target)."""
+    far = float(np.sqrt(2 / np.pi)) * std
+    if op in ("mse_loss", "mse"):
+        return std**2
+    if op == "l1_loss":
+        return far
+    return min(far, std**2 / 2) if op in ("smooth_l1_loss", "huber_loss") else float("nan")
 
 
 def _plain(view: Readings, loss: int) -> bool:

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .chance import of_spread
 from .data import typical
 from .series import Floats, median
 from .view import View
@@ -69,27 +70,15 @@ def before_training(view: View) -> float:
 
 
 def guessing(view: View) -> float:
-    """Loss of the best constant guess; NaN where it cannot be told from the loss function.
-
-    log K for classes and the target's variance for a squared error (as `View` has them); for
-    an absolute error sqrt(2 / pi) of the target's deviation, for a Huber error the lesser of
-    half the variance and that (both exact for a normal target).
-    """
+    """Loss of the best constant guess (see `chance`), that of a regression's function also where it
+    is not all of the loss; NaN where it cannot be told."""
     known = view.loss.chance
     if np.isfinite(known):
         return known
     for i in view.losses:
-        op, t = view.sites[i].op, view.target_of(i)
-        if t < 0:
-            continue
-        std = typical(view, t, "std")
-        far = np.sqrt(2 / np.pi) * std
-        if op in ("mse_loss", "mse"):
-            return float(std**2)
-        if op == "l1_loss":
-            return float(far)
-        if op in ("smooth_l1_loss", "huber_loss"):
-            return float(min(far, std**2 / 2))
+        t = view.target_of(i)
+        if t >= 0 and (found := of_spread(view.sites[i].op, typical(view, t, "std"))) == found:
+            return found
     return float("nan")
 
 

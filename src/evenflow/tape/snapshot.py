@@ -40,7 +40,9 @@ class Snapshot:
         rest = [t for t, is_small in pairs if not is_small]
         alike = [small(t) and t.numel() == n for t, n in zip(few, self._sizes, strict=True)]
         if all(alike):
-            near: list[Scalar] = list(norms_of(flattened(few) - self._few, self._sizes))
+            with np.errstate(all="ignore"):  # infinite less infinite is NaN, as in torch
+                way = flattened(few) - self._few
+            near: list[Scalar] = list(norms_of(way, self._sizes))
         else:
             old = np.split(self._few, np.cumsum(self._sizes)[:-1])
             near = [

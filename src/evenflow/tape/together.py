@@ -46,10 +46,12 @@ def small(x: Tensor) -> bool:
 def norms_of(whole: Flat, sizes: Iterable[int]) -> list[float]:
     """2-norm of each of some tensors, one after the other of so many elements; in float64: none is
     lost below 1e-38 or above 1e38."""
-    squares = np.square(whole, dtype=np.float64)
     starts = [0, *accumulate(sizes)][:-1]
-    sums: list[float] = np.sqrt(np.add.reduceat(squares, starts)).tolist() if starts else []
-    return sums
+    if not starts:
+        return []
+    with np.errstate(all="ignore"):  # numbers above 1e154 have squares that are infinite
+        sums = np.add.reduceat(np.square(whole, dtype=np.float64), starts)
+    return list(map(math.sqrt, sums.tolist()))
 
 
 def norms_of_small(xs: Sequence[Tensor]) -> list[float]:
