@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from types import TracebackType
 from typing import Any
 
 import torch
@@ -50,9 +49,7 @@ class Attention:
         _open.append(self)
         functional.scaled_dot_product_attention, functional.softmax = attend, weigh
 
-    def __exit__(
-        self, kind: type[BaseException] | None, e: BaseException | None, tb: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:
@@ -129,8 +126,3 @@ def let_go() -> None:
     """Close what an error has left open."""
     while _open:
         _open[-1].close()
-
-
-def watch_inner_attention() -> Attention:
-    """An `Attention` to enter around one call."""
-    return Attention()

@@ -15,13 +15,11 @@ _frames: Any = torch._C._dynamo.eval_frame
 
 
 class Door(Protocol):
-    """Told when a module is called and when the call ends."""
+    """Told when a module is called and when the call ends, with a result or an error."""
 
-    def enter(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """A call begins; what is returned comes back to `leave`."""
-
+    def enter(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any: ...
     def leave(self, module: nn.Module, args: tuple[Any, ...], token: Any) -> None:
-        """The call ended, with a result or an error."""
+        """`token`: what `enter` returned."""
 
 
 def skip_frame(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ..network import CLOSED, SATURATED, Op
 from . import numbers
-from .attention import Attention, watch_inner_attention
+from .attention import Attention
 from .frames import Frame
 from .given import given, takes, tensors_in
 from .isolation import traced, unheard
@@ -74,7 +74,7 @@ class ForwardReader:
         if known is None and not self._look(call, frame):
             return None
         if op.kind == "attention" and rec.full and not rec.recomputing:
-            call.inner = watch_inner_attention()
+            call.inner = Attention()
         return call
 
     def _look(self, call: OpCall, frame: Frame) -> bool:

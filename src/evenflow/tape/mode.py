@@ -5,55 +5,24 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 from time import perf_counter
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch._C import _len_torch_function_stack
 from torch.overrides import TorchFunctionMode, _pop_mode, _push_mode
 from torch.utils._device import DeviceContext
 
-from ..network import Op, of_function
+from ..network import of_function
 from .isolation import unheard
 from .originals import PLAIN, name_of, original
-
-
-class _Sample(Protocol):
-    """The step that is read, as far as a mode has to do with it."""
-
-    recording: bool
-    cost: float
-    heard: int
-
-    def failed(self, error: BaseException, where: str, stage: str) -> None:
-        """A reading of ours had an error."""
-
-
-class _Call(Protocol):
-    """A torch function under way; `inner` is entered around it."""
-
-    inner: Any
-
-
-class Reader(Protocol):
-    """What hears of each torch function that is a site's."""
-
-    @property
-    def recorder(self) -> _Sample:
-        """The step that is read."""
-
-    def before(self, op: Op, args: tuple[Any, ...], kwargs: dict[str, Any]) -> _Call | None:
-        """It is about to run; None when it is not to be recorded."""
-
-    def after(self, call: Any, out: Any) -> None:
-        """It has run."""
 
 
 class Mode(TorchFunctionMode):
     """Shows every torch function of one thread to the forward reader; changes none of them."""
 
-    def __init__(self, forward: Reader) -> None:
+    def __init__(self, forward: Any) -> None:
         super().__init__()
-        self._forward = forward
+        self._forward = forward  # a `ForwardReader`, which is made of what holds modes
         self.paused = False
 
     def __torch_function__(

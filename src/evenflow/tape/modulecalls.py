@@ -29,20 +29,11 @@ from .sample import Sample
 class Sampling(Sample, Protocol):
     """A sampled step, in which a mode may be put on and off."""
 
-    def begins(self, now: float) -> None:
-        """A module is called."""
-
-    def settle(self) -> None:
-        """Take off what had to stay during a backward."""
-
-    def mode_on(self) -> None:
-        """Every op of this thread is seen from here on."""
-
-    def mode_off(self) -> None:
-        """Take the mode off."""
-
-    def at_data(self) -> bool:
-        """Does the region that a backward works out anew begin at the data?"""
+    def begins(self, now: float) -> None: ...
+    def settle(self) -> None: ...
+    def mode_on(self) -> None: ...
+    def mode_off(self) -> None: ...
+    def at_data(self) -> bool: ...
 
 
 _FAST_PATH = (nn.TransformerEncoder, nn.TransformerEncoderLayer, nn.MultiheadAttention)
@@ -189,21 +180,18 @@ class ModuleCalls:
 
     def _data(self, frame: Frame, args: tuple[Any, ...]) -> None:
         rec = self._recorder
-        tensors = [a for a in args if isinstance(a, Tensor)]
-        for t in tensors:
-            if t.grad_fn is None and rec.registry.param(t) is None and self._has_params(frame):
+        prefix = frame.place.root + "."
+        for t in [a for a in args if isinstance(a, Tensor)]:
+            if (
+                t.grad_fn is None
+                and rec.registry.param(t) is None
+                and any([p.name.startswith(prefix) for p in rec.registry.params])
+            ):
                 site = self._forward.outside.data(
                     frame.place, t, "input", frame.index("input"), frame.call
                 )
                 if site is not None:
                     self._forward.note_data(t, site)
-
-    def _has_params(self, frame: Frame) -> bool:
-        prefix = frame.place.root + "."
-        for p in self._recorder.registry.params:
-            if p.name.startswith(prefix):
-                return True
-        return False
 
     # -- and ends -----------------------------------------------------------------------------
     def leave(self, module: nn.Module, args: tuple[Any, ...], token: Frame | None) -> None:

@@ -17,12 +17,9 @@ import torch
 from torch import Tensor
 
 from .scalars import Scalar, widest
-from .together import norms_of_small, small
+from .together import COMMON, EXACT, flattened, norms_of, small
 
 LIMIT = 1 << 15
-#: No shards, and what they say of themselves is true.
-COMMON = (Tensor, torch.nn.Parameter)
-_DOT = frozenset({torch.float32, torch.float64})
 _HALF = frozenset({torch.float16, torch.bfloat16})
 _TINY_NORM = 1e-15  # below it float32 squares lose bits (1e-38 is the smallest normal)
 
@@ -178,7 +175,7 @@ def norm(x: Tensor) -> Scalar:
     always float64, since looking at the result would wait for the device.
     """
     if x.is_cpu:
-        if type(x) in COMMON and x.dtype in _DOT and x.is_contiguous():
+        if type(x) in COMMON and x.dtype in EXACT and x.is_contiguous():
             flat = x.view(-1)
             value = math.sqrt(flat.dot(flat).item())  # three quarters of vector_norm's time
         elif x.dtype in _HALF:
@@ -202,7 +199,7 @@ def wide(x: Tensor) -> Tensor:
 def norms(xs: Sequence[Tensor]) -> list[Scalar]:
     """`norm` of each; of small tensors together, as each call costs."""
     few = [x for x in xs if small(x)]
-    sizes = iter(norms_of_small(few))
+    sizes = iter(norms_of(flattened(few), [x.numel() for x in few]))
     if len(few) == len(xs):
         return list(sizes)
     return [next(sizes) if small(x) else norm(x) for x in xs]
@@ -232,7 +229,7 @@ def share(mask: Tensor) -> Scalar:
 
 def zeros(x: Tensor, limit: int = 0) -> Scalar:
     """Share of elements exactly 0; with a limit, of a tensor larger than that in its `runs`."""
-    if x.is_cpu and x.dtype in _DOT:  # numpy: a call for four
+    if x.is_cpu and x.dtype in EXACT:  # numpy: a call for four
         a, n = x.detach().numpy(), x.numel()
         if 0 < limit < n:
             if not x.is_contiguous():
@@ -274,7 +271,7 @@ def spread(x: Tensor) -> Scalar | None:
     if x.dim() < 2 or x.shape[0] < 2:
         return None
     x_BF = x.flatten(1)
-    if x_BF.dtype in (torch.float16, torch.bfloat16):
+    if x_BF.dtype in _HALF:
         x_BF = x_BF.float()
     b = x_BF.shape[0]
     centred = torch.linalg.vector_norm(x_BF - x_BF.mean(0, keepdim=True))

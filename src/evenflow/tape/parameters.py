@@ -20,6 +20,7 @@ from .recorder import Recorder
 from .registry import SiteRegistry
 from .scalars import Key, Scalar
 from .snapshot import Snapshot
+from .together import COMMON
 
 
 def of_optimizer(optimizer: torch.optim.Optimizer) -> list[Tensor]:
@@ -146,7 +147,7 @@ class Update:
     def applied(self) -> None:
         """Read how far the update moved the weights; let the copy go."""
         after = [
-            part if type(p) in numbers.COMMON and p.data_ptr() == part.data_ptr() else _part(p)
+            part if type(p) in COMMON and p.data_ptr() == part.data_ptr() else _part(p)
             for p, part in zip(self._params, self._parts, strict=True)
         ]
         told = {  # on a device nobody looks: that would wait for it
@@ -185,7 +186,7 @@ def _keys(index: tuple[int, ...], metric: str) -> tuple[Key, ...]:
 def _readable(p: Tensor) -> bool:
     if not p.requires_grad:
         return False
-    if type(p) in numbers.COMMON:
+    if type(p) in COMMON:
         return p.numel() > 0
     return not is_lazy(p) and p.numel() > 0 and not numbers.mute(local(p))
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from types import TracebackType
 
 #: Frames between the user's call and the place where we make room: `torch.overrides` takes five
 #: to hand a function to a mode.
@@ -80,9 +79,7 @@ class _Room:
             self._reserves += 1
             self._adjust()
 
-    def __exit__(
-        self, kind: type[BaseException] | None, e: BaseException | None, tb: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         with self._lock:
             self._look()
             if self._reserves:

@@ -20,8 +20,10 @@ from torch import Tensor
 Flat = npt.NDArray[Any]
 #: Of tensors with more elements than this a call of their own costs less than the copy.
 SMALL = 1 << 11
-_PLAIN = (Tensor, torch.nn.Parameter)
-_DOT = frozenset({torch.float32, torch.float64})
+#: No shards, and what they say of themselves is true.
+COMMON = (Tensor, torch.nn.Parameter)
+#: What numpy reads, and BLAS multiplies.
+EXACT = frozenset({torch.float32, torch.float64})
 
 
 def copied(x: Tensor) -> Flat | None:
@@ -35,9 +37,9 @@ def small(x: Tensor) -> bool:
     """Is it a tensor to be read together with others?"""
     return (
         x.is_cpu
-        and x.dtype in _DOT
+        and x.dtype in EXACT
         and 0 < x.numel() <= SMALL
-        and type(x) in _PLAIN
+        and type(x) in COMMON
         and x.layout is torch.strided
         and not x.is_neg()
     )
@@ -52,11 +54,6 @@ def norms_of(whole: Flat, sizes: Iterable[int]) -> list[float]:
     with np.errstate(all="ignore"):  # numbers above 1e154 have squares that are infinite
         sums = np.add.reduceat(np.square(whole, dtype=np.float64), starts)
     return list(map(math.sqrt, sums.tolist()))
-
-
-def norms_of_small(xs: Sequence[Tensor]) -> list[float]:
-    """2-norm of each of some `small` ones, which one call puts into one."""
-    return norms_of(flattened(xs), [x.numel() for x in xs])
 
 
 def flattened(xs: Sequence[Tensor]) -> Flat:

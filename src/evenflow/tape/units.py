@@ -13,7 +13,7 @@ from torch import Tensor
 
 from . import numbers
 from .scalars import Scalar
-from .together import Flat, copied, reached
+from .together import EXACT, Flat, copied, reached
 
 Bits = npt.NDArray[np.int64]
 #: One truth a unit: an array on the host, a tensor on a device.
@@ -21,7 +21,6 @@ Flags = npt.NDArray[np.bool_] | Tensor
 
 WINDOW = 64
 _FEW = 128  # positions of one sample, looked at first
-_NUMPY = frozenset({torch.float32, torch.float64})
 
 
 class Units:
@@ -169,7 +168,7 @@ def _reached(g: Tensor, axis: int, offset: int, limit: int) -> Flags:
     axis %= g.dim()
     if axis == g.dim() - 1 and g.is_contiguous():
         g, axis = g.view(-1, g.shape[-1]), 1  # tokens are samples too
-    if axis == 1 and g.is_cpu and g.dtype in _NUMPY:
+    if axis == 1 and g.is_cpu and g.dtype in EXACT:
         every = numbers.row_step(g.shape, limit)
         return _reached_on_host(g.detach().numpy()[offset % every :: every])
     return _flags(_any(numbers.sample_rows(g, offset, limit), axis))
