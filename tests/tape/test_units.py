@@ -34,6 +34,6 @@ def test_a_unit_that_one_element_reaches_is_alive(
         units = Units()
         units.begin(0)
         units.observe(0, torch.ones_like(delta), delta, axis, limit=1 << 20)
-        ((_, dead, observed),) = units.take()
+        ((dead, observed),) = units.take().values()
         assert observed == 1
         assert dead == pytest.approx(1 - sum(reached(delta, axis)) / len(reached(delta, axis)))

@@ -15,7 +15,6 @@ from . import numbers
 from .isolation import unheard
 from .scalars import Scalar
 
-_BATCH, _QUERIES = 4, 64  # as numbers.some_queries
 _open: list[Attention] = []
 
 
@@ -53,7 +52,6 @@ class Attention:
         self.close()
 
     def close(self) -> None:
-        """Put back what was replaced."""
         if self._old is not None:
             functional: Any = F
             functional.scaled_dot_product_attention, functional.softmax = self._old
@@ -80,10 +78,10 @@ class Attention:
             if k.shape[-2] < 2:
                 return out
             scale = named.get("scale") or 1 / math.sqrt(q.shape[-1])
-            rows = range(0, q.shape[-2], max(1, math.ceil(q.shape[-2] / _QUERIES)))
-            index = torch.tensor(list(rows), device=q.device)
+            every = max(1, math.ceil(q.shape[-2] / numbers.QUERIES))
+            index = torch.arange(0, q.shape[-2], every, device=q.device)
             if q.dim() > 3:
-                q, k = q[:_BATCH], k[:_BATCH]
+                q, k = q[: numbers.SAMPLES], k[: numbers.SAMPLES]
             if k.dim() > 2 and q.shape[-3] != k.shape[-3]:  # grouped-query attention
                 k = k.repeat_interleave(q.shape[-3] // k.shape[-3], -3)
             logits = (q.index_select(-2, index).float() @ k.float().transpose(-1, -2)) * scale
@@ -93,7 +91,7 @@ class Attention:
             given = named.get("attn_mask")
             if given is not None:
                 if given.dim() > 3:
-                    given = given[:_BATCH]
+                    given = given[: numbers.SAMPLES]
                 if given.shape[-2] > 1:
                     given = given.index_select(-2, index)
                 if given.dtype == torch.bool:

@@ -46,14 +46,12 @@ class BackwardReader:
         self._shared: set[tuple[int, int]] = set()  # (site, input) that others read, too
 
     def reset(self) -> None:
-        """A new sampled step begins."""
         self.leaves.clear()
         self.latest = {}
         self._held.clear()
         self._shared.clear()
 
     def begin(self) -> None:
-        """An outermost backward begins."""
         self.latest = {}
         self.unseen.begin()
 
@@ -200,13 +198,7 @@ class BackwardReader:
                 rec.scalars.add(channel, top / whole.square().sum().clamp(min=least))
         return g
 
-    def _through(
-        self,
-        site: int,
-        grad_inputs: Grads,
-        grad_outputs: Grads,
-        axis: int,
-    ) -> None:
+    def _through(self, site: int, grad_inputs: Grads, grad_outputs: Grads, axis: int) -> None:
         """An activation: what came, what got through. f' = grad_in / grad_out, exactly."""
         rec = self.recorder
         after = self._arrived(site, grad_outputs)

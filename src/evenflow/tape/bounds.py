@@ -27,7 +27,6 @@ class Bounds:
         self.begin()
 
     def begin(self) -> None:
-        """A sample begins."""
         self.reads, self.was_cut, self.in_vain, self._before = 0, False, False, 0
 
     @property

@@ -41,15 +41,13 @@ class untraced:
 
     __slots__ = ("_prior",)
 
+    @skip_frame
     def __enter__(self) -> None:
         self._prior = _frames.set_eval_frame(None)
 
+    @skip_frame
     def __exit__(self, *_: object) -> None:
         _frames.set_eval_frame(self._prior)
-
-
-for _method in (untraced.__enter__, untraced.__exit__):
-    skip_frame(_method)
 
 
 def watch_calls(door: Door, special: bool = True) -> Callable[[], None]:

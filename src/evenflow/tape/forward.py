@@ -48,7 +48,6 @@ class ForwardReader:
         self._once: set[int] = set()  # sites that were read in this step
 
     def reset(self) -> None:
-        """Forget the tensors of this step."""
         self.inputs.clear()
         self._late.clear()
         self.lost = False
@@ -188,7 +187,6 @@ class ForwardReader:
             self.inputs[id(t)] = (weakref.ref(t), site)
 
     def name(self, node: Any, call: OpCall, site: int, primary: bool, end: int = -1) -> None:
-        """Label a node that the call made."""
         made = Label(self.recorder.generation, call.key, site, primary)
         label(node, made)
         root = self.recorder.thread.root
@@ -243,8 +241,7 @@ class ForwardReader:
         op = call.op.name
         if not rec.full and rec.scalars.hold(x, self._small, site, op, kind) is not None:
             return
-        light = kind in _LIGHT
-        self.measure(site, x, rec.full and not light)
+        self.measure(site, x, rec.full and kind not in _LIGHT)
         if op == "multi_head_attention_forward" and x.dim() == 3:
             x = x.transpose(0, 1)  # the function works time first; samples are to lie on axis 0
         few = numbers.sample(x) if rec.full else x
@@ -259,7 +256,7 @@ class ForwardReader:
         if kind == "norm":
             rec.sure(f"counting of {op}", "", self._pooled, call, site)
         if kind in _SPREAD or kind == "pool":
-            rec.sure(f"spread of {op}", "", self._spread, site, few)
+            rec.sure(f"spread of {op}", "", self.outside.spread, site, few)
         if kind == "softmax" and op != "log_softmax" and x.dim() > 1:
             rec.sure(f"entropy of {op}", "", self._entropy, site, numbers.some_queries(x))
         if call.inner is not None:
@@ -278,11 +275,6 @@ class ForwardReader:
             low, high = bounds
             past = (x <= low) | (x >= high) if op in CLOSED else (x < low) | (x > high)
             scalars.add(("site", site, "saturated", -1), np.count_nonzero(past) / n)
-
-    def _spread(self, site: int, x: Tensor) -> None:
-        apart = numbers.spread(x)
-        if apart is not None:
-            self.recorder.add("site", site, "spread", apart)
 
     def _pooled(self, call: OpCall, site: int) -> None:
         n = pooled(call.op.name, call.args, call.kwargs)

@@ -63,7 +63,6 @@ class RootCall:
         self.reached = self.blank = False
 
     def note(self, made: Label) -> None:
-        """A node was made in it."""
         self.last = weakref.ref(made)
         self.first = self.first or self.last
 
@@ -98,7 +97,6 @@ class Thread(threading.local):
         self.reset(-1)
 
     def reset(self, generation: int) -> None:
-        """Forget open calls: a new sampled step began."""
         self.generation = generation
         self.stack: list[Frame] = []
         self.outside = Frame(Place("", ""), 0, 0)
@@ -119,19 +117,15 @@ class Calls:
         return n
 
     def made(self, place: Place) -> int:
-        """How often this module was called so far."""
         return self._counts.get(place, 0)
 
     def of(self, root: str) -> dict[Place, int]:
-        """The counts of all places of a root."""
         return {place: n for place, n in self._counts.items() if place.root == root}
 
     def put_back(self, root: str, counts: dict[Place, int]) -> None:
-        """Give those of a root the values they had."""
         for place in self.of(root):
             del self._counts[place]
         self._counts.update(counts)
 
     def reset(self) -> None:
-        """A backward pass ended."""
         self._counts.clear()

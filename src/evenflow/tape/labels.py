@@ -68,7 +68,6 @@ def node_of(t: Tensor) -> Any:
 
 
 def label(node: Any, what: Label) -> None:
-    """Write (or overwrite) a node's label."""
     node.metadata[_KEY] = what
 
 

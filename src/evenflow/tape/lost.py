@@ -33,8 +33,10 @@ def made_nonfinite(rec: Sample, call: OpCall, outs: list[Tensor]) -> tuple[Tenso
         if type(size) is float and math.isfinite(size):
             continue
         count = numbers.nonfinite(x, size)
-        if x.is_cpu and (not count or _is_mask(op, x)):
+        if x.is_cpu and not count:
             continue
+        if x.is_cpu and op in MASKING and bool((torch.isfinite(x) | (x == -math.inf)).all()):
+            continue  # minus infinity that was put there, and nothing else that is not finite
         others = [o for i in call.tensors if i is not t and (o := numbers.plain(i)) is not None]
         if x.is_cpu and not all(map(numbers.finite, others)):
             return None  # it passed on what it was given
@@ -51,8 +53,3 @@ def made_nonfinite(rec: Sample, call: OpCall, outs: list[Tensor]) -> tuple[Tenso
         rec.scalars.extend(core_keys(site), (size / x.numel() ** 0.5, count))
         return t, site
     return None
-
-
-def _is_mask(op: str, x: Tensor) -> bool:
-    """Minus infinity that was put there, and nothing else that is not finite?"""
-    return op in MASKING and bool((torch.isfinite(x) | (x == -math.inf)).all())

@@ -56,13 +56,11 @@ class ModuleCalls:
         self._again_called: set[Place] = set()
 
     def reset(self) -> None:
-        """A sampled step begins."""
         self._calls.reset()
         self._again.reset()
         self.roots.reset()
 
     def after_backward(self) -> None:
-        """An outermost backward has run: the next forward is a new micro-batch."""
         self._calls.reset()
         self._again.reset()
         self.roots.again()
@@ -75,7 +73,6 @@ class ModuleCalls:
     def enter(
         self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Frame | None:
-        """A module call begins (`calling.Door`)."""
         rec = self._recorder
         start = perf_counter()
         rec.heard += 1
@@ -195,7 +192,6 @@ class ModuleCalls:
 
     # -- and ends -----------------------------------------------------------------------------
     def leave(self, module: nn.Module, args: tuple[Any, ...], token: Frame | None) -> None:
-        """A module call ended (`calling.Door`)."""
         if token is None:
             return
         rec = self._recorder

@@ -36,10 +36,6 @@ def local(t: Tensor) -> Tensor:
     shard = getattr(t, "to_local", None)
     if shard is not None:
         return shard()  # type: ignore[no-any-return]
-    return _inside(t)
-
-
-def _inside(t: Tensor) -> Tensor:
     kind = type(t)
     if not _listens(kind):
         return t  # it would hear torch functions only
@@ -161,11 +157,14 @@ def chunks(x: Tensor) -> Tensor:
     return runs(x, n // 9) if n > 2 * LIMIT and x.is_contiguous() else x
 
 
-def some_queries(p: Tensor, batch: int = 4, queries: int = 64) -> Tensor:
+SAMPLES, QUERIES = 4, 64  # of attention
+
+
+def some_queries(p: Tensor) -> Tensor:
     """A view of attention weights p [..., Q, K]: few samples and queries, but every key."""
     if p.dim() > 2:
-        p = p[:batch]
-    return p[..., :: max(1, math.ceil(p.shape[-2] / queries)), :]
+        p = p[:SAMPLES]
+    return p[..., :: max(1, math.ceil(p.shape[-2] / QUERIES)), :]
 
 
 def norm(x: Tensor) -> Scalar:
@@ -223,7 +222,6 @@ def dtype_name(dtype: torch.dtype) -> str:
 
 
 def share(mask: Tensor) -> Scalar:
-    """Share of true elements."""
     return mask.sum() / max(1, mask.numel())
 
 

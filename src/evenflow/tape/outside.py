@@ -78,14 +78,14 @@ class Outside:
         if x is not None:
             self._measure(site, x)
         if rec.full and not t.is_complex():
-            rec.sure(
-                f"scale of {op}", "", self._features, site, numbers.local(t) if x is None else x
-            )
+            held = numbers.local(t) if x is None else x
+            rec.sure(f"scale of {op}", "", self._features, site, held)
             if x is not None and op == "input":  # what EF205 holds the layers' against
-                rec.sure(f"spread of {op}", "", self._spread, site, numbers.sample(x))
+                rec.sure(f"spread of {op}", "", self.spread, site, numbers.sample(x))
         return site
 
-    def _spread(self, site: int, x: Tensor) -> None:
+    def spread(self, site: int, x: Tensor) -> None:
+        """How far apart samples of data, or of an output, lie."""
         apart = numbers.spread(x)
         if apart is not None:
             self.recorder.add("site", site, "spread", apart)

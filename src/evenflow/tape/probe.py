@@ -20,7 +20,6 @@ from .sample import Sample
 from .scalars import ScalarBuffer
 
 _SAMPLES = 2
-_OPS = {"RNN_TANH": "rnn_tanh", "RNN_RELU": "rnn_relu", "LSTM": "lstm", "GRU": "gru"}
 
 
 class Probes:
@@ -36,9 +35,7 @@ class Probes:
         if not isinstance(module, nn.RNNBase) or not rec.full or rec.recomputing or not args:
             return
         x = args[0]
-        site = rec.registry.site(
-            frame.place, _OPS.get(module.mode, module.mode.lower()), "recurrent", 0, frame.call
-        )
+        site = rec.registry.site(frame.place, module.mode.lower(), "recurrent", 0, frame.call)
         if site is None or not isinstance(x, Tensor) or x.dim() != 3:
             return
         few = x.detach()[:_SAMPLES] if module.batch_first else x.detach()[:, :_SAMPLES]
@@ -86,14 +83,12 @@ def _same(t: Tensor) -> Tensor:
 
 
 def _call(module: nn.RNNBase, x: Tensor, weights: list[Tensor]) -> Tensor:
-    directions = 2 if module.bidirectional else 1
+    layers = module.num_layers * (2 if module.bidirectional else 1)
     batch = x.shape[0 if module.batch_first else 1]
-    size = module.proj_size or module.hidden_size
-    h = x.new_zeros(module.num_layers * directions, batch, size)
+    h = x.new_zeros(layers, batch, module.proj_size or module.hidden_size)
     state: Any = h
     fixed = (module.bias, module.num_layers, 0.0, False, module.bidirectional, module.batch_first)
     if module.mode == "LSTM":
-        state = (h, x.new_zeros(module.num_layers * directions, batch, module.hidden_size))
-    run = getattr(torch._VF, _OPS[module.mode])
-    out: Tensor = run(x, state, weights, *fixed)[0]
+        state = (h, x.new_zeros(layers, batch, module.hidden_size))
+    out: Tensor = getattr(torch._VF, module.mode.lower())(x, state, weights, *fixed)[0]
     return out

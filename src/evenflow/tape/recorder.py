@@ -116,11 +116,9 @@ class Recorder:
         return bool(_task() != -1)
 
     def at_data(self) -> bool:
-        """Does the region that a backward works out anew (a checkpoint) begin at the data?"""
         return self.backward.unseen.at_data()
 
     def add(self, of: str, id: int, metric: str, value: Scalar) -> None:
-        """One reading."""
         self.scalars.add((of, id, metric, -1), value)
 
     def sealed(self, thread: int, seq: int) -> int | None:
@@ -140,7 +138,6 @@ class Recorder:
         return self._made[0].outside
 
     def keep(self, thread: int, span: Span) -> None:
-        """A module call has begun."""
         self._made[0].spans.setdefault(thread, []).append(span)
 
     def timed(self, call: Callable[..., Any], *args: Any) -> None:
@@ -214,7 +211,7 @@ class Recorder:
         """The step's forward and backward are over; its scalars, to which the update may add."""
         self.forward.late()
         self.calls.roots.drop(self.scalars)
-        for site, dead, observed in self.units.take():
+        for site, (dead, observed) in self.units.take().items():
             self.add("site", site, "dead", dead)
             self.add("site", site, "observed", observed)
         scalars, self.scalars = self.scalars, ScalarBuffer()
@@ -299,8 +296,7 @@ class Recorder:
         thread = self.thread
         if thread.mode is None:
             thread.mode = Mode(self.forward)
-            alone = put_on(thread.mode)
-            thread.nested = not alone
+            thread.nested = not put_on(thread.mode)
         thread.mode.paused = False
 
     def mode_off(self) -> None:

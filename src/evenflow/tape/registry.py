@@ -95,7 +95,8 @@ class SiteRegistry:
             known = known or Place(self._unique(type(inner).__name__), "")
             for path, sub in inner.named_modules():
                 if self.place(sub) is None:
-                    self._note(sub, Place(known.root, _joined(known.path, path)))
+                    place = Place(known.root, _joined(known.path, path))
+                    self._places[id(sub)] = (weakref.ref(sub), place)
             held = list(inner.named_parameters())
             if held:
                 self.roots.append(weakref.ref(module))
@@ -106,7 +107,7 @@ class SiteRegistry:
                     self._homes.setdefault(index, Place(known.root, path))
         outer: nn.Module = module
         while outer is not inner:
-            self._note(outer, known)
+            self._places[id(outer)] = (weakref.ref(outer), known)
             outer = getattr(outer, "_orig_mod", None) or outer.module  # type: ignore[assignment]
         return known
 
@@ -143,9 +144,6 @@ class SiteRegistry:
     def _of_owner(self, module: nn.Module) -> Place | None:
         entry = self._owners.get(id(module))
         return entry[1] if entry is not None and entry[0]() is module else None
-
-    def _note(self, module: nn.Module, place: Place) -> None:
-        self._places[id(module)] = (weakref.ref(module), place)
 
     def _unique(self, name: str) -> str:
         self._names[name] = self._names.get(name, 0) + 1
@@ -206,13 +204,13 @@ class SiteRegistry:
     def add_param(self, tensor: torch.Tensor, name: str = "", optimizer: int | None = None) -> int:
         """Index of a parameter, named when met first; `optimizer` is noted when given."""
         index = self._known(tensor)
+        dtype = numbers.dtype_name(tensor.dtype)  # may be another by now: a network was cast
         if index is None:
             held = self._expects(tensor)
             optimizer = held if optimizer is None and held >= 0 else optimizer
             unique, shape = self._unique(name or "parameter"), numbers.shape(tensor)
             index = self._awaited.pop((unique, shape), len(self.params))
             if index == len(self.params):
-                dtype = numbers.dtype_name(tensor.dtype)
                 new = Parameter(index, unique, shape, dtype, bool(tensor.requires_grad), held)
                 self.params.append(new)
                 self.dirty_params.add(index)
@@ -221,7 +219,6 @@ class SiteRegistry:
         if name:
             self._by_name.setdefault(name, index)
         old = self.params[index]
-        dtype = numbers.dtype_name(tensor.dtype)  # of a network that was cast since
         if (
             not name
             and optimizer in (None, old.optimizer)
@@ -294,7 +291,6 @@ class SiteRegistry:
         return tensor if first is None else first
 
     def tensors(self) -> list[tuple[int, torch.Tensor]]:
-        """The parameters still alive."""
         return [
             (i, t)
             for ref, i in self._param_ids.values()
@@ -303,17 +299,10 @@ class SiteRegistry:
 
     # -- sites --------------------------------------------------------------------------------
     def known(self, place: Place, op: str, index: int, call: int) -> int | None:
-        """Id of a site met before."""
         return self._site_ids.get((place.root, place.path, op, index, call))
 
     def site(
-        self,
-        place: Place,
-        op: str,
-        kind: str,
-        index: int,
-        call: int,
-        **attributes: Any,
+        self, place: Place, op: str, kind: str, index: int, call: int, **attributes: Any
     ) -> int | None:
         """Id of the site with this key, made if new; None past `MAX_SITES`."""
         found = self.known(place, op, index, call)
@@ -335,22 +324,21 @@ class SiteRegistry:
         """Note that `site` reads `producer`, where the forward could not tell."""
         if site != producer and (site, producer) not in self._edges:
             self._edges.add((site, producer))
-            old = self.sites[site]
-            self.sites[site] = dataclasses.replace(old, inputs=(*old.inputs, producer))
-            self.dirty_sites.add(site)
+            self._change(site, inputs=(*self.sites[site].inputs, producer))
 
     def passes(self, site: int, producer: int) -> None:
         """Note that `site` reads `producer` only by way of others: the link is none, for good."""
         self._edges.add((site, producer))
-        old = self.sites[site]
-        if producer in old.inputs:
-            rest = tuple(i for i in old.inputs if i != producer)
-            self.sites[site] = dataclasses.replace(old, inputs=rest)
-            self.dirty_sites.add(site)
+        inputs = self.sites[site].inputs
+        if producer in inputs:
+            self._change(site, inputs=tuple(i for i in inputs if i != producer))
 
     def uses(self, site: int, param: int) -> None:
         """Note that `site` reads a parameter, where the forward could not tell."""
-        old, name = self.sites[site], self.params[param].name
-        if name not in old.params:
-            self.sites[site] = dataclasses.replace(old, params=(*old.params, name))
-            self.dirty_sites.add(site)
+        held, name = self.sites[site].params, self.params[param].name
+        if name not in held:
+            self._change(site, params=(*held, name))
+
+    def _change(self, site: int, **what: Any) -> None:
+        self.sites[site] = dataclasses.replace(self.sites[site], **what)
+        self.dirty_sites.add(site)

@@ -45,7 +45,6 @@ class RootCalls:
         self.reset()
 
     def reset(self) -> None:
-        """A sampled step begins."""
         self._all: list[RootCall] = []
         self.again()
 
@@ -111,7 +110,6 @@ class RootCalls:
         return found
 
     def more_patience(self) -> None:
-        """A sample was given up."""
         self._patience = min(2 * self._patience, LONGEST)
 
     def arrive(self, generation: int) -> bool:

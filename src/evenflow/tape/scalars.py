@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -94,7 +95,6 @@ class ScalarBuffer:
         return flat
 
     def settle(self) -> None:
-        """Read what is held."""
         if self._small:
             small, self._small, self._elements = self._small, [], 0
             flats = [flat for flat, _, _ in small]
@@ -128,7 +128,6 @@ class ScalarBuffer:
         self._values.extend(values)
 
     def values(self) -> list[tuple[Channel, Scalar]]:
-        """What was noted so far."""
         self.settle()
         return list(zip(map(Channel._make, self._channels), self._values, strict=True))
 
@@ -137,12 +136,12 @@ class ScalarBuffer:
         self.settle()
         channels, values = self._channels, self._values
         self._channels, self._values = [], []
-        where = [i for i, v in enumerate(values) if isinstance(v, torch.Tensor)]
         copies: list[tuple[list[int], torch.Tensor]] = []
+        waits: list[Callable[[], None]] = []
         by_device: dict[torch.device, list[int]] = {}
-        for i in where:
-            by_device.setdefault(values[i].device, []).append(i)  # type: ignore[union-attr]
-        done: Callable[[], None] = _nothing
+        for i, v in enumerate(values):
+            if isinstance(v, torch.Tensor):
+                by_device.setdefault(v.device, []).append(i)
         for device, index in by_device.items():
             wide = widest(device.type)
             stacked = torch.stack([values[i].detach().to(wide) for i in index])  # type: ignore[union-attr]
@@ -151,31 +150,26 @@ class ScalarBuffer:
                 host.copy_(stacked, non_blocking=True)
                 event: Any = torch.cuda.Event()  # type: ignore[no-untyped-call]
                 event.record(torch.cuda.current_stream(device))
-                done = _both(done, event.synchronize)
+                waits.append(event.synchronize)
                 copies.append((index, host))
             else:
                 copies.append((index, stacked.cpu()))
-        return Pending(step, channels, values, copies, done)
+        return Pending(step, channels, values, copies, waits)
 
 
+@dataclass(slots=True, eq=False)
 class Pending:
     """A sampled step on its way to the host."""
 
-    def __init__(
-        self,
-        step: int,
-        channels: list[Key],
-        values: list[Scalar],
-        copies: list[tuple[list[int], torch.Tensor]],
-        wait: Callable[[], None],
-    ) -> None:
-        self._step, self._channels, self._values = step, channels, values
-        self._copies, self._wait = copies, wait
+    _step: int
+    _channels: list[Key]
+    _values: list[Scalar]
+    _copies: list[tuple[list[int], torch.Tensor]]
+    _waits: list[Callable[[], None]]
 
     @property
     def ready(self) -> bool:
-        """Is everything on the host without waiting?"""
-        return self._wait is _nothing
+        return not self._waits
 
     def reading(self, layouts: Layouts, extra: Mapping[str, float] | None = None) -> Reading:
         """Wait for the copy and fold values of one channel into one.
@@ -183,7 +177,8 @@ class Pending:
         `layouts` keeps what was met before, so that a layout is read quickly the second time and
         its channels are the same object; `extra` are metrics of the step known only later.
         """
-        self._wait()
+        for wait in self._waits:
+            wait()
         for index, host in self._copies:
             for i, v in zip(index, host.tolist(), strict=True):
                 self._values[i] = v
@@ -248,15 +243,3 @@ def _shares(values: Sequence[float], forks: Sequence[tuple[int, int, int]]) -> l
             away = (values[one] * values[one] - values[two] * values[two]) / (2 * whole)
         shares += (0.5 + away, 0.5 - away)
     return shares
-
-
-def _nothing() -> None:
-    return None
-
-
-def _both(one: Callable[[], None], two: Callable[[], None]) -> Callable[[], None]:
-    def both() -> None:
-        one()
-        two()
-
-    return both

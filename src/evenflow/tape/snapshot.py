@@ -29,7 +29,6 @@ class Snapshot:
         self._minus = list(torch._foreach_neg(rest)) if rest else []
 
     def norms(self) -> list[Scalar]:
-        """Their 2-norms."""
         return self._in_order(norms_of(self._few, self._sizes), numbers.norms(self._minus))
 
     def moved(self, after: Sequence[Tensor]) -> dict[int, Scalar]:

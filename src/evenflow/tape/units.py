@@ -46,7 +46,6 @@ class Units:
         self._window = 1
 
     def begin(self, step: int) -> None:
-        """A sampled step begins."""
         self._waiting.clear()
         self._small.clear()
         self._there.clear()
@@ -77,11 +76,11 @@ class Units:
             seen = alive | _reached(delta_out, axis, self._offset, limit)
         self._waiting[site] = seen, alive
 
-    def take(self) -> list[tuple[int, Scalar, Scalar]]:
-        """(site, share of units dead among those observed, batches observed) of this step."""
+    def take(self) -> dict[int, tuple[Scalar, Scalar]]:
+        """By site: (share of units dead among those observed, batches observed) of this step."""
         self._advance()
         told, self._told = self._told, {}
-        return [(site, dead, observed) for site, (dead, observed) in told.items()]
+        return told
 
     def _advance(self) -> None:
         """Move the windows of all sites that wait: one call for all, since each call costs."""
@@ -164,18 +163,16 @@ def _mask(n: int) -> int:
 def _reached(g: Tensor, axis: int, offset: int, limit: int) -> Flags:
     """For each unit along `axis`: is any element of g non-zero?"""
     if g.dim() <= 1:
-        return _flags((g != 0).reshape(-1))
-    axis %= g.dim()
-    if axis == g.dim() - 1 and g.is_contiguous():
-        g, axis = g.view(-1, g.shape[-1]), 1  # tokens are samples too
-    if axis == 1 and g.is_cpu and g.dtype in EXACT:
-        every = numbers.row_step(g.shape, limit)
-        return _reached_on_host(g.detach().numpy()[offset % every :: every])
-    return _flags(_any(numbers.sample_rows(g, offset, limit), axis))
-
-
-def _flags(reached: Tensor) -> Flags:
-    return reached.numpy() if reached.is_cpu else reached
+        there = (g != 0).reshape(-1)
+    else:
+        axis %= g.dim()
+        if axis == g.dim() - 1 and g.is_contiguous():
+            g, axis = g.view(-1, g.shape[-1]), 1  # tokens are samples too
+        if axis == 1 and g.is_cpu and g.dtype in EXACT:
+            every = numbers.row_step(g.shape, limit)
+            return _reached_on_host(g.detach().numpy()[offset % every :: every])
+        there = _any(numbers.sample_rows(g, offset, limit), axis)
+    return there.numpy() if there.is_cpu else there
 
 
 def _reached_on_host(g: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import weakref
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -19,11 +20,8 @@ LEAF = torch._C._functions.AccumulateGrad  # type: ignore[attr-defined]
 _FUNCTION = torch.autograd.function.BackwardCFunction
 #: Many layers in one node.
 _BLOCKS = frozenset({"torchscript", "compiled_function"})
-
-
-def running_node() -> Any:
-    """The node whose backward runs on this thread, or None."""
-    return torch._C._current_autograd_node()
+#: The node whose backward runs on this thread, or None.
+running_node: Callable[[], Any] = torch._C._current_autograd_node
 
 
 class UnseenNodes:
@@ -37,7 +35,6 @@ class UnseenNodes:
         self._blocks: dict[int, int] = {}  # block -> its first layer, or itself
 
     def begin(self) -> None:
-        """An outermost backward begins."""
         self._counts.clear()
         self._cut.clear()
 
@@ -47,7 +44,6 @@ class UnseenNodes:
         return entry[1] if entry is not None and entry[0]() is leaf else []
 
     def cut_off(self, leaf: Tensor, sites: list[int]) -> None:
-        """Note what a leaf was cut off from."""
         self._cut[id(leaf)] = (weakref.ref(leaf), sites)
 
     def at_data(self) -> bool:
@@ -97,7 +93,8 @@ class UnseenNodes:
         for child, _ in node.next_functions:
             while child is not None and type(child) is not LEAF:
                 below = child.next_functions
-                child = below[0][0] if len(below) == 1 and _is_view(child) else None
+                view = len(below) == 1 and of_node(child.name()).kind == "view"
+                child = below[0][0] if view else None
             if child is not None:
                 registry = self.recorder.registry
                 known = registry.param(registry.original(child.variable))
@@ -193,15 +190,8 @@ class Shell:
                 self.registry.passes(self.site, producer)
 
 
-def _is_view(node: Any) -> bool:
-    return of_node(node.name()).kind == "view"
-
-
 def _shape(node: Any) -> tuple[int, ...]:
-    metadata = getattr(node, "_input_metadata", None)
-    if metadata:
-        try:
-            return tuple(int(d) for d in metadata[0].shape)
-        except Exception:
-            return ()
-    return ()
+    try:  # a custom Function's node has none; an undefined tensor's has no shape
+        return tuple([int(d) for d in node._input_metadata[0].shape])
+    except Exception:
+        return ()
