@@ -103,7 +103,4 @@ def take_off(mode: TorchFunctionMode) -> bool:
 def heard_by_modes() -> bool:
     """Is a mode open that is somebody's (`torch.device` contexts are torch's own)?"""
     get = torch._C._get_function_stack_at
-    for i in range(_len_torch_function_stack()):
-        if not isinstance(get(i), DeviceContext):
-            return True
-    return False
+    return any([not isinstance(get(i), DeviceContext) for i in range(_len_torch_function_stack())])
