@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 import evenflow
-from evenflow.tape.pooled import pooled
+from evenflow.tape.given import pooled
 
 Norm = Callable[[Tensor], Tensor]
 

@@ -11,23 +11,19 @@ _FEWEST = 16
 
 
 class Bounds:
-    """Of a recorder.
-
-    Attributes:
-        limit: seconds after which a sample is cut, that is given up.
-        most: sites one sample reads, each micro-batch's counted; what comes after is left out.
-        reads: sites the sample that runs has read so far.
-        was_cut: it was given up, as it took too long.
-        lost: why the latest was given up, "untrained" or "time"; "" if none was.
-        in_vain: it was given up, as what it read was not trained.
-    """
+    """Of a recorder."""
 
     def __init__(self) -> None:
-        self.limit, self.most, self.lost = math.inf, 4 * MAX_SITES, ""
+        self.limit = math.inf  # seconds after which a sample is cut, that is given up
+        #: Sites one sample reads, each micro-batch's counted; what comes after is left out.
+        self.most = 4 * MAX_SITES
+        self.lost = ""  # why the latest was given up, "untrained" or "time"; "" if none was
         self.begin()
 
     def begin(self) -> None:
-        self.reads, self.was_cut, self.in_vain, self._before = 0, False, False, 0
+        self.reads = self._before = 0  # sites the sample that runs has read so far
+        self.was_cut = False  # it was given up, as it took too long
+        self.in_vain = False  # it was given up, as what it read was not trained
 
     @property
     def full(self) -> bool:

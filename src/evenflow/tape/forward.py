@@ -14,13 +14,12 @@ from ..network import CLOSED, SATURATED, Op
 from . import numbers
 from .attention import Attention
 from .frames import Frame
-from .given import given, takes, tensors_in
+from .given import given, pooled, takes, tensors_in
 from .isolation import traced, unheard
 from .labels import Label, label, node_of, read
 from .lost import made_nonfinite
 from .opcall import OpCall
 from .outside import Outside
-from .pooled import pooled
 from .sample import Sample
 from .scalars import ScalarBuffer, core_keys
 from .together import Flat, nonfinite_in

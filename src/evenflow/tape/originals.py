@@ -152,8 +152,7 @@ def _method(func: Function) -> Function | None:
         _held_by(func, 4, inside.append)
         held = [n for n in names if any([getattr(_BASE, n) == f for f in inside])]
         names = held or names
-    method: Function | None = getattr(_BASE, names[0]) if names else None
-    return method
+    return getattr(_BASE, names[0]) if names else None
 
 
 def _stands(name: str, func: Function) -> bool:
@@ -167,11 +166,8 @@ def _stands(name: str, func: Function) -> bool:
 def _getter(func: Any) -> Function:
     """`Tensor.x.__get__` of an attribute that somebody has replaced by a property."""
     held = getattr(func, "__self__", None)
-    if type(held) is not property:
-        return func  # type: ignore[no-any-return]
-    for name, value in vars(torch.Tensor).items():
-        if value is held:
-            base = inspect.getattr_static(_BASE, name, None)
-            if base is not None:
-                return getattr(base, func.__name__)  # type: ignore[no-any-return]
+    for name, value in vars(torch.Tensor).items() if type(held) is property else ():
+        base = inspect.getattr_static(_BASE, name, None) if value is held else None
+        if base is not None:
+            return getattr(base, func.__name__)  # type: ignore[no-any-return]
     return func  # type: ignore[no-any-return]

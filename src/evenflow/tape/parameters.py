@@ -22,6 +22,11 @@ from .scalars import Key, Scalar
 from .snapshot import Snapshot
 from .together import COMMON
 
+#: Full readings at which the likeness of units is read: what is alike by then stays so.
+BIRTHS = 3
+#: Modules of which one is loaded where FSDP is used.
+_FSDP = ("torch.distributed.fsdp", "torch.distributed._composable.fsdp")
+
 
 def of_optimizer(optimizer: torch.optim.Optimizer) -> list[Tensor]:
     """The optimizer's parameters, in order."""
@@ -37,13 +42,6 @@ def held(t: Tensor) -> bool:
         return x.layout != torch.strided or x.untyped_storage().nbytes() > 0
     except NotImplementedError:  # a subclass without memory of its own
         return True
-
-
-_FSDP = ("torch.distributed.fsdp", "torch.distributed._composable.fsdp")
-
-
-#: Full readings at which the likeness of units is read: what is alike by then stays so.
-BIRTHS = 3
 
 
 class Update:

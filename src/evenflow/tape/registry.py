@@ -19,8 +19,6 @@ from .owners import owner_of
 
 #: More sites than this are not kept (an RNN unrolled over thousands of steps); a note says so.
 MAX_SITES = 5000
-
-
 _UNNAMED = re.compile(r"parameter(#\d+)?")
 
 
