@@ -5,6 +5,7 @@ from .calling import skip_frame as skip_frame
 from .calling import untraced as untraced
 from .calling import watch_calls as watch_calls
 from .forward import ForwardReader as ForwardReader
+from .frames import OpCall as OpCall
 from .given import tensors_within as tensors_within
 from .isolation import heard as heard
 from .isolation import traced as traced
@@ -21,7 +22,6 @@ from .numbers import plain as plain
 from .numbers import rms as rms
 from .numbers import spread as spread
 from .numbers import wide as wide
-from .opcall import OpCall as OpCall
 from .originals import PLAIN as PLAIN
 from .originals import name_of as name_of
 from .originals import original as original

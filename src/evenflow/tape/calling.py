@@ -112,9 +112,5 @@ def _clear(name: str) -> None:
 
 def any_in_place() -> bool:
     """Has a living module been compiled in place, or a way of its own to be called?"""
-    for o in gc.get_objects():
-        if issubclass(type(o), nn.Module) and (
-            "_compiled_call_impl" in vars(o) or "_call_impl" in vars(o)
-        ):
-            return True
-    return False
+    modules = [o for o in gc.get_objects() if issubclass(type(o), nn.Module)]
+    return any(["_compiled_call_impl" in vars(m) or "_call_impl" in vars(m) for m in modules])

@@ -13,12 +13,11 @@ from torch import Tensor
 from ..network import CLOSED, SATURATED, Op
 from . import numbers
 from .attention import Attention
-from .frames import Frame
+from .frames import Frame, OpCall
 from .given import given, pooled, takes, tensors_in
 from .isolation import traced, unheard
 from .labels import Label, label, node_of, read
 from .lost import made_nonfinite
-from .opcall import OpCall
 from .outside import Outside
 from .sample import Sample
 from .scalars import ScalarBuffer, core_keys

@@ -9,8 +9,8 @@ from torch import Tensor
 
 from ..network import FRAGILE, MASKING
 from . import numbers
+from .frames import OpCall
 from .labels import node_of
-from .opcall import OpCall
 from .sample import Sample
 from .scalars import core_keys
 

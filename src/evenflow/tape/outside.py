@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from . import numbers
+from .frames import OpCall
 from .given import given
-from .opcall import OpCall
 from .registry import Place
 from .sample import Sample
 from .scalars import core_keys
