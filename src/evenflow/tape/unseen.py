@@ -191,7 +191,8 @@ class Shell:
 
 
 def _shape(node: Any) -> tuple[int, ...]:
-    try:  # a custom Function's node has none; an undefined tensor's has no shape
-        return tuple([int(d) for d in node._input_metadata[0].shape])
+    metadata = getattr(node, "_input_metadata", None)
+    try:
+        return tuple([int(d) for d in metadata[0].shape]) if metadata else ()
     except Exception:
         return ()
