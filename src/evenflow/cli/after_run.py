@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from .. import report
 from ..diagnosis import diagnose
@@ -18,11 +17,6 @@ from .consoles import next_command, refuse, stderr
 from .judging import as_text, no_readings
 from .plan import Plan
 from .runs import load_run
-
-if TYPE_CHECKING:
-    from rich.console import Console
-
-    from ..schema import Run
 
 
 def tell_run(path: Path, plan: Plan, whole: bool = True) -> None:
@@ -48,29 +42,21 @@ def tell_run(path: Path, plan: Plan, whole: bool = True) -> None:
     if len(run.steps):
         console = stderr()
         report.text(run, findings, console, chosen)
-        _tell_of_ranks(console)
+        rank, size = ranks()
+        if size > 1:
+            said = _(
+                "This is process {rank} of {size}; each has a run file of its own, named by rank."
+            )
+            row = said.format(rank=rank, size=size)
+            console.print(row, soft_wrap=True, highlight=False, markup=False)
         next_command(console, "report", path, Path(plan.program.folder))
     elif not stopped:
-        _tell_of_nothing(run, plan, whole)
-
-
-def _tell_of_nothing(run: Run, plan: Plan, whole: bool) -> None:
-    said = (
-        _("{problem}.")
-        if whole
-        else _("{problem}; if the script opened a watch of its own, judge that run's file.")
-    )
-    _say(said.format(problem=no_readings(run)))
-    if elsewhere := why_not_here(plan.program) if run.unjudged == "no-steps" else "":
-        _say(elsewhere)
-
-
-def _tell_of_ranks(console: Console) -> None:
-    rank, size = ranks()
-    if size > 1:
-        said = _("This is process {rank} of {size}; each has a run file of its own, named by rank.")
-        row = said.format(rank=rank, size=size)
-        console.print(row, soft_wrap=True, highlight=False, markup=False)
+        said = _("{problem}.")
+        if not whole:
+            said = _("{problem}; if the script opened a watch of its own, judge that run's file.")
+        _say(said.format(problem=no_readings(run)))
+        if elsewhere := why_not_here(plan.program) if run.unjudged == "no-steps" else "":
+            _say(elsewhere)
 
 
 def _say(what: str) -> None:

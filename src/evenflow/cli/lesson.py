@@ -26,7 +26,7 @@ def explain_lesson(
     if both:
         line = _("--lesson {name} stands alone: leave out {options}.")
         return refuse("explain", line.format(name=name, options=", ".join(both)))
-    from ..lessons import REGISTRY
+    from ..lessons import REGISTRY, plain, terminal
 
     known = [LIST, *REGISTRY]
     if name not in known:
@@ -42,17 +42,10 @@ def explain_lesson(
             print(f"{lesson.name:<{widest}}  {lesson.title}")
         print("\nOne lesson: evenflow explain --lesson linear-neuron")
     else:
-        _teach(name)
+        with busy(f"running {name} ..."):
+            result = REGISTRY[name].run()
+        width = max(60, min(stdout().width, 100) - 2)
+        encoding = sys.stdout.encoding or "utf-8"
+        line = terminal(REGISTRY[name], result, width, unicode=plain("●─", encoding) == "●─")
+        print(plain(line, encoding), end="")
     return 0
-
-
-def _teach(name: str) -> None:
-    from ..lessons import REGISTRY, plain, terminal
-
-    lesson = REGISTRY[name]
-    with busy(f"running {name} ..."):
-        result = lesson.run()
-    width = max(60, min(stdout().width, 100) - 2)
-    encoding = sys.stdout.encoding or "utf-8"
-    line = terminal(lesson, result, width, unicode=plain("●─", encoding) == "●─")
-    print(plain(line, encoding), end="")

@@ -192,14 +192,15 @@ def _treated(plan: Plan) -> Plan:
     """With what evenflow.toml in the plan's folder says of the script."""
     from ..trial import project_config
 
+    folder = Path(plan.program.folder)
     try:
-        text = project_config.treatments_of(plan.program)
+        text = project_config.read(folder).get(project_config.key_of(plan.program), "")
     except ValueError as error:
         raise WrongFile(str(error)) from None
     if not text:
         return plan
     if why := refusal("from evenflow.treatments import parse", "parse(sys.argv[1])", text):
-        raise WrongFile(f"{Path(plan.program.folder, project_config.NAME)}: {why}")
+        raise WrongFile(f"{folder / project_config.NAME}: {why}")
     return dataclasses.replace(plan, treatments=text)
 
 

@@ -105,7 +105,9 @@ class CureRun:
         search = Search(*shared)
         search.companion = not {"clip", "clip=norm"} & set(self.settings.without)
         search.decay = decay and "decay" not in set(self.settings.without)
-        seeds, short = self._seeds(), search.short
+        # half of what is left may go on the pairs of the proof
+        seeds = min(self.settings.seeds, int(self.budget.affordable(0) // 4))
+        short = search.short
         finalists = search.run(found.tried, 2 * seeds * self.budget.cost(0))
         proof = None
         if not short:
@@ -168,10 +170,6 @@ class CureRun:
             chosen_edits=tuple(map(edit, candidate)),
             notes=(said,) if said else (),
         )
-
-    def _seeds(self) -> int:
-        """Pairs of runs to plan the proof for: half of what is left may go on them."""
-        return min(self.settings.seeds, int(self.budget.affordable(0) // 4))
 
 
 def _missed(prescribed: Sequence[Candidate], trials: Sequence[Tried]) -> str:

@@ -50,11 +50,6 @@ def read(folder: Path) -> dict[str, str]:
     return dict(table)
 
 
-def treatments_of(program: Program) -> str:
-    """What is to be applied to it; "" for nothing. Raises as `read` does."""
-    return read(Path(program.folder)).get(key_of(program), "")
-
-
 def write(program: Program, treatments: str) -> Path:
     """Set one script's treatments; everything else in the file stays as it is."""
     folder, script = Path(program.folder), key_of(program)

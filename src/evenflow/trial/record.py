@@ -8,12 +8,6 @@ from typing import Any
 from .goal import Tried
 from .score import Comparison, Estimate, loss_at
 
-#: "healthy": nothing to do. "cured": proven over the seeds. "improved": better, though not on
-#: every seed or not beyond chance. "unproven": the budget allowed short runs only. "uncured":
-#: nothing tried was better. "out-of-budget": nothing tried was better, and not all could be tried.
-#: "edit": only a change to the script itself would mend it.
-VERDICTS = ("healthy", "cured", "improved", "unproven", "uncured", "out-of-budget", "edit")
-
 
 @dataclass(frozen=True, slots=True)
 class Edit:
@@ -29,7 +23,10 @@ class Cure:
     """The outcome of `evenflow cure`.
 
     Attributes:
-        verdict: one of `VERDICTS`.
+        verdict: "healthy": nothing to do. "cured": proven over the seeds. "improved": better, but
+            not on every seed or not beyond chance. "unproven": the budget allowed short runs only.
+            "uncured": nothing tried was better. "out-of-budget": neither, and not all could be
+            tried. "edit": only a change to the script itself would mend it.
         chosen: text of the treatment, "" if none.
         before, after: the goal at the script's full length, untreated and with `chosen`, by seed.
         comparison: the two, paired by seed; None if they were not compared.

@@ -195,7 +195,9 @@ class ForwardTrace(TorchFunctionMode):
             if c.kind == "activation"
             and c.index in below
             and c.nearest(("affine", "recurrent"), _LET_THROUGH, back=True)
-            and not (c.op in BOUNDED and any(_product(k) for k in c.children))
+            and not (
+                c.op in BOUNDED and any(k.op in PRODUCTS and len(k.parents) > 1 for k in c.children)
+            )
         ]
 
     @property
@@ -242,11 +244,6 @@ class ForwardTrace(TorchFunctionMode):
 def _matters(op: Op) -> bool:
     """Whether treatments ask for it; the rest is looked through."""
     return op.name in ACTIVATIONS or op.kind not in ("activation", "view", "other", "loss")
-
-
-def _product(c: TracedCall) -> bool:
-    """Whether it multiplies two computed tensors."""
-    return c.op in PRODUCTS and len(c.parents) > 1
 
 
 #: Products whose matrix is [out, in], as a linear layer's.

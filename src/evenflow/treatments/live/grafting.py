@@ -59,7 +59,6 @@ def grafted(cls: type[nn.Module]) -> type[nn.Module]:
             "__module__": cls.__module__,
             "__doc__": cls.__doc__,
             "__qualname__": cls.__qualname__,
-            "_evenflow_origin": cls,
         },
     )
     _made[cls] = made
@@ -86,12 +85,6 @@ def graft_(module: nn.Module, graft: Graft) -> None:
         module.add_module(HOME, nn.ModuleList())
     graft.train(module.training)
     getattr(module, HOME).append(graft)
-
-
-def origin(module: nn.Module) -> type[nn.Module]:
-    """The module's class before anything was grafted onto it."""
-    found: type[nn.Module] = getattr(type(module), "_evenflow_origin", type(module))
-    return found
 
 
 def outermost(module: nn.Module, *, last: bool = False) -> nn.Module:

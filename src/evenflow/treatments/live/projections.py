@@ -13,16 +13,10 @@ import torch
 from torch import Tensor, nn
 
 from .context import TreatmentContext
-from .forward_trace import ForwardTrace, TracedCall
+from .forward_trace import TracedCall
 
 #: [O, I] -> a weight of that shape.
 Draw = Callable[[int, int], Tensor]
-
-
-def attentions(seen: ForwardTrace) -> list[nn.MultiheadAttention]:
-    """Each module that has its projections inside, once, in forward order."""
-    found = (module_of(c) for c in seen.calls)
-    return list(dict.fromkeys(m for m in found if m is not None))
 
 
 def module_of(call: TracedCall) -> nn.MultiheadAttention | None:
@@ -33,7 +27,8 @@ def module_of(call: TracedCall) -> nn.MultiheadAttention | None:
 
 def redraw_(context: TreatmentContext, draw: Draw) -> None:
     """Draw every attention's four projections anew; their biases become 0."""
-    for module in attentions(context.forward):
+    found = (module_of(c) for c in context.forward.calls)
+    for module in dict.fromkeys(m for m in found if m is not None):
         for weight in (*inputs(module), module.out_proj.weight):
             put(context, module, weight, draw)
         unbias(context, module)

@@ -16,7 +16,6 @@ from torch.overrides import TorchFunctionMode
 
 from ...network import by_key
 from .context import TreatmentContext
-from .forward_trace import TracedCall
 from .grafting import Forward, Graft
 from .swap import _NESTED, unswapped
 
@@ -108,7 +107,9 @@ def apply(context: TreatmentContext, parsed: None) -> None:
         )
     for group in by_key(attending, lambda c: id(c.module)).values():
         module = group[0].module
-        sizes = {_head(c) for c in group}
+        sizes = {c.shapes[0][-1] for c in group}
+        if isinstance(module, nn.MultiheadAttention):
+            sizes = {int(module.head_dim)}
         if module is None or len(sizes) > 1 or any(c.inside for c in group):
             raise ValueError(
                 f"the attention at {group[0].path or 'the root'} is called outside any module, "
@@ -117,10 +118,3 @@ def apply(context: TreatmentContext, parsed: None) -> None:
             )
         context.graft(module, QKNorm(sizes.pop()), next(module.parameters(), None))
     context.changed()
-
-
-def _head(call: TracedCall) -> int:
-    """Components of one head's query."""
-    if isinstance(call.module, nn.MultiheadAttention):
-        return int(call.module.head_dim)
-    return call.shapes[0][-1]
