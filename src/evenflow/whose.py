@@ -99,21 +99,13 @@ def _known_package(module: str) -> bool:
 @lru_cache(maxsize=1 << 12)
 def _known_path(name: str) -> bool:
     path = os.path.normcase(os.path.abspath(name))
-    if path.startswith(tuple(_folders())):
+    # of our packages those that are loaded: a file outside them cannot have raised
+    files = [getattr(sys.modules.get(package), "__file__", None) for package in _OURS]
+    if path.startswith(tuple([_within(os.path.dirname(file)) for file in files if file])):
         return True
     library = (sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib"))
     folders = tuple([_within(folder) for folder in library if folder])
     return path.startswith(folders) and not any([site in path for site in _SITE])
-
-
-def _folders() -> list[str]:
-    """Of those of our packages that are loaded (a file outside them cannot have raised)."""
-    found = []
-    for package in _OURS:
-        file = getattr(sys.modules.get(package), "__file__", None)
-        if file:
-            found.append(_within(os.path.dirname(file)))
-    return found
 
 
 def _within(folder: str) -> str:

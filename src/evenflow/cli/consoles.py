@@ -16,21 +16,17 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 
-def stderr() -> Console:
-    """Where Evenflow speaks; plain when it is not a terminal, and then 100 columns wide."""
-    return _console(to_stderr=True)
-
-
-def stdout() -> Console:
-    """For what was asked for by name."""
-    return _console(to_stderr=False)
-
-
-def _console(to_stderr: bool) -> Console:
+def stdout(to_stderr: bool = False) -> Console:
+    """For what was asked for by name; plain when it is not a terminal, then 100 columns wide."""
     from rich.console import Console
 
     console = Console(stderr=to_stderr)
     return console if console.is_terminal else Console(stderr=to_stderr, width=100)
+
+
+def stderr() -> Console:
+    """Where Evenflow speaks."""
+    return stdout(to_stderr=True)
 
 
 def busy(doing: str) -> AbstractContextManager[object]:

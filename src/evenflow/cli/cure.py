@@ -159,12 +159,11 @@ class _Display:
     """Progress on a terminal; one line a stage elsewhere."""
 
     def __init__(self, program: Program) -> None:
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-        from rich.progress import TimeElapsedColumn as Elapsed
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedColumn
 
         self.console = stderr()
         self.name = Path(program.target).name
-        columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), Elapsed()
+        columns = "{task.description}", BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
         plain = not self.console.is_terminal
         self.progress = Progress(*columns, console=self.console, disable=plain)
         self.began = time.monotonic()

@@ -10,7 +10,7 @@ import typer
 
 from ..lang import _, ngettext
 from . import writing
-from .consoles import next_command, refuse, stdout
+from .consoles import next_command, refuse, stderr, stdout
 from .speaking import Lang
 
 if TYPE_CHECKING:
@@ -103,14 +103,9 @@ def _train_and_report(number: int, out: Path, console: Console) -> Path:
 
 
 def _progress() -> Progress:
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+    from rich.progress import BarColumn, Progress, TimeElapsedColumn
 
-    console = Console(stderr=True)
-    columns = (
-        TextColumn(_("training {name}").format(name="{task.description}")),
-        BarColumn(),
-        TextColumn("{task.completed:.0f}/{task.total:.0f}"),
-        TimeElapsedColumn(),
-    )
+    console, words = stderr(), _("training {name}").format(name="{task.description}")
+    count = "{task.completed:.0f}/{task.total:.0f}"
+    columns = words, BarColumn(), count, TimeElapsedColumn()
     return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)

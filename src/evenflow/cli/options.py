@@ -15,6 +15,13 @@ import typer
 from ..lang import _, language
 from ..nearby import did_you_mean
 
+
+def variable_option(name: str, help: str, **more: Any) -> Any:
+    """`--NAME`, which EVENFLOW_NAME sets, too."""
+    variable = f"EVENFLOW_{name.upper().replace('-', '_')}"
+    return typer.Option(f"--{name}", envvar=variable, help=help, **more)
+
+
 Every = NewType("Every", object)  # "auto" or a whole number
 #: What follows a script, and how it is named; of all commands that run one.
 Arguments = Annotated[
@@ -33,21 +40,13 @@ RunArgument = Annotated[
 ]
 Select = Annotated[
     list[str] | None,
-    typer.Option(
-        "--select",
-        envvar="EVENFLOW_SELECT",
-        metavar="CODES",
-        help="Judge by these codes or prefixes only (EF1,EF203).",
+    variable_option(
+        "select", "Judge by these codes or prefixes only (EF1,EF203).", metavar="CODES"
     ),
 ]
 Ignore = Annotated[
     list[str] | None,
-    typer.Option(
-        "--ignore",
-        envvar="EVENFLOW_IGNORE",
-        metavar="CODES",
-        help="Leave these codes or prefixes out.",
-    ),
+    variable_option("ignore", "Leave these codes or prefixes out.", metavar="CODES"),
 ]
 #: Of all commands that write a file.
 Force = Annotated[

@@ -30,6 +30,7 @@ from .options import (
     parse_budget,
     parse_every,
     refusal,
+    variable_option,
 )
 from .plan import OnNonfinite, Plan
 from .script_watcher import ScriptWatcher
@@ -37,71 +38,57 @@ from .speaking import Lang
 
 Cadence = Annotated[
     Every,
-    typer.Option(
-        "--every",
-        envvar="EVENFLOW_EVERY",
+    variable_option(
+        "every",
+        "Sample every N-th step; auto keeps within the budget; 0 samples none.",
         parser=parse_every,
         metavar="auto|N|0",
-        help="Sample every N-th step; auto keeps within the budget; 0 samples none.",
     ),
 ]
 Share = Annotated[
     float,
-    typer.Option(
-        "--budget",
-        envvar="EVENFLOW_BUDGET",
+    variable_option(
+        "budget",
+        "Share of training time that watching may cost.",
         parser=parse_budget,
         metavar="SHARE",
-        help="Share of training time that watching may cost.",
     ),
 ]
 Out = Annotated[
     Path | None,
-    typer.Option(
-        envvar="EVENFLOW_OUT",
-        metavar="FILE",
-        help="The run file. Default: evenflow-runs/SCRIPT-TIME.evenflow",
+    variable_option(
+        "out", "The run file. Default: evenflow-runs/SCRIPT-TIME.evenflow", metavar="FILE"
     ),
 ]
 Resume = Annotated[
     bool,
-    typer.Option(
-        "--resume",
-        envvar="EVENFLOW_RESUME",
-        help="Continue the run file of --out at its step; without, a new one is numbered.",
+    variable_option(
+        "resume", "Continue the run file of --out at its step; without, a new one is numbered."
     ),
 ]
 Json = Annotated[
     str | None,
-    typer.Option(
-        envvar="EVENFLOW_JSON",
-        metavar="FILE",
-        help="Write the findings as JSON, too ('-' = stdout).",
-    ),
+    variable_option("json", "Write the findings as JSON, too ('-' = stdout).", metavar="FILE"),
 ]
 Guard = Annotated[
     OnNonfinite | None,
-    typer.Option(
-        envvar="EVENFLOW_ON_NONFINITE",
-        help="Before each update look for NaN and Inf: report them, skip the update, or stop.",
+    variable_option(
+        "on-nonfinite",
+        "Before each update look for NaN and Inf: report them, skip the update, or stop.",
     ),
 ]
 Heal = Annotated[
     str,
-    typer.Option(
-        envvar="EVENFLOW_HEAL",
+    variable_option(
+        "heal",
+        "Mend it while it runs: all, or some of clip,skip,rollback,revive,lr.",
         metavar="[=NAMES]",
         show_default=False,
-        help="Mend it while it runs: all, or some of clip,skip,rollback,revive,lr.",
     ),
 ]
 Quiet = Annotated[
     bool,
-    typer.Option(
-        "--quiet",
-        envvar="EVENFLOW_QUIET",
-        help="Print no diagnosis; the run file is written all the same.",
-    ),
+    variable_option("quiet", "Print no diagnosis; the run file is written all the same."),
 ]
 
 

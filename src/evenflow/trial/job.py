@@ -82,8 +82,7 @@ class Outcome:
 
 def as_json(record: Program | Job | Outcome) -> dict[str, Any]:
     """Plain JSON types; what is not finite becomes None."""
-    plain = asdict(record)
-    return {k: _plain(v) for k, v in plain.items()}
+    return {k: _plain(v) for k, v in asdict(record).items()}
 
 
 def _plain(value: Any) -> Any:

@@ -94,29 +94,26 @@ def _interval(estimate: Estimate, seeds: bool = True) -> str:
 def _table(cure: Cure, console: Console) -> None:
     from rich.table import Table
 
-    table = Table(box=None, pad_edge=False, header_style="", show_edge=False)
-    for head, side in (
-        (_("treatment"), "left"),
-        (_("stage"), "left"),
-        (_("steps"), "right"),
-        (_("training loss"), "right"),
-        (_("metric"), "right"),
-        ("", "left"),
-    ):
-        table.add_column(head, justify=side, overflow="fold")  # type: ignore[arg-type]
+    heads = _("treatment"), _("stage"), _("steps"), _("training loss"), _("metric"), ""
+    table = Table(*heads, box=None, pad_edge=False, header_style="", show_edge=False)
+    for i, column in enumerate(table.columns):
+        column.overflow, column.justify = "fold", "right" if i in (2, 3, 4) else "left"
     for row in _rows(cure):
         table.add_row(*row)
     console.print(table, highlight=False, markup=False)
 
 
 def _rows(cure: Cure) -> list[tuple[str, ...]]:
-    rows = []
+    rows: list[tuple[str, ...]] = []
     confirmed: dict[str, list[Tried]] = {}
     for tried in cure.trials:
         if tried.stage == "confirm":
             confirmed.setdefault(tried.text, []).append(tried)
         else:
-            rows.append(_row(tried))
+            outcome, loss = tried.outcome, loss_at(tried.outcome, tried.job.steps)
+            steps, ended = str(outcome.steps), _(_ENDED.get(outcome.ended, ""))
+            name, metric = tried.text or _("(untreated)"), number(outcome.metric)
+            rows.append((name, tried.stage, steps, number(loss), metric, ended))
     for name, runs in confirmed.items():
         losses = _interval(estimate([loss_at(t.outcome) for t in runs]), seeds=False)
         metrics = _interval(estimate([t.outcome.metric for t in runs]), seeds=False)
@@ -124,18 +121,6 @@ def _rows(cure: Cure) -> list[tuple[str, ...]]:
         steps = str(max(t.outcome.steps for t in runs))
         rows.append((name or _("(untreated)"), "confirm", steps, losses, metrics, words))
     return rows
-
-
-def _row(tried: Tried) -> tuple[str, ...]:
-    outcome = tried.outcome
-    return (
-        tried.text or _("(untreated)"),
-        tried.stage,
-        str(outcome.steps),
-        number(loss_at(outcome, tried.job.steps)),
-        number(outcome.metric),
-        _(_ENDED.get(outcome.ended, "")),
-    )
 
 
 def _edits(edits: Sequence[Edit]) -> list[str]:

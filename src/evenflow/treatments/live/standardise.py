@@ -51,8 +51,7 @@ class ScaledInputs(Graft):
         )
         if args:
             return inner(new, *args[1:], **kwargs)
-        key = next(iter(kwargs))
-        return inner(**{**kwargs, key: new})
+        return inner(**kwargs | {next(iter(kwargs)): new})
 
     @torch.no_grad()
     def _average(self, x: Tensor) -> None:

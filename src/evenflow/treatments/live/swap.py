@@ -104,11 +104,8 @@ def apply(context: TreatmentContext, wanted: Swap) -> None:
 
 def make(name: str, parameters: dict[str, float]) -> nn.Module:
     """A new activation module; `centred_sigmoid` besides those of `evenflow.activations`."""
-    if name == "centred_sigmoid":
-        return CentredSigmoid()
-    if name == "identity":
-        return nn.Identity()
-    return activations.get(name, **parameters)
+    own = {"centred_sigmoid": CentredSigmoid, "identity": nn.Identity}
+    return own[name]() if name in own else activations.get(name, **parameters)
 
 
 def swap_(
@@ -159,8 +156,12 @@ def swap_(
         if m is None:
             raise ValueError(f"{calls[0].op} is called outside any module.")
         if isinstance(m, (nn.TransformerEncoderLayer, nn.TransformerDecoderLayer)):
+            # torch's own layers hold it as an attribute, and a fast path asks for it
             _settle(context, new)
-            _transformer_(context, m, new)
+            context.attribute(m, "activation", None)
+            del m.__dict__["activation"]
+            m._modules["activation"] = new
+            context.attribute(m, "activation_relu_or_gelu", 0)
             context.adopt(new, beside)
         else:
             context.graft(m, SwapGraft(calls[0].op, new, kept, count), beside)
@@ -171,14 +172,6 @@ def _settle(context: TreatmentContext, new: nn.Module) -> None:
     p = next(context.model.parameters(), None)
     if p is not None and p.is_floating_point():
         new.to(device=p.device, dtype=p.dtype)
-
-
-def _transformer_(context: TreatmentContext, layer: nn.Module, new: nn.Module) -> None:
-    """torch's own layers hold their activation as an attribute, and a fast path asks for it."""
-    context.attribute(layer, "activation", None)
-    del layer.__dict__["activation"]
-    layer._modules["activation"] = new
-    context.attribute(layer, "activation_relu_or_gelu", 0)
 
 
 def _kept(
