@@ -15,7 +15,6 @@ from .speaking import Lang
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from rich.progress import Progress
 
 
 def demo(
@@ -62,6 +61,7 @@ def demo(
 def _train_and_report(number: int, out: Path, console: Console) -> Path:
     """Train one, print its diagnosis, write its report; where the report is."""
     import torch
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedColumn
 
     import evenflow
 
@@ -85,13 +85,16 @@ def _train_and_report(number: int, out: Path, console: Console) -> Path:
     writing.check(run.with_suffix(".html"))
     for old in out.glob(f"{run.name}*"):  # the file of an earlier demo, and SQLite's beside it
         old.unlink()
+    err, words = stderr(), _("training {name}").format(name=network.name)
+    columns = "{task.description}", BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
+    bar = Progress(*columns, console=err, transient=True, disable=not err.is_terminal)
     torch.manual_seed(0)
     with threads.one():  # so small that more only wait for each other
         model = network.model()
         optimizer = network.optimizer(model.parameters())
-        with _progress() as progress, evenflow.watch(model, optimizer, run=run, every=2):
-            task = progress.add_task(network.name, total=network.steps)
-            loss, accuracy = train(network, model, optimizer, lambda: progress.advance(task))
+        with bar, evenflow.watch(model, optimizer, run=run, every=2):
+            task = bar.add_task(words, total=network.steps)
+            loss, accuracy = train(network, model, optimizer, lambda: bar.advance(task))
     outcome = _("loss {loss}, accuracy on new digits {accuracy}")
     console.print(outcome.format(loss=f"{loss:.4f}", accuracy=f"{accuracy:.1%}"), highlight=False)
     stored = evenflow.load(run)
@@ -100,12 +103,3 @@ def _train_and_report(number: int, out: Path, console: Console) -> Path:
     page = run.with_suffix(".html")
     writing.write(page, report.html(stored, findings), [run])
     return page
-
-
-def _progress() -> Progress:
-    from rich.progress import BarColumn, Progress, TimeElapsedColumn
-
-    console, words = stderr(), _("training {name}").format(name="{task.description}")
-    count = "{task.completed:.0f}/{task.total:.0f}"
-    columns = words, BarColumn(), count, TimeElapsedColumn()
-    return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)

@@ -34,13 +34,11 @@ class Progress:
     def __enter__(self) -> Progress:
         if self._write is None and sys.stderr.isatty():
             from rich.console import Console
-            from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+            from rich.progress import BarColumn, Progress, TimeRemainingColumn
 
-            self._bar = Progress(
-                TextColumn("{task.description}"), BarColumn(),
-                TextColumn("{task.percentage:3.0f}%"), TimeRemainingColumn(),
-                console=Console(stderr=True), transient=True,
-            )  # fmt: skip
+            share, left = "{task.percentage:3.0f}%", TimeRemainingColumn()
+            columns = "{task.description}", BarColumn(), share, left
+            self._bar = Progress(*columns, console=Console(stderr=True), transient=True)
             self._bar.start()
         return self
 

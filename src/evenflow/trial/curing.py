@@ -74,9 +74,8 @@ def cure(
     ('healthy', '')
     """
     program = Program(str(script), str(Path.cwd()), tuple(args), module)
-    left_out = tuple(without)
-    settings = Settings(metric, minimize, seeds, budget, jobs, in_place, without=left_out)
-    return conduct(program, settings)
+    chosen = Settings(metric, minimize, seeds, budget, jobs, in_place, without=tuple(without))
+    return conduct(program, chosen)
 
 
 def conduct(

@@ -100,12 +100,10 @@ class LocalPool:
         program, where = self.program, original
         if self.snapshot is not None:
             where = self.snapshot.copy(folder / "scratch")
-            program = Program(
-                target=translated(program.target, original, where),
-                folder=str(where),
-                args=tuple(translated(a, original, where) for a in program.args),
-                module=program.module,
+            target, *args = (
+                translated(a, original, where) for a in (program.target, *program.args)
             )
+            program = replace(program, target=target, folder=str(where), args=tuple(args))
         told = {"program": as_json(program), "job": as_json(job), "parent": os.getpid()}
         (folder / "job.json").write_text(json.dumps(told), encoding="utf-8")
         with open(folder / "output.txt", "wb") as output:
@@ -120,9 +118,8 @@ class LocalPool:
             )
 
     def _environment(self, original: Path, where: Path, folder: Path) -> dict[str, str]:
-        kept = {k: v for k, v in os.environ.items() if not k.startswith("EVENFLOW_")}
-        if os.environ.get("EVENFLOW_STRICT"):
-            kept["EVENFLOW_STRICT"] = os.environ["EVENFLOW_STRICT"]
+        ours = {k for k in os.environ if k.startswith("EVENFLOW_")} - {"EVENFLOW_STRICT"}
+        kept = {k: v for k, v in os.environ.items() if k not in ours}
         temporary = folder / "tmp"
         temporary.mkdir()
         kept.setdefault("PYTHONHASHSEED", "0")

@@ -46,10 +46,9 @@ class FolderSnapshot:
     def __init__(self, folder: Path, where: Path) -> None:
         self.folder = folder.resolve()
         self.where = where
-        self.notes: list[str] = []
         found = list(entries(self.folder, where))
         self.beside = Beside(self.folder, LEFT_OUT)
-        self.notes += [*_outward(found, self.folder), *self.beside.notes]
+        self.notes = [*_outward(found, self.folder), *self.beside.notes]
         _check_space(self.folder, found, where)
         self.remove()
         try:

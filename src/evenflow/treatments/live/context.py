@@ -26,7 +26,6 @@ class TreatmentContext:
         batch: (args, kwargs) of one forward, or None.
         generator: on the CPU, seeded; the one source of random numbers.
         seed: of that generator.
-        parallel: the model is wrapped in DistributedDataParallel (or DataParallel).
     """
 
     def __init__(
@@ -44,7 +43,6 @@ class TreatmentContext:
         self.seed = seed
         self.generator = torch.Generator().manual_seed(seed)
         self.undo = undo
-        self.parallel = isinstance(root, (nn.parallel.DistributedDataParallel, nn.DataParallel))
         self._forward: ForwardTrace | None = None
 
     # --- seeing --------------------------------------------------------------------------------
@@ -119,7 +117,7 @@ class TreatmentContext:
         fresh = list(made.parameters())
         if not fresh:
             return
-        if self.parallel:
+        if isinstance(self.root, (nn.parallel.DistributedDataParallel, nn.DataParallel)):
             raise ValueError(
                 "it adds parameters, which DistributedDataParallel would not synchronise: treat "
                 "the model before wrapping it."
