@@ -7,7 +7,6 @@ Watches a network's back-propagation while it trains, says which layer stopped l
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from .lazy import by_name as _by_name
 from .lazy import lazily as _lazily
 
 if TYPE_CHECKING:
@@ -40,20 +39,18 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-_HOME = _by_name(
-    {
-        "diagnosis": "diagnose",
-        "forecast": "Forecast preflight",
-        "ledger": "Ledger explain",
-        "monitor": "EvenflowWarning NonFiniteError Observer SampledStep Watch watch",
-        "prescription": "prescribe",
-        "schema": "Finding Run Severity Site SiteKey Treatment verdict",
-        "store": "StoreError follow load",
-        "treatments": "Undo treat_",
-        "trial": "cure",
-    }
-)
-__all__ = ["__version__", *sorted(_HOME)]  # noqa: PLE0604 - plain strings
+_HOME = {
+    "diagnosis": "diagnose",
+    "forecast": "Forecast preflight",
+    "ledger": "Ledger explain",
+    "monitor": "EvenflowWarning NonFiniteError Observer SampledStep Watch watch",
+    "prescription": "prescribe",
+    "schema": "Finding Run Severity Site SiteKey Treatment verdict",
+    "store": "StoreError follow load",
+    "treatments": "Undo treat_",
+    "trial": "cure",
+}
+__all__ = ["__version__", *sorted(" ".join(_HOME.values()).split())]  # noqa: PLE0604 - plain strings
 _fetch, _names = _lazily(
     __name__, _HOME, {"torch": "PyTorch, which is not installed: pip install torch"}
 )

@@ -8,18 +8,14 @@ from importlib import import_module
 from typing import Any
 
 
-def by_name(modules: Mapping[str, str]) -> dict[str, str]:
-    """Name -> module, of module -> names with spaces between them."""
-    return {name: module for module, names in modules.items() for name in names.split()}
-
-
 def lazily(
-    package: str, homes: Mapping[str, str], needs: Mapping[str, str] | None = None
+    package: str, modules: Mapping[str, str], needs: Mapping[str, str] | None = None
 ) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
-    """`__getattr__` and `__dir__` of a package whose names live in the modules `homes`.
+    """`__getattr__` and `__dir__` of a package whose names live in `modules`: module -> names.
 
     `needs`: of a module that may not be installed, what a ModuleNotFoundError says is needed.
     """
+    homes = {name: module for module, names in modules.items() for name in names.split()}
 
     def fetch(name: str) -> Any:
         if name not in homes:

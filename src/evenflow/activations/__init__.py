@@ -6,7 +6,7 @@ installed; only `get` and the modules themselves import it.
 
 from typing import TYPE_CHECKING
 
-from ..lazy import by_name, lazily
+from ..lazy import lazily
 
 if TYPE_CHECKING:
     from .atlas import Card as Card
@@ -42,18 +42,14 @@ if TYPE_CHECKING:
     from .registry import names as names
     from .shape import shape_of as shape_of
 
-_HOME = by_name(
-    {
-        "atlas": "Card card",
-        "card_text": "as_data table text",
-        "figures": "NoPictures new_figure overview_page page png saved_svg",
-        "meanfield": "Critical critical_at critical_steady critical_without_bias expect "
-        "expect_pair",
-        "modules": "AconC MetaAcon SlopedSigmoid Swish TailoredLeakyReLU TailoredSigmoid "
-        "TailoredTanh",
-        "registry": "ACTIVATIONS Activation Curve curve find get names",
-        "shape": "shape_of",
-    }
-)
-__all__ = sorted(_HOME)  # noqa: PLE0605 - plain strings
+_HOME = {
+    "atlas": "Card card",
+    "card_text": "as_data table text",
+    "figures": "NoPictures new_figure overview_page page png saved_svg",
+    "meanfield": "Critical critical_at critical_steady critical_without_bias expect expect_pair",
+    "modules": "AconC MetaAcon SlopedSigmoid Swish TailoredLeakyReLU TailoredSigmoid TailoredTanh",
+    "registry": "ACTIVATIONS Activation Curve curve find get names",
+    "shape": "shape_of",
+}
+__all__ = sorted(" ".join(_HOME.values()).split())  # noqa: PLE0605 - plain strings
 __getattr__, __dir__ = lazily(__name__, _HOME)

@@ -9,7 +9,7 @@ Lazy: the names are fetched at first use, and only they import torch and scikit-
 
 from typing import TYPE_CHECKING
 
-from ..lazy import by_name, lazily
+from ..lazy import lazily
 
 if TYPE_CHECKING:
     from . import threads as threads
@@ -20,15 +20,13 @@ if TYPE_CHECKING:
     from .keeping import Damaged as Damaged
     from .outcome import FitReport as FitReport
 
-_HOME = by_name(
-    {
-        "estimators": "NetworkClassifier NetworkRegressor",
-        "fitting": "fit_file predict_file",
-        "keeping": "Damaged",
-        "outcome": "FitReport",
-    }
-)
-__all__ = sorted(_HOME)  # noqa: PLE0605 - plain strings
+_HOME = {
+    "estimators": "NetworkClassifier NetworkRegressor",
+    "fitting": "fit_file predict_file",
+    "keeping": "Damaged",
+    "outcome": "FitReport",
+}
+__all__ = sorted(" ".join(_HOME.values()).split())  # noqa: PLE0605 - plain strings
 __getattr__, __dir__ = lazily(
     __name__, _HOME, {"sklearn": "scikit-learn: pip install 'evenflow[fit]'"}
 )

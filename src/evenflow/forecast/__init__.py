@@ -6,7 +6,7 @@ what needs it, or draws text, is fetched at first use.
 
 from typing import TYPE_CHECKING
 
-from ..lazy import by_name, lazily
+from ..lazy import lazily
 from .assemble import assemble as assemble
 from .beside import Pair as Pair
 from .beside import beside as beside
@@ -24,16 +24,12 @@ if TYPE_CHECKING:
     from .rendering import lines as lines
     from .static import forecast_static as forecast_static
 
-__getattr__, __dir__ = lazily(
-    __name__,
-    by_name(
-        {
-            "compiled": "compiled_difference",
-            "foresee": "preflight",
-            "inputs": "dtype_named parse_input",
-            "keeping": "save",
-            "rendering": "compared lines",
-            "static": "forecast_static",
-        }
-    ),
-)
+_HOME = {
+    "compiled": "compiled_difference",
+    "foresee": "preflight",
+    "inputs": "dtype_named parse_input",
+    "keeping": "save",
+    "rendering": "compared lines",
+    "static": "forecast_static",
+}
+__getattr__, __dir__ = lazily(__name__, _HOME)

@@ -28,4 +28,4 @@ from .weight import WeightChain as WeightChain
 if TYPE_CHECKING:
     from .live import explain as explain
 
-__getattr__, __dir__ = lazily(__name__, {"explain": "live"})
+__getattr__, __dir__ = lazily(__name__, {"live": "explain"})

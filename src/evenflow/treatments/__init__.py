@@ -6,7 +6,7 @@ training (`treat_`, `Undo`) is fetched at first use.
 
 from typing import TYPE_CHECKING
 
-from ..lazy import by_name, lazily
+from ..lazy import lazily
 from .architecture import of_run as of_run
 from .base import Entry as Entry
 from .base import Facts as Facts
@@ -37,15 +37,13 @@ if TYPE_CHECKING:
     from .live.treating import treat_ as treat_
     from .live.undo import Undo as Undo
 
-_HOME = by_name(
-    {
-        "live.clip": "agc_factor total_norm",
-        "live.context": "TreatmentContext",
-        "live.forward_trace": "ForwardTrace trace_forward",
-        "live.revive": "ActivationTrace redraw_units_ unit_chains units_of",
-        "live.stepping": "Stage Stepper loss_scale with_gradients",
-        "live.treating": "treat_",
-        "live.undo": "Undo",
-    }
-)
+_HOME = {
+    "live.clip": "agc_factor total_norm",
+    "live.context": "TreatmentContext",
+    "live.forward_trace": "ForwardTrace trace_forward",
+    "live.revive": "ActivationTrace redraw_units_ unit_chains units_of",
+    "live.stepping": "Stage Stepper loss_scale with_gradients",
+    "live.treating": "treat_",
+    "live.undo": "Undo",
+}
 __getattr__, __dir__ = lazily(__name__, _HOME)

@@ -5,7 +5,7 @@ Importing it costs the standard library only: a trial's process imports it befor
 
 from typing import TYPE_CHECKING
 
-from ..lazy import by_name, lazily
+from ..lazy import lazily
 from .job import Job as Job
 from .job import Outcome as Outcome
 
@@ -19,16 +19,12 @@ if TYPE_CHECKING:
     from .rendering import render as render
     from .settings import Settings as Settings
 
-__getattr__, __dir__ = lazily(
-    __name__,
-    by_name(
-        {
-            "cure_run": "CannotCure",
-            "curing": "conduct cure",
-            "injection": "Injection",
-            "record": "Cure",
-            "rendering": "render",
-            "settings": "Settings",
-        }
-    ),
-)
+_HOME = {
+    "cure_run": "CannotCure",
+    "curing": "conduct cure",
+    "injection": "Injection",
+    "record": "Cure",
+    "rendering": "render",
+    "settings": "Settings",
+}
+__getattr__, __dir__ = lazily(__name__, _HOME)
