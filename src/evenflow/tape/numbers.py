@@ -111,16 +111,11 @@ def sample(x: Tensor, offset: int = 0, limit: int = LIMIT) -> Tensor:
 def sample_rows(x: Tensor, offset: int = 0, limit: int = 8 * LIMIT) -> Tensor:
     """A view of whole samples (axis 0), few enough for `limit` elements, eight or more; all units
     stay."""
-    step = row_step(x.shape, limit)
-    return x[offset % step :: step] if step > 1 else x
-
-
-def row_step(shape: Sequence[int], limit: int) -> int:
-    """One of how many samples `sample_rows` takes of a tensor of this shape."""
-    n = math.prod(shape)
-    if len(shape) < 2 or n <= limit or shape[0] <= 8:
-        return 1
-    return min(math.ceil(n / limit), shape[0] // 8)
+    n = x.numel()
+    if x.dim() < 2 or n <= limit or x.shape[0] <= 8:
+        return x
+    step = min(math.ceil(n / limit), x.shape[0] // 8)
+    return x[offset % step :: step]
 
 
 _RUN = 32  # elements: cache lines that lie together are fetched together

@@ -15,9 +15,8 @@ from torch.nn.parameter import is_lazy
 
 from . import numbers
 from .likeness import alike, unit_rows
-from .numbers import dtype_name, local
+from .numbers import local
 from .recorder import Recorder
-from .registry import SiteRegistry
 from .scalars import Key, Scalar
 from .snapshot import Snapshot
 from .together import COMMON
@@ -54,7 +53,7 @@ class Update:
     def __init__(self, recorder: Recorder, params: Iterable[Tensor]) -> None:
         self.recorder, self.scalars, self._full = recorder, recorder.scalars, recorder.full
         self._params = [p for p in params if _readable(p) and held(p)]
-        self._index = tuple([_known(recorder.registry, p) for p in self._params])
+        self._index = tuple([recorder.registry.add_param(p) for p in self._params])
         self._seen, self._unread = recorder.alike, recorder.unread
         with torch.no_grad():
             self._parts = [_part(p) for p in self._params]
@@ -187,15 +186,6 @@ def _readable(p: Tensor) -> bool:
     if type(p) in COMMON:
         return p.numel() > 0
     return not is_lazy(p) and p.numel() > 0 and not numbers.mute(local(p))
-
-
-def _known(registry: SiteRegistry, p: Tensor) -> int:
-    index = registry.param(p)
-    if index is not None:
-        told = registry.params[index]
-        if told.trainable and told.dtype == dtype_name(p.dtype):
-            return index
-    return registry.add_param(p)
 
 
 def _part(p: Tensor) -> Tensor:

@@ -168,10 +168,10 @@ def _reached(g: Tensor, axis: int, offset: int, limit: int) -> Flags:
         axis %= g.dim()
         if axis == g.dim() - 1 and g.is_contiguous():
             g, axis = g.view(-1, g.shape[-1]), 1  # tokens are samples too
+        g = numbers.sample_rows(g, offset, limit)
         if axis == 1 and g.is_cpu and g.dtype in EXACT:
-            every = numbers.row_step(g.shape, limit)
-            return _reached_on_host(g.detach().numpy()[offset % every :: every])
-        there = _any(numbers.sample_rows(g, offset, limit), axis)
+            return _reached_on_host(g.detach().numpy())
+        there = _any(g, axis)
     return there.numpy() if there.is_cpu else there
 
 
