@@ -78,9 +78,7 @@ def N_(text: str) -> str:
 
 def whole(n: int) -> str:
     """A whole number with its digits in groups of three: 1,230."""
-    shown = f"{n:,}"
-    groups = _GROUPS.get(language())
-    return shown if groups is None else shown.replace(",", groups)
+    return f"{n:,}".replace(",", _GROUPS.get(language(), ","))
 
 
 def sentences(texts: Iterable[str]) -> str:

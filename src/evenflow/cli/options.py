@@ -87,9 +87,7 @@ def parse_budget(text: object) -> float:
 
 def codes(given: Sequence[str] | None, option: str) -> tuple[str, ...]:
     """The codes of one option, else those of the nearest pyproject.toml; "EF1,EF203" is two."""
-    if not given:
-        return _configured(option.lstrip("-"))
-    return _split(given, option)
+    return _split(given, option) if given else _configured(option.lstrip("-"))
 
 
 def check_known(prefixes: Sequence[str]) -> None:

@@ -47,14 +47,13 @@ def load_run(path: Path) -> Run:
     from .. import store
 
     try:
-        run = store.load(path, partial=True)
+        return store.load(path, partial=True)
     except store.StoreError as error:
         raise CannotJudge(str(error)) from None
     except OSError as error:
         said = _("cannot read {path!r}: {error}.")
         reason = error.strerror or error
         raise CannotJudge(said.format(path=str(path), error=reason)) from None
-    return run
 
 
 def _hint(path: Path) -> str:

@@ -49,17 +49,13 @@ def prescription(run: Run, findings: Sequence[Finding]) -> Prescription:
     """For what was found in a run."""
     ranked, refused = courses(findings, of_run(run))
     given = [course.treatments for course in ranked]
-    outside = dict.fromkeys(t for c in given for t in c if not applicable(t))
+    # what lies outside the model cannot be injected
+    outside = dict.fromkeys(t for c in given for t in c if not read(t).entry.apply)
     return Prescription(
-        tuple(c for c in given if all(map(applicable, c))),
+        tuple(c for c in given if outside.keys().isdisjoint(c)),
         tuple(map(edit, outside)),
         tuple((str(r.treatment), r.reason) for r in refused),
     )
-
-
-def applicable(treatment: Treatment) -> bool:
-    """Can it be injected? What lies outside the model can only be proposed."""
-    return bool(read(treatment).entry.apply)
 
 
 def edit(treatment: Treatment) -> Edit:

@@ -64,9 +64,7 @@ def better(a: float | None, b: float | None, larger: bool) -> bool:
 
 def order(value: float | None, larger: bool) -> tuple[bool, float]:
     """A key by which sorting puts the best first and None last."""
-    if value is None:
-        return (True, 0.0)
-    return (False, -value if larger else value)
+    return (True, 0.0) if value is None else (False, -value if larger else value)
 
 
 @dataclass(frozen=True, slots=True)

@@ -299,22 +299,18 @@ def as_batch(batch: Any) -> Batch | None:
     """(args, kwargs) from a tensor, a tuple of arguments, or (args, kwargs) itself."""
     if batch is None:
         return None
+    args, kwargs = batch, dict[str, Any]()
     if isinstance(batch, tuple) and len(batch) == 2 and isinstance(batch[1], dict):
-        args = batch[0]
-        return (tuple(args) if isinstance(args, (tuple, list)) else (args,), dict(batch[1]))
-    if isinstance(batch, (tuple, list)):
-        return tuple(batch), {}
-    return (batch,), {}
+        args, kwargs = batch[0], dict(batch[1])
+    return tuple(args) if isinstance(args, (tuple, list)) else (args,), kwargs
 
 
 def _tensors(values: Any) -> Iterator[Tensor]:
     for v in values:
         if isinstance(v, Tensor):
             yield v
-        elif isinstance(v, (tuple, list)):
-            yield from _tensors(v)
-        elif isinstance(v, dict):
-            yield from _tensors(v.values())
+        elif isinstance(v, (tuple, list, dict)):
+            yield from _tensors(v.values() if isinstance(v, dict) else v)
 
 
 def _checkpointed() -> bool:

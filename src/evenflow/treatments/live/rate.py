@@ -34,10 +34,8 @@ class Rate(Stage):
 def top_rate(group: dict[str, Any]) -> float:
     """The rate a schedule is built around: OneCycleLR's highest, else the first, else the one now
     (1 if that is 0)."""
-    for key in ("max_lr", "initial_lr", "lr"):
-        if key in group and float(group[key]) > 0:
-            return float(group[key])
-    return 1.0
+    rates = (float(group.get(key, 0)) for key in ("max_lr", "initial_lr", "lr"))
+    return next((rate for rate in rates if rate > 0), 1.0)
 
 
 class Momentum(Stage):

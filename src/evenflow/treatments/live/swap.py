@@ -85,8 +85,7 @@ class SwapGraft(Graft):
         self.op, self.new, self.kept, self.calls = op, new, kept, calls
 
     def around(self, inner: Forward, *args: Any, **kwargs: Any) -> Any:
-        mode = Swapped(self.op, self.new, self.kept)
-        with mode:
+        with Swapped(self.op, self.new, self.kept) as mode:
             out = inner(*args, **kwargs)
         if self.kept and mode.count != self.calls:
             raise RuntimeError(

@@ -95,11 +95,8 @@ class _OptimizerState:
 
 
 def _fits(old: Any, value: Any) -> bool:
-    return (
-        isinstance(value, Tensor)
-        and isinstance(old, Tensor)
-        and (old.shape, old.dtype, old.device) == (value.shape, value.dtype, value.device)
-    )
+    both = isinstance(value, Tensor) and isinstance(old, Tensor)
+    return both and (old.shape, old.dtype, old.device) == (value.shape, value.dtype, value.device)
 
 
 def _kept(value: Any) -> Any:
@@ -149,9 +146,7 @@ class Undo:
             return
         self._seen.append(optimizer)
         if self._snapshot is not None:
-            known = [s._optimizer for s in self._snapshot._optimizers]
-            if not any(o is optimizer for o in known):
-                self._snapshot._optimizers.append(_OptimizerState(optimizer))
+            self._snapshot._optimizers.append(_OptimizerState(optimizer))
         for attach in self._attachers:
             attach(optimizer)
 
