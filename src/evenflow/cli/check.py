@@ -40,7 +40,7 @@ def check(
     from ..diagnosis import diagnose
     from ..faults import asked
     from ..report import damage
-    from ..schema import verdict
+    from ..schema import damaged_rows, verdict
     from .judging import guarded, judging, no_readings
 
     chosen, dropped = codes(select, "--select"), codes(ignore, "--ignore")
@@ -54,22 +54,15 @@ def check(
                     raise CannotJudge(sentences(filter(None, (said, damage(loaded)))))
                 findings = diagnose(loaded, select=chosen, ignore=dropped)
             code = {"sick": 1, "unjudged": 3}.get(verdict(findings, loaded), 0)
-            _check_whole(path, loaded, code)
+            if damaged_rows(loaded).keys() & {"site", "param", "layout"} and code != 1:
+                # no health is claimed of a network whose sites or parameters are lost
+                said = _("What is left shows no error, which is no judgement.")
+                raise CannotJudge(sentences((f"{str(path)!r}: {damage(loaded)}", said)))
             pairs = None if forecast is None else _beside(loaded, forecast)
             _show(path, loaded, findings, json, pairs, asked(chosen, dropped))
             return code
     except (CannotJudge, ValueError) as error:
         return refuse("check", error, 3 if isinstance(error, CannotJudge) else 2)
-
-
-def _check_whole(path: Path, run: Run, code: int) -> None:
-    """No health is claimed of a network whose sites or parameters are lost."""
-    from ..report import damage
-    from ..schema import damaged_rows
-
-    if damaged_rows(run).keys() & {"site", "param", "layout"} and code != 1:
-        said = _("What is left shows no error, which is no judgement.")
-        raise CannotJudge(sentences((f"{str(path)!r}: {damage(run)}", said)))
 
 
 def _beside(run: Run, named: str) -> list[Pair]:

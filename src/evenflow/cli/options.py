@@ -16,7 +16,7 @@ from ..lang import _, language
 from ..nearby import did_you_mean
 
 
-def variable_option(name: str, help: str, **more: Any) -> Any:
+def variable_option(name: str, *, help: str, **more: Any) -> Any:
     """`--NAME`, which EVENFLOW_NAME sets, too."""
     variable = f"EVENFLOW_{name.upper().replace('-', '_')}"
     return typer.Option(f"--{name}", envvar=variable, help=help, **more)
@@ -41,12 +41,12 @@ RunArgument = Annotated[
 Select = Annotated[
     list[str] | None,
     variable_option(
-        "select", "Judge by these codes or prefixes only (EF1,EF203).", metavar="CODES"
+        "select", help="Judge by these codes or prefixes only (EF1,EF203).", metavar="CODES"
     ),
 ]
 Ignore = Annotated[
     list[str] | None,
-    variable_option("ignore", "Leave these codes or prefixes out.", metavar="CODES"),
+    variable_option("ignore", help="Leave these codes or prefixes out.", metavar="CODES"),
 ]
 #: Of all commands that write a file.
 Force = Annotated[

@@ -40,7 +40,7 @@ Cadence = Annotated[
     Every,
     variable_option(
         "every",
-        "Sample every N-th step; auto keeps within the budget; 0 samples none.",
+        help="Sample every N-th step; auto keeps within the budget; 0 samples none.",
         parser=parse_every,
         metavar="auto|N|0",
     ),
@@ -49,7 +49,7 @@ Share = Annotated[
     float,
     variable_option(
         "budget",
-        "Share of training time that watching may cost.",
+        help="Share of training time that watching may cost.",
         parser=parse_budget,
         metavar="SHARE",
     ),
@@ -57,38 +57,38 @@ Share = Annotated[
 Out = Annotated[
     Path | None,
     variable_option(
-        "out", "The run file. Default: evenflow-runs/SCRIPT-TIME.evenflow", metavar="FILE"
+        "out", help="The run file. Default: evenflow-runs/SCRIPT-TIME.evenflow", metavar="FILE"
     ),
 ]
 Resume = Annotated[
     bool,
     variable_option(
-        "resume", "Continue the run file of --out at its step; without, a new one is numbered."
+        "resume", help="Continue the run file of --out at its step; without, a new one is numbered."
     ),
 ]
 Json = Annotated[
     str | None,
-    variable_option("json", "Write the findings as JSON, too ('-' = stdout).", metavar="FILE"),
+    variable_option("json", help="Write the findings as JSON, too ('-' = stdout).", metavar="FILE"),
 ]
 Guard = Annotated[
     OnNonfinite | None,
     variable_option(
         "on-nonfinite",
-        "Before each update look for NaN and Inf: report them, skip the update, or stop.",
+        help="Before each update look for NaN and Inf: report them, skip the update, or stop.",
     ),
 ]
 Heal = Annotated[
     str,
     variable_option(
         "heal",
-        "Mend it while it runs: all, or some of clip,skip,rollback,revive,lr.",
+        help="Mend it while it runs: all, or some of clip,skip,rollback,revive,lr.",
         metavar="[=NAMES]",
         show_default=False,
     ),
 ]
 Quiet = Annotated[
     bool,
-    variable_option("quiet", "Print no diagnosis; the run file is written all the same."),
+    variable_option("quiet", help="Print no diagnosis; the run file is written all the same."),
 ]
 
 
