@@ -165,7 +165,7 @@ def change(db: sqlite3.Connection, table: str, row: tuple[Any, ...], dice: rando
         db.execute(f"DELETE FROM {table} {where}", row[:1])
     elif what == 1:
         new = EVIL.replace("\ud800", "") if table == "meta" else dice.choice((-1, 77, 2**40))
-        db.execute(f"UPDATE {table} SET {key} = ? {where}", (new, row[0]))
+        db.execute(f"UPDATE OR REPLACE {table} SET {key} = ? {where}", (new, row[0]))
     elif what == 2:
         for i in range(dice.choice((3, 3000))):
             new = f"k{i}" if table == "meta" else 10_000 + i
