@@ -52,7 +52,7 @@ def _card(run: Run, finding: Finding, number: int, network: Network) -> str:
         inside.append(tag("div", tag("h4", _("What to do")), tag("ol", items), class_="advice"))
     if finding.treatments:
         texts = (tag("code", esc(text[:_LETTERS])) for text in finding.treatments[:_ADVICE])
-        inside.append(tag("p", "treat_: ", " ".join(texts), class_="advice"))
+        inside.append(tag("p", "treat_: ", " | ".join(texts), class_="advice"))
     # the message's last sentence tells the chain, which the card draws
     message = without_chain(finding.message) if len(finding.chain) > 1 else finding.message
     details = tag(
