@@ -18,11 +18,12 @@ from math import sqrt
 from statistics import median
 from time import perf_counter
 
-#: Seconds beside our clocks each time that torch calls us while a step is sampled (median of seven
-#: trainings against bare twins, 8 to 17 us), on a machine that takes `_LOOP` for `_loop`.
-_CALL, _LOOP = 14.5e-6, 23.4e-6
-#: So many of them are what the hooks of an unsampled step take.
-_QUIET = 2.0
+#: Seconds beside our clocks each time that torch calls us while a step is sampled, on a machine
+#: that takes `_LOOP` for `_loop`; and so many times that for the sample as such, which finds Python's
+#: caches and the processor's full of other things (decision 63).
+_CALL, _LOOP, _SAMPLE = 8.6e-6, 22.2e-6, 11.0
+#: So many calls are what the hooks of an unsampled step take.
+_QUIET = 3.4
 #: What a sample costs the steps after it, of its price.
 _AFTER = 0.05
 #: What runs for less than these seconds is seldom interrupted by others in its midst.
@@ -87,7 +88,7 @@ class Price:
     def hidden(self) -> float:
         """Seconds of one sample that our clocks do not see: what torch's calls let expect, and what
         its length shows, each as far as it is sure (steps differ, most of all on busy machines)."""
-        expected = self._call * self._heard / max(self._samples, 1)
+        expected = self._call * (_SAMPLE + self._heard / max(self._samples, 1))
         if len(self._rest) < 3 or not self._bare:
             return expected
         shown = median(self._rest) - median(self._bare)
