@@ -19,8 +19,8 @@ from statistics import median
 from time import perf_counter
 
 #: Seconds beside our clocks each time that torch calls us while a step is sampled, on a machine
-#: that takes `_LOOP` for `_loop`; and so many times that for the sample as such, which finds Python's
-#: caches and the processor's full of other things (decision 63).
+#: that takes `_LOOP` for `_loop`; and so many times that for the sample as such, which finds the
+#: processor's and Python's caches full of other things (decision 63).
 _CALL, _LOOP, _SAMPLE = 8.6e-6, 22.2e-6, 11.0
 #: So many calls are what the hooks of an unsampled step take.
 _QUIET = 3.4
