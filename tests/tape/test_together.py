@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pytest
@@ -103,6 +104,30 @@ def test_what_is_held_is_read_before_anybody_asks() -> None:
     buffer.cut(0, 2)
     buffer.hold(torch.ones(1), read, "cost")
     assert [c.metric for c in buffer.finish(0).reading({}).channels] == ["wall", "cost"]
+
+
+def test_what_another_thread_adds_meanwhile_is_read_too() -> None:
+    buffer, noted = ScalarBuffer(), 0
+
+    def read(into: ScalarBuffer, flat: np.ndarray, size: float, more: bool) -> None:
+        nonlocal noted
+        noted += 1
+
+    class Late(list):  # type: ignore[type-arg]
+        """Another thread adds right after the list was looked at."""
+
+        def __getitem__(self, at: Any) -> Any:
+            found = super().__getitem__(at)
+            self.append((np.ones(1), read, (False,)))
+            return found
+
+    buffer._small = Late()
+    buffer.hold(torch.ones(2), read, True)
+    buffer.settle()
+    buffer._small = list(buffer._small)
+    assert noted == 1 and len(buffer._small) == 1
+    buffer.settle()
+    assert noted == 2 and not buffer._small
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])

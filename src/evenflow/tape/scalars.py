@@ -96,7 +96,8 @@ class ScalarBuffer:
 
     def settle(self) -> None:
         if self._small:
-            small, self._small, self._elements = self._small, [], 0
+            small, self._elements = self._small[:], 0
+            del self._small[: len(small)]  # another thread may add to it meanwhile
             flats = [flat for flat, _, _ in small]
             sizes = norms_of(np.concatenate(flats), map(len, flats))
             for (flat, read, about), size in zip(small, sizes, strict=True):
