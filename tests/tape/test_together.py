@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,8 +15,9 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from torch import Tensor
+from torch import Tensor, nn
 
+import evenflow
 from evenflow.tape import ScalarBuffer, numbers
 from evenflow.tape.snapshot import Snapshot
 from evenflow.tape.together import SMALL, copied, flattened, norms_of, reached, small
@@ -67,10 +69,11 @@ def test_no_number_makes_numpy_warn(value: float) -> None:
 
 def test_a_copy_is_in_order_and_stays_as_it_was() -> None:
     x = torch.arange(6.0).reshape(2, 3).T
-    flat = copied(x)
-    assert flat is not None
+    copy, alone = copied(x), flattened([x])
+    assert copy is not None
     x.zero_()
-    assert flat.tolist() == [0, 3, 1, 4, 2, 5]
+    assert flattened([copy]).tolist() == alone.tolist() == [0, 3, 1, 4, 2, 5]
+    assert flattened([copy, torch.ones(1, dtype=torch.float64)]).tolist() == [0, 3, 1, 4, 2, 5, 1]
 
 
 @pytest.mark.parametrize("axis", [-1, 1])
@@ -80,7 +83,7 @@ def test_units_that_anything_reached(shape: tuple[int, ...], axis: int) -> None:
         axis = -1
     made = torch.Generator().manual_seed(1)
     xs = [(torch.rand(shape, generator=made) > 0.8).float() for _ in range(3)]
-    told = reached([np.asarray(x).flatten() for x in xs], shape, axis)
+    told = reached(xs, shape, axis)
     for x, row in zip(xs, told, strict=True):
         units = x.reshape(1) if not shape else x.movedim(axis, 0)
         assert row.tolist() == [bool((u != 0).any()) for u in units]
@@ -95,9 +98,9 @@ def test_what_is_held_is_read_before_anybody_asks() -> None:
 
     xs = [torch.full((n,), 2.0) for n in (4, 9)]
     for x, name in zip(xs, ("loss", "lr"), strict=True):
-        assert buffer.hold(x, read, name) is not None
+        assert buffer.hold(x, read, name)
         x.zero_()
-    assert buffer.hold(torch.zeros(SMALL + 1), read, "wall") is None and not told
+    assert not buffer.hold(torch.zeros(SMALL + 1), read, "wall") and not told
     assert [(c.metric, v) for c, v in buffer.values()] == [("loss", 4.0), ("lr", 6.0)]
     buffer.hold(torch.ones(1), read, "wall")
     assert len(buffer) == 3
@@ -118,7 +121,7 @@ def test_what_another_thread_adds_meanwhile_is_read_too() -> None:
 
         def __getitem__(self, at: Any) -> Any:
             found = super().__getitem__(at)
-            self.append((np.ones(1), read, (False,)))
+            self.append((torch.ones(1), read, (False,)))
             return found
 
     buffer._small = Late()
@@ -153,3 +156,33 @@ def test_a_snapshot_leaves_out_what_has_another_size_now() -> None:
     now = [torch.zeros(4), torch.ones(5), torch.zeros(SMALL + 1), torch.ones(2)]
     moved = taken.moved(now)
     assert moved == pytest.approx({0: 2.0, 2: math.sqrt(SMALL + 1)})
+
+
+@pytest.mark.parametrize("width", [4, 300])
+@pytest.mark.parametrize("full", [False, True])
+def test_a_script_may_still_resize_what_was_read(width: int, full: bool, tmp_path: Path) -> None:
+    """Memory that an activation, a gradient or a weight had is let go by hand, as some do."""
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Linear(4, width), nn.ReLU(), nn.Linear(width, 1), nn.Sigmoid())
+    optimizer = torch.optim.SGD(net.parameters(), 0.1)
+    met: list[Tensor] = []
+    x = torch.randn(16, 4)
+    with evenflow.watch(net, optimizer, run=tmp_path / "r.evenflow", every=1) as watch:
+        watch._conductor.cadence.full = lambda step, samples: full  # type: ignore[union-attr]
+        for _ in range(3):
+            h = x
+            for layer in net:
+                h = layer(h)
+                h.register_hook(met.append)
+                met.append(h.detach())
+            optimizer.zero_grad()
+            h.square().mean().backward()
+            optimizer.step()
+    assert len(evenflow.load(watch.path).steps) == 3
+    for t in [
+        x,
+        *met,
+        *net.parameters(),
+        *[p.grad for p in net.parameters() if p.grad is not None],
+    ]:
+        t.untyped_storage().resize_(0)

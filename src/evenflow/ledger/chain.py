@@ -174,7 +174,7 @@ def _vjp(
 
 
 def _wide(x: Tensor) -> Floats:
-    return flat(x).cpu().double().numpy()
+    return flat(x).cpu().double().clone().numpy()
 
 
 def _size(delta: Floats) -> float:

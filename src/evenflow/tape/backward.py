@@ -175,9 +175,7 @@ class BackwardReader:
         else:
             return None
         g = numbers.plain(given)
-        if g is None or (
-            not rec.full and rec.scalars.hold(g, _small_delta, site, rec.scale) is not None
-        ):
+        if g is None or (not rec.full and rec.scalars.hold(g, _small_delta, site, rec.scale)):
             return g
         size = numbers.norm(g)
         level = size / g.numel() ** 0.5
@@ -238,7 +236,7 @@ class BackwardReader:
         share = channel._replace(metric="share")
 
         def take(g: Tensor) -> None:
-            if not rec.full and rec.scalars.hold(g, _small_branch, channel, rec.scale) is not None:
+            if not rec.full and rec.scalars.hold(g, _small_branch, channel, rec.scale):
                 return
             rec.scalars.add(channel, numbers.rms(g) / rec.scale)
             if hold and rec.full:

@@ -237,7 +237,7 @@ class ForwardReader:
             self.outside.loss(call, site, x)
             return
         op = call.op.name
-        if not rec.full and rec.scalars.hold(x, self._small, site, op, kind) is not None:
+        if not rec.full and rec.scalars.hold(x, self._small, site, op, kind):
             return
         self.measure(site, x, rec.full and kind not in _LIGHT)
         if op == "multi_head_attention_forward" and x.dim() == 3:

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from .scalars import Scalar, widest
-from .together import COMMON, EXACT, flattened, norms_of, small
+from .together import COMMON, EXACT, array_of, flattened, norms_of, small
 
 LIMIT = 1 << 15
 _HALF = frozenset({torch.float16, torch.bfloat16})
@@ -223,7 +223,7 @@ def share(mask: Tensor) -> Scalar:
 def zeros(x: Tensor, limit: int = 0) -> Scalar:
     """Share of elements exactly 0; with a limit, of a tensor larger than that in its `runs`."""
     if x.is_cpu and x.dtype in EXACT:  # numpy: a call for four
-        a, n = x.detach().numpy(), x.numel()
+        a, n = array_of(x), x.numel()
         if 0 < limit < n:
             if not x.is_contiguous():
                 return zeros(sample(x, limit=limit))
@@ -331,7 +331,7 @@ def features(x: Tensor) -> dict[str, Scalar]:
 def _ascending(x_FN: Tensor) -> Tensor:
     """Each row in order, NaN last; on the CPU by numpy, which takes a thirtieth of torch's time."""
     if x_FN.is_cpu:
-        return torch.from_numpy(np.sort(x_FN.numpy(), axis=1))
+        return torch.from_numpy(np.sort(array_of(x_FN), axis=1))
     return x_FN.sort(1).values
 
 
@@ -340,7 +340,7 @@ def slope(delta_in: Tensor, delta_out: Tensor) -> tuple[Scalar, Scalar]:
     square, and how much it bends: largest less least over the largest size, 0 where f is affine on
     all it saw (NaN where f' is 0 throughout)."""
     if delta_in.is_cpu:  # numpy: half of torch's calls, each at a tenth
-        a, b = delta_in.float().numpy(), delta_out.float().numpy()
+        a, b = array_of(delta_in.float()), array_of(delta_out.float())
         there = b != 0
         f = np.zeros(a.shape, np.float32)
         with np.errstate(all="ignore"):

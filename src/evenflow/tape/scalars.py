@@ -6,13 +6,14 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import accumulate
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 
 from ..schema import FOLDS, Channel, Reading, metric_named
-from .together import Flat, copied, norms_of
+from .together import copied, flattened, norms_of
 
 Scalar = float | torch.Tensor
 Fold = Callable[[Sequence[float]], float]
@@ -75,33 +76,35 @@ class ScalarBuffer:
     def __init__(self) -> None:
         self._channels: list[Key] = []
         self._values: list[Scalar] = []
-        self._small: list[tuple[Flat, SmallRead, tuple[Any, ...]]] = []  # see `hold`
+        self._small: list[tuple[torch.Tensor, SmallRead, tuple[Any, ...]]] = []  # see `hold`
         self._elements = 0
 
     def __len__(self) -> int:
         self.settle()
         return len(self._channels)
 
-    def hold(self, x: torch.Tensor, read: SmallRead, *about: Any) -> Flat | None:
-        """Have a small tensor read together with others: a copy of its elements, None if it is not
-        small. `read(buffer, elements, 2-norm, *about)` is called before anybody asks for what was
-        noted, or once enough is held."""
-        flat = copied(x)
-        if flat is not None:
-            self._small.append((flat, read, about))
-            self._elements += len(flat)
-            if self._elements > _HELD:
-                self.settle()
-        return flat
+    def hold(self, x: torch.Tensor, read: SmallRead, *about: Any) -> bool:
+        """Have a small tensor read together with others; False if it is not small. `read(buffer,
+        elements, 2-norm, *about)` is called before anybody asks for what was noted, or once enough
+        is held."""
+        copy = copied(x)
+        if copy is None:
+            return False
+        self._small.append((copy, read, about))
+        self._elements += copy.numel()
+        if self._elements > _HELD:
+            self.settle()
+        return True
 
     def settle(self) -> None:
         if self._small:
             small, self._elements = self._small[:], 0
             del self._small[: len(small)]  # another thread may add to it meanwhile
-            flats = [flat for flat, _, _ in small]
-            sizes = norms_of(np.concatenate(flats), map(len, flats))
-            for (flat, read, about), size in zip(small, sizes, strict=True):
-                read(self, flat, size, *about)
+            copies = [copy for copy, _, _ in small]
+            whole, ends = flattened(copies), list(accumulate([c.numel() for c in copies]))
+            sizes = norms_of(whole, [c.numel() for c in copies])
+            for (_, read, about), size, end, copy in zip(small, sizes, ends, copies, strict=True):
+                read(self, whole[end - copy.numel() : end], size, *about)
 
     def cut(self, start: int, end: int) -> None:
         """Forget what was noted between two lengths."""

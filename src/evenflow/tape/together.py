@@ -26,11 +26,17 @@ COMMON = (Tensor, torch.nn.Parameter)
 EXACT = frozenset({torch.float32, torch.float64})
 
 
-def copied(x: Tensor) -> Flat | None:
-    """The elements of a small tensor on the host, in order; None of any other.
+def copied(x: Tensor) -> Tensor | None:
+    """A copy of a small tensor on the host; None of any other.
 
     x: without a gradient. To be called `unheard`."""
-    return x.numpy().flatten() if small(x) else None
+    return x.clone() if small(x) else None
+
+
+def array_of(x: Tensor) -> Flat:
+    """A tensor's memory as an array, any shape. `x.numpy()` would forbid the script for ever to
+    resize that memory, as those do who let activations go early."""
+    return np.from_dlpack(x.detach())
 
 
 def small(x: Tensor) -> bool:
@@ -57,10 +63,11 @@ def norms_of(whole: Flat, sizes: Iterable[int]) -> list[float]:
 
 
 def flattened(xs: Sequence[Tensor]) -> Flat:
-    """The elements of some `small` ones without gradients, one tensor after the other; of one alone
-    they may be its own."""
+    """A copy of the elements of some tensors without gradients, one tensor after the other."""
     if not xs:
         return np.zeros(0)
+    if len(xs) == 1:  # which would be no copy
+        xs = [xs[0].clone()]
     whole: Tensor = torch._utils._flatten_dense_tensors(xs)  # type: ignore[no-untyped-call]
     flat: Flat = whole.numpy()
     return flat
@@ -71,10 +78,10 @@ def nonfinite_in(x: Flat, size: float) -> float:
     return 0.0 if math.isfinite(size) else float(len(x) - np.count_nonzero(np.isfinite(x)))
 
 
-def reached(flats: Sequence[Flat], shape: tuple[int, ...], axis: int) -> npt.NDArray[np.bool_]:
+def reached(alike: Sequence[Tensor], shape: tuple[int, ...], axis: int) -> npt.NDArray[np.bool_]:
     """For each of some tensors of one shape, and each unit along its axis: is any element not 0?
     [tensors, units]"""
-    there = (np.concatenate(flats) != 0).reshape(len(flats), *(shape or (1,)))
+    there = (flattened(alike) != 0).reshape(len(alike), *(shape or (1,)))
     unit = axis % (there.ndim - 1) + 1
     rest = tuple(d for d in range(1, there.ndim) if d != unit)
     return np.asarray(there.any(rest))

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from . import numbers
 from .scalars import Scalar
-from .together import EXACT, Flat, copied, reached
+from .together import EXACT, array_of, copied, reached
 
 Bits = npt.NDArray[np.int64]
 #: One truth a unit: an array on the host, a tensor on a device.
@@ -38,7 +38,7 @@ class Units:
         self._bits: dict[int, tuple[Tensor, Tensor]] = {}
         self._together: tuple[tuple[list[int], list[int]], Bits, Bits] | None = None
         self._waiting: dict[int, tuple[Flags, Flags]] = {}  # site -> (seen, alive) of its units
-        self._small: dict[tuple[tuple[int, ...], int], list[tuple[int, Flat, Flat]]] = {}
+        self._small: dict[tuple[tuple[int, ...], int], list[tuple[int, Tensor, Tensor]]] = {}
         self._there: set[int] = set()  # the sites of both
         self._told: dict[int, tuple[Scalar, Scalar]] = {}
         self._offset = 0
@@ -170,7 +170,7 @@ def _reached(g: Tensor, axis: int, offset: int, limit: int) -> Flags:
             g, axis = g.view(-1, g.shape[-1]), 1  # tokens are samples too
         g = numbers.sample_rows(g, offset, limit)
         if axis == 1 and g.is_cpu and g.dtype in EXACT:
-            return _reached_on_host(g.detach().numpy())
+            return _reached_on_host(array_of(g))
         there = _any(g, axis)
     return there.numpy() if there.is_cpu else there
 
