@@ -168,6 +168,29 @@ def test_a_model_can_be_saved_under_the_guard(tmp_path: Path) -> None:
     assert watched.returncode == 0
 
 
+@pytest.mark.parametrize("met", [False, True])
+def test_a_writer_that_fails_is_told_once(met: bool, tmp_path: Path) -> None:
+    """By the watch where the script goes on long enough for it to hear, else at the end."""
+    (tmp_path / "spoilt.py").write_text(
+        "import sys\nfrom evenflow.cli import main\nfrom evenflow.store.sink import Sink\n"
+        "def fault(*args, **options):\n    raise ZeroDivisionError('planted')\n"
+        "Sink.reading = fault\nsys.exit(main(['run', '--every', '1', 'train.py']))\n"
+    )
+    (tmp_path / "train.py").write_text(
+        "import time, torch\nm = torch.nn.Linear(2, 1)\n"
+        "o = torch.optim.SGD(m.parameters(), 0.1)\n"
+        "def step():\n    o.zero_grad(); m(torch.ones(4, 2)).square().mean().backward(); o.step()\n"
+        "step()\n"
+        + ("from evenflow.monitor import current\n"
+           "while current() is not None and current().active:\n    step(); time.sleep(0.01)\n"
+           if met else "")
+    )  # fmt: skip
+    done = run((sys.executable, "spoilt.py"), tmp_path, strict=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("planted") == 1, done.stderr
+    assert ("Evenflow stopped watching" in done.stderr) is met
+
+
 def test_stop_on_nonfinite_ends_the_script(tmp_path: Path) -> None:
     (tmp_path / "nan.py").write_text(
         "import torch\nm = torch.nn.Linear(2, 1)\no = torch.optim.SGD(m.parameters(), 0.1)\n"
@@ -185,7 +208,7 @@ PLANTS = {
     "in a rule": ("evenflow.faults.ef101_vanishing_gradient", "VanishingGradient.check", None),
     "in the tape": ("evenflow.tape.recorder", "Recorder.settle", "Evenflow stopped watching"),
     "in the forward": ("evenflow.tape.modulecalls", "ModuleCalls._enter_call", "stopped watching"),
-    "in the writer": ("evenflow.store.sink", "Sink.reading", "evenflow: watching stopped"),
+    "in the writer": ("evenflow.store.sink", "Sink.reading", "planted"),
     "in watch": ("evenflow", "watch", "evenflow: could not watch (ZeroDivisionError: planted)"),
     "in the report": ("evenflow.report", "text", "evenflow: could not judge the run"),
 }

@@ -36,7 +36,7 @@ def tell_run(path: Path, plan: Plan, whole: bool = True) -> None:
         return
     stopped = [event.detail for event in run.events if event.kind == "stopped"]
     for detail in stopped:
-        if "where" not in detail:  # the writer's; of all others the watch has warned
+        if "where" not in detail and whole:  # the writer's, too late for the watch to warn
             said = _("watching stopped ({error}); the script itself is untouched.")
             _say(said.format(error=detail.get("error")))
     if len(run.steps):
