@@ -6,7 +6,6 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import accumulate
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -101,10 +100,13 @@ class ScalarBuffer:
             small, self._elements = self._small[:], 0
             del self._small[: len(small)]  # another thread may add to it meanwhile
             copies = [copy for copy, _, _ in small]
-            whole, ends = flattened(copies), list(accumulate([c.numel() for c in copies]))
-            sizes = norms_of(whole, [c.numel() for c in copies])
-            for (_, read, about), size, end, copy in zip(small, sizes, ends, copies, strict=True):
-                read(self, whole[end - copy.numel() : end], size, *about)
+            whole, lengths = flattened(copies), [copy.numel() for copy in copies]
+            start = 0
+            for (_, read, about), n, size in zip(
+                small, lengths, norms_of(whole, lengths), strict=True
+            ):
+                read(self, whole[start : start + n], size, *about)
+                start += n
 
     def cut(self, start: int, end: int) -> None:
         """Forget what was noted between two lengths."""

@@ -21,10 +21,9 @@ class Snapshot:
 
     def __init__(self, tensors: Sequence[Tensor]) -> None:
         self._small = [small(t) for t in tensors]
-        few = [t for t, is_small in zip(tensors, self._small, strict=True) if is_small]
-        rest = [t for t, is_small in zip(tensors, self._small, strict=True) if not is_small]
+        few, rest = self._split(tensors)
         self._sizes = [t.numel() for t in few]
-        self._few = flattened(few).astype(np.float64)  # a copy, even of float64
+        self._few = flattened(few).astype(np.float64, copy=False)
         # Copies, in one call; the minus sign is so that what is then can be added to them.
         self._minus = list(torch._foreach_neg(rest)) if rest else []
 
@@ -34,9 +33,7 @@ class Snapshot:
     def moved(self, after: Sequence[Tensor]) -> dict[int, Scalar]:
         """2-norm of the way each has gone to what it is now, by its place in the list; without
         those that have another size now."""
-        pairs = list(zip(after, self._small, strict=True))
-        few = [t for t, is_small in pairs if is_small]
-        rest = [t for t, is_small in pairs if not is_small]
+        few, rest = self._split(after)
         alike = [small(t) and t.numel() == n for t, n in zip(few, self._sizes, strict=True)]
         if all(alike):
             with np.errstate(all="ignore"):  # infinite less infinite is NaN, as in torch
@@ -57,6 +54,13 @@ class Snapshot:
             far[i] = size
         ways = self._in_order(near, far)
         return {i: way for i, way in enumerate(ways) if way is not _NONE}
+
+    def _split(self, tensors: Sequence[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
+        """Those that were small, and the others."""
+        pairs = list(zip(tensors, self._small, strict=True))
+        return [t for t, is_small in pairs if is_small], [
+            t for t, is_small in pairs if not is_small
+        ]
 
     def _in_order(self, few: Sequence[Scalar], rest: Sequence[Scalar]) -> list[Scalar]:
         """One for each tensor, of those for the small and for the others."""
