@@ -77,7 +77,7 @@ class StalledLayer(Rule):
         update = p.update
         peers = median(update, axis=1)[:, None]
         if len(p.layers) < 4:  # with few layers the median may be the stalled one itself
-            peers = np.nanmax(np.where(np.isnan(update), -1.0, update), axis=1)[:, None]
+            peers = largest(update, axis=1)[:, None]
         below = -decades(ratio(update, peers))
         known = ~np.isnan(update) & ~np.isnan(below)
         bad = (below >= BELOW) & p.still & (p.raw > 0)

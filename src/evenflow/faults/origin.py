@@ -12,12 +12,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..network import links, reach, turned
+from ..network import MASKING, links, reach, turned
 from ..schema import Site
 from .series import Bools, Floats
 
 #: What puts minus infinity where a softmax is to see nothing.
-_MASKING = frozenset({"masked_fill", "where", "add", "sub", "triu", "tril", "input", "full"})
+_MASKS = MASKING | {"add", "sub", "input"}
 _SOFT = ("softmax", "attention")
 #: Where of several one must be chosen: operations with an infinite slope somewhere.
 _STEEP = frozenset(
@@ -77,7 +77,7 @@ class Spread:
         return [i for i in way if self.bad[i] and not self.bad[list(self.parents[i])].any()]
 
     def _put(self, id: int) -> bool:
-        return all(self.usual[r] or self.sites[r].op in _MASKING for r in self._births(id))
+        return all(self.usual[r] or self.sites[r].op in _MASKS for r in self._births(id))
 
     def _is_mask(self, id: int) -> bool:
         """Infinity that is meant: one that did no harm before, or on its way to a softmax."""
@@ -85,7 +85,7 @@ class Spread:
             return False
         if self.usual[id]:
             return True
-        return self.sites[id].op in _MASKING and self._meets_softmax(id, 4)
+        return self.sites[id].op in _MASKS and self._meets_softmax(id, 4)
 
     def _meets_softmax(self, id: int, far: int) -> bool:
         todo = [id]
