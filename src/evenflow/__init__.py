@@ -12,6 +12,8 @@ from .lazy import lazily as _lazily
 if TYPE_CHECKING:
     from . import fit as fit
     from .diagnosis import diagnose as diagnose
+    from .experiments import Checkup as Checkup
+    from .experiments import checkup as checkup
     from .forecast import Forecast as Forecast
     from .forecast import preflight as preflight
     from .ledger import Ledger as Ledger
@@ -41,6 +43,7 @@ __version__ = "0.1.0"
 
 _HOME = {
     "diagnosis": "diagnose",
+    "experiments": "Checkup checkup",
     "forecast": "Forecast preflight",
     "ledger": "Ledger explain",
     "monitor": "EvenflowWarning NonFiniteError Observer SampledStep Watch watch",

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from .foresee import preflight as preflight
     from .inputs import dtype_named as dtype_named
     from .inputs import parse_input as parse_input
+    from .isolation import same_random as same_random
+    from .isolation import unwatched as unwatched
     from .keeping import save as save
     from .rendering import compared as compared
     from .rendering import lines as lines
@@ -28,6 +30,7 @@ _HOME = {
     "compiled": "compiled_difference",
     "foresee": "preflight",
     "inputs": "dtype_named parse_input",
+    "isolation": "same_random unwatched",
     "keeping": "save",
     "rendering": "compared lines",
     "static": "forecast_static",

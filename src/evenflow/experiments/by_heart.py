@@ -1,0 +1,103 @@
+"""4. One batch by heart: can the network learn the labels of one batch at all?"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from ..lang import N_
+from .base import Lab, failed, passed, unknown
+from .bench import Change, Trace
+from .loss_at_birth import KNOWN, guessing
+from .result import Experiment, Tested
+
+#: Steps on the one batch, and Evenflow's own settings, in the order they are tried.
+STEPS = 80
+CHOICES = ("adam:3e-3", "adam:1e-2", "adam:3e-4")
+#: The loss falls by this share where a batch is being learned; below the other it is not at all.
+LEARNED, STILL = 0.5, 0.15
+
+
+def test(lab: Lab) -> Tested:
+    """The same batch for 80 steps, by the script's own optimizer; where the loss does not fall by
+    half, by Adam at rates .003, .01 and .0003. The mean of the last tenth of the losses counts.
+
+    Healthy networks (33, three seeds) lose 60 % and more at their best setting; what falls by less
+    than 15 % at each of them cannot learn. In between it passes, and the figure is told.
+    """
+    best: tuple[float, Change, Trace] | None = None
+    own = math.nan
+    settings = [Change(same_batch=True, optimizer=text) for text in CHOICES]
+    if lab.subject.optimizers:
+        settings.insert(0, Change(same_batch=True))
+    for change in settings:
+        trace = lab.run(change, STEPS)
+        if trace.ended in ("error", "cannot") and len(trace.losses) < STEPS // 2:
+            return unknown(trace.ended, names=(trace.why,))
+        fell = fall(trace)
+        own = fell if not change.optimizer else own
+        if best is None or fell > best[0]:
+            best = fell, change, trace
+        if fell >= LEARNED or lab.late:
+            break
+    assert best is not None
+    return _judged(lab, own, *best)
+
+
+def fall(trace: Trace) -> float:
+    """By what share of its start the loss fell; below 0 it rose, -inf where it is not a number."""
+    first, last = trace.losses[0], trace.losses[-max(len(trace.losses) // 10, 1) :]
+    end = sum(last) / len(last)
+    if not math.isfinite(end) or not math.isfinite(first):
+        return -math.inf
+    return (first - end) / max(abs(first), 1e-12)
+
+
+def _judged(lab: Lab, own: float, fell: float, change: Change, trace: Trace) -> Tested:
+    told: dict[str, Any] = {"start": trace.losses[0], "fell": fell, "steps": len(trace.losses)}
+    last = trace.losses[-max(len(trace.losses) // 10, 1) :]
+    told["end"] = sum(last) / len(last)
+    if math.isfinite(own):
+        told["own"] = own
+    if fell >= STILL:
+        lab.learner = change
+    loss, targets = lab.subject.loss, lab.targets
+    guess = guessing(loss, targets[-1]) if loss and targets else None
+    if guess and float(loss["value"]) < KNOWN * guess:
+        return passed("known", **told)
+    if fell < STILL:
+        if not lab.kind and not targets:
+            return unknown("own-loss", **told)
+        return failed("not-learned", code="EF401", **told)
+    if own < STILL and change.optimizer:
+        return passed("other-rate", names=(change.optimizer,), **told)
+    return passed("learned" if fell >= LEARNED else "slowly", **told)
+
+
+EXPERIMENT = Experiment(
+    4,
+    "by-heart",
+    N_("one batch by heart"),
+    {
+        "learned": N_("The loss on one batch falls from {start} to {end} within {steps} steps."),
+        "slowly": N_("The loss on one batch falls from {start} to {end} in {steps} steps: slowly."),
+        "other-rate": N_(
+            "The loss on one batch falls from {start} to {end} with {names}, hardly with the "
+            "script's own optimizer."
+        ),
+        "known": N_("The batch is known already: its loss is {start}."),
+        "not-learned": N_(
+            "Not even one batch is learned: {start} becomes {end} in {steps} steps, whatever the "
+            "rate."
+        ),
+        "own-loss": N_("The loss stays at {end}; whether it measures learning is not known."),
+    },
+    {
+        "other-rate": N_("Try that optimizer and rate, or see the range of rates below."),
+        "not-learned": N_(
+            "See that outputs can take the targets' values, that the loss fits them, and that "
+            "gradients reach the weights (evenflow preflight)."
+        ),
+    },
+    test,
+)

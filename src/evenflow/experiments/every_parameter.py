@@ -1,0 +1,116 @@
+"""6. Every parameter gets a gradient, moves, and is in an optimizer once; modes agree."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from ..lang import N_
+from .base import Lab, failed, nothing, passed, unknown
+from .bench import Change
+from .result import Experiment, Tested
+
+#: Updates watched: weights that start at zero let gradients pass from the second on.
+STEPS = 3
+#: Kept statistics count from so many batches on; so many kept deviations, or decades of variance,
+#: from the batch's they are another data set's.
+SEEN, SHIFT, DECADES = 20, 3.0, 1.0
+#: Losses of two modes that differ by this share are two.
+SAME = 1e-3
+
+
+def test(lab: Lab) -> Tested:
+    """Three updates on one batch. Told as a fault: a trained parameter that no optimizer holds, or
+    two do; one that gets no gradient, or exactly zero, in all three; one that no update moved;
+    gradients of earlier steps left when the next begins, each time; a normalisation whose kept
+    statistics (20 batches or more) are three deviations or tenfold off the batch's.
+
+    Parameters with `requires_grad=False` are meant to stand still. That training and evaluation
+    modes give one loss with dropout off is told, not judged: some networks are two on purpose.
+    """
+    trace = lab.run(Change(same_batch=not lab.bench.streams), STEPS, ("params",))
+    if trace.ended != "done" and not trace.figures.get("noted"):
+        return unknown(trace.ended, names=(trace.why,))
+    params, noted = lab.subject.params, trace.figures["noted"]
+    trained = [n for n, p in params.items() if p["trained"]]
+    if not trained:
+        return nothing("no-parameters")
+    optimizers = bool(lab.subject.optimizers)
+    held = [n for n in trained if params[n]["held"] or not optimizers]
+    told: dict[str, Any] = {"trained": len(trained)}
+    updates = trace.figures["updates"]
+    if optimizers:
+        left = [n for n in trained if not params[n]["held"]]
+        if not held:
+            return failed("none-held", code="EF704", **told)
+        if left:
+            return failed("left-out", names=left, code="EF704", **told)
+        twice = [n for n in trained if params[n]["held"] > 1]
+        if twice:
+            return failed("twice", names=twice, **told)
+    zero = [n for n in held if noted.get(n, {}).get("zero", 0) >= updates > 0]
+    if zero:
+        return failed("no-gradient", names=zero, code="EF807", **told)
+    still = [n for n in held if updates and not noted.get(n, {}).get("moved", True)]
+    if still and optimizers:
+        why = "none-moved" if len(still) == len(held) else "unmoved"
+        return failed(why, names=still, code="EF802" if why == "none-moved" else "EF301", **told)
+    stale = [n for n in held if updates > 1 and noted.get(n, {}).get("stale", 0) >= updates - 1]
+    if len(stale) == len(held) and lab.bench.streams:
+        return failed("stale", names=stale, code="EF801", **told)
+    return _modes(lab, told)
+
+
+def _modes(lab: Lab, told: dict[str, Any]) -> Tested:
+    off = {
+        name: n
+        for name, n in lab.subject.norms.items()
+        if n["seen"] >= SEEN and (n["shift"] > SHIFT or n["decades"] > DECADES)
+    }
+    if off:
+        worst = max(off, key=lambda name: off[name]["shift"])
+        told |= {"shift": off[worst]["shift"], "decades": off[worst]["decades"]}
+        return failed("statistics", names=[worst, *(n for n in off if n != worst)], **told)
+    losses = [lab.run(Change(mode=mode), 0).losses for mode in ("still", "eval")]
+    if all(len(found) == 1 and math.isfinite(found[0]) for found in losses):
+        still, evaluated = losses[0][0], losses[1][0]
+        told |= {"training": still, "evaluation": evaluated}
+        if abs(still - evaluated) > SAME * max(abs(still), 1e-12):
+            return passed("modes-differ", **told)
+    return passed("all-move", **told)
+
+
+EXPERIMENT = Experiment(
+    6,
+    "every-parameter",
+    N_("every parameter takes part"),
+    {
+        "no-parameters": N_("No parameter is trained."),
+        "none-held": N_("The optimizer holds none of the model's {trained} trained parameters."),
+        "left-out": N_("No optimizer holds {names}."),
+        "twice": N_("{names} are held twice: each step moves them two times."),
+        "no-gradient": N_("No gradient reaches {names}."),
+        "unmoved": N_("{names} get a gradient, and no step moves them."),
+        "none-moved": N_("No step moves any parameter."),
+        "stale": N_("Gradients of earlier steps are still there when the next step begins."),
+        "statistics": N_(
+            "The statistics that {names} keep are not this data's: {shift} deviations off."
+        ),
+        "modes-differ": N_(
+            "All {trained} trained parameters get a gradient and move. Training and evaluation "
+            "modes differ by more than dropout ({training}, {evaluation})."
+        ),
+        "all-move": N_("All {trained} trained parameters get a gradient and move."),
+    },
+    {
+        "none-held": N_("Build the optimizer from this model's parameters, after the model."),
+        "left-out": N_("Hand over model.parameters(), or freeze with requires_grad_(False)."),
+        "twice": N_("Give each parameter to one group of one optimizer."),
+        "no-gradient": N_("Use it in the forward pass, or look for what cuts its way to the loss."),
+        "unmoved": N_("Look at its group's rate."),
+        "none-moved": N_("Look for a missing optimizer.step() and a rate of 0."),
+        "stale": N_("Call optimizer.zero_grad() once a step, before the backward pass."),
+        "statistics": N_("Scale the data as in the earlier training, or reset the statistics."),
+    },
+    test,
+)

@@ -1,0 +1,92 @@
+"""Figures of a batch and of a model, as plain values."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from torch import Tensor, nn
+
+from .listening import digest
+
+#: Rows whose digests are told, and labels told one by one, at most.
+MOST = 4096
+
+
+def parameters(model: nn.Module, optimizers: Sequence[Any]) -> dict[str, dict[str, Any]]:
+    """name -> shape, whether it is trained, and in how many groups of optimizers it is held."""
+    held: dict[int, int] = {}
+    for optimizer in optimizers:
+        for group in optimizer.param_groups:
+            for p in group["params"]:
+                held[id(p)] = held.get(id(p), 0) + 1
+    return {
+        name: {"shape": list(p.shape), "trained": p.requires_grad, "held": held.get(id(p), 0)}
+        for name, p in model.named_parameters()
+    }
+
+
+def optimizer(one: Any) -> dict[str, Any]:
+    """Its class and rates; of a scheduled one the rate it was built with, too."""
+    groups = one.param_groups
+    return {
+        "name": type(one).__name__,
+        "rates": [float(g.get("lr", math.nan)) for g in groups],
+        "meant": [float(g.get("initial_lr", g.get("lr", math.nan))) for g in groups],
+    }
+
+
+def tensor(name: str, x: Tensor) -> dict[str, Any]:
+    """Shape, dtype and figures: scale, outliers, what is not finite, constant features, doubles,
+    and of whole numbers and flags the values themselves."""
+    told: dict[str, Any] = {
+        "name": name, "shape": list(x.shape), "dtype": str(x.dtype).removeprefix("torch."),
+    }  # fmt: skip
+    x = x.detach()
+    if not x.numel():
+        return told
+    if x.ndim:
+        told["rows"] = [digest(row) for row in x[:MOST]]
+    if x.is_floating_point():
+        told |= _floats(x.double())
+    if (not x.is_floating_point() and not x.is_complex()) or _are_flags(x):
+        told["labels"] = [int(v) for v in x.reshape(-1)[:MOST].tolist()]
+        told["least"], told["most"] = float(x.min()), float(x.max())
+    return told
+
+
+def _are_flags(x: Tensor) -> bool:
+    return bool(((x == 0) | (x == 1)).all())
+
+
+def _floats(x: Tensor) -> dict[str, Any]:
+    finite = x.isfinite()
+    told: dict[str, Any] = {"nonfinite": int((~finite).sum())}
+    if not bool(finite.any()):
+        return told
+    good = x[finite]
+    std = float(good.std(correction=0))
+    told |= {
+        "mean": float(good.mean()), "std": std, "rms": float(good.square().mean().sqrt()),
+        "absolute": float((good - good.median()).abs().mean()),
+        "least": float(good.min()), "most": float(good.max()),
+    }  # fmt: skip
+    if x.ndim >= 2 and bool(finite.all()):
+        # per feature: the columns of a table, the channels of images and of sequences
+        dim = x.ndim - 1 if x.ndim <= 3 else 1
+        rows = x.movedim(dim, 0).reshape(x.shape[dim], -1)
+        spread = rows.std(1, correction=0)
+        moving = spread > 1e-12 * rows.abs().amax(1).clamp(min=1e-300)
+        told |= {"features": len(rows), "constant": int((~moving).sum())}
+        binary = ((rows == 0) | (rows == 1)).all(1)
+        told["flags"] = int(binary.sum())
+        real = moving & ~binary
+        if bool(real.any()):
+            z = (rows - rows.mean(1, keepdim=True)).abs().amax(1)[real] / spread[real]
+            scale = rows.square().mean(1).sqrt()[real]
+            told |= {
+                "outlier": float(z.max()), "widest": float(scale.max()),
+                "narrowest": float(scale.min()),
+            }  # fmt: skip
+    return told

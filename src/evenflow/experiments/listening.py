@@ -1,0 +1,196 @@
+"""What the forward of a run is heard to do: losses with their targets, cuts, outputs of ops."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.overrides import TorchFunctionMode
+from torch.utils._pytree import tree_leaves
+
+from .changing import widened
+
+#: Loss function -> its kind.
+KINDS: dict[Any, str] = {
+    F.cross_entropy: "classes",
+    F.nll_loss: "classes",
+    F.binary_cross_entropy: "flags",
+    F.binary_cross_entropy_with_logits: "flags",
+    F.mse_loss: "squared",
+    F.l1_loss: "absolute",
+    F.smooth_l1_loss: "absolute",
+    F.huber_loss: "absolute",
+}
+_DROPOUTS = (F.dropout, F.dropout1d, F.dropout2d, F.dropout3d, F.alpha_dropout, torch.dropout)
+#: Operations a gradient does not pass; "straight" ones are rounded on purpose as a rule.
+_CUTS: dict[Any, str] = {
+    Tensor.detach: "detach",
+    torch.detach: "detach",
+    Tensor.round: "round",
+    torch.round: "round",
+    Tensor.floor: "round",
+    torch.floor: "round",
+    Tensor.sign: "round",
+    torch.sign: "round",
+    Tensor.argmax: "argmax",
+    torch.argmax: "argmax",
+    Tensor.item: "item",
+    Tensor.tolist: "item",
+    Tensor.numpy: "item",
+    Tensor.data.__get__: "data",  # type: ignore[attr-defined]
+    torch.tensor: "anew",
+}
+_MINUS = (Tensor.sub, Tensor.__sub__, Tensor.__rsub__, torch.sub, torch.subtract)
+#: Another look at the same values: whoever reads what they give reads the input.
+_LOOKS = frozenset(
+    [
+        "view",
+        "reshape",
+        "flatten",
+        "permute",
+        "transpose",
+        "unsqueeze",
+        "squeeze",
+        "t",
+        "to",
+        "float",
+        "double",
+        "contiguous",
+        "clone",
+        "chunk",
+        "split",
+        "__getitem__",
+    ]
+)
+#: Operations whose outputs a run notes at most.
+MOST_OPS = 4000
+
+
+class Listening(TorchFunctionMode):
+    """Hears the operations of a forward; open from the root's call until the loss is known.
+
+    Attributes:
+        loss: {"name", "kind", "reduction", "output": shape, "target": shape}, of the last one.
+        target: what that loss function was given.
+        cuts: how often each kind of cut was heard while gradients were on; "no_grad": operations
+            on parameters' outputs while they were off.
+        broadcast: shapes of output and target, where a difference of them is larger than both.
+        readers: names of the operations that the inputs as they are were given to.
+        ops: (name, digest) of each output.
+        embedded: output of the first embedding.
+        batch_norm: a normalisation by the batch that keeps no running statistics was heard.
+    """
+
+    def __init__(self, ops: bool = False, calm: bool = False, double: bool = False) -> None:
+        super().__init__()
+        self.noting, self.calm, self.double = ops, calm, double
+        self.loss: dict[str, Any] = {}
+        self.target: Any = None
+        self.cuts: dict[str, int] = {}
+        self.broadcast: list[list[int]] = []
+        self.readers: set[str] = set()
+        self.batch_norm = False
+        self.ops: list[tuple[str, int]] = []
+        self._given: dict[int, Tensor] = {}
+        self._wanted: set[int] = set()
+        self.embedded: Tensor | None = None
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
+        kwargs = dict(kwargs or {})
+        if self.calm:
+            _still(func, kwargs)
+        if func in KINDS and self.double:
+            args, kwargs = widened(args), widened(kwargs)
+        cut = self._cut(func, args)  # before: an edit changes what it is given
+        out = func(*args, **kwargs)
+        if cut:
+            self.cuts[cut] = self.cuts.get(cut, 0) + 1
+        if func in KINDS:
+            self._lost(func, args, kwargs, out)
+        elif func in _MINUS:
+            self._minus(args, out)
+        self._read(func, args, kwargs, out)
+        if func is F.batch_norm and args[1:2] in ((), (None,)) and not kwargs.get("running_mean"):
+            self.batch_norm = True
+        if func is F.embedding and self.embedded is None and out.requires_grad:
+            self.embedded = out
+        if self.noting and isinstance(out, Tensor) and len(self.ops) < MOST_OPS:
+            self.ops.append((getattr(func, "__name__", str(func)), digest(out)))
+        return out
+
+    def given(self, inputs: Any, targets: Any) -> None:
+        """Which tensors a step is given."""
+        self._given = {id(t): t for t in tree_leaves(inputs) if isinstance(t, Tensor)}
+        tensors = [t for t in tree_leaves(targets) if isinstance(t, Tensor) and t.numel()]
+        self._wanted = {t.data_ptr() for t in tensors}
+
+    def _cut(self, func: Callable[..., Any], args: Any) -> str:
+        """What a gradient does not pass here; "edited": values of the graph are overwritten."""
+        name = getattr(func, "__name__", "")
+        first = args[0] if args and isinstance(args[0], Tensor) else None
+        made = first is not None and first.grad_fn is not None
+        if not torch.is_grad_enabled():
+            inplace = name == "__setitem__" or (name.endswith("_") and not name.endswith("__"))
+            return "edited" if made and inplace else "no_grad"
+        kind = _CUTS.get(func, "")
+        return kind if made or kind == "anew" else ""
+
+    def _minus(self, args: Any, out: Any) -> None:
+        pair = [t for t in args[:2] if isinstance(t, Tensor)]
+        larger = len(pair) == 2 and out.numel() > max(t.numel() for t in pair)
+        if larger and any(t.numel() and t.data_ptr() in self._wanted for t in pair):
+            self.broadcast = [list(t.shape) for t in pair]
+
+    def _read(self, func: Callable[..., Any], args: Any, kwargs: Any, out: Any) -> None:
+        if not self._given:
+            return
+        name = getattr(func, "__name__", "")
+        if name == "__get__" or not any(id(t) in self._given for t in tree_leaves((args, kwargs))):
+            return
+        if name in _LOOKS:
+            self._given |= {id(t): t for t in tree_leaves(out) if isinstance(t, Tensor)}
+        else:
+            self.readers.add(name)
+
+    def _lost(self, func: Callable[..., Any], args: Any, kwargs: Any, out: Tensor) -> None:
+        given = [*args, *(kwargs[k] for k in ("input", "target") if k in kwargs)]
+        if len(given) < 2 or not all(isinstance(t, Tensor) for t in given[:2]):
+            return
+        self.target = given[1]
+        value = float(out.detach().double().sum())
+        if kwargs.get("reduction") == "none":
+            value /= max(out.numel(), 1)
+        self.loss = {
+            "name": func.__name__,
+            "value": value,
+            "kind": KINDS[func],
+            "reduction": str(kwargs.get("reduction", "mean")),
+            "output": list(given[0].shape),
+            "target": list(given[1].shape),
+            "weighted": kwargs.get("weight") is not None,
+            "smoothed": bool(kwargs.get("label_smoothing", 0)),
+            "ignored": int(kwargs.get("ignore_index", -100)),
+        }
+
+
+def digest(out: Tensor) -> int:
+    """A number that another bit changes."""
+    if out.device.type == "meta" or not out.numel() or out.is_sparse:
+        return 0
+    with torch._C.DisableTorchFunction():
+        plain = out.detach().resolve_conj().contiguous().cpu().reshape(-1).view(torch.uint8)
+        return zlib.crc32(plain.numpy().tobytes())
+
+
+def _still(func: Callable[..., Any], kwargs: dict[str, Any]) -> None:
+    """Dropout that a function is asked for by keyword is off."""
+    if func in _DROPOUTS or func is F.multi_head_attention_forward:
+        kwargs["training"] = False
+    elif func is F.scaled_dot_product_attention and "dropout_p" in kwargs:
+        kwargs["dropout_p"] = 0.0

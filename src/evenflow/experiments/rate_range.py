@@ -1,0 +1,116 @@
+"""8. The learning rate between "nothing moves" and "it leaves"; the batch and the noise."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from ..lang import N_
+from .base import Lab, failed, nothing, passed, unknown
+from .bench import Change, Trace
+from .by_heart import fall
+from .result import Experiment, Tested
+
+#: Factors on the script's rate, and steps on one batch at each.
+FACTORS = (1e-3, 1e-2, 1e-1, 1.0, 1e1, 1e2, 1e3)
+STEPS = 12
+#: The loss has left when it passes so many times that of the start.
+LEFT = 3.0
+#: It does not move when it falls by less than this share; and falls well from the other on.
+STILL, WELL = 1e-3, 0.05
+
+
+def test(lab: Lab) -> Tested:
+    """Twelve steps on the one batch at a thousandth to a thousand times the script's rate (that
+    from before its warm-up). Told as a fault: the loss leaves (above three times its start, or not
+    a number) at the script's rate; or it falls by less than .1 % there, where a hundred times the
+    rate would still not leave and falls by 5 %.
+
+    Beside it the gradient noise scale (McCandlish et al. 2018, arXiv:1812.06162, appendix A.1) from
+    the batch and its quarters: batches far below it learn with noise, far above it in vain.
+    """
+    optimizers = lab.subject.optimizers
+    if not optimizers:
+        return nothing("no-optimizer")
+    rates = [r for o in optimizers for r in o["rates"] if math.isfinite(r)]
+    meant = [r for o in optimizers for r in o.get("meant", ()) if math.isfinite(r)]
+    if not rates:
+        return nothing("no-rate")
+    rate = max(rates)
+    warm = max(meant, default=rate) / rate if rate > 0 else 1.0
+    traces: dict[float, Trace] = {}
+    for factor in FACTORS:
+        if not lab.late:
+            change = Change(same_batch=True, rate=factor * warm)
+            traces[factor] = lab.run(change, STEPS)
+    own = traces.get(1.0)
+    if own is None or not own.losses:
+        return unknown("time" if own is None else own.ended, names=(own.why if own else "",))
+    told: dict[str, Any] = {"rate": rate * warm}
+    return _judged(traces, told | _noise(lab))
+
+
+def _judged(traces: dict[float, Trace], told: dict[str, Any]) -> Tested:
+    own = traces[1.0]
+    rate = told["rate"]
+    safe = [f for f, t in traces.items() if not left(t)]
+    moves = [f for f, t in traces.items() if not left(t) and fall(t) >= STILL]
+    told["fell"] = fall(own)
+    if safe:
+        told["highest"] = rate * max(safe)
+    if moves:
+        told["lowest"] = rate * min(moves)
+    if left(own):
+        best = max((f for f in moves if f < 1), default=0.1)
+        return failed("leaves", code="EF703", treatments=(f"lr=x{best:g}",), **told)
+    far = traces.get(100.0)
+    if fall(own) < STILL and far is not None and not left(far) and fall(far) >= WELL:
+        return failed("still", code="EF404", treatments=("lr=x100",), **told)
+    if "highest" not in told or "lowest" not in told:
+        return passed("safe", **told)
+    return passed("within", **told)
+
+
+def left(trace: Trace) -> bool:
+    """The loss went far up, or is no number, or the run failed."""
+    losses = trace.losses
+    if trace.ended == "error" or not losses or not all(map(math.isfinite, losses)):
+        return True
+    return max(losses) > LEFT * max(abs(losses[0]), 1e-12) and losses[-1] > losses[0]
+
+
+def _noise(lab: Lab) -> dict[str, float]:
+    """The simple noise scale in samples, where the bench can part a batch."""
+    inputs = lab.subject.batches[0]["inputs"] if lab.subject.batches else []
+    n = max((i["shape"][0] for i in inputs if i["shape"]), default=0)
+    if n < 8:
+        return {}
+    parts = [lab.run(Change(part=(k, 4), mode="still"), 0, ("noise",)) for k in range(4)]
+    whole = lab.run(Change(mode="still"), 0, ("noise",))
+    if any(t.ended != "done" or "noise" not in t.figures for t in (*parts, whole)):
+        return {}
+    small, big = sum(t.figures["noise"] for t in parts) / 4, whole.figures["noise"]
+    b, full = n // 4, n
+    signal = (full * big - b * small) / (full - b)
+    noise = (small - big) / (1 / b - 1 / full)
+    return {"noise": noise / signal, "batch": n} if signal > 0 and noise > 0 else {}
+
+
+EXPERIMENT = Experiment(
+    8,
+    "rate-range",
+    N_("the learning rate's range"),
+    {
+        "no-optimizer": N_("No optimizer was given."),
+        "no-rate": N_("The optimizer has no learning rate."),
+        "within": N_("The rate {rate} lies between {lowest} and {highest}: it moves and stays."),
+        "safe": N_("At the rate {rate} the loss stays."),
+        "leaves": N_("At the rate {rate} the loss leaves within a few steps."),
+        "still": N_("At the rate {rate} nothing moves; a hundred times as much is still safe."),
+    },
+    {
+        "leaves": N_("Lower the rate, or warm it up."),
+        "still": N_("Raise the rate."),
+    },
+    test,
+)
