@@ -140,7 +140,7 @@ class InProcess:
                     optimizer.zero_grad()
                     loss = self._loss(instrument, model, loss_fn, inputs, targets)
                     instrument.losing(loss)
-                    if instrument.done:
+                    if not instrument.steps:
                         return
                     loss.backward()  # type: ignore[no-untyped-call]
                     instrument.stepping()
@@ -195,9 +195,8 @@ class InProcess:
             output = model(*args, **kwargs)
             instrument.left(output)
             loss = loss_fn(output, targets) if self.paired else loss_fn(output)
-        got: Any = loss
-        if not isinstance(got, Tensor) or got.numel() != 1:
-            shape = list(got.shape) if isinstance(got, Tensor) else type(got).__name__
+        if not isinstance(loss, Tensor) or loss.numel() != 1:
+            shape = list(loss.shape) if isinstance(loss, Tensor) else type(loss).__name__
             raise ValueError(f"loss_fn must return a tensor of one element, not {shape}")
         if not loss.requires_grad:
             raise ValueError("no gradient flows from the loss: nothing it is made of requires one")
