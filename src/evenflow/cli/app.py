@@ -13,6 +13,7 @@ from ..lang import _
 from ..script import NoTarget
 from .activations import activations
 from .check import check
+from .checkup import checkup
 from .cure import cure
 from .demo import demo
 from .explain import explain
@@ -53,10 +54,10 @@ def evenflow(
 #: What follows a script is the script's own.
 _SCRIPT = {"allow_interspersed_args": False}
 for command in (
-    *(run, check, explain, preflight, report, rules),
+    *(run, check, checkup, explain, preflight, report, rules),
     *(activations, cure, fit, predict, demo),
 ):
-    app.command(context_settings=_SCRIPT if command in (run, cure) else None)(command)
+    app.command(context_settings=_SCRIPT if command in (run, checkup, cure) else None)(command)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -11,15 +11,24 @@ from .job import Outcome as Outcome
 
 if TYPE_CHECKING:
     from . import project_config as project_config
+    from .child import Attempt as Attempt
+    from .child import Guest as Guest
+    from .child import attempt_of as attempt_of
     from .cure_run import CannotCure as CannotCure
     from .curing import conduct as conduct
     from .curing import cure as cure
+    from .engine import CHILD as CHILD
+    from .engine import LocalPool as LocalPool
     from .injection import Injection as Injection
     from .record import Cure as Cure
     from .rendering import render as render
+    from .scratch import FolderSnapshot as FolderSnapshot
     from .settings import Settings as Settings
 
 _HOME = {
+    "child": "Attempt Guest attempt_of",
+    "engine": "CHILD LocalPool",
+    "scratch": "FolderSnapshot clear_abandoned",
     "cure_run": "CannotCure",
     "curing": "conduct cure",
     "injection": "Injection",

@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from ..script import NoTarget, Program, execute, flush, show_error, when_imported
 from .beside import own
@@ -26,10 +26,25 @@ _LOOK = 0.05
 
 
 def main(path: Path) -> int:
+    return attempt_of(path).run()
+
+
+def attempt_of(path: Path) -> Attempt:
+    """What a job's JSON file tells."""
     told = json.loads(path.read_text(encoding="utf-8"))
     told["program"]["args"] = tuple(told["program"]["args"])
     program, job = Program(**told["program"]), Job(**told["job"])
-    return Attempt(program, job, path.parent, int(told["parent"])).run()
+    return Attempt(program, job, path.parent, int(told["parent"]))
+
+
+class Guest(Protocol):
+    """What goes on in an attempt's process in the place of a watch and treatments."""
+
+    def begin(self) -> None:
+        """Torch has been imported, and is seeded."""
+
+    def ended(self, error: BaseException | None) -> None:
+        """The script is over; `error` is what it raised."""
 
 
 class Attempt:
@@ -46,9 +61,11 @@ class Attempt:
         self.outside: dict[str, None] = {}  # files written outside the scratch copy
         self.scratch = str(folder.resolve() / "scratch")
         self.lock = threading.Lock()
+        self.guest: Guest | None = None
 
-    def run(self) -> int:
+    def run(self, guest: Guest | None = None) -> int:
         """The script's exit code; at a horizon the process ends here and now."""
+        self.guest = guest
         os.chdir(self.program.folder)
         sys.addaudithook(self._audit)
         self.seeds.python()
@@ -61,6 +78,8 @@ class Attempt:
             print(missing, file=sys.stderr)
             self.finish("error", str(missing))
             return 2
+        if guest is not None:
+            guest.ended(error)
         code = show_error(error)
         for thread in threading.enumerate():
             if thread is not threading.main_thread() and not thread.daemon:
@@ -75,14 +94,21 @@ class Attempt:
     def _begin(self) -> None:
         """Torch has arrived: seeds, watch, treatments, horizon, in this order."""
         import torch
+
+        self.seeds.torch(torch)
+        self._save(torch)
+        if self.guest is not None:
+            self.guest.begin()
+        else:
+            self._watch()
+
+    def _watch(self) -> None:
         from torch.optim.optimizer import register_optimizer_step_post_hook
 
         from ..monitor import watch
         from ..treatments import treat_
         from .injection import Injection
 
-        self.seeds.torch(torch)
-        self._save(torch)
         self.watch = watch(run=self.folder / "run.evenflow", every="auto" if self.job.watch else 0)
         self.injection = Injection(
             self.job.treatments,

@@ -1,0 +1,105 @@
+"""The script's process before any fork: waits for the first training forward; examines there."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Collection
+from typing import Any
+
+import torch
+from torch import nn
+
+from ..bench import Change, Trace
+from .again import AGAIN
+from .bench import Forked, runner
+from .doors import Doors, Role
+from .forking import Answers, Pipe, fork
+from .found import Found
+from .parts import whole
+from .scout import Scout
+
+
+class Examiner(Role):
+    """`examine(model, found)` is called once, within the first training forward that is trained;
+    `nothing(why)` where there is none. Neither returns but in a fork, by `Forked`."""
+
+    def __init__(
+        self,
+        doors: Doors,
+        seconds: float,
+        examine: Callable[[nn.Module, Found], None],
+        nothing: Callable[[str], None],
+    ) -> None:
+        self.doors, self.seconds = doors, seconds
+        self.examine, self.nothing = examine, nothing
+        self.calls = 0
+        self.found: Found | None = None
+        self.model: nn.Module | None = None
+
+    def enter(self, root: nn.Module, args: Any, kwargs: Any) -> tuple[Any, Any]:
+        if self.found is None:
+            if not forks(root):
+                self.nothing(AGAIN)
+            answer = fork(self.seconds)
+            if isinstance(answer, Pipe):
+                return self._become(Scout(self.doors, answer), root, args, kwargs)
+            if not answer.came:
+                self.nothing(f"no update was seen within {self.seconds:.0f} s")
+            self.found = answer.value
+            if self.found.call < 0:
+                self.nothing(self.found.why)
+        if self.calls == self.found.call:
+            self.model = root
+        self.calls += 1
+        # one that makes its optimizer after its first forward is examined at the second step
+        if root is self.model and self.found.optimizer < len(self.doors.optimizers):
+            try:
+                self.examine(whole(root, self.found.roots), self.found)
+            except Forked as here:
+                return self._become(here.role, root, args, kwargs)
+        return args, kwargs
+
+    def _become(self, role: Role, root: nn.Module, args: Any, kwargs: Any) -> tuple[Any, Any]:
+        self.doors.role = role
+        return role.enter(root, args, kwargs)
+
+    def ended(self, error: BaseException | None) -> None:
+        why = "" if error is None else f"{type(error).__name__}: {error}"
+        self.nothing(why or "no module with something to train was called")
+
+
+class Waiting(Role):
+    """A run from the script's start: to the first training forward nothing, then a `Runner`."""
+
+    def __init__(
+        self,
+        doors: Doors,
+        pipe: Answers,
+        found: Found,
+        change: Change,
+        steps: int,
+        wants: Collection[str],
+    ) -> None:
+        self.doors, self.pipe, self.found = doors, pipe, found
+        self.asked = change, steps, wants
+        self.calls = 0
+        self.model: nn.Module | None = None
+
+    def enter(self, root: nn.Module, args: Any, kwargs: Any) -> tuple[Any, Any]:
+        if self.calls == self.found.call:
+            self.model = root
+        self.calls += 1
+        if root is self.model and self.found.optimizer < len(self.doors.optimizers):
+            role = runner(self.doors, self.pipe, root, self.found, *self.asked)
+            self.doors.role = role
+            return role.enter(root, args, kwargs)
+        return args, kwargs
+
+    def ended(self, error: BaseException | None) -> None:
+        self.pipe.answer(Trace("error", "the script ended before its first training forward"))
+
+
+def forks(root: nn.Module) -> bool:
+    """Can this process be forked, and the fork train?"""
+    here = all(p.device.type == "cpu" for p in root.parameters())
+    return hasattr(os, "fork") and here and not torch.cuda.is_initialized()  # type: ignore[no-untyped-call]

@@ -1,0 +1,116 @@
+"""The first fork: runs to the first update, and tells where the training begins."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.utils._pytree import tree_leaves
+
+from .doors import Doors, Role
+from .forking import Answers
+from .found import Found
+
+#: Backwards without an update, after which none is waited for.
+PATIENCE = 256
+
+
+class Scout(Role):
+    """Notes the calls and their graphs; the first backward tells which of them is trained."""
+
+    def __init__(self, doors: Doors, pipe: Answers) -> None:
+        self.doors, self.pipe = doors, pipe
+        self.calls, self.first, self.backwards = 0, -1, 0
+        self._nodes: list[tuple[int, Any]] = []
+        self._roots: list[nn.Module] = []
+        self._trained: list[nn.Module] = []
+        self._given: list[list[Any]] = []
+        self._kept: tuple[int, ...] = ()
+        self._versions: list[tuple[Tensor, int]] = []
+        doors.below(doors.operands)
+        doors.operands.open = True
+
+    def enter(self, root: nn.Module, args: Any, kwargs: Any) -> tuple[Any, Any]:
+        if self.first >= 0 and self._moved():
+            self._tell(updates=True)
+        self.calls += 1
+        if self.first < 0:
+            self._roots.append(root)
+            self._given.append(tree_leaves((args, kwargs)))
+        return args, kwargs
+
+    def left(self, root: nn.Module, outputs: Any) -> None:
+        from ...tape import tensors_within
+
+        made = [t.grad_fn for t in tensors_within(outputs) if t.grad_fn is not None]
+        if self.first < 0:
+            self._nodes = self._nodes[-4096:] + [(self.calls - 1, node) for node in made]
+
+    def backward(self, roots: tuple[Tensor, ...]) -> None:
+        if self.first >= 0 and self._moved():
+            self._tell(updates=True)
+        if self.first < 0:
+            below = _below([t.grad_fn for t in roots if t.grad_fn is not None])
+            reached = sorted({call for call, node in self._nodes if node in below})
+            if not reached:
+                return
+            self.first = reached[0]
+            self._trained = [self._roots[call] for call in reached]
+            self._versions = [(p, p._version) for m in self._trained for p in m.parameters()]
+            self._kept = _among(self.doors.operands.targets, self._given[self.first])
+            self.doors.operands.open = False
+        self.backwards += 1
+        if self.backwards >= PATIENCE:
+            self._tell(updates=False)
+
+    def stepped(self, optimizer: Optimizer) -> None:
+        if self.first >= 0:
+            at = next((i for i, o in enumerate(self.doors.optimizers) if o is optimizer), -1)
+            self._tell(updates=True, optimizer=at)
+
+    def ended(self, error: BaseException | None) -> None:
+        if self.first >= 0:
+            self._tell(updates=self._moved())
+        why = "" if error is None else f"{type(error).__name__}: {error}"
+        self.pipe.answer(Found(why=why or "it ended without a backward of a module's output"))
+
+    def _moved(self) -> bool:
+        return any([p._version != version for p, version in self._versions])
+
+    def _tell(self, updates: bool, optimizer: int = -1) -> None:
+        roots = tuple(dict.fromkeys([id(m) for m in self._trained]))
+        told = Found(self.first, self.backwards, optimizer, updates, roots, self._kept)
+        self.pipe.answer(told)
+
+
+def _among(targets: list[Tensor], given: list[Any]) -> tuple[int, ...]:
+    """Which of what was given a loss took as its target: by itself, seen otherwise, or copied."""
+    return tuple(
+        [
+            i
+            for i, value in enumerate(given)
+            if isinstance(value, Tensor) and any([_same(value, t) for t in targets])
+        ]
+    )
+
+
+def _same(given: Tensor, target: Tensor) -> bool:
+    if given.numel() != target.numel() or given.dtype != target.dtype or not given.numel():
+        return False
+    flat, wanted = given.detach().reshape(-1), target.detach().reshape(-1)
+    # a language model may shift its labels itself, and pad them
+    return torch.equal(flat, wanted) or (
+        not flat.is_floating_point() and len(flat) > 2 and torch.equal(flat[1:-1], wanted[:-2])
+    )
+
+
+def _below(nodes: list[Any]) -> set[Any]:
+    seen: set[Any] = set()
+    while nodes:
+        node = nodes.pop()
+        if node is not None and node not in seen:
+            seen.add(node)
+            nodes += [n for n, _ in node.next_functions]
+    return seen
