@@ -16,6 +16,8 @@ from .result import Tested as Tested
 
 if TYPE_CHECKING:
     from .conducting import conduct as conduct
+    from .forks import CannotExamine as CannotExamine
+    from .forks import examine as examine
     from .inprocess import checkup as checkup
     from .instrument import Instrument as Instrument
     from .telling import page as page
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 
 _HOME = {
     "conducting": "conduct",
+    "forks": "CannotExamine examine",
     "inprocess": "checkup",
     "instrument": "Instrument",
     "telling": "page page_section render",

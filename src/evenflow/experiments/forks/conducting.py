@@ -36,11 +36,9 @@ def examine(program: Program, seconds: float = SECONDS) -> Checkup:
     """
     began = time.monotonic()
     name = Path(program.target).name
-    with (
-        tempfile.TemporaryDirectory(prefix="evenflow-checkup-") as place,
-        contextlib.ExitStack() as held,
-    ):
-        folder = Path(place)
+    with contextlib.ExitStack() as held:
+        place = tempfile.TemporaryDirectory(prefix="evenflow-checkup-")
+        folder = Path(held.enter_context(place))
         snapshot = held.enter_context(FolderSnapshot(Path(program.folder), folder / "snapshot"))
 
         def run(module: str, asked: str = "") -> tuple[Path, Outcome]:
@@ -69,8 +67,9 @@ def from_plain(told: dict[str, Any]) -> Checkup:
     """Inverse of `crossing.as_plain`."""
     tested = []
     for one in told["tested"]:
-        given = {k: tuple(v) if isinstance(v, list) else v for k, v in one.items()}
-        tested.append(Tested(**(given | {"experiment": EXPERIMENTS[one["experiment"]]})))
+        given: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in one.items()}
+        given["experiment"] = EXPERIMENTS[one["experiment"]]
+        tested.append(Tested(**given))
     return Checkup(told["name"], tuple(tested), told["seconds"])
 
 

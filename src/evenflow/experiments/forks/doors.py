@@ -118,7 +118,7 @@ class Doors:
                 self.role.left(module, outputs)
             return outputs
 
-        nn.Module.__call__ = called  # type: ignore[method-assign]
+        _put(nn.Module, "__call__", called)
 
     def _engine(self) -> None:
         run = torch.autograd.graph._engine_run_backward
@@ -137,9 +137,9 @@ class Doors:
                 self.role.backward(roots)
             return run(outputs, *args, **kwargs)
 
-        torch.amp.GradScaler.scale = scaled  # type: ignore[method-assign]
-        torch.autograd._engine_run_backward = engine  # type: ignore[attr-defined]
-        torch.autograd.graph._engine_run_backward = engine
+        _put(torch.amp.GradScaler, "scale", scaled)
+        _put(torch.autograd, "_engine_run_backward", engine)
+        _put(torch.autograd.graph, "_engine_run_backward", engine)
 
     def _steps(self) -> None:
         init: Any = Optimizer.__init__
@@ -149,7 +149,7 @@ class Doors:
             init(optimizer, *args, **kwargs)
             self._optimizers.append(weakref.ref(optimizer))
 
-        Optimizer.__init__ = made  # type: ignore[method-assign]
+        _put(Optimizer, "__init__", made)
 
         def before(optimizer: Any, *_: Any) -> None:
             if not self._depth:
@@ -184,4 +184,8 @@ def _loaders() -> None:
             kwargs.pop(name, None)
         init(loader, *args, **kwargs)
 
-    DataLoader.__init__ = made  # type: ignore[method-assign]
+    _put(DataLoader, "__init__", made)
+
+
+def _put(owner: Any, name: str, new: Any) -> None:
+    setattr(owner, name, new)

@@ -91,8 +91,8 @@ class Answer:
 def _alone(seconds: float) -> None:
     """In the fork: one thread (a pool of the parent's is not there), no output, a limit."""
     torch.set_num_threads(1)
-    torch.set_num_threads = _ignored
-    torch.set_num_interop_threads = _ignored
+    for name in ("set_num_threads", "set_num_interop_threads"):
+        setattr(torch, name, _ignored)
     nowhere = os.open(os.devnull, os.O_RDWR)
     for stream in (1, 2):
         os.dup2(nowhere, stream)
