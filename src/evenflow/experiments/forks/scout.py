@@ -22,7 +22,8 @@ class Scout(Role):
 
     def __init__(self, doors: Doors, pipe: Answers) -> None:
         self.doors, self.pipe = doors, pipe
-        self.calls, self.first, self.backwards = 0, -1, 0
+        self.calls, self.backwards = 0, 0
+        self.first = self.reached = -1  # of the calls that the first loss reaches, and the last
         self._nodes: list[tuple[int, Any]] = []
         self._roots: list[nn.Module] = []
         self._trained: list[nn.Module] = []
@@ -56,7 +57,7 @@ class Scout(Role):
             reached = sorted({call for call, node in self._nodes if node in below})
             if not reached:
                 return
-            self.first = reached[0]
+            self.first, self.reached = reached[0], reached[-1]
             self._trained = [self._roots[call] for call in reached]
             self._versions = [(p, p._version) for m in self._trained for p in m.parameters()]
             self._kept = _among(self.doors.operands.targets, self._given[self.first])
@@ -68,6 +69,7 @@ class Scout(Role):
     def stepped(self, optimizer: Optimizer) -> None:
         if self.first >= 0:
             at = next((i for i, o in enumerate(self.doors.optimizers) if o is optimizer), -1)
+            self._cut_off(optimizer)
             self._tell(updates=True, optimizer=at)
 
     def ended(self, error: BaseException | None) -> None:
@@ -78,6 +80,19 @@ class Scout(Role):
 
     def _moved(self) -> bool:
         return any([p._version != version for p, version in self._versions])
+
+    def _cut_off(self, optimizer: Optimizer) -> None:
+        """Modules that the optimizer is to train and the loss does not reach, as their output was
+        detached: each by its last call before the loss."""
+        held = {id(p) for g in optimizer.param_groups for p in g["params"]}
+        last: dict[int, int] = {}
+        for call, root in enumerate(self._roots[: self.reached]):
+            if any([id(p) in held for p in root.parameters()]):
+                last[id(root)] = call
+        calls = [last[id(m)] for m in self._roots if id(m) in last and m not in self._trained]
+        for call in sorted(set(calls)):
+            self.first = min(self.first, call)
+            self._trained.append(self._roots[call])
 
     def _tell(self, updates: bool, optimizer: int = -1) -> None:
         roots = tuple(dict.fromkeys([id(m) for m in self._trained]))
