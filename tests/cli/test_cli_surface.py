@@ -133,7 +133,7 @@ def test_every_command_and_option_has_help() -> None:
 
 
 WRONG = {
-    ("chek",): "No such command 'chek'. Did you mean 'check'?",
+    ("chek",): "No such command 'chek'. Did you mean 'check', 'checkup'?",
     ("run", "--evry", "1", "x.py"): "--every",
     ("run", "--every", "often", "x.py"): "'often' is neither auto nor a whole number",
     ("run", "--every", "-3", "x.py"): "'-3' is neither auto nor a whole number",

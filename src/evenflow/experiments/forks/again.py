@@ -18,7 +18,7 @@ from typing import Any, NoReturn
 
 from ...trial import Attempt, Outcome, attempt_of
 from ..bench import Change, Trace
-from .found import Found
+from .found import LATE, NO_ANSWER, NO_UPDATE, Found
 
 #: What a process says that cannot be forked.
 AGAIN = "no process can be forked here"
@@ -46,17 +46,17 @@ class RerunBench:
         if self._found.call < 0:
             return Trace("error", self._found.why)
         if steps and not self._found.updates:
-            return Trace("cannot", "the script makes no update")
+            return Trace("cannot", NO_UPDATE)
         answer = self._ask((self._found, change, steps, tuple(wants)))
-        return answer if isinstance(answer, Trace) else Trace("error", "no answer came")
+        return answer if isinstance(answer, Trace) else Trace("error", NO_ANSWER)
 
     def _ask(self, request: Any) -> Any:
         if time.monotonic() > self.until:
-            return Trace("time", "the time for a check-up is over")
+            return Trace("time", LATE)
         folder, outcome = self._run("again", b85encode(pickle.dumps(request)).decode())
         file = folder / _ANSWER
         if not file.exists():
-            return Trace("error", outcome.error or "no answer came")
+            return Trace("error", outcome.error or NO_ANSWER)
         return pickle.loads(file.read_bytes())  # of a process of ours, in a folder of ours
 
 

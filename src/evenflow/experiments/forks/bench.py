@@ -11,7 +11,7 @@ from ..bench import Change, Trace
 from ..instrument import Instrument
 from .doors import Doors, Role
 from .forking import Answers, Pipe, fork
-from .found import Found
+from .found import LATE, NO_ANSWER, NO_UPDATE, Found
 from .runner import Runner
 
 #: Of one run, in seconds.
@@ -39,15 +39,15 @@ class ForkBench:
     def run(self, change: Change, steps: int, wants: Collection[str] = ()) -> Trace:
         left = self.until - time.monotonic()
         if left <= 0:
-            return Trace("time", "the time for a check-up is over")
+            return Trace("time", LATE)
         if steps and not self.found.updates:
-            return Trace("cannot", "the script makes no update")
+            return Trace("cannot", NO_UPDATE)
         self.runs += 1
         answer = fork(min(left, LONGEST))
         if isinstance(answer, Pipe):
             raise Forked(runner(self.doors, answer, self.model, self.found, change, steps, wants))
         if not answer.came:
-            return Trace("time", "no answer came")
+            return Trace("time", NO_ANSWER)
         trace: Trace = answer.value
         return trace
 

@@ -14,7 +14,7 @@ from .again import AGAIN
 from .bench import Forked, runner
 from .doors import Doors, Role
 from .forking import Answers, Pipe, fork
-from .found import Found
+from .found import ENDED, NO_ANSWER, NO_FORWARD, Found
 from .parts import whole
 from .scout import Scout
 
@@ -44,7 +44,7 @@ class Examiner(Role):
             if isinstance(answer, Pipe):
                 return self._become(Scout(self.doors, answer), root, args, kwargs)
             if not answer.came:
-                self.nothing(f"no update was seen within {self.seconds:.0f} s")
+                self.nothing(NO_ANSWER)
             self.found = answer.value
             if self.found.call < 0:
                 self.nothing(self.found.why)
@@ -65,7 +65,7 @@ class Examiner(Role):
 
     def ended(self, error: BaseException | None) -> None:
         why = "" if error is None else f"{type(error).__name__}: {error}"
-        self.nothing(why or "no module with something to train was called")
+        self.nothing(why or NO_FORWARD)
 
 
 class Waiting(Role):
@@ -96,7 +96,7 @@ class Waiting(Role):
         return args, kwargs
 
     def ended(self, error: BaseException | None) -> None:
-        self.pipe.answer(Trace("error", "the script ended before its first training forward"))
+        self.pipe.answer(Trace("error", ENDED))
 
 
 def forks(root: nn.Module) -> bool:

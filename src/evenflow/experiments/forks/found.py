@@ -4,6 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ...lang import N_
+
+#: Why a run came to nothing; translated when shown.
+LATE = N_("the time for a check-up is over")
+NO_ANSWER = N_("no answer came in time")
+NO_UPDATE = N_("the script makes no update")
+ENDED = N_("the script ended before")
+OTHER_CALL = N_("the batch cannot be repeated: its next step calls the network otherwise")
+OTHER_LOSS = N_("the batch cannot be repeated: its next step works out its loss otherwise")
+TURNS = N_("the batch cannot be repeated: several optimizers take turns")
+NEVER = N_("the script ended, and no backward of a module's output was seen")
+NO_FORWARD = N_("the script ended, and no module with something to train was called")
+
 
 @dataclass(frozen=True, slots=True)
 class Found:

@@ -15,6 +15,8 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_flatten, tree_unflatten
 
+from .found import OTHER_LOSS
+
 #: No operations: what a tensor is asked for.
 _ASKED = frozenset({"__get__", "__set__", "backward", "register_hook", "requires_grad_", "size"})
 _LOSSES = ("loss", "cross_entropy", "kl_div")
@@ -93,7 +95,7 @@ class Operands(TorchFunctionMode):
         met = self.met[self._at % len(self.met)] if self.met else None
         self._at += 1
         if met is None or met.op != name or len(met.data) != len(data):
-            self.lost = f"{name} where {met.op if met else 'nothing'} was in the first step"
+            self.lost = OTHER_LOSS
             return data
         return [b if isinstance(a, (Tensor, float, int)) else a
                 for a, b in zip(data, met.data, strict=True)]  # fmt: skip

@@ -13,7 +13,7 @@ from ..changing import samples, widened
 from ..instrument import Instrument
 from .doors import Doors, Role
 from .forking import Answers
-from .found import Found
+from .found import ENDED, OTHER_CALL, TURNS, Found
 from .parts import Parts
 
 
@@ -88,7 +88,7 @@ class Runner(Role):
         if self._main(optimizer):
             self._updated()
         elif self.same_batch:
-            self.doors.operands.lost = "several optimizers take turns"
+            self.doors.operands.lost = TURNS
             self._go_on()
 
     def ended(self, error: BaseException | None) -> NoReturn:
@@ -99,8 +99,7 @@ class Runner(Role):
             ended = "cannot" if self.same_batch and self._step else "error"
             trace = Trace(ended, why, trace.losses, trace.figures)
         elif not self.instrument.done:
-            said = "the script ended before"
-            trace = Trace("cannot", said, trace.losses, trace.figures)
+            trace = Trace("cannot", ENDED, trace.losses, trace.figures)
         self.pipe.answer(trace)
 
     def _updated(self) -> None:
@@ -132,8 +131,7 @@ class Runner(Role):
     def _go_on(self) -> None:
         """Or end here: all that was asked for is there."""
         if self.doors.operands.lost:
-            why = f"the batch cannot be repeated: {self.doors.operands.lost}"
-            self.pipe.answer(Trace("cannot", why))
+            self.pipe.answer(Trace("cannot", self.doors.operands.lost))
         if self.instrument.done:
             self.pipe.answer(self.instrument.trace())
 
@@ -177,7 +175,7 @@ class Runner(Role):
             # more micro-batches than in the first step begin with its first again
             before = self._given[self._calls % len(self._given)]
             if not _alike(leaves, before):
-                self.doors.operands.lost = "another call than in the first step"
+                self.doors.operands.lost = OTHER_CALL
                 return args, kwargs
             leaves = [b if d else v for v, b, d in zip(leaves, before, data, strict=True)]
         self._calls += 1

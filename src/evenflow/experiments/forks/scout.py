@@ -11,7 +11,7 @@ from torch.utils._pytree import tree_leaves
 
 from .doors import Doors, Role
 from .forking import Answers
-from .found import Found
+from .found import NEVER, Found
 
 #: Backwards without an update, after which none is waited for.
 PATIENCE = 256
@@ -76,7 +76,7 @@ class Scout(Role):
         if self.first >= 0:
             self._tell(updates=self._moved())
         why = "" if error is None else f"{type(error).__name__}: {error}"
-        self.pipe.answer(Found(why=why or "it ended without a backward of a module's output"))
+        self.pipe.answer(Found(why=why or NEVER))
 
     def _moved(self) -> bool:
         return any([p._version != version for p, version in self._versions])
