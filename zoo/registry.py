@@ -11,6 +11,7 @@ from . import (
     generative,
     perceptron_cases,
     perceptron_healthy,
+    rates,
     residual,
     rnn,
     tabular_classification,
@@ -31,6 +32,7 @@ _ALL: tuple[Case, ...] = (
     *decoder.CASES,
     *generative.CASES,
     *tabular_regression.CASES,
+    *rates.CASES,
 )
 
 #: All cases by name. A test holds that no name occurs twice and that every twin exists.

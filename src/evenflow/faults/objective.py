@@ -70,6 +70,7 @@ def _weighted_likelihood(view: Readings) -> str:
         if i in after
         # what is weighted comes from a likelihood, on the way from the last layer
         and any(view.sites[j].op in LIKELIHOOD for j in view.ancestors(view.parents(i)) & after)
+        and not _is_loss_scale(view, rms[:, i])
         and (_varies(rms[:, i]) or _varies(view.site("weight_even")[:, i]))
     ]
     if not ids:
@@ -87,6 +88,13 @@ def _weighted_likelihood(view: Readings) -> str:
     if _follows(view) and any(_varies(rms[:, i]) for i in tables):
         return "moving-target"  # distributions, by class; labels of data keep their size
     return "policy-gradient" if _drifts(scale) else ""
+
+
+def _is_loss_scale(view: Readings, weight: Floats) -> bool:
+    """Whether a weight is the factor by which a GradScaler multiplies the loss: it grows."""
+    scale = view.step("scale")
+    both = np.isfinite(weight) & np.isfinite(scale)
+    return bool(both.any() and np.allclose(weight[both], scale[both], rtol=1e-3))
 
 
 def _follows(view: Readings) -> bool:

@@ -37,6 +37,7 @@ from .ef802_no_update import NoUpdate
 from .ef803_broadcast_loss import BroadcastLoss
 from .ef806_tiny_norm_batch import TinyNormBatch
 from .ef807_out_of_reach import OutOfReach
+from .ef811_clipped_always import ClippedAlways
 
 #: Every code, in order. A code is never reused; one that is retired moves to `RETIRED`.
 REGISTRY: dict[str, type[Rule]] = {
@@ -74,6 +75,7 @@ REGISTRY: dict[str, type[Rule]] = {
     "EF803": BroadcastLoss,
     "EF806": TinyNormBatch,
     "EF807": OutOfReach,
+    "EF811": ClippedAlways,
 }
 RETIRED: dict[str, str] = {}
 

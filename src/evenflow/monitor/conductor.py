@@ -27,6 +27,7 @@ from ..tape import (
     any_in_place,
     held_by_an_optimizer,
     of_optimizer,
+    read_left,
     traced,
 )
 from .apart import Apart
@@ -37,6 +38,7 @@ from .losses import Losses
 from .made import by_hand, update_of
 from .misses import Misses, run
 from .quiet import HAND, Quiet
+from .unscaling import Unscaling
 from .updates import Updates
 
 if TYPE_CHECKING:
@@ -86,6 +88,7 @@ class Conductor:
         self._parts: dict[int, Update] = {}
         self._void = False  # what is read until the update is no whole sample
         self._native = True
+        self.unscaling = Unscaling()
 
     def open(self) -> None:
         """Begin; what is put on here `abandon` takes off, also if it is half done."""
@@ -179,6 +182,8 @@ class Conductor:
     def _recorded(self) -> None:
         """An outermost backward of a sampled step has run."""
         self.recorder.after_backward()
+        if self.recorder.full and not self.updates.by_hand:
+            self.recorder.sure("reading gradients", "update", read_left, self.recorder)
         if len(self.optimizers.refs) != 1:
             self.passes.end(self.recorder)
         if self.step:
@@ -241,6 +246,7 @@ class Conductor:
             if part is not None and self.recorder.recording and not self._void:
                 updates.begin(self.recorder.scalars)
         if part is not None and updates.made:
+            self.unscaling.note(optimizer, updates.made.scalars)
             updates.made.take(part, optimizer, index)
         updates.within |= within
         if first and not within:
@@ -254,12 +260,14 @@ class Conductor:
             self.healer.scaler = scaler
         self._guarded(self.losses.scaled, scaler, loss, result)
 
-    def scaler_stepping(self) -> Callable[[], None]:
+    def scaler_stepping(self, optimizer: torch.optim.Optimizer) -> Callable[[], None]:
         """Around GradScaler.step; an update that did not happen is an event, not a step."""
         healer, before = self.healer, self.quiet.count
         healed = healer.left_out if healer is not None else 0
+        self.unscaling.within = True
 
         def after() -> None:
+            self.unscaling.over(optimizer)
             if self.quiet.count == before and (not healer or healer.left_out == healed):
                 self._guarded(self._skipped, "GradScaler found a non-finite gradient")
 

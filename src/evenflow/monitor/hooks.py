@@ -21,6 +21,7 @@ from torch.optim.optimizer import (
 
 from ..tape import room, skip_frame, untraced
 from .quiet import Quiet
+from .unscaling import Unscaling
 
 
 class Listener(Protocol):
@@ -32,6 +33,7 @@ class Listener(Protocol):
 
     quiet: Quiet
     healing: bool
+    unscaling: Unscaling
 
     def before_backward(
         self, outputs: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
@@ -50,7 +52,7 @@ class Listener(Protocol):
     def scaled(self, scaler: Any, loss: Any, result: Any) -> None:
         """GradScaler.scale was called."""
 
-    def scaler_stepping(self) -> Callable[[], None]:
+    def scaler_stepping(self, optimizer: torch.optim.Optimizer) -> Callable[[], None]:
         """GradScaler.step is about to run; what is returned is called afterwards."""
 
     def abandon(self) -> None:
@@ -194,7 +196,8 @@ def _optimizers() -> None:
 
 
 def _scaler() -> None:
-    scale, step = torch.amp.GradScaler.scale, torch.amp.GradScaler.step
+    kind = torch.amp.GradScaler
+    scale, step, unscale_ = kind.scale, kind.step, kind.unscale_
 
     def scaled(self: Any, outputs: Any) -> Any:
         result = scale(self, outputs)
@@ -206,14 +209,20 @@ def _scaler() -> None:
     def stepped(self: Any, optimizer: Any, *args: Any, **kwargs: Any) -> Any:
         if _listener is None:
             return step(self, optimizer, *args, **kwargs)
-        after = _listener.scaler_stepping()
+        after = _listener.scaler_stepping(optimizer)
         result = step(self, optimizer, *args, **kwargs)
         with untraced():
             after()
         return result
 
-    _replace(torch.amp.GradScaler, "scale", _disable(scaled))
-    _replace(torch.amp.GradScaler, "step", _disable(stepped))
+    def unscaled(self: Any, optimizer: Any) -> None:
+        if _listener is not None:
+            _listener.unscaling.heard(optimizer)
+        unscale_(self, optimizer)
+
+    _replace(kind, "scale", _disable(scaled))
+    _replace(kind, "step", _disable(stepped))
+    _replace(kind, "unscale_", _disable(unscaled))
 
 
 def _compiler() -> None:

@@ -145,6 +145,11 @@ _METRICS = (
     Metric("step", "weight_decay", "core", "mean", "ratio", "of that group"),
     Metric("step", "grad_norm", "core", "norm", "g", "2-norm of all gradients together (each of "
            "several optimizers notes that of its own)"),
+    Metric("step", "grad_kept", "full", "mean", "ratio", "2-norm of the gradients just before the "
+           "update over that of the same gradients as the latest backward left them, both unscaled "
+           "(1: nothing was done to them in between)"),
+    Metric("step", "unscaled", "full", "least", "yes or no", "1 if the script itself called "
+           "GradScaler.unscale_ before GradScaler.step, 0 if that did it"),
     Metric("step", "grad_nonfinite", "core", "sum", "count", "parameters whose gradient's norm is "
            "NaN or Inf; left out where that is known to be none"),
     Metric("step", "weight_nonfinite", "core", "sum", "count", "the same of the weights before the "

@@ -54,7 +54,7 @@ class Update:
         self.recorder, self.scalars, self._full = recorder, recorder.scalars, recorder.full
         self._params = [p for p in params if _readable(p) and held(p)]
         self._index = tuple([recorder.registry.add_param(p) for p in self._params])
-        self._seen, self._unread = recorder.alike, recorder.unread
+        self._seen, self._unread, self._left = recorder.alike, recorder.unread, recorder.left
         with torch.no_grad():
             self._parts = [_part(p) for p in self._params]
             self._before = Snapshot(self._parts)
@@ -76,19 +76,11 @@ class Update:
     def gradients(self, grads: dict[int, Tensor] | None = None) -> None:
         """Read the norms of the weights before the update, and of the gradients: `grads` by id of
         parameter, else each `p.grad`."""
-        found: list[Tensor] = []
-        index: list[int] = []
-        for p, i in zip(self._params, self._index, strict=True):
-            g = p.grad if grads is None else grads.get(id(p))
-            if g is not None:
-                if type(g) is not Tensor or g.requires_grad:
-                    g = local(g).detach()
-                    if numbers.mute(g):
-                        continue
-                found.append(g.coalesce().values() if g.is_sparse else g)
-                index.append(i)
+        mine = [p.grad if grads is None else grads.get(id(p)) for p in self._params]
+        index, found = _values(zip(self._index, mine, strict=True))
         sizes = numbers.norms(found)
         self._note(tuple(index), "grad", sizes)
+        self._kept(index, sizes)
         self._note(self._index, "weight", self._inferred(self._before.norms()))
         if self._full:
             for i, g in zip(index, found, strict=True):
@@ -100,6 +92,16 @@ class Update:
             self._unheld()
         if sizes:
             self.scalars.add(("step", 0, "grad_norm", -1), _hypot(sizes))
+
+    def _kept(self, index: Sequence[int], sizes: Sequence[Scalar]) -> None:
+        """How much of the gradients is left of what the latest backward left (`left`)."""
+        both = [
+            (size, self._left[i]) for i, size in zip(index, sizes, strict=True) if i in self._left
+        ]
+        whole = _hypot([was for _, was in both]) if both else 0.0
+        if isinstance(whole, Tensor) or 0 < whole < math.inf:
+            kept = _hypot([size for size, _ in both]) / whole
+            self.scalars.add(("step", 0, "grad_kept", -1), kept)
 
     def _inferred(self, parts: Sequence[Scalar]) -> list[Scalar]:
         """Norms of the weights from those of their parts. How far off a part is, is learnt where
@@ -173,6 +175,35 @@ class Update:
             count = count + (~torch.isfinite(on)).sum()
         if lost or away:
             self.scalars.add(("step", 0, f"{metric}_nonfinite", -1), count)
+
+
+def _values(grads: Iterable[tuple[int, Tensor | None]]) -> tuple[list[int], list[Tensor]]:
+    """Those of (index, gradient) that are there and can be read: indices, and what to read."""
+    index: list[int] = []
+    found: list[Tensor] = []
+    for i, g in grads:
+        if g is None:
+            continue
+        if type(g) is not Tensor or g.requires_grad:
+            g = local(g).detach()
+            if numbers.mute(g):
+                continue
+        found.append(g.coalesce().values() if g.is_sparse else g)
+        index.append(i)
+    return index, found
+
+
+def read_left(recorder: Recorder) -> None:
+    """Norms of the gradients of the parameters that the latest backward reached, as it left them:
+    what is done to them before the update shows against these."""
+    met = list(recorder.backward.latest.values())
+    with torch.no_grad():
+        mine = [
+            (i, p.grad) for p in met if (i := recorder.registry.param(p)) is not None and held(p)
+        ]
+        index, found = _values(mine)
+        for i, size in zip(index, numbers.norms(found), strict=True):
+            recorder.left[i] = size / recorder.scale
 
 
 @lru_cache(maxsize=64)

@@ -73,6 +73,11 @@ _EDITS = {
         "take BatchNorm out of a deep network that has no skips: it makes the gradient grow at "
         "each layer",
     ),
+    "clip": (
+        "a clip that only trims",
+        "call scaler.unscale_(optimizer) before clip_grad_norm_, and set its limit near the "
+        "median norm of the gradients",
+    ),
     "truncate": (
         "truncated back-propagation through time in the script's loop",
         "in the loop over time, every 20 to 50 steps: h = h.detach()",

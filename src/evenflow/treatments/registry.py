@@ -229,6 +229,7 @@ TABLE: dict[str, list[str] | Choice] = {
     "EF806": ["edit=norm"],
     "EF807": ["edit=connect"],
     "EF803": ["edit=shapes"],
+    "EF811": lambda f, facts: ["edit=clip", *_slow(f, facts)],
     # causes that are no codes
     "learning-rate-too-high": _CALM,
     "learning-rate-too-low": ["lr=x10", "lr=x100", "lr=x3"],

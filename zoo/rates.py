@@ -1,0 +1,86 @@
+"""Steps of the wrong length: gradients that are clipped away. Perceptrons in the calibration half,
+convolutions in the report half."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from .case import Case, healthy, sick
+from .cnn import ConvNet
+from .data import digits
+from .loop import accuracy, batches, seed_all
+from .perceptron import MLP
+
+Make = Callable[[], nn.Module]
+Optimize = Callable[..., torch.optim.Optimizer]
+
+
+def train(
+    seed: int,
+    *,
+    make: Make,
+    optimize: Optimize,
+    steps: int = 200,
+    size: int = 32,
+    clip: float | None = None,
+    scaler: str = "",
+) -> float:
+    """Digits; held-out accuracy. `scaler`: with a GradScaler, "unscale" before the clip, or not."""
+    seed_all(seed)
+    data = digits()
+    model = make()
+    optimizer = optimize(model.parameters())
+    scaling = torch.amp.GradScaler("cpu", enabled=bool(scaler))
+    for b in batches(len(data.x), size, steps):
+        optimizer.zero_grad()
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=bool(scaler)):
+            loss = F.cross_entropy(model(data.x[b]), data.y[b])
+        scaling.scale(loss).backward()  # type: ignore[no-untyped-call]
+        if scaler == "unscale":
+            scaling.unscale_(optimizer)
+        if clip is not None:
+            nn.utils.clip_grad_norm_(model.parameters(), clip)
+        scaling.step(optimizer)
+        scaling.update()
+    return accuracy(model, data.x_test, data.y_test)
+
+
+_sgd = partial(torch.optim.SGD, lr=0.1, momentum=0.9)
+_mlp = partial(train, make=MLP, optimize=_sgd)
+_cnn = partial(train, make=ConvNet, optimize=_sgd)
+
+CASES: tuple[Case, ...] = (
+    sick(
+        "perceptron",
+        "clipped-away",
+        "gradients clipped to a norm of 1e-4",
+        partial(_mlp, clip=1e-4),
+        0.6,
+        twin="clipped-to-one",
+        expect="811",
+        allow="301 401 404",
+    ),
+    healthy("perceptron", "clipped-to-one", "clipped to a norm of 1", partial(_mlp, clip=1.0), 0.9),
+    sick(
+        "cnn",
+        "clipped-scaled",
+        "a GradScaler, and gradients clipped to a norm of 1 before they are unscaled",
+        partial(_cnn, clip=1.0, scaler="forgets"),
+        0.5,
+        twin="clipped-unscaled",
+        expect="811",
+        allow="301 401 404",
+    ),
+    healthy(
+        "cnn",
+        "clipped-unscaled",
+        "a GradScaler, gradients unscaled and clipped",
+        partial(_cnn, clip=1.0, scaler="unscale"),
+        0.85,
+    ),
+)
