@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from .case import Case, healthy, sick
 from .data import text
-from .loop import Loss, fit_text, seed_all, text_score, windows
+from .loop import Loss, apart, fit_text, seed_all, text_score, windows
 
 WIDTH, HEADS = 32, 2
 
@@ -61,6 +61,19 @@ class MaskedBlock(CausalBlock):
         return out
 
 
+class NormedBlock(CausalBlock):
+    """Queries and keys are normalised head by head before their scores."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        b, t, _ = x.shape
+        q, k, v = self.qkv(self.norm1(x)).view(b, t, 3, HEADS, -1).permute(2, 0, 3, 1, 4)
+        q, k = (F.rms_norm(part, part.shape[-1:]) for part in (q, k))
+        mixed = F.scaled_dot_product_attention(q, k, v, is_causal=True)
+        x = x + self.drop(self.proj(mixed.transpose(1, 2).reshape(b, t, WIDTH)))
+        out: Tensor = x + self.drop(self.down(F.gelu(self.up(self.norm2(x)))))
+        return out
+
+
 class TinyGPT(nn.Module):
     """Token and place embeddings, causal blocks, LayerNorm, head."""
 
@@ -102,11 +115,13 @@ def train(
     clip: float | None = 1.0,
     loss: Loss = F.cross_entropy,
     forgotten: str = "",
+    attend: float = 1.0,
 ) -> float:
     """A character model; minus the held-out loss.
 
     `sharpness` multiplies query and key weights at the start; `decay` the rate at every step;
-    parameters whose names begin with `forgotten` are not given to the optimizer.
+    parameters whose names begin with `forgotten` are not given to the optimizer; `attend`
+    multiplies the rate of the queries, keys and values.
     """
     seed_all(seed)
     data = text()
@@ -116,8 +131,10 @@ def train(
             assert isinstance(b, CausalBlock)
             query_and_key = torch.tensor([sharpness, sharpness, 1.0]).repeat_interleave(WIDTH)
             b.qkv.weight.mul_(query_and_key[:, None])
-    params = [p for n, p in model.named_parameters() if not (forgotten and n.startswith(forgotten))]
-    opt = getattr(torch.optim, optimizer)(params, lr)
+    named = {
+        n: p for n, p in model.named_parameters() if not (forgotten and n.startswith(forgotten))
+    }
+    opt = getattr(torch.optim, optimizer)(apart(named, "qkv", lr, attend), lr)
     schedule = torch.optim.lr_scheduler.LambdaLR(
         opt, lambda i: min(1.0, (i + 1) / (warm + 1)) * decay**i
     )
@@ -167,6 +184,22 @@ CASES: tuple[Case, ...] = (
         where=_BLOCKS,
     ),
     _healthy("plain", "two blocks, AdamW, clipping", partial(train), -2.6),
+    _sick(
+        "scores-grow",
+        "attention by hand, its layers in a group of their own at 30 times the rate",
+        partial(train, block=partial(MaskedBlock, 0.0, False), attend=30.0, steps=200),
+        -2.3,
+        twin="normed",
+        expect="208",
+        allow="101 102 201 204 206 302 401 402 403 703",
+        where=_BLOCKS,
+    ),
+    _healthy(
+        "normed",
+        "queries and keys normalised, the same rates",
+        partial(train, block=partial(NormedBlock, 0.0), attend=30.0, steps=200),
+        -2.6,
+    ),
     _sick(
         "mask",
         "the mask hides the diagonal too: the first row's softmax is 0 / 0",

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from .case import Case, healthy, sick
 from .data import digits
-from .loop import accuracy, fit, seed_all
+from .loop import accuracy, apart, fit, seed_all
 
 WIDTH = 32
 
@@ -83,11 +83,13 @@ def train(
     steps: int = 150,
     clip: float | None = None,
     held: str = "",
+    attend: float = 1.0,
 ) -> float:
     """A row transformer on digits; held-out accuracy.
 
     `sharpness` multiplies the query and key weights at the start, `decay` the rate at every
-    step; parameters whose names begin with `held` are forgotten when the optimizer is made.
+    step; parameters whose names begin with `held` are forgotten when the optimizer is made, and
+    `attend` multiplies the rate of the queries, keys and values.
     """
     seed_all(seed)
     data = digits()
@@ -97,8 +99,8 @@ def train(
             assert isinstance(block, Block)
             query_and_key = torch.tensor([sharpness, sharpness, 1.0]).repeat_interleave(WIDTH)
             block.attn.in_proj_weight.mul_(query_and_key[:, None])
-    params = [p for n, p in model.named_parameters() if not held or not n.startswith(held)]
-    opt = torch.optim.Adam(params, lr)
+    named = {n: p for n, p in model.named_parameters() if not held or not n.startswith(held)}
+    opt = torch.optim.Adam(apart(named, "in_proj", lr, attend), lr)
     schedule = torch.optim.lr_scheduler.ExponentialLR(opt, decay)
     fit(model, opt, data, steps=steps, clip=clip, schedule=schedule)
     return accuracy(model, data.x_test, data.y_test)
@@ -132,6 +134,22 @@ CASES: tuple[Case, ...] = (
         where=r"attn",
     ),
     _healthy("plain", "two blocks, LayerNorm first, Adam", partial(train), 0.9),
+    _sick(
+        "scores-grow",
+        "queries and keys in a group of their own, at 30 times the rate",
+        partial(train, attend=30.0),
+        0.92,
+        twin="plain",
+        expect="208",
+        allow="101 102 201 204 302 703 402 403 401",
+        where=r"attn",
+    ),
+    _healthy(
+        "attends-faster",
+        "queries and keys in a group of their own, at 4 times the rate",
+        partial(train, attend=4.0),
+        0.88,
+    ),
     _sick(
         "no-norm",
         "eight blocks without LayerNorm, branch weights 4 times too large",

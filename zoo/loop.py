@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -33,6 +33,15 @@ def batches(n: int, size: int, steps: int) -> Iterator[Tensor]:
                 return
             yield order[i : i + size]
             done += 1
+
+
+def apart(named: Mapping[str, Tensor], part: str, lr: float, times: float) -> list[Any]:
+    """Parameters for an optimizer; those whose name holds `part` at `times` the rate, if not 1."""
+    if times == 1.0:
+        return list(named.values())
+    rest = [p for n, p in named.items() if part not in n]
+    return [{"params": rest}, {"params": [p for n, p in named.items() if part in n],
+                               "lr": lr * times}]  # fmt: skip
 
 
 def accuracy(model: nn.Module, x: Tensor, y: Tensor) -> float:

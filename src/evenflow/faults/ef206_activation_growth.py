@@ -58,7 +58,7 @@ class ActivationGrowth(Rule):
         EvidenceLabel("decades", N_("growth"), "span"),
     )
     stage = 200
-    leads_to = ("EF103", "EF201", "EF204", "EF301", "EF401", "EF402")
+    leads_to = ("EF103", "EF201", "EF204", "EF208", "EF301", "EF401", "EF402")
     remedies = (
         Remedy(
             "Add normalisation (LayerNorm before each block) or scale each branch of a "
@@ -121,9 +121,13 @@ def _inner(view: View) -> Bools:
     inner[[s.id for s in view.sites if s.kind in kinds and s.id in view.trunk]] = True
     # the answer must be as large as the target is
     inner[[*view.predictions, *view.outputs, *view.beyond]] = False
-    # what a saturated activation reads is EF201's: it cannot pass its size on
+    # what a saturated activation reads is EF201's, what a softmax reads EF208's: neither can pass
+    # its size on
     full = view.recent("saturated") >= 0.5
-    for s in view.sites:
+    full[view.of_kind("softmax")] = True
+    for s in reversed(view.sites):
         readers = view.consumers[s.id]
-        inner[s.id] &= not readers or not all(full[r] for r in readers)
+        bounded = bool(readers) and all(full[r] for r in readers)
+        inner[s.id] &= not bounded
+        full[s.id] |= bounded and s.kind in ("join", "other")  # scores are scaled and masked
     return inner

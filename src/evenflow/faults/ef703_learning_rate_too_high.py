@@ -74,7 +74,7 @@ class LearningRateTooHigh(Rule):
     stage = 180
     leads_to = (
         *("EF101", "EF102", "EF103", "EF104"),
-        *("EF201", "EF202", "EF203", "EF204", "EF205", "EF206", "EF302"),
+        *("EF201", "EF202", "EF203", "EF204", "EF205", "EF206", "EF208", "EF302"),
         *("EF401", "EF402", "EF403"),
     )
     remedies = (

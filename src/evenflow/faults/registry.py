@@ -14,6 +14,7 @@ from .ef203_paralysed_network import ParalysedNetwork
 from .ef204_attention_collapse import AttentionCollapse
 from .ef205_signal_collapse import SignalCollapse
 from .ef206_activation_growth import ActivationGrowth
+from .ef208_attention_logit_growth import AttentionLogitGrowth
 from .ef301_stalled_layer import StalledLayer
 from .ef302_oversized_update import OversizedUpdate
 from .ef401_plateau import Plateau
@@ -52,6 +53,7 @@ REGISTRY: dict[str, type[Rule]] = {
     "EF204": AttentionCollapse,
     "EF205": SignalCollapse,
     "EF206": ActivationGrowth,
+    "EF208": AttentionLogitGrowth,
     "EF301": StalledLayer,
     "EF302": OversizedUpdate,
     "EF401": Plateau,

@@ -72,7 +72,7 @@ _METRICS = (
            "mean of heads and queries; 1 = even"),
     Metric("site", "entropy_min", "full", "least", "share", "the same, of the least even head"),
     Metric("site", "logit_max", "full", "largest", "ratio", "largest |q.k| / sqrt(d) of an "
-           "attention"),
+           "attention; largest score a softmax was given, hidden keys left out"),
     Metric("site", "row_sum", "full", "mean", "x", "mean over samples of x summed over its last "
            "dim (1 after a softmax)"),
     Metric("site", "negative", "full", "mean", "share", "predictions, inputs and targets: elements "

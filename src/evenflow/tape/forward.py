@@ -257,6 +257,7 @@ class ForwardReader:
             rec.sure(f"spread of {op}", "", self.outside.spread, site, few)
         if kind == "softmax" and op != "log_softmax" and x.dim() > 1:
             rec.sure(f"entropy of {op}", "", self._entropy, site, numbers.some_queries(x))
+            rec.sure(f"scores of {op}", "", self._scores, call, site)
         if call.inner is not None:
             rec.sure(f"attention of {op}", "", self._attention, call, call.inner, site)
 
@@ -317,6 +318,13 @@ class ForwardReader:
             mean, least = numbers.entropy(p.float())
             self.recorder.add("site", site, "entropy", mean)
             self.recorder.add("site", site, "entropy_min", least)
+
+    def _scores(self, call: OpCall, site: int) -> None:
+        """How large the scores are that a softmax was given."""
+        given = call.args[0] if call.args else call.kwargs.get("input")
+        z = numbers.plain(given) if isinstance(given, Tensor) else None
+        if z is not None and z.dim() > 1:
+            self.recorder.add("site", site, "logit_max", numbers.score(numbers.some_queries(z)))
 
     def measure(self, site: int, x: Tensor, mean: bool = True) -> None:
         """rms, non-finite count; with the full readings (float16: always) absmax; the mean."""

@@ -291,6 +291,15 @@ def entropy(p: Tensor, mask: Tensor | None = None) -> tuple[Scalar, Scalar]:
     return per_head.mean(), per_head.min()
 
 
+#: Scores below it were put there to hide a key: -inf, -1e9 or, as BERT has it, -1e4.
+_HIDDEN = -9e3
+
+
+def score(z: Tensor) -> Scalar:
+    """Largest size of the scores z that a softmax is given, hidden keys left out (0: all are)."""
+    return absmax(torch.where(z > _HIDDEN, z, 0.0).float())
+
+
 def features(x: Tensor) -> dict[str, Scalar]:
     """Scale of data x [B, ...], feature by feature (axis 1; channels of an image).
 

@@ -200,6 +200,10 @@ TABLE: dict[str, list[str] | Choice] = {
     "EF204": _attention,
     "EF205": _start,
     "EF206": [*_RATES[:1], "init=lsuv", "rezero", "norm=layer", "norm=batch", _CLIP, "l2=1e-4"],
+    "EF208": [
+        *("attention=qk-norm", "attention=sigma-reparam", "warmup=100"),
+        *(*_RATES[:2], "l2=1e-4"),
+    ],
     "EF301": lambda f, facts: [*_vanishing(f, facts), "lr=x10"],
     "EF302": _CALM,
     "EF401": [*_RATES[:1], "lr=x10", "optimizer=adam:0.001", "init=lsuv", "lr=x0.01"],
