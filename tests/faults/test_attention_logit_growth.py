@@ -50,7 +50,7 @@ def test_growth_is_told_ahead_of_the_collapse() -> None:
     assert f.evidence["rising"] == pytest.approx(np.median(GROWS[half]) / np.median(GROWS[quarter]))
     assert (f.evidence["sites_affected"], f.evidence["attentions"]) == (1, 2)
     assert f.severity is Severity.warning
-    assert f.first_step == STEPS[np.flatnonzero(GROWS >= 3 * GROWS[0])[0]]
+    assert f.first_step == STEPS[np.flatnonzero(3 * GROWS[0] <= GROWS)[0]]
     assert "EF204" not in {f.code for f in judge(b.run())}
 
 
