@@ -56,7 +56,7 @@ def test_the_rank_is_what_launchers_tell(
 
 def test_two_ranks_have_a_file_each_and_one_diagnosis(tmp_path: Path) -> None:
     (tmp_path / "train.py").write_text(TRAIN)
-    asked = (*EVENFLOW, "run", "--out", "r.evenflow", "--json", "-", "train.py")
+    asked = (*EVENFLOW, "run", "--every", "1", "--out", "r.evenflow", "--json", "-", "train.py")
     started = [
         subprocess.Popen(
             asked, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
