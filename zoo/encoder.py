@@ -71,6 +71,22 @@ class StockEncoder(nn.Module):
         return out
 
 
+class RowPool(nn.Module):
+    """Where the rows stand is pooled, each weighed by what is in it: a softmax along `dim`."""
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.embed, self.score = nn.Linear(8, WIDTH), nn.Linear(WIDTH, 1)
+        self.place = nn.Parameter(torch.randn(8, WIDTH))
+        self.head, self.dim = nn.Linear(WIDTH, 10), dim
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = F.gelu(self.embed(x.view(len(x), 8, 8)) + self.place)
+        w = F.softmax(self.score(h), self.dim)
+        out: Tensor = self.head(F.gelu((w * self.place).sum(1)))
+        return out
+
+
 def train(
     seed: int,
     *,
@@ -116,6 +132,15 @@ def train_stock(
     opt = torch.optim.AdamW(model.parameters(), 2e-3)
     schedule = torch.optim.lr_scheduler.LambdaLR(opt, lambda i: min(1.0, (i + 1) / (warm + 1)))
     fit(model, opt, data, steps=steps, clip=1.0, schedule=schedule)
+    return accuracy(model, data.x_test, data.y_test)
+
+
+def train_pool(seed: int, *, dim: int = 1, steps: int = 150) -> float:
+    """Pooling by attention on digits; held-out accuracy, a sample at a time."""
+    seed_all(seed)
+    data = digits()
+    model = RowPool(dim)
+    fit(model, torch.optim.Adam(model.parameters(), 5e-3), data, steps=steps)
     return accuracy(model, data.x_test, data.y_test)
 
 
@@ -190,6 +215,27 @@ CASES: tuple[Case, ...] = (
         where=_BLOCKS,
     ),
     _healthy("four", "four blocks, gradients clipped", partial(train, depth=4, clip=1.0), 0.9),
+    _sick(
+        "softmax-of-one",
+        "the softmax of scores [N, T, 1] goes along the last axis: every weight is 1",
+        partial(train_pool, dim=-1),
+        0.4,
+        twin="pool",
+        expect="804",
+        allow="104 205 301 401 404",
+        where="softmax",
+    ),
+    _sick(
+        "softmax-of-samples",
+        "the softmax of scores [N, T, 1] goes along the samples of the batch",
+        partial(train_pool, dim=0),
+        0.4,
+        twin="pool",
+        expect="804",
+        allow="205 301 401 404",
+        where="softmax",
+    ),
+    _healthy("pool", "pooling by attention", partial(train_pool), 0.55),
     _healthy("stock", "nn.TransformerEncoder, norm first, AdamW", partial(train_stock), 0.9),
     _healthy(
         "stock-warm",

@@ -27,6 +27,21 @@ class RowLSTM(nn.Module):
         return out
 
 
+class AskedLSTM(nn.Module):
+    """LSTM outputs of the eight rows, weighed by what the last asks: a softmax along `dim`."""
+
+    def __init__(self, dim: int, hidden: int = 32) -> None:
+        super().__init__()
+        self.rnn = nn.LSTM(8, hidden, batch_first=True)
+        self.ask, self.head, self.dim = nn.Linear(hidden, hidden), nn.Linear(hidden, 10), dim
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = self.rnn(x.view(len(x), 8, 8))[0]
+        scores = (h @ self.ask(h[:, -1]).unsqueeze(2)).squeeze(2) / h.shape[2] ** 0.5
+        out: Tensor = self.head((torch.softmax(scores, self.dim)[..., None] * h).sum(1))
+        return out
+
+
 class PixelGRU(nn.Module):
     """A GRU cell called once for each of `pieces` pieces of the digit."""
 
@@ -136,6 +151,17 @@ CASES: tuple[Case, ...] = (
         expect="401",
         allow="404",
     ),
+    _sick(
+        "softmax-of-samples",
+        "attention over the rows whose softmax goes along the samples of the batch",
+        partial(train_rows, model=partial(AskedLSTM, 0)),
+        0.5,
+        twin="asked",
+        expect="804",
+        allow="205 301 401 404",
+        where="softmax",
+    ),
+    _healthy("asked", "attention over rows", partial(train_rows, model=partial(AskedLSTM, 1)), 0.7),
     _healthy("lstm", "fused LSTM over rows", partial(train_rows), 0.8),
     _sick(
         "rate-decay",

@@ -36,6 +36,7 @@ from .ef703_learning_rate_too_high import LearningRateTooHigh
 from .ef704_parameter_not_trained import ParameterNotTrained
 from .ef802_no_update import NoUpdate
 from .ef803_broadcast_loss import BroadcastLoss
+from .ef804_wrong_dimension import WrongDimension
 from .ef806_tiny_norm_batch import TinyNormBatch
 from .ef807_out_of_reach import OutOfReach
 from .ef811_clipped_always import ClippedAlways
@@ -75,6 +76,7 @@ REGISTRY: dict[str, type[Rule]] = {
     "EF704": ParameterNotTrained,
     "EF802": NoUpdate,
     "EF803": BroadcastLoss,
+    "EF804": WrongDimension,
     "EF806": TinyNormBatch,
     "EF807": OutOfReach,
     "EF811": ClippedAlways,

@@ -79,6 +79,10 @@ _METRICS = (
            "below 0"),
     Metric("site", "pooled", "full", "mean", "count", "norms: values each mean and variance was "
            "taken over (none with running statistics, that is a batch norm in eval mode)"),
+    Metric("site", "along", "full", "largest", "count", "softmax and normalize: length of the axis "
+           "it goes along"),
+    Metric("site", "axis", "full", "last", "index", "with along: the axis, counted from the "
+           "first"),
     Metric("site", "rows", "core", "mean", "count", "losses: length of the prediction's first "
            "axis, as the loss function was given it"),
     Metric("site", "weight_rms", "full", "rms", "x", "root mean square of the side of a product "

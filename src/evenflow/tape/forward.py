@@ -14,7 +14,7 @@ from ..network import CLOSED, SATURATED, Op
 from . import numbers
 from .attention import Attention
 from .frames import Frame, OpCall
-from .given import given, pooled, takes, tensors_in
+from .given import along, given, pooled, takes, tensors_in
 from .isolation import traced, unheard
 from .labels import Label, label, node_of, read
 from .lost import made_nonfinite
@@ -253,6 +253,8 @@ class ForwardReader:
             self.outside.weigh(call, site)
         if kind == "norm":
             rec.sure(f"counting of {op}", "", self._pooled, call, site)
+        if kind == "softmax" or op == "normalize":
+            rec.sure(f"axis of {op}", "", self._along, call, site)
         if kind in _SPREAD or kind == "pool":
             rec.sure(f"spread of {op}", "", self.outside.spread, site, few)
         if kind == "softmax" and op != "log_softmax" and x.dim() > 1:
@@ -279,6 +281,12 @@ class ForwardReader:
         n = pooled(call.op.name, call.args, call.kwargs)
         if n is not None:
             self.recorder.add("site", site, "pooled", float(n))
+
+    def _along(self, call: OpCall, site: int) -> None:
+        found = along(call.op.name, call.args, call.kwargs)
+        if found is not None:
+            self.recorder.add("site", site, "axis", float(found[0]))
+            self.recorder.add("site", site, "along", float(found[1]))
 
     def _attention(self, call: OpCall, inner: Attention, site: int) -> None:
         inner.see(call.args, call.kwargs, call.op.name)

@@ -1,4 +1,5 @@
-"""What a torch function was given: its tensors, a loss's two sides, what a norm averages over."""
+"""What a torch function was given: its tensors, a loss's two sides, what a norm averages over,
+the axis along which it makes a distribution."""
 
 from __future__ import annotations
 
@@ -21,6 +22,14 @@ _GIVEN = {
     "group_norm": "num_groups",
     "layer_norm": "normalized_shape",
     "rms_norm": "normalized_shape",
+}
+#: Where these are told the axis they go along, and what they take where they are told none.
+_ALONG: dict[str, tuple[int, int | None]] = {
+    "softmax": (1, None),
+    "log_softmax": (1, None),
+    "softmin": (1, None),
+    "gumbel_softmax": (4, -1),
+    "normalize": (2, 1),
 }
 
 
@@ -100,3 +109,18 @@ def pooled(op: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> int | None
             return None
         return sizes[1] // over * math.prod(sizes[2:])
     return math.prod(over) if isinstance(over, (tuple, list)) and over else None
+
+
+def along(op: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[int, int] | None:
+    """The axis, counted from the first, along which a softmax or a `normalize` goes, and its
+    length. None for other ops, and where the arguments do not tell."""
+    x = args[0] if args else kwargs.get("input")
+    if op not in _ALONG or not isinstance(x, Tensor) or not x.dim():
+        return None
+    sizes, (place, usual) = numbers.shape(x), _ALONG[op]
+    axis = args[place] if len(args) > place else kwargs.get("dim", usual)
+    if axis is None:  # torch's own guess, which it warns of
+        axis = 0 if len(sizes) in (1, 3) else 1
+    if type(axis) is not int or not -len(sizes) <= axis < len(sizes):
+        return None
+    return axis % len(sizes), sizes[axis]

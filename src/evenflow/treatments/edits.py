@@ -63,6 +63,11 @@ _EDITS = {
         "prediction and target of one shape",
         "give the loss two tensors of one shape: pred.squeeze(1), or y.unsqueeze(1)",
     ),
+    "axis": (
+        "the operation along the axis that is meant",
+        "give the operation named the dim that is meant (or permute and batch_first), so that it "
+        "runs over the parts of one sample: not over samples, nor over an axis of length 1",
+    ),
     "norm": (
         "a normalisation over more values",
         "put torch.nn.LayerNorm or GroupNorm (4 values or more in a group) in place of the norm "

@@ -230,6 +230,7 @@ TABLE: dict[str, list[str] | Choice] = {
     "EF703": _CALM,
     "EF704": _untrained,
     "EF802": ["edit=step"],
+    "EF804": ["edit=axis"],
     "EF806": ["edit=norm"],
     "EF807": ["edit=connect"],
     "EF803": ["edit=shapes"],

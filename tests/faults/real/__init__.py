@@ -5,6 +5,7 @@ from .book import Entry as Entry
 
 # importing them writes them into the book
 from . import (  # isort: skip  # noqa: F401
+    axes,
     births,
     data,
     layers,
