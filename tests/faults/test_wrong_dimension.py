@@ -1,4 +1,4 @@
-"""EF804 on real recorded runs: softmaxes along the wrong axis, and the practice that looks alike."""
+"""EF804 on real recorded runs: softmaxes along the wrong axis, and practice that looks alike."""
 
 from __future__ import annotations
 
