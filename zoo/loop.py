@@ -77,7 +77,8 @@ def fit(
 ) -> None:
     """The plain loop; `size=0` is full batch, `accumulate` micro-batches make one step.
 
-    `forgets`: "step" leaves the optimizer's step out, "order" clears gradients ahead of it.
+    `forgets`: "step" leaves the optimizer's step out, "order" clears gradients ahead of it,
+    "clear" never clears them.
     """
     n = len(data.x)
     optimizer.zero_grad()
@@ -94,7 +95,8 @@ def fit(
             optimizer.zero_grad()
         if forgets != "step":
             optimizer.step()
-        optimizer.zero_grad()
+        if forgets != "clear":
+            optimizer.zero_grad()
         if schedule is not None:
             schedule.step()
 

@@ -190,6 +190,15 @@ CASES: tuple[Case, ...] = (
         allow="401 404",
     ),
     _sick(
+        "never-cleared",
+        "zero_grad() is missing, Adam",
+        partial(train, forgets="clear"),
+        0.25,
+        twin="adam",
+        expect="801",
+        allow="101 102 103 104 201 202 205 206 301 302 401 402 403 404 703",
+    ),
+    _sick(
         "batchnorm-of-two",
         "BatchNorm with two patients a step",
         partial(train, norm=nn.BatchNorm1d, depth=4, size=2, steps=600, lr=1e-3),

@@ -64,7 +64,7 @@ ZOO = (
     "tabular-regression-outlier",
 )
 #: Parts of the book that the quick test trains.
-QUICK = ("births", "data", "scores", "starts")
+QUICK = ("births", "data", "scores", "starts", "wiring")
 
 
 @pytest.fixture(autouse=True)

@@ -34,6 +34,7 @@ from .ef701_double_softmax import DoubleSoftmax
 from .ef702_missing_nonlinearity import MissingNonlinearity
 from .ef703_learning_rate_too_high import LearningRateTooHigh
 from .ef704_parameter_not_trained import ParameterNotTrained
+from .ef801_gradients_not_cleared import GradientsNotCleared
 from .ef802_no_update import NoUpdate
 from .ef803_broadcast_loss import BroadcastLoss
 from .ef804_wrong_dimension import WrongDimension
@@ -74,6 +75,7 @@ REGISTRY: dict[str, type[Rule]] = {
     "EF702": MissingNonlinearity,
     "EF703": LearningRateTooHigh,
     "EF704": ParameterNotTrained,
+    "EF801": GradientsNotCleared,
     "EF802": NoUpdate,
     "EF803": BroadcastLoss,
     "EF804": WrongDimension,

@@ -239,7 +239,7 @@ class Conductor:
         if id(optimizer) in stepped and not within:
             updates.over()  # no backward was seen between
         first = not stepped
-        stepped.add(id(optimizer))
+        again = self.quiet.steps(id(optimizer))
         self.passes.since = 0
         if first:
             self._coming.alternation.took(index)
@@ -247,7 +247,7 @@ class Conductor:
                 updates.begin(self.recorder.scalars)
         if part is not None and updates.made:
             self.unscaling.note(optimizer, updates.made.scalars)
-            updates.made.take(part, optimizer, index)
+            updates.made.take(part, optimizer, index, again)
         updates.within |= within
         if first and not within:
             updates.turn(start)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ..schema import Channel
-from ..tape import Recorder, ScalarBuffer, SiteRegistry, Update, of_optimizer, settings
+from ..tape import Recorder, Scalar, ScalarBuffer, SiteRegistry, Update, of_optimizer, settings
 
 _WHAT = "reading an update"
 
@@ -42,8 +42,10 @@ class SampledUpdate:
     `hand`: made by the script itself, after its backward; read when the next backward begins.
     """
 
-    def __init__(self, step: int, scalars: ScalarBuffer) -> None:
+    def __init__(self, step: int, scalars: ScalarBuffer, left: dict[int, Scalar]) -> None:
         self.step, self.scalars = step, scalars
+        self._left = left  # see `Leftover`
+        self._apart: list[Update] = []  # of optimizers that did not step in the update before
         self.hand: Update | None = None
         self.optimizers: set[int] = set()  # their indices
         self.reach: list[frozenset[int]] = []  # see `Passes`
@@ -56,9 +58,15 @@ class SampledUpdate:
         self.scalars.add(Channel("step", 0, "backwards"), float(passes.count))
         self.reach, self.recorded = passes.reach, True
 
-    def take(self, part: Update, optimizer: torch.optim.Optimizer, index: int) -> None:
-        """One of its optimizers has stepped."""
+    def take(
+        self, part: Update, optimizer: torch.optim.Optimizer, index: int, again: bool
+    ) -> None:
+        """One of its optimizers has stepped; `again`: as in the update before."""
         part.scalars = self.scalars
+        if again:
+            part.left(self._left)
+        else:
+            self._apart.append(part)
         part.recorder.sure(_WHAT, "update", part.gradients)
         part.recorder.sure(_WHAT, "update", part.applied)
         self.optimizers.add(index)
@@ -79,7 +87,11 @@ class SampledUpdate:
 
     def finish(self) -> ScalarBuffer:
         if self.hand is not None:
+            self.hand.left(self._left)
             self.hand.recorder.sure(_WHAT, "update", self.hand.applied)
+        # One that steps more rarely than those beside it may gather gradients meanwhile.
+        for part in self._apart if len(self.optimizers) == 1 else ():
+            part.left(self._left)
         if self._main is not None:
             _, told, index = self._main
             for name, value in told.items():

@@ -46,6 +46,7 @@ class Quiet:
         self.step = 0  # updates that are over
         self.stepped: set[int] = set()  # ids of those that made the update which is not over yet
         self.count = 0  # times that an optimizer stepped
+        self._latest: dict[int, int] = {}  # by an optimizer's id: the latest update it made
         self.on = False
         self.losses: list[tuple[int, Tensor | float]] = []  # of the stretch: (step, as it was)
         self._left, self._until = 0, 0.0
@@ -63,6 +64,13 @@ class Quiet:
         self._known, self._left, self._until = known, steps, monotonic() + SECONDS
         self._hand = hand
         self.on = steps > 1
+
+    def steps(self, optimizer: int) -> bool:
+        """An optimizer, by id, has its part in this update. Had it one in the update before?"""
+        self.stepped.add(optimizer)
+        again = self._latest.get(optimizer) == self.step - 1
+        self._latest[optimizer] = self.step
+        return again
 
     def over(self) -> None:
         """The update that was made is over."""
@@ -111,6 +119,7 @@ class Quiet:
         if stepped:
             if key not in stepped:
                 stepped.add(key)
+                self._latest[key] = self.step
                 return True
             self.step += 1  # no backward was seen between
             stepped.clear()
@@ -119,6 +128,7 @@ class Quiet:
             self.on = False
             return False
         stepped.add(key)
+        self._latest[key] = self.step
         return True
 
 

@@ -65,7 +65,7 @@ class Updates:
 
     def begin(self, scalars: ScalarBuffer) -> SampledUpdate:
         """The update of a sampled step begins to be made."""
-        self.made = SampledUpdate(self._step, scalars)
+        self.made = SampledUpdate(self._step, scalars, self._recorder.leftover.taken())
         return self.made
 
     def turn(self, start: float) -> None:

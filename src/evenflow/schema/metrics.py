@@ -125,6 +125,9 @@ _METRICS = (
     Metric("param", "grad_absmax", "full", "largest", "g", "largest |gradient|, inf or NaN if it "
            "holds one"),
     Metric("param", "grad_zeros", "full", "mean", "share", "elements of the gradient exactly 0"),
+    Metric("param", "grad_left", "full", "least", "g", "2-norm of `.grad` when a backward of this "
+           "step began, the least of those that reach it: 0 where gradients are cleared (of an "
+           "optimizer that steps less often than another, only if it steps alone)"),
     Metric("param", "weight", "core", "rms", "w", "2-norm of the parameter before the update. "
            "Exact up to 65536 elements, in full readings and off the CPU; else one element in ten "
            "is read, and what these missed at the latest full reading is added"),

@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn.parameter import is_lazy
 
 from . import numbers
+from .leftover import values_of
 from .likeness import alike, unit_rows
 from .numbers import local
 from .recorder import Recorder
@@ -77,7 +78,7 @@ class Update:
         """Read the norms of the weights before the update, and of the gradients: `grads` by id of
         parameter, else each `p.grad`."""
         mine = [p.grad if grads is None else grads.get(id(p)) for p in self._params]
-        index, found = _values(zip(self._index, mine, strict=True))
+        index, found = values_of(zip(self._index, mine, strict=True))
         sizes = numbers.norms(found)
         self._note(tuple(index), "grad", sizes)
         self._kept(index, sizes)
@@ -143,6 +144,11 @@ class Update:
             self._seen[i] += 1
             self.scalars.add(("param", i, "alike", -1), alike(weight, grad))
 
+    def left(self, least: dict[int, Scalar]) -> None:
+        """Note what stood in `.grad` at every backward that led to this update (`Leftover`)."""
+        index = tuple(i for i in self._index if i in least)
+        self.scalars.extend(_keys(index, "grad_left"), [least[i] for i in index])
+
     def applied(self) -> None:
         """Read how far the update moved the weights; let the copy go."""
         after = [
@@ -177,22 +183,6 @@ class Update:
             self.scalars.add(("step", 0, f"{metric}_nonfinite", -1), count)
 
 
-def _values(grads: Iterable[tuple[int, Tensor | None]]) -> tuple[list[int], list[Tensor]]:
-    """Those of (index, gradient) that are there and can be read: indices, and what to read."""
-    index: list[int] = []
-    found: list[Tensor] = []
-    for i, g in grads:
-        if g is None:
-            continue
-        if type(g) is not Tensor or g.requires_grad:
-            g = local(g).detach()
-            if numbers.mute(g):
-                continue
-        found.append(g.coalesce().values() if g.is_sparse else g)
-        index.append(i)
-    return index, found
-
-
 def read_left(recorder: Recorder) -> None:
     """Norms of the gradients of the parameters that the latest backward reached, as it left them:
     what is done to them before the update shows against these."""
@@ -201,7 +191,7 @@ def read_left(recorder: Recorder) -> None:
         mine = [
             (i, p.grad) for p in met if (i := recorder.registry.param(p)) is not None and held(p)
         ]
-        index, found = _values(mine)
+        index, found = values_of(mine)
         for i, size in zip(index, numbers.norms(found), strict=True):
             recorder.left[i] = size / recorder.scale
 

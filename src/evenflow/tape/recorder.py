@@ -30,6 +30,7 @@ from .forward import ForwardReader
 from .frames import Span, Thread
 from .isolation import unheard
 from .labels import speak_for
+from .leftover import Leftover
 from .mode import Mode, put_on, take_off
 from .modulecalls import ModuleCalls
 from .probe import Probes
@@ -82,6 +83,7 @@ class Recorder:
         self.probes = Probes(self)
         self.calls = ModuleCalls(self, self.forward, self.probes, model)
         self.backward = BackwardReader(self, UnseenNodes(self, self.calls), self.forward.axis)
+        self.leftover = Leftover(self.registry)
         self.recording = False
         self.full = True
         self.alike: Counter[int] = Counter()  # by parameter: readings of its units' likeness
@@ -188,6 +190,7 @@ class Recorder:
         self.units.begin(step)
         self.backward.reset()
         self.forward.reset()
+        self.leftover.begin()
         self._made = [StepNodes(), self._made[0]] if follows else [StepNodes()]
         self.oldest = previous if follows else self.generation
         self.home = self.thread.key
@@ -281,6 +284,9 @@ class Recorder:
             return
         nodes = [t.grad_fn for t in outputs if isinstance(t, Tensor)]
         self.backward.arm(nodes, self.thread.key, running_node() if nested else None)
+        if self.recording and not nested:
+            reached = self.backward.latest.values()
+            self.sure("reading gradients left", "", self.leftover.look, reached, self.full)
         if self.recording and not self.calls.roots.arrive(self.generation):
             self.give_up()
 

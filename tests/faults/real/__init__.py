@@ -16,4 +16,5 @@ from . import (  # isort: skip  # noqa: F401
     setup,
     starts,
     steps,
+    wiring,
 )
