@@ -122,6 +122,7 @@ def train(
     scale: str = "standard",
     change: Callable[[Split], Split] | None = None,
     schedule: Callable[[torch.optim.Optimizer], object] | None = None,
+    forgets: str = "",
 ) -> float:
     """A perceptron on digits; held-out accuracy.
 
@@ -147,6 +148,7 @@ def train(
         clip=clip,
         accumulate=accumulate,
         schedule=schedule(opt) if schedule else None,
+        forgets=forgets,
     )
     return accuracy(model, data.x_test, data.y_test)
 

@@ -240,6 +240,18 @@ SICK_AND_TWINS: tuple[Case, ...] = (
         "relu-momentum", "2 ReLU layers, SGD with momentum", 0.93, optimizer="momentum", lr=0.05
     ),
     _sick(
+        "never-cleared",
+        "zero_grad() is missing, SGD with momentum",
+        "relu-momentum",
+        "801",
+        "101 102 103 104 201 202 203 205 206 301 302 401 402 403 404 703",
+        0.8,
+        "",
+        optimizer="momentum",
+        lr=0.05,
+        forgets="clear",
+    ),
+    _sick(
         "shuffled-labels",
         "inputs and labels shuffled apart",
         "sgd",

@@ -184,7 +184,9 @@ def test_what_is_read_is_the_norm_a_script_would_find(micro: int, tmp_path: Path
                 loss = loss_of(model)
                 if step == 5 and part == micro - 1:
                     optimizer.zero_grad(set_to_none=bool(micro % 2))
-                norms = [0.0 if p.grad is None else float(p.grad.norm()) for p in model.parameters()]
+                norms = [
+                    0.0 if p.grad is None else float(p.grad.norm()) for p in model.parameters()
+                ]
                 least = list(map(min, least, norms))
                 loss.backward()
             optimizer.step()

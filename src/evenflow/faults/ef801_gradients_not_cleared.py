@@ -110,13 +110,18 @@ class GradientsNotCleared(Rule):
             steps=view.over(rows),
             evidence={
                 "uncleared": float(len(rows)),
-                "old_over_used": float(median(ratio(_size(left[:, old]), _size(used[:, old]))[rows])),
+                "old_over_used": float(
+                    median(ratio(_size(left[:, old]), _size(used[:, old]))[rows])
+                ),
                 "parameters": float(len(old)),
                 "last_loss": view.loss.end,
             },
             threshold={"uncleared": float(FEWEST)},
             cause=cause,
-            chain=(Link("cause", cause or self.code, None), Link("end", self.code, view.at(rows[0]))),
+            chain=(
+                Link("cause", cause or self.code, None),
+                Link("end", self.code, view.at(rows[0])),
+            ),
         )
 
 

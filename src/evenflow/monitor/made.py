@@ -58,9 +58,7 @@ class SampledUpdate:
         self.scalars.add(Channel("step", 0, "backwards"), float(passes.count))
         self.reach, self.recorded = passes.reach, True
 
-    def take(
-        self, part: Update, optimizer: torch.optim.Optimizer, index: int, again: bool
-    ) -> None:
+    def take(self, part: Update, optimizer: torch.optim.Optimizer, index: int, again: bool) -> None:
         """One of its optimizers has stepped; `again`: as in the update before."""
         part.scalars = self.scalars
         if again:

@@ -96,5 +96,3 @@ def gradients_gathered_over_micro_batches(sick: bool) -> None:
                 optimizer.zero_grad(set_to_none=False)
 
     _loop(net, step, lambda i: None, 160)
-
-
