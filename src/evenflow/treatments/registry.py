@@ -229,6 +229,7 @@ TABLE: dict[str, list[str] | Choice] = {
     "EF702": ["edit=nonlinearity"],
     "EF703": _CALM,
     "EF704": _untrained,
+    "EF801": ["edit=step"],
     "EF802": ["edit=step"],
     "EF804": ["edit=axis"],
     "EF806": ["edit=norm"],
