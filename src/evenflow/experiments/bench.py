@@ -37,7 +37,8 @@ class Change:
             0, whole numbers the least of the batch); "" = as they are.
         mode: "eval": the whole model. "still": dropout off and batch norms by their running
             statistics, all else in training mode. "" = as the training has it.
-        rate: every learning rate is multiplied by it. 0 holds the parameters where they are.
+        rate: every learning rate is so many times that from before its schedule (warm-up); None =
+            as scheduled. 0 holds the parameters where they are.
         optimizer: "adam:RATE" takes the place of the script's own; "" = the script's.
         same_batch: each step has the first step's batch (inputs and targets).
         double: parameters, buffers, inputs and targets in float64.
@@ -50,7 +51,7 @@ class Change:
     direction: int = 0
     inputs: str = ""
     mode: str = ""
-    rate: float = 1.0
+    rate: float | None = None
     optimizer: str = ""
     same_batch: bool = False
     double: bool = False

@@ -21,14 +21,15 @@ SAME = 1e-3
 
 def test(lab: Lab) -> Tested:
     """Three updates on one batch. Told as a fault: a trained parameter that no optimizer holds, or
-    two do; one that gets no gradient, or exactly zero, in all three; one that no update moved;
+    two do; one that gets no gradient in all three, or exactly zero with all of its module; one that no update moved;
     gradients of earlier steps left when the next begins, each time; a normalisation whose kept
     statistics (20 batches or more) are three deviations or tenfold off the batch's.
 
     Parameters with `requires_grad=False` are meant to stand still. That training and evaluation
     modes give one loss with dropout off is told, not judged: some networks are two on purpose.
     """
-    trace = lab.run(Change(same_batch=not lab.bench.streams), STEPS, ("params",))
+    change = Change(same_batch=not lab.bench.streams, rate=1.0)
+    trace = lab.run(change, STEPS, ("params",))
     if trace.ended != "done" and not trace.figures.get("noted"):
         return unknown(trace.ended, names=(trace.why,))
     params, noted = lab.subject.params, trace.figures["noted"]
@@ -48,7 +49,7 @@ def test(lab: Lab) -> Tested:
         twice = [n for n in trained if params[n]["held"] > 1]
         if twice:
             return failed("twice", names=twice, **told)
-    zero = [n for n in held if noted.get(n, {}).get("zero", 0) >= updates > 0]
+    zero = _unreached(held, noted, updates)
     if zero:
         return failed("no-gradient", names=zero, code="EF807", **told)
     still = [n for n in held if updates and not noted.get(n, {}).get("moved", True)]
@@ -59,6 +60,15 @@ def test(lab: Lab) -> Tested:
     if len(stale) == len(held) and lab.bench.streams:
         return failed("stale", names=stale, code="EF801", **told)
     return _modes(lab, told)
+
+
+def _unreached(held: list[str], noted: Any, updates: int) -> list[str]:
+    """Without a gradient, or with exactly zero where their whole module has: the second direction
+    of a recurrence read at its last position gives its recurrent weights alone none."""
+    never = {n for n in held if noted.get(n, {}).get("zero", 0) >= updates > 0}
+    alive = {n.rpartition(".")[0] for n in held if n not in never}
+    none = {n for n in never if noted[n].get("none", 0) >= updates}
+    return [n for n in held if n in none or (n in never and n.rpartition(".")[0] not in alive)]
 
 
 def _modes(lab: Lab, told: dict[str, Any]) -> Tested:

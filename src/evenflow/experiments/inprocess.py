@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.optim import optimizer as hooks_of
-from torch.utils._pytree import tree_leaves, tree_map
+from torch.utils._pytree import tree_flatten_with_path, tree_leaves, tree_map
 
 from ..forecast import same_random, unwatched
 from ..network import unwrap
@@ -21,6 +21,8 @@ from .conducting import conduct
 from .instrument import Instrument
 from .result import Checkup
 
+#: Keyword arguments of a model that are the targets of a loss it works out itself.
+_LABELS = ("labels", "label_ids", "targets", "target", "y")
 #: What all runs of the gradient's test may take of the budget, and how many there are at most.
 SHARE, MOST_RUNS = 0.3, 400
 
@@ -136,6 +138,8 @@ class InProcess:
                 instrument.begin(model, [] if self.optimizer is None else [optimizer])
                 inputs, targets = self._batch(change)
                 instrument.targets(targets)
+                if not self.paired:
+                    instrument.kept = _places(inputs)
                 while not instrument.done:
                     optimizer.zero_grad()
                     loss = self._loss(instrument, model, loss_fn, inputs, targets)
@@ -221,6 +225,13 @@ def _parted(batch: Any) -> tuple[Any, Any, bool]:
         return ((), dict(inputs)), targets, True
     args = tuple(inputs) if isinstance(inputs, tuple | list) else (inputs,)
     return (args, {}), targets, True
+
+
+def _places(inputs: Any) -> frozenset[int]:
+    """Where the targets lie among the leaves of (args, kwargs)."""
+    paths, _ = tree_flatten_with_path(inputs)
+    names = [str(getattr(path[1], "key", "")) if len(path) > 1 else "" for path, _leaf in paths]
+    return frozenset(i for i, name in enumerate(names) if name in _LABELS)
 
 
 def _step(optimizer: torch.optim.Optimizer, loss: Tensor) -> None:

@@ -42,6 +42,8 @@ class Instrument:
     def __init__(self, change: Change, steps: int, wants: Collection[str] = ()) -> None:
         self.change, self.steps, self.wants = change, steps, frozenset(wants)
         self.done = False
+        #: Places among the leaves of (args, kwargs) that hold targets: no change of inputs is theirs.
+        self.kept: frozenset[int] = frozenset()
         self.losses: list[float] = []
         self.figures: dict[str, Any] = {}
         self.listening = Listening("ops" in self.wants, change.mode == "still", change.double)
@@ -88,14 +90,17 @@ class Instrument:
     def entering(self, args: Any, kwargs: Any) -> tuple[Any, Any]:
         """What the root is called with instead."""
         change = self.change
-        given: Any = (args, kwargs)
+        leaves, spec = tree_flatten((args, kwargs))
+        own = [i for i in range(len(leaves)) if i not in self.kept]
+        changed = [leaves[i] for i in own]
         if change.inputs == "permuted":
-            given = permuted(given, self._updates)
+            changed = permuted(changed, self._updates)
         elif change.inputs == "zeroed":
-            given = zeroed(given)
+            changed = zeroed(changed)
+        for i, leaf in zip(own, changed, strict=True):
+            leaves[i] = leaf
         if change.double:
-            given = widened(given)
-        leaves, spec = tree_flatten(given)
+            leaves = widened(leaves)
         tensors = [(f"input {i}", t) for i, t in enumerate(leaves) if isinstance(t, Tensor)]
         if "facts" in self.wants:
             self._batches.append({"inputs": [facts.tensor(name, t) for name, t in tensors]})
@@ -154,8 +159,9 @@ class Instrument:
             self._adam.step()
             self._after = self._values()
         self._rates = [[g["lr"] for g in o.param_groups if "lr" in g] for o in self.optimizers]
-        for group in (g for o in self.optimizers for g in o.param_groups if "lr" in g):
-            group["lr"] = group["lr"] * self.change.rate
+        if self.change.rate is not None:
+            for group in (g for o in self.optimizers for g in o.param_groups if "lr" in g):
+                group["lr"] = group.get("initial_lr", group["lr"]) * self.change.rate
 
     def updated(self) -> None:
         """It has stepped."""

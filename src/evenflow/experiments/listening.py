@@ -94,6 +94,7 @@ class Listening(TorchFunctionMode):
         self.broadcast: list[list[int]] = []
         self.readers: set[str] = set()
         self.batch_norm = False
+        self._off = False
         self.ops: list[tuple[str, int]] = []
         self._given: dict[int, Tensor] = {}
         self._wanted: set[int] = set()
@@ -133,9 +134,13 @@ class Listening(TorchFunctionMode):
     def _cut(self, func: Callable[..., Any], args: Any) -> str:
         """What a gradient does not pass here; "edited": values of the graph are overwritten."""
         name = getattr(func, "__name__", "")
+        if name == "_set_grad_enabled":
+            self._off = not args[0]
         first = args[0] if args and isinstance(args[0], Tensor) else None
         made = first is not None and first.grad_fn is not None
         if not torch.is_grad_enabled():
+            if not self._off:  # the forward of a custom function: nobody asked for it
+                return ""
             inplace = name == "__setitem__" or (name.endswith("_") and not name.endswith("__"))
             return "edited" if made and inplace else "no_grad"
         kind = _CUTS.get(func, "")

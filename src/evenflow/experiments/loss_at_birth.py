@@ -13,6 +13,8 @@ from .result import Experiment, Tested
 
 #: A network that knows nothing loses about what guessing does. So many times as much is told.
 MUCH = 3.0
+#: What outputs of unit size lose where the targets are smaller: no fault.
+UNIT, _MEASURED = 1.0, ("squared", "absolute")
 #: Below this share of guessing something is known before the first step.
 KNOWN = 0.2
 #: The mean of targets is so many deviations from zero: the loss at birth is the distance to them.
@@ -42,10 +44,10 @@ def test(lab: Lab) -> Tested:
         return failed("non-finite", code="EF103", **told)
     if value < KNOWN * guess:
         return passed("known", **told)
-    if value <= MUCH * guess or guess == 0:
+    if value <= MUCH * (max(guess, UNIT) if lab.kind in _MEASURED else guess):
         return passed("as-guessing", **told)
     mean, std = targets[-1].get("mean", 0.0), targets[-1].get("std", 1.0)
-    if lab.kind in ("squared", "absolute") and abs(mean) > FAR * std:
+    if lab.kind in _MEASURED and abs(mean) > FAR * std:
         return failed("far-target", code="EF504", mean=mean, deviation=std, **told)
     return failed("over-sure", code="EF602", treatments=("init=lsuv",), **told)
 

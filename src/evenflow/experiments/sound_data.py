@@ -107,7 +107,7 @@ def _order(lab: Lab, told: dict[str, Any]) -> Tested | None:
     pure = [b for b in batches if len(set(b)) == 1]
     if not batches or len(pure) < PURE * len(batches):
         return None
-    return failed("one-label", code="EF505", batches=len(batches), **told)
+    return failed("one-label", code="EF505", pure=len(pure), **told)
 
 
 _LOOKS: Sequence[Callable[[Lab, dict[str, Any]], Tested | None]] = (
@@ -151,7 +151,7 @@ EXPERIMENT = Experiment(
         "unscaled": N_(
             "Features of {names} are of size {smallest} to {largest}, and nothing scales them."
         ),
-        "one-label": N_("Each of {batches} batches holds one label only: the data are sorted."),
+        "one-label": N_("{pure} of {batches} batches hold one label only: sorted, or labels are lost."),
     },
     {
         "broadcast": N_("Give both one shape: squeeze(-1) the output or unsqueeze the target."),
