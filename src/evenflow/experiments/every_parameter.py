@@ -52,9 +52,10 @@ def test(lab: Lab) -> Tested:
     zero = _unreached(held, noted, updates)
     if zero:
         return failed("no-gradient", names=zero, code="EF807", **told)
-    still = [n for n in held if updates and not noted.get(n, {}).get("moved", True)]
+    pushed = [n for n in held if noted.get(n, {}).get("zero", 0) < updates]
+    still = [n for n in pushed if not noted.get(n, {}).get("moved", True)]
     if still and optimizers:
-        why = "none-moved" if len(still) == len(held) else "unmoved"
+        why = "none-moved" if len(still) == len(pushed) else "unmoved"
         return failed(why, names=still, code="EF802" if why == "none-moved" else "EF301", **told)
     stale = [n for n in held if updates > 1 and noted.get(n, {}).get("stale", 0) >= updates - 1]
     if len(stale) == len(held) and lab.bench.streams:

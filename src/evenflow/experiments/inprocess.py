@@ -164,7 +164,9 @@ class InProcess:
                 if self.optimizer is not None:
                     optimizer = copy.deepcopy(self.optimizer, memo)
                     for name, value in vars(self.optimizer).items():
-                        if name not in vars(optimizer):  # LBFGS keeps its list beside its state
+                        # LBFGS keeps its list beside its state. A scheduler's wrapper around `step`
+                        # would step the original.
+                        if name not in vars(optimizer) and not callable(value):
                             setattr(optimizer, name, copy.deepcopy(value, memo))
         except Exception as error:
             raise ValueError(
@@ -239,7 +241,7 @@ def _step(optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
     try:
         optimizer.step()
     except TypeError:
-        optimizer.step(lambda: float(loss))
+        optimizer.step(lambda: float(loss.detach()))
 
 
 @contextmanager

@@ -169,4 +169,5 @@ def number(value: float) -> str:
     >>> number(3.0), number(0.123456)
     ('3', '0.123')
     """
-    return f"{value:.0f}" if value == round(value) and abs(value) < 1e6 else f"{value:.3g}"
+    whole = abs(value) < 1e6 and value == round(value)  # neither for NaN nor for infinity
+    return f"{value:.0f}" if whole else f"{value:.3g}"
