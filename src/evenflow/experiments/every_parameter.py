@@ -21,9 +21,10 @@ SAME = 1e-3
 
 def test(lab: Lab) -> Tested:
     """Three updates on one batch. Told as a fault: a trained parameter that no optimizer holds, or
-    two do; one that gets no gradient in all three, or exactly zero with all of its module; one that no update moved;
-    gradients of earlier steps left when the next begins, each time; a normalisation whose kept
-    statistics (20 batches or more) are three deviations or tenfold off the batch's.
+    two do; one that gets no gradient in all three, or exactly zero with all of its module; one
+    that no update moved; gradients of earlier steps left when the next begins, each time; a
+    normalisation whose kept statistics (20 batches or more) are three deviations or tenfold off
+    the batch's.
 
     Parameters with `requires_grad=False` are meant to stand still. That training and evaluation
     modes give one loss with dropout off is told, not judged: some networks are two on purpose.

@@ -20,9 +20,10 @@ STREAM, ERRORS = 60, 3.0
 
 def test(lab: Lab) -> Tested:
     """The one batch once more by the setting that learned it, with every input zeroed: the loss
-    must then stay higher, by 1 % of its start, or twice as high. Over successive batches, where the bench
-    has them: 60 steps with inputs permuted among samples, labels kept; the last half of the losses
-    must be higher than those of the true pairs by three standard errors of their differences.
+    must then stay higher, by 1 % of its start, or twice as high. Over successive batches, where
+    the bench has them: 60 steps with inputs permuted among samples, labels kept; the last half of
+    the losses must be higher than those of the true pairs by three standard errors of their
+    differences.
 
     Equal curves with inputs zeroed are a fault. Equal curves with inputs permuted are one where
     classes are learned and the true pairs come nowhere below guessing by frequency; else the task

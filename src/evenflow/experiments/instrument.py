@@ -42,7 +42,7 @@ class Instrument:
     def __init__(self, change: Change, steps: int, wants: Collection[str] = ()) -> None:
         self.change, self.steps, self.wants = change, steps, frozenset(wants)
         self.done = False
-        #: Places among the leaves of (args, kwargs) that hold targets: no change of inputs is theirs.
+        #: Places among the leaves of (args, kwargs) that hold targets: inputs are changed without.
         self.kept: frozenset[int] = frozenset()
         self.losses: list[float] = []
         self.figures: dict[str, Any] = {}

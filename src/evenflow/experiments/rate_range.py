@@ -24,9 +24,9 @@ FAR = 100.0
 
 def test(lab: Lab) -> Tested:
     """Twelve steps on the one batch at a thousandth to ten thousand times the script's rate
-    (that from before its warm-up). Told as a fault: the loss leaves (above three times its start, or not
-    a number) at the script's rate; or it falls by less than .1 % there, where a hundred times the
-    rate or more would still not leave and falls by 5 %.
+    (that from before its warm-up). Told as a fault: the loss leaves (above three times its start,
+    or not a number) at the script's rate; or it falls by less than .1 % there, where a hundred
+    times the rate or more would still not leave and falls by 5 %.
 
     Beside it the gradient noise scale (McCandlish et al. 2018, arXiv:1812.06162, appendix A.1) from
     the batch and its quarters: batches far below it learn with noise, far above it in vain.

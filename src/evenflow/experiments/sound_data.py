@@ -151,7 +151,7 @@ EXPERIMENT = Experiment(
         "unscaled": N_(
             "Features of {names} are of size {smallest} to {largest}, and nothing scales them."
         ),
-        "one-label": N_("{pure} of {batches} batches hold one label only: sorted, or labels are lost."),
+        "one-label": N_("{pure} of {batches} batches hold one label only: sorted, or lost."),
     },
     {
         "broadcast": N_("Give both one shape: squeeze(-1) the output or unsqueeze the target."),
