@@ -83,12 +83,13 @@ class Subject:
         params: name -> {"shape", "trained" (requires_grad), "held" (in so many groups)}.
         optimizers: of each {"name", "rates", "meant" (before its schedule)}; () = none is known.
         batches: of each step {"inputs", "targets": figures of each tensor, "shifted"}.
-        loss: of the last loss function heard {"name", "kind", "value", "reduction", "output",
-            "target" (shapes) ...}; empty = written by hand.
+        loss: of the first step's last loss function {"name", "kind", "value", "reduction",
+            "output", "target" (shapes) ...}; empty = written by hand.
         losses: of the steps.
         broadcast: shapes of output and target where their difference is larger than both.
         readers: the operations that the inputs as they are were given to.
         norms: name -> how far a normalisation's kept statistics are from the batch's.
+        evaluating: parts that act otherwise in training, where the root is in evaluation mode.
         time_first: recurrent or attention layers that want positions ahead of samples.
         batch_norm: a normalisation by the batch alone was heard.
     """
@@ -101,6 +102,7 @@ class Subject:
     broadcast: tuple[tuple[int, ...], ...] = ()
     readers: tuple[str, ...] = ()
     norms: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    evaluating: tuple[str, ...] = ()
     time_first: bool = False
     batch_norm: bool = False
 
@@ -112,7 +114,8 @@ class Subject:
         return cls(
             f.get("params", {}), tuple(f.get("optimizers", ())), tuple(f.get("batches", ())),
             f.get("loss", {}), trace.losses, shapes, tuple(f.get("readers", ())),
-            f.get("norms", {}), bool(f.get("time_first")), bool(f.get("batch_norm")),
+            f.get("norms", {}), tuple(f.get("evaluating", ())), bool(f.get("time_first")),
+            bool(f.get("batch_norm")),
         )  # fmt: skip
 
 

@@ -63,7 +63,7 @@ def _judged(lab: Lab, own: float, fell: float, change: Change, trace: Trace) -> 
     if fell >= STILL:
         lab.learner = change
     loss, targets = lab.subject.loss, lab.targets
-    guess = guessing(loss, targets[-1]) if loss and targets else None
+    guess = guessing(loss, targets[0]) if loss and targets else None
     if guess and float(loss["value"]) < KNOWN * guess:
         return passed("known", **told)
     if fell < STILL:

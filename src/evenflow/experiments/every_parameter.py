@@ -22,9 +22,9 @@ SAME = 1e-3
 def test(lab: Lab) -> Tested:
     """Three updates on one batch. Told as a fault: a trained parameter that no optimizer holds, or
     two do; one that gets no gradient in all three, or exactly zero with all of its module; one
-    that no update moved; gradients of earlier steps left when the next begins, each time; a
-    normalisation whose kept statistics (20 batches or more) are three deviations or tenfold off
-    the batch's.
+    that no update moved; gradients of earlier steps left when the next begins, each time; the
+    whole model in evaluation mode, with dropout or batch norms in it; a normalisation whose kept
+    statistics (20 batches or more) are three deviations or tenfold off the batch's.
 
     Parameters with `requires_grad=False` are meant to stand still. That training and evaluation
     modes give one loss with dropout off is told, not judged: some networks are two on purpose.
@@ -74,6 +74,8 @@ def _unreached(held: list[str], noted: Any, updates: int) -> list[str]:
 
 
 def _modes(lab: Lab, told: dict[str, Any]) -> Tested:
+    if lab.subject.evaluating:
+        return failed("evaluating", names=lab.subject.evaluating, code="EF805", **told)
     off = {
         name: n
         for name, n in lab.subject.norms.items()
@@ -105,6 +107,7 @@ EXPERIMENT = Experiment(
         "unmoved": N_("{names} get a gradient, and no step moves them."),
         "none-moved": N_("No step moves any parameter."),
         "stale": N_("Gradients of earlier steps are still there when the next step begins."),
+        "evaluating": N_("The model is in evaluation mode while it is trained: {names} are off."),
         "statistics": N_(
             "The statistics that {names} keep are not this data's: {shift} deviations off."
         ),
@@ -122,6 +125,7 @@ EXPERIMENT = Experiment(
         "unmoved": N_("Look at its group's rate."),
         "none-moved": N_("Look for a missing optimizer.step() and a rate of 0."),
         "stale": N_("Call optimizer.zero_grad() once a step, before the backward pass."),
+        "evaluating": N_("Call model.train() before the loop, and again after each evaluation."),
         "statistics": N_("Scale the data as in the earlier training, or reset the statistics."),
     },
     test,

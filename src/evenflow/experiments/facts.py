@@ -27,6 +27,13 @@ def parameters(model: nn.Module, optimizers: Sequence[Any]) -> dict[str, dict[st
     }
 
 
+def evaluating(model: nn.Module) -> list[str]:
+    """Parts that act otherwise in training and are in evaluation mode with the whole of it."""
+    acts = (nn.modules.dropout._DropoutNd, nn.modules.batchnorm._NormBase, nn.MultiheadAttention)
+    parts = [(name, m) for name, m in model.named_modules() if isinstance(m, acts)]
+    return [] if model.training else [name for name, m in parts if not m.training]
+
+
 def optimizer(one: Any) -> dict[str, Any]:
     """Its class and rates; of a scheduled one the rate it was built with, too."""
     groups = one.param_groups

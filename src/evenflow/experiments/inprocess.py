@@ -41,7 +41,7 @@ def checkup(
     states are kept. Each experiment passes, fails, does not apply, or could not be judged.
 
     Args:
-        model: as it will be trained.
+        model: as it will be trained; in training mode, as `preflight` takes it, too.
         batch: (inputs, targets), as the training has them: the loss is loss_fn(output, targets).
             Inputs are a tensor, a tuple of arguments or a dict of keyword arguments. A batch that
             is a dict is the model's keyword arguments, and the loss is loss_fn(output).
@@ -175,6 +175,8 @@ class InProcess:
             ) from error
         for p in model.parameters():
             p.grad = None
+        if not model.training:  # a part may be in evaluation on purpose (frozen batch norms)
+            model.train()
         if self.optimizer is None:
             trained = [p for p in model.parameters() if p.requires_grad]
             if not trained:

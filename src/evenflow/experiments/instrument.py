@@ -62,6 +62,7 @@ class Instrument:
         if "facts" in self.wants:
             self.figures["params"] = facts.parameters(model, optimizers)
             self.figures["optimizers"] = [facts.optimizer(o) for o in optimizers]
+            self.figures["evaluating"] = facts.evaluating(model)
         if change.double:
             model.double()
             torch.set_default_dtype(torch.float64)
@@ -81,6 +82,7 @@ class Instrument:
         self._noted: dict[str, dict[str, Any]] = {}
         self._time_first = any(getattr(m, "batch_first", None) is False for m in model.modules())
         self._norms: dict[str, dict[str, float]] = {}
+        self._loss: dict[str, Any] = {}
         self._kept = statistics(model) if "facts" in self.wants else {}
 
     def targets(self, targets: Any) -> None:
@@ -133,6 +135,7 @@ class Instrument:
         if "facts" in self.wants and self._fresh:
             self._note_targets()
         if self._first:
+            self._loss = dict(self.listening.loss)
             if "reach" in self.wants and self._inputs:
                 self.figures["reach"] = reach(loss.sum(), self._inputs)
             if "slopes" in self.wants:
@@ -188,7 +191,7 @@ class Instrument:
         if "facts" in self.wants:
             heard = self.listening
             self.figures |= {
-                "batches": self._batches, "loss": heard.loss, "broadcast": heard.broadcast,
+                "batches": self._batches, "loss": self._loss, "broadcast": heard.broadcast,
                 "readers": sorted(heard.readers), "batch_norm": heard.batch_norm,
                 "time_first": self._time_first, "norms": self._norms,
             }  # fmt: skip

@@ -32,13 +32,13 @@ def test(lab: Lab) -> Tested:
     loss, targets = lab.subject.loss, lab.targets
     if not loss or not targets or "value" not in loss:
         return nothing("own-loss")
-    value, guess = float(loss["value"]), guessing(loss, targets[-1])
+    value, guess = float(loss["value"]), guessing(loss, targets[0])
     if loss.get("reduction") == "sum":
         value /= max(math.prod(loss["target"]), 1)
     if guess is None:
         return nothing("own-loss")
     told: dict[str, Any] = {"loss": value, "guessing": guess}
-    told["entropy"] = entropy(targets[-1].get("labels", ())) if lab.kind == "classes" else math.nan
+    told["entropy"] = entropy(targets[0].get("labels", ())) if lab.kind == "classes" else math.nan
     told = {k: v for k, v in told.items() if not math.isnan(v)}
     if not math.isfinite(value):
         return failed("non-finite", code="EF103", **told)
@@ -46,7 +46,7 @@ def test(lab: Lab) -> Tested:
         return passed("known", **told)
     if value <= MUCH * (max(guess, UNIT) if lab.kind in _MEASURED else guess):
         return passed("as-guessing", **told)
-    mean, std = targets[-1].get("mean", 0.0), targets[-1].get("std", 1.0)
+    mean, std = targets[0].get("mean", 0.0), targets[0].get("std", 1.0)
     if lab.kind in _MEASURED and abs(mean) > FAR * std:
         return failed("far-target", code="EF504", mean=mean, deviation=std, **told)
     return failed("over-sure", code="EF602", treatments=("init=lsuv",), **told)

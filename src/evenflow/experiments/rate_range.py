@@ -26,7 +26,8 @@ def test(lab: Lab) -> Tested:
     """Twelve steps on the one batch at a thousandth to ten thousand times the script's rate
     (that from before its warm-up). Told as a fault: the loss leaves (above three times its start,
     or not a number) at the script's rate; or it falls by less than .1 % there, where a hundred
-    times the rate or more would still not leave and falls by 5 %.
+    times the rate or more would still not leave and falls by 5 %, or where Adam alone learns the
+    batch by heart.
 
     Beside it the gradient noise scale (McCandlish et al. 2018, arXiv:1812.06162, appendix A.1) from
     the batch and its quarters: batches far below it learn with noise, far above it in vain.
@@ -45,10 +46,11 @@ def test(lab: Lab) -> Tested:
     if own is None or not own.losses:
         return unknown("time" if own is None else own.ended, names=(own.why if own else "",))
     told: dict[str, Any] = {"rate": max(rates)}
-    return _judged(traces, told | _noise(lab))
+    slow = lab.learner is not None and bool(lab.learner.optimizer)
+    return _judged(traces, told | _noise(lab), slow)
 
 
-def _judged(traces: dict[float, Trace], told: dict[str, Any]) -> Tested:
+def _judged(traces: dict[float, Trace], told: dict[str, Any], slow: bool) -> Tested:
     own = traces[1.0]
     rate = told["rate"]
     safe = [f for f, t in traces.items() if not left(t)]
@@ -62,6 +64,8 @@ def _judged(traces: dict[float, Trace], told: dict[str, Any]) -> Tested:
     far = [f for f in safe if f >= FAR and fall(traces[f]) >= WELL]
     if fall(own) < STILL and far:
         return failed("still", code="EF404", treatments=(f"lr=x{far[0]:g}",), **told)
+    if slow and all(fall(t) < STILL for f, t in traces.items() if f <= FAR):
+        return failed("still", code="EF404", treatments=("optimizer=adam",), **told)
     if fall(own) < STILL:
         return passed("slow", **told)
     return passed("within", **told)
