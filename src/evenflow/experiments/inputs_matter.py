@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 from ..lang import N_
 from .base import Lab, failed, nothing, passed, unknown
-from .by_heart import STEPS, STILL, fall
+from .bench import Change
+from .by_heart import CHOICES, STEPS, STILL, fall
 from .result import Experiment, Tested
 
 #: Two curves whose ends differ by less than this share of the start are one.
 SAME = 0.01
-#: Steps over successive batches, and how many standard errors tell two curves apart.
-STREAM, ERRORS = 60, 3.0
+#: Steps over successive batches, at first and, where that shows nothing, at most; the second takes
+#: so many seconds at most. And how many standard errors tell two curves apart.
+STREAM, LONGER, SECONDS, ERRORS = 60, 300, 6.0, 3.0
+#: Losses on samples that were not seen before, from which on equal curves are a fault.
+ENOUGH = 30
+#: Two losses that differ by less are one.
+ROUNDING = 1e-6
 
 
 def test(lab: Lab) -> Tested:
@@ -23,17 +30,17 @@ def test(lab: Lab) -> Tested:
     must then stay higher, by 1 % of its start, or twice as high. Over successive batches, where
     the bench has them: 60 steps with inputs permuted among samples, labels kept; the last half of
     the losses must be higher than those of the true pairs by three standard errors of their
-    differences.
+    differences. If they are not, once more for up to 300 steps.
 
     Equal curves with inputs zeroed are a fault. Equal curves with inputs permuted are one where
-    classes are learned and the true pairs come nowhere below guessing by frequency; else the task
-    may just be slow, and it is not known.
+    classes are learned and 30 losses or more are of samples not seen before (later ones may be
+    known by heart, whatever their labels); else the task may just be slow, and it is not known.
     """
     alike = len({label for t in lab.targets for label in t.get("labels", (0, 1))}) < 2
     if alike:
         return nothing("one-label")
     if lab.learner is None:
-        return unknown("nothing-learned")
+        return _unlearned(lab)
     seen = lab.run(lab.learner, STEPS)
     blind = lab.run(replace(lab.learner, inputs="zeroed"), STEPS)
     if blind.ended != "done":
@@ -50,21 +57,57 @@ def test(lab: Lab) -> Tested:
     return _permuted(lab, told)
 
 
+def _unlearned(lab: Lab) -> Tested:
+    """Nothing was learned by heart. The steps tried there, with inputs zeroed: are the losses the
+    very same, though the parameters moved?"""
+    change = Change(same_batch=True, optimizer=CHOICES[0])
+    seen = lab.run(change, STEPS)
+    blind = lab.run(replace(change, inputs="zeroed"), STEPS)
+    pairs = list(zip(seen.losses, blind.losses, strict=False))
+    same = all(abs(a - b) <= ROUNDING * max(abs(a), abs(b)) for a, b in pairs)
+    moved = any(abs(a - seen.losses[0]) > ROUNDING * abs(a) for a in seen.losses)
+    if same and moved and len(pairs) >= STEPS // 2:
+        return failed("blind", seen=_end(seen.losses), blind=_end(blind.losses))
+    return unknown("nothing-learned")
+
+
 def _permuted(lab: Lab, told: dict[str, Any]) -> Tested:
     assert lab.learner is not None
     own = replace(lab.learner, same_batch=False)
-    true = lab.run(own, STREAM)
-    mixed = lab.run(replace(own, inputs="permuted"), STREAM)
-    n = min(len(true.losses), len(mixed.losses))
-    if n < STREAM // 2:
+    began, steps = time.monotonic(), STREAM
+    true, mixed = _both(lab, own, steps)
+    spent = time.monotonic() - began
+    if not _paired(true, mixed) and spent < SECONDS:
+        steps = int(min(LONGER, STREAM * SECONDS / max(spent, 1e-3)))
+        longer = _both(lab, own, steps)
+        true, mixed = longer if len(longer[0]) > len(true) else (true, mixed)
+    if len(true) < 2:
         return passed("seen", **told)
-    half = [b - a for a, b in zip(true.losses[n // 2 : n], mixed.losses[n // 2 : n], strict=True)]
-    mean = sum(half) / len(half)
-    error = (sum((d - mean) ** 2 for d in half) / len(half) / len(half)) ** 0.5
-    told |= {"permuted": _end(mixed.losses), "paired": _end(true.losses), "apart": mean}
-    if mean > ERRORS * error:
+    told |= {"permuted": _end(mixed), "paired": _end(true), "losses": len(true)}
+    if _paired(true, mixed):
         return passed("paired", **told)
+    if lab.kind in ("classes", "flags") and len(true) >= ENOUGH and not lab.late:
+        return failed("mispaired", **told)
     return unknown("unpaired", **told)
+
+
+def _both(lab: Lab, own: Change, steps: int) -> tuple[list[float], list[float]]:
+    """Losses of true and of permuted pairs, as long as their samples were not seen before."""
+    true = lab.run(own, steps)
+    mixed = lab.run(replace(own, inputs="permuted"), steps)
+    fresh = int(true.figures.get("fresh", len(true.losses)))
+    n = min(len(true.losses), len(mixed.losses), fresh)
+    return list(true.losses[:n]), list(mixed.losses[:n])
+
+
+def _paired(true: list[float], mixed: list[float]) -> bool:
+    """Are the true pairs learned better?"""
+    apart = [b - a for a, b in zip(true, mixed, strict=True)][len(true) // 2 :]
+    if len(apart) < 2:
+        return False
+    mean = sum(apart) / len(apart)
+    error = (sum((d - mean) ** 2 for d in apart) / len(apart) / len(apart)) ** 0.5
+    return bool(mean > ERRORS * error)
 
 
 def _end(losses: Sequence[float]) -> float:
@@ -85,12 +128,17 @@ EXPERIMENT = Experiment(
             "does not look at them."
         ),
         "paired": N_("Inputs given to other samples are learned worse ({permuted}, {paired})."),
+        "mispaired": N_(
+            "Inputs given to other samples are learned just as well ({permuted}, {paired}, over "
+            "{losses} batches): the labels are not these inputs'."
+        ),
         "unpaired": N_(
             "Inputs given to other samples are learned just as well so far ({permuted}, {paired})."
         ),
     },
     {
         "blind": N_("Look for outputs made of a constant, of an index, or of inputs times zero."),
+        "mispaired": N_("See that inputs and labels are shuffled, sorted and cut together."),
         "unpaired": N_(
             "See that inputs and labels are shuffled together; a hard task may only be slow."
         ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, NoReturn
 
 from torch import Tensor, nn
@@ -11,10 +12,14 @@ from torch.utils._pytree import tree_flatten, tree_leaves, tree_map, tree_unflat
 from ..bench import Trace
 from ..changing import samples, widened
 from ..instrument import Instrument
+from ..listening import digest
 from .doors import Doors, Role
 from .forking import Answers
 from .found import ENDED, OTHER_CALL, TURNS, Found
 from .parts import Parts
+
+#: Of a batch so many samples tell whether it was seen before.
+ROWS = 32
 
 
 class Runner(Role):
@@ -33,6 +38,8 @@ class Runner(Role):
         self._open: Any = None
         self._versions: list[tuple[Tensor, int]] = []
         self._rows, self._entered = 0, False
+        self._seen: set[int] = set()  # digests of samples
+        self._fresh, self._again = 0, False
         held = [o for o in doors.optimizers if _holds(o, model)]
         doors.quietly(instrument.begin, model, held)
         if self.same_batch or instrument.change.part != (0, 1) or "facts" in instrument.wants:
@@ -55,6 +62,7 @@ class Runner(Role):
         self._entered = True
         self._close()
         self._rows = samples((args, kwargs))
+        self.doors.quietly(self._notice, args, kwargs)
         args, kwargs = self._changed(args, kwargs)
         self._open = self.doors.below(self.instrument.listening)
         self._go_on()
@@ -92,7 +100,7 @@ class Runner(Role):
             self._go_on()
 
     def ended(self, error: BaseException | None) -> NoReturn:
-        trace = self.instrument.trace()
+        trace = self._trace()
         if error is not None and not (isinstance(error, SystemExit) and not error.code):
             why = f"{type(error).__name__}: {error}"[:500]
             # given the first step's data in another one the script may well fail
@@ -133,7 +141,22 @@ class Runner(Role):
         if self.doors.operands.lost:
             self.pipe.answer(Trace("cannot", self.doors.operands.lost))
         if self.instrument.done:
-            self.pipe.answer(self.instrument.trace())
+            self.pipe.answer(self._trace())
+
+    def _trace(self) -> Trace:
+        """With the number of calls before which half of a batch had been seen."""
+        trace: Trace = self.doors.quietly(self.instrument.trace)
+        return replace(trace, figures={**trace.figures, "fresh": self._fresh})
+
+    def _notice(self, args: Any, kwargs: Any) -> None:
+        """Are these samples new?"""
+        data = [v for v in tree_leaves((args, kwargs)) if _data(v)]
+        if self._again or not data:
+            return
+        rows = {digest(row) for row in data[0][:ROWS]}
+        self._again = 2 * len(rows & self._seen) > len(rows)
+        self._seen |= rows
+        self._fresh += not self._again
 
     def _close(self) -> None:
         if self._open is not None and self._open():
