@@ -18,7 +18,7 @@ from typing import Any, NoReturn
 
 from ...trial import Attempt, Outcome, attempt_of
 from ..bench import Change, Trace
-from .found import LATE, NO_ANSWER, NO_UPDATE, Found
+from .found import LATE, NO_ANSWER, Found
 
 #: What a process says that cannot be forked.
 AGAIN = "no process can be forked here"
@@ -45,8 +45,6 @@ class RerunBench:
             self._found = replace(found, roots=())  # of another process
         if self._found.call < 0:
             return Trace("error", self._found.why)
-        if steps and not self._found.updates:
-            return Trace("cannot", NO_UPDATE)
         answer = self._ask((self._found, change, steps, tuple(wants)))
         return answer if isinstance(answer, Trace) else Trace("error", NO_ANSWER)
 

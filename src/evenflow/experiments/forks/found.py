@@ -9,7 +9,6 @@ from ...lang import N_
 #: Why a run came to nothing; translated when shown.
 LATE = N_("the time for a check-up is over")
 NO_ANSWER = N_("no answer came in time")
-NO_UPDATE = N_("the script makes no update")
 ENDED = N_("the script ended before")
 OTHER_CALL = N_("the batch cannot be repeated: its next step calls the network otherwise")
 OTHER_LOSS = N_("the batch cannot be repeated: its next step works out its loss otherwise")
@@ -26,6 +25,8 @@ class Found:
         call: how many calls of modules with something to train came before the first one that is
             trained; -1: none was.
         backwards: of one update; 0: none was made.
+        others: backwards of the next update that belong to other optimizers: a generator's loss
+            comes between two of its discriminator's.
         optimizer: which one steps first, in the order they were made; -1: the script updates by
             hand, or not at all.
         updates: was one made?
@@ -38,6 +39,7 @@ class Found:
 
     call: int = -1
     backwards: int = 0
+    others: int = 0
     optimizer: int = -1
     updates: bool = False
     roots: tuple[int, ...] = ()

@@ -33,14 +33,14 @@ class Runner(Role):
         self.model, self.found = model, found
         self.first = model.first if isinstance(model, Parts) else model
         self.same_batch = instrument.change.same_batch
-        self._step = self._calls = self._backwards = 0
-        self._given: list[list[Any]] = []  # of the first step's calls, what is data
+        self._step = self._calls = self._backwards = self._passed = 0
+        self._given: list[tuple[nn.Module, list[Any]]] = []  # of the first step's calls: the data
         self._open: Any = None
         self._versions: list[tuple[Tensor, int]] = []
         self._rows, self._entered = 0, False
         self._seen: set[int] = set()  # digests of samples
         self._fresh, self._again = 0, False
-        held = [o for o in doors.optimizers if _holds(o, model)]
+        held = [o for o in doors.optimizers if self._main(o) or _holds(o, model)]
         doors.quietly(instrument.begin, model, held)
         if self.same_batch or instrument.change.part != (0, 1) or "facts" in instrument.wants:
             doors.below(doors.operands)
@@ -49,7 +49,7 @@ class Runner(Role):
         self._by_hand()
         self.doors.operands.open = True
         if self.same_batch:
-            args, kwargs = self._repeated(args, kwargs)
+            args, kwargs = self._repeated(root, args, kwargs)
         if self.instrument.change.part != (0, 1):
             args, kwargs = self._part(args, kwargs)
         if root is not self.first or (
@@ -79,7 +79,14 @@ class Runner(Role):
         self._close()
         self.doors.operands.open = False
         self._tell_targets()
-        if len(roots) == 1 and roots[0].numel() == 1 and self._backwards < self.found.backwards:
+        if self._step and self._passed < self.found.others:
+            self._passed += 1
+            return
+        if (
+            len(roots) == 1
+            and roots[0].numel() == 1
+            and self._backwards < (self.found.backwards if self.found.updates else 1)
+        ):
             self._backwards += 1
             self.doors.quietly(self.instrument.losing, roots[0])
             self._go_on()
@@ -113,7 +120,7 @@ class Runner(Role):
     def _updated(self) -> None:
         self.doors.quietly(self.instrument.updated)
         self._step += 1
-        self._calls = self._backwards = 0
+        self._calls = self._backwards = self._passed = 0
         self._versions = []
         self.doors.operands.step(replay=self.same_batch)
         self._go_on()
@@ -131,8 +138,10 @@ class Runner(Role):
         return 0 <= self.found.optimizer < len(made) and made[self.found.optimizer] is optimizer
 
     def _by_hand(self) -> None:
-        """Has the script itself moved the parameters since its backward?"""
-        if self._versions and any([p._version != v for p, v in self._versions]):
+        """Has the script itself moved the parameters since its backward? Where nothing ever moves
+        them, each backward is taken for a step."""
+        moved = any([p._version != v for p, v in self._versions])
+        if moved or (self._versions and not self.found.updates):
             self.doors.quietly(self.instrument.stepping)
             self._updated()
 
@@ -188,16 +197,17 @@ class Runner(Role):
             self.doors.operands.change = cut
         return tree_map(cut, (args, kwargs))  # type: ignore[no-any-return]
 
-    def _repeated(self, args: Any, kwargs: Any) -> tuple[Any, Any]:
+    def _repeated(self, root: nn.Module, args: Any, kwargs: Any) -> tuple[Any, Any]:
         """With the data of the same call in the first step."""
         leaves, form = tree_flatten((args, kwargs))
         data = [_data(v) for v in leaves]
         if self._step == 0:
-            self._given.append([_kept(v) if d else v for v, d in zip(leaves, data, strict=True)])
+            kept = [_kept(v) if d else v for v, d in zip(leaves, data, strict=True)]
+            self._given.append((root, kept))
         else:
             # more micro-batches than in the first step begin with its first again
-            before = self._given[self._calls % len(self._given)]
-            if not _alike(leaves, before):
+            before_root, before = self._given[self._calls % len(self._given)]
+            if root is not before_root or not _alike(leaves, before):
                 self.doors.operands.lost = OTHER_CALL
                 return args, kwargs
             leaves = [b if d else v for v, b, d in zip(leaves, before, data, strict=True)]

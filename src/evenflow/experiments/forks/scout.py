@@ -1,4 +1,4 @@
-"""The first fork: runs to the first update, and tells where the training begins."""
+"""The first fork: runs to the second update, and tells where the training begins."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ class Scout(Role):
 
     def __init__(self, doors: Doors, pipe: Answers) -> None:
         self.doors, self.pipe = doors, pipe
-        self.calls, self.backwards = 0, 0
+        self.calls = self.backwards = self.again = self.others = 0
+        self.optimizer = -1  # that has stepped
         self.first = self.reached = -1  # of the calls that the first loss reaches, and the last
         self._nodes: list[tuple[int, Any]] = []
         self._roots: list[nn.Module] = []
@@ -34,7 +35,7 @@ class Scout(Role):
         doors.operands.open = True
 
     def enter(self, root: nn.Module, args: Any, kwargs: Any) -> tuple[Any, Any]:
-        if self.first >= 0 and self._moved():
+        if self.first >= 0 and self.optimizer < 0 and self._moved():
             self._tell(updates=True)
         self.calls += 1
         if self.first < 0:
@@ -50,7 +51,7 @@ class Scout(Role):
             self._nodes = self._nodes[-4096:] + [(self.calls - 1, node) for node in made]
 
     def backward(self, roots: tuple[Tensor, ...]) -> None:
-        if self.first >= 0 and self._moved():
+        if self.first >= 0 and self.optimizer < 0 and self._moved():
             self._tell(updates=True)
         if self.first < 0:
             below = _below([t.grad_fn for t in roots if t.grad_fn is not None])
@@ -62,19 +63,26 @@ class Scout(Role):
             self._versions = [(p, p._version) for m in self._trained for p in m.parameters()]
             self._kept = _among(self.doors.operands.targets, self._given[self.first])
             self.doors.operands.open = False
-        self.backwards += 1
-        if self.backwards >= PATIENCE:
-            self._tell(updates=False)
+        if self.optimizer >= 0:
+            self.again += 1
+        else:
+            self.backwards += 1
+        if max(self.again, self.backwards) >= PATIENCE:
+            self._tell(updates=self.optimizer >= 0)
 
     def stepped(self, optimizer: Optimizer) -> None:
-        if self.first >= 0:
-            at = next((i for i, o in enumerate(self.doors.optimizers) if o is optimizer), -1)
+        at = next((i for i, o in enumerate(self.doors.optimizers) if o is optimizer), -1)
+        if self.optimizer >= 0 and at == self.optimizer:
+            self._tell(updates=True)  # once more: now it is known what came in between
+        elif self.optimizer >= 0:
+            self.others = self.again
+        elif self.first >= 0:
             self._cut_off(optimizer)
-            self._tell(updates=True, optimizer=at)
+            self.optimizer = at
 
     def ended(self, error: BaseException | None) -> None:
         if self.first >= 0:
-            self._tell(updates=self._moved())
+            self._tell(updates=self.optimizer >= 0 or self._moved())
         why = "" if error is None else f"{type(error).__name__}: {error}"
         self.pipe.answer(Found(why=why or NEVER))
 
@@ -94,10 +102,10 @@ class Scout(Role):
             self.first = min(self.first, call)
             self._trained.append(self._roots[call])
 
-    def _tell(self, updates: bool, optimizer: int = -1) -> None:
+    def _tell(self, updates: bool) -> None:
         roots = tuple(dict.fromkeys([id(m) for m in self._trained]))
-        told = Found(self.first, self.backwards, optimizer, updates, roots, self._kept)
-        self.pipe.answer(told)
+        passes = self.backwards, self.others
+        self.pipe.answer(Found(self.first, *passes, self.optimizer, updates, roots, self._kept))
 
 
 def _among(targets: list[Tensor], given: list[Any]) -> tuple[int, ...]:
