@@ -39,6 +39,9 @@ class Role:
     def backward(self, roots: tuple[Tensor, ...]) -> None:
         """The engine is about to run from these (at their true scale)."""
 
+    def backwarded(self) -> None:
+        """It has run."""
+
     def stepping(self, optimizer: Optimizer) -> None:
         """An optimizer is about to step."""
 
@@ -135,7 +138,10 @@ class Doors:
                 roots = tuple([self._scaled.get(id(t), (t, t))[1] for t in outputs])
                 self._scaled.clear()
                 self.role.backward(roots)
-            return run(outputs, *args, **kwargs)
+            result = run(outputs, *args, **kwargs)
+            if not self._depth:
+                self.role.backwarded()
+            return result
 
         _put(torch.amp.GradScaler, "scale", scaled)
         _put(torch.autograd, "_engine_run_backward", engine)

@@ -33,6 +33,7 @@ class Runner(Role):
         self.model, self.found = model, found
         self.first = model.first if isinstance(model, Parts) else model
         self.same_batch = instrument.change.same_batch
+        self._most = found.backwards if found.updates else 1
         self._step = self._calls = self._backwards = self._passed = 0
         self._given: list[tuple[nn.Module, list[Any]]] = []  # of the first step's calls: the data
         self._open: Any = None
@@ -41,6 +42,7 @@ class Runner(Role):
         self._seen: set[int] = set()  # digests of samples
         self._fresh, self._again = 0, False
         held = [o for o in doors.optimizers if self._main(o) or _holds(o, model)]
+        instrument.kept = frozenset(found.kept)
         doors.quietly(instrument.begin, model, held)
         if self.same_batch or instrument.change.part != (0, 1) or "facts" in instrument.wants:
             doors.below(doors.operands)
@@ -63,7 +65,7 @@ class Runner(Role):
         self._close()
         self._rows = samples((args, kwargs))
         self.doors.quietly(self._notice, args, kwargs)
-        args, kwargs = self._changed(args, kwargs)
+        args, kwargs = self.doors.quietly(self.instrument.entering, args, kwargs)
         self._open = self.doors.below(self.instrument.listening)
         self._go_on()
         return args, kwargs
@@ -82,16 +84,17 @@ class Runner(Role):
         if self._step and self._passed < self.found.others:
             self._passed += 1
             return
-        if (
-            len(roots) == 1
-            and roots[0].numel() == 1
-            and self._backwards < (self.found.backwards if self.found.updates else 1)
-        ):
+        if len(roots) == 1 and roots[0].numel() == 1 and self._backwards < self._most:
             self._backwards += 1
             self.doors.quietly(self.instrument.losing, roots[0])
             self._go_on()
-        if self.found.optimizer < 0 and not self._versions:
+
+    def backwarded(self) -> None:
+        if self.found.optimizer < 0 and self._backwards == self._most:
+            # no optimizer tells of its step; what follows may already clear the gradients
+            self.doors.quietly(self.instrument.stepping)
             self._versions = [(p, p._version) for p in self.model.parameters()]
+            self._go_on()
 
     def stepping(self, optimizer: Optimizer) -> None:
         self._close()
@@ -142,7 +145,6 @@ class Runner(Role):
         them, each backward is taken for a step."""
         moved = any([p._version != v for p, v in self._versions])
         if moved or (self._versions and not self.found.updates):
-            self.doors.quietly(self.instrument.stepping)
             self._updated()
 
     def _go_on(self) -> None:
@@ -170,17 +172,6 @@ class Runner(Role):
     def _close(self) -> None:
         if self._open is not None and self._open():
             self._open = None
-
-    def _changed(self, args: Any, kwargs: Any) -> tuple[Any, Any]:
-        """As the instrument has it; but what the root is given of its loss's targets stays."""
-        before = tree_leaves((args, kwargs))
-        args, kwargs = self.doors.quietly(self.instrument.entering, args, kwargs)
-        if self.instrument.change.inputs and self.found.kept:
-            leaves, form = tree_flatten((args, kwargs))
-            leaves = [b if i in self.found.kept else v
-                      for i, (v, b) in enumerate(zip(leaves, before, strict=True))]  # fmt: skip
-            args, kwargs = tree_unflatten(leaves, form)
-        return args, kwargs
 
     def _part(self, args: Any, kwargs: Any) -> tuple[Any, Any]:
         """One part of the samples, here and in all data that meet the graph until the loss."""
