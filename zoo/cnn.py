@@ -154,6 +154,13 @@ def bytes_(d: Split) -> Split:
     return d._replace(x=raw.x * 255 / 16, x_test=raw.x_test * 255 / 16)
 
 
+def scaled_twice(d: Split) -> Split:
+    """Pixels of 0..1 divided by 255 once more, then normalised as if nothing had happened."""
+    unit = digits("unit")
+    mean, std = unit.x.mean(), unit.x.std()
+    return d._replace(x=(unit.x / 255 - mean) / std, x_test=(unit.x_test / 255 - mean) / std)
+
+
 def hot_pixel(d: Split) -> Split:
     """One image has a pixel of 1e6."""
     x = d.x.clone()
@@ -204,6 +211,16 @@ CASES: tuple[Case, ...] = (
         where=_FEATURES,
     ),
     _healthy("relu", "3 convolutions, Adam", partial(train), 0.9),
+    _sick(
+        "scaled-twice",
+        "pixels divided by 255 twice: all images look like one",
+        partial(train, change=scaled_twice, optimizer="SGD", lr=0.05, momentum=0.9),
+        0.5,
+        twin="momentum",
+        expect="507",
+        allow="104 202 205 301 401 403 404",
+        where="input",
+    ),
     _sick(
         "large-tanh",
         "tanh convolutions, weights N(0, 10)",

@@ -89,6 +89,12 @@ def missing() -> Split:
     return d._replace(x=x)
 
 
+def first_row() -> Split:
+    """The data set hands out its first row, whatever index it is asked for."""
+    d = wine()
+    return d._replace(x=d.x[:1].expand_as(d.x), x_test=d.x[:1].expand_as(d.x_test))
+
+
 _sick, _healthy = (
     partial(sick, "tabular-classification"),
     partial(healthy, "tabular-classification"),
@@ -145,6 +151,16 @@ CASES: tuple[Case, ...] = (
         twin="tumours",
         expect="503",
         allow="103 401 402",
+        where="input",
+    ),
+    _sick(
+        "first-row",
+        "the data set returns its first row for every index",
+        partial(train, data=first_row),
+        0.6,
+        twin="wine",
+        expect="507",
+        allow="104 202 205 301 401 402 403 404 703",
         where="input",
     ),
     _healthy("tumours", "30 standardised features", partial(train, data=breast_cancer), 0.9),

@@ -65,6 +65,28 @@ def test_spread_sees_one_part_in_a_million_million() -> None:
     assert numbers.spread(torch.randn(1, 4)) is None
 
 
+def test_varies_is_the_feature_that_tells_samples_apart_best() -> None:
+    x = torch.randn(9, 2, 3, generator=torch.Generator().manual_seed(1)) + 4
+    slow = [
+        math.sqrt(sum((v - sum(column) / 9) ** 2 for v in column) / sum(v * v for v in column))
+        for column in ([float(x[a, i, j]) for a in range(9)] for i in range(2) for j in range(3))
+    ]
+    assert float(numbers.varies(x) or 0) == pytest.approx(max(slow), rel=1e-5)
+    one = torch.full((32, 7), 1e4)
+    assert float(numbers.varies(one) or 0) < 1e-6
+    one[3, 2] = 0  # a background in common, one pixel of one sample
+    assert 0.1 < float(numbers.varies(one) or 0) < 0.2
+
+
+def test_varies_is_of_whole_numbers_too_and_of_several_samples_alone() -> None:
+    tokens = torch.tensor([[5, 6, 0], [5, 7, 0]])
+    assert float(numbers.varies(tokens) or 0) == pytest.approx(0.5 / math.sqrt(42.5))
+    assert float(numbers.varies(torch.zeros(4, 3, dtype=torch.bool)) or 0) == 0
+    assert float(numbers.varies(torch.tensor([2, 2, 2])) or 0) == 0
+    assert numbers.varies(torch.ones(1, 5)) is None and numbers.varies(torch.ones(())) is None
+    assert math.isnan(float(numbers.varies(torch.tensor([[1.0], [math.nan]])) or 0))
+
+
 def test_entropy_is_one_when_even_and_zero_on_one_key() -> None:
     even = torch.full((2, 3, 4, 8), 1 / 8)
     assert [float(v) for v in numbers.entropy(even)] == pytest.approx([1, 1])

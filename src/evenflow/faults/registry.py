@@ -25,6 +25,7 @@ from .ef501_unscaled_input import UnscaledInput
 from .ef502_outlier_input import OutlierInput
 from .ef503_non_finite_input import NonFiniteInput
 from .ef504_unscaled_target import UnscaledTarget
+from .ef507_inputs_alike import InputsAlike
 from .ef601_weights_too_small import WeightsTooSmall
 from .ef602_weights_too_large import WeightsTooLarge
 from .ef603_dead_at_birth import DeadAtBirth
@@ -66,6 +67,7 @@ REGISTRY: dict[str, type[Rule]] = {
     "EF502": OutlierInput,
     "EF503": NonFiniteInput,
     "EF504": UnscaledTarget,
+    "EF507": InputsAlike,
     "EF601": WeightsTooSmall,
     "EF602": WeightsTooLarge,
     "EF603": DeadAtBirth,

@@ -273,6 +273,32 @@ def spread(x: Tensor) -> Scalar | None:
     return apart
 
 
+def varies(x: Tensor) -> Scalar | None:
+    """How much samples (axis 0) of data differ, feature by feature: the largest over features of
+    |x_a - mean|_2 / |x_a|_2, both over samples; 0 where all are equal, whatever they are, about 1
+    for a feature that is zero in most. None for fewer than two samples."""
+    if x.dim() < 1 or x.shape[0] < 2:
+        return None
+    few = sample(x.detach(), limit=1 << 18).to(torch.float32)
+    x_BF = few.reshape(len(few), -1)
+    apart_F = torch.linalg.vector_norm(x_BF - x_BF.mean(0), dim=0)
+    size_F = torch.linalg.vector_norm(x_BF, dim=0)
+    most: Tensor = (apart_F / size_F.clamp(min=1e-30)).max()
+    return most
+
+
+def labels(t: Tensor) -> Tensor:
+    """One number a sample of targets t [B, ...]: itself where there is one, as a class's index; of
+    several columns their sum weighted by place, 1 to F, so that a one-hot row gives its class; of
+    a map of whole numbers its mean."""
+    few = sample_rows(t.detach())
+    x_BF = wide(few.reshape(len(few), -1))
+    if x_BF.shape[1] == 1 or not t.dtype.is_floating_point:
+        return x_BF.mean(1)
+    place_F = torch.arange(1, x_BF.shape[1] + 1, dtype=x_BF.dtype, device=x_BF.device)
+    return x_BF @ place_F
+
+
 def entropy(p: Tensor, mask: Tensor | None = None) -> tuple[Scalar, Scalar]:
     """Normalised entropy of attention weights p [..., heads, queries, keys]: mean, least head.
 

@@ -61,6 +61,7 @@ class Outside:
             data = self.data(place, target, "target", there.index, there.call)
             if data is not None:
                 rec.registry.link(site, data)
+                rec.sure("labels", "", self._labels, data, numbers.local(target))
 
     def data(self, place: Place, t: Tensor, op: str, index: int, call: int) -> int | None:
         """Site and readings of data: an input of a root module, or a target."""
@@ -80,8 +81,10 @@ class Outside:
         if rec.full and not t.is_complex():
             held = numbers.local(t) if x is None else x
             rec.sure(f"scale of {op}", "", self._features, site, held)
-            if x is not None and op == "input":  # what EF205 holds the layers' against
-                rec.sure(f"spread of {op}", "", self.spread, site, numbers.sample(x))
+            if op == "input":
+                rec.sure(f"likeness of {op}", "", self._varies, site, held)
+                if x is not None:  # what EF205 holds the layers' against
+                    rec.sure(f"spread of {op}", "", self.spread, site, numbers.sample(x))
         return site
 
     def spread(self, site: int, x: Tensor) -> None:
@@ -89,6 +92,21 @@ class Outside:
         apart = numbers.spread(x)
         if apart is not None:
             self.recorder.add("site", site, "spread", apart)
+
+    def _labels(self, site: int, t: Tensor) -> None:
+        """Mean and size of what a batch is to answer, by which batches can be told apart."""
+        if t.dim() == 0 or not t.numel() or t.requires_grad or t.is_complex() or numbers.mute(t):
+            return
+        if t.layout != torch.strided or t.is_nested:
+            return
+        label_B = numbers.labels(t)
+        self.recorder.add("site", site, "label_mean", label_B.mean())
+        self.recorder.add("site", site, "label_rms", label_B.square().mean().sqrt())
+
+    def _varies(self, site: int, t: Tensor) -> None:
+        most = numbers.varies(t)
+        if most is not None:
+            self.recorder.add("site", site, "varies", most)
 
     def _features(self, site: int, t: Tensor) -> None:
         for metric, value in numbers.features(t).items():

@@ -1,4 +1,4 @@
-"""What is fed in: EF501, EF502, EF504."""
+"""What is fed in: EF501, EF502, EF504, EF507."""
 
 from __future__ import annotations
 
@@ -153,3 +153,65 @@ def a_large_target_by_hand(sick: bool) -> None:
         return x, y * (2e3 if sick else 1.0)
 
     fit(mlp(4, 32, 1), batch, lambda p, y: ((p - y) ** 2).mean())
+
+
+def _lopsided(shares: tuple[float, ...], contrast: float) -> Callable[[], tuple[Tensor, Tensor]]:
+    """Samples that differ by so much, of classes of these shares."""
+    p, base = torch.tensor(shares), torch.randn(8)
+
+    def batch() -> tuple[Tensor, Tensor]:
+        y = p.multinomial(64, replacement=True)
+        return base + contrast * F.one_hot(y, 8), y
+
+    return batch
+
+
+@real("EF507", "error")
+def one_sample_for_all(sick: bool) -> None:
+    def batch() -> tuple[Tensor, Tensor]:
+        x, y = classes()
+        return (torch.ones_like(x) if sick else x), y
+
+    fit(mlp(8, 16, 4), batch, F.cross_entropy)
+
+
+@real("EF507", "error")
+def one_sample_for_classes_of_different_size(sick: bool) -> None:
+    """The loss falls to the entropy of the labels, well below that of even guessing."""
+    fit(mlp(8, 16, 4), _lopsided((0.8, 0.1, 0.05, 0.05), float(not sick)), F.cross_entropy)
+
+
+@real("EF507", "warning")
+def one_sample_for_a_class_and_a_few_others(sick: bool) -> None:
+    batch = _lopsided((0.97, 0.01, 0.01, 0.01), float(not sick))
+    fit(mlp(8, 16, 4), batch, F.cross_entropy, steps=120)
+
+
+@real("EF507", "error")
+def samples_that_hardly_differ(sick: bool) -> None:
+    """Scaled twice: 1e-3 is left of what there was."""
+
+    def batch() -> tuple[Tensor, Tensor]:
+        x, y = classes()
+        return (1 + 1e-3 * x if sick else x), y
+
+    net = mlp(8, 16, 4)
+    fit(net, batch, F.cross_entropy, adam(net, 3e-3), steps=80)
+
+
+@real("EF507", "warning")
+def samples_that_hardly_differ_of_classes_of_different_size(sick: bool) -> None:
+    batch = _lopsided((0.75, 0.15, 0.05, 0.05), 1e-3 if sick else 1.0)
+    net = mlp(8, 16, 4)
+    fit(net, batch, F.cross_entropy, adam(net, 3e-3), steps=80)
+
+
+@real("EF501", "error")
+def samples_far_from_zero(sick: bool) -> None:
+    """Too large and hardly different: their size is the fault (EF501)."""
+
+    def batch() -> tuple[Tensor, Tensor]:
+        x, y = classes()
+        return (3000 + x if sick else x), y
+
+    fit(mlp(8, 16, 4), batch, F.cross_entropy)
