@@ -104,9 +104,9 @@ _METRICS = (
     Metric("site", "varies", "full", "largest", "ratio", "inputs, whole numbers too: largest over "
            "features of a feature's deviation over samples (axis 0) as a share of its rms; 0 if all"
            " samples are equal"),
-    Metric("site", "label_mean", "full", "mean", "x", "targets: mean over the batch of one number a "
-           "sample (a class's index; of several columns their sum, weighted by place; of a map of "
-           "classes its mean)"),
+    Metric("site", "label_mean", "full", "mean", "x", "targets: mean over the batch of one number "
+           "a sample (a class's index; of several columns their sum, weighted by place; of a map "
+           "of classes its mean)"),
     Metric("site", "label_rms", "full", "rms", "x", "root mean square of the same numbers"),
     Metric("site", "flow", "full", "mean", "decades", "fused recurrent layers: what gradient gains "
            "from the last time step back to the first, by a cotangent on the last step only, off "
