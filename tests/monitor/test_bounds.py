@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import evenflow
 from evenflow.monitor.cadence import Cadence
 from evenflow.report.sentences import facts
 from evenflow.schema import Run
+from evenflow.tape.bounds import Bounds
 
 pytestmark = pytest.mark.budget
 
@@ -60,6 +62,19 @@ def test_a_sample_that_takes_too_long_is_given_up_and_the_next_are_smaller(
     bare = train()
     for a, b in zip(watched_net.parameters(), bare.parameters(), strict=True):
         assert torch.equal(a, b)
+
+
+def test_waiting_for_a_busy_machine_cuts_no_sample() -> None:
+    """A limit of 20 ms, a second of the wall: cut only if the processor was ours all the while."""
+    bounds = Bounds()
+    bounds.limit = 0.02
+    bounds.begin()
+    time.sleep(0.1)
+    assert not bounds.over(1.0)
+    burnt = time.process_time() + 0.03
+    while time.process_time() < burnt:
+        pass
+    assert bounds.over(1.0) and not bounds.over(0.01)
 
 
 def test_the_sites_that_are_read_have_their_gradients_too(tmp_path: Path) -> None:

@@ -72,7 +72,7 @@ class BackwardReader:
         walked, start = 0, perf_counter()
         while todo:
             walked += 1
-            if not walked % 1024 and rec.cost + perf_counter() - start > rec.bounds.limit:
+            if not walked % 1024 and rec.bounds.over(rec.cost + perf_counter() - start):
                 rec.cut()
             if not rec.recording:
                 return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from time import process_time
 
 from .registry import MAX_SITES
 
@@ -14,7 +15,7 @@ class Bounds:
     """Of a recorder."""
 
     def __init__(self) -> None:
-        self.limit = math.inf  # seconds after which a sample is cut, that is given up
+        self.limit = math.inf  # seconds after which a sample is cut, that is given up (`over`)
         #: Sites one sample reads, each micro-batch's counted; what comes after is left out.
         self.most = 4 * MAX_SITES
         self.lost = ""  # why the latest was given up, "untrained" or "time"; "" if none was
@@ -24,6 +25,12 @@ class Bounds:
         self.reads = self._before = 0  # sites the sample that runs has read so far
         self.was_cut = False  # it was given up, as it took too long
         self.in_vain = False  # it was given up, as what it read was not trained
+        self._busy = process_time()
+
+    def over(self, cost: float) -> bool:
+        """Has the sample taken too long, by the wall (`cost` seconds) and by the processor? Where
+        others keep the machine busy, we wait as long as they let us, and have done little."""
+        return cost > self.limit and process_time() - self._busy > self.limit
 
     @property
     def full(self) -> bool:

@@ -153,7 +153,7 @@ class Recorder:
         except BaseException as e:
             self.failed(e, f"reading a gradient ({getattr(call, '__name__', call)})", "backward")
         self.cost += perf_counter() - start
-        if self.cost > self.bounds.limit and self.recording:
+        if self.recording and self.bounds.over(self.cost):
             self.cut()
 
     def failed(self, error: BaseException, where: str, stage: str) -> None:
@@ -225,7 +225,7 @@ class Recorder:
     def count(self) -> None:
         """One more site is being read."""
         self.bounds.reads += 1
-        if self.cost > self.bounds.limit:
+        if self.bounds.over(self.cost):
             self.cut()
         elif self.bounds.full:
             self.mode_off()
