@@ -9,6 +9,7 @@ from . import (
     encoder,
     gated,
     generative,
+    mixture,
     perceptron_cases,
     perceptron_healthy,
     rates,
@@ -31,6 +32,7 @@ _ALL: tuple[Case, ...] = (
     *gated.CASES,
     *decoder.CASES,
     *generative.CASES,
+    *mixture.CASES,
     *tabular_regression.CASES,
     *rates.CASES,
 )

@@ -15,6 +15,7 @@ from .ef204_attention_collapse import AttentionCollapse
 from .ef205_signal_collapse import SignalCollapse
 from .ef206_activation_growth import ActivationGrowth
 from .ef208_attention_logit_growth import AttentionLogitGrowth
+from .ef211_expert_collapse import ExpertCollapse
 from .ef301_stalled_layer import StalledLayer
 from .ef302_oversized_update import OversizedUpdate
 from .ef401_plateau import Plateau
@@ -57,6 +58,7 @@ REGISTRY: dict[str, type[Rule]] = {
     "EF205": SignalCollapse,
     "EF206": ActivationGrowth,
     "EF208": AttentionLogitGrowth,
+    "EF211": ExpertCollapse,
     "EF301": StalledLayer,
     "EF302": OversizedUpdate,
     "EF401": Plateau,

@@ -73,6 +73,11 @@ _METRICS = (
     Metric("site", "entropy_min", "full", "least", "share", "the same, of the least even head"),
     Metric("site", "logit_max", "full", "largest", "ratio", "largest |q.k| / sqrt(d) of an "
            "attention; largest score a softmax was given, hidden keys left out"),
+    Metric("site", "favoured", "full", "mean", "share", "what topk or argmax chose from x along "
+           "its last axis, k of K at a time: share of the choices on the k most chosen options"),
+    Metric("site", "even", "full", "mean", "share", "with favoured: k/K, if all were chosen alike"),
+    Metric("site", "idle", "full", "mean", "share", "with favoured: options chosen less than a "
+           "tenth as often as that"),
     Metric("site", "row_sum", "full", "mean", "x", "mean over samples of x summed over its last "
            "dim (1 after a softmax)"),
     Metric("site", "negative", "full", "mean", "share", "predictions, inputs and targets: elements "

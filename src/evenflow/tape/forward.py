@@ -13,6 +13,7 @@ from torch import Tensor
 from ..network import CLOSED, SATURATED, Op
 from . import numbers
 from .attention import Attention
+from .chosen import CHOOSES, chosen, spread
 from .frames import Frame, OpCall
 from .given import along, given, pooled, takes, tensors_in
 from .isolation import traced, unheard
@@ -104,6 +105,8 @@ class ForwardReader:
         rec = self.recorder
         if call.known is not None and type(out) is Tensor and self._met(call, call.known, out):
             return
+        if rec.full and call.op.name in CHOOSES:
+            rec.sure(f"choices of {call.op.name}", "", self._chosen, call, out)
         outs = [t for t in tensors_in((out,)) if t.is_floating_point()]
         if not outs:
             return
@@ -326,6 +329,19 @@ class ForwardReader:
             mean, least = numbers.entropy(p.float())
             self.recorder.add("site", site, "entropy", mean)
             self.recorder.add("site", site, "entropy_min", least)
+
+    def _chosen(self, call: OpCall, out: Any) -> None:
+        """How what was chosen from a site's output is spread over its last axis."""
+        if len(call.tensors) != 1 or len(call.inputs) != 1:
+            return
+        site, given = call.inputs[0], numbers.local(call.tensors[0])
+        known = self.recorder.registry.sites[site]
+        if known.kind == "input" or known.shape[-1:] != given.shape[-1:]:
+            return
+        found = chosen(call.op.name, call.args, call.kwargs, out, given)
+        if found is not None:
+            for metric, value in spread(found, given.shape[-1]).items():
+                self.recorder.add("site", site, metric, value)
 
     def _scores(self, call: OpCall, site: int) -> None:
         """How large the scores are that a softmax was given."""

@@ -73,6 +73,11 @@ _EDITS = {
         "put torch.nn.LayerNorm or GroupNorm (4 values or more in a group) in place of the norm "
         "named, or let the DataLoader make batches of 16 or more",
     ),
+    "balance": (
+        "a loss that keeps experts evenly used",
+        "add .01 * K * (share * p.mean(0)).sum() to the loss: p [tokens, K] is the router's "
+        "softmax, share the part of the tokens sent to each of the K experts",
+    ),
     "without-batchnorm": (
         "no BatchNorm",
         "take BatchNorm out of a deep network that has no skips: it makes the gradient grow at "

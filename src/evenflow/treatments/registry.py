@@ -204,6 +204,7 @@ TABLE: dict[str, list[str] | Choice] = {
         *("attention=qk-norm", "attention=sigma-reparam", "warmup=100"),
         *(*_RATES[:2], "l2=1e-4"),
     ],
+    "EF211": ["edit=balance"],
     "EF301": lambda f, facts: [*_vanishing(f, facts), "lr=x10"],
     "EF302": _CALM,
     "EF401": [*_RATES[:1], "lr=x10", "optimizer=adam:0.001", "init=lsuv", "lr=x0.01"],
