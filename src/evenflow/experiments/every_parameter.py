@@ -53,7 +53,7 @@ def test(lab: Lab) -> Tested:
     zero = _unreached(held, noted, updates)
     if zero:
         return failed("no-gradient", names=zero, code="EF807", **told)
-    pushed = [n for n in held if noted.get(n, {}).get("zero", 0) < updates]
+    pushed = [n for n in held if noted.get(n, {}).get("slight", 0) < updates]
     still = [n for n in pushed if not noted.get(n, {}).get("moved", True)]
     if still and optimizers:
         why = "none-moved" if len(still) == len(pushed) else "unmoved"

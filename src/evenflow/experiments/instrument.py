@@ -32,6 +32,9 @@ from .listening import Listening, digest
 from .norms import compared, statistics
 from .reaching import mixing, reach
 
+#: A gradient smaller than this share of the largest is rounding: a bias before a batch norm has it.
+SLIGHT = 1e-6
+
 
 class Instrument:
     """One run: `change`, up to `steps` updates (0: to the first loss), noting `wants`.
@@ -155,6 +158,8 @@ class Instrument:
         if "params" in self.wants:
             self._note("none", lambda p: p.grad is None)
             self._note("zero", lambda p: p.grad is None or not bool((p.grad != 0).any()))
+            largest = max(map(_peak, self.model.parameters()), default=0.0)
+            self._note("slight", lambda p: _peak(p) <= SLIGHT * largest)
         if "ops" in self.wants and not self._updates:
             grads = [(n, p.grad) for n, p in self.model.named_parameters()]
             self.figures["gradients"] = {n: digest(g) for n, g in grads if g is not None}
@@ -255,3 +260,8 @@ def shifted(x: Tensor, y: Tensor) -> bool:
     if y.numel() != x.numel():
         return False
     return bool((y.reshape(x.shape)[:, :-1] == x[:, 1:]).double().mean() > 0.99)
+
+
+def _peak(p: Tensor) -> float:
+    """The largest entry of its gradient; 0 without one."""
+    return 0.0 if p.grad is None or not p.grad.numel() else float(p.grad.detach().abs().max())

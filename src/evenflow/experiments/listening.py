@@ -79,7 +79,8 @@ class Listening(TorchFunctionMode):
         cuts: how often each kind of cut was heard while gradients were on; "no_grad": operations
             on parameters' outputs while they were off.
         broadcast: shapes of output and target, where a difference of them is larger than both.
-        readers: names of the operations that the inputs as they are were given to.
+        readers: names of the operations that the inputs as they are were given to, and of
+            normalisations right behind these.
         ops: (name, digest) of each output.
         embedded: output of the first embedding.
         batch_norm: a normalisation by the batch that keeps no running statistics was heard.
@@ -97,6 +98,7 @@ class Listening(TorchFunctionMode):
         self._off = False
         self.ops: list[tuple[str, int]] = []
         self._given: dict[int, Tensor] = {}
+        self._first: dict[int, Tensor] = {}  # outputs of readers
         self._wanted: set[int] = set()
         self.embedded: Tensor | None = None
 
@@ -128,6 +130,7 @@ class Listening(TorchFunctionMode):
     def given(self, inputs: Any, targets: Any) -> None:
         """Which tensors a step is given."""
         self._given = {id(t): t for t in tree_leaves(inputs) if isinstance(t, Tensor)}
+        self._first = {}
         tensors = [t for t in tree_leaves(targets) if isinstance(t, Tensor) and t.numel()]
         self._wanted = {t.data_ptr() for t in tensors}
 
@@ -156,12 +159,16 @@ class Listening(TorchFunctionMode):
         if not self._given:
             return
         name = getattr(func, "__name__", "")
-        if name == "__get__" or not any(id(t) in self._given for t in tree_leaves((args, kwargs))):
+        leaves = tree_leaves((args, kwargs))
+        if "norm" in name and any(id(t) in self._first for t in leaves):
+            self.readers.add(name)
+        if name == "__get__" or not any(id(t) in self._given for t in leaves):
             return
         if name in _LOOKS:
             self._given |= {id(t): t for t in tree_leaves(out) if isinstance(t, Tensor)}
         else:
             self.readers.add(name)
+            self._first |= {id(t): t for t in tree_leaves(out) if isinstance(t, Tensor)}
 
     def _lost(self, func: Callable[..., Any], args: Any, kwargs: Any, out: Tensor) -> None:
         given = [*args, *(kwargs[k] for k in ("input", "target") if k in kwargs)]

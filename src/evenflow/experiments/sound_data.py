@@ -80,7 +80,7 @@ def _alike(lab: Lab, told: dict[str, Any]) -> Tested | None:
     for batch in lab.subject.batches:
         rows = [i["rows"] for i in batch["inputs"] if i.get("rows")]
         if rows and len(rows[0]) >= FEW and all(len(set(r)) == 1 for r in rows):
-            return failed("alike", code="EF507", samples=len(rows[0]), **told)
+            return failed("alike", code="EF507", **told | {"samples": len(rows[0])})
     return None
 
 
