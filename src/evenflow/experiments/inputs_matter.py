@@ -29,9 +29,10 @@ ROUNDING = 1e-6
 
 def test(lab: Lab) -> Tested:
     """The one batch once more by the setting that learned it, with every input zeroed: the loss
-    must then stay higher, by 1 % of its start, or .5 % of where it came to. Over successive batches, where
-    the bench has them: 60 steps with inputs permuted among samples, labels kept; the last half of
-    the losses must be higher than those of the true pairs by three standard errors of their
+    must then stay higher, by 1 % of its start, or .5 % of where it came to. Over successive
+    batches, where the bench has them: 60 steps with inputs permuted among samples, labels kept;
+    the last half of the losses must be higher than those of the true pairs by three standard
+    errors of their
     differences. If they are not, once more for up to 300 steps.
 
     Equal curves with inputs zeroed are a fault. Equal curves with inputs permuted are one where
