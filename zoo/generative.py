@@ -67,10 +67,12 @@ def train_vae(
     steps: int = 250,
     forgotten: str = "",
     raw: bool = False,
+    mean_pixel: bool = False,
 ) -> float:
     """A variational autoencoder; share of the held-out variance rebuilt from the means.
 
-    `raw` feeds 16-bit pixels to the encoder, whose log-variance then overflows.
+    `raw` feeds 16-bit pixels to the encoder, whose log-variance then overflows; `mean_pixel`
+    takes the mean over pixels where the divergence is a sum over latents.
     """
     seed_all(seed)
     unit = digits("unit")
@@ -83,6 +85,7 @@ def train_vae(
         opt.zero_grad()
         out, mean, log_var = model(data.x[b] * gain)
         rebuilt = F.binary_cross_entropy_with_logits(out, unit.x[b], reduction="none").sum(1)
+        rebuilt = rebuilt / 64 if mean_pixel else rebuilt
         divergence = 0.5 * (mean**2 + log_var.exp() - 1 - log_var).sum(1)
         (rebuilt + beta * divergence).mean().backward()
         opt.step()
@@ -137,6 +140,16 @@ CASES: tuple[Case, ...] = (
         where=r"exp|log_var",
     ),
     _healthy("vae", "variational autoencoder, Adam", partial(train_vae), 0.3),
+    _sick(
+        "mean-over-pixels",
+        "the reconstruction is a mean over pixels, the divergence a sum over latents",
+        partial(train_vae, beta=1.0, mean_pixel=True),
+        0.1,
+        twin="vae",
+        expect="207",
+        allow="101 104 205 301 401 404",
+        where="add",
+    ),
     _sick(
         "late-layer",
         "the output layer was put in after the optimizer had been made",

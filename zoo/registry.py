@@ -17,6 +17,7 @@ from . import (
     rnn,
     tabular_classification,
     tabular_regression,
+    variational,
 )
 from .case import Case
 
@@ -34,6 +35,7 @@ _ALL: tuple[Case, ...] = (
     *generative.CASES,
     *mixture.CASES,
     *tabular_regression.CASES,
+    *variational.CASES,
     *rates.CASES,
 )
 

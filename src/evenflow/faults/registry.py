@@ -14,6 +14,7 @@ from .ef203_paralysed_network import ParalysedNetwork
 from .ef204_attention_collapse import AttentionCollapse
 from .ef205_signal_collapse import SignalCollapse
 from .ef206_activation_growth import ActivationGrowth
+from .ef207_posterior_collapse import PosteriorCollapse
 from .ef208_attention_logit_growth import AttentionLogitGrowth
 from .ef211_expert_collapse import ExpertCollapse
 from .ef301_stalled_layer import StalledLayer
@@ -57,6 +58,7 @@ REGISTRY: dict[str, type[Rule]] = {
     "EF204": AttentionCollapse,
     "EF205": SignalCollapse,
     "EF206": ActivationGrowth,
+    "EF207": PosteriorCollapse,
     "EF208": AttentionLogitGrowth,
     "EF211": ExpertCollapse,
     "EF301": StalledLayer,

@@ -78,6 +78,10 @@ _METRICS = (
     Metric("site", "even", "full", "mean", "share", "with favoured: k/K, if all were chosen alike"),
     Metric("site", "idle", "full", "mean", "share", "with favoured: options chosen less than a "
            "tenth as often as that"),
+    Metric("site", "latent_idle", "full", "mean", "share", "latents drawn as μ + σ·ε: those whose "
+           "μ varies by less than .01 over samples (variance)"),
+    Metric("site", "latent_kl", "full", "mean", "ratio", "the same: (μ² + σ² - 1 - ln σ²) / 2, "
+           "nats a latent"),
     Metric("site", "row_sum", "full", "mean", "x", "mean over samples of x summed over its last "
            "dim (1 after a softmax)"),
     Metric("site", "negative", "full", "mean", "share", "predictions, inputs and targets: elements "

@@ -18,6 +18,7 @@ from .frames import Frame, OpCall
 from .given import along, given, pooled, takes, tensors_in
 from .isolation import traced, unheard
 from .labels import Label, label, node_of, read
+from .latent import DRAWING, Latents
 from .lost import made_nonfinite
 from .outside import Outside
 from .sample import Sample
@@ -43,11 +44,13 @@ class ForwardReader:
         self.inputs: dict[int, tuple[weakref.ref[Tensor], int]] = {}
         self._late: list[tuple[int, str, Tensor, int]] = []  # see `late`
         self.lost = False  # has `_lost` made a site in this step?
+        self.latents = Latents(recorder, self.producer)
         self.outside = Outside(recorder, self.measure)
         self._once: set[int] = set()  # sites that were read in this step
 
     def reset(self) -> None:
         self.inputs.clear()
+        self.latents.reset()
         self._late.clear()
         self.lost = False
         self._once.clear()
@@ -144,6 +147,8 @@ class ForwardReader:
             self.name(node, call, site, primary=i == 0)
         if not made:
             self.note_data(first, site)
+        elif rec.full and call.op.name in DRAWING and not rec.recomputing:
+            rec.sure(f"latents of {call.op.name}", "", self.latents.see, call, site, first)
         x = numbers.plain(first) if self._new(site) else None
         if x is not None:
             self._read(call, site, x)

@@ -73,6 +73,11 @@ _EDITS = {
         "put torch.nn.LayerNorm or GroupNorm (4 values or more in a group) in place of the norm "
         "named, or let the DataLoader make batches of 16 or more",
     ),
+    "kl-weight": (
+        "a KL term that does not outweigh the reconstruction",
+        "sum the reconstruction over pixels and take the mean over samples, as for the KL term; "
+        "weigh that by min(1, step / warm_up)",
+    ),
     "balance": (
         "a loss that keeps experts evenly used",
         "add .01 * K * (share * p.mean(0)).sum() to the loss: p [tokens, K] is the router's "

@@ -200,6 +200,7 @@ TABLE: dict[str, list[str] | Choice] = {
     "EF204": _attention,
     "EF205": _start,
     "EF206": [*_RATES[:1], "init=lsuv", "rezero", "norm=layer", "norm=batch", _CLIP, "l2=1e-4"],
+    "EF207": ["edit=kl-weight"],
     "EF208": [
         *("attention=qk-norm", "attention=sigma-reparam", "warmup=100"),
         *(*_RATES[:2], "l2=1e-4"),
