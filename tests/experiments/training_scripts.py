@@ -8,7 +8,7 @@ from torch import nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, TensorDataset
 torch.manual_seed(0)
-x = torch.randn(1024, 12)
+x = torch.randn(2048, 12)
 y = (x @ torch.randn(12, 4)).argmax(1)
 model = nn.Sequential(nn.Linear(12, 32), nn.ReLU(), nn.Linear(32, 4))
 optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
@@ -116,14 +116,13 @@ HEALTHY = {
 SICK = {
     "detached": (PARTS, "head(encoder(x[part]))", "head(encoder(x[part]).detach())",
                  "right-gradient"),
-    "labels-shuffled": (PERCEPTRON, "DataLoader(", "DataLoader(*[TensorDataset(x, y[torch.randperm"
-                        "(1024)])], batch_size=32, shuffle=True) if True else DataLoader(",
-                        "inputs-matter"),
+    "labels-shuffled": (PERCEPTRON, "TensorDataset(x, y)",
+                        "TensorDataset(x, y[torch.randperm(2048)])", "inputs-matter"),
     "blind": (PERCEPTRON, "model(xb)", "model(0 * xb)", "inputs-matter"),
     "uncleared": (CONVOLUTION, "optimizer.zero_grad()", "pass", "every-parameter"),
     "future": (TRANSFORMER, "src_mask=mask", "src_mask=None", "independence"),
-    "mixed": (TRANSFORMER, "batch_first=True", "batch_first=False", "independence"),
+    "mixed": (CONVOLUTION, "self.body(x)", "self.body(x) + self.body(x).mean(0)", "independence"),
     "rate-too-high": (PERCEPTRON, "lr=0.1", "lr=300.0", "rate-range"),
-    "rate-too-low": (CONVOLUTION, "lr=3e-3", "lr=1e-9", "rate-range"),
+    "rate-too-low": (CONVOLUTION, "lr=3e-3", "lr=3e-6", "rate-range"),
     "eval-mode": (CONVOLUTION, "net.train()", "net.eval()", "every-parameter"),
 }  # fmt: skip
