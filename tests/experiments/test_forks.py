@@ -29,9 +29,6 @@ def test_nothing_fails_of_a_healthy_script(name: str, tmp_path: Path) -> None:
     passed = [t.name for t in found.tested if t.status == "passed"]
     assert len(passed) >= 7, [(t.name, t.said) for t in found.tested]
     assert from_plain(as_plain(found)) == found
-    assert (
-        sum("epoch" in p.read_text() for p in tmp_path.glob("log.txt")) == 0
-    )  # it never got there
 
 
 @pytest.mark.parametrize("fault", SICK)
