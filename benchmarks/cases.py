@@ -2,7 +2,7 @@
 
     python benchmarks/cases.py                               # the project's own pairs, cases/
     python benchmarks/cases.py FOLDER --expect 01=EF701 20=EF407,EF401 [--only REGEX] [--jobs N]
-                               [--out FILE.json] [--keep FOLDER]
+                               [--every auto] [--out FILE.json] [--keep FOLDER]
 
 FOLDER holds `NAME_sick.py` and `NAME_healthy.py`. What a sick script should be told is the code
 (or codes, parted by commas) that its docstring begins with, or, for scripts that do not say so,
@@ -96,7 +96,9 @@ def expectation(script: Path, table: dict[str, tuple[str, ...]]) -> tuple[str, .
     return table[key] if key in table else tuple(said[0].split(",")) if said else ()
 
 
-def one(script: Path, expected: tuple[str, ...], keep: Path | None, timeout: float) -> Told:
+def one(
+    script: Path, expected: tuple[str, ...], keep: Path | None, timeout: float, every: str = "auto"
+) -> Told:
     """Run, judge, and ask the peers; never raises, notes what failed instead."""
     told = Told(script.stem, expected)
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
@@ -106,7 +108,7 @@ def one(script: Path, expected: tuple[str, ...], keep: Path | None, timeout: flo
         run.unlink(missing_ok=True)
         try:
             ran = subprocess.run(
-                [*evenflow, "run", "--out", str(run), str(script.absolute())],
+                [*evenflow, "run", "--every", every, "--out", str(run), str(script.absolute())],
                 cwd=folder, env=environment, capture_output=True, text=True, timeout=timeout,
             )  # fmt: skip
             told.note = ran.stderr.strip()[-200:] if ran.returncode else ""
@@ -183,6 +185,7 @@ def options() -> argparse.Namespace:
     p.add_argument("--only", default="", metavar="REGEX")
     p.add_argument("--jobs", type=int, default=1)
     p.add_argument("--timeout", type=float, default=300.0, metavar="S")
+    p.add_argument("--every", default="auto", help="sampling; N where other work runs beside it")
     p.add_argument("--out", type=Path, metavar="FILE")
     p.add_argument("--keep", type=Path, metavar="FOLDER")
     o = p.parse_args()
@@ -208,7 +211,7 @@ def main() -> int:
     results: list[Told] = []
     with concurrent.futures.ThreadPoolExecutor(o.jobs) as pool:
         tasks = zip(scripts, wanted, strict=True)
-        for turn in [pool.submit(one, s, w, o.keep, o.timeout) for s, w in tasks]:
+        for turn in [pool.submit(one, s, w, o.keep, o.timeout, o.every) for s, w in tasks]:
             results.append(turn.result())
             print(table(results[-1:]).splitlines()[1], file=sys.stderr, flush=True)
     print(table(results))

@@ -1,10 +1,10 @@
 """Faults planted in small transformers: which change the training, which are told, and where?
 
     python benchmarks/mutants.py [--half report] [--seeds 1] [--clean 5] [--jobs 1] [--only REGEX]
-                                 [--out FILE.json]
+                                 [--every auto] [--out FILE.json]
 
 Each kind of `planted/kinds.py` is planted in the programs of a half (an encoder and a decoder that
-the other half has never seen) and trained for a few seconds under `evenflow.watch(every="auto")`.
+the other half has never seen) and trained for a few seconds under `evenflow.watch`.
 Measurable is a fault whose held-out loss lies above the clean trainings' (of `--clean` seeds) by
 four of their standard deviations and by a twentieth; a fault that tells the loss alone (`codes`) is
 measurable also where the accuracy falls so. Detected: a warning or an error. At the right part: the
@@ -48,7 +48,7 @@ class Planted:
         return [f for f in self.findings if f[0] in ("WARNING", "ERROR")]
 
 
-def one(task: tuple[str, str, int]) -> Planted:
+def one(task: tuple[str, str, int], every: str) -> Planted:
     """Train, watch, judge; says "error" instead of raising."""
     import torch
 
@@ -62,7 +62,7 @@ def one(task: tuple[str, str, int]) -> Planted:
     with tempfile.TemporaryDirectory() as folder:
         run_file = Path(folder) / "r.evenflow"
         try:
-            with evenflow.watch(run=run_file, every="auto"):
+            with evenflow.watch(run=run_file, every=every if every == "auto" else int(every)):
                 trained = train(PROGRAMS[program], kind, seed)
             out.loss, out.accuracy = trained.loss, trained.accuracy
             run = evenflow.load(run_file)
@@ -183,6 +183,7 @@ def main() -> int:
     p.add_argument("--clean", type=int, default=5, help="clean trainings of each program")
     p.add_argument("--jobs", type=int, default=1)
     p.add_argument("--only", default="", metavar="REGEX")
+    p.add_argument("--every", default="auto", help="sampling; N where other work runs beside it")
     p.add_argument("--out", type=Path, metavar="FILE")
     o = p.parse_args()
     programs = [q for q in PROGRAMS.values() if q.half == o.half]
@@ -197,7 +198,7 @@ def main() -> int:
     results: list[Planted] = []
     context = multiprocessing.get_context("spawn")
     with concurrent.futures.ProcessPoolExecutor(o.jobs, context) as pool:
-        for done in pool.map(one, tasks):
+        for done in pool.map(one, tasks, [o.every] * len(tasks)):
             results.append(done)
             print(
                 f"{done.kind or 'clean'} {done.program}: {_said(done)} {done.error}",
