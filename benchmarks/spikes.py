@@ -39,6 +39,7 @@ from induced import KINDS, ONSET, STEPS, Kind, Tiny, rows, words
 #: Steps a warning must come before the spike.
 AHEAD = 15
 CALIBRATION_SEED = 100
+FAMILIES = ("rate", "precision", "logits")
 
 
 Series = dict[str, list[tuple[int, float]]]
@@ -54,21 +55,27 @@ class Ran:
     spike: int | None
     sampled: int
     series: Series = field(default_factory=dict)
+    losses: list[float] = field(default_factory=list)
     error: str = ""
 
 
 def first_spike(loss: Sequence[float]) -> int | None:
     """The first step after the onset whose loss, and the next one's, leave the band before.
 
-    Twice the median of the thirty steps before and eight robust deviations above it; or NaN.
+    Twice the lowest median of thirty steps so far, and eight robust deviations of the latest
+    thirty above it; or NaN.
     """
     y = np.array(loss)
-    for t in range(max(ONSET, 30), len(y)):
+    best = np.inf
+    for t in range(30, len(y)):
         past = y[t - 30 : t]
         middle = float(np.median(past))
+        best = min(best, middle)
         deviation = 1.5 * float(np.median(np.abs(past - middle))) + 1e-9
-        bar = max(2 * middle, middle + 8 * deviation)
-        if not np.isfinite(y[t]) or (y[t : t + 2] > bar).all():
+        bar = max(2 * best, best + 8 * deviation)
+        if t >= ONSET and (
+            not np.isfinite(y[t]) or (len(y) > t + 1 and (y[t : t + 2] > bar).all())
+        ):
             return t
     return None
 
@@ -197,7 +204,7 @@ def one(task: tuple[str, int]) -> Ran:
     smooth = np.convolve(noise, np.ones(10) / 10, "valid")
     score = _against_past(smooth)
     series["noise of the loss"] = [(i + 10, float(v)) for i, v in enumerate(score) if v == v]
-    return Ran(name, kind.family, seed, first_spike(losses), sampled, series)
+    return Ran(name, kind.family, seed, first_spike(losses), sampled, series, losses)
 
 
 def lead(ran: Ran, reading: str, bar: float) -> int | None:
@@ -209,39 +216,50 @@ def lead(ran: Ran, reading: str, bar: float) -> int | None:
     return None
 
 
+def bars(calibration: Sequence[Ran]) -> dict[str, float]:
+    """A tenth above the highest score of a calm run, by reading."""
+    out: dict[str, float] = {}
+    for ran in calibration:
+        for reading, scores in ran.series.items() if ran.family == "calm" else ():
+            highest = max((s for step, s in scores if step >= 30), default=-math.inf)
+            out[reading] = max(out.get(reading, -math.inf), 1.1 * highest)
+    return out
+
+
 def table(calibration: Sequence[Ran], report: Sequence[Ran]) -> str:
-    """A row a reading."""
+    """A row a reading, one for whichever comes first, then where the spikes were."""
     spiked = [r for r in report if r.family not in ("calm", "data") and r.spike is not None]
-    calm = [r for r in report if r.family == "calm"]
-    families = ("rate", "precision", "logits")
-    head = f"{'reading':24} {'bar':>6} " + " ".join(f"{f:>10}" for f in families)
+    head = f"{'reading':24} {'bar':>6} " + " ".join(f"{f:>10}" for f in FAMILIES)
     lines = [f"{head}  {'>=15 ahead':>10} {'median':>7} {'calm accused':>13} {'data':>6}"]
-    for reading in sorted({name for r in report for name in r.series}):
-        scores = [
-            s for r in calibration if r.family == "calm"
-            for step, s in r.series.get(reading, ()) if step >= 30
-        ]  # fmt: skip
-        if not scores:
-            continue
-        bar = max(scores) * 1.1
-        leads = {id(r): lead(r, reading, bar) for r in report}
-        good = {f: [r for r in spiked if r.family == f] for f in families}
-        cells = [f"{sum((leads[id(r)] or 0) >= AHEAD for r in g)}/{len(g)}" for g in good.values()]
-        warned = [leads[id(r)] or 0 for r in spiked]
+    bar = bars(calibration)
+    leads = {name: [lead(r, name, bar[name]) for r in report] for name in sorted(bar)}
+    known = [name for name in leads if name != "rate"]  # a schedule's growth is no forecast
+    leads["any but the rate"] = [
+        max((found for n in known if (found := leads[n][i]) is not None), default=None)
+        for i in range(len(report))
+    ]
+    for name, found in leads.items():
+        of = {id(r): found[i] for i, r in enumerate(report)}
+        cells = []
+        for family in FAMILIES:
+            some = [r for r in spiked if r.family == family]
+            cells.append(f"{sum((of[id(r)] or 0) >= AHEAD for r in some)}/{len(some)}")
+        warned = [of[id(r)] or 0 for r in spiked]
         share = float(np.mean([w >= AHEAD for w in warned])) if warned else math.nan
         middle = float(np.median(warned)) if warned else math.nan
-        false = sum(leads[id(r)] is not None for r in calm)
-        data = [r for r in report if r.family == "data"]
-        control = sum(leads[id(r)] is not None for r in data)
+        falsely = [
+            f"{sum(of[id(r)] is not None for r in some)}/{len(some)}"
+            for some in ([r for r in report if r.family == f] for f in ("calm", "data"))
+        ]
         lines.append(
-            f"{reading:24} {bar:6.2f} " + " ".join(f"{c:>10}" for c in cells)
-            + f"  {share:10.0%} {middle:7.0f} {f'{false}/{len(calm)}':>13} {control}/{len(data)}"
+            f"{name:24} {bar.get(name, math.nan):6.2f} " + " ".join(f"{c:>10}" for c in cells)
+            + f"  {share:10.0%} {middle:7.0f} {falsely[0]:>13} {falsely[1]:>6}"
         )  # fmt: skip
     lines.append("")
     for kind in dict.fromkeys(r.kind for r in report):
-        of = [r for r in report if r.kind == kind]
-        at = ", ".join("none" if r.spike is None else str(r.spike) for r in of)
-        lines.append(f"{kind:20} spike at {at}; samples {', '.join(str(r.sampled) for r in of)}")
+        runs = [r for r in report if r.kind == kind]
+        at = ", ".join("none" if r.spike is None else str(r.spike) for r in runs)
+        lines.append(f"{kind:20} spike at {at}; samples {', '.join(str(r.sampled) for r in runs)}")
     lines += [f"ERROR {r.kind} {r.seed}: {r.error}" for r in (*calibration, *report) if r.error]
     return "\n".join(lines)
 
