@@ -154,6 +154,16 @@ def test_what_came_later_explains_nothing() -> None:
     assert [f.cause for f in found] == ["", ""]
 
 
+def test_what_is_so_from_the_start_explains_what_was_read_before_it() -> None:
+    """Uncleared gradients are only read in full samples, the climbing loss in each step."""
+    root, climb, rate = linked(
+        finding("EF402", 27), finding("EF703", 25), finding("EF801", 40, cause="others-cleared")
+    )
+    assert root.code == "EF801"
+    assert (climb.code, climb.cause) == ("EF402", "EF801")
+    assert (rate.code, rate.cause) == ("EF703", "EF801")
+
+
 def test_a_cause_read_off_the_evidence_stands() -> None:
     found = linked(finding("EF202", 0, cause="negative-bias"), finding("EF703"), finding("EF401"))
     dead = next(f for f in found if f.code == "EF202")

@@ -124,6 +124,7 @@ class Rule(ABC):
         leads_to: codes of what it can bring about.
         leads_as_error: only as an error does it bring that about.
         looks_back: it shows what went wrong at any time before.
+        standing: it is so from the first step on, whenever it was first read.
         is_end: a chain may end in it.
         sure: where a finding names this code as its cause, no other finding may overrule it.
         overrules: explains findings all the same whose own cause is sure.
@@ -150,6 +151,7 @@ class Rule(ABC):
     leads_to: ClassVar[tuple[str, ...]] = ()
     leads_as_error: ClassVar[bool] = False
     looks_back: ClassVar[bool] = False
+    standing: ClassVar[bool] = False
     is_end: ClassVar[bool] = False
     sure: ClassVar[bool] = False
     overrules: ClassVar[bool] = False

@@ -40,6 +40,11 @@ def link(found: Iterable[Finding], rules: Rules) -> list[Finding]:
     return [f for _, f in out]
 
 
+def _since(f: Finding, rules: Rules) -> int:
+    """Its first step: wiring and data are what they are, though full readings are sparse."""
+    return 0 if rules[f.code].standing else f.first_step
+
+
 def _stage(f: Finding, rules: Rules) -> int:
     rule = rules[f.code]
     sure = rule.stage_if_sure
@@ -61,7 +66,7 @@ def _direct(i: int, findings: list[Finding], rules: Rules) -> int | None:
         for j, g in enumerate(findings)
         if f.code in rules[g.code].leads_to
         and _stage(g, rules) < _stage(f, rules)
-        and (rules[f.code].looks_back or g.first_step <= max(f.first_step, BIRTH))
+        and (rules[f.code].looks_back or _since(g, rules) <= max(f.first_step, BIRTH))
         and (g.severity is Severity.error or not rules[g.code].leads_as_error)
         and not any(c.name == g.cause and c.harmless for c in rules[g.code].causes)
         and (rules[g.code].overrules or not _sure(f, rules))

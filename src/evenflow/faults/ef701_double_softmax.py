@@ -87,6 +87,7 @@ class DoubleSoftmax(Rule):
         EvidenceLabel("target_negative", N_("share of negative targets"), "share"),
     )
     stage = 70
+    standing = True
     leads_to = ("EF104", "EF401", "EF404", "EF103", "EF504", "EF201", "EF205")
     remedies = (
         Remedy("Give cross_entropy the raw scores (logits): it applies log_softmax itself."),

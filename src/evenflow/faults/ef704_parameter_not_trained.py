@@ -57,6 +57,7 @@ class ParameterNotTrained(Rule):
     sentence = N_("Parameters are not trained{at}")
     labels = (EvidenceLabel("layers_unknown", N_("layers that no module knows"), fact=True),)
     stage = 90
+    standing = True
     leads_to = ("EF401", "EF404", "EF301")
     if_cause = Remedy("First get every parameter into the optimizer (EF704).")
     remedies = (FREEZE,)

@@ -60,6 +60,7 @@ class GradientsNotCleared(Rule):
         EvidenceLabel("old_over_used", N_("what was left over the gradient used"), fact=True),
     )
     stage = 12
+    standing = True
     leads_to = (
         *("EF101", "EF102", "EF103", "EF104", "EF105"),
         *("EF201", "EF202", "EF203", "EF204", "EF205", "EF206"),

@@ -56,6 +56,7 @@ class BroadcastLoss(Rule):
         EvidenceLabel("targets", N_("targets")),
     )
     stage = 50
+    standing = True
     leads_to = ("EF401", "EF404", "EF205")
     remedies = (
         Remedy("Give both the same shape: pred.squeeze(1), or y.unsqueeze(1)."),

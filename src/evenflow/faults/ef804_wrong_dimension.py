@@ -65,6 +65,7 @@ class WrongDimension(Rule):
         EvidenceLabel("samples", N_("samples in the batch"), fact=True),
     )
     stage = 65
+    standing = True
     leads_to = (
         *("EF101", "EF104", "EF202", "EF204", "EF205", "EF206", "EF301", "EF302"),
         *("EF401", "EF402", "EF403", "EF404", "EF703"),

@@ -65,6 +65,7 @@ class TinyNormBatch(Rule):
         EvidenceLabel("norms", N_("normalisations concerned")),
     )
     stage = 80
+    standing = True
     leads_to = (
         *("EF101", "EF102", "EF104", "EF201", "EF202", "EF205", "EF206"),
         *("EF301", "EF302", "EF401", "EF402", "EF403", "EF404"),

@@ -52,6 +52,7 @@ class OutOfReach(Rule):
     title = N_("No gradient reaches parameters")
     sentence = N_("An optimizer holds parameters that no gradient reaches{at}")
     stage = 100
+    standing = True
     leads_to = ("EF104", "EF301", "EF401", "EF404", "EF205")
     if_cause = Remedy("First mend the cut way to the loss (EF807).")
     remedies = (FREEZE,)

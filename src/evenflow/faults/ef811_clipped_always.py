@@ -75,6 +75,7 @@ class ClippedAlways(Rule):
         EvidenceLabel("loss_scale", N_("scale of the loss")),
     )
     stage = 104
+    standing = True
     leads_to = ("EF101", "EF104", "EF301", "EF401", "EF404")
     remedies = (
         Remedy(
