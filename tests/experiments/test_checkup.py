@@ -64,7 +64,7 @@ def test_other_optimizers(kind: Any) -> None:
 def test_straight_through_is_told_and_no_fault() -> None:
     tested = checked(trainings.quantised).tested[1]
     assert (tested.status, tested.why) == ("passed", "straight-through")
-    assert "into.weight" in tested.names
+    assert {"into.weight", "into.bias"} == set(tested.names)
 
 
 class Cut(nn.Module):
@@ -136,6 +136,77 @@ def test_mixing_is_what_moving_another_sample_does(make: Callable[[], Training])
         depends = not torch.allclose(model(x)[0], model(moved)[0], atol=1e-6)
     tested = evenflow.checkup(model, (x, y), loss_fn, optimizer).tested[2]
     assert (tested.why == "mixed") == depends and (tested.evidence["others"] > 0) == depends
+
+
+class Rounded(nn.Module):
+    """Works in bfloat16 within, in float32 at its end, as trainings with autocast do."""
+
+    def __init__(self, body: nn.Module) -> None:
+        super().__init__()
+        self.body = body
+
+    def forward(self, x: Tensor) -> Tensor:
+        with torch.autocast("cpu", torch.bfloat16):
+            return self.body(x.to(torch.float32)).float()
+
+
+def test_a_training_in_bfloat16_is_examined_in_float64() -> None:
+    tested = checked(lambda: trainings.of(Rounded(trainings.dense()))).tested[1]
+    assert (tested.why, tested.evidence["bits"]) == ("right", 64)
+    body = nn.Sequential(nn.Linear(12, 32), trainings.WrongTanh(), nn.Linear(32, 4))
+    assert checked(lambda: trainings.of(Rounded(body))).tested[1].why == "wrong"
+
+
+class Shifts(trainings.Language):
+    """Shifts the labels itself, and makes its loss of all but the last position."""
+
+    def forward(self, input_ids: Tensor, labels: Tensor) -> dict[str, Tensor]:
+        out = super().forward(input_ids)
+        return {"loss": trainings.of_tokens(out[:, :-1], labels[:, 1:]), "logits": out}
+
+
+@pytest.mark.parametrize("causal", [True, False])
+def test_a_model_that_shifts_its_labels_itself(causal: bool) -> None:
+    torch.manual_seed(0)
+    ids, model = torch.randint(0, 20, (8, 16)), Shifts(causal)
+    batch = {"input_ids": ids, "labels": ids}
+    found = evenflow.checkup(model, batch, lambda out: out["loss"], trainings.adam(model))
+    assert [t.why for t in found.failed] == ([] if causal else ["future"]), told(found)
+
+
+def spoilt(how: str) -> Training:
+    x, y = trainings.table()
+    if how == "non-finite":
+        x[3, 4] = torch.nan
+    elif how == "outlier":
+        x[3, 4] = -9999.0
+    elif how == "alike":
+        x[:] = x[:1].clone()
+    elif how == "broadcast":
+        net = trainings.dense(classes=1)
+        return trainings.of(net, (x, x[:, 0]), lambda out, y: ((out - y) ** 2).mean())
+    return trainings.of(trainings.dense(), (x, y))
+
+
+@pytest.mark.parametrize("how", ["non-finite", "outlier", "alike", "broadcast"])
+def test_what_the_data_spoil_is_no_fault_of_its_own(how: str) -> None:
+    found = checked(lambda: spoilt(how))
+    assert [t.why for t in found.failed] == [how], told(found)
+    follows = [t for t in found.tested if t.why == "follows"]
+    assert all(t.names == ("data",) for t in follows) and (follows or how != "non-finite")
+
+
+@pytest.mark.parametrize("value", [50.0, 90.0])
+def test_outliers_are_measured_as_a_rule_does(value: float) -> None:
+    """Against the obvious: the farthest value over the root mean square of all others."""
+    from evenflow.experiments import facts
+
+    torch.manual_seed(0)
+    x = torch.randn(40, 3)
+    x[7, 1] = value
+    far = (x[:, 1].double() - x[:, 1].double().median()).abs()
+    others = torch.cat([far[:7], far[8:]]).square().mean().sqrt()
+    assert facts.tensor("x", x)["outlier"] == pytest.approx(float(far[7] / others), rel=0.3)
 
 
 def test_unread_columns_are_named_and_drawn() -> None:

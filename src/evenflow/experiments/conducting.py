@@ -4,12 +4,27 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
-from typing import Any
 
 from .base import Lab, unknown
 from .bench import Bench
 from .catalogue import EXPERIMENTS
-from .result import Checkup
+from .result import Checkup, Tested
+
+_LEARNING = ("by-heart", "inputs-matter", "rate-range")
+#: (experiment, answer) -> the experiments whose failure is its consequence.
+_FOLLOWS: dict[tuple[str, str], tuple[str, ...]] = {
+    ("data", "non-finite"): (*_LEARNING, "loss-at-birth", "right-gradient", "every-parameter"),
+    ("data", "alike"): (*_LEARNING, "independence"),
+    ("data", "broadcast"): (*_LEARNING, "loss-at-birth"),
+    ("data", "unscaled"): (*_LEARNING, "loss-at-birth"),
+    ("data", "outlier"): (*_LEARNING, "loss-at-birth"),
+    ("loss-at-birth", "far-target"): ("by-heart", "rate-range"),
+    ("loss-at-birth", "non-finite"): (*_LEARNING, "every-parameter"),
+    ("right-gradient", "cut"): ("every-parameter",),
+    ("by-heart", "not-learned"): ("inputs-matter", "rate-range"),
+    ("every-parameter", "none-held"): ("rate-range",),
+    ("every-parameter", "none-moved"): ("rate-range",),
+}
 
 
 def conduct(bench: Bench, name: str, seconds: float = 60.0) -> Checkup:
@@ -24,8 +39,22 @@ def conduct(bench: Bench, name: str, seconds: float = 60.0) -> Checkup:
     lab = Lab(bench, seconds)
     if lab.first.ended != "done" and not lab.first.losses:
         raise ValueError(lab.first.why or "the training does not come to its first loss")
-    tested: list[Any] = []
+    tested: list[Tested] = []
     for experiment in EXPERIMENTS.values():
         answer = unknown("time") if lab.late else experiment.test(lab)
         tested.append(replace(answer, experiment=experiment))
-    return Checkup(name, tuple(tested), time.monotonic() - began)
+    return Checkup(name, _rooted(tested), time.monotonic() - began)
+
+
+def _rooted(tested: list[Tested]) -> tuple[Tested, ...]:
+    """One fault, one root: what failed as a consequence of another failure is not known."""
+    failed = {(t.name, t.why) for t in tested if t.status == "failed"}
+    roots = {
+        name: root[0] for root in reversed(_FOLLOWS) if root in failed for name in _FOLLOWS[root]
+    }
+    return tuple(
+        replace(t, status="unknown", why="follows", names=(roots[t.name],), code="", treatments=())
+        if t.status == "failed" and t.name in roots
+        else t
+        for t in tested
+    )

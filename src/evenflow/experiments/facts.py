@@ -90,10 +90,20 @@ def _floats(x: Tensor) -> dict[str, Any]:
         told["flags"] = int(binary.sum())
         real = moving & ~binary
         if bool(real.any()):
-            z = (rows - rows.mean(1, keepdim=True)).abs().amax(1)[real] / spread[real]
             scale = rows.square().mean(1).sqrt()[real]
             told |= {
-                "outlier": float(z.max()), "widest": float(scale.max()),
+                "outlier": _farthest(rows[real]), "widest": float(scale.max()),
                 "narrowest": float(scale.min()),
             }  # fmt: skip
     return told
+
+
+def _farthest(rows: Tensor) -> float:
+    """As EF502 measures it: of each feature the value farthest from the median, over the root mean
+    square of all others, or that of a typical feature."""
+    if rows.shape[1] < 2:
+        return 0.0
+    far = (rows - rows.median(1, keepdim=True).values).abs()
+    most = far.amax(1)
+    others = ((far.square().sum(1) - most.square()).clamp(min=0) / (rows.shape[1] - 1)).sqrt()
+    return float((most / others.clamp(min=max(float(others.median()), 1e-300))).max())

@@ -143,6 +143,7 @@ class Instrument:
                 self.figures["reach"] = reach(loss.sum(), self._inputs)
             if "slopes" in self.wants:
                 self.figures["slopes"] = self._slopes(loss)
+                self.figures["dtype"] = str(loss.dtype).removeprefix("torch.")
             if "noise" in self.wants:
                 got = self._gradients(loss)
                 squares = [float(g.double().square().sum()) for g in got if g is not None]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
@@ -66,6 +67,8 @@ _LOOKS = frozenset(
         "__getitem__",
     ]
 )
+_NARROW = (torch.float32, torch.float16, torch.bfloat16)
+_WIDE: dict[Any, Any] = dict.fromkeys((Tensor.float, Tensor.half, Tensor.bfloat16), Tensor.double)
 #: Operations whose outputs a run notes at most.
 MOST_OPS = 4000
 
@@ -108,10 +111,11 @@ class Listening(TorchFunctionMode):
         kwargs = dict(kwargs or {})
         if self.calm:
             _still(func, kwargs)
-        if func in KINDS and self.double:
-            args, kwargs = widened(args), widened(kwargs)
+        if self.double:
+            func, args, kwargs = _wide(func, args, kwargs)
         cut = self._cut(func, args)  # before: an edit changes what it is given
-        out = func(*args, **kwargs)
+        with _precise() if self.double else nullcontext():
+            out = func(*args, **kwargs)
         if cut:
             self.cuts[cut] = self.cuts.get(cut, 0) + 1
         if func in KINDS:
@@ -198,6 +202,20 @@ def digest(out: Tensor) -> int:
     with torch._C.DisableTorchFunction():
         plain = out.detach().resolve_conj().contiguous().cpu().reshape(-1).view(torch.uint8)
         return zlib.crc32(plain.numpy().tobytes())
+
+
+def _precise() -> AbstractContextManager[Any]:
+    """Without autocast, where it is on."""
+    on = [kind for kind in ("cpu", "cuda") if torch.is_autocast_enabled(kind)]
+    return torch.autocast(on[0], enabled=False) if on else nullcontext()
+
+
+def _wide(func: Any, args: Any, kwargs: Any) -> tuple[Any, Any, Any]:
+    """The same call in float64: what asks for another floating type gets it all the same."""
+    if func in KINDS:
+        args, kwargs = widened(args), widened(kwargs)
+    wide: Any = lambda v: torch.float64 if isinstance(v, torch.dtype) and v in _NARROW else v  # noqa: E731
+    return _WIDE.get(func, func), tuple(map(wide, args)), {k: wide(v) for k, v in kwargs.items()}
 
 
 def _still(func: Callable[..., Any], kwargs: dict[str, Any]) -> None:

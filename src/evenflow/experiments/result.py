@@ -20,6 +20,7 @@ STATUS = {
 _ANY = {
     "time": N_("The budget of time ended before this was tried."),
     "error": N_("A run of it failed: {names}."),
+    "follows": N_("It fails as well, as a consequence: see {names}."),
     "cannot": N_("It cannot be tried here: {names}."),
 }
 #: Names told one by one at most.

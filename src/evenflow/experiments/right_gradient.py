@@ -50,11 +50,13 @@ def test(lab: Lab) -> Tested:
     """
     double = True
     base = lab.run(Change(jitter=JITTER[True], double=True), 0, ("slopes",))
-    if base.ended != "done":
+    if base.ended != "done" or base.figures["dtype"] != "float64":
         double = False
         base = lab.run(Change(jitter=JITTER[False]), 0, ("slopes",))
     if base.ended != "done":
         return unknown("error" if base.ended == "error" else "cannot", names=(base.why,))
+    if base.figures["dtype"] not in ("float64", "float32"):
+        return nothing("rough", names=(base.figures["dtype"],))
     again = lab.bench.run(Change(jitter=JITTER[double], double=double), 0)
     if again.losses != base.losses:
         return unknown("not-frozen")
@@ -136,6 +138,7 @@ EXPERIMENT = Experiment(
             "along random directions)."
         ),
         "no-parameters": N_("No parameter is trained."),
+        "rough": N_("The loss is a {names}, whose rounding is larger than any difference."),
         "not-frozen": N_("The loss differs from run to run, so that no difference can be taken."),
         "cut": N_(
             "The loss depends on {names} (slope {slope}), and no gradient reaches it: it was cut."
