@@ -1,5 +1,5 @@
-"""Steps of the wrong length: gradients that are clipped away. Perceptrons in the calibration half,
-convolutions in the report half."""
+"""Steps of the wrong length: gradients clipped away or added up. Perceptrons in the calibration
+half, convolutions in the report half."""
 
 from __future__ import annotations
 
@@ -29,18 +29,25 @@ def train(
     size: int = 32,
     clip: float | None = None,
     scaler: str = "",
+    reduction: str = "mean",
+    parts: int = 1,
+    share: float = 1.0,
 ) -> float:
-    """Digits; held-out accuracy. `scaler`: with a GradScaler, "unscale" before the clip, or not."""
+    """Digits; held-out accuracy. `scaler`: with a GradScaler, "unscale" before the clip, or not.
+    An update is made of `parts` micro-batches, the loss of each times `share`."""
     seed_all(seed)
     data = digits()
     model = make()
     optimizer = optimize(model.parameters())
     scaling = torch.amp.GradScaler("cpu", enabled=bool(scaler))
-    for b in batches(len(data.x), size, steps):
-        optimizer.zero_grad()
+    for i, b in enumerate(batches(len(data.x), size, steps * parts)):
+        if i % parts == 0:
+            optimizer.zero_grad()
         with torch.autocast("cpu", dtype=torch.bfloat16, enabled=bool(scaler)):
-            loss = F.cross_entropy(model(data.x[b]), data.y[b])
+            loss = F.cross_entropy(model(data.x[b]), data.y[b], reduction=reduction) * share
         scaling.scale(loss).backward()  # type: ignore[no-untyped-call]
+        if (i + 1) % parts:
+            continue
         if scaler == "unscale":
             scaling.unscale_(optimizer)
         if clip is not None:
@@ -81,6 +88,34 @@ CASES: tuple[Case, ...] = (
         "clipped-unscaled",
         "a GradScaler, gradients unscaled and clipped",
         partial(_cnn, clip=1.0, scaler="unscale"),
+        0.85,
+    ),
+    sick(
+        "perceptron",
+        "summed",
+        "the loss summed over 64 examples, at a rate for their mean",
+        partial(_mlp, reduction="sum", size=64, steps=150),
+        0.75,
+        twin="averaged",
+        expect="810",
+        allow="101 102 103 104 201 202 205 206 302 401 402 403 703",
+    ),
+    healthy("perceptron", "averaged", "the same, averaged", partial(_mlp, size=64, steps=150), 0.9),
+    sick(
+        "cnn",
+        "undivided",
+        "gradients of 8 micro-batches added up, none divided by 8",
+        partial(_cnn, size=8, parts=8, steps=100),
+        0.75,
+        twin="divided",
+        expect="810",
+        allow="101 102 103 104 201 202 205 206 302 401 402 403 703",
+    ),
+    healthy(
+        "cnn",
+        "divided",
+        "gradients of 8 micro-batches, each divided by 8",
+        partial(_cnn, size=8, parts=8, share=1 / 8, steps=100),
         0.85,
     ),
 )

@@ -43,6 +43,7 @@ from .ef803_broadcast_loss import BroadcastLoss
 from .ef804_wrong_dimension import WrongDimension
 from .ef806_tiny_norm_batch import TinyNormBatch
 from .ef807_out_of_reach import OutOfReach
+from .ef810_loss_not_averaged import LossNotAveraged
 from .ef811_clipped_always import ClippedAlways
 
 #: Every code, in order. A code is never reused; one that is retired moves to `RETIRED`.
@@ -87,6 +88,7 @@ REGISTRY: dict[str, type[Rule]] = {
     "EF804": WrongDimension,
     "EF806": TinyNormBatch,
     "EF807": OutOfReach,
+    "EF810": LossNotAveraged,
     "EF811": ClippedAlways,
 }
 RETIRED: dict[str, str] = {}

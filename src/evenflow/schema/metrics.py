@@ -94,6 +94,8 @@ _METRICS = (
            "first"),
     Metric("site", "rows", "core", "mean", "count", "losses: length of the prediction's first "
            "axis, as the loss function was given it"),
+    Metric("site", "summed", "full", "least", "yes or no", "losses: 1 if the function was asked "
+           "for the sum over all elements (reduction='sum')"),
     Metric("site", "weight_rms", "full", "rms", "x", "root mean square of the side of a product "
            "that carries no gradient, where the product is of no layer (advantages, weights)"),
     Metric("site", "weight_negative", "full", "mean", "share", "of the same, elements below 0"),

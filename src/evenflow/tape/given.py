@@ -84,6 +84,12 @@ def takes(
     return shapes if len(shapes) == 2 and all([t.numel() < out.numel() for t in tensors]) else ()
 
 
+def summed(args: Sequence[Any], kwargs: Mapping[str, Any]) -> bool:
+    """Is a loss function asked for the sum of its elements?"""
+    asked = kwargs.get("reduction", next((a for a in args if isinstance(a, str)), "mean"))
+    return asked == "sum" or kwargs.get("size_average") is False
+
+
 def pooled(op: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> int | None:
     """Values behind each mean and variance that a call of `op` takes of its input x.
 

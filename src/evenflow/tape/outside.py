@@ -9,7 +9,7 @@ from torch import Tensor
 
 from . import numbers
 from .frames import OpCall
-from .given import given
+from .given import given, summed
 from .registry import Place
 from .sample import Sample
 from .scalars import core_keys
@@ -47,6 +47,7 @@ class Outside:
             rec.add("site", site, "rows", float(held[0].shape[0]))
         if not rec.full or not held:
             return
+        rec.add("site", site, "summed", float(summed(call.args, call.kwargs)))
         made = held[0].detach()
         if call.inputs and made.is_floating_point() and made.dim() > 0:
             few = numbers.sample(made)

@@ -88,6 +88,11 @@ _EDITS = {
         "take BatchNorm out of a deep network that has no skips: it makes the gradient grow at "
         "each layer",
     ),
+    "average": (
+        "a loss that is a mean",
+        "(loss / parts).backward() for each of `parts` micro-batches; reduction='mean' in place of "
+        "'sum'",
+    ),
     "clip": (
         "a clip that only trims",
         "call scaler.unscale_(optimizer) before clip_grad_norm_, and set its limit near the "

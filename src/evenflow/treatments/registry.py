@@ -237,6 +237,7 @@ TABLE: dict[str, list[str] | Choice] = {
     "EF806": ["edit=norm"],
     "EF807": ["edit=connect"],
     "EF803": ["edit=shapes"],
+    "EF810": ["edit=average", *_RATES[:2]],
     "EF811": lambda f, facts: ["edit=clip", *_slow(f, facts)],
     # causes that are no codes
     "learning-rate-too-high": _CALM,
