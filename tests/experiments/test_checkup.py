@@ -360,6 +360,22 @@ def test_one_rendering_for_json_terminal_and_page(make: Callable[[], Training]) 
     assert found.failed[0].advice in text
 
 
+def test_treatments_are_ones_that_cure_reads() -> None:
+    from evenflow.schema import parse_treatments
+    from evenflow.treatments import read
+
+    def far() -> Training:
+        x = torch.randn(32, 12)
+        return trainings.of(trainings.dense(classes=1), (x, 500 + x[:, :1]), F.mse_loss)
+
+    made = (trainings.over_sure, trainings.too_fast, trainings.too_slow, trainings.unscaled, far)
+    for make in made:
+        texts = checked(make).treatments
+        assert texts, make
+        for text in texts:
+            assert [str(read(t)) for t in parse_treatments(text)] == [text]
+
+
 def test_what_a_user_named_is_escaped() -> None:
     net = nn.Sequential()
     net.add_module("<b>bold", trainings.dense())

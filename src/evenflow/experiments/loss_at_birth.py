@@ -48,7 +48,10 @@ def test(lab: Lab) -> Tested:
         return passed("as-guessing", **told)
     mean, std = targets[0].get("mean", 0.0), targets[0].get("std", 1.0)
     if lab.kind in _MEASURED and abs(mean) > FAR * std:
-        return failed("far-target", code="EF504", mean=mean, deviation=std, **told)
+        cures = (f"target=standardise:{mean:.6g}:{std:.6g}",)
+        return failed(
+            "far-target", code="EF504", treatments=cures, mean=mean, deviation=std, **told
+        )
     return failed("over-sure", code="EF602", treatments=("init=lsuv",), **told)
 
 

@@ -93,9 +93,10 @@ def _scale(lab: Lab, told: dict[str, Any]) -> Tested | None:
         told |= {"largest": widest, "smallest": narrowest, "outlier": tensor["outlier"]}
         names = (tensor["name"],)
         if tensor["outlier"] > FAR:
-            return failed("outlier", names=names, code="EF502", **told)
+            cures = ("input=clamp:10",)
+            return failed("outlier", names=names, code="EF502", treatments=cures, **told)
         if widest > LARGE or widest / narrowest > APART:
-            cures = ("standardise",)
+            cures = ("input=standardise",)
             return failed("unscaled", names=names, code="EF501", treatments=cures, **told)
     return None
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ..faults import REGISTRY
 from ..lang import N_, _
 from ..report import document, esc, header, tag
 from .result import STATUS, Checkup, Tested
@@ -33,7 +34,7 @@ def lines(checkup: Checkup) -> list[str]:
     for t in checkup.tested:
         head = f"{t.experiment.number}  {_MARK[t.status]:<4}  {_(t.experiment.title)}"
         below = [t.said, *t.picture, f"→ {t.advice}" if t.advice else ""]
-        if t.code:
+        if t.code in REGISTRY:
             below.append(_("More: {command}").format(command=f"evenflow rules {t.code}"))
         if t.treatments:
             below.append(_("Treatments: {list}").format(list=", ".join(t.treatments)))
