@@ -57,8 +57,8 @@ def failed(why: str, **more: Any) -> Tested:
 
 
 def unknown(why: str, **more: Any) -> Tested:
-    """It could not be told, or depends on what is meant."""
-    return _answer("unknown", why, more)
+    """It could not be told, or depends on what is meant; what a bench cannot try does not apply."""
+    return _answer("not-applicable" if why == "cannot" else "unknown", why, more)
 
 
 def nothing(why: str, **more: Any) -> Tested:
