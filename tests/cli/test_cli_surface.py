@@ -85,6 +85,7 @@ SURFACE = {
         "--in-place": "",
         "--fresh": "",
         "--without": "",
+        "--checkup": "",
         "--apply": "",
         "--json": "",
     },
@@ -154,6 +155,7 @@ WRONG = {
     ("checkup", "--seconds", "1", "train.py"): "--seconds",
     ("checkup", "--out", "train.py", "train.py"): "is no report of ours",
     ("cure", "no_such.py"): "there is no file 'no_such.py'",
+    ("cure", "--checkup", "train.py", "train.py"): "no result of `evenflow checkup --json`",
     ("cure", "--budget", "ten", "train.py"): "'ten' is no budget",
     ("cure", "--metric", "(", "train.py"): "no regular expression",
     ("cure", "--seeds", "0", "train.py"): "--seeds must be at least 1",
@@ -174,7 +176,7 @@ def test_wrong_usage_says_what_and_exits_2(args: tuple[str, ...], tmp_path: Path
 def test_an_unknown_code_is_refused_with_the_closest(tmp_path: Path) -> None:
     done = evenflow(tmp_path, "run", "--ignore", "EF110", "x.py")
     assert done.returncode == 2
-    assert "no rule's code begins with 'EF110': did you mean EF10" in done.stderr
+    assert "no rule's code begins with 'EF110': did you mean EF" in done.stderr
 
 
 def test_no_arguments_shows_help(capsys: pytest.CaptureFixture[str]) -> None:

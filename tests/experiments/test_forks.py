@@ -19,6 +19,7 @@ from evenflow.experiments.forks.crossing import as_plain
 from evenflow.experiments.forks.forking import Answer, Pipe, fork
 from evenflow.experiments.forks.operands import Operands
 from evenflow.experiments.forks.parts import Parts, whole
+from evenflow.treatments import parse
 
 
 @pytest.mark.parametrize("name", HEALTHY)
@@ -38,6 +39,7 @@ def test_the_experiment_of_its_fault_fails(fault: str, tmp_path: Path) -> None:
     found = checkup_of(tmp_path, script.replace(old, new))
     assert isinstance(found, Checkup), found
     assert experiment in [t.name for t in found.failed], [(t.name, t.said) for t in found.tested]
+    assert [parse(text) for text in found.treatments] or experiment not in ("rate-range", "data")
 
 
 #: What a script does instead of training -> what is said.

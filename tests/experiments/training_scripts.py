@@ -124,5 +124,6 @@ SICK = {
     "mixed": (CONVOLUTION, "self.body(x)", "self.body(x) + self.body(x).mean(0)", "independence"),
     "rate-too-high": (PERCEPTRON, "lr=0.1", "lr=300.0", "rate-range"),
     "rate-too-low": (CONVOLUTION, "lr=3e-3", "lr=3e-6", "rate-range"),
+    "unscaled": (PERCEPTRON, "model(xb)", "model(1000 * xb)", "data"),
     "eval-mode": (CONVOLUTION, "net.train()", "net.eval()", "every-parameter"),
 }  # fmt: skip

@@ -134,6 +134,16 @@ def test_a_healthy_run_is_left_alone(cure: Any) -> None:
     assert found.as_json()["chosen"] is None
 
 
+def test_what_a_check_up_names_is_tried_first(cure: Any) -> None:
+    settings = dataclasses.replace(METRIC, first=("clip=norm:0.5", "input=clamp:3"))
+    found = cure({"speed": {"": 2.0, "clip=norm:0.5": 3.0}}, settings, run="healthy")
+    assert found.verdict != "healthy"  # of the run: the check-up says otherwise
+    texts = [t.text for t in found.trials if t.stage == "screen"]
+    assert texts[:3] == ["", "clip=norm:0.5", "input=clamp:3"]
+    with pytest.raises(ValueError, match="no treatment 'clop'"):
+        cure({}, dataclasses.replace(METRIC, first=("clop=norm:1",)))
+
+
 def test_a_run_that_was_hardly_looked_at_is_not_called_healthy(
     cure: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

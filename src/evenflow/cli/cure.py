@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json as jsons
 import shlex
 import signal
 import sys
@@ -56,6 +57,14 @@ Without = Annotated[
         help="Treatments not to try, such as 'norm, rezero' or 'init=he'.",
     ),
 ]
+Checkup = Annotated[
+    Path | None,
+    typer.Option(
+        "--checkup",
+        metavar="FILE",
+        help="Try first what a check-up names: JSON of `evenflow checkup --out FILE`.",
+    ),
+]
 Apply = Annotated[
     bool,
     typer.Option("--apply", help="Write the treatment to evenflow.toml, for `evenflow run`."),
@@ -92,6 +101,7 @@ def cure(
         bool, typer.Option("--fresh", help="Forget what earlier cures of this script have run.")
     ] = False,
     without: Without = "",
+    checkup: Checkup = None,
     apply: Apply = False,
     json: Annotated[bool, typer.Option("--json", help="The outcome as JSON on stdout.")] = False,
     lang: Lang = None,
@@ -108,9 +118,24 @@ def cure(
         said = _("there is no file {name}.").format(name=repr(script))
         return refuse("cure", said + hint(script))
     left_out = tuple(filter(None, map(str.strip, without.split(","))))
-    settings = Settings(metric, minimize, seeds, budget, jobs, in_place, fresh, left_out)
+    try:
+        first = () if checkup is None else _named(checkup)
+    except ValueError as error:
+        return refuse("cure", error)
+    settings = Settings(metric, minimize, seeds, budget, jobs, in_place, fresh, left_out, first)
     found = _tried(program, settings)
     return found if isinstance(found, int) else _hand_over(program, found, json, apply)
+
+
+def _named(file: Path) -> tuple[str, ...]:
+    """The treatments that a check-up names. ValueError for a file that holds none of them."""
+    try:
+        told = jsons.loads(file.read_text(encoding="utf-8"))
+        failed = [e for e in told["experiments"] if e["status"] == "failed"]
+        return tuple(dict.fromkeys([str(text) for e in failed for text in e["treatments"]]))
+    except (OSError, ValueError, KeyError, TypeError):
+        said = _("{name!r} is no result of `evenflow checkup --json`.")
+        raise ValueError(said.format(name=str(file))) from None
 
 
 def _tried(program: Program, settings: Settings) -> Cure | int:

@@ -34,7 +34,9 @@ def test(lab: Lab) -> Tested:
         settings.insert(0, Change(same_batch=True, rate=1.0))
     for change in settings:
         trace = lab.run(change, STEPS)
-        if trace.ended in ("error", "cannot") and len(trace.losses) < STEPS // 2:
+        if not trace.losses or (trace.ended != "done" and len(trace.losses) < STEPS // 2):
+            if best is not None:
+                break
             return unknown(trace.ended, names=(trace.why,))
         fell = fall(trace)
         own = fell if not change.optimizer else own

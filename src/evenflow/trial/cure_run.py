@@ -89,13 +89,14 @@ class CureRun:
             trials=(Tried("watch", (), Job(watch=True), baseline),),
             uncontrolled=tuple(dict.fromkeys([*notes, *baseline.uncontrolled])),
         )
-        if verdict(findings) == "healthy":
+        if verdict(findings) == "healthy" and not (self.settings.first and baseline.steps):
             if baseline.ended == "error":
                 raise CannotCure(_why_nothing(baseline))
             if run.unjudged:
                 raise CannotCure(_why_not_judged(run))
             return cure
-        found = self.prescribe(run, findings).without(self.settings.without)
+        found = self.prescribe(run, findings).led_by(self.settings.first)
+        found = found.without(self.settings.without)
         return self._treat(cure, baseline, found, decay=not falls(run))
 
     def _treat(self, cure: Cure, baseline: Outcome, found: Prescription, decay: bool) -> Cure:

@@ -100,6 +100,7 @@ def conduct(
     pattern = metrics.compiled(settings.metric) if settings.metric else None
     seconds, runs = budgets.parse(settings.budget)
     known(settings.without)
+    Prescription(()).led_by(settings.first)  # each text names a treatment
     if settings.seeds < 1:
         raise ValueError(f"--seeds must be at least 1, not {settings.seeds}")
     size, threads = sized(settings.jobs)

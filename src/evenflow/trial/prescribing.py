@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from ..lang import _
 from ..nearby import did_you_mean
 from ..schema import Finding, Run, Treatment, treatment_text
-from ..treatments import REGISTRY, courses, kinds, of_run, read
+from ..treatments import REGISTRY, courses, kinds, of_run, parse, read
 from .candidates import Candidate
 from .record import Edit
 
@@ -20,6 +20,19 @@ class Prescription:
     tried: tuple[Candidate, ...]
     proposed: tuple[Edit, ...] = ()
     refused: tuple[tuple[str, str], ...] = ()
+
+    def led_by(self, texts: Sequence[str]) -> Prescription:
+        """The same, with these treatments to be tried before the others.
+
+        ValueError for a text that names no treatment.
+        """
+        given = [parse(text) for text in texts]
+        asked = [tuple(replace(t, reason="a check-up names it") for t in c) for c in given]
+        outside = dict.fromkeys(t for c in asked for t in c if not read(t).entry.apply)
+        led = [c for c in asked if c and outside.keys().isdisjoint(c)]
+        rest = [c for c in self.tried if c not in led]
+        edits = [e for e in map(edit, outside) if e not in self.proposed]
+        return replace(self, tried=(*led, *rest), proposed=(*edits, *self.proposed))
 
     def without(self, names: Sequence[str]) -> Prescription:
         """The same, what the user does not want refused; `names` as `known` takes them."""

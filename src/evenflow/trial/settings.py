@@ -22,7 +22,7 @@ MOST_SCRIPTS = 2000
 @dataclass(frozen=True, slots=True)
 class Settings:
     """How to cure: arguments of `evenflow.cure`, and `fresh`: forget what earlier cures of this
-    script have run."""
+    script have run; `first`: texts of treatments to try before all others, of a check-up."""
 
     metric: str = ""
     minimize: bool = False
@@ -32,6 +32,7 @@ class Settings:
     in_place: bool = False
     fresh: bool = False
     without: tuple[str, ...] = ()
+    first: tuple[str, ...] = ()
 
 
 def state_folder(program: Program, settings: Settings) -> Path:
