@@ -23,11 +23,11 @@ def seed_all(seed: int) -> None:
     torch.manual_seed(seed)
 
 
-def batches(n: int, size: int, steps: int) -> Iterator[Tensor]:
+def batches(n: int, size: int, steps: int, shuffle: bool = True) -> Iterator[Tensor]:
     """`steps` index tensors [size], reshuffled every epoch; the ragged last batch is dropped."""
     done = 0
     while True:
-        order = torch.randperm(n)
+        order = torch.randperm(n) if shuffle else torch.arange(n)
         for i in range(0, n - size + 1, size):
             if done == steps:
                 return
@@ -74,6 +74,7 @@ def fit(
     accumulate: int = 1,
     schedule: Any = None,
     forgets: str = "",
+    shuffle: bool = True,
 ) -> None:
     """The plain loop; `size=0` is full batch, `accumulate` micro-batches make one step.
 
@@ -82,7 +83,7 @@ def fit(
     """
     n = len(data.x)
     optimizer.zero_grad()
-    for i, b in enumerate(batches(n, size or n, steps * accumulate)):
+    for i, b in enumerate(batches(n, size or n, steps * accumulate, shuffle)):
         error = loss(model(data.x[b]), data.y[b])
         if accumulate > 1:
             error = error / accumulate

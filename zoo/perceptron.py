@@ -123,6 +123,7 @@ def train(
     change: Callable[[Split], Split] | None = None,
     schedule: Callable[[torch.optim.Optimizer], object] | None = None,
     forgets: str = "",
+    shuffle: bool = True,
 ) -> float:
     """A perceptron on digits; held-out accuracy.
 
@@ -149,6 +150,7 @@ def train(
         accumulate=accumulate,
         schedule=schedule(opt) if schedule else None,
         forgets=forgets,
+        shuffle=shuffle,
     )
     return accuracy(model, data.x_test, data.y_test)
 
@@ -228,6 +230,12 @@ def noisy(d: Split) -> Split:
 def upper(d: Split) -> Split:
     """Is the digit 5 or above? Two classes that no plane separates."""
     return d._replace(y=(d.y >= 5).long(), y_test=(d.y_test >= 5).long())
+
+
+def by_class(d: Split) -> Split:
+    """All zeros first, all nines last, as folders of images are read."""
+    order = d.y.argsort(stable=True)
+    return d._replace(x=d.x[order], y=d.y[order])
 
 
 def rare(d: Split) -> Split:

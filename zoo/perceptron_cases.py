@@ -9,6 +9,7 @@ from torch import nn
 
 from .case import Case, healthy, sick
 from .perceptron import (
+    by_class,
     double_softmax,
     hot_pixel,
     per_batch,
@@ -52,6 +53,7 @@ def _healthy(name: str, about: str, bound: float, **options: Any) -> Case:
 
 
 _DEEP: dict[str, Any] = {"depth": 30, "steps": 150}
+_IN_ORDER: dict[str, Any] = {"optimizer": "momentum", "lr": 0.05, "size": 16, "steps": 400}
 _TWO: dict[str, Any] = {"size": 2, "steps": 1000}
 
 SICK_AND_TWINS: tuple[Case, ...] = (
@@ -351,6 +353,25 @@ SICK_AND_TWINS: tuple[Case, ...] = (
         steps=300,
     ),
     _healthy("two-classes", "is the digit 5 or above?", 0.94, depth=3, change=upper, steps=300),
+    _sick(
+        "by-class",
+        "folder after folder: batches of one digit each",
+        "by-class-shuffled",
+        "505",
+        "101 102 104 201 202 203 205 206 301 302 401 402 403 404 703",
+        0.6,
+        "",
+        change=by_class,
+        shuffle=False,
+        **_IN_ORDER,
+    ),
+    _healthy(
+        "by-class-shuffled",
+        "the same folders, shuffled every epoch",
+        0.85,
+        change=by_class,
+        **_IN_ORDER,
+    ),
     _sick(
         "batchnorm-of-two",
         "BatchNorm with two examples a step",

@@ -67,6 +67,7 @@ def train(
     clip: float | None = None,
     forgets: str = "",
     norm: Callable[[int], nn.Module] | None = None,
+    shuffle: bool = True,
     **settings: float,
 ) -> float:
     """A regression by the mean square or another loss; held-out R2."""
@@ -75,8 +76,25 @@ def train(
     model = Regressor(act, depth, end=end, norm=norm)
     start_(model, std, bias)
     opt = getattr(torch.optim, optimizer)(model.parameters(), lr, **settings)
-    fit(model, opt, d, steps=steps, size=size, loss=loss, clip=clip, forgets=forgets)
+    fit(
+        model,
+        opt,
+        d,
+        steps=steps,
+        size=size,
+        loss=loss,
+        clip=clip,
+        forgets=forgets,
+        shuffle=shuffle,
+    )
     return r2(model, d.x_test, d.y_test)
+
+
+def by_target() -> Split:
+    """Patients in order of what is to be foretold."""
+    d = diabetes()
+    order = d.y[:, 0].argsort()
+    return d._replace(x=d.x[order], y=d.y[order])
 
 
 def spread_out(out: Tensor, y: Tensor, floor: float) -> Tensor:
@@ -197,6 +215,21 @@ CASES: tuple[Case, ...] = (
         twin="adam",
         expect="801",
         allow="101 102 103 104 201 202 205 206 301 302 401 402 403 404 703",
+    ),
+    _sick(
+        "by-target",
+        "patients in order of what is to be foretold",
+        partial(train, data=by_target, optimizer="SGD", lr=0.05, size=16, steps=300, shuffle=False),
+        0.2,
+        twin="shuffled",
+        expect="505",
+        allow="202 302 401 402 403 404 703 104",
+    ),
+    _healthy(
+        "shuffled",
+        "the same patients, shuffled every epoch",
+        partial(train, data=by_target, optimizer="SGD", lr=0.05, size=16, steps=300),
+        0.25,
     ),
     _sick(
         "batchnorm-of-two",

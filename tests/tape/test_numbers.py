@@ -87,6 +87,19 @@ def test_varies_is_of_whole_numbers_too_and_of_several_samples_alone() -> None:
     assert math.isnan(float(numbers.varies(torch.tensor([[1.0], [math.nan]])) or 0))
 
 
+def test_labels_are_one_number_a_sample() -> None:
+    y = torch.tensor([2, 0, 1])
+    one_hot = torch.eye(3)[y]
+    assert numbers.labels(y).tolist() == [2, 0, 1]
+    assert numbers.labels(y[:, None]).tolist() == [2, 0, 1]
+    assert numbers.labels(one_hot).tolist() == [3, 1, 2]  # places count from 1
+    assert numbers.labels(torch.tensor([[0.5], [-2.0]])).tolist() == [0.5, -2]
+    assert numbers.labels(torch.tensor([[1.0, 10.0, 100.0]])).tolist() == [1 + 20 + 300]
+    maps = torch.tensor([[[0, 1], [1, 2]], [[0, 0], [0, 0]]])
+    assert numbers.labels(maps).tolist() == [1, 0]
+    assert numbers.labels(torch.tensor([1e8, 1e8 + 1], dtype=torch.float64)).dtype is torch.float64
+
+
 def test_entropy_is_one_when_even_and_zero_on_one_key() -> None:
     even = torch.full((2, 3, 4, 8), 1 / 8)
     assert [float(v) for v in numbers.entropy(even)] == pytest.approx([1, 1])

@@ -27,6 +27,7 @@ from .ef501_unscaled_input import UnscaledInput
 from .ef502_outlier_input import OutlierInput
 from .ef503_non_finite_input import NonFiniteInput
 from .ef504_unscaled_target import UnscaledTarget
+from .ef505_sorted_data import SortedData
 from .ef507_inputs_alike import InputsAlike
 from .ef601_weights_too_small import WeightsTooSmall
 from .ef602_weights_too_large import WeightsTooLarge
@@ -72,6 +73,7 @@ REGISTRY: dict[str, type[Rule]] = {
     "EF502": OutlierInput,
     "EF503": NonFiniteInput,
     "EF504": UnscaledTarget,
+    "EF505": SortedData,
     "EF507": InputsAlike,
     "EF601": WeightsTooSmall,
     "EF602": WeightsTooLarge,

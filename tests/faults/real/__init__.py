@@ -11,6 +11,7 @@ from . import (  # isort: skip  # noqa: F401
     layers,
     losses,
     numbers,
+    order,
     precision,
     scores,
     setup,
