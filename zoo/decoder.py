@@ -12,13 +12,15 @@ from torch import Tensor, nn
 
 from .case import Case, healthy, sick
 from .data import text
-from .loop import Loss, apart, fit_text, seed_all, text_score, windows
+from .loop import Loss, apart, fit_text, seed_all, text_score, windows, written_score
 
 WIDTH, HEADS = 32, 2
 
 
 class CausalBlock(nn.Module):
     """Masked self-attention and a GELU perceptron, LayerNorm before each."""
+
+    causal = True
 
     def __init__(self, dropout: float) -> None:
         super().__init__()
@@ -32,7 +34,7 @@ class CausalBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         b, t, _ = x.shape
         q, k, v = self.qkv(self.norm1(x)).view(b, t, 3, HEADS, -1).permute(2, 0, 3, 1, 4)
-        mixed = F.scaled_dot_product_attention(q, k, v, is_causal=True)
+        mixed = F.scaled_dot_product_attention(q, k, v, is_causal=self.causal)
         x = x + self.drop(self.proj(mixed.transpose(1, 2).reshape(b, t, WIDTH)))
         out: Tensor = x + self.drop(self.down(F.gelu(self.up(self.norm2(x)))))
         return out
@@ -41,6 +43,12 @@ class CausalBlock(nn.Module):
 def plain_block() -> nn.Module:
     """Without dropout."""
     return CausalBlock(0.0)
+
+
+class OpenBlock(CausalBlock):
+    """The mask is forgotten: each character sees the next."""
+
+    causal = False
 
 
 class MaskedBlock(CausalBlock):
@@ -142,6 +150,15 @@ def train(
     return text_score(model, data)
 
 
+def train_writer(seed: int, *, block: type[CausalBlock], steps: int = 150) -> float:
+    """A character model; minus the held-out loss of the next character, as it writes."""
+    seed_all(seed)
+    data = text()
+    model = TinyGPT(data.size, 2, partial(block, 0.0))
+    fit_text(model, torch.optim.AdamW(model.parameters(), 3e-3), data, steps=steps, clip=1.0)
+    return written_score(model, data)
+
+
 def train_half(seed: int, *, scaler: bool, steps: int = 150) -> float:
     """Autocast to float16, with or without a GradScaler; minus the held-out loss.
 
@@ -182,6 +199,19 @@ CASES: tuple[Case, ...] = (
         expect="204",
         allow="101 102 302 401 402 403 703",
         where=_BLOCKS,
+    ),
+    _sick(
+        "no-mask",
+        "the causal mask is forgotten: each character sees the one it is to predict",
+        partial(train_writer, block=OpenBlock),
+        -3.0,
+        twin="writer",
+        expect="809",
+        allow="",
+        where="scaled_dot_product_attention",
+    ),
+    _healthy(
+        "writer", "two masked blocks, as they write", partial(train_writer, block=CausalBlock), -2.8
     ),
     _healthy("plain", "two blocks, AdamW, clipping", partial(train), -2.6),
     _sick(

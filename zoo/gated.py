@@ -16,9 +16,11 @@ from .loop import accuracy, fit, fit_text, seed_all, text_score
 class RowLSTM(nn.Module):
     """Fused LSTM or GRU over the eight rows; the last state decides."""
 
-    def __init__(self, kind: str = "LSTM", hidden: int = 32, both: bool = False) -> None:
+    def __init__(
+        self, kind: str = "LSTM", hidden: int = 32, both: bool = False, first: bool = True
+    ) -> None:
         super().__init__()
-        self.rnn = getattr(nn, kind)(8, hidden, batch_first=True, bidirectional=both)
+        self.rnn = getattr(nn, kind)(8, hidden, batch_first=first, bidirectional=both)
         self.head = nn.Linear(hidden * (2 if both else 1), 10)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -162,6 +164,16 @@ CASES: tuple[Case, ...] = (
         where="softmax",
     ),
     _healthy("asked", "attention over rows", partial(train_rows, model=partial(AskedLSTM, 1)), 0.7),
+    _sick(
+        "batch-first-forgotten",
+        "an LSTM without batch_first takes the digits for steps in time",
+        partial(train_rows, model=partial(RowLSTM, first=False)),
+        0.7,
+        twin="lstm",
+        expect="808",
+        allow="401 404",
+        where="rnn",
+    ),
     _healthy("lstm", "fused LSTM over rows", partial(train_rows), 0.8),
     _sick(
         "rate-decay",

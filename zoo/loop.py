@@ -144,6 +144,16 @@ def fit_text(
             schedule.step()
 
 
+def written_score(model: nn.Module, text: Text, shown: int = 16) -> float:
+    """Minus the held-out cross entropy of the character after `shown` ones: as a model writes."""
+    chars = held_out(text, 32)
+    model.eval()
+    with torch.no_grad():
+        score = -F.cross_entropy(model(chars[:, :shown])[:, -1], chars[:, shown])
+    model.train()
+    return max(-20.0, float(score)) if bool(score.isfinite()) else -20.0
+
+
 def text_score(model: nn.Module, text: Text, length: int = 32) -> float:
     """Minus the held-out cross entropy in nats a character; -20 if it is NaN."""
     chars = held_out(text, length)

@@ -44,6 +44,8 @@ from .ef803_broadcast_loss import BroadcastLoss
 from .ef804_wrong_dimension import WrongDimension
 from .ef806_tiny_norm_batch import TinyNormBatch
 from .ef807_out_of_reach import OutOfReach
+from .ef808_samples_mixed import SamplesMixed
+from .ef809_future_leak import FutureLeak
 from .ef810_loss_not_averaged import LossNotAveraged
 from .ef811_clipped_always import ClippedAlways
 
@@ -90,6 +92,8 @@ REGISTRY: dict[str, type[Rule]] = {
     "EF804": WrongDimension,
     "EF806": TinyNormBatch,
     "EF807": OutOfReach,
+    "EF808": SamplesMixed,
+    "EF809": FutureLeak,
     "EF810": LossNotAveraged,
     "EF811": ClippedAlways,
 }

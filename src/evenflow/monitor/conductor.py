@@ -46,6 +46,8 @@ if TYPE_CHECKING:
 
 #: So many backward passes without any optimizer's update, and a script is taken to update by hand.
 _PATIENCE = 256
+#: Forwards that are run again at most, to ask what depends on what: once, if the first can be.
+_TRIES = 2
 #: Samples taken of updates that were skipped, before the first that was made.
 _SKIPS = 8
 
@@ -72,6 +74,7 @@ class Conductor:
         self.recorder = Recorder(fail, model, miss=self.misses)
         self.recorder.when_struck.append(self._put_right)
         self.recorder.in_place = any_in_place()
+        self.recorder.retrace.wanted = _TRIES
         self.losses = Losses(writer, cadence.alert, name_ops=bool(guard or healer))
         self.quiet = Quiet(self.losses.true, self.losses.fresh)
         self.apart = Apart(self.recorder)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from time import perf_counter
 
 from ..store import Writer
-from ..tape import Recorder, ScalarBuffer
+from ..tape import Recorder, ScalarBuffer, what_depends
 from . import hooks
 from .apart import Apart
 from .cadence import Cadence
@@ -86,6 +86,8 @@ class Updates:
             recorder.release()
             if recorder.probes.waiting:
                 self._apart.alone(recorder.probes.run, made.scalars)
+            if recorder.retrace.ready:
+                self._apart.alone(what_depends, recorder.retrace, made.scalars)
             made.took = self.clock.sampled(self._step, start, recorder)
             self.coming.sampled(self._step)
         self.passes.reset()

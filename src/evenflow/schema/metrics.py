@@ -92,6 +92,12 @@ _METRICS = (
            "it goes along"),
     Metric("site", "axis", "full", "last", "index", "with along: the axis, counted from the "
            "first"),
+    Metric("site", "mixed", "full", "last", "share", "where samples get mixed: other samples whose "
+           "input one sample's output depends on, by a forward run again off the step, once"),
+    Metric("site", "mixed_by", "full", "last", "index", "with mixed: 0 memory dealt out anew by a "
+           "view, 1 a layer that takes the samples for time, 2 an operation along the samples"),
+    Metric("site", "ahead", "full", "last", "share", "where time gets mixed: later inputs that an "
+           "output depends on which is held against the next of them; measured as mixed"),
     Metric("site", "rows", "core", "mean", "count", "losses: length of the prediction's first "
            "axis, as the loss function was given it"),
     Metric("site", "summed", "full", "least", "yes or no", "losses: 1 if the function was asked "

@@ -4,6 +4,7 @@ from .calling import any_in_place as any_in_place
 from .calling import skip_frame as skip_frame
 from .calling import untraced as untraced
 from .calling import watch_calls as watch_calls
+from .dependence import what_depends as what_depends
 from .forward import ForwardReader as ForwardReader
 from .frames import OpCall as OpCall
 from .given import tensors_within as tensors_within

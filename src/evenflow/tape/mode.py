@@ -42,7 +42,10 @@ class Mode(TorchFunctionMode):
         recorder = forward.recorder
         recorder.heard += 1
         if op is None or self.paused or not recorder.recording:
-            return func(*args, **kwargs)
+            out = func(*args, **kwargs)
+            if recorder.retrace.on and not self.paused:
+                recorder.retrace.hear(func, args, kwargs, out)
+            return out
         start = perf_counter()
         call = None
         try:
@@ -52,7 +55,9 @@ class Mode(TorchFunctionMode):
             recorder.failed(e, f"reading the inputs of {op.name}", "forward")
         recorder.cost += perf_counter() - start
         if call is None:
-            return func(*args, **kwargs)
+            out = func(*args, **kwargs)
+            recorder.retrace.hear(func, args, kwargs, out)
+            return out
         if call.inner is None:
             out = func(*args, **kwargs)
         else:
@@ -65,6 +70,7 @@ class Mode(TorchFunctionMode):
         except BaseException as e:
             recorder.failed(e, f"reading the output of {op.name}", "forward")
         recorder.cost += perf_counter() - start
+        recorder.retrace.hear(func, args, kwargs, out)
         return out
 
 

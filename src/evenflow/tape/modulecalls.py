@@ -22,12 +22,15 @@ from .labels import node_of
 from .mode import Mode, put_on, take_off
 from .probe import Probes
 from .registry import Place
+from .retrace import Retrace
 from .rootcalls import RootCalls
 from .sample import Sample
 
 
 class Sampling(Sample, Protocol):
     """A sampled step, in which a mode may be put on and off."""
+
+    retrace: Retrace
 
     def begins(self, now: float) -> None: ...
     def settle(self) -> None: ...
@@ -189,6 +192,7 @@ class ModuleCalls:
                 )
                 if site is not None:
                     self._forward.note_data(t, site)
+                rec.retrace.source(t)
 
     # -- and ends -----------------------------------------------------------------------------
     def leave(self, module: nn.Module, args: tuple[Any, ...], token: Frame | None) -> None:

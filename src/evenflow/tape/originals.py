@@ -24,7 +24,8 @@ from torch.overrides import handle_torch_function
 Function = Callable[..., Any]
 
 _HANDLE: CodeType = handle_torch_function.__code__
-_TORCH = os.path.join(os.path.dirname(torch.__file__), "")
+#: Where torch lies.
+FOLDER = os.path.join(os.path.dirname(torch.__file__), "")
 _BASE: Any = torch._C.TensorBase
 #: Written in C: nobody's wrappers.
 PLAIN = frozenset(
@@ -54,7 +55,7 @@ def original(func: Function, handler: FrameType) -> Function:
         return known[2]
     if code is None:
         found = _method(func)
-    elif code.co_filename.startswith(_TORCH) and _of_torch(func):
+    elif code.co_filename.startswith(FOLDER) and is_torchs(func):
         return func  # a public name for what does the work
     else:
         assert caller is not None
@@ -73,16 +74,16 @@ def original(func: Function, handler: FrameType) -> Function:
 
 def name_of(handed: Function, original: Function) -> Function:
     """The one of both whose name says what is computed."""
-    return handed if handed is original or _of_torch(handed) else original
+    return handed if handed is original or is_torchs(handed) else original
 
 
-def _of_torch(func: Function) -> bool:
+def is_torchs(func: Function) -> bool:
     """Is it torch's own, and not a wrapper that a decorator of torch's has put round something?"""
     if hasattr(func, "__wrapped__") or isinstance(func, functools.partial):
         return False
     code = getattr(func, "__code__", None)
     if code is not None:
-        return bool(code.co_filename.startswith(_TORCH))
+        return bool(code.co_filename.startswith(FOLDER))
     return (type(func).__module__ or "").partition(".")[0] in ("torch", "builtins")
 
 
@@ -144,7 +145,7 @@ def _encloses(f: FunctionType, code: CodeType, caller: FrameType) -> bool:
 # -- methods of C -----------------------------------------------------------------------------
 def _method(func: Function) -> Function | None:
     """The method of C that `torch.Tensor` had before somebody put `func` in its place."""
-    if _of_torch(func):
+    if is_torchs(func):
         return None  # torch's own, written in Python
     names = [name for name in vars(torch.Tensor) if hasattr(_BASE, name) and _stands(name, func)]
     if len(names) > 1:  # one wrapper under several names: take what it calls

@@ -35,6 +35,7 @@ from .mode import Mode, put_on, take_off
 from .modulecalls import ModuleCalls
 from .probe import Probes
 from .registry import Place, SiteRegistry
+from .retrace import Retrace
 from .room import room
 from .scalars import Scalar, ScalarBuffer
 from .units import Units
@@ -81,6 +82,7 @@ class Recorder:
         self.units = Units()
         self.forward = reader(self)
         self.probes = Probes(self)
+        self.retrace = Retrace(self, self.forward.producer)
         self.calls = ModuleCalls(self, self.forward, self.probes, model)
         self.backward = BackwardReader(self, UnseenNodes(self, self.calls), self.forward.axis)
         self.leftover = Leftover(self.registry)
@@ -191,6 +193,7 @@ class Recorder:
         self.backward.reset()
         self.forward.reset()
         self.leftover.begin()
+        self.retrace.begin(full)
         self._made = [StepNodes(), self._made[0]] if follows else [StepNodes()]
         self.oldest = previous if follows else self.generation
         self.home = self.thread.key
@@ -243,6 +246,7 @@ class Recorder:
 
     def _lose(self, why: str) -> None:
         self.bounds.lost = why
+        self.retrace.forget()
         leaves = dict(self.backward.leaves)  # who updates them is asked all the same
         self.disarm()
         self.backward.leaves.update(leaves)
@@ -261,6 +265,7 @@ class Recorder:
         that it may have left half done. Raises nothing, for that error is the one to be told."""
         self.recording = False
         self.probes.waiting.clear()
+        self.retrace.forget()
         for undo in (let_go, self.disarm, *self.when_struck):
             with contextlib.suppress(Exception):
                 undo()
@@ -277,6 +282,7 @@ class Recorder:
         nested = self.recomputing
         if not nested:
             self.mode_off()
+            self.retrace.close()
             self.forward.late()
             self.backward.begin()
             self.begins()

@@ -68,6 +68,11 @@ _EDITS = {
         "give the operation named the dim that is meant (or permute and batch_first), so that it "
         "runs over the parts of one sample: not over samples, nor over an axis of length 1",
     ),
+    "causal": (
+        "no look ahead",
+        "mask later steps: is_causal=True (scaled_dot_product_attention), attn_mask of the upper "
+        "triangle, padding on the left only, no bidirectional layer",
+    ),
     "norm": (
         "a normalisation over more values",
         "put torch.nn.LayerNorm or GroupNorm (4 values or more in a group) in place of the norm "

@@ -1,0 +1,100 @@
+"""EF808: the output for one sample depends on the inputs of others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from ..lang import N_
+from ..schema import Finding, Link, Severity
+from .base import Cause, EvidenceLabel, Remedy, Rule
+from .view import View
+
+#: Causes, by the number that the reading `mixed_by` tells them by.
+_CAUSES = ("view-for-transpose", "time-first", "softmax-of-samples")
+
+
+class SamplesMixed(Rule):
+    """The output for one sample depends on the inputs of other samples in its batch.
+
+    ## What it means
+    Somewhere the axis of the samples was taken for another one: `view` or `reshape` where a
+    transpose is meant deals memory out to the wrong samples, and a recurrent or attention layer
+    without `batch_first=True` takes samples for steps in time.
+
+    ## Why is this bad?
+    What is learnt of one sample hangs on who else is in its batch, so it holds for no other batch:
+    held-out results are far worse than the training's, or nothing is learnt at all.
+
+    ## How it is measured
+    Once, at birth: the operations of a sampled forward are run again, apart from the training
+    (nothing of the script's is called), and the output of one or two samples is differentiated by
+    the inputs of all. Randomness is left out, and no gradient is let through what mixes samples on
+    purpose: statistics of the batch, graphs, tables of all pairs, choices by index.
+
+    ## Threshold
+    A gradient that is not exactly 0, where a loss holds each sample against a target of its own,
+    and a way of mixing that is never meant: [N, ..] viewed as [T, N, ..], or [A, N, ..] as
+    [N, ..]; a layer whose first axis is time, given samples first; a softmax along the samples.
+    Structure, so nothing to calibrate. Targets that have a step in time for each input may be time
+    first, and are left out, as are forwards whose outputs take more than 256 MB. Error.
+
+    ## What to do
+    Use `transpose` or `permute` in place of `view`, and `batch_first=True`. To see it: change one
+    sample of a batch in eval mode; only its own output may change.
+    """
+
+    code = "EF808"
+    name = "samples-mixed"
+    title = N_("Samples of a batch are mixed")
+    sentence = N_("The output for one sample depends on the inputs of others{at}")
+    as_cause = N_("samples of a batch that get mixed")
+    labels = (EvidenceLabel("mixed", N_("other samples it depends on"), "share"),)
+    stage = 68
+    leads_to = (
+        *("EF101", "EF104", "EF202", "EF204", "EF205", "EF206", "EF301", "EF302"),
+        *("EF401", "EF402", "EF403", "EF404", "EF703"),
+    )
+    overrules = True
+    remedies = (
+        Remedy("Change one sample of a batch in eval mode: only its own output may change."),
+    )
+    if_cause = Remedy("First keep the samples of a batch apart (EF808).")
+    causes = (
+        Cause(
+            "view-for-transpose",
+            N_("a view where a transpose is meant"),
+            Remedy(
+                "Use transpose or permute where axes trade places: view and reshape only deal "
+                "the same memory out anew.",
+                then=N_(
+                    "The last states of a recurrent layer are [layers, N, H]: "
+                    "h.transpose(0, 1).flatten(1)."
+                ),
+            ),
+            sure=True,
+        ),
+        Cause(
+            "time-first",
+            N_("a layer that takes the samples for steps in time"),
+            Remedy("Build the layer with batch_first=True, or give it [T, N, features]."),
+            sure=True,
+        ),
+        Cause("softmax-of-samples", N_("a softmax along the samples"), sure=True),
+    )
+
+    def check(self, view: View) -> Iterable[Finding]:
+        mixed, by = view.site("mixed"), view.site("mixed_by")
+        for i in np.flatnonzero((mixed > 0).any(axis=0)).tolist():
+            row = int(np.flatnonzero(mixed[:, i] > 0)[0])
+            cause = _CAUSES[int(by[row, i])]
+            yield self.finding(
+                Severity.error,
+                sites=(i,),
+                steps=(view.at(row), view.at(-1)),
+                evidence={"mixed": float(mixed[row, i])},
+                threshold={"mixed": 0.0},
+                cause=cause,
+                chain=(Link("cause", cause, None, i),),
+            )
