@@ -124,12 +124,14 @@ def train(
     loss: Loss = F.cross_entropy,
     forgotten: str = "",
     attend: float = 1.0,
+    spike: float = 0.0,
 ) -> float:
     """A character model; minus the held-out loss.
 
     `sharpness` multiplies query and key weights at the start; `decay` the rate at every step;
     parameters whose names begin with `forgotten` are not given to the optimizer; `attend`
-    multiplies the rate of the queries, keys and values.
+    multiplies the rate of the queries, keys and values; `spike` is added to one coordinate of every
+    place.
     """
     seed_all(seed)
     data = text()
@@ -139,6 +141,8 @@ def train(
             assert isinstance(b, CausalBlock)
             query_and_key = torch.tensor([sharpness, sharpness, 1.0]).repeat_interleave(WIDTH)
             b.qkv.weight.mul_(query_and_key[:, None])
+        if spike:
+            model.places.weight[:, 5] += spike
     named = {
         n: p for n, p in model.named_parameters() if not (forgotten and n.startswith(forgotten))
     }
@@ -223,6 +227,16 @@ CASES: tuple[Case, ...] = (
         expect="208",
         allow="101 102 201 204 206 302 401 402 403 703",
         where=_BLOCKS,
+    ),
+    _sick(
+        "huge-coordinate",
+        "one coordinate of every place's embedding starts at 5000: norms divide all else by it",
+        partial(train, spike=5000.0),
+        -2.35,
+        twin="plain",
+        expect="209",
+        allow="101 201 205 206 301 401 404",
+        where="add",
     ),
     _healthy(
         "normed",

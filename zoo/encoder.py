@@ -100,12 +100,14 @@ def train(
     clip: float | None = None,
     held: str = "",
     attend: float = 1.0,
+    spike: float = 0.0,
 ) -> float:
     """A row transformer on digits; held-out accuracy.
 
     `sharpness` multiplies the query and key weights at the start, `decay` the rate at every
     step; parameters whose names begin with `held` are forgotten when the optimizer is made, and
-    `attend` multiplies the rate of the queries, keys and values.
+    `attend` multiplies the rate of the queries, keys and values; `spike` is what one bias of the
+    first block starts at.
     """
     seed_all(seed)
     data = digits()
@@ -115,6 +117,8 @@ def train(
             assert isinstance(block, Block)
             query_and_key = torch.tensor([sharpness, sharpness, 1.0]).repeat_interleave(WIDTH)
             block.attn.in_proj_weight.mul_(query_and_key[:, None])
+            if spike and block is model.blocks[0]:
+                block.down.bias[5] = spike
     named = {n: p for n, p in model.named_parameters() if not held or not n.startswith(held)}
     opt = torch.optim.Adam(apart(named, "in_proj", lr, attend), lr)
     schedule = torch.optim.lr_scheduler.ExponentialLR(opt, decay)
@@ -168,6 +172,16 @@ CASES: tuple[Case, ...] = (
         expect="208",
         allow="101 102 201 204 302 703 402 403 401",
         where=r"attn",
+    ),
+    _sick(
+        "huge-coordinate",
+        "one bias of the first block starts at 50000: norms divide all else by it",
+        partial(train, spike=50000.0, depth=4),
+        0.9,
+        twin="four",
+        expect="209",
+        allow="101 201 205 206 301 401 404",
+        where=_BLOCKS,
     ),
     _healthy(
         "attends-faster",

@@ -16,6 +16,7 @@ from .ef205_signal_collapse import SignalCollapse
 from .ef206_activation_growth import ActivationGrowth
 from .ef207_posterior_collapse import PosteriorCollapse
 from .ef208_attention_logit_growth import AttentionLogitGrowth
+from .ef209_massive_activations import MassiveActivations
 from .ef211_expert_collapse import ExpertCollapse
 from .ef301_stalled_layer import StalledLayer
 from .ef302_oversized_update import OversizedUpdate
@@ -64,6 +65,7 @@ REGISTRY: dict[str, type[Rule]] = {
     "EF206": ActivationGrowth,
     "EF207": PosteriorCollapse,
     "EF208": AttentionLogitGrowth,
+    "EF209": MassiveActivations,
     "EF211": ExpertCollapse,
     "EF301": StalledLayer,
     "EF302": OversizedUpdate,

@@ -82,6 +82,7 @@ _METRICS = (
            "μ varies by less than .01 over samples (variance)"),
     Metric("site", "latent_kl", "full", "mean", "ratio", "the same: (μ² + σ² - 1 - ln σ²) / 2, "
            "nats a latent"),
+    Metric("site", "typical", "full", "mean", "x", "median |x| (layers, sums)"),
     Metric("site", "row_sum", "full", "mean", "x", "mean over samples of x summed over its last "
            "dim (1 after a softmax)"),
     Metric("site", "negative", "full", "mean", "share", "predictions, inputs and targets: elements "

@@ -259,6 +259,8 @@ class ForwardReader:
             return
         if op == "mul" and not call.frame.place.path:  # a loss is worked out outside of layers
             self.outside.weigh(call, site)
+        if op == "add" or kind == "affine":
+            rec.add("site", site, "typical", numbers.typical(x))
         if kind == "norm":
             rec.sure(f"counting of {op}", "", self._pooled, call, site)
         if kind == "softmax" or op == "normalize":

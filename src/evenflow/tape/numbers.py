@@ -326,6 +326,11 @@ def score(z: Tensor) -> Scalar:
     return absmax(torch.where(z > _HIDDEN, z, 0.0).float())
 
 
+def typical(x: Tensor) -> Scalar:
+    """Median |x| of about 4,096 elements: what a few large coordinates do not move."""
+    return sample(x, limit=1 << 12).abs().flatten().median()
+
+
 def features(x: Tensor) -> dict[str, Scalar]:
     """Scale of data x [B, ...], feature by feature (axis 1; channels of an image).
 

@@ -205,6 +205,7 @@ TABLE: dict[str, list[str] | Choice] = {
         *("attention=qk-norm", "attention=sigma-reparam", "warmup=100"),
         *(*_RATES[:2], "l2=1e-4"),
     ],
+    "EF209": ["init=lsuv", "bias=0", "edit=dtype"],
     "EF211": ["edit=balance"],
     "EF301": lambda f, facts: [*_vanishing(f, facts), "lr=x10"],
     "EF302": _CALM,
