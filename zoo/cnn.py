@@ -86,6 +86,7 @@ def train(
     loss: Loss = F.cross_entropy,
     change: Callable[[Split], Split] | None = None,
     clip: float | None = None,
+    forgets: str = "",
     **settings: float,
 ) -> float:
     """A convolutional network on digits; held-out accuracy."""
@@ -97,7 +98,7 @@ def train(
     if start:
         start_(model, start, value)
     opt = getattr(torch.optim, optimizer)(model.parameters(), lr, **settings)
-    fit(model, opt, data, steps=steps, size=size, loss=loss, clip=clip)
+    fit(model, opt, data, steps=steps, size=size, loss=loss, clip=clip, forgets=forgets)
     return accuracy(model, data.x_test, data.y_test)
 
 
@@ -363,6 +364,21 @@ CASES: tuple[Case, ...] = (
         "two-classes", "is the digit 5 or above?", partial(train, change=upper, steps=250), 0.93
     ),
     _healthy("batchnorm", "BatchNorm and dropout", partial(train, norm=True, dropout=0.3), 0.93),
+    _sick(
+        "left-in-eval",
+        "eval() and no train() after it: BatchNorm normalises nothing of the raw pixels",
+        partial(train, depth=6, norm=True, scale="raw", optimizer="SGD", lr=0.2, forgets="train"),
+        0.9,
+        twin="raw-batchnorm",
+        expect="805",
+        allow="101 102 103 104 201 202 205 206 301 302 401 402 403 404 501 703",
+    ),
+    _healthy(
+        "raw-batchnorm",
+        "raw pixels that BatchNorm normalises, plain SGD",
+        partial(train, depth=6, norm=True, scale="raw", optimizer="SGD", lr=0.2),
+        0.95,
+    ),
     _healthy("unit-pixels", "pixels between 0 and 1", partial(train, scale="unit"), 0.85),
     _healthy("imbalance", "one class in ten", partial(train, change=rare), 0.94),
     _healthy("small-batch", "four images a step", partial(train, size=4, lr=1e-3, steps=300), 0.7),

@@ -79,9 +79,10 @@ def fit(
     """The plain loop; `size=0` is full batch, `accumulate` micro-batches make one step.
 
     `forgets`: "step" leaves the optimizer's step out, "order" clears gradients ahead of it,
-    "clear" never clears them.
+    "clear" never clears them, "train" leaves the model in eval mode.
     """
     n = len(data.x)
+    model.train(forgets != "train")
     optimizer.zero_grad()
     for i, b in enumerate(batches(n, size or n, steps * accumulate, shuffle)):
         error = loss(model(data.x[b]), data.y[b])

@@ -43,6 +43,7 @@ from .ef801_gradients_not_cleared import GradientsNotCleared
 from .ef802_no_update import NoUpdate
 from .ef803_broadcast_loss import BroadcastLoss
 from .ef804_wrong_dimension import WrongDimension
+from .ef805_eval_while_training import EvalWhileTraining
 from .ef806_tiny_norm_batch import TinyNormBatch
 from .ef807_out_of_reach import OutOfReach
 from .ef808_samples_mixed import SamplesMixed
@@ -92,6 +93,7 @@ REGISTRY: dict[str, type[Rule]] = {
     "EF802": NoUpdate,
     "EF803": BroadcastLoss,
     "EF804": WrongDimension,
+    "EF805": EvalWhileTraining,
     "EF806": TinyNormBatch,
     "EF807": OutOfReach,
     "EF808": SamplesMixed,

@@ -99,6 +99,10 @@ _METRICS = (
            "view, 1 a layer that takes the samples for time, 2 an operation along the samples"),
     Metric("site", "ahead", "full", "last", "share", "where time gets mixed: later inputs that an "
            "output depends on which is held against the next of them; measured as mixed"),
+    Metric("site", "off_norms", "core", "least", "count", "one site of each root module that is "
+           "trained: batch norms in it that are in eval mode, if it is so itself; else 0"),
+    Metric("site", "off_dropouts", "core", "least", "count", "the same of what drops out (rates "
+           "above 0)"),
     Metric("site", "rows", "core", "mean", "count", "losses: length of the prediction's first "
            "axis, as the loss function was given it"),
     Metric("site", "summed", "full", "least", "yes or no", "losses: 1 if the function was asked "

@@ -14,6 +14,7 @@ from ..network import Op
 from .attention import Attention
 from .labels import Label
 from .mode import Mode
+from .modes import Off, switched_off
 from .registry import Place
 from .scalars import ScalarBuffer
 
@@ -55,7 +56,11 @@ class Frame:
 
 
 class RootCall:
-    """One call: where its readings stand in the buffer, and labels of the first and last node."""
+    """One call: where its readings stand in the buffer, and labels of the first and last node.
+
+    `module`: what was called, out of its wrappers; `site`: one made in it, once a graph it is
+    part of has been armed.
+    """
 
     def __init__(self, like: tuple[Any, ...], on_data: bool, start: int) -> None:
         self.like, self.on_data, self.start, self.end = like, on_data, start, -1
@@ -63,6 +68,8 @@ class RootCall:
         self.first: weakref.ref[Label] | None = None
         self.last: weakref.ref[Label] | None = None
         self.reached = self.blank = False
+        self.module: weakref.ref[nn.Module] | None = None
+        self.training, self.site, self.off = True, -1, Off()
 
     def note(self, made: Label) -> None:
         self.last = weakref.ref(made)
@@ -77,6 +84,16 @@ class RootCall:
         """Those of nodes that still exist."""
         refs = (self.first, self.last)
         return [made for ref in refs if ref is not None and (made := ref()) is not None]
+
+    def reach(self, made: Label) -> bool:
+        """A graph that is trained holds a node of this call. Was that unknown?"""
+        if self.reached:
+            return False
+        self.reached, self.site = True, -1 if made.site is None else made.site
+        module = None if self.module is None else self.module()
+        if module is not None and not self.training:
+            self.off = switched_off(module)
+        return True
 
     @property
     def gone(self) -> bool:

@@ -7,6 +7,7 @@ root module returned   the mode stays for the loss, until the engine runs
 
 from __future__ import annotations
 
+import weakref
 from time import perf_counter
 from typing import Any, Protocol
 
@@ -58,10 +59,10 @@ class ModuleCalls:
         #: Roots that a backward called anew (a checkpoint's, a reversible network's)
         self._again_called: set[Place] = set()
 
-    def reset(self) -> None:
+    def reset(self, follows: bool = False) -> None:
         self._calls.reset()
         self._again.reset()
-        self.roots.reset()
+        self.roots.reset(follows)
 
     def after_backward(self) -> None:
         self._calls.reset()
@@ -125,7 +126,7 @@ class ModuleCalls:
     def _root(self, thread: Thread, module: nn.Module, given: list[Tensor], opened: int) -> Frame:
         """The frame of a call, given these tensors, that no other module makes."""
         rec = self._recorder
-        wanted = not traced() and self._wanted(module)
+        wanted = not traced() and self._wanted(module, given)
         frame = Frame(Place("", ""), 0, opened, not wanted, module.training, module=module)
         if frame.ignored:
             if thread.key == rec.home and not rec.recomputing:
@@ -149,6 +150,8 @@ class ModuleCalls:
                 frame.ignored = frame.muted = True
                 rec.mode_off()
                 return frame
+            inner = unwrap(module)
+            thread.root.module, thread.root.training = weakref.ref(inner), inner.training
         rec.mode_on()
         return frame
 
@@ -165,11 +168,13 @@ class ModuleCalls:
         frame.span = Span(frame.place, frame.call, frame.opened)
         rec.keep(thread.key, frame.span)
 
-    def _wanted(self, module: nn.Module) -> bool:
+    def _wanted(self, module: nn.Module, given: list[Tensor]) -> bool:
         if not torch.is_grad_enabled():
             return False
-        # A frozen-statistics model (eval mode, gradients on) trains all the same.
-        if not module.training and not any([p.requires_grad for p in module.parameters()]):
+        # A frozen-statistics model (eval mode, gradients on) trains all the same; through a frozen
+        # one (a perceptual loss) the gradient of what it is given flows.
+        frozen = not module.training and not any([p.requires_grad for p in module.parameters()])
+        if frozen and not any([node_of(t) is not None for t in given]):
             return False
         registry = self._recorder.registry
         if self._model is None or registry.place(unwrap(module)) is not None:

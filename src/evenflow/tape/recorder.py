@@ -197,7 +197,7 @@ class Recorder:
         self._made = [StepNodes(), self._made[0]] if follows else [StepNodes()]
         self.oldest = previous if follows else self.generation
         self.home = self.thread.key
-        self.calls.reset()
+        self.calls.reset(follows)
         if self._unwatch is None:
             self._unwatch = watch_calls(self.calls, special=self.in_place)
         if not self.calls.seen:

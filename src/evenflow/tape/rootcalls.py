@@ -42,10 +42,14 @@ class RootCalls:
 
     def __init__(self) -> None:
         self._patience = PATIENCE
+        self._all = []
         self.reset()
 
-    def reset(self) -> None:
+    def reset(self, follows: bool = False) -> None:
+        """A step begins; `follows`: right after another that was sampled, whose graphs it may use."""
+        self._before: list[RootCall] = self._all if follows else []
         self._all: list[RootCall] = []
+        self._modes: list[RootCall] = []  # of those reached in this step
         self.again()
 
     def again(self) -> None:
@@ -114,16 +118,22 @@ class RootCalls:
 
     def arrive(self, generation: int) -> bool:
         """A graph has been armed: which calls are in it? False if one is that was not read."""
-        for call in self._all:
-            call.reached |= any([made.armed == generation for made in call.labels])
+        for call in (*self._before, *self._all):
+            made = [m for m in call.labels if m.armed == generation]
+            if made and call.reach(made[0]):
+                self._modes.append(call)
         return not self._trained
 
     def drop(self, scalars: ScalarBuffer) -> None:
         """Take out of the buffer what was read in calls that are no part of the training: whose
-        graph is gone, or was left when a later call of the same module was trained."""
+        graph is gone, or was left when a later call of the same module was trained. Of those that
+        are, note what their mode switched off."""
         trained: set[Place] = set()
         for call in reversed(self._all):
             if call.end >= 0 and (call.gone or (not call.reached and call.place in trained)):
                 scalars.cut(call.start, call.end)
             if call.reached:
                 trained.add(call.place)
+        for call in [c for c in self._modes if c.site >= 0]:
+            scalars.add(("site", call.site, "off_norms", -1), float(call.off.norms))
+            scalars.add(("site", call.site, "off_dropouts", -1), float(call.off.dropouts))

@@ -1,4 +1,4 @@
-"""Loops that are wired wrongly: gradients that add up over updates."""
+"""Loops that are wired wrongly: gradients that add up over updates, eval mode left on."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
-from torch import nn
+from torch import Tensor, nn
 
-from .book import adam, classes, mlp, real, sgd
+from .book import adam, classes, fit, mlp, real, sgd
 
 Clear = Callable[[], None]
 
@@ -96,3 +96,39 @@ def gradients_gathered_over_micro_batches(sick: bool) -> None:
                 optimizer.zero_grad(set_to_none=False)
 
     _loop(net, step, lambda i: None, 160)
+
+
+def _normed() -> nn.Sequential:
+    return nn.Sequential(nn.Linear(8, 16), nn.BatchNorm1d(16), nn.ReLU(), nn.Linear(16, 4))
+
+
+@real("EF805", "warning", "norms-off")
+def eval_mode_left_on(sick: bool) -> None:
+    net = _normed()
+    fit(net, classes, F.cross_entropy, after=lambda i: net.train(not sick or i < 5))
+
+
+@real("EF805", "error", "norms-off")
+def norms_that_normalise_nothing(sick: bool) -> None:
+    net = _normed().train(not sick)
+
+    def raw() -> tuple[Tensor, Tensor]:
+        x, y = classes()
+        return 300 * x + 900, y
+
+    fit(net, raw, F.cross_entropy, sgd(net), 120)
+
+
+@real("EF805", "warning", "dropout-off")
+def dropout_that_drops_nothing(sick: bool) -> None:
+    net = mlp(8, 16, 4)
+    net.insert(1, nn.Dropout(0.2))
+    net.train(not sick)
+    fit(net, classes, F.cross_entropy)
+
+
+@real("EF805", "info", "norms-frozen")
+def norms_frozen_in_a_net_that_trains(sick: bool) -> None:
+    net = _normed()
+    net[1].train(not sick)
+    fit(net, classes, F.cross_entropy)
