@@ -84,6 +84,12 @@ class OptimizerRegistry:
             self._stepped.update(new)
             self._changed = True
 
+    def met(self, ids: Iterable[int]) -> None:
+        """These, by id, have made an update together that may not have been sampled: a GAN's second
+        half is one also where no sample of it was taken."""
+        if len(self._stepped) < len(self.refs):
+            self.stepped([self._index[i] for i in ids if i in self._index])
+
     def _relate(self, pairs: Iterable[tuple[int, int]]) -> None:
         new = set(pairs) - self._mates
         self._mates |= new

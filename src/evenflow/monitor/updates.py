@@ -97,6 +97,7 @@ class Updates:
     def over(self) -> None:
         if self._quiet.stepped:
             self.deliver()
+            self.optimizers.met(self._quiet.stepped)
             self._quiet.over()
 
     def deliver_if_whole(self) -> None:

@@ -46,7 +46,7 @@ class RootCalls:
         self.reset()
 
     def reset(self, follows: bool = False) -> None:
-        """A step begins; `follows`: right after another that was sampled, whose graphs it may use."""
+        """A step begins; `follows`: right after another sampled one, whose graphs it may use."""
         self._before: list[RootCall] = self._all if follows else []
         self._all: list[RootCall] = []
         self._modes: list[RootCall] = []  # of those reached in this step
