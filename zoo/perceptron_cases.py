@@ -54,9 +54,6 @@ def _healthy(name: str, about: str, bound: float, **options: Any) -> Case:
 
 _DEEP: dict[str, Any] = {"depth": 30, "steps": 150}
 _IN_ORDER: dict[str, Any] = {"optimizer": "momentum", "lr": 0.05, "size": 16, "steps": 400}
-_RAW_NORMS: dict[str, Any] = dict(
-    depth=6, norm=nn.BatchNorm1d, scale="raw", optimizer="sgd", lr=0.1
-)
 _TWO: dict[str, Any] = {"size": 2, "steps": 1000}
 
 SICK_AND_TWINS: tuple[Case, ...] = (
@@ -245,18 +242,6 @@ SICK_AND_TWINS: tuple[Case, ...] = (
         "relu-momentum", "2 ReLU layers, SGD with momentum", 0.93, optimizer="momentum", lr=0.05
     ),
     _sick(
-        "never-cleared",
-        "zero_grad() is missing, SGD with momentum",
-        "relu-momentum",
-        "801",
-        "101 102 103 104 201 202 203 205 206 301 302 401 402 403 404 703",
-        0.8,
-        "",
-        optimizer="momentum",
-        lr=0.05,
-        forgets="clear",
-    ),
-    _sick(
         "shuffled-labels",
         "inputs and labels shuffled apart",
         "sgd",
@@ -387,20 +372,6 @@ SICK_AND_TWINS: tuple[Case, ...] = (
         **_TWO,
     ),
     _healthy("layernorm-of-two", "LayerNorm, two examples", 0.87, norm=nn.LayerNorm, **_TWO),
-    _sick(
-        "left-in-eval",
-        "eval() and no train() after it: BatchNorm normalises nothing of the raw pixels",
-        "raw-batchnorm",
-        "805",
-        "101 102 103 104 201 202 203 205 206 301 302 401 402 403 404 501 703",
-        0.8,
-        "",
-        **_RAW_NORMS,
-        forgets="train",
-    ),
-    _healthy(
-        "raw-batchnorm", "raw pixels that BatchNorm normalises, plain SGD", 0.95, **_RAW_NORMS
-    ),
     _sick(
         "groups-of-one",
         "GroupNorm with as many groups as units: it puts out nothing but its shift",

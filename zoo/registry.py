@@ -18,6 +18,7 @@ from . import (
     tabular_classification,
     tabular_regression,
     variational,
+    wiring,
 )
 from .case import Case
 
@@ -37,6 +38,7 @@ _ALL: tuple[Case, ...] = (
     *tabular_regression.CASES,
     *variational.CASES,
     *rates.CASES,
+    *wiring.CASES,
 )
 
 #: All cases by name. A test holds that no name occurs twice and that every twin exists.
