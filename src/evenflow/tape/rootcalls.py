@@ -42,13 +42,13 @@ class RootCalls:
 
     def __init__(self) -> None:
         self._patience = PATIENCE
-        self._all = []
+        self._all: list[RootCall] = []
         self.reset()
 
     def reset(self, follows: bool = False) -> None:
         """A step begins; `follows`: right after another sampled one, whose graphs it may use."""
         self._before: list[RootCall] = self._all if follows else []
-        self._all: list[RootCall] = []
+        self._all = []
         self._modes: list[RootCall] = []  # of those reached in this step
         self.again()
 
