@@ -81,7 +81,7 @@ class Tested:
     def said(self) -> str:
         """The sentence behind the status, in the language spoken."""
         text = _(self.experiment.said.get(self.why) or _ANY.get(self.why, ""))
-        names = ", ".join(self.names[:MOST])
+        names = ", ".join(_(name) for name in self.names[:MOST] if name)
         if len(self.names) > MOST:
             more = _("{names} and {count} more")
             names = more.format(names=names, count=len(self.names) - MOST)

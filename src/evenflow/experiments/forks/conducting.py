@@ -55,7 +55,7 @@ def examine(program: Program, seconds: float = SECONDS) -> Checkup:
             try:
                 found = conduct(bench, name, seconds)
             except ValueError as error:
-                raise CannotExamine(str(error)) from None
+                raise CannotExamine(_(str(error))) from None
         elif (where / FOUND).exists():
             found = from_plain(json.loads((where / FOUND).read_text(encoding="utf-8")))
         else:
@@ -78,4 +78,4 @@ def _why(outcome: Outcome) -> str:
     said = outcome.error or _("it ended without a word")
     if outcome.ended in ("time", "killed"):
         said = outcome.error or _("no update was seen in {n:.0f} s").format(n=outcome.seconds)
-    return said
+    return _(said)
