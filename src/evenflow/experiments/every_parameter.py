@@ -12,6 +12,8 @@ from .result import Experiment, Tested
 
 #: Updates watched: weights that start at zero let gradients pass from the second on.
 STEPS = 3
+#: Where one got no gradient, so many: an expert is not chosen by every batch.
+LONGER = 24
 #: Kept statistics count from so many batches on; so many kept deviations, or decades of variance,
 #: from the batch's they are another data set's.
 SEEN, SHIFT, DECADES = 20, 3.0, 1.0
@@ -51,6 +53,9 @@ def test(lab: Lab) -> Tested:
         if twice:
             return failed("twice", names=twice, **told)
     zero = _unreached(held, noted, updates)
+    if zero and lab.bench.streams:
+        later = lab.run(change, LONGER, ("params",)).figures
+        zero = _unreached(zero, later["noted"], later["updates"]) if "noted" in later else []
     if zero:
         return failed("no-gradient", names=zero, code="EF807", **told)
     pushed = [n for n in held if noted.get(n, {}).get("slight", 0) < updates]
