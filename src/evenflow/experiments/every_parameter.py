@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import Any
 
 from ..lang import N_
@@ -17,13 +18,16 @@ LONGER = 24
 #: Kept statistics count from so many batches on; so many kept deviations, or decades of variance,
 #: from the batch's they are another data set's.
 SEEN, SHIFT, DECADES = 20, 3.0, 1.0
+#: The place of a member in a list of modules.
+_NUMBER = re.compile(r"\.\d+(?=\.)")
 #: Losses of two modes that differ by this share are two.
 SAME = 1e-3
 
 
 def test(lab: Lab) -> Tested:
     """Three updates on one batch. Told as a fault: a trained parameter that no optimizer holds, or
-    two do; one that gets no gradient in all three, or exactly zero with all of its module; one
+    two do; one that gets no gradient in all three (in a script: 24), or exactly zero with all of
+    its module, but for experts that were not chosen; one
     that no update moved; gradients of earlier steps left when the next begins, each time; the
     whole model in evaluation mode, with dropout or batch norms in it; a normalisation whose kept
     statistics (20 batches or more) are three deviations or tenfold off the batch's.
@@ -55,7 +59,10 @@ def test(lab: Lab) -> Tested:
     zero = _unreached(held, noted, updates)
     if zero and lab.bench.streams:
         later = lab.run(change, LONGER, ("params",)).figures
-        zero = _unreached(zero, later["noted"], later["updates"]) if "noted" in later else []
+        noted, updates = later.get("noted", noted), later.get("updates", updates)
+        zero = _unreached(zero, noted, updates)
+    if zero and trace.figures.get("routed"):
+        zero = _without_experts(zero, {n for n in held if n not in zero})
     if zero:
         return failed("no-gradient", names=zero, code="EF807", **told)
     pushed = [n for n in held if noted.get(n, {}).get("slight", 0) < updates]
@@ -76,6 +83,13 @@ def _unreached(held: list[str], noted: Any, updates: int) -> list[str]:
     alive = {n.rpartition(".")[0] for n in held if n not in never}
     none = {n for n in never if noted[n].get("none", 0) >= updates}
     return [n for n in held if n in none or (n in never and n.rpartition(".")[0] not in alive)]
+
+
+def _without_experts(zero: list[str], alive: set[str]) -> list[str]:
+    """All but those of a list's members where others of the list have a gradient: in a network
+    that chooses among them, they were not chosen."""
+    kinds = {_NUMBER.sub(".N", n) for n in alive}
+    return [n for n in zero if not _NUMBER.search(n) or _NUMBER.sub(".N", n) not in kinds]
 
 
 def _modes(lab: Lab, told: dict[str, Any]) -> Tested:

@@ -193,7 +193,7 @@ class Instrument:
                 moved = name in now and not torch.equal(before, now[name].detach())
                 self._noted.setdefault(name, {})["moved"] = moved
             self.figures["noted"] = self._noted
-            self.figures["updates"] = self._updates
+            self.figures |= {"updates": self._updates, "routed": self.listening.routed}
         if "facts" in self.wants:
             heard = self.listening
             self.figures |= {

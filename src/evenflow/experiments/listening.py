@@ -69,6 +69,8 @@ _LOOKS = frozenset(
 )
 _NARROW = (torch.float32, torch.float16, torch.bfloat16)
 _WIDE: dict[Any, Any] = dict.fromkeys((Tensor.float, Tensor.half, Tensor.bfloat16), Tensor.double)
+#: Operations that choose.
+_ROUTES = frozenset(["topk", "argmax", "argsort", "sort", "max", "multinomial", "one_hot"])
 #: Operations whose outputs a run notes at most.
 MOST_OPS = 4000
 
@@ -86,6 +88,7 @@ class Listening(TorchFunctionMode):
             normalisations right behind these.
         ops: (name, digest) of each output.
         embedded: output of the first embedding.
+        routed: something was chosen by its score, as experts are.
         batch_norm: a normalisation by the batch that keeps no running statistics was heard.
     """
 
@@ -97,7 +100,7 @@ class Listening(TorchFunctionMode):
         self.cuts: dict[str, int] = {}
         self.broadcast: list[list[int]] = []
         self.readers: set[str] = set()
-        self.batch_norm = False
+        self.batch_norm = self.routed = False
         self._off = False
         self.ops: list[tuple[str, int]] = []
         self._given: dict[int, Tensor] = {}
@@ -127,6 +130,7 @@ class Listening(TorchFunctionMode):
             self.batch_norm = True
         if func is F.embedding and self.embedded is None and out.requires_grad:
             self.embedded = out
+        self.routed |= getattr(func, "__name__", "") in _ROUTES
         if self.noting and isinstance(out, Tensor) and len(self.ops) < MOST_OPS:
             self.ops.append((getattr(func, "__name__", str(func)), digest(out)))
         return out
