@@ -1,7 +1,7 @@
 """Faults planted in small transformers: which change the training, which are told, and where?
 
     python benchmarks/mutants.py [--half report] [--seeds 1] [--clean 5] [--jobs 1] [--only REGEX]
-                                 [--every auto] [--out FILE.json]
+                                 [--every auto] [--thin] [--out FILE.json]
 
 Each kind of `planted/kinds.py` is planted in the programs of a half (an encoder and a decoder that
 the other half has never seen) and trained for a few seconds under `evenflow.watch`.
@@ -183,18 +183,17 @@ def main() -> int:
     p.add_argument("--clean", type=int, default=5, help="clean trainings of each program")
     p.add_argument("--jobs", type=int, default=1)
     p.add_argument("--only", default="", metavar="REGEX")
+    p.add_argument("--thin", action="store_true", help="each kind in one program, by turns")
     p.add_argument("--every", default="auto", help="sampling; N where other work runs beside it")
     p.add_argument("--out", type=Path, metavar="FILE")
     o = p.parse_args()
     programs = [q for q in PROGRAMS.values() if q.half == o.half]
     first = 100 if o.half == "calibration" else 0
     tasks = [(q.name, "", first + s) for q in programs for s in range(o.clean)]
-    tasks += [
-        (q.name, k.name, first + s)
-        for k in KINDS if re.search(o.only, k.name)
-        for q in programs if k.only in q.name
-        for s in range(o.seeds)
-    ]  # fmt: skip
+    for i, kind in enumerate(k for k in KINDS if re.search(o.only, k.name)):
+        allowed = [q.name for q in programs if kind.only in q.name]
+        chosen = [allowed[i % len(allowed)]] if o.thin else allowed
+        tasks += [(name, kind.name, first + s) for name in chosen for s in range(o.seeds)]
     results: list[Planted] = []
     context = multiprocessing.get_context("spawn")
     with concurrent.futures.ProcessPoolExecutor(o.jobs, context) as pool:
