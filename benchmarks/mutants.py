@@ -19,6 +19,7 @@ import argparse
 import concurrent.futures
 import json
 import multiprocessing
+import random
 import re
 import statistics
 import sys
@@ -45,7 +46,7 @@ class Planted:
     @property
     def grave(self) -> list[tuple[str, str, list[str]]]:
         """Warnings and errors: (severity, code, names of sites and parameters)."""
-        return [f for f in self.findings if f[0] in ("WARNING", "ERROR")]
+        return [f for f in self.findings if f[0] in ("warning", "error")]
 
 
 def one(task: tuple[str, str, int], every: str) -> Planted:
@@ -132,7 +133,7 @@ def table(results: Sequence[Planted]) -> str:
 
 
 def _said(p: Planted) -> str:
-    return " ".join(f"{severity[0]}:{code}" for severity, code, _ in p.findings)
+    return " ".join(f"{severity[0].upper()}:{code}" for severity, code, _ in p.findings)
 
 
 def sums(results: Sequence[Planted]) -> list[str]:
@@ -154,7 +155,7 @@ def sums(results: Sequence[Planted]) -> list[str]:
             f"({_share(right, told)})"
         )
     clean = [c for c in results if not c.kind]
-    errors = sum(any(s == "ERROR" for s, _, _ in c.grave) for c in clean)
+    errors = sum(any(s == "error" for s, _, _ in c.grave) for c in clean)
     warned = sum(bool(c.grave) for c in clean) - errors
     lines.append(f"clean: {len(clean)}, with an error {errors}, with a warning {warned}")
     return lines
@@ -169,7 +170,7 @@ def missed_bars(results: Sequence[Planted]) -> bool:
     harmed = [p for p, harm in rows(results) if harm]
     told = [p for p in harmed if p.grave]
     right = sum(at_right_part(p) for p in told)
-    wrong = any(s == "ERROR" for c in results if not c.kind for s, _, _ in c.grave)
+    wrong = any(s == "error" for c in results if not c.kind for s, _, _ in c.grave)
     return wrong or len(told) < 0.8 * len(harmed) or right < 0.8 * len(told)
 
 
@@ -183,14 +184,20 @@ def main() -> int:
     p.add_argument("--clean", type=int, default=5, help="clean trainings of each program")
     p.add_argument("--jobs", type=int, default=1)
     p.add_argument("--only", default="", metavar="REGEX")
+    p.add_argument("--table", type=Path, metavar="FILE", help="of what --out wrote; trains nothing")
     p.add_argument("--thin", action="store_true", help="each kind in one program, by turns")
     p.add_argument("--every", default="auto", help="sampling; N where other work runs beside it")
     p.add_argument("--out", type=Path, metavar="FILE")
     o = p.parse_args()
+    if o.table:
+        print(table([Planted(**row) for row in json.loads(o.table.read_text())]))
+        return 0
     programs = [q for q in PROGRAMS.values() if q.half == o.half]
     first = 100 if o.half == "calibration" else 0
     tasks = [(q.name, "", first + s) for q in programs for s in range(o.clean)]
-    for i, kind in enumerate(k for k in KINDS if re.search(o.only, k.name)):
+    kinds = [k for k in KINDS if re.search(o.only, k.name)]
+    random.Random(0).shuffle(kinds)  # so that what an interrupted run has is a fair share
+    for i, kind in enumerate(kinds):
         allowed = [q.name for q in programs if kind.only in q.name]
         chosen = [allowed[i % len(allowed)]] if o.thin else allowed
         tasks += [(name, kind.name, first + s) for name in chosen for s in range(o.seeds)]

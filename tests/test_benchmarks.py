@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from benchmarks import cases, mutants, planted, spikes
 from benchmarks.planted.transformer import Attention, Wiring
 from evenflow.faults.registry import REGISTRY
+from evenflow.schema import Severity
 
 SICK = sorted(cases.OWN.glob("*_sick.py"))
 
@@ -99,7 +100,8 @@ def test_harm_is_measured_against_the_spread_of_clean_ones() -> None:
 
 def test_the_right_part_is_the_first_finding_s() -> None:
     def right(code: str, *names: str) -> bool:
-        found = [("ERROR", code, list(names)), ("ERROR", "EF704", ["blocks.1.attn.q.weight"])]
+        error = Severity.error.name
+        found = [(error, code, list(names)), (error, "EF704", ["blocks.1.attn.q.weight"])]
         return mutants.at_right_part(mutants.Planted("p", "q in no optimizer", 0, findings=found))
 
     assert right("EF704")

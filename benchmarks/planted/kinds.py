@@ -9,9 +9,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .transformer import SICK, Block, NormOverTime, Transformer, Wiring
+from .transformer import NormOverTime, Transformer, Wiring
 
-_B = rf"blocks\.{SICK}\b"
+_B = r"blocks\.\d"
 _ATTN, _MLP = rf"{_B}\.attn|{_B}$", rf"{_B}\.(up|down)|{_B}$"
 _NORMS = rf"{_B}\.norm[12]"
 
@@ -46,19 +46,13 @@ class Kind:
     unseen: str = ""
 
 
-def _sick(model: Transformer) -> Block:
-    block = model.blocks[SICK]
-    assert isinstance(block, Block)
-    return block
-
-
 def _weights(
     name: str, change: Callable[[Tensor], object], frozen: bool = False
 ) -> Callable[[Transformer], None]:
-    """Change the parameters of the sick block whose names hold `name`."""
+    """Change the parameters of the blocks whose names hold `name`."""
 
     def plant(model: Transformer) -> None:
-        for full, p in _sick(model).named_parameters():
+        for full, p in model.blocks.named_parameters():
             if name in full:
                 change(p)
                 p.requires_grad_(not frozen)
@@ -97,7 +91,7 @@ def _head_rows(model: Transformer) -> None:
 
 
 def _off_bias(model: Transformer) -> None:
-    _sick(model).up.bias.fill_(-8.0)
+    _weights("up.bias", lambda p: p.fill_(-8.0))(model)
 
 
 def _constant(p: Tensor) -> object:
@@ -121,7 +115,7 @@ KINDS: tuple[Kind, ...] = (
             f"{n} in no optimizer",
             _ATTN,
             "EF704",
-            training=Training(held=f"blocks.{SICK}.attn.{n}"),
+            training=Training(held=f"attn.{n}."),
         )
         for n in "qkv"
     ),
@@ -164,7 +158,7 @@ KINDS: tuple[Kind, ...] = (
     Kind("branches 30 times", _B, "EF206 EF102", Wiring(branch=30.0)),
     Kind("attention detached", _ATTN, "EF807 EF704", Wiring(cut="attn")),
     Kind("mlp detached", _MLP, "EF807 EF704", Wiring(cut="mlp")),
-    Kind("block input detached", rf"{_B}|blocks\.0|tokens|places", "EF807", Wiring(cut="block")),
+    Kind("block input detached", rf"{_B}|tokens|places", "EF807", Wiring(cut="block")),
     # feed-forward
     Kind("mlp starts at zeros", _MLP, "EF605 EF104", plant=_weights("up.", _zero)),
     Kind(

@@ -1,7 +1,7 @@
 """A transformer whose every part can be miswired: B samples, T places, D width, H heads.
 
-The faults stand in `Wiring`, whose defaults are the sound network; block 1 alone is miswired, so
-that a finding can be right or wrong about the place.
+The faults stand in `Wiring`, whose defaults are the sound network. All blocks are wired alike: of
+three blocks a middle one that does nothing is made good by the others, and costs nothing.
 """
 
 from __future__ import annotations
@@ -13,8 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-#: The block that faults are planted in, of three.
-SICK, DEPTH = 1, 3
+DEPTH = 2
 
 
 @dataclass(frozen=True)
@@ -147,8 +146,7 @@ class Transformer(nn.Module):
         for table in (self.tokens, self.places):
             nn.init.normal_(table.weight, std=0.3)
         self.blocks = nn.ModuleList(
-            Block(shape.width, shape.heads, shape.causal, w if i == SICK else Wiring())
-            for i in range(DEPTH)
+            Block(shape.width, shape.heads, shape.causal, w) for _ in range(DEPTH)
         )
         self.norm, self.head = nn.LayerNorm(shape.width), nn.Linear(shape.width, shape.classes)
 
