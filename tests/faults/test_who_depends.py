@@ -212,6 +212,9 @@ class Graph(nn.Module):
             h = torch.zeros_like(h).index_add(0, edges[1], h[edges[0]])
         elif self.how == "attention":
             h = (h @ h.T).softmax(1) @ h
+        elif self.how == "gates":
+            pairs = torch.cat([h[:, None].expand(n, n, 16), h[None].expand(n, n, 16)], -1)
+            h = pairs.mean(-1).masked_fill(torch.rand(n, n) < 0.3, -1e9).softmax(1) @ h
         elif self.how == "mixed-up":
             h = 0.7 * h + 0.3 * h[torch.randperm(n)]
         return self.b(h)
@@ -311,7 +314,7 @@ HEALTHY: dict[str, Callable[[], None]] = {
     ),
     "norms": lambda: fit(Norms(), series),
     **{f"graph-{how}": partial(lambda how: fit(Graph(how), series), how) for how in (
-        "matrix", "sparse", "indices", "attention", "mixed-up"
+        "matrix", "sparse", "indices", "attention", "gates", "mixed-up"
     )},
     "sets": lambda: fit(Sets(), series),
     "document": lambda: fit(Document(), words, F.cross_entropy),

@@ -38,7 +38,7 @@ class SamplesMixed(Rule):
     and a way of mixing that is never meant: [N, ..] viewed as [T, N, ..], or [A, N, ..] as
     [N, ..]; a layer whose first axis is time, given samples first; a softmax along the samples.
     Structure, so nothing to calibrate. Targets that have a step in time for each input may be time
-    first, and are left out, as are forwards whose outputs take more than 256 MB. Error.
+    first, and are left out, as are forwards whose outputs take more than 128 MB. Error.
 
     ## What to do
     Use `transpose` or `permute` in place of `view`, and `batch_first=True`. To see it: change one

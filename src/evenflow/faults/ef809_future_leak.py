@@ -34,7 +34,7 @@ class FutureLeak(Rule):
     Targets equal to the next inputs in all places (at least 8; -100 is no target), and a gradient
     at a later input that is not exactly 0: a masked key's is. Structure, so nothing to calibrate.
     Encoders whose targets are their own inputs (masked words) or something else may look both
-    ways. Forwards whose outputs take more than 256 MB are left out. Error.
+    ways. Forwards whose outputs take more than 128 MB are left out. Error.
 
     ## What to do
     Mask later keys before the softmax (`is_causal=True`, or a mask of the upper triangle), take

@@ -121,12 +121,23 @@ def along(op: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[int, 
     """The axis, counted from the first, along which a softmax or a `normalize` goes, and its
     length. None for other ops, and where the arguments do not tell."""
     x = args[0] if args else kwargs.get("input")
-    if op not in _ALONG or not isinstance(x, Tensor) or not x.dim():
+    if not isinstance(x, Tensor):
         return None
-    sizes, (place, usual) = numbers.shape(x), _ALONG[op]
+    sizes = numbers.shape(x)
+    axis = axis_of(op, sizes, args, kwargs)
+    return None if axis is None else (axis, sizes[axis])
+
+
+def axis_of(
+    op: str, sizes: tuple[int, ...], args: tuple[Any, ...], kwargs: Mapping[str, Any]
+) -> int | None:
+    """The same axis alone, of an input of this shape."""
+    if op not in _ALONG or not sizes:
+        return None
+    place, usual = _ALONG[op]
     axis = args[place] if len(args) > place else kwargs.get("dim", usual)
     if axis is None:  # torch's own guess, which it warns of
         axis = 0 if len(sizes) in (1, 3) else 1
     if type(axis) is not int or not -len(sizes) <= axis < len(sizes):
         return None
-    return axis % len(sizes), sizes[axis]
+    return axis % len(sizes)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from .meant import Cuts
 from .retrace import Compared, Retrace
-from .steps_back import last_bad, seed_of
+from .steps_back import last_bad, seed_of, sent_back
 
 #: Targets that must agree with later inputs, so that this is none of chance.
 FEWEST = 8
@@ -46,7 +46,7 @@ def _leak(retrace: Retrace, pair: Compared, shift: Shift) -> tuple[int, float] |
     seed = _at(out, shift, times)
     if seed is None:
         return None
-    (grad,) = torch.autograd.grad(out, leaf, seed, retain_graph=True, allow_unused=True)
+    (grad,) = sent_back(out, [leaf], seed)
     share = 0.0 if grad is None else _later(grad, shift, times)
     if not share:
         return None

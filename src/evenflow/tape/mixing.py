@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
+from .given import axis_of
 from .meant import DEALING, Cuts, counts
-from .retrace import Compared, DataSource, Played, Retrace, RetracedStep, Slot
-from .steps_back import last_bad, seed_of
+from .retrace import Compared, DataSource, Played, Retrace, RetracedStep
+from .steps_back import last_bad, seed_of, sent_back
 
 #: How samples were mixed: rows of memory dealt out anew, a layer that takes the first axis for
 #: time, an operation along the first axis.
@@ -22,6 +22,8 @@ def mixed(retrace: Retrace) -> list[tuple[int, str, float]]:
             continue
         if len(pair.shape) > 1 and pair.shape[1] == n:
             continue  # each against each
+        if not any([_mixes(step, n) is not None for step in retrace.steps]):
+            continue  # whatever depends on what, nothing would be said
         cuts = Cuts(n)
         played = retrace.play(pair.slot, cuts)
         out = played.values[pair.slot]
@@ -31,7 +33,7 @@ def mixed(retrace: Retrace) -> list[tuple[int, str, float]]:
         seed = seed_of(out)
         seed[[i for i in range(n) if i not in few]] = 0
         leaves = [played.leaves[i] for i in sources]
-        grads = torch.autograd.grad(out, leaves, seed, retain_graph=True, allow_unused=True)
+        grads = sent_back(out, leaves, seed)
         share = max([_others(g, few) for g in grads if g is not None], default=0.0)
         if share > 0:
             found = _blame_samples(retrace, played, out, seed, few)
@@ -68,20 +70,25 @@ def _blame_samples(
         retrace, played, out, seed, lambda t: t.shape[:1] == (n,), lambda g: _others(g, few) > 0
     )
     for step in retrace.steps[at + 1 :]:
-        x = _read(step, played)
-        made = played.values[step.outs[0]]
-        if x is None or made is None or step.site is None:
-            continue
-        if step.name in DEALING and _deals(tuple(x.shape), tuple(made.shape), n):
-            return step.site, DEALT
-        steps = x.dim() == 3 and x.shape[0] == n and x.shape[1] > 1
-        timed = step.kind in ("recurrent", "attention") and made.shape[:2] == x.shape[:2]
-        if steps and timed and step.args[-1] is not True:
-            # (the last argument of a recurrent layer's function is batch_first)
-            return step.site, TIME_FIRST
-        if step.kind == "softmax" and x.shape[:1] == (n,) and x.dim() > 1:
-            return step.site, ALONG
+        how = _mixes(step, n)
+        if how is not None and step.site is not None:
+            return step.site, how
     return None
+
+
+def _mixes(step: RetracedStep, n: int) -> int | None:
+    """How an operation would mix n samples, if samples lie along the first axis; None: not, or in
+    a way that may be meant."""
+    before, after = step.before, step.after
+    if step.name in DEALING and _deals(before, after, n):
+        return DEALT
+    steps = len(before) == 3 and before[0] == n and before[1] > 1
+    timed = step.kind in ("recurrent", "attention") and after[:2] == before[:2]
+    if steps and timed and step.args[-1] is not True:
+        # (the last argument of a recurrent layer's function is batch_first)
+        return TIME_FIRST
+    softmax = step.kind == "softmax" and before[:1] == (n,) and n not in before[1:]
+    return ALONG if softmax and axis_of(step.name, before, step.args, step.kwargs) == 0 else None
 
 
 def _deals(before: tuple[int, ...], after: tuple[int, ...], n: int) -> bool:
@@ -92,11 +99,3 @@ def _deals(before: tuple[int, ...], after: tuple[int, ...], n: int) -> bool:
     if before[0] == n and after[0] != n:
         return len(after) > 1 and after[1] == n and after[0] > 1
     return before[1] == n and before[0] not in (1, n) and after[0] == n
-
-
-def _read(step: RetracedStep, played: Played) -> Tensor | None:
-    """What a step reads first that depends on the data."""
-    for value in (*step.args, *step.kwargs.values()):
-        if isinstance(value, Slot):
-            return played.values[value.number]
-    return None

@@ -26,7 +26,7 @@ from .originals import FOLDER, PLAIN, is_torchs
 from .sample import Sample
 
 #: A forward of more operations, or whose outputs take more bytes, is not run again.
-MOST, BYTES = 4096, 1 << 28
+MOST, BYTES = 4096, 1 << 27
 _PLAIN = (Tensor, torch.nn.Parameter)
 _CASTS = frozenset({"float", "to", "type", "type_as", "half", "bfloat16", "double"})
 #: Who differentiates within a forward has a graph of his own.
@@ -52,6 +52,8 @@ class RetracedStep(NamedTuple):
     args: tuple[Any, ...]
     kwargs: dict[str, Any]
     outs: tuple[int, ...]
+    before: tuple[int, ...]  # shapes of what it reads first that depends on the data,
+    after: tuple[int, ...]  # and of what it gives
     site: int | None  # that its output is known by
 
 
@@ -157,7 +159,8 @@ class Retrace:
         kind = "" if op is None else op.kind
         name = name if op is None else op.name
         inputs = tensors_in((*args, *kwargs.values()))
-        if not any([self._slot(t) is not None for t in inputs]):
+        touched = [t for t in inputs if self._slot(t) is not None]
+        if not touched:
             return self._begins(name, args, kwargs, out)
         if kind == "loss" or not self._recorder.thread.stack:
             self._compare(name, kind, args, kwargs, inputs)
@@ -172,8 +175,10 @@ class Retrace:
         if any([type(t) not in _PLAIN for t in outs]):
             return self.forget()
         kept = tuple(map(self._keep, args)), {k: self._keep(v) for k, v in kwargs.items()}
+        shapes = tuple(touched[0].shape), tuple(outs[0].shape)
         site = self._producer(outs[0])
-        self.steps.append(RetracedStep(func, name, kind, *kept, tuple(map(self._new, outs)), site))
+        slots = tuple(map(self._new, outs))
+        self.steps.append(RetracedStep(func, name, kind, *kept, slots, *shapes, site))
         if kind != "view":
             self._bytes += sum([t.numel() * t.element_size() for t in outs])
         if self._bytes > BYTES:

@@ -7,12 +7,20 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from .retrace import Played, Retrace
+from .retrace import Played, Retrace, Unplayable
 
 
 def seed_of(out: Tensor) -> Tensor:
     """A cotangent without any symmetry of which a softmax or a norm would make 0."""
     return torch.arange(out.numel(), device=out.device).cos().view(out.shape).to(out.dtype)
+
+
+def sent_back(out: Tensor, to: list[Tensor], seed: Tensor) -> tuple[Tensor | None, ...]:
+    """What of a cotangent comes back to each of these; None where nothing does."""
+    try:
+        return torch.autograd.grad(out, to, seed, retain_graph=True, allow_unused=True)
+    except RuntimeError as e:  # written over in place: the script never asked for this gradient
+        raise Unplayable("backward") from e
 
 
 def last_bad(
@@ -32,7 +40,7 @@ def last_bad(
                 made.append((k, t))
     if not made:
         return -1
-    grads = torch.autograd.grad(out, [t for _, t in made], seed, allow_unused=True)
+    grads = sent_back(out, [t for _, t in made], seed)
     return max(
         [k for (k, _), g in zip(made, grads, strict=True) if g is not None and bad(g)], default=-1
     )
