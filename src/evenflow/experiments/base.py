@@ -22,6 +22,8 @@ class Lab:
         self.subject = Subject.of(self.first)
         #: The setting that learns the batch by heart, found by the experiment of that name.
         self.learner: Change | None = None
+        #: Whether the script's own setting learned anything of it.
+        self.learned = False
 
     def run(self, change: Change, steps: int, wants: Collection[str] = ()) -> Trace:
         """As the bench's; the same question is asked once."""

@@ -16,6 +16,8 @@ STEPS = 80
 CHOICES = ("adam:3e-3", "adam:1e-2", "adam:3e-4")
 #: The loss falls by this share where a batch is being learned; below the other it is not at all.
 LEARNED, STILL = 0.5, 0.15
+#: From this share on the script's own setting does something.
+STIRRED = 0.02
 
 
 def test(lab: Lab) -> Tested:
@@ -23,7 +25,8 @@ def test(lab: Lab) -> Tested:
     built with; where the loss does not fall by
     half, by Adam at rates .003, .01 and .0003. The mean of the last tenth of the losses counts.
 
-    Healthy networks (33, three seeds) lose 60 % and more at their best setting; what falls by less
+    The zoo's healthy trainings (119, three seeds) lose 53 % and more at their best setting, by the
+    script's own at least 9 %; what falls by less
     than 15 % at each of them cannot learn. In between it passes, and the figure is told. A loss
     that is made of several, or has uncertain targets, need not come to zero: it is not judged.
     """
@@ -61,6 +64,7 @@ def _judged(lab: Lab, own: float, fell: float, change: Change, trace: Trace) -> 
     told: dict[str, Any] = {"start": trace.losses[0], "fell": fell, "steps": len(trace.losses)}
     last = trace.losses[-max(len(trace.losses) // 10, 1) :]
     told["end"] = sum(last) / len(last)
+    lab.learned = own >= STIRRED
     if math.isfinite(own):
         told["own"] = own
     if fell >= STILL:
@@ -68,6 +72,7 @@ def _judged(lab: Lab, own: float, fell: float, change: Change, trace: Trace) -> 
     loss, targets = lab.subject.loss, lab.targets
     guess = guessing(loss, targets[0]) if loss and targets else None
     if guess and float(loss["value"]) < KNOWN * guess:
+        lab.learned = True
         return passed("known", **told)
     if fell < STILL:
         if not _reducible(lab, trace.losses[0]):
@@ -85,6 +90,8 @@ def _reducible(lab: Lab, start: float) -> bool:
     if not loss or not lab.targets:
         return False
     certain = lab.kind in ("squared", "absolute") or "labels" in lab.targets[0]
+    if loss.get("held"):  # the target may be made of outputs, as in Q-learning
+        return False
     return certain and abs(float(loss["value"]) - start) <= 1e-3 * abs(start)
 
 

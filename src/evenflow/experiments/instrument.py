@@ -138,7 +138,8 @@ class Instrument:
         if "facts" in self.wants and self._fresh:
             self._note_targets()
         if self._first:
-            self._loss = dict(self.listening.loss)
+            held = bool(self.listening.cuts.keys() & {"detach", "no_grad"})
+            self._loss = self.listening.loss and {**self.listening.loss, "held": held}
             if "reach" in self.wants and self._inputs:
                 self.figures["reach"] = reach(loss.sum(), self._inputs)
             if "slopes" in self.wants:
