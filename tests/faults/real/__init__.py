@@ -12,6 +12,7 @@ from . import (  # isort: skip  # noqa: F401
     losses,
     numbers,
     order,
+    parts,
     precision,
     scores,
     setup,
