@@ -106,7 +106,7 @@ def test_the_right_part_is_the_first_finding_s() -> None:
 
     assert right("EF704")
     assert right("EF101", "Transformer.blocks.1.attn.q")
-    assert not right("EF101", "Transformer.blocks.2.attn.q")
+    assert not right("EF101", "Transformer.blocks.1.up")
 
 
 def test_a_spike_lasts_two_steps_and_comes_after_the_onset() -> None:
