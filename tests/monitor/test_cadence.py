@@ -237,3 +237,24 @@ def test_a_run_that_goes_on_makes_ready_too() -> None:
             break
         cadence.ran_bare(0.02)
     assert step < 1099
+
+
+def test_a_busy_machine_does_not_use_up_what_may_be_spent() -> None:
+    """Eight times as slow, as others have the processor: the same steps are sampled as alone."""
+
+    def sampled(slower: float, told: bool) -> list[int]:
+        cadence, steps = Cadence("auto", 0.01), []
+        for step in range(264):
+            if not cadence.wants(step):
+                cadence.ran_bare(0.002 * slower)
+                continue
+            steps.append(step)
+            if told:
+                cadence.worked(0.06 * slower, 0.062)
+            cadence.ran_sampled(step, 0.062 * slower, 0.06 * slower)
+        return steps
+
+    alone = sampled(1.0, told=True)
+    assert sampled(1.0, told=False) == alone and len(alone) > 10
+    assert len(sampled(8.0, told=False)) < len(alone) / 2, "by the wall alone they are fewer"
+    assert len(sampled(8.0, told=True)) >= len(alone) - 1

@@ -24,6 +24,8 @@ _ALERT, _ALERTS = 32, 64
 LONGEST = 2.0
 #: Share of the first so many seconds that may be spent beyond `LONGEST`.
 _BIRTH_SHARE, _BIRTH_SECONDS = 0.1, 60.0
+#: A machine is not taken to be busier than this.
+_STARVED = 16.0
 #: What a sampled step takes beyond a bare one, over what our clocks saw, where no bare step was
 #: seen (measured on seven trainings against bare twins, `benchmarks/claimed.py`: 1.15 to 1.29).
 _HIDDEN = 1.27
@@ -69,6 +71,7 @@ class Cadence:
         self._wall = self._own = self._also = 0.0  # of sampled steps: their length, and ours in it
         self._unsampled, self._samples = 0.0, 0  # seconds of the others; how many were sampled
         self._hidden: deque[float] = deque(maxlen=31)
+        self._waited = self._worked = 0.0  # our seconds by the wall; the processor's meanwhile
         self._alert = 0
         self._alerts_left = _ALERTS
 
@@ -92,13 +95,20 @@ class Cadence:
 
     def left(self) -> float:
         """Seconds that may be spent now."""
-        return allowance(self.trained, self.budget) - self.spent
+        return allowance(self.trained, self.budget) + LONGEST * (self._starved - 1) - self.spent
+
+    @property
+    def _starved(self) -> float:
+        """How much longer our readings take as others have the processor: their seconds by the
+        wall over those that the whole process had meanwhile, so rather too little than too much.
+        Shares of the training's time need no such factor: it is kept waiting likewise."""
+        return min(max(self._waited / max(self._worked, 1e-9), 1.0), _STARVED)
 
     def limit(self) -> float:
         """Seconds by our own clocks that the next sample may take."""
         if self.every != "auto":
             return math.inf
-        return max(0.0, min(LONGEST, self.left())) / self.hidden
+        return max(0.0, min(LONGEST * self._starved, self.left())) / self.hidden
 
     @property
     def hidden(self) -> float:
@@ -204,6 +214,12 @@ class Cadence:
         self._wall += wall
         self._own += cost
         self._samples += 1
+
+    def worked(self, cost: float, processor: float) -> None:
+        """A sample took `cost` seconds by the wall, in which the process had so many seconds of
+        the processor, its own arithmetic included."""
+        self._waited += cost
+        self._worked += processor
 
     def also(self, cost: float) -> None:
         """So many seconds more were ours, outside the steps told of."""

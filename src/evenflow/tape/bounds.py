@@ -25,12 +25,21 @@ class Bounds:
         self.reads = self._before = 0  # sites the sample that runs has read so far
         self.was_cut = False  # it was given up, as it took too long
         self.in_vain = False  # it was given up, as what it read was not trained
-        self._busy = process_time()
+        self.starts()
+
+    def starts(self) -> None:
+        """From now on the processor works for this sample; before, a script loaded its data."""
+        self._since = process_time()
+
+    @property
+    def worked(self) -> float:
+        """Seconds of the processor that the process has had since this sample began."""
+        return process_time() - self._since
 
     def over(self, cost: float) -> bool:
         """Has the sample taken too long, by the wall (`cost` seconds) and by the processor? Where
         others keep the machine busy, we wait as long as they let us, and have done little."""
-        return cost > self.limit and process_time() - self._busy > self.limit
+        return cost > self.limit and self.worked > self.limit
 
     @property
     def full(self) -> bool:

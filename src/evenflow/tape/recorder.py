@@ -208,6 +208,8 @@ class Recorder:
         before the first ever is of a script that builds and loads."""
         if self.started == 0.0:
             self.started, self.early = now or -math.inf, self.cost if now else 0.0
+            if now:
+                self.bounds.starts()
 
     def bill(self) -> float:
         """Seconds that reading took; the caller counts them from here on."""
