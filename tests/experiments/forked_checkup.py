@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
@@ -20,6 +21,17 @@ def checkup_of(folder: Path, text: str, seconds: float = 60.0) -> Checkup | str:
     """What was found, or why nothing was. The script runs in the folder itself, as `train.py`."""
     (folder / "train.py").write_text(text)
     where = folder / "job"
+    in_fork(folder, where, child.main, seconds)
+    if (where / FOUND).exists():
+        return from_plain(json.loads((where / FOUND).read_text()))
+    outcome = where / "outcome.json"
+    if not outcome.exists():
+        return (where / "output.txt").read_text()
+    return str(json.loads(outcome.read_text())["error"])
+
+
+def in_fork(folder: Path, where: Path, main: Callable[[Path], int], seconds: float = 60.0) -> None:
+    """Run `main` on a job for the folder's script, in a fork whose output goes to a file."""
     where.mkdir()
     program = {**asdict(Program("train.py", str(folder))), "args": []}
     told = {"program": program, "job": asdict(Job(seconds=seconds)), "parent": os.getpid()}
@@ -31,13 +43,7 @@ def checkup_of(folder: Path, text: str, seconds: float = 60.0) -> Checkup | str:
             for stream in (1, 2):
                 os.dup2(output, stream)
             sys.stdout, sys.stderr = sys.__stdout__, sys.__stderr__
-            child.main(where / "job.json")
+            main(where / "job.json")
         finally:
             os._exit(1)
     os.waitpid(pid, 0)
-    if (where / FOUND).exists():
-        return from_plain(json.loads((where / FOUND).read_text()))
-    outcome = where / "outcome.json"
-    if not outcome.exists():
-        return (where / "output.txt").read_text()
-    return str(json.loads(outcome.read_text())["error"])

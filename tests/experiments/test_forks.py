@@ -4,22 +4,28 @@ from __future__ import annotations
 
 import os
 import time
+from functools import partial
+from itertools import count
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
-from forked_checkup import checkup_of
+from forked_checkup import checkup_of, in_fork
 from torch import nn
 from torch.nn import functional as F
-from training_scripts import HEALTHY, SICK
+from training_scripts import HEALTHY, PERCEPTRON, SICK
 
-from evenflow.experiments import Checkup
+from evenflow import experiments
+from evenflow.experiments import Change, Checkup
+from evenflow.experiments.forks import again, examiner
 from evenflow.experiments.forks.conducting import from_plain
 from evenflow.experiments.forks.crossing import as_plain
 from evenflow.experiments.forks.forking import Answer, Pipe, fork
 from evenflow.experiments.forks.operands import Operands
 from evenflow.experiments.forks.parts import Parts, whole
 from evenflow.treatments import parse
+from evenflow.trial import Outcome
 
 
 @pytest.mark.parametrize("name", HEALTHY)
@@ -145,3 +151,44 @@ def test_modules_called_apart_are_one_network() -> None:
         id(p) for m in (first, second) for p in m.parameters()
     }
     assert len(dict(both.named_parameters())) == 4
+
+
+# -- without forks ----------------------------------------------------------------------------
+def test_where_nothing_can_be_forked_it_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(examiner, "forks", lambda root: False)
+    assert checkup_of(tmp_path, PERCEPTRON) == again.AGAIN
+
+
+def test_runs_from_the_start_equal_those_of_forks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "train.py").write_text(PERCEPTRON)
+    places = count()
+
+    def run(module: str, request: str) -> tuple[Path, Outcome]:
+        where = tmp_path / f"job{next(places)}"
+        in_fork(tmp_path, where, partial(again.main, request))
+        return where, Outcome("horizon")
+
+    def conduct(bench: Any, name: str, seconds: float) -> Checkup:
+        """In the place of the nine: three runs."""
+        raise ValueError(repr([bench.run(*asked).losses for asked in ASKED]))
+
+    rerun = again.RerunBench(run, time.monotonic() + 600)
+    traces = [rerun.run(*asked) for asked in ASKED]
+    assert [t.ended for t in traces] == ["done"] * 3
+    monkeypatch.setattr(experiments, "conduct", conduct)
+    folder = tmp_path / "forks"
+    folder.mkdir()
+    assert checkup_of(folder, PERCEPTRON) == repr([t.losses for t in traces])
+    assert len({t.losses for t in traces}) == 3
+
+
+#: Runs of a bench.
+ASKED = (
+    (Change(), 3),
+    (Change(inputs="permuted"), 3),
+    (Change(same_batch=True, rate=0.5), 3),
+)
