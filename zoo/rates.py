@@ -58,6 +58,8 @@ def train(
 
 
 _sgd = partial(torch.optim.SGD, lr=0.1, momentum=0.9)
+_adamw = partial(torch.optim.AdamW, lr=3e-3)
+_SMALL = "101 104 105 201 202 204 205 301 302 401 402 403 404 703"
 _mlp = partial(train, make=MLP, optimize=_sgd)
 _cnn = partial(train, make=ConvNet, optimize=_sgd)
 
@@ -116,6 +118,40 @@ CASES: tuple[Case, ...] = (
         "divided",
         "gradients of 8 micro-batches, each divided by 8",
         partial(_cnn, size=8, parts=8, share=1 / 8, steps=100),
+        0.85,
+    ),
+    sick(
+        "perceptron",
+        "decayed",
+        "SGD with a weight decay of .3",
+        partial(train, make=MLP, optimize=partial(_sgd, weight_decay=0.3)),
+        0.6,
+        twin="little-decay",
+        expect="812",
+        allow=_SMALL,
+    ),
+    healthy(
+        "perceptron",
+        "little-decay",
+        "SGD with a weight decay of 1e-4",
+        partial(train, make=MLP, optimize=partial(_sgd, weight_decay=1e-4)),
+        0.9,
+    ),
+    sick(
+        "cnn",
+        "decayed",
+        "AdamW with a weight decay of 50",
+        partial(train, make=ConvNet, optimize=partial(_adamw, weight_decay=50.0)),
+        0.85,
+        twin="adamw",
+        expect="812",
+        allow=_SMALL,
+    ),
+    healthy(
+        "cnn",
+        "adamw",
+        "AdamW with its usual decay",
+        partial(train, make=ConvNet, optimize=partial(_adamw, weight_decay=0.01)),
         0.85,
     ),
 )

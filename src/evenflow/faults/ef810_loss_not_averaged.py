@@ -138,6 +138,7 @@ def _added(view: View) -> Sum:
         for s in view.sites
         if s.op in ("sum", "mean") and s.shape in ((), (1,))
         if not any(view.sites[i].kind == "loss" for i in view.parents(s.id))
+        if view.ancestors([s.id]).intersection(view.layers)  # a penalty on weights is no mean
     ]
     found = [_of(view, list(view.losses)), *(_of(view, [i]) for i in by_hand)]
     known = [s for s in found if np.isfinite(s.samples)]

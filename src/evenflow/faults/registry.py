@@ -50,6 +50,7 @@ from .ef808_samples_mixed import SamplesMixed
 from .ef809_future_leak import FutureLeak
 from .ef810_loss_not_averaged import LossNotAveraged
 from .ef811_clipped_always import ClippedAlways
+from .ef812_decay_dominates import DecayDominates
 
 #: Every code, in order. A code is never reused; one that is retired moves to `RETIRED`.
 REGISTRY: dict[str, type[Rule]] = {
@@ -100,6 +101,7 @@ REGISTRY: dict[str, type[Rule]] = {
     "EF809": FutureLeak,
     "EF810": LossNotAveraged,
     "EF811": ClippedAlways,
+    "EF812": DecayDominates,
 }
 RETIRED: dict[str, str] = {}
 

@@ -178,7 +178,8 @@ _METRICS = (
     Metric("step", "lr", "core", "mean", "ratio", "learning rate of the first parameter group (of "
            "several optimizers, the largest one's)"),
     Metric("step", "momentum", "core", "mean", "ratio", "momentum (or beta1) of that group"),
-    Metric("step", "weight_decay", "core", "mean", "ratio", "of that group"),
+    Metric("step", "weight_decay", "core", "mean", "ratio", "the largest of that "
+           "optimizer's groups"),
     Metric("step", "grad_norm", "core", "norm", "g", "2-norm of all gradients together (each of "
            "several optimizers notes that of its own)"),
     Metric("step", "grad_kept", "full", "mean", "ratio", "2-norm of the gradients just before the "

@@ -246,7 +246,8 @@ def _hypot(norms: list[Scalar]) -> Scalar:
 
 
 def settings(optimizer: torch.optim.Optimizer) -> dict[str, float]:
-    """lr, momentum (or beta1) and weight decay of the first parameter group, where numbers."""
+    """lr and momentum (or beta1) of the first parameter group, the largest weight decay of all,
+    where numbers."""
     group: dict[str, Any] = optimizer.param_groups[0]
     betas = group.get("betas")
     given = {
@@ -254,6 +255,9 @@ def settings(optimizer: torch.optim.Optimizer) -> dict[str, float]:
         "momentum": group.get("momentum", betas[0] if betas else None),
         "weight_decay": group.get("weight_decay"),
     }
+    decays = [g.get("weight_decay") for g in optimizer.param_groups]
+    if len(decays) > 1 and all([isinstance(d, (int, float)) for d in decays]):
+        given["weight_decay"] = max(decays)
     out: dict[str, float] = {}
     for name, value in given.items():
         if isinstance(value, Tensor):

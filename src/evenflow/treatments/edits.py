@@ -98,6 +98,10 @@ _EDITS = {
         "(loss / parts).backward() for each of `parts` micro-batches; reduction='mean' in place of "
         "'sum'",
     ),
+    "decay": (
+        "less weight decay",
+        "weight_decay=1e-4 for SGD, 0.01 for AdamW; 0 for biases, gains and embeddings",
+    ),
     "clip": (
         "a clip that only trims",
         "call scaler.unscale_(optimizer) before clip_grad_norm_, and set its limit near the "

@@ -241,6 +241,7 @@ TABLE: dict[str, list[str] | Choice] = {
     "EF809": ["edit=causal"],
     "EF803": ["edit=shapes"],
     "EF810": ["edit=average", *_RATES[:2]],
+    "EF812": ["edit=decay"],
     "EF811": lambda f, facts: ["edit=clip", *_slow(f, facts)],
     # causes that are no codes
     "learning-rate-too-high": _CALM,
