@@ -256,8 +256,9 @@ def settings(optimizer: torch.optim.Optimizer) -> dict[str, float]:
         "weight_decay": group.get("weight_decay"),
     }
     decays = [g.get("weight_decay") for g in optimizer.param_groups]
-    if len(decays) > 1 and all([isinstance(d, (int, float)) for d in decays]):
-        given["weight_decay"] = max(decays)
+    plain = [d for d in decays if isinstance(d, (int, float))]
+    if len(plain) > 1:
+        given["weight_decay"] = max(plain)
     out: dict[str, float] = {}
     for name, value in given.items():
         if isinstance(value, Tensor):
