@@ -58,7 +58,7 @@ class ActivationGrowth(Rule):
         EvidenceLabel("decades", N_("growth"), "span"),
     )
     stage = 200
-    leads_to = ("EF103", "EF201", "EF204", "EF208", "EF301", "EF401", "EF402")
+    leads_to = ("EF103", "EF201", "EF204", "EF301", "EF401", "EF402")
     remedies = (
         Remedy(
             "Add normalisation (LayerNorm before each block) or scale each branch of a "

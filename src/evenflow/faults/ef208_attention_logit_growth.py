@@ -69,8 +69,8 @@ class AttentionLogitGrowth(Rule):
         EvidenceLabel("entropy", N_("attention entropy (1 is even)"), fact=True),
         EvidenceLabel("attentions", N_("attentions")),
     )
-    stage = 295
-    leads_to = ("EF204", "EF401", "EF402", "EF403")
+    stage = 185
+    leads_to = ("EF101", "EF104", "EF204", "EF205", "EF301", "EF401", "EF402", "EF403")
     remedies = (
         Remedy(
             "Normalise queries and keys (QK-norm), or reparametrise their weights by the "

@@ -75,7 +75,7 @@ class SortedData(Rule):
         EvidenceLabel("within", N_("share of the targets' variance within batches"), "share"),
         EvidenceLabel("mean_loss_left", N_("mean loss against guessing"), "share"),
     )
-    stage = 20
+    stage = 22
     overrules = True
     leads_as_error = True
     leads_to = (
