@@ -169,6 +169,17 @@ def classify(
         optimizer.step()
 
 
+def by_hand(net: nn.Module, dim: int) -> None:
+    """A cross entropy without any loss function."""
+    optimizer = torch.optim.SGD(net.parameters(), 0.1)
+    for _ in range(24):
+        x = torch.randn(N, T, D)
+        y = F.one_hot(x[:, 0, :3].argmax(1), 3).float()
+        optimizer.zero_grad()
+        (-(torch.log_softmax(net(x), dim) * y).sum(1).mean()).backward()
+        optimizer.step()
+
+
 def time_first() -> None:
     """[T, N, D], a softmax over time, a target for each step: axis 0 is no batch."""
     body, score, head = nn.Linear(D, 16), nn.Linear(16, 3), nn.Linear(3 * 16, 1)
@@ -215,6 +226,10 @@ SICK: dict[str, tuple[Callable[[], None], str, str]] = {
     "function": (lambda: regress(Pool(lambda z: F.softmax(z, -1))), "one-value", "softmax"),
     "module": (lambda: regress(Pool(nn.Softmax(dim=2))), "one-value", "softmax"),
     "method": (lambda: regress(Pool(lambda z: z.softmax(-1))), "one-value", "softmax"),
+    "by-hand": (
+        lambda: by_hand(Pool(nn.Identity(), 3), 0),
+        *("samples", "log_softmax"),
+    ),
     "through-tanh": (
         lambda: regress(Pool(lambda z: torch.softmax(torch.tanh(z) / 2, 2))),
         *("one-value", "softmax"),
@@ -270,6 +285,7 @@ def test_the_wrong_axis_is_the_root(kind: str, tmp_path: Path) -> None:
 
 HEALTHY: dict[str, Callable[[], None]] = {
     "function": lambda: regress(Pool(lambda z: F.softmax(z, 1))),
+    "by-hand": lambda: by_hand(Pool(nn.Identity(), 3), 1),
     "bahdanau": lambda: regress(Additive(1, squeezed=False)),
     "bahdanau-squeezed": lambda: regress(Additive(-1, squeezed=True)),
     "dot": lambda: regress(Dot(1, product=False)),

@@ -12,6 +12,7 @@ from ..schema import Finding, Link, Severity, Site
 from .base import Cause, EvidenceLabel, Remedy, Rule
 from .chance import seen
 from .data import PASSING, prediction_of
+from .series import Floats
 from .view import View
 
 #: Readings that tell, where not the weights but the data decide how long the axis is.
@@ -84,34 +85,38 @@ class WrongDimension(Rule):
     )
 
     def check(self, view: View) -> Iterable[Finding]:
-        along, axis = view.site("along"), view.site("axis")
-        told: set[tuple[str, str, str, int]] = set()
+        along, axis, mixed = view.site("along"), view.site("axis"), view.site("mixed")
+        found: dict[tuple[str, str, str, str], list[int]] = {}
         for i in np.flatnonzero(np.isfinite(along).any(axis=0)).tolist():
-            place = view.sites[i].place
-            if place in told or i not in view.trunk:
+            lengths, cause = along[np.isfinite(along[:, i]), i], ""
+            if i not in view.trunk:
                 continue
-            lengths = along[np.isfinite(along[:, i]), i]
-            at = int(axis[np.isfinite(axis[:, i]), i][-1])
-            cause = ""
             if (lengths == 1).all():
-                cause = "one-value" if _of_one(view, i, at, len(lengths)) else ""
-            elif at == 0 and _of_samples(view, i):
-                cause = "samples"
-            if not cause:
-                continue
-            told.add(place)
-            evidence = {"along": float(lengths[-1]), "axis": float(at)}
+                cause = "one-value" if _of_one(view, i, _axis(axis, i), len(lengths)) else ""
+            elif _axis(axis, i) == 0 and not _meant(view, i):
+                known = bool((mixed[:, i] > 0).any())
+                cause = "samples" if known or _of_samples(view, i) else ""
+            if cause:
+                s = view.sites[i]
+                found.setdefault((cause, s.root, s.path, s.op), []).append(i)
+        for (cause, *_), ids in found.items():
+            first, evidence = ids[0], {"axis": float(_axis(axis, ids[0]))}
+            evidence["along"] = float(along[np.isfinite(along[:, first]), first][-1])
             if cause == "samples":
-                evidence["samples"] = float(view.sites[i].shape[0])
+                evidence["samples"] = float(view.sites[first].shape[0])
             yield self.finding(
                 Severity.error,
-                sites=(i, *view.parents(i)[:1]),
+                sites=(*ids, *view.parents(first)[:1]),
                 steps=view.over([0, -1]),
                 evidence=evidence,
                 threshold={"along": 2.0} if cause == "one-value" else {},
                 cause=cause,
-                chain=(Link("cause", cause, None, i),),
+                chain=(Link("cause", cause, None, first),),
             )
+
+
+def _axis(axis: Floats, id: int) -> int:
+    return int(axis[np.isfinite(axis[:, id]), id][-1])
 
 
 # -- one value --------------------------------------------------------------------------------
@@ -187,9 +192,18 @@ def _summed_along_another(view: View, id: int) -> bool:
 
 
 # -- the batch --------------------------------------------------------------------------------
+def _meant(view: View, id: int) -> bool:
+    """Whether samples are to compete: along both axes (Sinkhorn, matching), or to be chosen."""
+    kinds = ("softmax", "norm")
+    twins = {j for p in view.parents(id) for j in view.consumers[p] if j != id}
+    if any(view.sites[j].kind in kinds for j in twins):
+        return True
+    return any(view.sites[j].op in _CHOICES for j in view.descendants([id]))
+
+
 def _of_samples(view: View, id: int) -> bool:
     """Do samples compete that a loss holds against targets of their own?"""
-    shape, links = view.sites[id].shape, view.links
+    shape = view.sites[id].shape
     rows = shape[0] if shape else 0
     if len(shape) < 2 or rows < 2 or max(shape[1:]) == 1:
         return False
@@ -200,13 +214,7 @@ def _of_samples(view: View, id: int) -> bool:
     sizes = [s.shape for s in data]
     if not any(len(s.shape) > 1 and s.shape[0] == rows and not _square(s) for s in data):
         return False
-    kinds = ("softmax", "norm")
-    twins = {j for p in links[id] for j in view.consumers[p] if j != id}
-    if any(view.sites[j].kind in kinds for j in twins):  # along both axes: Sinkhorn, matching
-        return False
     after = view.descendants([id])
-    if any(view.sites[j].op in _CHOICES for j in after):
-        return False
     # time first: what the target shares with the input is more than the first axis
     paired = [
         loss

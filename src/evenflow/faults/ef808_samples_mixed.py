@@ -11,8 +11,9 @@ from ..schema import Finding, Link, Severity
 from .base import Cause, EvidenceLabel, Remedy, Rule
 from .view import View
 
-#: Causes, by the number that the reading `mixed_by` tells them by.
-_CAUSES = ("view-for-transpose", "time-first", "softmax-of-samples")
+#: Causes, by the number that the reading `mixed_by` tells them by. (2, an operation along the
+#: samples, is EF804's to judge.)
+_CAUSES = ("view-for-transpose", "time-first")
 
 
 class SamplesMixed(Rule):
@@ -36,9 +37,9 @@ class SamplesMixed(Rule):
     ## Threshold
     A gradient that is not exactly 0, where a loss holds each sample against a target of its own,
     and a way of mixing that is never meant: [N, ..] viewed as [T, N, ..], or [A, N, ..] as
-    [N, ..]; a layer whose first axis is time, given samples first; a softmax along the samples.
-    Structure, so nothing to calibrate. Targets that have a step in time for each input may be time
-    first, and are left out, as are forwards whose outputs take more than 128 MB. Error.
+    [N, ..]; a layer whose first axis is time, given samples first. (A softmax along the samples is
+    EF804.) Structure, so nothing to calibrate. Targets that have a step in time for each input may
+    be time first, and are left out, as are forwards whose outputs take more than 128 MB. Error.
 
     ## What to do
     Use `transpose` or `permute` in place of `view`, and `batch_first=True`. To see it: change one
@@ -81,13 +82,14 @@ class SamplesMixed(Rule):
             Remedy("Build the layer with batch_first=True, or give it [T, N, features]."),
             sure=True,
         ),
-        Cause("softmax-of-samples", N_("a softmax along the samples"), sure=True),
     )
 
     def check(self, view: View) -> Iterable[Finding]:
         mixed, by = view.site("mixed"), view.site("mixed_by")
         for i in np.flatnonzero((mixed > 0).any(axis=0)).tolist():
             row = int(np.flatnonzero(mixed[:, i] > 0)[0])
+            if by[row, i] >= len(_CAUSES):
+                continue
             cause = _CAUSES[int(by[row, i])]
             yield self.finding(
                 Severity.error,

@@ -210,7 +210,7 @@ class Retrace:
         """Note what a loss, or a difference or a choice outside of all modules, is about."""
         if kind == "loss":
             both = given(args, kwargs)
-        elif name == "sub" and len(inputs) == 2 and inputs[0].shape == inputs[1].shape:
+        elif name in ("sub", "mul") and [t.shape for t in inputs[1:]] == [inputs[0].shape]:
             both = inputs if inputs[0].requires_grad else inputs[::-1]
         elif name == "gather" and len(inputs) == 2 and inputs[0].dim() == inputs[1].dim():
             both = inputs
