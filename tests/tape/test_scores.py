@@ -58,3 +58,19 @@ def test_the_largest_score_that_is_not_hidden(by_hand: str, tmp_path: Path) -> N
 
 def test_where_every_key_is_hidden() -> None:
     assert numbers.score(torch.full((2, 3), -math.inf)) == 0.0
+
+
+@pytest.mark.parametrize("weights", [True, False])
+def test_torchs_own_layer_with_its_weights_and_without(weights: bool, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    layer, x = nn.MultiheadAttention(6, 1, batch_first=True, bias=False), 3 * torch.randn(4, 5, 6)
+    with torch.no_grad():
+        q, k, _ = (x @ layer.in_proj_weight.t()).chunk(3, -1)
+    net = nn.ModuleList([layer])
+    optimizer = torch.optim.SGD(net.parameters(), 0.1)
+    with evenflow.watch(layer, optimizer, run=tmp_path / "run.evenflow", every=1) as watch:
+        layer(x, x, x, need_weights=weights)[0].square().mean().backward()
+        optimizer.step()
+    columns = evenflow.load(watch.path).columns
+    (read,) = [float(v[0]) for c, v in columns.items() if c.metric == "logit_max"]
+    assert read == pytest.approx(oracle(q, k, torch.ones(5, 5)), rel=1e-5)

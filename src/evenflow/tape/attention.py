@@ -29,6 +29,7 @@ class Attention:
     def __init__(self) -> None:
         self._caught: tuple[Tensor, Tensor, dict[str, Any]] | None = None
         self._weights: Tensor | None = None
+        self._scores: Tensor | None = None  # that the weights are made of
         self._old: tuple[Callable[..., Any], Callable[..., Any]] | None = None
 
     def __enter__(self) -> None:
@@ -41,7 +42,7 @@ class Attention:
 
         def weigh(*args: Any, **kwargs: Any) -> Tensor:
             out = softmax(*args, **kwargs)
-            _quietly(self._weighed, out)
+            _quietly(self._weighed, out, args[0] if args else kwargs.get("input"))
             return out
 
         functional: Any = F
@@ -59,8 +60,9 @@ class Attention:
         if self in _open:
             _open.remove(self)
 
-    def _weighed(self, out: Tensor) -> None:
+    def _weighed(self, out: Tensor, scores: Any) -> None:
         self._weights = out.detach()
+        self._scores = scores.detach() if isinstance(scores, Tensor) else None
 
     def see(self, args: tuple[Any, ...], kwargs: dict[str, Any], op: str) -> None:
         """Note q, k and the mask of a scaled_dot_product_attention call."""
@@ -104,6 +106,9 @@ class Attention:
             out.append(("logit_max", logits.masked_fill(~mask, 0.0).abs().max()))
             mean, least = numbers.entropy(p, mask)
         elif self._weights is not None and self._weights.shape[-1] > 1:
+            if self._scores is not None:
+                few = numbers.some_queries(self._scores)
+                out.append(("logit_max", numbers.score(few)))
             mean, least = numbers.entropy(numbers.some_queries(self._weights).float())
         else:
             return out
