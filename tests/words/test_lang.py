@@ -346,7 +346,7 @@ SPOKEN = (
 )
 SPOKEN += tuple(f"cli/{n}.py" for n in ("judging", "runs", "demo", "explain", "rules", "options"))
 SPOKEN += tuple(f"cli/{n}.py" for n in ("check", "report", "after_run", "preflight", "factory"))
-SPOKEN += ("cli/activations.py", "script/target.py")
+SPOKEN += ("cli/activations.py", "cli/checkup.py", "experiments/forks", "script/target.py")
 SPOKEN += ("forecast/rendering.py", "forecast/beside.py", "forecast/advise.py")
 _SENTENCE = re.compile(r"[A-Za-z]{2,} [a-z]{2,} [a-z]{2,}")
 _MARKS = ("_", "N_", "ngettext")

@@ -21,7 +21,7 @@ from ..bench import Change, Trace
 from .found import LATE, NO_ANSWER, Found
 
 #: What a process says that cannot be forked.
-AGAIN = "no process can be forked here"
+AGAIN = "no-fork"
 _ANSWER = "answer.pickle"
 #: module, request -> the folder of the run, and how it ended.
 Run = Callable[[str, str], tuple[Path, Outcome]]
@@ -67,7 +67,7 @@ class FilePipe:
     def answer(self, value: Any) -> NoReturn:
         (self.attempt.folder / _ANSWER).write_bytes(pickle.dumps(value))
         self.attempt.finish("horizon", leave=True)
-        raise AssertionError("the process has ended")
+        raise AssertionError  # the process has ended
 
 
 class Rerun:

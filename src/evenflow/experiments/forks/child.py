@@ -56,7 +56,7 @@ class Examination:
 
     def nothing(self, why: str) -> NoReturn:
         self.attempt.finish("error", why, leave=True)
-        raise AssertionError("the process has ended")
+        raise AssertionError  # the process has ended
 
     def ended(self, error: BaseException | None) -> None:
         """The script is over: in a fork, whatever that is worth; or before any training."""
