@@ -131,8 +131,7 @@ def _of_one(view: View, id: int, axis: int, readings: int) -> bool:
 
 def _outputs(view: View) -> frozenset[int]:
     """What the loss functions were given, dropout looked through."""
-    ids = frozenset(view.predictions)
-    return reach(view.links, ids, lambda i: view.sites[i].kind in PASSING) if ids else ids
+    return reach(view.links, view.predictions, lambda i: view.sites[i].kind in PASSING)
 
 
 def _silent(view: View, id: int) -> bool:

@@ -1,4 +1,4 @@
-"""Along which axis: EF804."""
+"""Along which axis, and who depends on whom: EF804, EF808, EF809."""
 
 from __future__ import annotations
 
@@ -18,16 +18,18 @@ def steps(n: int = 16) -> tuple[Tensor, Tensor]:
 class Pool(nn.Module):
     """Scores [N, T, 1] of steps, a softmax along `dim`, a weighted sum over the steps."""
 
-    def __init__(self, dim: int, product: bool = False) -> None:
+    def __init__(self, dim: int, product: bool = False, shown: int = 6) -> None:
         super().__init__()
         self.embed, self.head = nn.Linear(4, 20), nn.Linear(20, 1)
-        self.score, self.ask = nn.Linear(20, 1), nn.Linear(4, 20)
-        self.dim, self.product = dim, product
+        self.score = nn.Linear(4, 20) if product else nn.Linear(20, 1)
+        self.drop, self.dim, self.product, self.shown = nn.Dropout(0.1), dim, product, shown
 
     def forward(self, x: Tensor) -> Tensor:
-        h = self.embed(x).tanh()
-        z = h @ self.ask(x[:, -1])[:, :, None] if self.product else self.score(h)
-        return self.head((F.softmax(z, self.dim) * h).sum(1))
+        h = self.embed(x[:, : self.shown]).tanh()
+        if not self.product:
+            return self.head((F.softmax(self.score(h).tanh(), self.dim) * h).sum(1))
+        w = F.softmax(h @ self.score(x[:, -1])[:, :, None], self.dim)
+        return self.head((self.drop(w).transpose(1, 2) @ h)[:, 0])
 
 
 @real("EF804", "error", "one-value")
@@ -36,15 +38,62 @@ def weights_of_one_unit(sick: bool) -> None:
 
 
 @real("EF804", "error", "one-value")
+def weights_of_one_unit_for_one_step(sick: bool) -> None:
+    """A single step is data, a single unit is not."""
+    fit(Pool(2 if sick else 1, shown=1), steps)
+
+
+@real("EF804", "error", "one-value")
 def weights_of_one_query(sick: bool) -> None:
     fit(Pool(2 if sick else 1, product=True), steps)
+
+
+@real("EF804", "error", "one-value")
+def weights_of_one_query_summed(sick: bool) -> None:
+    class Summed(Pool):
+        def forward(self, x: Tensor) -> Tensor:
+            h = self.embed(x).tanh()
+            w = F.softmax(h @ self.score(x[:, -1])[:, :, None], self.dim)
+            return self.head((w * h).sum(1))
+
+    fit(Summed(2 if sick else 1, product=True), steps)
+
+
+@real("EF804", "error", "one-value")
+def weights_of_one_channel(sick: bool) -> None:
+    class Map(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.body, self.mask = nn.Conv2d(1, 4, 3), nn.Conv2d(4, 1, 1)
+            self.head = nn.Linear(4, 1)
+
+        def forward(self, x: Tensor) -> Tensor:
+            h = self.body(x[:, None]).relu()
+            return self.head((h * torch.softmax(self.mask(h), 1 if sick else 2)).sum((2, 3)))
+
+    fit(Map(), steps)
+
+
+@real("EF804", "error", "samples")
+def words_among_samples(sick: bool) -> None:
+    class Words(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.embed, self.score, self.head = nn.Embedding(9, 8), nn.Linear(8, 1), nn.Linear(8, 1)
+
+        def forward(self, x: Tensor) -> Tensor:
+            h = self.embed(x)
+            w = torch.softmax(self.score(h)[..., 0], 0 if sick else 1)
+            return self.head((w[..., None] * h).sum(1))
+
+    fit(Words(), lambda: (torch.randint(9, (16, 6)), torch.randn(16, 1)))
 
 
 @real("EF804", "error", "samples")
 def weights_among_samples(sick: bool) -> None:
     """A batch as large as the layer is wide: such a table is not of pairs."""
-    net = nn.Sequential(nn.Flatten(), nn.Linear(24, 16), nn.Softmax(0 if sick else 1))
-    fit(net.append(nn.Linear(16, 1)), steps)
+    net = nn.Sequential(nn.Linear(24, 16), nn.Softmax(0 if sick else 1), nn.Linear(16, 1))
+    fit(net, lambda: (torch.randn(16, 24), torch.randn(16, 1)))
 
 
 @real("EF804", "error", "one-value")
@@ -72,3 +121,105 @@ def pairs_of_a_batch(sick: bool) -> None:
             return both
 
     fit(Pairs(), lambda: (steps()[0], torch.arange(16)), F.nll_loss)
+
+
+@real("EF804", "error", "samples")
+def a_softmax_among_samples_by_hand(sick: bool) -> None:
+    """A loss by hand: what depends on what was measured."""
+
+    class Scored(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.score, self.head = nn.Linear(4, 1), nn.Linear(4, 1)
+
+        def forward(self, x: Tensor) -> Tensor:
+            w = torch.softmax(self.score(x).squeeze(2), 0 if sick else 1)
+            return self.head((w[..., None] * x).sum(1))
+
+    fit(Scored(), steps, lambda p, y: ((p - y) ** 2).mean())
+
+
+@real("EF808", "error", "view-for-transpose")
+def dealt_out_anew(sick: bool) -> None:
+    class Turned(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.rnn, self.head = nn.GRU(4, 8), nn.Linear(8, 1)
+
+        def forward(self, x: Tensor) -> Tensor:
+            x = x.view(6, 16, 4) if sick else x.transpose(0, 1)
+            return self.head(self.rnn(x)[0][-1])
+
+    fit(Turned(), steps)
+
+
+@real("EF808", "error", "time-first")
+def samples_taken_for_time(sick: bool) -> None:
+    class Last(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.rnn, self.head = nn.LSTM(4, 8, batch_first=not sick), nn.Linear(8, 1)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.head(self.rnn(x)[0][:, -1])
+
+    fit(Last(), steps)
+
+
+@real("EF809", "error")
+def a_future_that_is_read(sick: bool) -> None:
+    class Model(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.embed, self.rnn = nn.Embedding(9, 8), nn.GRU(8, 8, 1, True, True, 0.0, sick)
+            self.head = nn.Linear(16 if sick else 8, 9)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.head(self.rnn(self.embed(x))[0]).transpose(1, 2)
+
+    def text() -> tuple[Tensor, Tensor]:
+        x = torch.randint(9, (8, 7))
+        return x[:, :-1], x[:, 1:]
+
+    fit(Model(), text, F.cross_entropy)
+
+
+@real()
+def choices_among_samples(sick: bool) -> None:
+    """Experts that choose their samples, and a softmax along both axes: meant so."""
+
+    class Experts(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.gate, self.body, self.head = nn.Linear(24, 3), nn.Linear(24, 3), nn.Linear(3, 1)
+
+        def forward(self, x: Tensor) -> Tensor:
+            z = self.gate(x.flatten(1))
+            w = z.softmax(0)
+            w = w * (w >= w.topk(4, 0).values[-1:]) if sick else w * z.softmax(1)
+            return self.head(w * self.body(x.flatten(1)))
+
+    fit(Experts(), steps)
+
+
+class Normal(nn.Module):
+    """What a body makes of the data, normalised along `dim`, and a head."""
+
+    def __init__(self, body: nn.Module, dim: int) -> None:
+        super().__init__()
+        self.body, self.head, self.dim = body, nn.Linear(12, 1), dim
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(F.normalize(self.body(x), dim=self.dim))
+
+
+@real("EF804", "error", "samples")
+def steps_normalised_among_samples(sick: bool) -> None:
+    body = nn.Sequential(nn.Flatten(), nn.Linear(24, 12))
+    fit(Normal(body, 0 if sick else 1), steps)
+
+
+@real("EF804", "error", "samples")
+def words_normalised_among_samples(sick: bool) -> None:
+    body = nn.Sequential(nn.Embedding(9, 4), nn.Flatten(), nn.Linear(24, 12))
+    fit(Normal(body, int(not sick)), lambda: (torch.randint(9, (16, 6)), torch.randn(16, 1)))
