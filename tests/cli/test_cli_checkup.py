@@ -58,6 +58,15 @@ def test_a_script_that_fails_is_one_clear_error(tmp_path: Path) -> None:
     assert done.stderr == "evenflow checkup: SystemError: there are no data\n"
 
 
+def test_an_argument_that_the_script_refuses_is_told_in_its_words(tmp_path: Path) -> None:
+    (tmp_path / "train.py").write_text(
+        "import argparse, torch\nargparse.ArgumentParser().parse_args()"
+    )
+    done = evenflow(tmp_path, "checkup", "train.py", "--rate", "1")
+    assert done.returncode == 3
+    assert done.stderr == ("evenflow checkup: train.py: error: unrecognized arguments: --rate 1\n")
+
+
 def test_ctrl_c_ends_all_of_it(tmp_path: Path) -> None:
     (tmp_path / "train.py").write_text("import time\ntime.sleep(600)")
     scratch = tmp_path / "scratch"

@@ -16,6 +16,7 @@ from typing import Any, NoReturn
 
 from ...trial import Attempt, attempt_of
 from .crossing import FOUND, as_plain
+from .found import NO_FORWARD, reason
 
 #: Of the time that there is, this share may pass before the first training forward.
 START_SHARE = 0.5
@@ -60,8 +61,9 @@ class Examination:
 
     def ended(self, error: BaseException | None) -> None:
         """The script is over: in a fork, whatever that is worth; or before any training."""
-        if self.doors is not None:
-            self.doors.role.ended(error)
+        if self.doors is None:  # torch was never imported
+            self.nothing(reason(error) or NO_FORWARD)
+        self.doors.role.ended(error)
 
     def _write(self, checkup: Any) -> None:
         told = json.dumps(as_plain(checkup))

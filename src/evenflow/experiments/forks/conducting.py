@@ -74,8 +74,11 @@ def from_plain(told: dict[str, Any]) -> Checkup:
 
 
 def _why(outcome: Outcome) -> str:
-    """Why nothing was found, with the end of what the script printed."""
+    """Why nothing was found."""
     said = outcome.error or _("it ended without a word")
     if outcome.ended in ("time", "killed"):
         said = outcome.error or _("no update was seen in {n:.0f} s").format(n=outcome.seconds)
+    if said.startswith("SystemExit") and outcome.output:  # a wrong argument: it has said why
+        text = Path(outcome.output).read_text(encoding="utf-8", errors="replace")
+        said = next((line for line in reversed(text.splitlines()) if line.strip()), said)
     return _(said)

@@ -14,7 +14,7 @@ from .again import AGAIN
 from .bench import Forked, runner
 from .doors import Doors, Role
 from .forking import Answers, Pipe, fork
-from .found import ENDED, NO_ANSWER, NO_FORWARD, Found
+from .found import ENDED, NO_ANSWER, NO_FORWARD, Found, reason
 from .parts import whole
 from .scout import Scout
 
@@ -64,8 +64,7 @@ class Examiner(Role):
         return role.enter(root, args, kwargs)
 
     def ended(self, error: BaseException | None) -> None:
-        why = "" if error is None else f"{type(error).__name__}: {error}"
-        self.nothing(why or NO_FORWARD)
+        self.nothing(reason(error) or NO_FORWARD)
 
 
 class Waiting(Role):
@@ -96,7 +95,7 @@ class Waiting(Role):
         return args, kwargs
 
     def ended(self, error: BaseException | None) -> None:
-        self.pipe.answer(Trace("error", ENDED))
+        self.pipe.answer(Trace("error", reason(error) or ENDED))
 
 
 def forks(root: nn.Module) -> bool:

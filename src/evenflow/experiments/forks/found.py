@@ -45,3 +45,10 @@ class Found:
     roots: tuple[int, ...] = ()
     kept: tuple[int, ...] = ()
     why: str = ""
+
+
+def reason(error: BaseException | None) -> str:
+    """Why a script ended; "" where it ended well."""
+    if error is None or (isinstance(error, SystemExit) and not error.code):
+        return ""
+    return f"{type(error).__name__}: {error}".strip(": ")[:500]

@@ -15,7 +15,7 @@ from ..instrument import Instrument
 from ..listening import digest
 from .doors import Doors, Role
 from .forking import Answers
-from .found import ENDED, OTHER_CALL, TURNS, Found
+from .found import ENDED, OTHER_CALL, TURNS, Found, reason
 from .parts import Parts
 
 #: Of a batch so many samples tell whether it was seen before.
@@ -111,8 +111,7 @@ class Runner(Role):
 
     def ended(self, error: BaseException | None) -> NoReturn:
         trace = self._trace()
-        if error is not None and not (isinstance(error, SystemExit) and not error.code):
-            why = f"{type(error).__name__}: {error}"[:500]
+        if why := reason(error):
             # given the first step's data in another one the script may well fail
             ended = "cannot" if self.same_batch and self._step else "error"
             trace = Trace(ended, why, trace.losses, trace.figures)

@@ -11,7 +11,7 @@ from torch.utils._pytree import tree_leaves
 
 from .doors import Doors, Role
 from .forking import Answers
-from .found import NEVER, Found
+from .found import NEVER, Found, reason
 
 #: Backwards without an update, after which none is waited for.
 PATIENCE = 256
@@ -83,8 +83,7 @@ class Scout(Role):
     def ended(self, error: BaseException | None) -> None:
         if self.first >= 0:
             self._tell(updates=self.optimizer >= 0 or self._moved())
-        why = "" if error is None else f"{type(error).__name__}: {error}"
-        self.pipe.answer(Found(why=why or NEVER))
+        self.pipe.answer(Found(why=reason(error) or NEVER))
 
     def _moved(self) -> bool:
         return any([p._version != version for p, version in self._versions])
