@@ -79,6 +79,8 @@ def _floats(x: Tensor) -> dict[str, Any]:
         "absolute": float((good - good.median()).abs().mean()),
         "least": float(good.min()), "most": float(good.max()),
     }  # fmt: skip
+    if x.ndim >= 2 and len(x) > 1 and bool(finite.all()):
+        told["apart"] = float(x.var(0, correction=0).mean().sqrt())
     if x.ndim >= 2 and bool(finite.all()):
         # per feature: the columns of a table, the channels of images and of sequences
         dim = x.ndim - 1 if x.ndim <= 3 else 1

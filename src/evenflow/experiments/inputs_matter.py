@@ -12,6 +12,7 @@ from ..lang import N_
 from .base import Lab, failed, nothing, passed, unknown
 from .bench import Change
 from .by_heart import CHOICES, STEPS, STILL, fall
+from .loss_at_birth import constant
 from .result import Experiment, Tested
 
 #: Two curves whose ends differ by less than this share of the start are one.
@@ -23,6 +24,8 @@ LEVEL = 0.005
 STREAM, LONGER, SECONDS, ERRORS = 60, 300, 6.0, 3.0
 #: Losses on samples that were not seen before, from which on equal curves are a fault.
 ENOUGH = 30
+#: Below this share of what the best constant answer loses, more than that was learned.
+BEYOND = 0.8
 #: Two losses that differ by less are one.
 ROUNDING = 1e-6
 
@@ -32,12 +35,13 @@ def test(lab: Lab) -> Tested:
     must then stay higher, by 1 % of its start, or .5 % of where it came to. Over successive
     batches, where the bench has them: 60 steps with inputs permuted among samples, labels kept;
     the last half of the losses must be higher than those of the true pairs by three standard
-    errors of their
-    differences. If they are not, once more for up to 300 steps.
+    errors of their differences. If they are not, once more for up to 300 steps.
 
-    Equal curves with inputs zeroed are a fault. Equal curves with inputs permuted are one where
-    classes are learned and 30 losses or more are of samples not seen before (later ones may be
-    known by heart, whatever their labels); else the task may just be slow, and it is not known.
+    Equal curves with inputs zeroed are a fault where they come below 80 % of what the best constant
+    answer loses, or are equal step by step; else the constant is all that was learned so far.
+    Equal curves with inputs permuted are one where classes are learned and 30 losses or more are of
+    samples not seen before (later ones may be known by heart, whatever their labels); else the
+    task may just be slow, and it is not known.
     """
     alike = len({label for t in lab.targets for label in t.get("labels", (0, 1))}) < 2
     if alike:
@@ -54,7 +58,9 @@ def test(lab: Lab) -> Tested:
     apart = (told["blind"] - told["seen"]) / max(abs(seen.losses[0]), 1e-12)
     level = abs(told["blind"] - told["seen"]) > LEVEL * abs(told["seen"])
     if abs(apart) < SAME and not level and fall(seen) >= STILL:
-        return failed("blind", **told)
+        if _one(seen.losses, blind.losses) or _beyond(lab, told["seen"]):
+            return failed("blind", **told)
+        return unknown("constant", **told)
     if not lab.bench.streams:
         return passed("seen", **told)
     return _permuted(lab, told)
@@ -66,12 +72,24 @@ def _unlearned(lab: Lab) -> Tested:
     change = Change(same_batch=True, optimizer=CHOICES[0])
     seen = lab.run(change, STEPS)
     blind = lab.run(replace(change, inputs="zeroed"), STEPS)
-    pairs = list(zip(seen.losses, blind.losses, strict=False))
-    same = all(abs(a - b) <= ROUNDING * max(abs(a), abs(b)) for a, b in pairs)
     moved = any(abs(a - seen.losses[0]) > ROUNDING * abs(a) for a in seen.losses)
-    if same and moved and len(pairs) >= STEPS // 2:
+    if moved and _one(seen.losses, blind.losses):
         return failed("blind", seen=_end(seen.losses), blind=_end(blind.losses))
     return unknown("nothing-learned")
+
+
+def _one(a: Sequence[float], b: Sequence[float]) -> bool:
+    """The very same curve."""
+    pairs = list(zip(a, b, strict=False))
+    same = all(abs(x - y) <= ROUNDING * max(abs(x), abs(y)) for x, y in pairs)
+    return same and len(pairs) >= STEPS // 2
+
+
+def _beyond(lab: Lab, loss: float) -> bool:
+    """More was learned than one answer to all."""
+    known = lab.subject.loss and lab.targets
+    best = constant(lab.subject.loss, lab.targets[0]) if known else None
+    return best is not None and loss < BEYOND * best
 
 
 def _permuted(lab: Lab, told: dict[str, Any]) -> Tested:
@@ -130,6 +148,7 @@ EXPERIMENT = Experiment(
             "With inputs zeroed the batch is learned just as well ({blind}, {seen}): the network "
             "does not look at them."
         ),
+        "constant": N_("So far only one answer to all was learned ({blind}, {seen})."),
         "paired": N_("Inputs given to other samples are learned worse ({permuted}, {paired})."),
         "mispaired": N_(
             "Inputs given to other samples are learned just as well ({permuted}, {paired}, over "

@@ -72,6 +72,16 @@ def guessing(loss: Mapping[str, Any], target: Mapping[str, Any]) -> float | None
     return float(target["absolute"]) if "absolute" in target else None
 
 
+def constant(loss: Mapping[str, Any], target: Mapping[str, Any]) -> float | None:
+    """What the best constant answer to this very batch loses, entry by entry: it can be learned
+    without a look at the inputs. None where that is not known."""
+    if loss["kind"] in ("classes", "flags"):
+        return entropy(target["labels"]) if "labels" in target else None
+    if loss["kind"] == "squared" and "apart" in target:
+        return float(target["apart"]) ** 2
+    return guessing(loss, target)
+
+
 def entropy(labels: Any) -> float:
     """Of the labels as frequent as they are, in nats; NaN for none."""
     counts = Counter(labels)
