@@ -108,14 +108,13 @@ class Scout(Role):
 
 
 def _among(targets: list[Tensor], given: list[Any]) -> tuple[int, ...]:
-    """Which of what was given a loss took as its target: by itself, seen otherwise, or copied."""
-    return tuple(
-        [
-            i
-            for i, value in enumerate(given)
-            if isinstance(value, Tensor) and any([_same(value, t) for t in targets])
-        ]
-    )
+    """Which of what was given a loss took as its target: by itself, seen otherwise, or copied.
+
+    None where that is all there was: an autoencoder's inputs are its targets, and inputs still.
+    """
+    tensors = [i for i, value in enumerate(given) if isinstance(value, Tensor)]
+    taken = tuple([i for i in tensors if any([_same(given[i], t) for t in targets])])
+    return taken if len(taken) < len(tensors) else ()
 
 
 def _same(given: Tensor, target: Tensor) -> bool:
