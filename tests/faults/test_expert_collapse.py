@@ -184,3 +184,11 @@ def test_a_critic_beside_a_policy_is_no_expert(tmp_path: Path) -> None:
     net = Both()
     found = told(net, tmp_path / "run.evenflow", lambda out, y: net.cost + net.gain.square().mean())
     assert "EF211" not in found
+
+
+def test_several_routers_are_one_finding(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    told(Net(nn.Sequential(Mixture("max", 9.0), Mixture("topk", 9.0))), tmp_path / "run.evenflow")
+    (f,) = [f for f in evenflow.diagnose(tmp_path / "run.evenflow") if f.code == "EF211"]
+    sites = [evenflow.load(tmp_path / "run.evenflow").sites[i].path for i in f.sites]
+    assert sites == ["middle.0", "middle.1"] and f.evidence["sites_affected"] == 2

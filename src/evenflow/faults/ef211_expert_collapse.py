@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from ..lang import N_
-from ..network import MIXING, PRODUCTS
+from ..network import MIXING, PRODUCTS, by_key
 from ..schema import Finding, Link, Severity
 from .base import Cause, EvidenceLabel, Remedy, Rule
 from .series import first_of_last_spell, holds_at_end, last_few
@@ -102,27 +102,31 @@ class ExpertCollapse(Rule):
         excess = (share - even) / np.where(even < 1, 1 - even, np.nan)
         bad = (excess >= EXCESS) | (idle >= IDLE)
         held = holds_at_end(bad, known, 3) & (known.sum(axis=0) >= FEWEST)
-        for site in map(int, np.flatnonzero(held)):
-            scores = scored_by(view, site)
-            if scores is None or not weighs_experts(view, site):
-                continue
-            row = first_of_last_spell(bad[:, site], known[:, site])
-            cause = "identical-rows" if _alike(view, scores) else ""
-            fair, most = float(last_few(even)[site]), last_few(excess)[site] >= EXCESS
+        routers = {
+            site: scores
+            for site in map(int, np.flatnonzero(held))
+            if (scores := scored_by(view, site)) is not None and weighs_experts(view, site)
+        }
+        causes = by_key(routers, lambda i: "identical-rows" if _alike(view, routers[i]) else "")
+        for cause, sites in causes.items():
+            first = min(sites, key=lambda i: (view.depth[i], i))
+            row = first_of_last_spell(bad[:, first], known[:, first])
+            fair, most = float(last_few(even)[first]), last_few(excess)[first] >= EXCESS
             yield self.finding(
                 Severity.error if view.harmed else Severity.warning,
-                sites=(site,),
+                sites=(first, *(i for i in sites if i != first)),
                 steps=view.over([row, view.ruin - 1]),
                 evidence={
-                    "favoured": float(last_few(share)[site]),
-                    "load": float(last_few(share)[site]) / fair,
-                    "idle": float(last_few(idle)[site]),
-                    "entropy": float(view.recent("entropy")[site]),
-                    "experts": float(view.sites[site].shape[-1]),
+                    "favoured": float(last_few(share)[first]),
+                    "load": float(last_few(share)[first]) / fair,
+                    "idle": float(last_few(idle)[first]),
+                    "entropy": float(view.recent("entropy")[first]),
+                    "experts": float(view.sites[first].shape[-1]),
+                    "sites_affected": len(sites),
                 },
                 threshold={"favoured": fair + EXCESS * (1 - fair)} if most else {"idle": IDLE},
                 cause=cause,
-                chain=(Link("cause", cause, None, scores),) if cause else None,
+                chain=(Link("cause", cause, None, routers[first]),) if cause else None,
             )
 
 
