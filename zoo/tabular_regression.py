@@ -90,6 +90,25 @@ def train(
     return r2(model, d.x_test, d.y_test)
 
 
+def train_worst(seed: int, *, weigh: bool) -> float:
+    """Is a patient among the worst twentieth? The mean of both answers' held-out accuracies.
+
+    `weigh`: both answers count as much in all.
+    """
+    seed_all(seed)
+    d = diabetes()
+    line = d.y.quantile(0.95)
+    d = d._replace(y=(d.y > line).float(), y_test=(d.y_test > line).float())
+    model = Regressor(torch.relu)
+    loss = nn.BCEWithLogitsLoss(pos_weight=torch.tensor(19.0) if weigh else None)
+    fit(model, torch.optim.Adam(model.parameters(), 1e-3), d, steps=150, size=32, loss=loss)
+    model.eval()
+    with torch.no_grad():
+        said = model(d.x_test) > 0
+    worst = d.y_test > 0
+    return float(said[worst].float().mean() + (~said[~worst]).float().mean()) / 2
+
+
 def by_target() -> Split:
     """Patients in order of what is to be foretold."""
     d = diabetes()
@@ -215,6 +234,20 @@ CASES: tuple[Case, ...] = (
         twin="adam",
         expect="801",
         allow="101 102 103 104 201 202 205 206 301 302 401 402 403 404 703",
+    ),
+    _sick(
+        "worst-twentieth",
+        "is a patient among the worst twentieth? all are said not to be",
+        partial(train_worst, weigh=False),
+        0.56,
+        twin="worst-twentieth-weighed",
+        expect="506",
+    ),
+    _healthy(
+        "worst-twentieth-weighed",
+        "is a patient among the worst twentieth? weighed by how rare they are",
+        partial(train_worst, weigh=True),
+        0.6,
     ),
     _sick(
         "by-target",

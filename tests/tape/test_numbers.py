@@ -100,6 +100,36 @@ def test_labels_are_one_number_a_sample() -> None:
     assert numbers.labels(torch.tensor([1e8, 1e8 + 1], dtype=torch.float64)).dtype is torch.float64
 
 
+def test_classes_are_counted_as_the_loss_function_sees_them() -> None:
+    made = torch.tensor([[2.0, 1.0, 0.0], [0.0, 3.0, 1.0], [5.0, 0.0, 0.0], [0.0, 0.0, 1.0]])
+    y = torch.tensor([0, 0, -100, 2])
+    labelled, said = numbers.classes("cross_entropy", made, y, -100) or ()
+    assert labelled.tolist() == pytest.approx([2 / 3, 0, 1 / 3])
+    assert said.tolist() == pytest.approx([1 / 3, 1 / 3, 1 / 3])
+    shares = torch.eye(3)[[0, 1, 1, 2]]
+    assert (numbers.classes("cross_entropy", made, shares, -100) or ())[0].tolist() == [
+        *(0.25, 0.5, 0.25)
+    ]
+    maps = made.T.reshape(1, 3, 2, 2)
+    labelled, said = numbers.classes("nll_loss", maps, y.reshape(1, 2, 2), -100) or ()
+    assert labelled.tolist() == pytest.approx([2 / 3, 0, 1 / 3])
+    assert said.tolist() == pytest.approx([1 / 3, 1 / 3, 1 / 3])
+
+
+def test_classes_of_one_output_are_two_and_many_are_not_counted() -> None:
+    z, y = torch.tensor([-1.0, 0.2, 3.0, -2.0]), torch.tensor([0.0, 1.0, 0.0, 0.0])
+    for made, target in ((z, y), (z[:, None], y[:, None])):
+        told = numbers.classes("binary_cross_entropy_with_logits", made, target, -100) or ()
+        assert [t.tolist() for t in told] == [[0.75, 0.25], [0.5, 0.5]]
+    told = numbers.classes("binary_cross_entropy", z.sigmoid(), y, -100) or ()
+    assert told[1].tolist() == [0.5, 0.5]
+    both = torch.zeros(4, 2)
+    assert numbers.classes("binary_cross_entropy", both, both, -100) is None  # labels of their own
+    assert numbers.classes("cross_entropy", torch.zeros(4, 33), y.long(), -100) is None
+    assert numbers.classes("cross_entropy", torch.zeros(3), y[0].long(), -100) is None
+    assert numbers.classes("mse_loss", z, y, -100) is None
+
+
 def test_entropy_is_one_when_even_and_zero_on_one_key() -> None:
     even = torch.full((2, 3, 4, 8), 1 / 8)
     assert [float(v) for v in numbers.entropy(even)] == pytest.approx([1, 1])

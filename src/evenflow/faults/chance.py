@@ -23,7 +23,8 @@ def chance(view: Readings) -> tuple[float, bool]:
         k = shape[1] if len(shape) > 1 else (*shape, 0)[0]
         return (float(np.log(k)) if k > 1 else float("nan")), True
     if op.startswith("binary_cross_entropy"):
-        return float(np.log(2.0)), True
+        weighed = (view.site("weighed")[:, i] > 0).any()  # not by their sum, as classes' are
+        return (float("nan") if weighed else float(np.log(2.0))), True
     target = view.target_of(i)
     if op in ("mse_loss", "mse") and target >= 0:
         std = float(median(view.site("std")[:, target]))

@@ -80,7 +80,7 @@ class SortedData(Rule):
     leads_as_error = True
     leads_to = (
         *("EF101", "EF102", "EF103", "EF104", "EF201", "EF202", "EF203", "EF205", "EF206"),
-        *("EF301", "EF302", "EF401", "EF402", "EF403", "EF404", "EF504", "EF703"),
+        *("EF301", "EF302", "EF401", "EF402", "EF403", "EF404", "EF504", "EF506", "EF703"),
     )
     remedies = (
         Remedy(

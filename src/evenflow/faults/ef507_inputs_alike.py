@@ -75,7 +75,7 @@ class InputsAlike(Rule):
     standing = True
     leads_to = (
         *("EF101", "EF102", "EF104", "EF201", "EF202", "EF203", "EF204", "EF205", "EF206"),
-        *("EF301", "EF302", "EF401", "EF402", "EF403", "EF404", "EF501", "EF703", "EF806"),
+        *("EF301", "EF302", "EF401", "EF402", "EF403", "EF404", "EF501", "EF506", "EF703", "EF806"),
     )
     remedies = (
         Remedy(

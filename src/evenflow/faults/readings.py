@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from ..network import Wiring
-from ..schema import Run, channel
+from ..schema import Run, channel, metric_named
 from .series import Bools, Floats, Ints, last_few, median
 
 T = TypeVar("T")
@@ -82,6 +82,19 @@ class Readings(Wiring):
             for c, v in self.run.columns.items()
             if c.of == "edge" and c.metric == "delta_in"
         }
+
+    def classes(self, loss: int, metric: str) -> Floats:
+        """[T, K] of a metric of the classes that a loss tells apart; K is 0 where none was."""
+        metric_named("class", metric)
+        found = {
+            c.edge: v
+            for c, v in self.run.columns.items()
+            if (c.of, c.id, c.metric) == ("class", loss, metric) and c.edge >= 0
+        }
+        out = np.full((len(self.steps), max(found, default=-1) + 1), np.nan)
+        for k, column in found.items():
+            out[:, k] = column
+        return out
 
     @cached_property
     def ruin(self) -> int:

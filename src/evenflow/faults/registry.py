@@ -29,6 +29,7 @@ from .ef502_outlier_input import OutlierInput
 from .ef503_non_finite_input import NonFiniteInput
 from .ef504_unscaled_target import UnscaledTarget
 from .ef505_sorted_data import SortedData
+from .ef506_rare_class import RareClass
 from .ef507_inputs_alike import InputsAlike
 from .ef601_weights_too_small import WeightsTooSmall
 from .ef602_weights_too_large import WeightsTooLarge
@@ -80,6 +81,7 @@ REGISTRY: dict[str, type[Rule]] = {
     "EF503": NonFiniteInput,
     "EF504": UnscaledTarget,
     "EF505": SortedData,
+    "EF506": RareClass,
     "EF507": InputsAlike,
     "EF601": WeightsTooSmall,
     "EF602": WeightsTooLarge,

@@ -12,6 +12,7 @@ from .healing import HEALS as HEALS
 from .healing import Intervention as Intervention
 from .healing import allowed as allowed
 from .healing import interventions as interventions
+from .metrics import CLASSES as CLASSES
 from .metrics import FOLDS as FOLDS
 from .metrics import METRICS as METRICS
 from .metrics import Metric as Metric

@@ -16,8 +16,9 @@ class Channel(NamedTuple):
 
     Attributes:
         of, metric: see `Metric`.
-        id: of the site (of an edge: the one that sends δ) or the parameter; 0 for the step.
-        edge: the input site that an edge leads to.
+        id: of the site (of an edge: the one that sends δ; of a class: the loss) or the parameter; 0
+            for the step.
+        edge: the input site that an edge leads to; of a class its index.
     """
 
     of: str

@@ -11,9 +11,12 @@ from typing import Literal
 from ..lang import _
 from ..nearby import did_you_mean, there_are
 
-#: What a metric is of: a site; an edge, from a site back to one of its inputs; a parameter; the
+#: What a metric is of: a site; an edge, from a site back to one of its inputs; a class that a loss
+#: site tells apart; a parameter; the
 #: step as a whole.
-Of = Literal["site", "edge", "param", "step"]
+Of = Literal["site", "edge", "class", "param", "step"]
+#: Classes of a loss that are told apart, at most.
+CLASSES = 32
 #: When it is taken: at every sampled step; at fewer, in full readings; by forecasts alone.
 Tier = Literal["core", "full", "forecast"]
 #: How values of one step (micro-batches, a trunk under two losses) become one.
@@ -107,6 +110,8 @@ _METRICS = (
            "axis, as the loss function was given it"),
     Metric("site", "summed", "full", "least", "yes or no", "losses: 1 if the function was asked "
            "for the sum over all elements (reduction='sum')"),
+    Metric("site", "weighed", "full", "largest", "yes or no", "losses: 1 if the function was given "
+           "weights of classes or elements"),
     Metric("site", "weight_rms", "full", "rms", "x", "root mean square of the side of a product "
            "that carries no gradient, where the product is of no layer (advantages, weights)"),
     Metric("site", "weight_negative", "full", "mean", "share", "of the same, elements below 0"),
@@ -148,6 +153,11 @@ _METRICS = (
     Metric("edge", "share", "core", "mean", "ratio", "<δ_k, δ> / |δ|^2 at the fork `edge`: this "
            "branch's signed share, sum 1 (of more than two branches in full readings)",
            exact_delta=True),
+    # Classes that a loss function (cross entropies) tells apart, where they are few:
+    Metric("class", "labelled", "full", "mean", "share", "labels of the batch that name "
+           "this class"),
+    Metric("class", "said", "full", "mean", "share", "predictions whose largest score is this "
+           "class's"),
     # Parameters, around the update:
     Metric("param", "grad", "core", "rms", "g", "2-norm of the gradient the optimizer used "
            "(unscaled, reduced)", exact_delta=True),

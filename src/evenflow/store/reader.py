@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..lang import _
-from ..schema import Channel, Event, Finding, Parameter, Run, Site
+from ..schema import CLASSES, Channel, Event, Finding, Parameter, Run, Site
 from ..showing import visible
 from . import codec
 from .budget import TooMuch
@@ -153,7 +153,7 @@ def layouts_in(
     rows: Rows, sites: int, params: int, keys: Collection[Any] | None = None
 ) -> dict[int, tuple[str, tuple[Channel, ...]]]:
     """(source, channels) of each layout, those of `keys` only, in a run of so many sites."""
-    limits = {"site": sites, "edge": sites, "param": params, "step": 1}
+    limits = {"site": sites, "edge": sites, "class": sites, "param": params, "step": 1}
     known: dict[Any, Channel] = {}
     good: set[Channel] = set()
     out: dict[int, tuple[str, tuple[Channel, ...]]] = {}
@@ -165,7 +165,8 @@ def layouts_in(
             for channel in channels:
                 if channel in good:
                     continue
-                if not 0 <= channel.id < limits.get(channel.of, 0) or channel.edge >= sites:
+                most = CLASSES if channel.of == "class" else sites
+                if not 0 <= channel.id < limits.get(channel.of, 0) or channel.edge >= most:
                     raise ValueError(f"a reading is about {channel}, which is not there")
                 good.add(channel)
             if source not in (b"measured", b"predicted"):

@@ -90,6 +90,13 @@ def summed(args: Sequence[Any], kwargs: Mapping[str, Any]) -> bool:
     return asked == "sum" or kwargs.get("size_average") is False
 
 
+def weighed(args: Sequence[Any], kwargs: Mapping[str, Any]) -> bool:
+    """Is a loss function given weights, of classes or elements?"""
+    third = args[2] if len(args) > 2 else None
+    named = (kwargs.get("weight"), kwargs.get("pos_weight"))
+    return any(isinstance(w, Tensor) for w in (third, *named))
+
+
 def pooled(op: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> int | None:
     """Values behind each mean and variance that a call of `op` takes of its input x.
 

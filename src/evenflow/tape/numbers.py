@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..schema import CLASSES
 from .scalars import Scalar, widest
 from .together import COMMON, EXACT, array_of, flattened, norms_of, small
 
@@ -297,6 +298,44 @@ def labels(t: Tensor) -> Tensor:
         return x_BF.mean(1)
     place_F = torch.arange(1, x_BF.shape[1] + 1, dtype=x_BF.dtype, device=x_BF.device)
     return x_BF @ place_F
+
+
+def classes(op: str, made: Tensor, target: Tensor, left_out: int) -> tuple[Tensor, Tensor] | None:
+    """Shares of the classes among a batch's labels and among its predictions (the largest score;
+    one score a sample: two classes), each [K], for the loss functions of classes. None for other
+    functions, more than `CLASSES` of them, or unbatched scores.
+
+    made [N, K, ...] and target [N, ...] whole numbers or [N, K, ...] shares; binary: both [N] or
+    [N, 1]. Large maps of classes are subsampled.
+    """
+    if op in ("cross_entropy", "nll_loss"):
+        if made.dim() < 2 or not 1 < made.shape[1] <= CLASSES or made.numel() == 0:
+            return None
+        count, step = made.shape[1], math.ceil(made.numel() / (1 << 18))
+        if target.shape == made.shape:
+            target = target.argmax(1)
+        if made.dim() > 2:
+            if step > 1 and not made.is_contiguous():
+                return None  # it would be copied whole
+            made, target = made.flatten(2)[..., ::step], target.flatten(1)[:, ::step]
+        else:
+            made, target = made[::step], target[::step]
+        said, named = made.argmax(1).flatten(), target.flatten()
+    elif op.startswith("binary_cross_entropy"):
+        if made.dim() == 0 or made.numel() != made.shape[0] or made.shape != target.shape:
+            return None
+        count, edge = 2, 0.0 if op.endswith("logits") else 0.5
+        said, named = (made > edge).flatten().long(), (target > 0.5).flatten().long()
+    else:
+        return None
+    known = (named >= 0) & (named < count) & (named != left_out)
+    index_K = torch.arange(count, device=named.device)
+    of = known.sum().clamp(min=1)
+
+    def shares(of_N: Tensor) -> Tensor:
+        return ((of_N[:, None] == index_K) & known[:, None]).sum(0) / of
+
+    return shares(named), shares(said)
 
 
 def entropy(p: Tensor, mask: Tensor | None = None) -> tuple[Scalar, Scalar]:

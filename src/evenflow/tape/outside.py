@@ -9,10 +9,11 @@ from torch import Tensor
 
 from . import numbers
 from .frames import OpCall
-from .given import given, summed
+from .given import given, summed, weighed
 from .registry import Place
 from .sample import Sample
 from .scalars import core_keys
+from .together import COMMON
 
 
 class Outside:
@@ -48,6 +49,7 @@ class Outside:
         if not rec.full or not held:
             return
         rec.add("site", site, "summed", float(summed(call.args, call.kwargs)))
+        rec.add("site", site, "weighed", float(weighed(call.args, call.kwargs)))
         made = held[0].detach()
         if call.inputs and made.is_floating_point() and made.dim() > 0:
             few = numbers.sample(made)
@@ -57,6 +59,7 @@ class Outside:
             rec.add("site", call.inputs[0], "negative", numbers.share(few < 0))
         if len(held) > 1 and call.op.name != "ctc_loss":
             target = held[1]
+            rec.sure("classes", "", self._classes, call, site, made, target)
             there = rec.registry.sites[site]
             place = Place(there.root, there.path)
             data = self.data(place, target, "target", there.index, there.call)
@@ -93,6 +96,17 @@ class Outside:
         apart = numbers.spread(x)
         if apart is not None:
             self.recorder.add("site", site, "spread", apart)
+
+    def _classes(self, call: OpCall, site: int, made: Tensor, target: Tensor) -> None:
+        """Which classes a batch's labels name, and which the predictions."""
+        if any(type(t) not in COMMON or t.layout != torch.strided for t in (made, target)):
+            return
+        left_out = call.kwargs.get("ignore_index", -100)
+        told = numbers.classes(call.op.name, made, target.detach(), int(left_out))
+        for metric, share_K in () if told is None else zip(("labelled", "said"), told, strict=True):
+            shares = share_K.tolist() if share_K.is_cpu else share_K.unbind()
+            for k, share in enumerate(shares):
+                self.recorder.scalars.add(("class", site, metric, k), share)
 
     def _labels(self, site: int, t: Tensor) -> None:
         """Mean and size of what a batch is to answer, by which batches can be told apart."""

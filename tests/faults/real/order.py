@@ -1,4 +1,4 @@
-"""In which order the data come: EF505."""
+"""In which order the data come, and how unevenly: EF505, EF506."""
 
 from __future__ import annotations
 
@@ -148,3 +148,39 @@ def ones_in_turn_with_zeros(sick: bool) -> None:
         x = torch.randn(16, 8) + 2 * (i % 2)
         step(opt, F.binary_cross_entropy_with_logits(net(x), torch.full((16, 1), float(i % 2))))
     del sick
+
+
+def _rare(share: float, apart: float = 0.8, n: int = 64) -> tuple[Tensor, Tensor]:
+    y = (torch.rand(n) < share).long()
+    return torch.randn(n, 8) + apart * y[:, None] * (torch.arange(8) < 4), y
+
+
+@real("EF506", "warning")
+def a_rare_class_by_cross_entropy(sick: bool) -> None:
+    net = mlp(8, 16, 2)
+    opt = adam(net, 5e-3)
+    weight = None if sick else torch.tensor([1.0, 24.0])
+    for _ in range(240):
+        x, y = _rare(0.04)
+        step(opt, F.cross_entropy(net(x), y, weight=weight))
+
+
+@real("EF506", "warning")
+def a_rare_class_by_one_output(sick: bool) -> None:
+    net = mlp(8, 16, 1)
+    opt = adam(net, 5e-3)
+    weight = None if sick else torch.tensor(24.0)
+    for _ in range(240):
+        x, y = _rare(0.04)
+        loss = F.binary_cross_entropy_with_logits(net(x)[:, 0], y.float(), pos_weight=weight)
+        step(opt, loss)
+
+
+@real("EF506", "warning")
+def a_rare_class_that_cannot_be_told_apart(sick: bool) -> None:
+    """Hardly to be told apart; the twin learns the class."""
+    net = mlp(8, 16, 2)
+    opt = adam(net, 5e-3)
+    for _ in range(240):
+        x, y = _rare(0.04, 0.3 if sick else 4.0)
+        step(opt, F.cross_entropy(net(x), y) / 2)
