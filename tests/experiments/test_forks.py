@@ -24,6 +24,7 @@ from evenflow.experiments.forks.crossing import as_plain
 from evenflow.experiments.forks.forking import Answer, Pipe, fork
 from evenflow.experiments.forks.operands import Operands
 from evenflow.experiments.forks.parts import Parts, whole
+from evenflow.experiments.listening import digest
 from evenflow.treatments import parse
 from evenflow.trial import Outcome
 
@@ -102,6 +103,13 @@ def test_what_a_fork_forks_has_no_say() -> None:
         time.sleep(0.2)
         here.answer("child")
     assert here.value == "child"
+
+
+def test_a_digest_asks_for_bits_alone() -> None:
+    one = torch.ones(1, dtype=torch.long)
+    assert digest(one.expand(1).as_strided((1,), (0,))) == digest(one)
+    assert digest(torch.ones(2, 3)) == digest(torch.ones(3, 2).T)
+    assert digest(one) != digest(one + 1)
 
 
 # -- a batch repeated -------------------------------------------------------------------------
