@@ -51,11 +51,11 @@ class Plain(nn.Module):
 
 
 def words(n: int) -> tuple[Tensor, Tensor]:
-    """Each token is the sum of the two before it modulo 12, one in eight is random."""
+    """Each token is the one before it, one or two on as that is even or odd; some are random."""
     x = torch.randint(12, (n, 17))
-    for t in range(2, 17):
-        told = (x[:, t - 1] + x[:, t - 2]) % 12
-        x[:, t] = torch.where(torch.rand(n) < 0.875, told, x[:, t])
+    for t in range(1, 17):
+        told = (x[:, t - 1] + 1 + x[:, t - 1] % 2) % 12
+        x[:, t] = torch.where(torch.rand(n) < 0.9, told, x[:, t])
     return x[:, :-1], x[:, 1:]
 
 
@@ -184,7 +184,7 @@ KINDS: tuple[Kind, ...] = (
     Kind("range", "precision", grow=overflow(20.0)),
     Kind("range-rows", "precision", Plain, ADAM, 3e-3, overflow(20.0)),
     Kind("squares-fade", "precision", grow=second_moment),
-    Kind("attention-logits", "logits", grow=swell("qk", 1.05)),
+    Kind("attention-logits", "logits", grow=swell("qk|v", 1.05)),
     Kind("head-logits", "logits", grow=swell("head", 1.05)),
     Kind("residual", "logits", grow=swell("down|v", 1.06)),
     Kind("hidden-rows", "logits", Plain, ADAM, 3e-3, swell("mid|head", 1.03)),

@@ -90,6 +90,10 @@ def _head_rows(model: Transformer) -> None:
     _rows_held_at_zero(model.head.weight)
 
 
+def _loud_head(model: Transformer) -> None:
+    model.head.weight.mul_(300.0)
+
+
 def _off_bias(model: Transformer) -> None:
     _weights("up.bias", lambda p: p.fill_(-8.0))(model)
 
@@ -178,9 +182,7 @@ KINDS: tuple[Kind, ...] = (
     Kind("mlp dropout .95", _MLP, "", Wiring(mlp_dropout=0.95), unseen=_VALID),
     # output
     Kind("output rows held at zero", r"head", "", plant=_head_rows),
-    Kind(
-        "head 300 times", r"head", "EF602 EF703", plant=lambda m: m.head.weight.mul_(300.0) and None
-    ),
+    Kind("head 300 times", r"head", "EF602 EF703", plant=_loud_head),
     Kind("head frozen", r"head", "EF704", plant=lambda m: m.head.requires_grad_(False) and None),
     Kind("head dropout .9", r"head", "", Wiring(head_dropout=0.9), unseen=_VALID),
     Kind(
