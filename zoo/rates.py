@@ -1,5 +1,5 @@
-"""Steps of the wrong length: gradients clipped away or added up. Perceptrons in the calibration
-half, convolutions in the report half."""
+"""Steps of the wrong length: clipped away, added up, decayed, rounded away. Perceptrons in the
+calibration half, convolutions in the report half."""
 
 from __future__ import annotations
 
@@ -32,12 +32,14 @@ def train(
     reduction: str = "mean",
     parts: int = 1,
     share: float = 1.0,
+    dtype: torch.dtype = torch.float32,
 ) -> float:
     """Digits; held-out accuracy. `scaler`: with a GradScaler, "unscale" before the clip, or not.
     An update is made of `parts` micro-batches, the loss of each times `share`."""
     seed_all(seed)
     data = digits()
-    model = make()
+    data = data._replace(x=data.x.to(dtype), x_test=data.x_test.to(dtype))
+    model = make().to(dtype)
     optimizer = optimize(model.parameters())
     scaling = torch.amp.GradScaler("cpu", enabled=bool(scaler))
     for i, b in enumerate(batches(len(data.x), size, steps * parts)):
@@ -59,6 +61,8 @@ def train(
 
 _sgd = partial(torch.optim.SGD, lr=0.1, momentum=0.9)
 _adamw = partial(torch.optim.AdamW, lr=3e-3)
+_slow_mlp = partial(train, make=MLP, optimize=partial(_sgd, lr=3e-3, momentum=0.0), steps=1500)
+_slow_cnn = partial(train, make=ConvNet, optimize=partial(_adamw, lr=3e-5), steps=1500)
 _SMALL = "101 104 105 201 202 204 205 301 302 401 402 403 404 703"
 _mlp = partial(train, make=MLP, optimize=_sgd)
 _cnn = partial(train, make=ConvNet, optimize=_sgd)
@@ -154,4 +158,26 @@ CASES: tuple[Case, ...] = (
         partial(train, make=ConvNet, optimize=partial(_adamw, weight_decay=0.01)),
         0.85,
     ),
+    sick(
+        "perceptron",
+        "bfloat16-weights",
+        "weights kept in bfloat16, a small rate",
+        partial(_slow_mlp, dtype=torch.bfloat16),
+        0.6,
+        twin="float32-weights",
+        expect="303",
+        allow="301 401 404",
+    ),
+    healthy("perceptron", "float32-weights", "the same in float32", _slow_mlp, 0.75),
+    sick(
+        "cnn",
+        "bfloat16-weights",
+        "weights kept in bfloat16, Adam with a small rate",
+        partial(_slow_cnn, dtype=torch.bfloat16),
+        0.6,
+        twin="float32-weights",
+        expect="303",
+        allow="301 401 404",
+    ),
+    healthy("cnn", "float32-weights", "the same in float32", _slow_cnn, 0.65),
 )

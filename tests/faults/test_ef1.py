@@ -308,19 +308,6 @@ def test_all_of_it_has_underflowed() -> None:
     assert found("EF105", dead) == []  # zeros that were never seen to shrink
 
 
-def test_updates_that_the_weights_swallow() -> None:
-    b = perceptron(3).loss(2.3)
-    from dataclasses import replace
-
-    b.params = [replace(p, dtype="bfloat16") for p in b.params]
-    b.set_params("update", 5 * 1e-4)
-    (f,) = found("EF105", b)
-    assert f.evidence["update_ratio"] == pytest.approx(1e-4)
-    assert f.threshold["update_ratio"] == pytest.approx(2**-9 / 10)
-    assert "Net.layers.0.weight" in f.params
-    assert found("EF105", b.set_params("update", 5e-3)) == []
-
-
 def test_subnormal_float32_is_told_as_a_consequence() -> None:
     b = perceptron(3, steps=steps_until(20)).loss(2.3)
     b.set("layers.0 linear", "delta_subnormal", 1.0)

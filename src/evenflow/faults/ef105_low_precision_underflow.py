@@ -1,4 +1,4 @@
-"""EF105: gradients or updates are too small for the number format that carries them."""
+"""EF105: gradients are too small for the number format that carries them."""
 
 from __future__ import annotations
 
@@ -9,13 +9,12 @@ import numpy as np
 from ..lang import N_
 from ..schema import Finding, Severity
 from .base import Cause, EvidenceLabel, Remedy, Rule
-from .series import Bools, first_of_last_spell, holds_at_end, largest, median
+from .series import Bools, first_of_last_spell, holds_at_end, median
 from .view import View
 
 #: Share of the layer error's non-zero elements below the smallest normal number.
 SUBNORMAL = 0.75
-#: Half the distance between neighbouring numbers, relative to their size.
-HALF_ULP = {"float16": 2.0**-11, "bfloat16": 2.0**-9}
+_HALF = ("float16", "bfloat16")
 
 
 class LowPrecisionUnderflow(Rule):
@@ -23,8 +22,7 @@ class LowPrecisionUnderflow(Rule):
 
     ## What it means
     float16 has no normal number below 6.1e-5 and nothing below 6e-8: layer errors of that size
-    lose their digits, then vanish. And a weight held in bfloat16 or float16 swallows an update
-    smaller than half the distance to its neighbour (1/512 of it, 1/2048).
+    lose their digits, then vanish. (Updates that a 16-bit weight swallows are EF303.)
 
     ## Why is this bad?
     The gradient is there, and the format throws it away: layers stand still for no other reason
@@ -32,19 +30,16 @@ class LowPrecisionUnderflow(Rule):
 
     ## How it is measured
     The share of the layer error's non-zero elements below the smallest normal number of its
-    format, as they lie in memory; and for weights held in 16 bits, the share of gradients that
-    reach the weight while the applied update is (next to) nothing.
+    format, as they lie in memory.
 
     ## Threshold
     Three quarters of the elements at some site, in the last three readings. (A healthy net with
     a GradScaler had 42 % on the zoo's calibration half, sick ones have 100 %.) An error where
-    half of all layers suffer or the loss is stuck. For weights, an update below a tenth of half
-    the distance between neighbouring numbers.
+    half of all layers suffer or the loss is stuck.
 
     ## What to do
-    float16: use a GradScaler, or bfloat16. 16-bit weights: keep a float32 copy for the
-    optimizer (autocast does), or round stochastically. float32: the gradient vanishes for
-    another reason, see EF101; `torch.set_flush_denormal(True)` restores the speed.
+    float16: use a GradScaler, or bfloat16. float32: the gradient vanishes for another reason, see
+    EF101; `torch.set_flush_denormal(True)` restores the speed.
     """
 
     code = "EF105"
@@ -75,13 +70,9 @@ class LowPrecisionUnderflow(Rule):
     def check(self, view: View) -> Iterable[Finding]:
         if view.converged:
             return
-        yield from self._errors(view)
-        yield from self._updates(view)
-
-    def _errors(self, view: View) -> Iterable[Finding]:
         share = np.where(view.sound[:, None], view.site("delta_subnormal"), np.nan)
         lost = np.where(view.sound[:, None], view.site("delta_zeros"), np.nan)
-        low = np.array([s.dtype in HALF_ULP for s in view.sites], dtype=np.bool_)
+        low = np.array([s.dtype in _HALF for s in view.sites], dtype=np.bool_)
         known = ~np.isnan(share)
         # where nothing but zeros is left, all of it has underflowed
         share = np.where(low[None, :] & (lost >= 1), 1.0, share)
@@ -116,37 +107,3 @@ class LowPrecisionUnderflow(Rule):
             return True
         loss = [i for i in view.losses if view.recent("delta")[i] > 0]
         return any(low[i] and view.recent("delta_zeros")[i] >= 1 for i in view.predictions if loss)
-
-    def _updates(self, view: View) -> Iterable[Finding]:
-        half_ulp = np.array(
-            [HALF_ULP.get(p.dtype, 0.0) if len(p.shape) >= 2 else 0.0 for p in view.run.params]
-        )
-        low = half_ulp > 0
-        if not low.any():
-            return
-        ratio = np.where(view.sound[:, None], view.relative_update, np.nan)
-        grad = view.param("grad")
-        known = ~np.isnan(ratio) & ~np.isnan(grad)
-        # only rare elements still move when the norm is a tenth of half a step of all
-        bad = (ratio < half_ulp[None, :] / 10) & (grad > 0)
-        held = holds_at_end(bad, known, 3) & low
-        if not held.any():
-            return
-        params = [view.run.params[int(i)] for i in np.flatnonzero(held)]
-        sites = [i for i in view.layers if any(held[w] for w in view.weights[i])]
-        j = params[0].id
-        row = first_of_last_spell(bad[:, j], known[:, j])
-        all_of_them = int(held.sum()) * 2 >= int(low.sum())
-        yield self.finding(
-            Severity.error if view.stuck or all_of_them else Severity.warning,
-            sites=sites,
-            params=[p.name for p in params],
-            steps=view.over([row, view.ruin - 1]),
-            evidence={
-                "update_ratio": float(largest(median(ratio[view.late])[held])),
-                "parameters": len(params),
-                "bits": 16.0,
-            },
-            threshold={"update_ratio": float(half_ulp[j]) / 10},
-            cause="dtype",
-        )

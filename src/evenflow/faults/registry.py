@@ -20,6 +20,7 @@ from .ef209_massive_activations import MassiveActivations
 from .ef211_expert_collapse import ExpertCollapse
 from .ef301_stalled_layer import StalledLayer
 from .ef302_oversized_update import OversizedUpdate
+from .ef303_update_lost_in_rounding import UpdateLostInRounding
 from .ef401_plateau import Plateau
 from .ef402_divergence_or_spike import DivergenceOrSpike
 from .ef403_oscillation import Oscillation
@@ -72,6 +73,7 @@ REGISTRY: dict[str, type[Rule]] = {
     "EF211": ExpertCollapse,
     "EF301": StalledLayer,
     "EF302": OversizedUpdate,
+    "EF303": UpdateLostInRounding,
     "EF401": Plateau,
     "EF402": DivergenceOrSpike,
     "EF403": Oscillation,

@@ -102,6 +102,11 @@ _EDITS = {
         "less weight decay",
         "weight_decay=1e-4 for SGD, 0.01 for AdamW; 0 for biases, gains and embeddings",
     ),
+    "float32": (
+        "weights in float32, computing in bfloat16",
+        "leave out model.bfloat16(); with torch.autocast(device, dtype=torch.bfloat16): around "
+        "forward and loss",
+    ),
     "clip": (
         "a clip that only trims",
         "call scaler.unscale_(optimizer) before clip_grad_norm_, and set its limit near the "

@@ -209,6 +209,7 @@ TABLE: dict[str, list[str] | Choice] = {
     "EF211": ["edit=balance"],
     "EF301": lambda f, facts: [*_vanishing(f, facts), "lr=x10"],
     "EF302": _CALM,
+    "EF303": ["edit=float32"],
     "EF401": [*_RATES[:1], "lr=x10", "optimizer=adam:0.001", "init=lsuv", "lr=x0.01"],
     "EF402": [*_CALM, "clip=z:2.5", "clip=agc:0.01", "input=clamp:10"],
     "EF403": ["lr=x0.3", "lr=x0.1", "momentum=0.5", "lr=x0.03", _CLIP],

@@ -1,4 +1,4 @@
-"""What 16 bits cannot hold: EF105."""
+"""What 16 bits cannot hold: EF105, EF303."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ def float16_errors_that_underflow(sick: bool) -> None:
     _low(mlp(8, 16, 16, 4), 1e-6 if sick else 1.0, 0.05, torch.float16)
 
 
-@real("EF105", "error", "dtype")
+@real("EF303", "error")
 def updates_lost_in_bfloat16(sick: bool) -> None:
     _low(mlp(8, 16, 16, 4), 1.0, 1e-5 if sick else 0.3, torch.bfloat16, 80)
 
 
-@real("EF105", "warning", "dtype")
+@real("EF303", "warning")
 def one_layers_updates_lost(sick: bool) -> None:
     net = mlp(8, 16, 16, 16, 4, act=nn.ReLU).bfloat16()
     groups = [
