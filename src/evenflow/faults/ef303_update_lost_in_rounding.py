@@ -137,7 +137,7 @@ def _wanted(view: View, ids: list[int]) -> Floats:
 def _later(view: View, rows: Bools) -> Bools:
     """Of some rows those of the run's later half, the last few at least: a 32-bit copy starts at
     numbers that the weights can show, and at first gathers steps before any weight moves."""
-    late = rows & (view.steps >= view.steps[rows][-1] / 2)
+    late: Bools = rows & (view.steps >= view.steps[rows][-1] / 2)
     late[np.flatnonzero(rows)[-READINGS:]] = True
     return late
 
