@@ -7,6 +7,7 @@ from . import (
     cnn,
     decoder,
     encoder,
+    games,
     gated,
     generative,
     mixture,
@@ -38,6 +39,7 @@ _ALL: tuple[Case, ...] = (
     *tabular_regression.CASES,
     *variational.CASES,
     *rates.CASES,
+    *games.CASES,
     *wiring.CASES,
 )
 
