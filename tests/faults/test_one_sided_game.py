@@ -20,8 +20,8 @@ from .synthetic import Builder
 Loss = Callable[[Tensor], Tensor]
 
 
-def real() -> Tensor:
-    return 5 + torch.randn(32, 2) * torch.tensor([1.0, 0.3])
+def real(at: float) -> Tensor:
+    return at + torch.randn(32, 2) * torch.tensor([1.0, 0.3])
 
 
 def game(
@@ -38,7 +38,7 @@ def game(
     with evenflow.watch(run=path, every=1):
         for _ in range(120):
             of_d.zero_grad()
-            judge_loss(d(real()), d(g(torch.randn(32, 4)).detach())).backward()
+            judge_loss(d(real(5.0 if far else 0.5)), d(g(torch.randn(32, 4)).detach())).backward()
             of_d.step()
             of_g.zero_grad()
             maker_loss(d(g(torch.randn(32, 4)))).backward()

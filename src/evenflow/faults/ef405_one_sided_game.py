@@ -14,7 +14,7 @@ from .base import EvidenceLabel, Remedy, Rule
 from .series import Bools, Floats, Ints, median, ratio
 from .view import View
 
-#: The winner's loss over what it was at first, or a guess's; a judge that is right 97 times of 100 has .12.
+#: The winner's loss over what it was at first, or a guess's (right 97 times of 100: .12).
 WON = 0.1
 #: Share of its updates at which it was so low; and from which on it is an error.
 SHARE, MOST = 0.25, 0.5
@@ -76,7 +76,7 @@ class OneSidedGame(Rule):
     labels = (
         EvidenceLabel("judge_loss", N_("discriminator's loss over its start"), "share"),
         EvidenceLabel("maker_loss", N_("generator's loss over that of a fair game")),
-        EvidenceLabel("maker_gradient", N_("generator's gradient over its first"), "share"),
+        EvidenceLabel("maker_gradient", N_("generator's gradient over that before"), "share"),
         EvidenceLabel("time_won", N_("share of its updates that it had won"), "share"),
     )
     stage = 125
@@ -119,7 +119,9 @@ class OneSidedGame(Rule):
         if won.sum() < FEWEST or share < SHARE or beaten.sum() < FEWEST:
             return
         fair = float(median(maker.loss[beaten])) / (start / 2)
-        gradient = float(median(ratio(maker.grad[beaten], maker.grad[:FEWEST].max())))
+        before = max(maker.grad[:FEWEST].max(), maker.grad[~beaten].max(initial=0.0))
+        last = maker.grad[beaten][beaten.sum() // 2 :]
+        gradient = float(median(ratio(last, before)))
         sinks = bool((maker.loss <= 0).all()) and gradient < GONE
         if fair < LOST and not sinks:
             return
