@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -50,7 +51,7 @@ def train(
         for _ in range(rounds):
             of_d.zero_grad()
             fake = g(torch.randn(64, 8)).detach()
-            (cost(d(real(64)), one) + cost(d(fake), nil)).backward()
+            (cost(d(real(64)), one) + cost(d(fake), nil)).backward()  # type: ignore[no-untyped-call]
             of_d.step()
         of_g.zero_grad()
         cost(d(g(torch.randn(64, 8))), one).backward()  # type: ignore[no-untyped-call]
@@ -60,7 +61,7 @@ def train(
 
 
 _ABOUT = "the discriminator takes five steps a round, at a hundred times the generator's rate"
-_strong = {"lr_g": 1e-4, "lr_d": 1e-2, "rounds": 5}
+_strong: dict[str, Any] = {"lr_g": 1e-4, "lr_d": 1e-2, "rounds": 5}
 _ALLOW = "101 102 104 201 202 203 205 206 301 302 402 403 703"
 
 CASES: tuple[Case, ...] = (
