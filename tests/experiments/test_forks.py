@@ -22,6 +22,7 @@ from evenflow.experiments.forks import again, examiner
 from evenflow.experiments.forks.conducting import from_plain
 from evenflow.experiments.forks.crossing import as_plain
 from evenflow.experiments.forks.forking import Answer, Pipe, fork
+from evenflow.experiments.forks.found import AGAIN
 from evenflow.experiments.forks.operands import Operands
 from evenflow.experiments.forks.parts import Parts, whole
 from evenflow.experiments.listening import digest
@@ -166,7 +167,7 @@ def test_where_nothing_can_be_forked_it_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(examiner, "forks", lambda root: False)
-    assert checkup_of(tmp_path, PERCEPTRON) == again.AGAIN
+    assert checkup_of(tmp_path, PERCEPTRON) == AGAIN
 
 
 def test_runs_from_the_start_equal_those_of_forks(

@@ -18,10 +18,8 @@ from typing import Any, NoReturn
 
 from ...trial import Attempt, Outcome, attempt_of
 from ..bench import Change, Trace
-from .found import LATE, NO_ANSWER, Found
+from .found import LATE, NO_ANSWER, Beginning
 
-#: What a process says that cannot be forked.
-AGAIN = "no-fork"
 _ANSWER = "answer.pickle"
 #: module, request -> the folder of the run, and how it ended.
 Run = Callable[[str, str], tuple[Path, Outcome]]
@@ -35,7 +33,7 @@ class RerunBench:
 
     def __init__(self, run: Run, until: float) -> None:
         self._run, self.until = run, until
-        self._found: Found | None = None
+        self._found: Beginning | None = None
 
     def run(self, change: Change, steps: int, wants: Collection[str] = ()) -> Trace:
         if self._found is None:

@@ -11,7 +11,7 @@ from ..bench import Change, Trace
 from ..instrument import Instrument
 from .doors import Doors, Role
 from .forking import Answers, Pipe, fork
-from .found import LATE, NO_ANSWER, Found
+from .found import LATE, NO_ANSWER, Beginning
 from .runner import Runner
 
 #: Of one run, in seconds.
@@ -32,7 +32,7 @@ class ForkBench:
     streams = True
     most_runs = 64
 
-    def __init__(self, doors: Doors, model: nn.Module, found: Found, until: float) -> None:
+    def __init__(self, doors: Doors, model: nn.Module, found: Beginning, until: float) -> None:
         self.doors, self.model, self.found, self.until = doors, model, found, until
         self.runs = 0
 
@@ -54,7 +54,7 @@ def runner(
     doors: Doors,
     pipe: Answers,
     model: nn.Module,
-    found: Found,
+    found: Beginning,
     change: Change,
     steps: int,
     wants: Collection[str],

@@ -16,8 +16,9 @@ from ...trial import CHILD, FolderSnapshot, Job, LocalPool, Outcome
 from ..catalogue import EXPERIMENTS
 from ..conducting import conduct
 from ..result import Checkup, Tested
-from .again import AGAIN, RerunBench
+from .again import RerunBench
 from .crossing import FOUND
+from .found import AGAIN
 
 #: Seconds, of all of it.
 SECONDS = 60.0

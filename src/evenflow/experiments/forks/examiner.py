@@ -10,11 +10,10 @@ import torch
 from torch import nn
 
 from ..bench import Change, Trace
-from .again import AGAIN
 from .bench import Forked, runner
 from .doors import Doors, Role
 from .forking import Answers, Pipe, fork
-from .found import ENDED, NO_ANSWER, NO_FORWARD, Found, reason
+from .found import AGAIN, ENDED, NO_ANSWER, NO_FORWARD, Beginning, reason
 from .parts import whole
 from .scout import Scout
 
@@ -27,13 +26,13 @@ class Examiner(Role):
         self,
         doors: Doors,
         seconds: float,
-        examine: Callable[[nn.Module, Found], None],
+        examine: Callable[[nn.Module, Beginning], None],
         nothing: Callable[[str], None],
     ) -> None:
         self.doors, self.seconds = doors, seconds
         self.examine, self.nothing = examine, nothing
         self.calls = 0
-        self.found: Found | None = None
+        self.found: Beginning | None = None
         self.model: nn.Module | None = None
 
     def enter(self, root: nn.Module, args: Any, kwargs: Any) -> tuple[Any, Any]:
@@ -74,7 +73,7 @@ class Waiting(Role):
         self,
         doors: Doors,
         pipe: Answers,
-        found: Found,
+        found: Beginning,
         change: Change,
         steps: int,
         wants: Collection[str],

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 from ...lang import N_
 
+#: What a process says that cannot be forked.
+AGAIN = "no-fork"
+
 #: Why a run came to nothing; translated when shown.
 LATE = N_("the time for a check-up is over")
 NO_ANSWER = N_("no answer came in time")
@@ -18,7 +21,7 @@ NO_FORWARD = N_("the script ended, and no module with something to train was cal
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class Beginning:
     """Where the training begins.
 
     Attributes:

@@ -23,7 +23,7 @@ _LOSSES = ("loss", "cross_entropy", "kl_div")
 
 
 @dataclass(frozen=True, slots=True)
-class Met:
+class MetData:
     """An operation in which the graph met data: its name, and all it was given but the graph."""
 
     op: str
@@ -43,7 +43,7 @@ class Operands(TorchFunctionMode):
 
     def __init__(self) -> None:
         super().__init__()
-        self.met: list[Met] = []
+        self.met: list[MetData] = []
         self.targets: list[Tensor] = []
         self.open = self.replaying = self.inside = self.paused = False
         self.change: Callable[[Any], Any] | None = None
@@ -88,7 +88,7 @@ class Operands(TorchFunctionMode):
     def _given(self, name: str, data: list[Any]) -> list[Any]:
         """The data of this operation: its own, or the first step's."""
         if not self.replaying:
-            self.met.append(Met(name, tuple([_kept(v) for v in data])))
+            self.met.append(MetData(name, tuple([_kept(v) for v in data])))
             return data
         if self.lost:
             return data

@@ -15,7 +15,7 @@ from ..instrument import Instrument
 from ..listening import digest
 from .doors import Doors, Role
 from .forking import Answers
-from .found import ENDED, OTHER_CALL, TURNS, Found, reason
+from .found import ENDED, OTHER_CALL, TURNS, Beginning, reason
 from .parts import Parts
 
 #: Of a batch so many samples tell whether it was seen before.
@@ -26,7 +26,12 @@ class Runner(Role):
     """Tells `instrument` what happens to `model`, until it is done or the script ends."""
 
     def __init__(
-        self, doors: Doors, pipe: Answers, instrument: Instrument, model: nn.Module, found: Found
+        self,
+        doors: Doors,
+        pipe: Answers,
+        instrument: Instrument,
+        model: nn.Module,
+        found: Beginning,
     ) -> None:
         """`model`: the module that is called first, or `Parts` of which it is the first."""
         self.doors, self.pipe, self.instrument = doors, pipe, instrument

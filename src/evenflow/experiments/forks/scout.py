@@ -11,7 +11,7 @@ from torch.utils._pytree import tree_leaves
 
 from .doors import Doors, Role
 from .forking import Answers
-from .found import NEVER, Found, reason
+from .found import NEVER, Beginning, reason
 
 #: Backwards without an update, after which none is waited for.
 PATIENCE = 256
@@ -83,7 +83,7 @@ class Scout(Role):
     def ended(self, error: BaseException | None) -> None:
         if self.first >= 0:
             self._tell(updates=self.optimizer >= 0 or self._moved())
-        self.pipe.answer(Found(why=reason(error) or NEVER))
+        self.pipe.answer(Beginning(why=reason(error) or NEVER))
 
     def _moved(self) -> bool:
         return any([p._version != version for p, version in self._versions])
@@ -104,7 +104,7 @@ class Scout(Role):
     def _tell(self, updates: bool) -> None:
         roots = tuple(dict.fromkeys([id(m) for m in self._trained]))
         passes = self.backwards, self.others
-        self.pipe.answer(Found(self.first, *passes, self.optimizer, updates, roots, self._kept))
+        self.pipe.answer(Beginning(self.first, *passes, self.optimizer, updates, roots, self._kept))
 
 
 def _among(targets: list[Tensor], given: list[Any]) -> tuple[int, ...]:
