@@ -9,7 +9,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evenflow.tape import numbers
+from evenflow.tape import batches, numbers
 
 
 @pytest.mark.parametrize("scale", [1.0, 1e-12, 1e-25, 1e-42, 1e30])
@@ -71,47 +71,47 @@ def test_varies_is_the_feature_that_tells_samples_apart_best() -> None:
         math.sqrt(sum((v - sum(column) / 9) ** 2 for v in column) / sum(v * v for v in column))
         for column in ([float(x[a, i, j]) for a in range(9)] for i in range(2) for j in range(3))
     ]
-    assert float(numbers.varies(x) or 0) == pytest.approx(max(slow), rel=1e-5)
+    assert float(batches.varies(x) or 0) == pytest.approx(max(slow), rel=1e-5)
     one = torch.full((32, 7), 1e4)
-    assert float(numbers.varies(one) or 0) < 1e-6
+    assert float(batches.varies(one) or 0) < 1e-6
     one[3, 2] = 0  # a background in common, one pixel of one sample
-    assert 0.1 < float(numbers.varies(one) or 0) < 0.2
+    assert 0.1 < float(batches.varies(one) or 0) < 0.2
 
 
 def test_varies_is_of_whole_numbers_too_and_of_several_samples_alone() -> None:
     tokens = torch.tensor([[5, 6, 0], [5, 7, 0]])
-    assert float(numbers.varies(tokens) or 0) == pytest.approx(0.5 / math.sqrt(42.5))
-    assert float(numbers.varies(torch.zeros(4, 3, dtype=torch.bool)) or 0) == 0
-    assert float(numbers.varies(torch.tensor([2, 2, 2])) or 0) == 0
-    assert numbers.varies(torch.ones(1, 5)) is None and numbers.varies(torch.ones(())) is None
-    assert math.isnan(float(numbers.varies(torch.tensor([[1.0], [math.nan]])) or 0))
+    assert float(batches.varies(tokens) or 0) == pytest.approx(0.5 / math.sqrt(42.5))
+    assert float(batches.varies(torch.zeros(4, 3, dtype=torch.bool)) or 0) == 0
+    assert float(batches.varies(torch.tensor([2, 2, 2])) or 0) == 0
+    assert batches.varies(torch.ones(1, 5)) is None and batches.varies(torch.ones(())) is None
+    assert math.isnan(float(batches.varies(torch.tensor([[1.0], [math.nan]])) or 0))
 
 
 def test_labels_are_one_number_a_sample() -> None:
     y = torch.tensor([2, 0, 1])
     one_hot = torch.eye(3)[y]
-    assert numbers.labels(y).tolist() == [2, 0, 1]
-    assert numbers.labels(y[:, None]).tolist() == [2, 0, 1]
-    assert numbers.labels(one_hot).tolist() == [3, 1, 2]  # places count from 1
-    assert numbers.labels(torch.tensor([[0.5], [-2.0]])).tolist() == [0.5, -2]
-    assert numbers.labels(torch.tensor([[1.0, 10.0, 100.0]])).tolist() == [1 + 20 + 300]
+    assert batches.labels(y).tolist() == [2, 0, 1]
+    assert batches.labels(y[:, None]).tolist() == [2, 0, 1]
+    assert batches.labels(one_hot).tolist() == [3, 1, 2]  # places count from 1
+    assert batches.labels(torch.tensor([[0.5], [-2.0]])).tolist() == [0.5, -2]
+    assert batches.labels(torch.tensor([[1.0, 10.0, 100.0]])).tolist() == [1 + 20 + 300]
     maps = torch.tensor([[[0, 1], [1, 2]], [[0, 0], [0, 0]]])
-    assert numbers.labels(maps).tolist() == [1, 0]
-    assert numbers.labels(torch.tensor([1e8, 1e8 + 1], dtype=torch.float64)).dtype is torch.float64
+    assert batches.labels(maps).tolist() == [1, 0]
+    assert batches.labels(torch.tensor([1e8, 1e8 + 1], dtype=torch.float64)).dtype is torch.float64
 
 
 def test_classes_are_counted_as_the_loss_function_sees_them() -> None:
     made = torch.tensor([[2.0, 1.0, 0.0], [0.0, 3.0, 1.0], [5.0, 0.0, 0.0], [0.0, 0.0, 1.0]])
     y = torch.tensor([0, 0, -100, 2])
-    labelled, said = numbers.classes("cross_entropy", made, y, -100) or ()
+    labelled, said = batches.classes("cross_entropy", made, y, -100) or ()
     assert labelled.tolist() == pytest.approx([2 / 3, 0, 1 / 3])
     assert said.tolist() == pytest.approx([1 / 3, 1 / 3, 1 / 3])
     shares = torch.eye(3)[[0, 1, 1, 2]]
-    assert (numbers.classes("cross_entropy", made, shares, -100) or ())[0].tolist() == [
+    assert (batches.classes("cross_entropy", made, shares, -100) or ())[0].tolist() == [
         *(0.25, 0.5, 0.25)
     ]
     maps = made.T.reshape(1, 3, 2, 2)
-    labelled, said = numbers.classes("nll_loss", maps, y.reshape(1, 2, 2), -100) or ()
+    labelled, said = batches.classes("nll_loss", maps, y.reshape(1, 2, 2), -100) or ()
     assert labelled.tolist() == pytest.approx([2 / 3, 0, 1 / 3])
     assert said.tolist() == pytest.approx([1 / 3, 1 / 3, 1 / 3])
 
@@ -119,15 +119,15 @@ def test_classes_are_counted_as_the_loss_function_sees_them() -> None:
 def test_classes_of_one_output_are_two_and_many_are_not_counted() -> None:
     z, y = torch.tensor([-1.0, 0.2, 3.0, -2.0]), torch.tensor([0.0, 1.0, 0.0, 0.0])
     for made, target in ((z, y), (z[:, None], y[:, None])):
-        told = numbers.classes("binary_cross_entropy_with_logits", made, target, -100) or ()
+        told = batches.classes("binary_cross_entropy_with_logits", made, target, -100) or ()
         assert [t.tolist() for t in told] == [[0.75, 0.25], [0.5, 0.5]]
-    told = numbers.classes("binary_cross_entropy", z.sigmoid(), y, -100) or ()
+    told = batches.classes("binary_cross_entropy", z.sigmoid(), y, -100) or ()
     assert told[1].tolist() == [0.5, 0.5]
     both = torch.zeros(4, 2)
-    assert numbers.classes("binary_cross_entropy", both, both, -100) is None  # labels of their own
-    assert numbers.classes("cross_entropy", torch.zeros(4, 33), y.long(), -100) is None
-    assert numbers.classes("cross_entropy", torch.zeros(3), y[0].long(), -100) is None
-    assert numbers.classes("mse_loss", z, y, -100) is None
+    assert batches.classes("binary_cross_entropy", both, both, -100) is None  # labels of their own
+    assert batches.classes("cross_entropy", torch.zeros(4, 33), y.long(), -100) is None
+    assert batches.classes("cross_entropy", torch.zeros(3), y[0].long(), -100) is None
+    assert batches.classes("mse_loss", z, y, -100) is None
 
 
 def test_entropy_is_one_when_even_and_zero_on_one_key() -> None:

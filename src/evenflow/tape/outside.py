@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from . import numbers
+from . import batches, numbers
 from .frames import OpCall
 from .given import given, summed, weighed
 from .registry import Place
@@ -102,7 +102,7 @@ class Outside:
         if any(type(t) not in COMMON or t.layout != torch.strided for t in (made, target)):
             return
         left_out = call.kwargs.get("ignore_index", -100)
-        told = numbers.classes(call.op.name, made, target.detach(), int(left_out))
+        told = batches.classes(call.op.name, made, target.detach(), int(left_out))
         for metric, share_K in () if told is None else zip(("labelled", "said"), told, strict=True):
             shares = share_K.tolist() if share_K.is_cpu else share_K.unbind()
             for k, share in enumerate(shares):
@@ -114,12 +114,12 @@ class Outside:
             return
         if t.layout != torch.strided or t.is_nested:
             return
-        label_B = numbers.labels(t)
+        label_B = batches.labels(t)
         self.recorder.add("site", site, "label_mean", label_B.mean())
         self.recorder.add("site", site, "label_rms", label_B.square().mean().sqrt())
 
     def _varies(self, site: int, t: Tensor) -> None:
-        most = numbers.varies(t)
+        most = batches.varies(t)
         if most is not None:
             self.recorder.add("site", site, "varies", most)
 
