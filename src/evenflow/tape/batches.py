@@ -1,4 +1,4 @@
-"""What a batch holds: how much its samples differ, what they are to answer, and what is answered."""
+"""What a batch holds: how its samples differ, what they are to answer, and what is answered."""
 
 from __future__ import annotations
 
