@@ -434,6 +434,23 @@ class Forecast(nn.Module):
         return self.head(self.rnn(x)[0])
 
 
+class Sentence(nn.Module):
+    """An autoencoder: one code of the whole text, and each word out of it and those before."""
+
+    def __init__(self, pooled: bool) -> None:
+        super().__init__()
+        self.words, self.pooled = nn.Embedding(V, D), pooled
+        self.read, self.write = LSTM(), nn.GRU(D + 16, 16, batch_first=True)
+        self.head = nn.Linear(16, V)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.words(x)
+        states, (last, _) = self.read(y)
+        code = states.mean(1) if self.pooled else last[0]
+        each = code[:, None].expand(-1, x.shape[1], -1)
+        return self.head(self.write(torch.cat([y, each], -1))[0])
+
+
 def waves() -> tuple[Tensor, Tensor]:
     x = torch.randn(N, T + 1, 3).cumsum(1)
     return x[:, :-1], x[:, 1:]
@@ -486,6 +503,8 @@ CAUSAL: dict[str, Callable[[], None]] = {
     "convolution": lambda: language(Conv(True)),
     "within": lambda: within("inf"),
     "forecast": lambda: fit(Forecast(False), waves),
+    "autoencoder": lambda: fit(Sentence(False), text, told),
+    "autoencoder-pooled": lambda: fit(Sentence(True), text, told),
     "words-given-back": lambda: language(Attention("none"), data=lambda: text(0)),
     "masked-words": lambda: language(Attention("none"), data=masked),
     "tags": lambda: language(Attention("none"), data=lambda: (text()[0], torch.randint(V, (N, T)))),

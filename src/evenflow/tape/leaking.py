@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from .meant import Cuts
-from .retrace import Compared, Retrace
+from .retrace import Compared, Retrace, RetracedStep, floats_in
 from .steps_back import last_bad, seed_of, sent_back
 
 #: Targets that must agree with later inputs, so that this is none of chance.
@@ -22,6 +22,31 @@ class Shift(NamedTuple):
     samples: int
     steps: int
     first: bool
+
+
+class _TimeKept:
+    """Lets no gradient through what has lost the axis of time: a summary of the whole sequence is
+    an autoencoder's code, from which later inputs are meant to be told. Nor through a
+    recurrence's last state. What folds time into pieces is lost likewise."""
+
+    def __init__(self, shift: Shift) -> None:
+        self._cuts, self._samples = Cuts(0), shift.samples
+        self._long = {shift.steps - 1, shift.steps, shift.steps + 1}
+
+    def __call__(self, step: RetracedStep, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if step.name in ("setitem", "set"):
+            return None
+        out = self._cuts(step, args, kwargs)
+        made = floats_in(step.func(*args, **kwargs) if out is None else out)
+        states = step.kind == "recurrent"
+        return [
+            t if self._timed(t) and not (states and i) else t.detach() for i, t in enumerate(made)
+        ]
+
+    def _timed(self, t: Tensor) -> bool:
+        shape = tuple(t.shape)
+        axes = shape[1:] if shape[:1] == (self._samples,) else shape
+        return any([n in self._long or n in [self._samples * m for m in self._long] for n in axes])
 
 
 def ahead(retrace: Retrace) -> list[tuple[int, str, float]]:
@@ -38,7 +63,7 @@ def ahead(retrace: Retrace) -> list[tuple[int, str, float]]:
 
 def _leak(retrace: Retrace, pair: Compared, shift: Shift) -> tuple[int, float] | None:
     """The site where later inputs get in, and the share of them that does."""
-    played = retrace.play(pair.slot, Cuts(0))
+    played = retrace.play(pair.slot, _TimeKept(shift))
     out, leaf = played.values[pair.slot], played.leaves[shift.source]
     if out is None or not out.requires_grad:
         return None
