@@ -16,7 +16,7 @@ Xb, yb, X, y = X[pick[:100]], y[pick[:100]], X[pick[100:]], y[pick[100:]]
 rows = y.argsort()
 X, y = X[rows], y[rows]
 model = nn.Sequential(nn.Linear(10, 32), nn.Tanh(), nn.Linear(32, 1))
-optimizer = torch.optim.SGD(model.parameters(), lr=0.05, momentum=0.9)
+optimizer = torch.optim.SGD(model.parameters(), lr=0.02, momentum=0.9)
 for epoch in range(40):
     order = torch.randperm(len(X))
     for rows in order.split(20):
