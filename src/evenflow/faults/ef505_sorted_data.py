@@ -76,6 +76,7 @@ class SortedData(Rule):
         EvidenceLabel("mean_loss_left", N_("mean loss against guessing"), "share"),
     )
     stage = 22
+    standing = True
     overrules = True
     leads_as_error = True
     leads_to = (

@@ -72,7 +72,8 @@ class RareClass(Rule):
         EvidenceLabel("most_frequent", N_("share of the most frequent class"), "share"),
         EvidenceLabel("entropy_left", N_("loss against the entropy of the labels"), "share"),
     )
-    stage = 340
+    stage = 345
+    standing = True
     leads_to = ("EF401", "EF404")
     remedies = (
         Remedy(

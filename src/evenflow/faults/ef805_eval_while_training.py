@@ -60,6 +60,7 @@ class EvalWhileTraining(Rule):
         EvidenceLabel("time_share", N_("share of the training"), "share"),
     )
     stage = 15
+    standing = True
     leads_to = (
         *("EF101", "EF102", "EF201", "EF202", "EF203", "EF205", "EF206", "EF301", "EF302"),
         *("EF401", "EF402", "EF403", "EF404", "EF501", "EF703"),

@@ -53,6 +53,7 @@ class SamplesMixed(Rule):
     as_cause = N_("samples of a batch that get mixed")
     labels = (EvidenceLabel("mixed", N_("other samples it depends on"), "share"),)
     stage = 68
+    standing = True
     leads_to = (
         *("EF101", "EF104", "EF202", "EF204", "EF205", "EF206", "EF301", "EF302"),
         *("EF401", "EF402", "EF403", "EF404", "EF703"),

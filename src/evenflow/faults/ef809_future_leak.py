@@ -49,6 +49,7 @@ class FutureLeak(Rule):
     as_cause = N_("outputs that see the inputs they are to predict")
     labels = (EvidenceLabel("ahead", N_("later inputs it depends on"), "share"),)
     stage = 69
+    standing = True
     leads_to = ("EF402", "EF403")
     remedies = (
         Remedy(
