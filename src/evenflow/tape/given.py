@@ -86,7 +86,7 @@ def takes(
 
 def summed(args: Sequence[Any], kwargs: Mapping[str, Any]) -> bool:
     """Is a loss function asked for the sum of its elements?"""
-    asked = kwargs.get("reduction", next((a for a in args if isinstance(a, str)), "mean"))
+    asked = kwargs.get("reduction", [*[a for a in args if isinstance(a, str)], "mean"][0])
     return asked == "sum" or kwargs.get("size_average") is False
 
 
@@ -94,7 +94,7 @@ def weighed(args: Sequence[Any], kwargs: Mapping[str, Any]) -> bool:
     """Is a loss function given weights, of classes or elements?"""
     third = args[2] if len(args) > 2 else None
     named = (kwargs.get("weight"), kwargs.get("pos_weight"))
-    return any(isinstance(w, Tensor) for w in (third, *named))
+    return any([isinstance(w, Tensor) for w in (third, *named)])
 
 
 def pooled(op: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> int | None:

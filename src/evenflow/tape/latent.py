@@ -43,12 +43,12 @@ class Latents:
             if _drawn(a, b):
                 self._add(site, ts[0], a.detach(), b)
         elif call.op.name == "add" and len(ts) == 2:
-            held = next((self._scaled[i] for i in call.inputs if i in self._scaled), None)
-            if held is not None:
+            held = [self._scaled[i] for i in call.inputs if i in self._scaled]
+            if held:
                 # in place, one of the two has become the sum
                 means = [t for t in ts if t is not out and self._producer(t) not in self._scaled]
                 if len(means) == 1:
-                    self._add(site, means[0], *held)
+                    self._add(site, means[0], *held[0])
 
     def _add(self, site: int, mean: Tensor, std: Tensor, noise: Tensor) -> None:
         if mean.grad_fn is None or mean.shape != std.shape:

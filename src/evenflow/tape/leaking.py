@@ -53,9 +53,9 @@ def ahead(retrace: Retrace) -> list[tuple[int, str, float]]:
     if any(["fft" in step.name for step in retrace.steps]):
         return []  # whose rounding reaches everywhere
     for pair in retrace.pairs[:2]:
-        shifts = (_shift(retrace, i, pair) for i in range(len(retrace.sources)))
-        shift = next((s for s in shifts if s is not None), None)
-        found = None if shift is None else _leak(retrace, pair, shift)
+        shifts = [_shift(retrace, i, pair) for i in range(len(retrace.sources))]
+        told = [s for s in shifts if s is not None]
+        found = _leak(retrace, pair, told[0]) if told else None
         if found is not None:
             return [(found[0], "ahead", found[1])]
     return []

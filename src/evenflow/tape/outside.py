@@ -99,7 +99,7 @@ class Outside:
 
     def _classes(self, call: OpCall, site: int, made: Tensor, target: Tensor) -> None:
         """Which classes a batch's labels name, and which the predictions."""
-        if any(type(t) not in COMMON or t.layout != torch.strided for t in (made, target)):
+        if any([type(t) not in COMMON or t.layout != torch.strided for t in (made, target)]):
             return
         left_out = call.kwargs.get("ignore_index", -100)
         told = batches.classes(call.op.name, made, target.detach(), int(left_out))

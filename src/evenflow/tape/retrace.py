@@ -166,13 +166,13 @@ class Retrace:
             self._compare(name, kind, args, kwargs, inputs)
         if kind == "loss" or not torch.is_grad_enabled():
             return None
-        if any([type(t) not in _PLAIN for t in inputs]) or len(self.steps) >= MOST:
+        if not _plain(inputs) or len(self.steps) >= MOST:
             return self.forget()
         changed = args[0] if name in ("setitem", "set") and args else None
         outs = [changed] if changed is not None else floats_in(out)
         if not outs:
             return None
-        if any([type(t) not in _PLAIN for t in outs]):
+        if not _plain(outs):
             return self.forget()
         kept = tuple(map(self._keep, args)), {k: self._keep(v) for k, v in kwargs.items()}
         shapes = tuple(touched[0].shape), tuple(outs[0].shape)
@@ -287,6 +287,11 @@ def apart(devices: list[int], autocast: list[tuple[str, torch.dtype]]) -> ExitSt
     for kind, dtype in autocast:
         stack.enter_context(torch.autocast(kind, dtype=dtype))
     return stack
+
+
+def _plain(tensors: list[Tensor]) -> bool:
+    """Of no subclass, and with a shape, as a nested tensor has none."""
+    return all([type(t) in _PLAIN and not t.is_nested for t in tensors])
 
 
 def floats_in(out: Any) -> list[Tensor]:
