@@ -63,8 +63,8 @@ class PosteriorCollapse(Rule):
         EvidenceLabel("nats", N_("nats a latent")),
         EvidenceLabel("latents", N_("latents"), fact=True),
     )
-    stage = 115
-    leads_to = (*("EF101", "EF104", "EF202", "EF205", "EF301", "EF401", "EF404"),)
+    stage = 107
+    leads_to = (*("EF101", "EF104", "EF202", "EF205", "EF301", "EF401", "EF404", "EF812"),)
     overrules = True
     remedies = (
         Remedy(

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..lang import N_
 from ..schema import Finding, Severity
-from .base import Cause, EvidenceLabel, Remedy, Rule
+from .base import Cause, EvidenceLabel, Remedy, Rule, Unless
 from .chance import seen
 from .curve import goal, guessing, recent_fall
 from .series import Floats, median
@@ -66,6 +66,7 @@ class DecayDominates(Rule):
         EvidenceLabel("steps_to_e", N_("steps in which the weights fall to a third")),
     )
     stage = 108
+    looks_back = True
     leads_to = (
         *("EF101", "EF104", "EF105", "EF201", "EF202", "EF204", "EF205", "EF301", "EF302"),
         *("EF401", "EF402", "EF403", "EF404", "EF703"),
@@ -76,7 +77,10 @@ class DecayDominates(Rule):
             "Lower weight_decay: 1e-4 suits SGD, 0.01 to 0.1 AdamW; give biases, gains and "
             "embeddings none."
         ),
-        Remedy("Use AdamW in place of Adam with weight_decay: there decay is not rescaled."),
+        Remedy(
+            "With Adam, let AdamW take its place: there weight_decay is not rescaled.",
+            unless=(Unless("-adaptive"),),
+        ),
     )
     if_cause = remedies[0]
     causes = (

@@ -12,6 +12,7 @@ only those ways of mixing are told that are never meant.
 
 from __future__ import annotations
 
+from .isolation import unheard
 from .leaking import ahead
 from .mixing import mixed
 from .retrace import Retrace, Unplayable, apart
@@ -22,7 +23,9 @@ def what_depends(retrace: Retrace, scalars: ScalarBuffer) -> None:
     """Ask both questions of the forward that was followed, and forget it."""
     found: list[tuple[int, str, float]] = []
     try:
-        with apart(_devices(retrace), retrace.autocast):
+        with unheard():
+            devices = _devices(retrace)
+        with apart(devices, retrace.autocast):
             found = ahead(retrace) or mixed(retrace)
         retrace.wanted = 0
     except Unplayable:

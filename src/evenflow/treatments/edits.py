@@ -59,6 +59,29 @@ _EDITS = {
         "an update after each backward pass",
         "call optimizer.zero_grad(), loss.backward(), optimizer.step() in this order",
     ),
+    "shuffle": (
+        "batches that mix the data",
+        "DataLoader(..., shuffle=True), or shuffle rows and targets together before the loop",
+    ),
+    "class-weights": (
+        "a loss that weighs rare classes up",
+        "cross_entropy(..., weight=counts.sum() / (len(counts) * counts)), pos_weight for a binary "
+        "loss, or a WeightedRandomSampler",
+    ),
+    "inputs": (
+        "samples that differ",
+        "print x.std(0): look for a mean over samples instead of features, or a division that "
+        "leaves nothing, in the preparation of the data",
+    ),
+    "judge": (
+        "a discriminator that does not win",
+        "a lower rate or fewer updates for the discriminator, labels smoothed on both sides, or "
+        "noise on what it is shown",
+    ),
+    "train-mode": (
+        "training mode while training",
+        "call model.train() before each epoch, and again after an evaluation's model.eval()",
+    ),
     "shapes": (
         "prediction and target of one shape",
         "give the loss two tensors of one shape: pred.squeeze(1), or y.unsqueeze(1)",
