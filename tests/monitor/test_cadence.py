@@ -250,7 +250,7 @@ def test_a_busy_machine_does_not_use_up_what_may_be_spent() -> None:
                 continue
             steps.append(step)
             if told:
-                cadence.worked(0.06 * slower, 0.062)
+                cadence.worked(0.062)
             cadence.ran_sampled(step, 0.062 * slower, 0.06 * slower)
         return steps
 

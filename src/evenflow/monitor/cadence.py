@@ -71,7 +71,7 @@ class Cadence:
         self._wall = self._own = self._also = 0.0  # of sampled steps: their length, and ours in it
         self._unsampled, self._samples = 0.0, 0  # seconds of the others; how many were sampled
         self._hidden: deque[float] = deque(maxlen=31)
-        self._waited = self._worked = 0.0  # our seconds by the wall; the processor's meanwhile
+        self._worked = 0.0  # seconds of the processor that the process had in sampled steps
         self._alert = 0
         self._alerts_left = _ALERTS
 
@@ -102,7 +102,9 @@ class Cadence:
         """How much longer our readings take as others have the processor: their seconds by the
         wall over those that the whole process had meanwhile, so rather too little than too much.
         Shares of the training's time need no such factor: it is kept waiting likewise."""
-        return min(max(self._waited / max(self._worked, 1e-9), 1.0), _STARVED)
+        if not self._worked:
+            return 1.0
+        return min(max(self._own / self._worked, 1.0), _STARVED)
 
     def limit(self) -> float:
         """Seconds by our own clocks that the next sample may take."""
@@ -215,10 +217,9 @@ class Cadence:
         self._own += cost
         self._samples += 1
 
-    def worked(self, cost: float, processor: float) -> None:
-        """A sample took `cost` seconds by the wall, in which the process had so many seconds of
-        the processor, its own arithmetic included."""
-        self._waited += cost
+    def worked(self, processor: float) -> None:
+        """While the sample that is told of next was taken, the process had so many seconds of the
+        processor, its own arithmetic included."""
         self._worked += processor
 
     def also(self, cost: float) -> None:

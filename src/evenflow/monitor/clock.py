@@ -52,5 +52,5 @@ class Clock:
             # Before the first step a script builds and loads: that is none of the step's.
             began, cost = recorder.started, cost - recorder.early
             self._cadence.also(recorder.early)
-        self._cadence.worked(cost, recorder.bounds.worked)
+        self._cadence.worked(recorder.bounds.worked)
         return now - began, cost
