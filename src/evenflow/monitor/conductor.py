@@ -27,7 +27,7 @@ from ..tape import (
     any_in_place,
     held_by_an_optimizer,
     of_optimizer,
-    read_left,
+    read_came,
     traced,
 )
 from .apart import Apart
@@ -186,7 +186,7 @@ class Conductor:
         """An outermost backward of a sampled step has run."""
         self.recorder.after_backward()
         if self.recorder.full and not self.updates.by_hand:
-            self.recorder.sure("reading gradients", "update", read_left, self.recorder)
+            self.recorder.sure("reading gradients", "update", read_came, self.recorder)
         if len(self.optimizers.refs) != 1:
             self.passes.end(self.recorder)
         if self.step:

@@ -29,7 +29,7 @@ from .originals import original as original
 from .parameters import Update as Update
 from .parameters import held_by_an_optimizer as held_by_an_optimizer
 from .parameters import of_optimizer as of_optimizer
-from .parameters import read_left as read_left
+from .parameters import read_came as read_came
 from .parameters import settings as settings
 from .probe import through_time as through_time
 from .recorder import Recorder as Recorder

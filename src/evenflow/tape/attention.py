@@ -12,6 +12,7 @@ from torch import Tensor
 
 from ..whose import theirs
 from . import numbers
+from .given import input_of
 from .isolation import unheard
 from .scalars import Scalar
 
@@ -42,7 +43,7 @@ class Attention:
 
         def weigh(*args: Any, **kwargs: Any) -> Tensor:
             out = softmax(*args, **kwargs)
-            _quietly(self._weighed, out, args[0] if args else kwargs.get("input"))
+            _quietly(self._weighed, out, input_of(args, kwargs))
             return out
 
         functional: Any = F

@@ -15,7 +15,7 @@ from . import numbers
 from .attention import Attention
 from .chosen import CHOOSES, chosen, spread
 from .frames import Frame, OpCall
-from .given import along, given, pooled, takes, tensors_in
+from .given import along, given, input_of, pooled, takes, tensors_in
 from .isolation import traced, unheard
 from .labels import Label, label, node_of, read
 from .latent import DRAWING, Latents
@@ -341,19 +341,19 @@ class ForwardReader:
         """How what was chosen from a site's output is spread over its last axis."""
         if len(call.tensors) != 1 or len(call.inputs) != 1:
             return
-        site, given = call.inputs[0], numbers.local(call.tensors[0])
+        site, x = call.inputs[0], numbers.local(call.tensors[0])
         known = self.recorder.registry.sites[site]
-        if known.kind == "input" or known.shape[-1:] != given.shape[-1:]:
+        if known.kind == "input" or known.shape[-1:] != x.shape[-1:]:
             return
-        found = chosen(call.op.name, call.args, call.kwargs, out, given)
+        found = chosen(call.op.name, call.args, call.kwargs, out, x)
         if found is not None:
-            for metric, value in spread(found, given.shape[-1]).items():
+            for metric, value in spread(found, x.shape[-1]).items():
                 self.recorder.add("site", site, metric, value)
 
     def _scores(self, call: OpCall, site: int) -> None:
         """How large the scores are that a softmax was given."""
-        given = call.args[0] if call.args else call.kwargs.get("input")
-        z = numbers.plain(given) if isinstance(given, Tensor) else None
+        scores = input_of(call.args, call.kwargs)
+        z = numbers.plain(scores) if isinstance(scores, Tensor) else None
         if z is not None and z.dim() > 1:
             self.recorder.add("site", site, "logit_max", numbers.score(numbers.some_queries(z)))
 

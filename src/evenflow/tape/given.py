@@ -84,6 +84,11 @@ def takes(
     return shapes if len(shapes) == 2 and all([t.numel() < out.numel() for t in tensors]) else ()
 
 
+def input_of(args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+    """What a function that works on one tensor was given to work on; None where nothing was."""
+    return args[0] if args else kwargs.get("input")
+
+
 def summed(args: Sequence[Any], kwargs: Mapping[str, Any]) -> bool:
     """Is a loss function asked for the sum of its elements?"""
     asked = kwargs.get("reduction", [*[a for a in args if isinstance(a, str)], "mean"][0])
@@ -104,7 +109,7 @@ def pooled(op: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> int | None
     RMS norm the size of the normalised shape. None for other ops, for running statistics (a batch
     norm in eval mode takes none of what it sees), and where the arguments do not tell.
     """
-    x = args[0] if args else kwargs.get("input")
+    x = input_of(args, kwargs)
     if not isinstance(x, Tensor):
         return None
     sizes = numbers.shape(x)
@@ -127,7 +132,7 @@ def pooled(op: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> int | None
 def along(op: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[int, int] | None:
     """The axis, counted from the first, along which a softmax or a `normalize` goes, and its
     length. None for other ops, and where the arguments do not tell."""
-    x = args[0] if args else kwargs.get("input")
+    x = input_of(args, kwargs)
     if not isinstance(x, Tensor):
         return None
     sizes = numbers.shape(x)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from .meant import Cuts
-from .retrace import Compared, Retrace, RetracedStep, floats_in
+from .retrace import WRITES, Compared, Retrace, RetracedStep, floats_in
 from .steps_back import last_bad, seed_of, sent_back
 
 #: Targets that must agree with later inputs, so that this is none of chance.
@@ -34,7 +34,7 @@ class _TimeKept:
         self._long = {shift.steps - 1, shift.steps, shift.steps + 1}
 
     def __call__(self, step: RetracedStep, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        if step.name in ("setitem", "set"):
+        if step.name in WRITES:
             return None
         out = self._cuts(step, args, kwargs)
         made = floats_in(step.func(*args, **kwargs) if out is None else out)

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from .given import input_of
 from .retrace import RetracedStep, floats_in
 
 #: Functions that deal the same memory out anew.
@@ -40,7 +41,7 @@ class Cuts:
         self.samples, self.split = samples, False
 
     def __call__(self, step: RetracedStep, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        x = args[0] if args else kwargs.get("input")
+        x = input_of(args, kwargs)
         if not isinstance(x, Tensor):
             return None
         if step.name in _SAME or step.name.startswith("dropout"):

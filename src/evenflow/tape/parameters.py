@@ -55,7 +55,7 @@ class Update:
         self.recorder, self.scalars, self._full = recorder, recorder.scalars, recorder.full
         self._params = [p for p in params if _readable(p) and held(p)]
         self._index = tuple([recorder.registry.add_param(p) for p in self._params])
-        self._seen, self._unread, self._left = recorder.alike, recorder.unread, recorder.left
+        self._seen, self._unread, self._came = recorder.alike, recorder.unread, recorder.came
         with torch.no_grad():
             self._parts = [_part(p) for p in self._params]
             self._before = Snapshot(self._parts)
@@ -95,9 +95,9 @@ class Update:
             self.scalars.add(("step", 0, "grad_norm", -1), _hypot(sizes))
 
     def _kept(self, index: Sequence[int], sizes: Sequence[Scalar]) -> None:
-        """How much of the gradients is left of what the latest backward left (`left`)."""
+        """How much of the gradients is left of what the latest backward gave (`read_came`)."""
         both = [
-            (size, self._left[i]) for i, size in zip(index, sizes, strict=True) if i in self._left
+            (size, self._came[i]) for i, size in zip(index, sizes, strict=True) if i in self._came
         ]
         whole = _hypot([was for _, was in both]) if both else 0.0
         if isinstance(whole, Tensor) or 0 < whole < math.inf:
@@ -183,7 +183,7 @@ class Update:
             self.scalars.add(("step", 0, f"{metric}_nonfinite", -1), count)
 
 
-def read_left(recorder: Recorder) -> None:
+def read_came(recorder: Recorder) -> None:
     """Norms of the gradients of the parameters that the latest backward reached, as it left them:
     what is done to them before the update shows against these."""
     met = list(recorder.backward.latest.values())
@@ -193,7 +193,7 @@ def read_left(recorder: Recorder) -> None:
         ]
         index, found = values_of(mine)
         for i, size in zip(index, numbers.norms(found), strict=True):
-            recorder.left[i] = size / recorder.scale
+            recorder.came[i] = size / recorder.scale
 
 
 @lru_cache(maxsize=64)
@@ -250,15 +250,13 @@ def settings(optimizer: torch.optim.Optimizer) -> dict[str, float]:
     where numbers."""
     group: dict[str, Any] = optimizer.param_groups[0]
     betas = group.get("betas")
+    decays = [g.get("weight_decay") for g in optimizer.param_groups]
+    plain = [d for d in decays if isinstance(d, (int, float))]
     given = {
         "lr": group.get("lr"),
         "momentum": group.get("momentum", betas[0] if betas else None),
-        "weight_decay": group.get("weight_decay"),
+        "weight_decay": max(plain) if len(plain) > 1 else decays[0],
     }
-    decays = [g.get("weight_decay") for g in optimizer.param_groups]
-    plain = [d for d in decays if isinstance(d, (int, float))]
-    if len(plain) > 1:
-        given["weight_decay"] = max(plain)
     out: dict[str, float] = {}
     for name, value in given.items():
         if isinstance(value, Tensor):

@@ -90,7 +90,7 @@ class Recorder:
         self.full = True
         self.alike: Counter[int] = Counter()  # by parameter: readings of its units' likeness
         self.unread: dict[int, tuple[float, float]] = {}  # likewise: see `Update._inferred`
-        self.left: dict[int, Scalar] = {}  # by parameter: see `parameters.read_left`
+        self.came: dict[int, Scalar] = {}  # by parameter: see `parameters.read_came`
         self.generation = 0  # of the sampled step
         self.oldest = 0  # the oldest generation whose nodes are still known
         self.cost, self.heard = 0.0, 0  # seconds of the sampled step; times that torch called us
@@ -188,7 +188,7 @@ class Recorder:
         speak_for(self.generation, self.registry)
         self.recording, self.full, self.cost, self.heard = True, full, 0.0, 0
         self.bounds.begin()
-        self.scalars, self.left = ScalarBuffer(), {}
+        self.scalars, self.came = ScalarBuffer(), {}
         self.units.begin(step)
         self.backward.reset()
         self.forward.reset()

@@ -20,7 +20,7 @@ from torch import Tensor
 from torch.autograd.graph import saved_tensors_hooks
 
 from ..network import of_function
-from .given import given, tensors_in
+from .given import given, input_of, tensors_in
 from .isolation import unheard
 from .originals import FOLDER, PLAIN, is_torchs
 from .sample import Sample
@@ -28,6 +28,8 @@ from .sample import Sample
 #: A forward of more operations, or whose outputs take more bytes, is not run again.
 MOST, BYTES = 4096, 1 << 27
 _PLAIN = (Tensor, torch.nn.Parameter)
+#: Functions that write into their first argument and give nothing.
+WRITES = frozenset({"setitem", "set"})
 _CASTS = frozenset({"float", "to", "type", "type_as", "half", "bfloat16", "double"})
 #: Who differentiates within a forward has a graph of his own.
 _ENDS = frozenset({"grad", "backward", "hessian", "jacobian"})
@@ -168,7 +170,7 @@ class Retrace:
             return None
         if not _plain(inputs) or len(self.steps) >= MOST:
             return self.forget()
-        changed = args[0] if name in ("setitem", "set") and args else None
+        changed = args[0] if name in WRITES and args else None
         outs = [changed] if changed is not None else floats_in(out)
         if not outs:
             return None
@@ -187,7 +189,7 @@ class Retrace:
 
     def _begins(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], out: Any) -> None:
         """Where whole numbers become vectors the data can be differentiated by."""
-        first = next(iter(args), kwargs.get("input"))
+        first = input_of(args, kwargs)
         if not isinstance(first, Tensor) or not isinstance(out, Tensor):
             return
         if name == "embedding" and first.dim() > 1 and not first.is_floating_point():
@@ -253,7 +255,7 @@ class Retrace:
                 raise Unplayable(step.name)
             args = tuple([_given(v, values) for v in step.args])
             kwargs = {k: _given(v, values) for k, v in step.kwargs.items()}
-            changes = step.name in ("setitem", "set") or step.func.__name__.endswith("_")
+            changes = step.name in WRITES or step.func.__name__.endswith("_")
             if changes and args and isinstance(step.args[0], Tensor):
                 args = (args[0].clone(), *args[1:])  # what the script holds stays as it is
             try:
@@ -262,7 +264,7 @@ class Retrace:
                     out = step.func(*args, **kwargs)
             except (RuntimeError, NotImplementedError) as e:  # not with detached tensors
                 raise Unplayable(step.name) from e
-            outs = [args[0]] if step.name in ("setitem", "set") else floats_in(out)
+            outs = [args[0]] if step.name in WRITES else floats_in(out)
             if len(outs) != len(step.outs):
                 raise Unplayable(step.name)
             for slot, t in zip(step.outs, outs, strict=True):
