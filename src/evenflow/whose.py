@@ -21,6 +21,11 @@ _OURS = frozenset({"evenflow", "torch", "numpy"})
 _SITE = ("site-packages", "dist-packages")
 
 
+def strict() -> bool:
+    """Are errors of ours to be raised? (EVENFLOW_STRICT is set, and not to 0.)"""
+    return os.environ.get("EVENFLOW_STRICT", "") not in ("", "0")
+
+
 def theirs(error: BaseException, called: bool = False) -> bool:
     """Is this error, caught in our code, the user's: must it go on?
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from ..lang import _
 from ..script import when_imported
+from ..whose import strict
 from .plan import Plan
 
 
@@ -100,7 +101,7 @@ class ScriptWatcher:
         sys.path = list(self.ours)
         try:
             with warnings.catch_warnings():
-                if not _strict():
+                if not strict():
                     warnings.simplefilter("ignore")  # ours, not the script's
                 self._tell(error)
         except Exception as e:
@@ -124,13 +125,9 @@ class ScriptWatcher:
 
     def _say_failed(self, what: str, error: Exception) -> None:
         self.failed = True
-        if _strict():
+        if strict():
             traceback.print_exception(error, file=_err())
         _say(what.format(error=f"{type(error).__name__}: {error}"))
-
-
-def _strict() -> bool:
-    return os.environ.get("EVENFLOW_STRICT", "") not in ("", "0")
 
 
 def _err() -> Any:

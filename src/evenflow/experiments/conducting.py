@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import time
 from dataclasses import replace
 
+from ..whose import strict
 from .base import Lab, unknown
 from .bench import Bench
 from .catalogue import EXPERIMENTS
@@ -53,7 +53,7 @@ def _tried(experiment: Experiment, lab: Lab) -> Tested:
     try:
         return experiment.test(lab)
     except Exception as error:
-        if os.environ.get("EVENFLOW_STRICT", "") not in ("", "0"):
+        if strict():
             raise
         return unknown("error", names=(f"{type(error).__name__}: {error}",))
 

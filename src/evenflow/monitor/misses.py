@@ -5,12 +5,11 @@ The user's go on. Ours cost the reading that failed, and the watch only where mo
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from typing import Any
 
 from ..tape import Recorder, ScalarBuffer, unheard
-from ..whose import theirs
+from ..whose import strict, theirs
 from .flush import Flush
 
 #: So many sampled steps in a row in which a part of the sample was lost, and something is broken.
@@ -35,7 +34,7 @@ class Misses:
         self._texts: list[str] = []
 
     def __call__(self, error: Exception, where: str, stage: str) -> None:
-        if os.environ.get("EVENFLOW_STRICT", "") not in ("", "0"):
+        if strict():
             self._fail(error, where)
         self._now.setdefault(stage, {}).setdefault(where, error)
         self._times[stage] = self._times.get(stage, 0) + 1

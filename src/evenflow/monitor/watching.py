@@ -17,7 +17,7 @@ from ..lang import _
 from ..schema import Event, Finding, Run, allowed
 from ..store import Writer, load, refuse_others
 from ..tape import unheard
-from ..whose import theirs
+from ..whose import strict, theirs
 from . import hooks
 from .cadence import Cadence
 from .conductor import Conductor
@@ -285,7 +285,7 @@ class Watch:
 
     def _fail(self, error: Exception, where: str) -> None:
         """An error of ours: stop watching, say so once, never reach the user's loop."""
-        if os.environ.get("EVENFLOW_STRICT", "") not in ("", "0"):
+        if strict():
             raise error
         if self._failed:
             return
