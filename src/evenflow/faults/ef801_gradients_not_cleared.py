@@ -9,7 +9,7 @@ import numpy as np
 from ..lang import N_
 from ..schema import Finding, Link, Severity
 from .base import Cause, EvidenceLabel, Remedy, Rule
-from .series import Bools, Floats, median, ratio
+from .series import Bools, Floats, longest, median, ratio
 from .view import View
 
 #: So many readings of an optimizer in a row.
@@ -128,16 +128,8 @@ class GradientsNotCleared(Rule):
 
 def _kept(left: Floats) -> bool:
     """[T] of one parameter: not cleared, in so many readings in a row, and in most?"""
-    known = left[~np.isnan(left)]
-    return _longest(known > 0) >= FEWEST and float((known > 0).mean()) >= MOST
-
-
-def _longest(there: Bools) -> int:
-    best = now = 0
-    for one in there:
-        now = now + 1 if one else 0
-        best = max(best, now)
-    return best
+    known = ~np.isnan(left)
+    return bool(longest(left > 0, known) >= FEWEST and (left[known] > 0).mean() >= MOST)
 
 
 def _fades(view: View, left: Floats, used: Floats) -> bool:
