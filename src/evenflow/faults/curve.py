@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..schema import Severity
 from .chance import of_spread
 from .data import typical
 from .series import Floats, median
@@ -17,6 +18,8 @@ CREDIBLE = 3.0
 #: Share of the loss of guessing below which a net has learned, whatever the size of its data or
 #: target.
 WON = 0.25
+#: Share of what there was to win from which on nothing was learnt.
+NOTHING = 0.85
 
 
 class Goal(NamedTuple):
@@ -48,6 +51,20 @@ def goal(view: View) -> Goal:
     if not (np.isfinite(start) and np.isfinite(end)) or start == 0:
         return Goal(float("nan"), False, float("nan"))
     return Goal(abs(start), False, end / start if start > 0 else float("nan"))
+
+
+def left_of(view: View) -> float:
+    """How much is left of what there was to win or, where that is not known, of the start's."""
+    aim = goal(view)
+    return aim.left if aim.known else 1 - view.loss.fallen
+
+
+def harm_of(view: View, left: float) -> Severity:
+    """How bad a fault is with so much left: an info where something was won, or where the loss does
+    not tell; an error where nothing was learnt."""
+    if view.unmeasured or not left > WON:
+        return Severity.info
+    return Severity.error if left >= NOTHING else Severity.warning
 
 
 def first_loss(view: View) -> float:

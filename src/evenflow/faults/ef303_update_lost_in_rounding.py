@@ -9,7 +9,7 @@ import numpy as np
 from ..lang import N_
 from ..schema import Finding, Severity
 from .base import EvidenceLabel, Remedy, Rule
-from .curve import WON, goal
+from .curve import harm_of, left_of
 from .series import Bools, Floats, holds_at_end, largest, median, ratio
 from .view import View
 
@@ -19,8 +19,6 @@ HALF_UNIT = {"bfloat16": 2.0**-9, "float16": 2.0**-12}
 APPLIED = 0.3
 #: Fewest readings; share of the run's largest rate from which on a step is one to count.
 READINGS, EARNEST = 4, 0.1
-#: Loss left from which on nothing was learnt.
-LEFT = 0.85
 
 
 class UpdateLostInRounding(Rule):
@@ -102,9 +100,9 @@ class UpdateLostInRounding(Rule):
         if not lost.any():
             return
         whose = {ids[k] for k in np.flatnonzero(lost)}
-        severity, left = _harm(view, share)
+        left = left_of(view)
         yield self.finding(
-            severity,
+            harm_of(view, left) if share >= 0.5 else Severity.warning,
             sites=[i for i in view.layers if whose.intersection(view.weights[i])][:8],
             params=[view.run.params[i].name for i in sorted(whose)],
             steps=(first, last),
@@ -157,14 +155,3 @@ def _swallowed(view: View, ids: list[int], half: Floats) -> Bools:
     grad = view.param("grad")[:, ids]
     known = ~np.isnan(update) & ~np.isnan(grad)
     return holds_at_end((update < half / 10) & (grad > 0), known, 3)
-
-
-def _harm(view: View, share: float) -> tuple[Severity, float]:
-    """How bad it is, and how much of the loss is left."""
-    aim = goal(view)
-    left = aim.left if aim.known else 1 - view.loss.fallen
-    if share < 0.5:
-        return Severity.warning, left
-    if view.unmeasured or not left > WON:
-        return Severity.info, left
-    return (Severity.error if left >= LEFT else Severity.warning), left

@@ -10,7 +10,7 @@ from ..lang import N_
 from ..schema import Finding, Link, Severity
 from .base import EvidenceLabel, Remedy, Rule, Unless
 from .causes import LEARNING_RATE_TOO_LOW
-from .curve import doubt, goal, recent_fall
+from .curve import doubt, goal, left_of, recent_fall
 from .series import largest, median, ratio
 from .view import View
 
@@ -84,7 +84,7 @@ class SlowLearning(Rule):
         if len(loss.finite) < SHORTEST or view.unmeasured or not np.isfinite(loss.values[-1]):
             return
         aim = goal(view)
-        left = aim.left if aim.known else 1 - loss.fallen
+        left = left_of(view)
         if not (left >= LEFT and view.layers and view.late.any()):
             return
         update = median(view.by_layer(view.relative_update)[view.late])

@@ -10,7 +10,7 @@ from ..lang import N_
 from ..network import is_adaptive
 from ..schema import Finding, Severity
 from .base import Cause, EvidenceLabel, Remedy, Rule
-from .curve import WON, goal
+from .curve import harm_of, left_of
 from .series import Bools, Floats, largest, median
 from .view import View
 
@@ -26,8 +26,6 @@ SAME = 0.02
 SMALL = 1e-3
 #: Gradient an element, below which Adam's eps of 1e-8 is what it divides by.
 UNDER_EPS = 1e-7
-#: Loss left from which on nothing was learnt.
-LEFT = 0.85
 
 
 class ClippedAlways(Rule):
@@ -165,8 +163,7 @@ def _before_unscale(view: View, rows: Bools) -> bool:
 
 def _harm(view: View, index: int) -> tuple[Severity, float, float]:
     """How bad it is; the relative update of the layer that moves most; the share of loss left."""
-    aim = goal(view)
-    left = aim.left if aim.known else 1 - view.loss.fallen
+    left = left_of(view)
     rows = view.late & np.isfinite(view.relative_update).any(axis=1)
     held = [p.id for p in view.run.params if p.optimizer in (index, -1) and len(p.shape) > 1]
     update = float(largest(median(view.relative_update[rows][:, held])))
@@ -176,6 +173,4 @@ def _harm(view: View, index: int) -> tuple[Severity, float, float]:
         size = sum(view.run.params[i].size for i in held)
         each = float(median(view.step("grad_norm")[rows])) / max(1.0, size) ** 0.5
         small = small and each < UNDER_EPS
-    if view.unmeasured or not small or not left > WON:
-        return Severity.info, update, left
-    return (Severity.error if left >= LEFT else Severity.warning), update, left
+    return harm_of(view, left) if small else Severity.info, update, left

@@ -10,7 +10,7 @@ from ..lang import N_
 from ..schema import Finding, Severity
 from .base import Cause, EvidenceLabel, Remedy, Rule, Unless
 from .chance import seen
-from .curve import goal, guessing, recent_fall
+from .curve import NOTHING, goal, guessing, recent_fall
 from .series import Floats, median
 from .view import View
 
@@ -20,8 +20,8 @@ SHRUNK = 0.5
 INWARD = 0.5
 #: Fewest readings on the way down, and fewest steps in all.
 READINGS, STEPS = 4, 40
-#: Loss left: nothing was learnt; something was, and it has stopped.
-LEFT, SOME = 0.85, 0.4
+#: Loss left of a training that has learnt something and has stopped.
+SOME = 0.4
 #: Change of the loss that is none, as a share of what there is to win.
 FLAT = 0.04
 
@@ -126,7 +126,7 @@ class DecayDominates(Rule):
                 "learning_rate": float(median(view.step("lr"))),
                 "loss_left": rest,
             },
-            threshold={"norm_left": SHRUNK, "inward": INWARD, "loss_left": LEFT},
+            threshold={"norm_left": SHRUNK, "inward": INWARD, "loss_left": NOTHING},
             cause="weight-decay" if decay > 0 else "penalty",
         )
 
@@ -168,7 +168,7 @@ def _harm(view: View) -> tuple[Severity, float]:
     left = aim.left if aim.known else _own(view)
     if not left > SOME:
         return Severity.info, left
-    if left >= LEFT:
+    if left >= NOTHING:
         return Severity.error, left
     still = recent_fall(view.loss.finite) < FLAT * aim.scale
     return (Severity.warning if still else Severity.info), left
