@@ -31,6 +31,12 @@ def readers(view: View, id: int) -> list[int]:
     return sorted(i for i in way if view.sites[i].kind in MIXING and view.sites[i].kind != "custom")
 
 
+def read_by(view: View, id: int) -> frozenset[int]:
+    """What reads a site: dropouts, and through them what reads those."""
+    way = reach(view.consumers, [id], lambda i: i == id or view.sites[i].kind in PASSING)
+    return way - {id}
+
+
 def typical(view: View, id: int, metric: str) -> float:
     """Median over all sound rows; over all rows where none is sound; NaN if never measured."""
     column = view.site(metric)[:, id]

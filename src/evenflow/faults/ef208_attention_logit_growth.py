@@ -9,6 +9,7 @@ import numpy as np
 from ..lang import N_
 from ..schema import Finding, Severity
 from .base import EvidenceLabel, Remedy, Rule
+from .data import read_by
 from .remedies import LOWER_RATE, WARM_UP
 from .series import Floats, earliest, last_few, median, ratio
 from .view import View
@@ -120,16 +121,9 @@ def attending(view: View) -> list[int]:
     by_hand = (
         i
         for i in view.of_kind("softmax")
-        if i in view.inside and not mixing.isdisjoint(_readers(view, i))
+        if i in view.inside and not mixing.isdisjoint(read_by(view, i))
     )
     return [i for i in (*view.of_kind("attention"), *by_hand) if i in view.trunk]
-
-
-def _readers(view: View, site: int) -> set[int]:
-    """What reads a softmax, a dropout of its weights passed over."""
-    direct = view.consumers[site]
-    dropped = (r for i in direct if view.sites[i].kind == "dropout" for r in view.consumers[i])
-    return {*direct, *dropped}
 
 
 def _halves(view: View, score: Floats) -> tuple[Floats, Floats]:

@@ -11,7 +11,7 @@ from ..network import reach
 from ..schema import Finding, Link, Severity, Site
 from .base import Cause, EvidenceLabel, Remedy, Rule
 from .chance import seen
-from .data import PASSING, prediction_of
+from .data import PASSING, prediction_of, read_by
 from .series import Floats
 from .view import View
 
@@ -178,8 +178,7 @@ def _summed_along_another(view: View, id: int) -> bool:
     steps = [n for n in view.sites[id].shape[1:] if n > 1]
     if not steps:
         return False
-    after = reach(view.consumers, [id], lambda i: i == id or view.sites[i].kind in PASSING)
-    for i in after - {id}:
+    for i in read_by(view, id):
         site = view.sites[i]
         if site.kind == "matmul" and any(n not in site.shape[1:] for n in steps):
             return True
