@@ -12,7 +12,7 @@ from ..schema import Finding, Link, Severity, Site
 from .base import Cause, EvidenceLabel, Remedy, Rule
 from .chance import seen
 from .data import PASSING, prediction_of, read_by
-from .series import Floats
+from .series import latest
 from .view import View
 
 #: Readings that tell, where not the weights but the data decide how long the axis is.
@@ -85,23 +85,24 @@ class WrongDimension(Rule):
     )
 
     def check(self, view: View) -> Iterable[Finding]:
-        along, axis, mixed = view.site("along"), view.site("axis"), view.site("mixed")
+        along, mixed = view.site("along"), view.site("mixed")
+        length, axis = latest(along), latest(view.site("axis"))
         found: dict[tuple[str, str, str, str], list[int]] = {}
         for i in np.flatnonzero(np.isfinite(along).any(axis=0)).tolist():
             lengths, cause = along[np.isfinite(along[:, i]), i], ""
             if i not in view.trunk:
                 continue
             if (lengths == 1).all():
-                cause = "one-value" if _of_one(view, i, _axis(axis, i), len(lengths)) else ""
-            elif _axis(axis, i) == 0 and not _meant(view, i):
+                cause = "one-value" if _of_one(view, i, int(axis[i]), len(lengths)) else ""
+            elif axis[i] == 0 and not _meant(view, i):
                 known = bool((mixed[:, i] > 0).any())
                 cause = "samples" if known or _of_samples(view, i) else ""
             if cause:
                 s = view.sites[i]
                 found.setdefault((cause, s.root, s.path, s.op), []).append(i)
         for (cause, *_), ids in found.items():
-            first, evidence = ids[0], {"axis": float(_axis(axis, ids[0]))}
-            evidence["along"] = float(along[np.isfinite(along[:, first]), first][-1])
+            first = ids[0]
+            evidence = {"axis": float(axis[first]), "along": float(length[first])}
             if cause == "samples":
                 evidence["samples"] = float(view.sites[first].shape[0])
             yield self.finding(
@@ -113,10 +114,6 @@ class WrongDimension(Rule):
                 cause=cause,
                 chain=(Link("cause", cause, None, first),),
             )
-
-
-def _axis(axis: Floats, id: int) -> int:
-    return int(axis[np.isfinite(axis[:, id]), id][-1])
 
 
 # -- one value --------------------------------------------------------------------------------
