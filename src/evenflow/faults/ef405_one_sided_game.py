@@ -177,10 +177,9 @@ def _fair(view: View) -> float:
     return apart**2 / 2 if apart > 0 else 2 * math.log(2)
 
 
-def _layers(view: View, optimizer: int) -> list[int]:
+def _layers(view: View, optimizer: int) -> tuple[int, ...]:
     """Sites that read what an optimizer holds."""
-    names = {p.name for p in view.run.params if p.optimizer == optimizer}
-    return [s.id for s in view.sites if names.intersection(s.params)]
+    return view.reading(p.name for p in view.run.params if p.optimizer == optimizer)
 
 
 def _feeds(view: View, maker: int, judge: int) -> bool:
