@@ -123,8 +123,7 @@ def _wanted(view: View, ids: list[int]) -> Floats:
     out = np.full(grad.shape, np.nan)
     for k, i in enumerate(ids):
         p = view.run.params[i]
-        noted = view.optimizers[p.optimizer] if p.optimizer < len(view.optimizers) else {}
-        name = str(noted.get("class", "")).lower()
+        name = view.class_of(p.optimizer).lower()
         if name.startswith("sgd"):
             out[:, k] = rate[:, 0] * grad[:, k]
         elif "adam" in name or "lion" in name:

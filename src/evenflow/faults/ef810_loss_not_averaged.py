@@ -95,7 +95,7 @@ class LossNotAveraged(Rule):
     def check(self, view: View) -> Iterable[Finding]:
         if view.unmeasured or view.foreseen or not len(view.steps) or not view.calls:
             return
-        if any(is_adaptive(str(o.get("class", ""))) for o in view.optimizers):
+        if any(is_adaptive(view.class_of(k)) for k in range(len(view.optimizers))):
             return
         passes = float(np.fmax(median(view.step("backwards")), 1.0))
         kept = median(view.step("grad_kept"))

@@ -104,11 +104,12 @@ class ClippedAlways(Rule):
     def check(self, view: View) -> Iterable[Finding]:
         kept = view.step("grad_kept")
         whose = view.step("optimizer")
-        for index in np.unique(whose[~np.isnan(whose)]) if (~np.isnan(whose)).any() else (np.nan,):
-            mine = np.isnan(whose) if np.isnan(index) else whose == index
-            rows = mine & np.isfinite(kept) & view.sound
+        if np.isnan(whose).all():  # several stepped together, or none is known: as the first
+            whose = np.zeros(len(whose))
+        for index in np.unique(whose[~np.isnan(whose)]).astype(int).tolist():
+            rows = (whose == index) & np.isfinite(kept) & view.sound
             if rows.sum() >= READINGS:
-                yield from self._of(view, rows, int(index) if index == index else 0)
+                yield from self._of(view, rows, index)
 
     def _of(self, view: View, rows: Bools, index: int) -> Iterable[Finding]:
         """Of the updates of one optimizer."""
@@ -167,9 +168,8 @@ def _harm(view: View, index: int) -> tuple[Severity, float, float]:
     rows = view.late & np.isfinite(view.relative_update).any(axis=1)
     held = [p.id for p in view.run.params if p.optimizer in (index, -1) and len(p.shape) > 1]
     update = float(largest(median(view.relative_update[rows][:, held])))
-    name = str(view.optimizers[index].get("class", "")) if index < len(view.optimizers) else ""
     small = update < SMALL
-    if is_adaptive(name):
+    if is_adaptive(view.class_of(index)):
         size = sum(view.run.params[i].size for i in held)
         each = float(median(view.step("grad_norm")[rows])) / max(1.0, size) ** 0.5
         small = small and each < UNDER_EPS

@@ -155,6 +155,11 @@ class Readings(Wiring):
         noted = self.run.meta.get("optimizers") or ()
         return tuple(o for o in noted if isinstance(o, Mapping))
 
+    def class_of(self, optimizer: int) -> str:
+        """Name of an optimizer's class; "" if unknown."""
+        noted = self.optimizers[optimizer : optimizer + 1]
+        return str(noted[0].get("class", "")) if noted else ""
+
     @cached_property
     def adversarial(self) -> bool:
         """Losses that pull against each other (GAN): not all optimizers that stepped follow one.
