@@ -10,7 +10,7 @@ from ..lang import N_
 from ..network import MIXING, PRODUCTS, by_key
 from ..schema import Finding, Link, Severity
 from .base import Cause, EvidenceLabel, Remedy, Rule
-from .series import first_of_last_spell, holds_at_end, last_few
+from .series import first_of_last_spell, holds_at_end, last_few, ratio
 from .view import View
 
 #: How far the choices are from even (0) towards always the same (1).
@@ -99,7 +99,7 @@ class ExpertCollapse(Rule):
             for m in ("favoured", "even", "idle")
         )
         known = ~np.isnan(share)
-        excess = (share - even) / np.where(even < 1, 1 - even, np.nan)
+        excess = ratio(share - even, 1 - even)
         bad = (excess >= EXCESS) | (idle >= IDLE)
         held = holds_at_end(bad, known, 3) & (known.sum(axis=0) >= FEWEST)
         routers = {

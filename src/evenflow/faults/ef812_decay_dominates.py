@@ -11,7 +11,7 @@ from ..schema import Finding, Severity
 from .base import Cause, EvidenceLabel, Remedy, Rule, Unless
 from .chance import seen
 from .curve import NOTHING, goal, guessing, recent_fall
-from .series import Floats, median
+from .series import Floats, median, ratio
 from .view import View
 
 #: What is left of a weight's norm.
@@ -157,9 +157,8 @@ def _way_down(steps: np.ndarray, weight: Floats, update: Floats) -> tuple[float,
     paces = -np.diff(np.log(weight[: n + 1])) / np.diff(steps[: n + 1])
     # the longer the way between two readings, the longer the updates may have been
     own = np.maximum(update[:n], update[1 : n + 1]) / weight[:n]
-    inward = np.divide(paces, own, out=np.full(n, np.nan), where=own > 0)
     pace = float(np.log(weight[0] / weight[n]) / (steps[n] - steps[0]))
-    return left, float(median(inward)), 1 / pace if pace > 0 else float("nan")
+    return left, float(median(ratio(paces, own))), 1 / pace if pace > 0 else float("nan")
 
 
 def _harm(view: View) -> tuple[Severity, float]:
