@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..network import MIXING, reach
-from .series import earliest, median
+from .series import Floats, earliest, median
 from .view import View
 
 #: Losses of a difference between output and target.
@@ -49,6 +49,13 @@ def typical(view: View, id: int, metric: str) -> float:
 def first(view: View, id: int, metric: str) -> float:
     """First measured value of a site's metric; NaN if there is none."""
     return float(earliest(view.site(metric)[:, id]))
+
+
+def samples(view: View, loss: int, usual: float = 1.0) -> Floats:
+    """[T] samples of a batch that a loss function was given, over its micro-batches; `usual` many
+    where that was not read."""
+    rows, backwards = view.site("rows")[:, loss], view.step("backwards")
+    return np.asarray(np.where(rows > 0, rows, usual) * np.where(backwards > 0, backwards, 1.0))
 
 
 def prediction_of(view: View, loss: int) -> int:

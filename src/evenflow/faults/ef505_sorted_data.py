@@ -12,6 +12,7 @@ from ..schema import Finding, Link, Severity
 from .base import EvidenceLabel, Remedy, Rule
 from .chance import of_spread, seen
 from .curve import WON, before_training
+from .data import samples
 from .series import Bools, Floats
 from .view import View
 
@@ -129,11 +130,7 @@ class Order(NamedTuple):
 
 
 def _sizes(view: View, loss: int, target: int) -> Floats:
-    """[T] samples a batch, over its micro-batches."""
-    rows = view.site("rows")[:, loss]
-    usual = float((*view.sites[target].shape, 0)[0])
-    backwards = view.step("backwards")
-    return np.asarray(np.where(rows > 0, rows, usual) * np.where(backwards > 0, backwards, 1.0))
+    return samples(view, loss, float((*view.sites[target].shape, 0)[0]))
 
 
 def _batches(view: View, loss: int, target: int) -> Bools | None:

@@ -10,6 +10,7 @@ import numpy as np
 from ..lang import N_
 from ..schema import Finding, Link, Severity
 from .base import EvidenceLabel, Remedy, Rule
+from .data import samples
 from .series import Floats, median, ratio
 from .view import View
 
@@ -148,10 +149,7 @@ def _shares(view: View, loss: int) -> Shares | None:
     rows = np.flatnonzero(known)
     if len(rows) < FEWEST or said.shape != labelled.shape:
         return None
-    given = view.site("rows")[rows, loss]
-    size = np.where(given > 0, given, 1.0) * np.maximum(
-        1.0, np.nan_to_num(view.step("backwards")[rows])
-    )
+    size = samples(view, loss)[rows]
     late = view.steps[rows] >= view.steps[rows[-1]] * LATE
 
     def mean(share: Floats, of: np.ndarray) -> Floats:
