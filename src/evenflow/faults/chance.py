@@ -7,6 +7,9 @@ import numpy as np
 from .readings import Readings
 from .series import Floats, median
 
+#: Losses that compare a row of scores with one class; that square a difference.
+BY_CLASS, SQUARED = ("cross_entropy", "nll_loss"), ("mse_loss", "mse")
+
 
 def chance(view: Readings) -> tuple[float, bool]:
     """Loss of the best constant guess (NaN if unknown), and whether 0 can be reached.
@@ -18,7 +21,7 @@ def chance(view: Readings) -> tuple[float, bool]:
         return float("nan"), False
     (i,) = view.losses
     op = view.sites[i].op
-    if op in ("cross_entropy", "nll_loss") and view.parents(i):
+    if op in BY_CLASS and view.parents(i):
         shape = seen(view, i)
         k = shape[1] if len(shape) > 1 else (*shape, 0)[0]
         return (float(np.log(k)) if k > 1 else float("nan")), True
@@ -26,7 +29,7 @@ def chance(view: Readings) -> tuple[float, bool]:
         weighed = (view.site("weighed")[:, i] > 0).any()  # not by their sum, as classes' are
         return (float("nan") if weighed else float(np.log(2.0))), True
     target = view.target_of(i)
-    if op in ("mse_loss", "mse") and target >= 0:
+    if op in SQUARED and target >= 0:
         std = float(median(view.site("std")[:, target]))
         return (of_spread(op, std), False) if std > 0 else (float("nan"), False)
     return float("nan"), False
@@ -37,7 +40,7 @@ def of_spread(op: str, std: float) -> float:
     than a regression's. An absolute error has sqrt(2 / pi) of it, a Huber error the lesser of half
     the variance and that (both exact for a normal target)."""
     far = float(np.sqrt(2 / np.pi)) * std
-    if op in ("mse_loss", "mse"):
+    if op in SQUARED:
         return std**2
     if op == "l1_loss":
         return far
@@ -54,7 +57,7 @@ def _plain(view: Readings, loss: int) -> bool:
     for p in view.parents(loss)[:1]:
         shape, delta = view.sites[p].shape, view.site("delta")[:, p]
         given = seen(view, loss)
-        squared = view.sites[loss].op in ("mse_loss", "mse")
+        squared = view.sites[loss].op in SQUARED
         if squared or len(shape) < 2 or len(given) < 2 or not given[0]:
             continue
         rows = _rows(view, loss, given[0])

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..schema import Severity
-from .chance import of_spread
+from .chance import BY_CLASS, SQUARED, of_spread
 from .data import typical
 from .series import Floats, median
 from .view import View
@@ -107,7 +107,7 @@ def above_guessing(view: View) -> float:
     """Loss at the end over that of guessing a class, where it is more than `ABOVE` and no longer
     young; else NaN. A loss that falls from thousands may still stand above what a constant has."""
     loss = view.loss
-    classes = [i for i in view.losses if view.sites[i].op in ("cross_entropy", "nll_loss")]
+    classes = [i for i in view.losses if view.sites[i].op in BY_CLASS]
     if not (loss.classifies and len(classes) == 1 and loss.chance > 0) or loss.young:
         return float("nan")
     # the loss function's own value: what is minimised may hold a penalty as well
@@ -134,7 +134,7 @@ def _uncentred(view: View) -> float:
     """Mean square of a squared error's target: what an untrained network near 0 loses; or 0."""
     for i in view.losses:
         t = view.target_of(i)
-        if view.sites[i].op in ("mse_loss", "mse") and t >= 0:
+        if view.sites[i].op in SQUARED and t >= 0:
             mean, std = typical(view, t, "mean"), typical(view, t, "std")
             if np.isfinite(mean) and np.isfinite(std):
                 return float(mean**2 + std**2)

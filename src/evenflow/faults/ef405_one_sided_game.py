@@ -11,6 +11,7 @@ import numpy as np
 from ..lang import N_
 from ..schema import Finding, Severity
 from .base import EvidenceLabel, Remedy, Rule
+from .chance import SQUARED
 from .series import Bools, Floats, Ints, median, ratio
 from .view import View
 
@@ -29,7 +30,6 @@ _JUDGES = frozenset(
     {"binary_cross_entropy", "binary_cross_entropy_with_logits", "soft_margin_loss"}
 )
 _BY_HAND = frozenset({"softplus", "logsigmoid", "log", "relu", "clamp", "clamp_min"})
-_SQUARES = frozenset({"mse_loss", "mse"})
 
 
 class OneSidedGame(Rule):
@@ -171,7 +171,7 @@ def _player(view: View, optimizer: int) -> Player:
 
 def _fair(view: View) -> float:
     """Of cross entropy 2 log 2; of squares against two constants what lies between them costs."""
-    told = [view.target_of(i) for i in view.losses if view.sites[i].op in _SQUARES]
+    told = [view.target_of(i) for i in view.losses if view.sites[i].op in SQUARED]
     means = median(view.site("mean")[:, [t for t in told if t >= 0]])
     apart = float(np.ptp(means)) if len(means) > 1 else 0.0
     return apart**2 / 2 if apart > 0 else 2 * math.log(2)
@@ -191,7 +191,7 @@ def _feeds(view: View, maker: int, judge: int) -> bool:
 def _has_floor(view: View, judge: int) -> bool:
     """Is the judge's loss one that is 0 once it is always right?"""
     after = view.descendants(_layers(view, judge))
-    squares = [i for i in view.losses if view.sites[i].op in _SQUARES]
+    squares = [i for i in view.losses if view.sites[i].op in SQUARED]
     if squares:
         targets = [t for i in squares if (t := view.target_of(i)) >= 0]
         std = view.site("std")[:, targets]

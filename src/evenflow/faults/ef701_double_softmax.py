@@ -10,7 +10,7 @@ import numpy as np
 from ..lang import N_
 from ..schema import Finding, Link, Severity
 from .base import EvidenceLabel, Remedy, Rule
-from .chance import seen
+from .chance import BY_CLASS, seen
 from .curve import goal
 from .data import DIFFERENCES, prediction_of, typical
 from .view import View
@@ -139,7 +139,7 @@ def _judge(view: View, loss: int, id: int) -> Iterator[Mismatch]:
     sums, negative = typical(view, id, "row_sum"), typical(view, id, "negative")
     values = {"row_sum": sums, "negative": negative}
     before = [view.sites[_source(view, p)] for p in view.parents(id)]
-    if alone or (op in ("cross_entropy", "nll_loss") and units == 1):
+    if alone or (op in BY_CLASS and units == 1):
         yield id, Severity.error, {"units": 1.0, **values}, {"units": 2.0}
     if kind == "softmax" and any(b.kind == "softmax" for b in before):
         yield id, Severity.error, values | {"softmaxes": 2.0}, {"softmaxes": 1.0}

@@ -12,6 +12,7 @@ from ..lang import N_
 from ..network import is_adaptive
 from ..schema import Finding, Severity
 from .base import Cause, EvidenceLabel, Remedy, Rule
+from .chance import BY_CLASS
 from .ef402_divergence_or_spike import DivergenceOrSpike
 from .ef403_oscillation import Oscillation
 from .ef703_learning_rate_too_high import WILD, LearningRateTooHigh
@@ -23,8 +24,6 @@ from .view import View
 TIMES = 4.0
 #: First step of a mean, relative to the weights, that is no rate too high by itself.
 SANE = WILD / 2
-#: Losses that compare a row of scores with one class.
-_BY_CLASS = ("cross_entropy", "nll_loss")
 
 
 class Sum(NamedTuple):
@@ -163,7 +162,7 @@ def _factors(view: View, id: int, summed: bool) -> tuple[float, float]:
     given = next((view.sites[i].shape for i in view.parents(id)), ())
     given = (*site.takes, given)[0]
     if (summed or site.op == "sum") and given:
-        classes = given[1] if site.op in _BY_CLASS and len(given) > 1 else 1
+        classes = given[1] if site.op in BY_CLASS and len(given) > 1 else 1
         return given[0], math.prod(given) / max(1, classes)
     return (site.shape[0], math.prod(site.shape)) if site.shape else (1.0, 1.0)
 

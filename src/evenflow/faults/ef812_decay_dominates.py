@@ -9,7 +9,7 @@ import numpy as np
 from ..lang import N_
 from ..schema import Finding, Severity
 from .base import Cause, EvidenceLabel, Remedy, Rule, Unless
-from .chance import seen
+from .chance import BY_CLASS, seen
 from .curve import NOTHING, goal, guessing, recent_fall
 from .series import Floats, median, ratio
 from .view import View
@@ -178,7 +178,7 @@ def _own(view: View) -> float:
     if len(view.losses) == 1:
         (i,) = view.losses
         given = seen(view, i)
-        by_class = view.sites[i].op in ("cross_entropy", "nll_loss") and len(given) > 1
+        by_class = view.sites[i].op in BY_CLASS and len(given) > 1
         base = float(np.log(given[1])) if by_class else guessing(view)
         own = float(median(view.site("rms")[view.late, i])) / base if base > 0 else float("nan")
         if np.isfinite(own):
