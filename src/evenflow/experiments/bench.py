@@ -80,31 +80,27 @@ class Subject:
     """The facts of a training, as one run with the want "facts" tells them.
 
     Attributes:
-        params: name -> {"shape", "trained" (requires_grad), "held" (in so many groups)}.
-        optimizers: of each {"name", "rates", "meant" (before its schedule)}; () = none is known.
+        params: name -> {"trained" (requires_grad), "held" (in so many groups)}.
+        optimizers: of each {"meant": rates before its schedule}; () = none is known.
         batches: of each step {"inputs", "targets": figures of each tensor, "shifted"}.
-        loss: of the first step's last loss function {"name", "kind", "value", "reduction",
-            "output", "target" (shapes) ...}; empty = written by hand.
-        losses: of the steps.
+        loss: of the first step's last loss function {"kind", "value", "reduction", "output",
+            "target" (shapes), "held": a part of it is held constant}; empty = written by hand.
         broadcast: shapes of output and target where their difference is larger than both.
         readers: the operations that the inputs as they are were given to.
         norms: name -> how far a normalisation's kept statistics are from the batch's.
         evaluating: parts that act otherwise in training, where the root is in evaluation mode.
         time_first: recurrent or attention layers that want positions ahead of samples.
-        batch_norm: a normalisation by the batch alone was heard.
     """
 
     params: Mapping[str, Mapping[str, Any]]
     optimizers: tuple[Mapping[str, Any], ...] = ()
     batches: tuple[Mapping[str, Any], ...] = ()
     loss: Mapping[str, Any] = field(default_factory=dict)
-    losses: tuple[float, ...] = ()
     broadcast: tuple[tuple[int, ...], ...] = ()
     readers: tuple[str, ...] = ()
     norms: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     evaluating: tuple[str, ...] = ()
     time_first: bool = False
-    batch_norm: bool = False
 
     @classmethod
     def of(cls, trace: Trace) -> Subject:
@@ -113,9 +109,8 @@ class Subject:
         shapes = tuple(tuple(shape) for shape in f.get("broadcast", ()))
         return cls(
             f.get("params", {}), tuple(f.get("optimizers", ())), tuple(f.get("batches", ())),
-            f.get("loss", {}), trace.losses, shapes, tuple(f.get("readers", ())),
+            f.get("loss", {}), shapes, tuple(f.get("readers", ())),
             f.get("norms", {}), tuple(f.get("evaluating", ())), bool(f.get("time_first")),
-            bool(f.get("batch_norm")),
         )  # fmt: skip
 
 

@@ -79,7 +79,7 @@ class Listening(TorchFunctionMode):
     """Hears the operations of a forward; open from the root's call until the loss is known.
 
     Attributes:
-        loss: {"name", "kind", "reduction", "output": shape, "target": shape}, of the last one.
+        loss: {"kind", "value", "reduction", "output": shape, "target": shape}, of the last one.
         target: what that loss function was given.
         cuts: how often each kind of cut was heard while gradients were on; "no_grad": operations
             on parameters' outputs while they were off.
@@ -187,15 +187,11 @@ class Listening(TorchFunctionMode):
         if kwargs.get("reduction") == "none":
             value /= max(out.numel(), 1)
         self.loss = {
-            "name": func.__name__,
             "value": value,
             "kind": KINDS[func],
             "reduction": str(kwargs.get("reduction", "mean")),
             "output": list(given[0].shape),
             "target": list(given[1].shape),
-            "weighted": kwargs.get("weight") is not None,
-            "smoothed": bool(kwargs.get("label_smoothing", 0)),
-            "ignored": int(kwargs.get("ignore_index", -100)),
         }
 
 

@@ -42,15 +42,16 @@ def _along(hit: Tensor, dim: int) -> list[int]:
 def mixing(output: Any, inputs: Sequence[tuple[str, Tensor]]) -> dict[str, Any]:
     """How far the output at one index of a dimension depends on inputs at others.
 
-    `{"output": shape, "dims": {dim: {"n", "other", "later", "earlier"}}}`: shares of the gradient's
-    norm, for the first input and those of the output's first two dimensions that are as long as the
-    input's; the largest of two indices. Random cotangents, drawn by a generator of their own.
+    `{"input", "output": shapes, "dims": {dim: {"other", "later", "earlier"}}}`: shares of the
+    gradient's norm, for the first input and those of the output's first two dimensions that are as
+    long as the input's; the largest of three indices. Random cotangents, drawn by a generator of
+    their own.
     """
     leaves = [t for t in tree_leaves(output) if isinstance(t, Tensor) and t.requires_grad]
     ys = [t for t in leaves if t.is_floating_point() and t.ndim]
     if not ys or not inputs:
         return {}
-    y, (name, x) = ys[0], inputs[0]
+    y, x = ys[0], inputs[0][1]
     if x.ndim > 2 and len(y) == x.shape[0] * x.shape[1] != x.shape[0]:
         y = y.reshape(*x.shape[:2], *y.shape[1:])  # positions in a row, as losses want them
     dims = {}
@@ -58,8 +59,8 @@ def mixing(output: Any, inputs: Sequence[tuple[str, Tensor]]) -> dict[str, Any]:
         n = x.shape[d]
         if n == y.shape[d] and n > 1:
             told = [_at(y, x, d, i) for i in sorted({0, n // 3, n // 2})]
-            dims[str(d)] = {"n": n} | {k: max(t[k] for t in told) for k in told[0]}
-    return {"input": list(x.shape), "output": list(y.shape), "name": name, "dims": dims}
+            dims[str(d)] = {k: max(t[k] for t in told) for k in told[0]}
+    return {"input": list(x.shape), "output": list(y.shape), "dims": dims}
 
 
 def _at(y: Tensor, x: Tensor, dim: int, i: int) -> dict[str, float]:

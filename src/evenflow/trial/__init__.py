@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 _HOME = {
     "child": "Attempt Guest attempt_of",
     "engine": "CHILD LocalPool",
-    "scratch": "FolderSnapshot clear_abandoned",
+    "scratch": "FolderSnapshot",
     "cure_run": "CannotCure",
     "curing": "conduct cure",
     "injection": "Injection",

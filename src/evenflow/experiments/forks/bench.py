@@ -34,13 +34,11 @@ class ForkBench:
 
     def __init__(self, doors: Doors, model: nn.Module, found: Beginning, until: float) -> None:
         self.doors, self.model, self.found, self.until = doors, model, found, until
-        self.runs = 0
 
     def run(self, change: Change, steps: int, wants: Collection[str] = ()) -> Trace:
         left = self.until - time.monotonic()
         if left <= 0:
             return Trace("time", LATE)
-        self.runs += 1
         answer = fork(min(left, LONGEST))
         if isinstance(answer, Pipe):
             raise Forked(runner(self.doors, answer, self.model, self.found, change, steps, wants))
