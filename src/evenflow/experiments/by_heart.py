@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 from ..lang import N_
@@ -53,17 +54,21 @@ def test(lab: Lab) -> Tested:
 
 def fall(trace: Trace) -> float:
     """By what share of its start the loss fell; below 0 it rose, -inf where it is not a number."""
-    first, last = trace.losses[0], trace.losses[-max(len(trace.losses) // 10, 1) :]
-    end = sum(last) / len(last)
+    first, end = trace.losses[0], level(trace.losses)
     if not math.isfinite(end) or not math.isfinite(first):
         return -math.inf
     return (first - end) / max(abs(first), 1e-12)
 
 
+def level(losses: Sequence[float]) -> float:
+    """Where they came to: the mean of the last tenth."""
+    last = losses[-max(len(losses) // 10, 1) :]
+    return sum(last) / len(last)
+
+
 def _judged(lab: Lab, own: float, fell: float, change: Change, trace: Trace) -> Tested:
     told: dict[str, Any] = {"start": trace.losses[0], "fell": fell, "steps": len(trace.losses)}
-    last = trace.losses[-max(len(trace.losses) // 10, 1) :]
-    told["end"] = sum(last) / len(last)
+    told["end"] = level(trace.losses)
     lab.learned = own >= STIRRED
     if math.isfinite(own):
         told["own"] = own

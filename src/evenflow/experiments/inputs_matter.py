@@ -11,7 +11,7 @@ from typing import Any
 from ..lang import N_
 from .base import Lab, failed, nothing, passed, unknown
 from .bench import Change
-from .by_heart import CHOICES, STEPS, STILL, fall
+from .by_heart import CHOICES, STEPS, STILL, fall, level
 from .loss_at_birth import constant
 from .result import Experiment, Tested
 
@@ -52,12 +52,12 @@ def test(lab: Lab) -> Tested:
     blind = lab.run(replace(lab.learner, inputs="zeroed"), STEPS)
     if blind.ended != "done":
         return unknown("error" if blind.ended == "error" else "cannot", names=(blind.why,))
-    told: dict[str, Any] = {"seen": _end(seen.losses), "blind": _end(blind.losses)}
+    told: dict[str, Any] = {"seen": level(seen.losses), "blind": level(blind.losses)}
     if not math.isfinite(told["blind"]):
         return unknown("nothing-learned", **told)
     apart = (told["blind"] - told["seen"]) / max(abs(seen.losses[0]), 1e-12)
-    level = abs(told["blind"] - told["seen"]) > LEVEL * abs(told["seen"])
-    if abs(apart) < SAME and not level and fall(seen) >= STILL:
+    higher = abs(told["blind"] - told["seen"]) > LEVEL * abs(told["seen"])
+    if abs(apart) < SAME and not higher and fall(seen) >= STILL:
         if _one(seen.losses, blind.losses) or _beyond(lab, told["seen"]):
             return failed("blind", **told)
         return unknown("constant", **told)
@@ -74,7 +74,7 @@ def _unlearned(lab: Lab) -> Tested:
     blind = lab.run(replace(change, inputs="zeroed"), STEPS)
     moved = any(abs(a - seen.losses[0]) > ROUNDING * abs(a) for a in seen.losses)
     if moved and _one(seen.losses, blind.losses):
-        return failed("blind", seen=_end(seen.losses), blind=_end(blind.losses))
+        return failed("blind", seen=level(seen.losses), blind=level(blind.losses))
     return unknown("nothing-learned")
 
 
@@ -104,7 +104,7 @@ def _permuted(lab: Lab, told: dict[str, Any]) -> Tested:
         true, mixed = longer if len(longer[0]) > len(true) else (true, mixed)
     if len(true) < 2:
         return passed("seen", **told)
-    told |= {"permuted": _end(mixed), "paired": _end(true), "losses": len(true)}
+    told |= {"permuted": level(mixed), "paired": level(true), "losses": len(true)}
     if _paired(true, mixed):
         return passed("paired", **told)
     if lab.kind in ("classes", "flags") and len(true) >= ENOUGH and not lab.late:
@@ -129,11 +129,6 @@ def _paired(true: list[float], mixed: list[float]) -> bool:
     mean = sum(apart) / len(apart)
     error = (sum((d - mean) ** 2 for d in apart) / len(apart) / len(apart)) ** 0.5
     return bool(mean > ERRORS * error)
-
-
-def _end(losses: Sequence[float]) -> float:
-    last = losses[-max(len(losses) // 10, 1) :]
-    return sum(last) / len(last)
 
 
 EXPERIMENT = Experiment(
