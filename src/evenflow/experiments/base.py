@@ -63,6 +63,11 @@ def unknown(why: str, **more: Any) -> Tested:
     return _answer("not-applicable" if why == "cannot" else "unknown", why, more)
 
 
+def untried(run: Trace) -> Tested:
+    """A run was not done: an exception, or what stands against it."""
+    return unknown("error" if run.ended == "error" else "cannot", names=(run.why,))
+
+
 def nothing(why: str, **more: Any) -> Tested:
     """There is nothing here to test."""
     return _answer("not-applicable", why, more)

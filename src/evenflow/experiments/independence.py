@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..lang import N_
-from .base import Lab, failed, nothing, passed, unknown
+from .base import Lab, failed, nothing, passed, unknown, untried
 from .bench import Change
 from .result import Experiment, Tested
 
@@ -37,7 +37,7 @@ def test(lab: Lab) -> Tested:
         exact = False
         trace = lab.run(_STILL, 0, ("reach", "mixing", "facts"))
     if trace.ended != "done":
-        return unknown("error" if trace.ended == "error" else "cannot", names=(trace.why,))
+        return untried(trace)
     reach, mixing = trace.figures.get("reach") or [], trace.figures.get("mixing") or {}
     if not reach:
         return nothing("no-float-input")

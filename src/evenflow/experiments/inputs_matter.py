@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from ..lang import N_
-from .base import Lab, failed, nothing, passed, unknown
+from .base import Lab, failed, nothing, passed, unknown, untried
 from .bench import Change
 from .by_heart import CHOICES, STEPS, STILL, fall, level
 from .loss_at_birth import constant
@@ -51,7 +51,7 @@ def test(lab: Lab) -> Tested:
     seen = lab.run(lab.learner, STEPS)
     blind = lab.run(replace(lab.learner, inputs="zeroed"), STEPS)
     if blind.ended != "done":
-        return unknown("error" if blind.ended == "error" else "cannot", names=(blind.why,))
+        return untried(blind)
     told: dict[str, Any] = {"seen": level(seen.losses), "blind": level(blind.losses)}
     if not math.isfinite(told["blind"]):
         return unknown("nothing-learned", **told)

@@ -6,7 +6,7 @@ import math
 from typing import NamedTuple
 
 from ..lang import N_
-from .base import Lab, failed, nothing, passed, unknown
+from .base import Lab, failed, nothing, passed, unknown, untried
 from .bench import Change
 from .result import Experiment, Tested
 
@@ -54,7 +54,7 @@ def test(lab: Lab) -> Tested:
         double = False
         base = lab.run(Change(jitter=JITTER[False]), 0, ("slopes",))
     if base.ended != "done":
-        return unknown("error" if base.ended == "error" else "cannot", names=(base.why,))
+        return untried(base)
     if base.figures["dtype"] not in ("float64", "float32"):
         return nothing("rough", names=(base.figures["dtype"],))
     again = lab.bench.run(Change(jitter=JITTER[double], double=double), 0)
