@@ -16,6 +16,7 @@ from .likeness import alike as alike
 from .likeness import unit_rows as unit_rows
 from .mode import Mode as Mode
 from .mode import heard_by_modes as heard_by_modes
+from .mode import take_off as take_off
 from .numbers import local as local
 from .numbers import mute as mute
 from .numbers import norm as norm

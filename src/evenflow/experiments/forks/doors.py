@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import functools
 import weakref
-from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -21,7 +20,7 @@ from torch.optim.optimizer import (
     register_optimizer_step_post_hook,
     register_optimizer_step_pre_hook,
 )
-from torch.overrides import _pop_mode, _push_mode
+from torch.overrides import TorchFunctionMode, _pop_mode, _push_mode
 
 from .operands import Operands
 
@@ -75,23 +74,6 @@ class Doors:
     @property
     def optimizers(self) -> list[Optimizer]:
         return [o for ref in self._optimizers if (o := ref()) is not None]
-
-    def below(self, mode: Any) -> Callable[[], bool]:
-        """Put a function mode below those that are open, which the script closes in their order;
-        what is returned takes it off, wherever it lies then. False if it is not there: torch lifts
-        a mode while it handles a function, `loss.backward()` included, and puts it back."""
-        others = _lifted()
-        for each in (mode, *others):
-            _push_mode(each)  # type: ignore[no-untyped-call]
-
-        def off() -> bool:
-            open = _lifted()
-            for each in open:
-                if each is not mode:
-                    _push_mode(each)  # type: ignore[no-untyped-call]
-            return any([each is mode for each in open])
-
-        return off
 
     def quietly(self, call: Any, *args: Any, **kwargs: Any) -> Any:
         """A call of ours, which no door hears."""
@@ -169,12 +151,14 @@ class Doors:
         register_optimizer_step_post_hook(after)
 
 
-def _lifted() -> list[Any]:
-    """All function modes, lifted off their stack; the lowest first."""
-    found: list[Any] = []
+def put_below(mode: TorchFunctionMode) -> None:
+    """Put a function mode below those that are open, which the script closes in their order.
+    `tape.take_off` takes it off, wherever it lies then."""
+    above: list[Any] = []
     while _len_torch_function_stack() > 0:
-        found.insert(0, _pop_mode())  # type: ignore[no-untyped-call]
-    return found
+        above.append(_pop_mode())  # type: ignore[no-untyped-call]
+    for each in (mode, *reversed(above)):
+        _push_mode(each)  # type: ignore[no-untyped-call]
 
 
 def _loaders() -> None:

@@ -9,11 +9,12 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.utils._pytree import tree_flatten, tree_leaves, tree_map, tree_unflatten
 
+from ...tape import take_off
 from ..bench import Trace
 from ..changing import samples, widened
 from ..instrument import Instrument
 from ..listening import digest
-from .doors import Doors, Role
+from .doors import Doors, Role, put_below
 from .forking import Answers
 from .found import ENDED, OTHER_CALL, TURNS, Beginning, reason
 from .parts import Parts
@@ -41,7 +42,7 @@ class Runner(Role):
         self._most = found.backwards if found.updates else 1
         self._step = self._calls = self._backwards = self._passed = 0
         self._given: list[tuple[nn.Module, list[Any]]] = []  # of the first step's calls: the data
-        self._open: Any = None
+        self._open = False  # is the instrument listening?
         self._versions: list[tuple[Tensor, int]] = []
         self._rows, self._entered = 0, False
         self._seen: set[int] = set()  # digests of samples
@@ -50,7 +51,7 @@ class Runner(Role):
         instrument.kept = frozenset(found.kept)
         doors.quietly(instrument.begin, model, held)
         if self.same_batch or instrument.change.part != (0, 1) or "facts" in instrument.wants:
-            doors.below(doors.operands)
+            put_below(doors.operands)
 
     def enter(self, root: nn.Module, args: Any, kwargs: Any) -> tuple[Any, Any]:
         self._by_hand()
@@ -71,7 +72,8 @@ class Runner(Role):
         self._rows = samples((args, kwargs))
         self.doors.quietly(self._notice, args, kwargs)
         args, kwargs = self.doors.quietly(self.instrument.entering, args, kwargs)
-        self._open = self.doors.below(self.instrument.listening)
+        put_below(self.instrument.listening)
+        self._open = True
         self._go_on()
         return args, kwargs
 
@@ -174,8 +176,8 @@ class Runner(Role):
         self._fresh += not self._again
 
     def _close(self) -> None:
-        if self._open is not None and self._open():
-            self._open = None
+        if self._open and take_off(self.instrument.listening):
+            self._open = False
 
     def _part(self, args: Any, kwargs: Any) -> tuple[Any, Any]:
         """One part of the samples, here and in all data that meet the graph until the loss."""

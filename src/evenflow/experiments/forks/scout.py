@@ -9,7 +9,8 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.utils._pytree import tree_leaves
 
-from .doors import Doors, Role
+from ...tape import tensors_within
+from .doors import Doors, Role, put_below
 from .forking import Answers
 from .found import NEVER, Beginning, reason
 
@@ -31,7 +32,7 @@ class Scout(Role):
         self._given: list[list[Any]] = []
         self._kept: tuple[int, ...] = ()
         self._versions: list[tuple[Tensor, int]] = []
-        doors.below(doors.operands)
+        put_below(doors.operands)
         doors.operands.open = True
 
     def enter(self, root: nn.Module, args: Any, kwargs: Any) -> tuple[Any, Any]:
@@ -44,8 +45,6 @@ class Scout(Role):
         return args, kwargs
 
     def left(self, root: nn.Module, outputs: Any) -> None:
-        from ...tape import tensors_within
-
         made = [t.grad_fn for t in tensors_within(outputs) if t.grad_fn is not None]
         if self.first < 0:
             self._nodes = self._nodes[-4096:] + [(self.calls - 1, node) for node in made]
