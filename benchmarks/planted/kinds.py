@@ -29,7 +29,6 @@ class Training:
     loss: str = ""
     labels: str = ""
     keeps_gradients: bool = False
-    evaluates_at: int = -1
 
 
 @dataclass(frozen=True)
@@ -72,10 +71,6 @@ def _table(
 
 def _zero(p: Tensor) -> object:
     return p.zero_()
-
-
-def _half_rows(p: Tensor) -> object:
-    return p[::2].zero_()
 
 
 def _rows_held_at_zero(p: nn.Parameter) -> object:

@@ -120,7 +120,7 @@ def train(program: Program, kind: Kind | None, seed: int) -> Trained:
         with torch.no_grad():
             kind.plant(model)
     optimizer = optimizer_of(model, program.lr, how)
-    for step in range(program.steps):
+    for _ in range(program.steps):
         x, y = program.data(32)
         if how.labels == "shuffled":
             y = y[torch.randperm(len(y))]
@@ -133,8 +133,6 @@ def train(program: Program, kind: Kind | None, seed: int) -> Trained:
         if how.clip:
             nn.utils.clip_grad_norm_(model.parameters(), how.clip)
         optimizer.step()
-        if how.evaluates_at == step:
-            model.eval()
     return _held_out(program, model)
 
 
