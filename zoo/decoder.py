@@ -34,10 +34,14 @@ class CausalBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         b, t, _ = x.shape
         q, k, v = self.qkv(self.norm1(x)).view(b, t, 3, HEADS, -1).permute(2, 0, 3, 1, 4)
-        mixed = F.scaled_dot_product_attention(q, k, v, is_causal=self.causal)
-        x = x + self.drop(self.proj(mixed.transpose(1, 2).reshape(b, t, WIDTH)))
+        mixed = self.mix(q, k, v).transpose(1, 2).reshape(b, t, WIDTH)
+        x = x + self.drop(self.proj(mixed))
         out: Tensor = x + self.drop(self.down(F.gelu(self.up(self.norm2(x)))))
         return out
+
+    def mix(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        """What each place takes of the others; all are [B, HEADS, T, D]."""
+        return F.scaled_dot_product_attention(q, k, v, is_causal=self.causal)
 
 
 def plain_block() -> nn.Module:
@@ -58,28 +62,19 @@ class MaskedBlock(CausalBlock):
         super().__init__(dropout)
         self.strict = strict
 
-    def forward(self, x: Tensor) -> Tensor:
-        b, t, _ = x.shape
-        q, k, v = self.qkv(self.norm1(x)).view(b, t, 3, HEADS, -1).permute(2, 0, 3, 1, 4)
+    def mix(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        t = q.shape[-2]
         hidden = torch.ones(t, t, dtype=torch.bool).triu(0 if self.strict else 1)
         scores = (q @ k.transpose(-2, -1)) / math.sqrt(WIDTH // HEADS)
-        mixed = scores.masked_fill(hidden, -torch.inf).softmax(-1) @ v
-        x = x + self.drop(self.proj(mixed.transpose(1, 2).reshape(b, t, WIDTH)))
-        out: Tensor = x + self.drop(self.down(F.gelu(self.up(self.norm2(x)))))
-        return out
+        return scores.masked_fill(hidden, -torch.inf).softmax(-1) @ v
 
 
 class NormedBlock(CausalBlock):
     """Queries and keys are normalised head by head before their scores."""
 
-    def forward(self, x: Tensor) -> Tensor:
-        b, t, _ = x.shape
-        q, k, v = self.qkv(self.norm1(x)).view(b, t, 3, HEADS, -1).permute(2, 0, 3, 1, 4)
+    def mix(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         q, k = (F.rms_norm(part, part.shape[-1:]) for part in (q, k))
-        mixed = F.scaled_dot_product_attention(q, k, v, is_causal=True)
-        x = x + self.drop(self.proj(mixed.transpose(1, 2).reshape(b, t, WIDTH)))
-        out: Tensor = x + self.drop(self.down(F.gelu(self.up(self.norm2(x)))))
-        return out
+        return super().mix(q, k, v)
 
 
 class TinyGPT(nn.Module):
