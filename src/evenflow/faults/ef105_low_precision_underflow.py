@@ -70,8 +70,8 @@ class LowPrecisionUnderflow(Rule):
     def check(self, view: View) -> Iterable[Finding]:
         if view.converged:
             return
-        share = np.where(view.sound[:, None], view.site("delta_subnormal"), np.nan)
-        lost = np.where(view.sound[:, None], view.site("delta_zeros"), np.nan)
+        share = view.while_sound("delta_subnormal")
+        lost = view.while_sound("delta_zeros")
         low = np.array([s.dtype in _HALF for s in view.sites], dtype=np.bool_)
         known = ~np.isnan(share)
         # where nothing but zeros is left, all of it has underflowed

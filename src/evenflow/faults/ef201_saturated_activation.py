@@ -90,7 +90,7 @@ class SaturatedActivation(Rule):
             yield from self._foreseen(view)
             return
         alone = view.loss.left < LEFT and not view.unmeasured  # did the head learn alone?
-        share = np.where(view.sound[:, None], view.site("saturated"), np.nan)
+        share = view.while_sound("saturated")
         known = ~np.isnan(share)
         least = WHOLE if alone else SHARE
         bad = share >= least

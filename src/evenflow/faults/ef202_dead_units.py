@@ -81,7 +81,7 @@ class DeadUnits(Rule):
     causes = (NEGATIVE_BIAS,)
 
     def check(self, view: View) -> Iterable[Finding]:
-        dead = np.where(view.sound[:, None], view.site("dead"), np.nan)
+        dead = view.while_sound("dead")
         observed, zeros = view.site("observed"), view.site("zeros")
         # the window reaches back to when they were alive; a layer that is all zeros is not
         dead = np.where(~np.isnan(dead) & (zeros >= ALL), np.fmax(dead, zeros), dead)

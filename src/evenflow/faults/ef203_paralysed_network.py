@@ -68,7 +68,7 @@ class ParalysedNetwork(Rule):
         if (view.loss.left < LEFT and not view.unmeasured) or not view.layers:
             return
         weak = REACH / float(np.clip(int(view.steps[-1]) if len(view.steps) else 0, 30, 1000))
-        share = np.where(view.sound[:, None], view.site("saturated"), np.nan)
+        share = view.while_sound("saturated")
         p = view.once(Profile)
         inside = hidden(view)
         found: list[tuple[int, int, int, Bools]] = []

@@ -72,8 +72,8 @@ class AttentionCollapse(Rule):
     def check(self, view: View) -> Iterable[Finding]:
         if view.converged:
             return
-        entropy = np.where(view.sound[:, None], view.site("entropy"), np.nan)
-        score = np.where(view.sound[:, None], view.site("logit_max"), np.nan)
+        entropy = view.while_sound("entropy")
+        score = view.while_sound("logit_max")
         known = ~np.isnan(entropy)
         bad = (entropy < ENTROPY) & ~(score < SCORE)
         held = holds_at_end(bad, known, 2)

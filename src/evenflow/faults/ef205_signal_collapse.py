@@ -130,7 +130,7 @@ class SignalCollapse(Rule):
         if not (view.stuck or view.loss.left > 0.5):
             return
         calls = _calls(view)
-        spread = np.where(view.sound[:, None], view.site("spread"), np.nan)
+        spread = view.while_sound("spread")
         spread[_unread(view, calls)] = np.nan
         base = _base(view, spread)
         relative = spread / base

@@ -76,8 +76,7 @@ class PosteriorCollapse(Rule):
     )
 
     def check(self, view: View) -> Iterable[Finding]:
-        sound = view.sound[:, None]
-        idle, nats = (np.where(sound, view.site(m), np.nan) for m in ("latent_idle", "latent_kl"))
+        idle, nats = view.while_sound("latent_idle"), view.while_sound("latent_kl")
         known = ~np.isnan(idle)
         fewest = np.fmin.accumulate(nats, axis=0)
         bad = (idle >= IDLE) & (nats <= np.fmin(NATS, 2 * fewest + RISING))

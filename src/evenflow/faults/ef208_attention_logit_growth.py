@@ -84,10 +84,9 @@ class AttentionLogitGrowth(Rule):
         attentions = attending(view)
         if view.converged or not attentions:
             return
-        sound = view.sound[:, None]
         score, entropy = (
-            np.where(sound & np.isfinite(m), m, np.nan)[:, attentions]
-            for m in (view.site("logit_max"), view.site("entropy"))
+            np.where(np.isfinite(m), m, np.nan)[:, attentions]
+            for m in (view.while_sound("logit_max"), view.while_sound("entropy"))
         )
         birth, now = earliest(score), last_few(score)
         rising = ratio(*_halves(view, score))

@@ -88,8 +88,8 @@ class MassiveActivations(Rule):
     def check(self, view: View) -> Iterable[Finding]:
         if (view.site("outlier")[:, list(view.data)] >= OUTLIER).any():
             return
-        sound = view.sound[:, None]
-        top = np.where(sound & np.isfinite(view.site("absmax")), view.site("absmax"), np.nan)
+        top = view.while_sound("absmax")
+        top[np.isinf(top)] = np.nan
         peak = ratio(top, view.site("typical"))
         bad = (top >= SIZE) & (peak >= TIMES)
         known = ~np.isnan(peak)

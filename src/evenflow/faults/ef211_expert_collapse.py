@@ -94,10 +94,7 @@ class ExpertCollapse(Rule):
     )
 
     def check(self, view: View) -> Iterable[Finding]:
-        share, even, idle = (
-            np.where(view.sound[:, None], view.site(m), np.nan)
-            for m in ("favoured", "even", "idle")
-        )
+        share, even, idle = (view.while_sound(m) for m in ("favoured", "even", "idle"))
         known = ~np.isnan(share)
         excess = ratio(share - even, 1 - even)
         bad = (excess >= EXCESS) | (idle >= IDLE)

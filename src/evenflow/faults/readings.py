@@ -113,6 +113,10 @@ class Readings(Wiring):
         """[T] rows before the run's ruin, if it has one."""
         return np.asarray(np.arange(len(self.steps)) < self.ruin)
 
+    def while_sound(self, metric: str) -> Floats:
+        """[T, S] of a site metric, NaN from the run's ruin on; a copy."""
+        return np.where(self.sound[:, None], self.site(metric), np.nan)
+
     @cached_property
     def late(self) -> Bools:
         """[T] sound rows of the last quarter of the steps, at least the last three."""
