@@ -106,10 +106,10 @@ class ClippedAlways(Rule):
         whose = view.step("optimizer")
         if np.isnan(whose).all():  # several stepped together, or none is known: as the first
             whose = np.zeros(len(whose))
-        for index in np.unique(whose[~np.isnan(whose)]).astype(int).tolist():
+        for index in np.unique(whose[np.isfinite(whose)]):
             rows = (whose == index) & np.isfinite(kept) & view.sound
             if rows.sum() >= READINGS:
-                yield from self._of(view, rows, index)
+                yield from self._of(view, rows, int(index))
 
     def _of(self, view: View, rows: Bools, index: int) -> Iterable[Finding]:
         """Of the updates of one optimizer."""
