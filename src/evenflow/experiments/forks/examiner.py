@@ -18,6 +18,23 @@ from .parts import whole
 from .scout import Scout
 
 
+class Approach:
+    """Counts the calls up to the one with which the training begins."""
+
+    def __init__(self, doors: Doors, found: Beginning) -> None:
+        self.doors, self.found = doors, found
+        self._calls = 0
+        self._model: nn.Module | None = None
+
+    def at(self, root: nn.Module) -> bool:
+        """Does it begin with this call of `root`? A script that makes its optimizer after its
+        first forward is examined at the second step."""
+        if self._calls == self.found.call:
+            self._model = root
+        self._calls += 1
+        return root is self._model and self.found.optimizer < len(self.doors.optimizers)
+
+
 class Examiner(Role):
     """`examine(model, found)` is called once, within the first training forward that is trained;
     `nothing(why)` where there is none. Neither returns but in a fork, by `Forked`."""
@@ -31,12 +48,10 @@ class Examiner(Role):
     ) -> None:
         self.doors, self.seconds = doors, seconds
         self.examine, self.nothing = examine, nothing
-        self.calls = 0
-        self.found: Beginning | None = None
-        self.model: nn.Module | None = None
+        self.approach: Approach | None = None
 
     def enter(self, root: nn.Module, args: Any, kwargs: Any) -> tuple[Any, Any]:
-        if self.found is None:
+        if self.approach is None:
             if not forks(root):
                 self.nothing(AGAIN)
             answer = fork(self.seconds)
@@ -44,16 +59,14 @@ class Examiner(Role):
                 return self._become(Scout(self.doors, answer), root, args, kwargs)
             if not answer.came:
                 self.nothing(NO_ANSWER)
-            self.found = answer.value
-            if self.found.call < 0:
-                self.nothing(self.found.why)
-        if self.calls == self.found.call:
-            self.model = root
-        self.calls += 1
-        # one that makes its optimizer after its first forward is examined at the second step
-        if root is self.model and self.found.optimizer < len(self.doors.optimizers):
+            found: Beginning = answer.value
+            if found.call < 0:
+                self.nothing(found.why)
+            self.approach = Approach(self.doors, found)
+        if self.approach.at(root):
+            found = self.approach.found
             try:
-                self.examine(whole(root, self.found.roots), self.found)
+                self.examine(whole(root, found.roots), found)
             except Forked as here:
                 return self._become(here.role, root, args, kwargs)
         return args, kwargs
@@ -78,17 +91,13 @@ class Waiting(Role):
         steps: int,
         wants: Collection[str],
     ) -> None:
-        self.doors, self.pipe, self.found = doors, pipe, found
+        self.doors, self.pipe = doors, pipe
         self.asked = change, steps, wants
-        self.calls = 0
-        self.model: nn.Module | None = None
+        self.approach = Approach(doors, found)
 
     def enter(self, root: nn.Module, args: Any, kwargs: Any) -> tuple[Any, Any]:
-        if self.calls == self.found.call:
-            self.model = root
-        self.calls += 1
-        if root is self.model and self.found.optimizer < len(self.doors.optimizers):
-            role = runner(self.doors, self.pipe, root, self.found, *self.asked)
+        if self.approach.at(root):
+            role = runner(self.doors, self.pipe, root, self.approach.found, *self.asked)
             self.doors.role = role
             return role.enter(root, args, kwargs)
         return args, kwargs
