@@ -179,8 +179,8 @@ class Listening(TorchFunctionMode):
             self._first |= {id(t): t for t in tree_leaves(out) if isinstance(t, Tensor)}
 
     def _lost(self, func: Callable[..., Any], args: Any, kwargs: Any, out: Tensor) -> None:
-        given = [*args, *(kwargs[k] for k in ("input", "target") if k in kwargs)]
-        if len(given) < 2 or not all(isinstance(t, Tensor) for t in given[:2]):
+        given = sides(args, kwargs)
+        if len(given) < 2 or not all(isinstance(t, Tensor) for t in given):
             return
         self.target = given[1]
         value = float(out.detach().double().sum())
@@ -193,6 +193,11 @@ class Listening(TorchFunctionMode):
             "output": list(given[0].shape),
             "target": list(given[1].shape),
         }
+
+
+def sides(args: Any, kwargs: Any) -> list[Any]:
+    """What a loss function was given as its output and its target, as far as it was."""
+    return [*args[:2], *(kwargs[k] for k in ("input", "target") if k in kwargs)][:2]
 
 
 def digest(out: Tensor) -> int:

@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_flatten, tree_unflatten
 
+from ..listening import sides
 from .found import OTHER_LOSS
 
 #: No operations: what a tensor is asked for.
@@ -88,7 +89,7 @@ class Operands(TorchFunctionMode):
     def _given(self, name: str, data: list[Any]) -> list[Any]:
         """The data of this operation: its own, or the first step's."""
         if not self.replaying:
-            self.met.append(MetData(name, tuple([_kept(v) for v in data])))
+            self.met.append(MetData(name, tuple([copied(v) for v in data])))
             return data
         if self.lost:
             return data
@@ -101,9 +102,10 @@ class Operands(TorchFunctionMode):
                 for a, b in zip(data, met.data, strict=True)]  # fmt: skip
 
     def _target(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        places = [*args[:2], *(kwargs[k] for k in ("input", "target") if k in kwargs)][:2]
+        places = sides(args, kwargs)
         self.targets += [t for t in places if isinstance(t, Tensor) and not t.requires_grad]
 
 
-def _kept(value: Any) -> Any:
+def copied(value: Any) -> Any:
+    """A tensor of its own: a script may write into what it has given."""
     return value.detach().clone() if isinstance(value, Tensor) else value

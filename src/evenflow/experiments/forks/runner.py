@@ -17,6 +17,7 @@ from ..listening import digest
 from .doors import Doors, Role, put_below
 from .forking import Answers
 from .found import ENDED, OTHER_CALL, TURNS, Beginning, reason
+from .operands import copied
 from .parts import Parts
 
 #: Of a batch so many samples tell whether it was seen before.
@@ -199,7 +200,7 @@ class Runner(Role):
         leaves, form = tree_flatten((args, kwargs))
         data = [_data(v) for v in leaves]
         if self._step == 0:
-            kept = [_kept(v) if d else v for v, d in zip(leaves, data, strict=True)]
+            kept = [copied(v) if d else v for v, d in zip(leaves, data, strict=True)]
             self._given.append((root, kept))
         else:
             # more micro-batches than in the first step begin with its first again
@@ -226,7 +227,3 @@ def _alike(leaves: list[Any], before: list[Any]) -> bool:
     """As many values, of the same kinds and numbers of dimensions."""
     told = [[v.ndim if isinstance(v, Tensor) else -1 for v in each] for each in (leaves, before)]
     return told[0] == told[1]
-
-
-def _kept(tensor: Tensor) -> Tensor:
-    return tensor.detach().clone()
