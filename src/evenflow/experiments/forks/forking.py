@@ -2,7 +2,7 @@
 
     here = fork(seconds)     both processes return from it, as `os.fork` does
       in the fork            here is a `Pipe`: `answer(...)` sends it and ends the process
-      in the parent          here is the `Answer`, or None if it sent none in time
+      in the parent          here is the `Answer`, which came or did not
 
 The fork shares the parent's open files, and with them the place each is read at: the parent puts
 those back when the fork has ended. Files are of the scratch copy.
@@ -18,7 +18,6 @@ import signal
 import sys
 import time
 import warnings
-from collections.abc import Iterator
 from typing import Any, NoReturn, Protocol
 
 import torch
@@ -125,11 +124,9 @@ def _read(end: int, seconds: float) -> bytes | None:
 
 def _places() -> list[tuple[int, int]]:
     """Where each open file is being read."""
-    return list(_seekable())
-
-
-def _seekable() -> Iterator[tuple[int, int]]:
     folder = "/proc/self/fd" if os.path.isdir("/proc/self/fd") else "/dev/fd"
+    found = []
     for name in os.listdir(folder):
         with contextlib.suppress(OSError, ValueError):
-            yield int(name), os.lseek(int(name), 0, os.SEEK_CUR)
+            found.append((int(name), os.lseek(int(name), 0, os.SEEK_CUR)))
+    return found
