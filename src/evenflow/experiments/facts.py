@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
 from torch import Tensor, nn
 
+from ..tape import of_optimizer
 from .listening import digest
 
 #: Rows whose digests are told, and labels told one by one, at most.
@@ -16,13 +18,9 @@ MOST = 4096
 
 def parameters(model: nn.Module, optimizers: Sequence[Any]) -> dict[str, dict[str, Any]]:
     """name -> whether it is trained, and in how many groups of optimizers it is held."""
-    held: dict[int, int] = {}
-    for optimizer in optimizers:
-        for group in optimizer.param_groups:
-            for p in group["params"]:
-                held[id(p)] = held.get(id(p), 0) + 1
+    held = Counter(id(p) for one in optimizers for p in of_optimizer(one))
     return {
-        name: {"trained": p.requires_grad, "held": held.get(id(p), 0)}
+        name: {"trained": p.requires_grad, "held": held[id(p)]}
         for name, p in model.named_parameters()
     }
 

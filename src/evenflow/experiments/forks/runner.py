@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.utils._pytree import tree_flatten, tree_leaves, tree_map, tree_unflatten
 
-from ...tape import take_off
+from ...tape import of_optimizer, take_off
 from ..bench import Trace
 from ..changing import samples, widened
 from ..instrument import Instrument
@@ -215,7 +215,7 @@ class Runner(Role):
 
 
 def _holds(optimizer: Optimizer, model: nn.Module) -> bool:
-    held = {id(p) for g in optimizer.param_groups for p in g["params"]}
+    held = {id(p) for p in of_optimizer(optimizer)}
     return any(id(p) in held for p in model.parameters())
 
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.utils._pytree import tree_leaves
 
-from ...tape import tensors_within
+from ...tape import of_optimizer, tensors_within
 from .doors import Doors, Role, put_below
 from .forking import Answers
 from .found import NEVER, Beginning, reason
@@ -90,7 +90,7 @@ class Scout(Role):
     def _cut_off(self, optimizer: Optimizer) -> None:
         """Modules that the optimizer is to train and the loss does not reach, as their output was
         detached: each by its last call before the loss."""
-        held = {id(p) for g in optimizer.param_groups for p in g["params"]}
+        held = {id(p) for p in of_optimizer(optimizer)}
         last: dict[int, int] = {}
         for call, root in enumerate(self._roots[: self.reached]):
             if any([id(p) in held for p in root.parameters()]):
