@@ -6,7 +6,6 @@ is the script from its start. Dear, so few are asked for.
 
 from __future__ import annotations
 
-import os
 import pickle
 import sys
 import time
@@ -16,8 +15,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
 
-from ...trial import Attempt, Outcome, attempt_of
+from ...trial import Attempt, Outcome
 from ..bench import Change, Trace
+from .child import host
 from .found import LATE, NO_ANSWER, Beginning
 
 _ANSWER = "answer.pickle"
@@ -92,9 +92,7 @@ class Rerun:
 
 
 def main(request: str, path: Path) -> int:
-    os.environ |= {"TORCHDYNAMO_DISABLE": "1", "EVENFLOW_DISABLE": "1"}
-    attempt = attempt_of(path)
-    return attempt.run(Rerun(attempt, pickle.loads(b85decode(request))))
+    return host(path, lambda attempt: Rerun(attempt, pickle.loads(b85decode(request))))
 
 
 if __name__ == "__main__":

@@ -11,10 +11,11 @@ import os
 import sys
 import time
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
-from ...trial import Attempt, attempt_of
+from ...trial import Attempt, Guest, attempt_of
 from .crossing import FOUND, as_plain
 from .found import NO_FORWARD, reason
 
@@ -70,10 +71,15 @@ class Examination:
         (self.attempt.folder / FOUND).write_text(told, encoding="utf-8")
 
 
-def main(path: Path) -> int:
+def host(path: Path, guest: Callable[[Attempt], Guest]) -> int:
+    """Run a job's script with a guest, without torch's compiler and a watch of its own."""
     os.environ |= {"TORCHDYNAMO_DISABLE": "1", "EVENFLOW_DISABLE": "1"}
     attempt = attempt_of(path)
-    return attempt.run(Examination(attempt))
+    return attempt.run(guest(attempt))
+
+
+def main(path: Path) -> int:
+    return host(path, Examination)
 
 
 if __name__ == "__main__":
