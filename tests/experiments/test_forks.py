@@ -16,8 +16,7 @@ from torch import nn
 from torch.nn import functional as F
 from training_scripts import HEALTHY, PERCEPTRON, SICK
 
-from evenflow import experiments
-from evenflow.experiments import Change, Checkup
+from evenflow.experiments import Change, Checkup, conducting
 from evenflow.experiments.forks import again, examiner
 from evenflow.experiments.forks.conducting import from_plain
 from evenflow.experiments.forks.crossing import as_plain
@@ -188,7 +187,7 @@ def test_runs_from_the_start_equal_those_of_forks(
     rerun = again.RerunBench(run, time.monotonic() + 600)
     traces = [rerun.run(*asked) for asked in ASKED]
     assert [t.ended for t in traces] == ["done"] * 3
-    monkeypatch.setattr(experiments, "conduct", conduct)
+    monkeypatch.setattr(conducting, "conduct", conduct)
     folder = tmp_path / "forks"
     folder.mkdir()
     assert checkup_of(folder, PERCEPTRON) == repr([t.losses for t in traces])

@@ -45,10 +45,11 @@ def watched(
     sick: bool = False,
 ) -> Run:
     """Trained where each sample takes `price` seconds in truth."""
-    sampled, bare = Cadence.ran_sampled, Cadence.ran_bare
+    sampled, bare, worked = Cadence.ran_sampled, Cadence.ran_bare, Cadence.worked
     cost = price / 1.27
     monkeypatch.setattr(Cadence, "limit", lambda self: float("inf"))
     monkeypatch.setattr(Cadence, "also", lambda self, cost: None)
+    monkeypatch.setattr(Cadence, "worked", lambda self, processor: worked(self, cost))
     monkeypatch.setattr(Cadence, "ran_bare", lambda self, wall, n=1: bare(self, BARE, n))
     monkeypatch.setattr(
         Cadence, "ran_sampled", lambda self, step, *told: sampled(self, step, BARE + price, cost)

@@ -40,7 +40,7 @@ class Examination:
 
     def examine(self, model: Any, found: Any) -> None:
         """Never returns but in a fork."""
-        from .. import conduct
+        from ..conducting import conduct
         from .bench import ForkBench
 
         until = self.attempt.began + 0.95 * self.attempt.job.seconds
