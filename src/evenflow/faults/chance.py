@@ -81,3 +81,9 @@ def seen(view: Readings, loss: int) -> tuple[int, ...]:
     A site's own shape knows nothing of the views between it and the loss.
     """
     return (*view.sites[loss].takes, ())[0]
+
+
+def entropy(share_K: Floats) -> float:
+    """Loss of guessing classes that have these shares, in nats."""
+    known = share_K[share_K > 0]
+    return -float((known * np.log(known)).sum())

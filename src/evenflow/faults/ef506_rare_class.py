@@ -10,6 +10,7 @@ import numpy as np
 from ..lang import N_
 from ..schema import Finding, Link, Severity
 from .base import EvidenceLabel, Remedy, Rule
+from .chance import entropy
 from .data import samples
 from .series import Floats, median, ratio
 from .view import View
@@ -99,7 +100,7 @@ class RareClass(Rule):
             rare = float(told.labels[unsaid].sum())
             if told.late * rare < EXPECTED or rare < RARE * (1 - told.labels.max()):
                 continue
-            left = _mean_loss(view, loss) / _entropy(told.labels)
+            left = _mean_loss(view, loss) / entropy(told.labels)
             if not LEFT <= left <= GUESS:
                 continue
             worst = int(unsaid[told.labels[unsaid].argmax()])
@@ -118,11 +119,6 @@ class RareClass(Rule):
                 threshold={"most_frequent": MOST, "entropy_left": LEFT},
                 chain=(Link("cause", self.code, None, loss),),
             )
-
-
-def _entropy(share_K: Floats) -> float:
-    known = share_K[share_K > 0]
-    return -float((known * np.log(known)).sum())
 
 
 def _mean_loss(view: View, loss: int) -> float:

@@ -10,14 +10,18 @@ from ..lang import N_
 from ..schema import Finding, Link, Severity
 from .base import EvidenceLabel, Remedy, Rule, Unless
 from .birth import DOUBT, GROWN, ROUGH, Birth
+from .curve import first_loss, harm_of, left_of
+from .data import prediction_of
 from .ef201_saturated_activation import MOST, SHARE, hidden
 from .remedies import RIGHT_GAIN
-from .start import too_large
+from .start import before, too_large
 from .view import View
 
 #: rms by which a layer may enlarge what enters it: He's gain for ReLU is 1.4, the gain 4 of
 #: `benchmarks/trainability` 2.
 GAIN = 3.0
+#: Loss before the first update over that of guessing, from which on its scores are too loud.
+LOUD = 5.0
 
 
 class WeightsTooLarge(Rule):
@@ -34,18 +38,20 @@ class WeightsTooLarge(Rule):
     of any useful size will do.
 
     ## How it is measured
-    On a forecast only. Growth: decades of E x² from the first layer to the last. Chaos: ‖δ‖ times
+    On a forecast: growth: decades of E x² from the first layer to the last. Chaos: ‖δ‖ times
     the distance of two samples' outputs, at a layer against the head. Saturation: share of an
     activation's inputs past an asymptote, where the layer before has enlarged its input and the
     data are not to blame. A net with BatchNorm is left to EF604: there the norm makes it so; and so
     is one whose weights are no larger than PyTorch's own default, He, Xavier and orthogonal starts
-    for their shapes.
+    for their shapes. In a training: a classifier's loss before the first update against that of
+    guessing, where the layer that made its scores began with weights larger than any usual start's.
 
     ## Threshold
     An error from 11 decades of growth, 2.5 of chaos, or a sum of shares of both (fitted on the
     calibration half of `benchmarks/trainability`: 9.2 decades over skips still learn, 13.7 do
     not); or 85 % saturated (as EF201). A warning from three quarters, or half saturated, where the
-    layer enlarges its input more than threefold.
+    layer enlarges its input more than threefold. In a training, five times the loss of guessing:
+    an error where nothing was learned, a warning where a tenth of the loss or more is left.
 
     ## What to do
     Draw weights with the gain of the activation (He, Xavier, LeCun, orthogonal); scale residual
@@ -56,9 +62,15 @@ class WeightsTooLarge(Rule):
     name = "weights-too-large"
     title = N_("Weights too large at the start")
     sentence = N_("Weights are too large at the start{at}")
-    labels = (EvidenceLabel("gain", N_("enlarged by a factor of")),)
+    labels = (
+        EvidenceLabel("gain", N_("enlarged by a factor of")),
+        EvidenceLabel("begun", N_("loss before training against guessing")),
+    )
     stage = 150
-    leads_to = ("EF604", "EF102", "EF201", "EF205", "EF206")
+    leads_to = (
+        *("EF604", "EF102", "EF201", "EF205", "EF206"),
+        *("EF401", "EF402", "EF403", "EF404", "EF703"),
+    )
     sure = True
     remedies = (
         RIGHT_GAIN,
@@ -70,6 +82,7 @@ class WeightsTooLarge(Rule):
 
     def check(self, view: View) -> Iterable[Finding]:
         if not view.foreseen:
+            yield from self._loud(view)
             return
         b = view.once(Birth)
         if not b.depth:
@@ -99,6 +112,26 @@ class WeightsTooLarge(Rule):
             )
             return
         yield from self._saturated(view)
+
+    def _loud(self, view: View) -> Iterable[Finding]:
+        """Scores so large at birth that the first steps go into taking them back."""
+        loss = view.loss
+        if view.unmeasured or loss.young or view.converged or not loss.classifies:
+            return
+        if not loss.chance > 0:
+            return
+        begun, left = first_loss(view) / loss.chance, left_of(view)
+        heads = before(view, prediction_of(view, view.losses[0]))
+        if not begun >= LOUD or not too_large(view, heads):
+            return
+        yield self.finding(
+            max(harm_of(view, left), Severity.warning),
+            sites=heads,
+            steps=view.over([0]),
+            evidence={"begun": begun, "loss_left": left},
+            threshold={"begun": LOUD},
+            chain=(Link("cause", self.code, view.at(0), heads[0]),),
+        )
 
     def _saturated(self, view: View) -> Iterable[Finding]:
         share, rms = view.site("saturated")[0], view.site("rms")[0]

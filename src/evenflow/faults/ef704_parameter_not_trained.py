@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 import numpy as np
 
@@ -10,13 +11,17 @@ from ..lang import N_
 from ..network import WEIGHTED
 from ..schema import Finding, Link, Parameter, Severity
 from .base import Cause, EvidenceLabel, Remedy, Rule
+from .curve import harm_of, left_of
 from .remedies import FREEZE
+from .series import earliest
 from .view import View
 
 #: Share of the weights in use that are left out, from which on it is an error.
 MOST = 0.5
 #: Weights of one shape at one place, each of another step, that make it one made anew.
 ANEW = 3
+#: Rows of a trained weight that stay 0, at least: so many, and this share of them.
+ROWS, HELD = 2, 0.1
 
 
 class ParameterNotTrained(Rule):
@@ -33,16 +38,21 @@ class ParameterNotTrained(Rule):
     ## How it is measured
     Parameters with `requires_grad` that sites on the way to the loss read, and that no optimizer
     holds while others are held, and whose weights did not change; and linear layers whose weights
-    no module and no optimizer knows. Made anew: one place of the network read other weights of
-    the same shape at another step. Frozen parameters (`requires_grad=False`) are meant to stand
-    still. Parameters an optimizer holds and no gradient reaches are EF807.
+    no module and no optimizer knows. Rows held at zero: of a weight that does move, units whose
+    weights are all 0 at each of the first three readings; of an embedding only where its output
+    shows that they are looked up, and where not all began so. Made anew: one place of the network
+    read other weights of the same shape at another step. Frozen parameters
+    (`requires_grad=False`) are meant to stand still. Parameters an optimizer holds and no gradient
+    reaches are EF807.
 
     ## Threshold
     One parameter. Error where half or more of the weights are left out, and where weights are
     made anew; warning otherwise; info where a whole root module is left out that no trained layer
     reads, as a network that only judges another's output should be. A whole root that trained
     layers read (an encoder of its own, a borrowed backbone) is a warning at most, unless an
-    optimizer holds nothing that another one does not: then it was given the wrong parameters. In
+    optimizer holds nothing that another one does not: then it was given the wrong parameters. Two
+    rows or more that are held at zero, a tenth of them at least: a warning where a quarter of the
+    loss is left, else an info. In
     the zoo's calibration half such encoders are 49 % of the weights; no healthy net there has any
     parameter left out.
 
@@ -55,7 +65,10 @@ class ParameterNotTrained(Rule):
     name = "parameter-not-trained"
     title = N_("Parameters are not trained")
     sentence = N_("Parameters are not trained{at}")
-    labels = (EvidenceLabel("layers_unknown", N_("layers that no module knows"), fact=True),)
+    labels = (
+        EvidenceLabel("layers_unknown", N_("layers that no module knows"), fact=True),
+        EvidenceLabel("rows_held", N_("share of its units that stay 0"), "share"),
+    )
     stage = 90
     standing = True
     leads_to = ("EF401", "EF404", "EF301")
@@ -82,6 +95,14 @@ class ParameterNotTrained(Rule):
                 "made in forward starts at random at every step and is thrown away."
             ),
         ),
+        Cause(
+            "rows-held-at-zero",
+            N_("some of its units are 0 and get no gradient"),
+            Remedy(
+                "Look for what masks the weight or its gradient (a hook, pruning, rows that are "
+                "set to 0 after each step), and for rows that were never drawn."
+            ),
+        ),
     )
 
     def check(self, view: View) -> Iterable[Finding]:
@@ -90,6 +111,19 @@ class ParameterNotTrained(Rule):
             return
         yield from self._held_by_none(view)
         yield from self._unknown(view)
+        yield from self._rows(view)
+
+    def _rows(self, view: View) -> Iterable[Finding]:
+        """Units held at zero."""
+        held = _held_at_zero(view)
+        if not held:
+            return
+        harm = harm_of(view, left_of(view))
+        share = max(held.values())
+        group = [view.run.params[i] for i in held]
+        f = told(self, view, group, min(harm, Severity.warning), "rows-held-at-zero")
+        evidence = {"rows_held": share, **f.evidence}
+        yield replace(f, evidence=evidence, threshold={"rows_held": HELD})
 
     def _held_by_none(self, view: View) -> Iterable[Finding]:
         used = _used(view)
@@ -168,6 +202,29 @@ def told(
 def size(group: list[Parameter]) -> int:
     """Elements of these parameters."""
     return sum(p.size for p in group)
+
+
+def _held_at_zero(view: View) -> dict[int, float]:
+    """Share of its rows that stay 0, of each trained weight where there are enough."""
+    zero, out = view.param("zero_rows"), {}
+    begun = earliest(view.param("weight"))
+    known = np.isfinite(zero)
+    for i in np.flatnonzero(known.sum(axis=0) >= 2):
+        p, share = view.run.params[i], zero[known[:, i], i]
+        always = float(share.min())
+        if p.optimizer < 0 or always < HELD or always * p.shape[0] < ROWS or begun[i] == 0:
+            continue  # rows of a table that began as zeros, and was not asked for them yet
+        used = [s for s in view.sites if p.name in s.params and s.id in view.trunk]
+        looked_up = any(s.kind != "embedding" or _shows_zeros(view, s.id) for s in used)
+        if used and looked_up and _moved(view, p):
+            out[int(i)] = always
+    return out
+
+
+def _shows_zeros(view: View, site: int) -> bool:
+    zeros = view.site("zeros")[:, site]
+    zeros = zeros[np.isfinite(zeros)]
+    return len(zeros) > 0 and float(zeros.min()) >= HELD
 
 
 def _made_anew(view: View) -> tuple[set[str], list[Parameter]]:

@@ -26,6 +26,7 @@ from .ef402_divergence_or_spike import DivergenceOrSpike
 from .ef403_oscillation import Oscillation
 from .ef404_slow_learning import SlowLearning
 from .ef405_one_sided_game import OneSidedGame
+from .ef407_memorising import Memorising
 from .ef501_unscaled_input import UnscaledInput
 from .ef502_outlier_input import OutlierInput
 from .ef503_non_finite_input import NonFiniteInput
@@ -80,6 +81,7 @@ REGISTRY: dict[str, type[Rule]] = {
     "EF403": Oscillation,
     "EF404": SlowLearning,
     "EF405": OneSidedGame,
+    "EF407": Memorising,
     "EF501": UnscaledInput,
     "EF502": OutlierInput,
     "EF503": NonFiniteInput,

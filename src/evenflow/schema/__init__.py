@@ -15,6 +15,8 @@ from .healing import interventions as interventions
 from .metrics import CLASSES as CLASSES
 from .metrics import FOLDS as FOLDS
 from .metrics import METRICS as METRICS
+from .metrics import PRINTED as PRINTED
+from .metrics import REMEMBERED as REMEMBERED
 from .metrics import Metric as Metric
 from .metrics import metric_named as metric_named
 from .metrics import over_draws as over_draws

@@ -17,6 +17,8 @@ from ..nearby import did_you_mean, there_are
 Of = Literal["site", "edge", "class", "param", "step"]
 #: Classes of a loss that are told apart, at most.
 CLASSES = 32
+#: Samples of a batch that are told again by their fingerprint, and in a whole run, at most.
+PRINTED, REMEMBERED = 256, 1 << 14
 #: When it is taken: at every sampled step; at fewer, in full readings; by forecasts alone.
 Tier = Literal["core", "full", "forecast"]
 #: How values of one step (micro-batches, a trunk under two losses) become one.
@@ -131,6 +133,9 @@ _METRICS = (
     Metric("site", "varies", "full", "largest", "ratio", "inputs, whole numbers too: largest over "
            "features of a feature's deviation over samples (axis 0) as a share of its rms; 0 if all"
            " samples are equal"),
+    Metric("site", "again", "full", "mean", "share", "inputs: samples that an earlier batch, of "
+           f"those so read, held to the bit (axis 0; the first {PRINTED} of a batch; "
+           f"{REMEMBERED:,} are remembered)"),
     Metric("site", "label_mean", "full", "mean", "x", "targets: mean over the batch of one number "
            "a sample (a class's index; of several columns their sum, weighted by place; of a map "
            "of classes its mean)"),
@@ -172,6 +177,8 @@ _METRICS = (
            "is read, and what these missed at the latest full reading is added"),
     Metric("param", "alike", "full", "mean", "share", "the first three times: units (rows) whose "
            "weights and gradient equal another's (of large weights the first rows)"),
+    Metric("param", "zero_rows", "full", "mean", "share", "the first three times: units (rows) all "
+           "of whose weights are 0, biases not counted"),
     Metric("param", "update", "core", "rms", "w", "2-norm of the applied update, w_after - "
            "w_before. Above 65536 elements always from one in ten (within 1 % if alike), as the "
            "whole would have to be copied; left out where these stood still and others may not "

@@ -1,4 +1,4 @@
-"""Units that are alike: equal weights and equal gradients stay equal for ever.
+"""Units that are alike: equal weights and equal gradients stay equal for ever; units of zeros.
 
 Shapes: a weight's units are its rows, [N, F] with all other dimensions flattened.
 """
@@ -35,6 +35,13 @@ def alike(weight_NF: Tensor, grad_NF: Tensor) -> Tensor:
     edge = near.new_zeros(1)
     twin = torch.cat([near, edge]) | torch.cat([edge, near])
     share: Tensor = twin.to(torch.float32).mean()
+    return share
+
+
+def zero_rows(weight: Tensor) -> Tensor:
+    """Share of a weight's units, biases not counted, of which every element is 0."""
+    few = _rows(weight, max(2, LIMIT // max(1, weight[0].numel())))
+    share: Tensor = (~(few != 0).any(1)).to(torch.float32).mean()
     return share
 
 

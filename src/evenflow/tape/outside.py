@@ -10,6 +10,7 @@ from torch import Tensor
 from . import batches, numbers
 from .frames import OpCall
 from .given import given, summed, weighed
+from .prints import Seen
 from .registry import Place
 from .sample import Sample
 from .scalars import core_keys
@@ -21,6 +22,7 @@ class Outside:
 
     def __init__(self, recorder: Sample, measure: Callable[[int, Tensor], None]) -> None:
         self.recorder, self._measure = recorder, measure
+        self._seen: dict[int, Seen] = {}  # site of an input -> its samples, over all steps
 
     def weigh(self, call: OpCall, site: int) -> None:
         """A product in a loss, one side of which is no network's: advantages, weights, masks."""
@@ -87,6 +89,8 @@ class Outside:
             rec.sure(f"scale of {op}", "", self._features, site, held)
             if op == "input":
                 rec.sure(f"likeness of {op}", "", self._varies, site, held)
+                if torch.is_grad_enabled() and not rec.replays:  # not what is only evaluated
+                    rec.sure(f"samples of {op} seen again", "", self._again, site, held)
                 if x is not None:  # what EF205 holds the layers' against
                     rec.sure(f"spread of {op}", "", self.spread, site, numbers.sample(x))
         return site
@@ -122,6 +126,11 @@ class Outside:
         most = batches.varies(t)
         if most is not None:
             self.recorder.add("site", site, "varies", most)
+
+    def _again(self, site: int, t: Tensor) -> None:
+        share = self._seen.setdefault(site, Seen()).again(t)
+        if share is not None:
+            self.recorder.add("site", site, "again", share)
 
     def _features(self, site: int, t: Tensor) -> None:
         for metric, value in numbers.features(t).items():

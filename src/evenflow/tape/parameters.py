@@ -15,7 +15,7 @@ from torch.nn.parameter import is_lazy
 
 from . import numbers
 from .leftover import values_of
-from .likeness import alike, unit_rows
+from .likeness import alike, unit_rows, zero_rows
 from .numbers import local
 from .recorder import Recorder
 from .scalars import Key, Scalar
@@ -128,7 +128,7 @@ class Update:
         self.scalars.extend(_keys(tuple(i for i, _ in free), "weight"), sizes)
 
     def _alike(self, grads: dict[int, Tensor] | None) -> None:
-        """At birth: how many units of each weight are alike (`schema.METRICS`)."""
+        """At birth: how many units of each weight are alike, or zero (`schema.METRICS`)."""
         known = self.recorder.registry.params
         due = {
             known[i].name: (i, p)
@@ -143,6 +143,7 @@ class Update:
             i = due[name][0]
             self._seen[i] += 1
             self.scalars.add(("param", i, "alike", -1), alike(weight, grad))
+            self.scalars.add(("param", i, "zero_rows", -1), zero_rows(named[name]))
 
     def left(self, least: dict[int, Scalar]) -> None:
         """Note what stood in `.grad` at every backward that led to this update (`Leftover`)."""

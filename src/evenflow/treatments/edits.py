@@ -63,6 +63,11 @@ _EDITS = {
         "batches that mix the data",
         "DataLoader(..., shuffle=True), or shuffle rows and targets together before the loop",
     ),
+    "labels": (
+        "labels that belong to their inputs",
+        "print a few inputs beside their labels as the loss function gets them; shuffle, sort, "
+        "filter and join both by one index",
+    ),
     "class-weights": (
         "a loss that weighs rare classes up",
         "cross_entropy(..., weight=counts.sum() / (len(counts) * counts)), pos_weight for a binary "

@@ -215,6 +215,7 @@ TABLE: dict[str, list[str] | Choice] = {
     "EF403": ["lr=x0.3", "lr=x0.1", "momentum=0.5", "lr=x0.03", _CLIP],
     "EF404": _slow,
     "EF405": ["edit=judge"],
+    "EF407": ["edit=labels"],
     "EF501": [
         *("input=standardise", "input=standardise:running", "input=minmax"),
         *(*_RATES[:1], "norm=batch"),

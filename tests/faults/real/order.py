@@ -1,4 +1,4 @@
-"""In which order the data come, and how unevenly: EF505, EF506."""
+"""In which order the data come, how unevenly, and whose labels: EF407, EF505, EF506."""
 
 from __future__ import annotations
 
@@ -184,3 +184,26 @@ def a_rare_class_that_cannot_be_told_apart(sick: bool) -> None:
     for _ in range(240):
         x, y = _rare(0.04, 0.3 if sick else 4.0)
         step(opt, F.cross_entropy(net(x), y) / 2)
+
+
+def epochs(y: Tensor, x: Tensor, size: int, times: int, rate: float) -> None:
+    """A network trained on batches of a table, shuffled anew each time."""
+    net = mlp(x.shape[1], 128, int(y.max()) + 1)
+    opt = adam(net, rate)
+    for _ in range(times):
+        for batch in torch.randperm(len(x)).split(size):
+            step(opt, F.cross_entropy(net(x[batch]), y[batch]))
+
+
+@real("EF407", "error")
+def labels_shuffled_apart_from_their_inputs(sick: bool) -> None:
+    y = torch.randint(0, 4, (256,))
+    x = samples(y, 1.0)
+    epochs(y[torch.randperm(256)] if sick else y, x, 16, 30, 3e-3)
+
+
+@real("EF407", "error")
+def inputs_that_say_nothing(sick: bool) -> None:
+    y = torch.randint(0, 4, (320,))
+    x = torch.randn(320, 24)
+    epochs(y, x if sick else torch.cat((samples(y, 2.0), x[:, :16]), 1), 16, 30, 2e-3)

@@ -319,3 +319,54 @@ def most_never_called(sick: bool) -> None:
         return x, torch.randint(4, (32,)) if sick else x[:, :4].argmax(1)
 
     fit(net, batch, F.cross_entropy)
+
+
+def _held(weight: nn.Parameter) -> None:
+    """Every other row is 0, and its gradient is masked."""
+    keep = torch.ones_like(weight)
+    keep[::2] = 0
+    with torch.no_grad():
+        weight.mul_(keep)
+    weight.register_hook(lambda g: g * keep)  # type: ignore[no-untyped-call]
+
+
+@real("EF704", "warning", "rows-held-at-zero")
+def rows_of_a_head_that_a_hook_holds_at_zero(sick: bool) -> None:
+    net = mlp(8, 32, 4)
+    if sick:
+        _held(net[-1].weight)
+    fit(net, classes, F.cross_entropy, adam(net), steps=80)
+
+
+class Words(nn.Module):
+    """Which of two words is larger? Words that are 0 are padding, if there is any."""
+
+    def __init__(self, padding: int | None = None) -> None:
+        super().__init__()
+        self.table = nn.Embedding(20, 16, padding_idx=padding)
+        self.head = mlp(48, 32, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.table(x).flatten(1))
+
+
+def _pairs(n: int = 32) -> tuple[Tensor, Tensor]:
+    x = torch.randint(1, 20, (n, 3))
+    x[:, 2] = 0
+    return x, (x[:, 0] > x[:, 1]).long()
+
+
+@real("EF704", "warning", "rows-held-at-zero")
+def rows_of_a_table_that_a_hook_holds_at_zero(sick: bool) -> None:
+    net = Words(None if sick else 0)
+    if sick:
+        _held(net.table.weight)
+    fit(net, _pairs, F.cross_entropy, adam(net, 1e-3), steps=60)
+
+
+@real("EF704")
+def a_table_that_starts_at_zero_and_hardly_meets_some_words(sick: bool) -> None:
+    """Rows that no batch has asked for yet stay 0: all began so."""
+    net = Words(0)
+    nn.init.zeros_(net.table.weight)
+    fit(net, lambda: _pairs(2), F.cross_entropy, adam(net, 1e-3), steps=60)

@@ -74,3 +74,21 @@ def batches_of_two_for_a_deep_net(sick: bool) -> None:
     """Too few values explain even what depth would: the gradient that is lost on the way."""
     net = _normed(12, 1.0)
     fit(net, lambda: classes(2 if sick else 32), F.cross_entropy, adam(net, 1e-3))
+
+
+def _loud(sick: bool, times: float, steps: int) -> None:
+    net = mlp(8, 32, 4)
+    if sick:
+        with torch.no_grad():
+            net[-1].weight.mul_(times)
+    fit(net, classes, F.cross_entropy, adam(net, 1e-3), steps=steps)
+
+
+@real("EF602", "error")
+def scores_a_hundred_times_too_large(sick: bool) -> None:
+    _loud(sick, 200.0, 80)
+
+
+@real("EF602", "warning")
+def scores_too_large_that_are_being_taken_back(sick: bool) -> None:
+    _loud(sick, 30.0, 400)
