@@ -210,7 +210,12 @@ def _scaler() -> None:
         if _listener is None:
             return step(self, optimizer, *args, **kwargs)
         after = _listener.scaler_stepping(optimizer)
-        result = step(self, optimizer, *args, **kwargs)
+        try:
+            result = step(self, optimizer, *args, **kwargs)
+        except BaseException:
+            if _listener is not None:
+                _listener.unscaling.over(optimizer)
+            raise
         with untraced():
             after()
         return result
