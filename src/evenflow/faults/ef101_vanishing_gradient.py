@@ -120,7 +120,8 @@ class VanishingGradient(Rule):
             yield from self._foreseen(view)
             return
         yield from self._through_depth(view)
-        yield from self._through_time(view)
+        if not np.isnan(view.param("grad")).all():  # of none that came, time took nothing
+            yield from self._through_time(view)
 
     def _through_depth(self, view: View) -> Iterable[Finding]:
         p = view.once(Profile)

@@ -24,8 +24,9 @@ class OutOfReach(Rule):
 
     ## What it means
     Somewhere behind the layer the path to the loss ends: `detach()`, `.data`, `.item()`, a NumPy
-    array, a block under `no_grad`, or a choice such as `argmax`, rounding or a comparison, which
-    has no derivative. Or the layer is built and held, and nothing calls it.
+    array, a loss made anew as a tensor, a block under `no_grad`, or a choice such as `argmax`,
+    rounding or a comparison, which has no derivative. Or the layer is built and held, and nothing
+    calls it.
 
     ## Why is this bad?
     Everything ahead of the cut keeps its random start; only what stands behind it learns.
@@ -33,8 +34,9 @@ class OutOfReach(Rule):
     ## How it is measured
     Parameters an optimizer holds for which no gradient was seen at any of its sampled steps (at
     least 3), while others of the same optimizer had one; or none of them had one, their updates
-    were all exactly 0, and the parameters of another optimizer had gradients. Gradients that are
-    there and exactly zero are EF104, parameters that no optimizer holds EF704.
+    were all exactly 0, and the parameters of another optimizer had gradients; or no parameter at
+    all had one, and a loss function was given the network's output. Gradients that are there and
+    exactly zero are EF104, parameters that no optimizer holds EF704.
 
     ## Threshold
     One parameter. Error where it is half or more of the weights (if nothing reads them, only where
@@ -61,8 +63,9 @@ class OutOfReach(Rule):
             "cut-off",
             N_("the way from them to the loss is cut (detach, no_grad, argmax)"),
             Remedy(
-                "Follow the layer's output to the loss and take away the detach(), .data, "
-                "no_grad() or argmax between them; in place of argmax use a softmax or a "
+                "Follow the layer's output to the loss, and that to its backward(), and take away "
+                "the detach(), .data, .item(), no_grad() or argmax between them; in place of "
+                "argmax use a softmax or a "
                 "straight-through estimate."
             ),
         ),
@@ -98,6 +101,7 @@ def _without_gradient(view: View) -> list[Parameter]:
     grad, update = view.param("grad"), view.param("update")
     silent = np.asarray(np.isnan(grad).all(axis=0))
     learns = bool((grad > 0).any(axis=1).sum() >= FEWEST)
+    learns |= bool(np.isnan(grad).all() and view.losses)  # the loss itself was cut off
     out: list[Parameter] = []
     for optimizer in sorted({p.optimizer for p in held if silent[p.id]}):
         group = [p for p in held if p.optimizer == optimizer]

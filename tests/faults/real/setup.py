@@ -370,3 +370,14 @@ def a_table_that_starts_at_zero_and_hardly_meets_some_words(sick: bool) -> None:
     net = Words(0)
     nn.init.zeros_(net.table.weight)
     fit(net, lambda: _pairs(2), F.cross_entropy, adam(net, 1e-3), steps=60)
+
+
+@real("EF807", "error", "cut-off")
+def a_loss_made_anew_of_its_number(sick: bool) -> None:
+    net = nn.GRU(4, 8, batch_first=True)
+    head = nn.Linear(8, 1)
+    optimizer = adam([*net.parameters(), *head.parameters()])
+    for _ in range(60):
+        x = torch.randn(16, 12, 4)
+        loss = F.mse_loss(head(net(x)[0][:, -1]), x[:, -1, :1])
+        step(optimizer, torch.tensor(loss.item(), requires_grad=True) if sick else loss)
