@@ -13,7 +13,8 @@ _VERDICT = r"/(findings.*|said|sites.*|exit|verdict)"
 #: (kind/case, path of the difference, why), both regexes that match the whole.
 UNFROZEN: tuple[tuple[str, str, str], ...] = (
     (
-        "check/(encoder-rate|cnn-dies|rnn-explodes|cnn-large-start|residual-no-norm|gated-text-rate)",
+        "check/(encoder-rate|rnn-explodes|cnn-large-start|residual-no-norm|gated-text-rate|"
+        "perceptron-sgd-rate)",
         _MEASURED,
         "diverges: how far and since when is chaos, the codes and sites are not",
     ),
@@ -28,7 +29,7 @@ UNFROZEN: tuple[tuple[str, str, str], ...] = (
         "saturated: the slopes and entropies left are differences of numbers next to one",
     ),
     (
-        "check/(residual-rate|residual-rate-jump|decoder-rate|rnn-text-rate)",
+        "check/(residual-rate|residual-rate-jump|decoder-rate|rnn-text-rate|cnn-dies)",
         _FINDINGS,
         "diverges, and which layers die or collapse on the way is chaos",
     ),

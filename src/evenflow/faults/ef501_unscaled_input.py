@@ -79,7 +79,7 @@ class UnscaledInput(Rule):
     )
     stage = 30
     leads_to = (
-        *("EF102", "EF103", "EF201", "EF202", "EF203", "EF206", "EF302"),
+        *("EF102", "EF103", "EF104", "EF201", "EF202", "EF203", "EF206", "EF302"),
         *("EF401", "EF402", "EF403", "EF404", "EF703"),
     )
     remedies = (

@@ -44,7 +44,8 @@ class WeightsTooLarge(Rule):
     data are not to blame. A net with BatchNorm is left to EF604: there the norm makes it so; and so
     is one whose weights are no larger than PyTorch's own default, He, Xavier and orthogonal starts
     for their shapes. In a training: a classifier's loss before the first update against that of
-    guessing, where the layer that made its scores began with weights larger than any usual start's.
+    guessing, where the layer that made its scores, and no other, began with weights larger than any
+    usual start's.
 
     ## Threshold
     An error from 11 decades of growth, 2.5 of chaos, or a sum of shares of both (fitted on the
@@ -122,7 +123,8 @@ class WeightsTooLarge(Rule):
             return
         begun, left = first_loss(view) / loss.chance, left_of(view)
         heads = before(view, prediction_of(view, view.losses[0]))
-        if not begun >= LOUD or not too_large(view, heads):
+        others = [i for i in view.layers if i not in heads]  # theirs saturate, or blow up
+        if not begun >= LOUD or not too_large(view, heads) or too_large(view, others):
             return
         yield self.finding(
             max(harm_of(view, left), Severity.warning),
