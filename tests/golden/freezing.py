@@ -19,6 +19,8 @@ NAMES = {"sites", "site", "schema", "seed", "call", "index"}
 TIMES = {"seconds"}
 #: A float below this size may as well be the rounding noise of a zero.
 NOISE = 1e-6
+#: What is left of a spread below this is rounding: it is a difference of numbers next to one.
+COLLAPSED = 1e-12
 _MEASURED = re.compile(r"(?<!\d)(?<!arXiv:)\d+\.\d{3,}")
 _NUMBER = re.compile(r"(?<![\w.#])[-+−]?\d(?:[\d,]*\d)?(?:\.\d+)?(?:[eE][-+]?\d+)?")
 
@@ -79,7 +81,8 @@ def differences(stored: Any, now: Any, path: str = "", key: str = "") -> Iterato
         for i, (a, b) in enumerate(zip(stored, now, strict=True)):
             yield from differences(a, b, f"{path}/{i}", key)
     elif _quantity(stored, key) and _quantity(now, key):
-        if not near(stored, now):
+        alike = "spread" in key and max(abs(stored), abs(now)) < COLLAPSED
+        if not alike and not near(stored, now):
             yield f"{path}: {stored} -> {now:.3g}"
     elif (after := freeze(now, key)) != stored or type(after) is not type(stored):
         yield f"{path}: {short(stored)} -> {short(after)}"

@@ -19,6 +19,11 @@ UNFROZEN: tuple[tuple[str, str, str], ...] = (
         "diverges: how far and since when is chaos, the codes and sites are not",
     ),
     (
+        "check/(encoder|decoder)-scores-grow",
+        _MEASURED,
+        "scores grow by a factor every few steps: how far they come is chaos",
+    ),
+    (
         "check/(perceptron-full-batch|tabular-regression-raw-tanh)",
         _MEASURED,
         "swings about the edge of stability: its last loss is a matter of phase",
@@ -44,6 +49,7 @@ UNFROZEN: tuple[tuple[str, str, str], ...] = (
         "gains 13 decades on the way at birth: elsewhere the same step ends in NaN (EF103)",
     ),
     ("check/cnn-bytes", _FINDINGS, "ends where guessing stands, which is EF401's threshold"),
+    ("check/cnn-bfloat16-weights", _MEASURED, "which updates bfloat16 takes is rounding"),
     ("check/decoder-half", _FINDINGS, "half precision: how many layers fall below is rounding"),
     (
         "check/tabular-classification-bounces",

@@ -101,7 +101,8 @@ def _without_gradient(view: View) -> list[Parameter]:
     grad, update = view.param("grad"), view.param("update")
     silent = np.asarray(np.isnan(grad).all(axis=0))
     learns = bool((grad > 0).any(axis=1).sum() >= FEWEST)
-    learns |= bool(np.isnan(grad).all() and view.losses)  # the loss itself was cut off
+    nothing = np.isnan(grad).all() and not (view.site("delta")[:, list(view.layers)] > 0).any()
+    learns |= bool(nothing and view.losses)  # the loss itself was cut off
     out: list[Parameter] = []
     for optimizer in sorted({p.optimizer for p in held if silent[p.id]}):
         group = [p for p in held if p.optimizer == optimizer]
