@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .case import Case, healthy, sick
-from .data import Split, digits
+from .data import Split, digits, shuffled
 from .loop import Loss, accuracy, fit, seed_all
 
 
@@ -73,6 +73,7 @@ def train(
     seed: int,
     *,
     depth: int = 3,
+    channels: int = 8,
     act: Callable[[], nn.Module] = nn.ReLU,
     norm: bool = False,
     dropout: float = 0.0,
@@ -94,7 +95,7 @@ def train(
     data = digits(scale)
     if change is not None:
         data = change(data)
-    model = ConvNet(depth, 8, act, norm, dropout, int(data.y.max()) + 1)
+    model = ConvNet(depth, channels, act, norm, dropout, int(data.y.max()) + 1)
     if start:
         start_(model, start, value)
     opt = getattr(torch.optim, optimizer)(model.parameters(), lr, **settings)
@@ -212,6 +213,16 @@ CASES: tuple[Case, ...] = (
         where=_FEATURES,
     ),
     _healthy("relu", "3 convolutions, Adam", partial(train), 0.9),
+    _sick(
+        "by-heart",
+        "images and labels shuffled apart, over thirty epochs",
+        partial(train, channels=24, change=shuffled, steps=900),
+        0.3,
+        twin="epochs",
+        expect="407",
+        allow="401 404",
+    ),
+    _healthy("epochs", "wider, over thirty epochs", partial(train, channels=24, steps=900), 0.93),
     _sick(
         "scaled-twice",
         "pixels divided by 255 twice: all images look like one",

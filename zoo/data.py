@@ -41,6 +41,12 @@ def split(x: Any, y: Any, dtype: torch.dtype) -> Split:
 
 
 @functools.cache
+def shuffled(d: Split) -> Split:
+    """The mistake: inputs and labels shuffled apart."""
+    order = torch.randperm(len(d.y), generator=torch.Generator().manual_seed(1))
+    return d._replace(y=d.y[order])
+
+
 def _load(loader: str, dtype: torch.dtype, **options: Any) -> Split:
     return split(*_sklearn(loader, **options), dtype)
 

@@ -231,12 +231,6 @@ def double_softmax(out: Tensor, y: Tensor) -> Tensor:
     return F.cross_entropy(torch.softmax(out, -1), y)
 
 
-def shuffled(d: Split) -> Split:
-    """The mistake: inputs and labels shuffled apart."""
-    order = torch.randperm(len(d.y), generator=torch.Generator().manual_seed(1))
-    return d._replace(y=d.y[order])
-
-
 def hot_pixel(d: Split) -> Split:
     """One image has a pixel of 1e6."""
     x = d.x.clone()

@@ -8,12 +8,12 @@ from typing import Any
 from torch import nn
 
 from .case import Case, healthy, sick
+from .data import shuffled
 from .perceptron import (
     by_class,
     double_softmax,
     hot_pixel,
     per_batch,
-    shuffled,
     train,
     train_list,
     train_rare,
@@ -256,6 +256,20 @@ SICK_AND_TWINS: tuple[Case, ...] = (
         steps=200,
     ),
     _healthy("sgd", "2 ReLU layers, plain SGD", 0.85, optimizer="sgd", lr=0.1, steps=200),
+    _sick(
+        "by-heart",
+        "inputs and labels shuffled apart, over thirty epochs",
+        "epochs",
+        "407",
+        "401 404",
+        0.5,
+        "",
+        width=256,
+        lr=3e-3,
+        change=shuffled,
+        steps=650,
+    ),
+    _healthy("epochs", "wide, over thirty epochs", 0.93, width=256, lr=3e-3, steps=650),
     _sick(
         "rate-decay",
         "a decay of .8 an epoch, applied at every batch",
