@@ -75,6 +75,7 @@ def test_stairs_are_told_from_a_slope() -> None:
     assert found is not None and found.epoch == 25 and found.epochs == 24
     assert found.jumps == pytest.approx(0.06 * 23, abs=0.15)
     assert found.within == pytest.approx(0.0, abs=0.15)
+    assert found.doubt == pytest.approx(3 * 0.02 * (12 * 24 / 25) ** 0.5, rel=0.15)
     plain = stairs(sloping, np.array([25]))
     assert plain is not None and plain.jumps < 0.15
     assert plain.within == pytest.approx(0.06 * 24, abs=0.15)
@@ -119,11 +120,11 @@ def judged(
 @pytest.mark.parametrize("seed", range(2))
 def test_labels_shuffled_apart(tmp_path: Path, seed: int) -> None:
     torch.manual_seed(seed)
-    x, y = table(1.0)
-    f, view = judged(tmp_path / "r.evenflow", x, y[torch.randperm(256)], times=40)
-    assert f is not None and f.evidence["epoch"] == 16
+    x, y = table(1.0, 384)
+    f, view = judged(tmp_path / "r.evenflow", x, y[torch.randperm(384)], times=50)
+    assert f is not None and f.evidence["epoch"] == 24
     assert f.evidence["fresh"] > 0.97 and f.evidence["between"] > 0.9
-    share = torch.bincount(y).double() / 256
+    share = torch.bincount(y).double() / 384
     assert guess_of(view) == pytest.approx(float(-(share * share.log()).sum()), rel=0.02)
 
 

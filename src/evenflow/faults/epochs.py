@@ -27,6 +27,7 @@ class Stairs(NamedTuple):
         fresh: mean loss of the later half of the first, whose samples are all new.
         jumps, within: how far the loss fell from each epoch's end to the next one's start, and from
             each one's start to its end, in all; by straight lines through each.
+        doubt: three standard errors of either, by the noise about these lines.
     """
 
     epoch: int
@@ -34,6 +35,7 @@ class Stairs(NamedTuple):
     fresh: float
     jumps: float
     within: float
+    doubt: float
 
 
 def lengths(again: Floats, steps: Ints, rows: float) -> Ints:
@@ -82,4 +84,7 @@ def _stairs(values: Floats, epoch: int) -> Stairs | None:
     start_E, end_E = mean_E - slope_E * epoch / 2, mean_E + slope_E * epoch / 2
     fresh = float(y_EP[0, epoch // 2 :].mean())
     jumps, within = float((end_E[:-1] - start_E[1:]).sum()), float((start_E - end_E).sum())
-    return Stairs(epoch, epochs, fresh, jumps, within)
+    rest_EP = y_EP - mean_E[:, None] - slope_E[:, None] * x_P
+    # the variance of a slope times an epoch's length, summed over epochs
+    doubt = 3 * float(np.sqrt(12 / epoch * rest_EP.var(axis=1, ddof=2).sum()))
+    return Stairs(epoch, epochs, fresh, jumps, within, doubt)
