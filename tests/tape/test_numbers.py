@@ -124,6 +124,12 @@ def test_classes_of_one_output_are_two_and_many_are_not_counted() -> None:
     told = batches.classes("binary_cross_entropy", z.sigmoid(), y, -100) or ()
     assert told[1].tolist() == [0.5, 0.5]
     both = torch.zeros(4, 2)
+    pixels = torch.tensor([[[[0.0, 1.0, 0.0, 0.4]]]])  # grey is neither
+    scores = torch.tensor([[[[-1.0, -1.0, 3.0, 3.0]]]])
+    told = batches.classes("binary_cross_entropy_with_logits", scores, pixels, -100) or ()
+    assert [t.tolist() for t in told] == [pytest.approx([2 / 3, 1 / 3])] * 2
+    rgb = torch.zeros(1, 3, 1, 4)
+    assert batches.classes("binary_cross_entropy", rgb, rgb, -100) is None
     assert batches.classes("binary_cross_entropy", both, both, -100) is None  # labels of their own
     assert batches.classes("cross_entropy", torch.zeros(4, 33), y.long(), -100) is None
     assert batches.classes("cross_entropy", torch.zeros(3), y[0].long(), -100) is None

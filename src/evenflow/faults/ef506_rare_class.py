@@ -10,7 +10,7 @@ import numpy as np
 from ..lang import N_
 from ..schema import Finding, Link, Severity
 from .base import EvidenceLabel, Remedy, Rule
-from .chance import entropy
+from .chance import BY_CLASS, entropy, seen
 from .data import samples
 from .series import Floats, median, ratio
 from .view import View
@@ -41,11 +41,11 @@ class RareClass(Rule):
     well: then choose a threshold of its own on held-out data.
 
     ## How it is measured
-    Of cross entropies with up to 32 classes, and of binary ones with one output: the shares of
-    classes among the labels and among the predictions (the largest score; a probability above a
-    half). Hardly ever said: less than 15 % as often as it stands among the labels, in readings
-    after the first quarter of the way to the last one. The entropy is that of the labels read, and
-    the loss is its mean over the last quarter of the steps.
+    Of cross entropies with up to 32 classes, and of binary ones with one output, or one a pixel:
+    the shares of classes among the labels and among the predictions (the largest score; a
+    probability above a half). Hardly ever said: less than 15 % as often as it stands among the
+    labels, in readings after the first quarter of the way to the last one. The entropy is that of
+    the labels read, and the loss is its mean over the last quarter of the steps.
 
     ## Threshold
     A warning where one class has 80 % of the labels or more, at least two labels of classes hardly
@@ -129,6 +129,12 @@ def _mean_loss(view: View, loss: int) -> float:
     return float(y[-max(1, len(y) // 4) :].mean()) / weight
 
 
+def _each(view: View, loss: int) -> float:
+    """Labels that a sample has: one, or one a pixel or token."""
+    shape = seen(view, loss)
+    return float(np.prod(shape[2:] if view.sites[loss].op in BY_CLASS else shape[1:]))
+
+
 class Shares(NamedTuple):
     """Shares of classes: among all labels read, and among the predictions of later readings, of
     which there are so many."""
@@ -145,7 +151,7 @@ def _shares(view: View, loss: int) -> Shares | None:
     rows = np.flatnonzero(known)
     if len(rows) < FEWEST or said.shape != labelled.shape:
         return None
-    size = samples(view, loss)[rows]
+    size = samples(view, loss)[rows] * _each(view, loss)
     late = view.steps[rows] >= view.steps[rows[-1]] * LATE
 
     def mean(share: Floats, of: np.ndarray) -> Floats:

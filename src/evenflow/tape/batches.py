@@ -40,11 +40,12 @@ def labels(t: Tensor) -> Tensor:
 
 def classes(op: str, made: Tensor, target: Tensor, left_out: int) -> tuple[Tensor, Tensor] | None:
     """Shares of the classes among a batch's labels and among its predictions (the largest score;
-    one score a sample: two classes), each [K], for the loss functions of classes. None for other
-    functions, more than `CLASSES` of them, or unbatched scores.
+    one score a sample or a pixel: two classes), each [K], for the loss functions of classes. None
+    for other functions, more than `CLASSES` of them, or unbatched scores.
 
-    made [N, K, ...] and target [N, ...] whole numbers or [N, K, ...] shares; binary: both [N] or
-    [N, 1]. Large maps of classes are subsampled.
+    made [N, K, ...] and target [N, ...] whole numbers or [N, K, ...] shares; binary: both [N],
+    [N, 1] or a map of one channel [N, 1, H, ...], of whose targets those count that are 0 or 1.
+    Large maps are subsampled.
     """
     if op in ("cross_entropy", "nll_loss"):
         if made.dim() < 2 or not 1 < made.shape[1] <= CLASSES or made.numel() == 0:
@@ -60,10 +61,16 @@ def classes(op: str, made: Tensor, target: Tensor, left_out: int) -> tuple[Tenso
             made, target = made[::step], target[::step]
         said, named = made.argmax(1).flatten(), target.flatten()
     elif op.startswith("binary_cross_entropy"):
-        if made.dim() == 0 or made.numel() != made.shape[0] or made.shape != target.shape:
+        if made.dim() == 0 or made.shape != target.shape or not made.numel():
             return None
+        if made.dim() > 1 and made.shape[1] > 1:
+            return None  # labels of their own each
+        made, target = sample(made), sample(target)
+        if made.dim() > 2:
+            target = torch.where((target == 0) | (target == 1), target, torch.nan)
         count, edge = 2, 0.0 if op.endswith("logits") else 0.5
-        said, named = (made > edge).flatten().long(), (target > 0.5).flatten().long()
+        said = (made > edge).flatten().long()
+        named = torch.where(target.isnan(), left_out, (target > 0.5).long()).flatten()
     else:
         return None
     known = (named >= 0) & (named < count) & (named != left_out)
