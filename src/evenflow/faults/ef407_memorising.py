@@ -76,7 +76,7 @@ class Memorising(Rule):
     )
     stage = 343
     standing = True
-    leads_to = ("EF206", "EF301", "EF302", "EF401", "EF403", "EF404", "EF703")
+    leads_to = ("EF401", "EF404")
     remedies = (
         Remedy(
             "Print a few inputs beside their labels, as the loss function gets them, and follow "

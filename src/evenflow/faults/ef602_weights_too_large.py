@@ -10,7 +10,7 @@ from ..lang import N_
 from ..schema import Finding, Link, Severity
 from .base import EvidenceLabel, Remedy, Rule, Unless
 from .birth import DOUBT, GROWN, ROUGH, Birth
-from .curve import first_loss, harm_of, left_of
+from .curve import first_loss, harm_of
 from .data import prediction_of
 from .ef201_saturated_activation import MOST, SHARE, hidden
 from .remedies import RIGHT_GAIN
@@ -121,7 +121,7 @@ class WeightsTooLarge(Rule):
             return
         if not loss.chance > 0:
             return
-        begun, left = first_loss(view) / loss.chance, left_of(view)
+        begun, left = first_loss(view) / loss.chance, loss.left
         heads = before(view, prediction_of(view, view.losses[0]))
         others = [i for i in view.layers if i not in heads]  # theirs saturate, or blow up
         if not begun >= LOUD or not too_large(view, heads) or too_large(view, others):
