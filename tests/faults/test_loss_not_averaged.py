@@ -191,3 +191,7 @@ def test_nothing_measured_nothing_said() -> None:
     assert only(diverged().forget("site", "delta")) is None
     assert only(diverged().forget("step", "backwards")) is None
     assert only(diverged().forget("param", "update")) is None
+
+
+def test_where_nothing_is_left_of_any_gradient_nothing_is_divided_by_it() -> None:
+    assert only(diverged().set_step("grad_kept", 0.0)) is None

@@ -101,9 +101,11 @@ class LossNotAveraged(Rule):
         added = _added(view)
         share = passes * float(np.fmin(kept, 1.0) if np.isfinite(kept) else 1.0)
         times = share * added.samples
+        if not times >= TIMES:  # 0 where nothing was left of any gradient
+            return
         update = _first_update(view)
         averaged = update / (share * added.elements)
-        if not (times >= TIMES and averaged < SANE):
+        if not averaged < SANE:
             return
         harm = [
             f
