@@ -1,5 +1,4 @@
-"""Healthy twin: readings of a plant and their fault codes, both sorted by time before they are
-joined."""
+"""healthy, twin of EF407: readings and fault codes were both sorted by time before the join."""
 
 import torch
 from torch import nn

@@ -1,5 +1,4 @@
-"""Healthy twin: a convolutional regression; a missing target was dropped together with its
-picture."""
+"""healthy, twin of EF407: a missing target was dropped together with its picture."""
 
 import torch
 from torch import nn

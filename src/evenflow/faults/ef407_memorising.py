@@ -73,6 +73,7 @@ class Memorising(Rule):
         EvidenceLabel("between", N_("share of the fall that lies between epochs"), "share"),
         EvidenceLabel("left", N_("loss at the end over that of guessing"), "share", fact=True),
         EvidenceLabel("epoch", N_("steps of an epoch"), fact=True),
+        EvidenceLabel("epochs", N_("whole epochs"), fact=True),
     )
     stage = 343
     standing = True

@@ -32,7 +32,7 @@ class Seen:
         if self._prints is None or self._prints.device != print_B.device:
             self._prints = torch.zeros(REMEMBERED, dtype=torch.int64, device=print_B.device)
             self._count = 0
-        share = torch.isin(print_B, self._prints[: self._count]).double().mean()
+        share = torch.isin(print_B, self._prints[: self._count]).float().mean()
         end = self._count + len(print_B)
         if end <= REMEMBERED:
             self._prints[self._count : end] = print_B
