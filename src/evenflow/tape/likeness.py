@@ -40,7 +40,7 @@ def alike(weight_NF: Tensor, grad_NF: Tensor) -> Tensor:
 
 def zero_rows(weight: Tensor) -> Tensor:
     """Share of a weight's units, biases not counted, of which every element is 0."""
-    few = _rows(weight, max(2, LIMIT // max(1, weight[0].numel())))
+    few = _rows(weight, _most(weight))
     share: Tensor = (~(few != 0).any(1)).to(torch.float32).mean()
     return share
 
@@ -59,7 +59,7 @@ def unit_rows(
         found = [(t, grads.get(id(t))) for t in both]
         if not all([type(t) is nn.Parameter and g is not None and _plain(t, g) for t, g in found]):
             continue
-        rows = max(2, LIMIT // max(1, p[0].numel()))
+        rows = _most(p)
         yield (
             name,
             torch.cat([_rows(t, rows) for t, _ in found], 1),
@@ -69,6 +69,11 @@ def unit_rows(
 
 def _plain(t: Tensor, g: Tensor) -> bool:
     return type(g) is Tensor and g.layout == torch.strided and g.shape == t.shape
+
+
+def _most(weight: Tensor) -> int:
+    """Rows of a weight that are compared."""
+    return max(2, LIMIT // max(1, weight[0].numel()))
 
 
 def _rows(t: Tensor, rows: int) -> Tensor:

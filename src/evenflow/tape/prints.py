@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -56,6 +57,7 @@ def prints(x: Tensor) -> Tensor | None:
     return (bits_BF * _factors(bits_BF.shape[1]).to(bits_BF.device)).sum(1)
 
 
+@lru_cache(maxsize=16)
 def _factors(count: int) -> Tensor:
     """Odd numbers without a pattern, always the same; torch's random state has no part in it."""
     drawn = np.random.Generator(np.random.PCG64(7)).integers(-(2**63), 2**63, count, dtype=np.int64)
