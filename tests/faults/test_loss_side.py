@@ -177,6 +177,30 @@ def test_a_sum_has_another_scale(record: Callable[..., Run]) -> None:
     assert np.isnan(View(record(train)).loss.chance)
 
 
+@pytest.mark.parametrize(
+    "parts, weight, of_guessing",
+    [(1, 1, 1), (8, 1, 8), (8, 1 / 8, 1), (1, 10, 10), (1, 0.3, 0.3), (4, 0.5, 2)],
+)
+def test_guessing_costs_as_many_times_more_as_is_added_up(
+    parts: int, weight: float, of_guessing: float, record: Callable[..., Run]
+) -> None:
+    """Micro-batches that were not divided by their number, a loss with a weight on it."""
+
+    def train(penalty: float = 0.0) -> None:
+        net = nn.Linear(8, 4)
+        optimizer = torch.optim.SGD(net.parameters(), lr=1e-4)
+        for _ in range(6):
+            optimizer.zero_grad()
+            for x in torch.randn(32, 8).chunk(parts):
+                loss = weight * F.cross_entropy(net(x), x[:, :4].argmax(1))
+                (loss + penalty * net.weight.square().sum()).backward()
+            optimizer.step()
+
+    assert View(record(train)).loss.chance == pytest.approx(of_guessing * np.log(4))
+    # what something else was added to is known only where that is small
+    assert np.isnan(View(record(lambda: train(penalty=5 * weight))).loss.chance)
+
+
 # --- EF802: nothing is updated --------------------------------------------------------------------
 
 

@@ -11,27 +11,37 @@ from .series import Floats, median
 BY_CLASS, SQUARED = ("cross_entropy", "nll_loss"), ("mse_loss", "mse")
 
 
+#: A step's loss is known as so many times the function's own value when it lies within this factor.
+AGREES = 1.25
+
+
 def chance(view: Readings) -> tuple[float, bool]:
     """Loss of the best constant guess (NaN if unknown), and whether 0 can be reached.
 
-    Unknown too where the loss function's own value is not what was minimised: several
-    losses, a weight on it, a sum instead of a mean.
+    Unknown too where what was minimised is neither the loss function's own value nor a known
+    number of times that: several losses, a penalty as large, a sum instead of a mean.
     """
-    if len(view.losses) != 1 or not _plain(view, view.losses[0]):
+    if len(view.losses) != 1:
         return float("nan"), False
     (i,) = view.losses
-    op = view.sites[i].op
-    if op in BY_CLASS and view.parents(i):
-        shape = seen(view, i)
+    guess, by_class = of_function(view, i)
+    return guess * _times(view, i), by_class
+
+
+def of_function(view: Readings, loss: int) -> tuple[float, bool]:
+    """The same for the function's own value, whatever it is multiplied by afterwards."""
+    op = view.sites[loss].op
+    if op in BY_CLASS and view.parents(loss):
+        shape = seen(view, loss)
         k = shape[1] if len(shape) > 1 else (*shape, 0)[0]
         return (float(np.log(k)) if k > 1 else float("nan")), True
     if op.startswith("binary_cross_entropy"):
-        weighed = (view.site("weighed")[:, i] > 0).any()  # not by their sum, as classes' are
+        weighed = (view.site("weighed")[:, loss] > 0).any()  # not by their sum, as classes' are
         return (float("nan") if weighed else float(np.log(2.0))), True
-    target = view.target_of(i)
+    target = view.target_of(loss)
     if op in SQUARED and target >= 0:
         std = float(median(view.site("std")[:, target]))
-        return (of_spread(op, std), False) if std > 0 else (float("nan"), False)
+        return (of_spread(op, std) if std > 0 else float("nan")), False
     return float("nan"), False
 
 
@@ -47,15 +57,28 @@ def of_spread(op: str, std: float) -> float:
     return min(far, std**2 / 2) if op in ("smooth_l1_loss", "huber_loss") else float("nan")
 
 
-def _plain(view: Readings, loss: int) -> bool:
-    """Whether the step's loss is this function's value, and a mean, as far as can be told."""
+def _times(view: Readings, loss: int) -> float:
+    """How many times the function's own mean a step's loss is: 1, or what it is weighed by, times
+    the micro-batches that were added up. NaN where that is not all of it, or no mean."""
     value, whole = view.site("rms")[:, loss], view.step("loss")
     both = np.isfinite(value) & np.isfinite(whole) & (value > 0)
-    if both.any() and not 0.8 < median(whole[both] / value[both]) < 1.25:
-        return False
-    # no element of a mean moves the loss by more than 1 / batch: larger deltas are a sum's
+    seen_times = median(whole[both] / value[both]) if both.any() else 1.0
+    # the layer error at the loss is what it is multiplied by on its way to the backward pass
+    scalar = view.sites[loss].shape in ((), (1,))
+    by = float(median(view.site("delta")[:, loss])) if scalar else 1.0
+    by = by if np.isfinite(by) and by > 0 else 1.0
+    times = by * float(np.fmax(median(view.step("backwards")), 1.0))
+    for told in (1.0, times):
+        if 1 / AGREES <= seen_times / told <= AGREES:
+            return told if _averaged(view, loss, by) else float("nan")
+    return float("nan")
+
+
+def _averaged(view: Readings, loss: int, by: float) -> bool:
+    """Whether the function gave a mean, as far as can be told: no element of a mean moves the loss
+    by more than 1 / batch (times what it was multiplied by); larger deltas are a sum's."""
     for p in view.parents(loss)[:1]:
-        shape, delta = view.sites[p].shape, view.site("delta")[:, p]
+        shape, delta = view.sites[p].shape, view.site("delta")[:, p] / by
         given = seen(view, loss)
         squared = view.sites[loss].op in SQUARED
         if squared or len(shape) < 2 or len(given) < 2 or not given[0]:

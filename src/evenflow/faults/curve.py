@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..schema import Severity
-from .chance import BY_CLASS, SQUARED, of_spread
+from .chance import BY_CLASS, SQUARED, of_function, of_spread
 from .data import typical
 from .series import Floats, median
 from .view import View
@@ -114,7 +114,7 @@ def above_guessing(view: View) -> float:
     own = median(view.site("rms")[view.late, classes[0]])
     if not np.isfinite(own) or not _mean_of_errors(view, classes[0]):
         return float("nan")
-    least = min(loss.end, float(own)) / loss.chance
+    least = min(loss.end / loss.chance, float(own) / of_function(view, classes[0])[0])
     return least if least > ABOVE else float("nan")
 
 

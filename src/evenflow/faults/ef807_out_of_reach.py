@@ -9,6 +9,7 @@ import numpy as np
 from ..lang import N_
 from ..schema import Finding, Parameter, Severity
 from .base import Cause, Remedy, Rule
+from .ef208_attention_logit_growth import attending
 from .ef704_parameter_not_trained import MOST, size, told
 from .remedies import FREEZE
 from .view import View
@@ -42,7 +43,9 @@ class OutOfReach(Rule):
     One parameter. Error where it is half or more of the weights (if nothing reads them, only where
     the loss is no better than a guess or than at the start); warning otherwise; info where
     nothing reads the parameters and they are under a tenth of all weights (a spare head of a
-    borrowed network). No healthy net of the zoo's calibration half has such a parameter.
+    borrowed network), unless it is a table of places: as wide as the tokens that an attention
+    reads, and as long as their sequence or longer (warning). No healthy net of the zoo's
+    calibration half has such a parameter.
 
     ## What to do
     Follow the layer's output to the loss and take the cut away; replace `argmax` by a softmax or
@@ -75,6 +78,14 @@ class OutOfReach(Rule):
             Remedy("Call the layer in forward, or take it out of the model."),
             harmless=True,  # nothing reads them
         ),
+        Cause(
+            "places-unread",
+            N_("a table of places that nothing reads"),
+            Remedy(
+                "Add the table of places to the embedded tokens: an attention cannot tell their "
+                "order by itself."
+            ),
+        ),
     )
 
     def check(self, view: View) -> Iterable[Finding]:
@@ -84,9 +95,12 @@ class OutOfReach(Rule):
         read = {name for s in view.sites for name in s.params}
         total = sum(p.size for p in view.run.params if p.trainable)
         cut = [p for p in out if p.name in read]
-        unread = [p for p in out if p.name not in read]
+        places = [p for p in out if p.name not in read and _of_places(view, p)]
+        unread = [p for p in out if p.name not in read and p not in places]
         if cut:
             yield told(self, view, cut, None, "cut-off")
+        if places:
+            yield told(self, view, places, Severity.warning, "places-unread")
         if unread:
             bad = size(unread) >= MOST * total and view.harmed  # what is called trains without them
             severity = Severity.error if bad else Severity.warning
@@ -115,3 +129,19 @@ def _without_gradient(view: View) -> list[Parameter]:
             idle = (own == 0).all(axis=1).sum() >= FEWEST and not (own > 0).any()
             out += group if idle else []
     return out
+
+
+def _of_places(view: View, p: Parameter) -> bool:
+    """Whether a parameter has a row for each place of the tokens that attentions read, where
+    nothing else tells them apart. (A table of a token's own, as tall as it is wide or as a table
+    of tokens, may be a spare layer.)"""
+    table = [n for n in p.shape if n != 1]
+    if len(table) != 2 or table[0] == table[1] or view.of_kind("recurrent"):
+        return False
+    length, width = table
+    known = {q.shape for q in view.run.params if q.name != p.name}
+    if (length, width) in known:
+        return False
+    heard = view.ancestors(attending(view))
+    shapes = [view.sites[i].shape for i in heard if view.sites[i].kind in ("embedding", "norm")]
+    return any(len(s) == 3 and s[2] == width and 1 < s[1] <= length for s in shapes)

@@ -1,4 +1,4 @@
-"""EF808: the output for one sample depends on the inputs of others."""
+"""EF808: samples of a batch are mixed with each other, or axes within a sample."""
 
 from __future__ import annotations
 
@@ -17,22 +17,26 @@ _CAUSES = ("view-for-transpose", "time-first")
 
 
 class SamplesMixed(Rule):
-    """The output for one sample depends on the inputs of other samples in its batch.
+    """Samples of a batch, or axes within each sample, are mixed up by a view or a layer.
 
     ## What it means
     Somewhere the axis of the samples was taken for another one: `view` or `reshape` where a
     transpose is meant deals memory out to the wrong samples, and a recurrent or attention layer
-    without `batch_first=True` takes samples for steps in time.
+    without `batch_first=True` takes samples for steps in time. Within a sample, a view for a
+    transpose makes steps of attention heads, or pixels of classes.
 
     ## Why is this bad?
     What is learnt of one sample hangs on who else is in its batch, so it holds for no other batch:
-    held-out results are far worse than the training's, or nothing is learnt at all.
+    held-out results are far worse than the training's, or nothing is learnt at all. Where a
+    sample's own axes are mixed, a loss holds numbers against targets that are not theirs, or
+    layers have to unravel what was shuffled.
 
     ## How it is measured
     Once, at birth: the operations of a sampled forward are run again, apart from the training
     (nothing of the script's is called), and the output of one or two samples is differentiated by
     the inputs of all. Randomness is left out, and no gradient is let through what mixes samples on
-    purpose: statistics of the batch, graphs, tables of all pairs, choices by index.
+    purpose: statistics of the batch, graphs, tables of all pairs, choices by index. Axes within a
+    sample are told by the shapes of each `view` and `reshape` of that forward.
 
     ## Threshold
     A gradient that is not exactly 0, where a loss holds each sample against a target of its own,
@@ -41,6 +45,12 @@ class SamplesMixed(Rule):
     EF804.) Structure, so nothing to calibrate. Targets that have a step in time for each input may
     be time first, and are left out, as are forwards whose outputs take more than 128 MB. Error.
 
+    Within a sample: the axes afterwards are those before in another order, some of them joined:
+    [N, H, W, 3] as [N, 3, H, W]. Where the lengths divide one another, axes may have been split and
+    joined to neighbours on purpose (two frames of speech made one), so that more has to tell: an
+    attention made the heads, a recurrent layer reads the steps, a loss counts the classes. Warning;
+    error where the loss is no better than a guess.
+
     ## What to do
     Use `transpose` or `permute` in place of `view`, and `batch_first=True`. To see it: change one
     sample of a batch in eval mode; only its own output may change.
@@ -48,21 +58,25 @@ class SamplesMixed(Rule):
 
     code = "EF808"
     name = "samples-mixed"
-    title = N_("Samples of a batch are mixed")
-    sentence = N_("The output for one sample depends on the inputs of others{at}")
-    as_cause = N_("samples of a batch that get mixed")
-    labels = (EvidenceLabel("mixed", N_("other samples it depends on"), "share"),)
+    title = N_("Samples or their axes are mixed")
+    sentence = N_("Samples of a batch, or axes within a sample, are mixed{at}")
+    as_cause = N_("samples or axes that get mixed")
+    labels = (
+        EvidenceLabel("mixed", N_("other samples it depends on"), "share"),
+        EvidenceLabel("views", N_("views that give one axis the memory of another"), fact=True),
+    )
     stage = 68
     standing = True
     leads_to = (
         *("EF101", "EF104", "EF202", "EF204", "EF205", "EF206", "EF301", "EF302"),
         *("EF401", "EF402", "EF403", "EF404", "EF703"),
+        "EF809",
     )
     overrules = True
     remedies = (
         Remedy("Change one sample of a batch in eval mode: only its own output may change."),
     )
-    if_cause = Remedy("First keep the samples of a batch apart (EF808).")
+    if_cause = Remedy("First keep samples and their axes apart (EF808).")
     causes = (
         Cause(
             "view-for-transpose",
@@ -100,4 +114,15 @@ class SamplesMixed(Rule):
                 threshold={"mixed": 0.0},
                 cause=cause,
                 chain=(Link("cause", cause, None, i),),
+            )
+        dealt = np.flatnonzero((view.site("dealt") > 0).any(axis=0)).tolist()
+        if dealt:
+            yield self.finding(
+                Severity.error if view.harmed else Severity.warning,
+                sites=tuple(dealt),
+                steps=view.over([0, -1]),
+                evidence={"views": len(dealt)},
+                threshold={},
+                cause=_CAUSES[0],
+                chain=(Link("cause", _CAUSES[0], None, dealt[0]),),
             )

@@ -9,8 +9,8 @@ import numpy as np
 from ..lang import N_
 from ..schema import Finding, Severity
 from .base import Cause, EvidenceLabel, Remedy, Rule, Unless
-from .chance import BY_CLASS, seen
-from .curve import NOTHING, goal, guessing, recent_fall
+from .chance import of_function
+from .curve import NOTHING, goal, recent_fall
 from .series import Floats, median, ratio
 from .view import View
 
@@ -177,9 +177,7 @@ def _own(view: View) -> float:
     """Share that is left of the loss function's own value, without what a penalty adds to it."""
     if len(view.losses) == 1:
         (i,) = view.losses
-        given = seen(view, i)
-        by_class = view.sites[i].op in BY_CLASS and len(given) > 1
-        base = float(np.log(given[1])) if by_class else guessing(view)
+        base, _ = of_function(view, i)
         own = float(median(view.site("rms")[view.late, i])) / base if base > 0 else float("nan")
         if np.isfinite(own):
             return own

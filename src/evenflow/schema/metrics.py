@@ -102,6 +102,8 @@ _METRICS = (
            "input one sample's output depends on, by a forward run again off the step, once"),
     Metric("site", "mixed_by", "full", "last", "index", "with mixed: 0 memory dealt out anew by a "
            "view, 1 a layer that takes the samples for time, 2 an operation along the samples"),
+    Metric("site", "dealt", "full", "largest", "yes or no", "1 where a view gave one axis the "
+           "memory of another, within samples; measured once, from shapes"),
     Metric("site", "ahead", "full", "last", "share", "where time gets mixed: later inputs that an "
            "output depends on which is held against the next of them; measured as mixed"),
     Metric("site", "off_norms", "core", "least", "count", "one site of each root module that is "

@@ -5,6 +5,8 @@ backward through a forward that is run again (`retrace`).
     ahead   d(output at time t) / d(input at t') is not 0, t' > t, where the output is held against
             the input of a later time
 
+and a third from shapes alone: `dealt`, a view that gives one axis the memory of another.
+
 A gradient is no judgement: normalisation by the batch, graphs, tables of all pairs and choices by
 index mix samples on purpose, so no gradient is let through these (`meant`); and of what remains
 only those ways of mixing are told that are never meant.
@@ -12,6 +14,7 @@ only those ways of mixing are told that are never meant.
 
 from __future__ import annotations
 
+from .dealing import dealt
 from .isolation import unheard
 from .leaking import ahead
 from .mixing import mixed
@@ -23,10 +26,11 @@ def what_depends(retrace: Retrace, scalars: ScalarBuffer) -> None:
     """Ask both questions of the forward that was followed, and forget it."""
     found: list[tuple[int, str, float]] = []
     try:
+        found = dealt(retrace)  # nothing is run for it
         with unheard():
             devices = _devices(retrace)
         with apart(devices, retrace.autocast):
-            found = ahead(retrace) or mixed(retrace)
+            found += ahead(retrace) or mixed(retrace)
         retrace.wanted = 0
     except Unplayable:
         retrace.wanted -= 1

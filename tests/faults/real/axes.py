@@ -153,6 +153,123 @@ def dealt_out_anew(sick: bool) -> None:
     fit(Turned(), steps)
 
 
+class Attention(nn.Module):
+    """Tokens [N, 20] of twelve kinds; heads of 12, put side by side again or not."""
+
+    def __init__(self, dealt: bool, fused: bool) -> None:
+        super().__init__()
+        self.embed, self.qkv = nn.Embedding(12, 48), nn.Linear(48, 144)
+        self.out, self.head = nn.Linear(48, 48), nn.Linear(48, 5)
+        self.dealt, self.fused = dealt, fused
+
+    def forward(self, x: Tensor) -> Tensor:
+        n, t = x.shape
+        h = self.embed(x)
+        q, k, v = self.qkv(h).view(n, t, 3, 4, 12).permute(2, 0, 3, 1, 4)
+        if self.fused:
+            heads = F.scaled_dot_product_attention(q, k, v)
+        else:
+            heads = F.dropout((q @ k.transpose(-2, -1) / 12**0.5).softmax(-1), 0.1) @ v
+        if not self.dealt:
+            heads = heads.transpose(1, 2)
+        return self.head((h + self.out(heads.reshape(n, t, 48))).mean(1))
+
+
+def tokens() -> tuple[Tensor, Tensor]:
+    x = torch.randint(12, (32, 20))
+    return x, x[:, :3].sum(1) % 5
+
+
+@real("EF808", "", "view-for-transpose")
+def heads_taken_for_steps(sick: bool) -> None:
+    fit(Attention(sick, fused=False), tokens, F.cross_entropy)
+
+
+@real("EF808", "", "view-for-transpose")
+def fused_heads_taken_for_steps(sick: bool) -> None:
+    fit(Attention(sick, fused=True), tokens, F.cross_entropy)
+
+
+@real("EF808", "", "view-for-transpose")
+def channels_taken_for_columns(sick: bool) -> None:
+    """A recurrent layer reads the columns of maps [N, 16, 8, 12]: 16 divides by none of 12."""
+
+    class Columns(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv, self.rnn = nn.Conv2d(1, 24, 3, padding=1), nn.GRU(192, 16, batch_first=True)
+            self.head = nn.Linear(16, 4)
+
+        def forward(self, x: Tensor) -> Tensor:
+            h = self.conv(x).relu()
+            h = h if sick else h.permute(0, 3, 1, 2)
+            return self.head(self.rnn(h.reshape(len(x), 12, 192))[0][:, -1])
+
+    fit(Columns(), maps, F.cross_entropy)
+
+
+def maps() -> tuple[Tensor, Tensor]:
+    x = torch.randn(32, 1, 8, 12)
+    return x, (x[:, 0, :4].mean((1, 2)) > 0).long()
+
+
+@real("EF808", "", "view-for-transpose")
+def classes_taken_for_pixels(sick: bool) -> None:
+    """Of maps of three classes [N, 3, 8, 12] a loss is given rows: 3 divides 96."""
+
+    class Pixels(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv = nn.Conv2d(1, 3, 3, padding=1)
+
+        def forward(self, x: Tensor) -> Tensor:
+            h = self.conv(x)
+            return h.reshape(-1, 3) if sick else h.permute(0, 2, 3, 1).reshape(-1, 3)
+
+    fit(Pixels(), lambda: (x := maps()[0], (x[:, 0] > 0).long().flatten()), F.cross_entropy)
+
+
+@real("EF808", "", "view-for-transpose")
+def colours_taken_for_rows(sick: bool) -> None:
+    class Pictures(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.net = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Flatten(), nn.Linear(480, 1))
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.net(x.view(-1, 3, 8, 12) if sick else x.permute(0, 3, 1, 2))
+
+    fit(Pictures(), lambda: (x := torch.randn(16, 8, 12, 3), x[:, :4, :, 0].mean((1, 2))[:, None]))
+
+
+@real()
+def axes_split_and_joined_on_purpose(sick: bool) -> None:
+    """Two frames made one; channels in groups; a map as so many capsules of 8."""
+
+    class Frames(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.rnn, self.head = nn.GRU(20, 8, batch_first=True), nn.Linear(8, 1)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.head(self.rnn(x.reshape(len(x), 10, 20))[0][:, -1])
+
+    class Groups(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv, self.head = nn.Conv2d(1, 32, 3), nn.Linear(8, 1)
+
+        def forward(self, x: Tensor) -> Tensor:
+            h = self.conv(x.reshape(len(x), 1, 10, 20))
+            groups = h.view(len(x), 8, 4 * 8 * 18).mean(2)  # as many groups as rows
+            return self.head(groups + h.view(len(x), -1, 8).mean(1))
+
+    fit(
+        Frames() if sick else Groups(),
+        lambda: (x := torch.randn(16, 20, 10), x[:, :5, 0].mean(1, True)),
+    )
+
+
 @real("EF808", "error", "time-first")
 def samples_taken_for_time(sick: bool) -> None:
     class Last(nn.Module):

@@ -305,6 +305,25 @@ def a_spare_head(sick: bool) -> None:
     fit(Large(), classes, F.cross_entropy)
 
 
+@real("EF807", "warning", "places-unread")
+def places_that_nothing_reads(sick: bool) -> None:
+    """Small beside all weights, and yet all that tells an attention the order of tokens."""
+
+    class Tokens(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.tokens = nn.Embedding(12, 32)
+            self.places = nn.Parameter(torch.randn(1, 10, 32) / 8)
+            self.body = nn.TransformerEncoderLayer(32, 4, 64, 0.0, batch_first=True)
+            self.head = nn.Linear(32, 5)
+
+        def forward(self, x: Tensor) -> Tensor:
+            h = self.tokens(x)
+            return self.head(self.body(h if sick else h + self.places[:, : x.shape[1]]).mean(1))
+
+    fit(Tokens(), lambda: (x := torch.randint(12, (32, 9)), x[:, :3].sum(1) % 5), F.cross_entropy)
+
+
 @real("EF807", "warning", "never-called")
 def a_part_never_called(sick: bool) -> None:
     fit(Cut("spare" if sick else "", spare=8), classes, F.cross_entropy)
