@@ -22,6 +22,8 @@ MOST = 0.5
 ANEW = 3
 #: Rows of a trained weight that stay 0, at least: so many, and this share of them.
 ROWS, HELD = 2, 0.1
+#: Readings that there are of it (`zero_rows`); all of them have to show it.
+READINGS = 3
 
 
 class ParameterNotTrained(Rule):
@@ -209,7 +211,7 @@ def _held_at_zero(view: View) -> dict[int, float]:
     zero, out = view.param("zero_rows"), {}
     begun = earliest(view.param("weight"))
     known = np.isfinite(zero)
-    for i in np.flatnonzero(known.sum(axis=0) >= 2):
+    for i in np.flatnonzero(known.sum(axis=0) >= READINGS):
         p, share = view.run.params[i], zero[known[:, i], i]
         always = float(share.min())
         if p.optimizer < 0 or always < HELD or always * p.shape[0] < ROWS or begun[i] == 0:

@@ -89,7 +89,7 @@ def nested(before: Shape, after: Shape) -> bool:
     """Whether splitting axes and joining neighbours, in order, also leads there: all products of
     leading axes divide one another."""
     starts = sorted({math.prod(s[:i]) for s in (before, after) for i in range(1, len(s) + 1)})
-    return all(m % n == 0 for n, m in itertools.pairwise(starts))
+    return all([m % n == 0 for n, m in itertools.pairwise(starts)])
 
 
 def _heads(retrace: Retrace, at: int, before: Shape, after: Shape) -> bool:
@@ -103,14 +103,15 @@ def _heads(retrace: Retrace, at: int, before: Shape, after: Shape) -> bool:
         return False
     if step.kind == "attention":
         return True
-    return step.name in _PRODUCT and any([s.kind == "softmax" for s in _makers(retrace, step, 3)])
+    made = [s.kind for s in _makers(retrace, step, 3)]
+    return step.name in _PRODUCT and "softmax" in made
 
 
 def _maker(retrace: Retrace, at: int) -> RetracedStep | None:
     """What made the first argument of a step."""
     slots = _slots(retrace.steps[at])
-    earlier = reversed(retrace.steps[:at])
-    return next((s for s in earlier if slots and slots[0] in s.outs), None)
+    made = [s for s in retrace.steps[:at] if slots and slots[0] in s.outs]
+    return made[-1] if made else None
 
 
 def _makers(retrace: Retrace, step: RetracedStep, deep: int) -> list[RetracedStep]:
@@ -143,9 +144,8 @@ def _steps_in_time(retrace: Retrace, at: int, before: Shape) -> bool:
 def _classes(retrace: Retrace, at: int) -> bool:
     """Whether a loss is given the result, and whole numbers, which name its second axis."""
     step = retrace.steps[at]
-    return any(
-        pair.slot in step.outs
-        and not pair.target.is_floating_point()
-        and pair.target.dim() == len(pair.shape) - 1
-        for pair in retrace.pairs
-    )
+    for pair in retrace.pairs:
+        named = not pair.target.is_floating_point() and pair.target.dim() == len(pair.shape) - 1
+        if named and pair.slot in step.outs:
+            return True
+    return False
