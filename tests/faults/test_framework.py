@@ -361,13 +361,22 @@ def test_loss_without_a_known_chance_is_held_against_its_start() -> None:
 
 
 def test_long_runs_of_deep_nets_are_judged_fast() -> None:
-    """200 sites x 10,000 sampled steps, no rule looping over them (2 s on an idle core)."""
+    """200 sites x 10,000 sampled steps, no rule looping over them: a few times (3 to 5) what it
+    takes to sort all readings, however slow the machine is."""
     b = perceptron(98, steps=range(10_000))
     noise = np.random.default_rng(0).uniform(0.9, 1.1, 10_000)
     for c, v in b.columns.items():
         b.columns[c] = v * noise
     own = [r for code, r in REGISTRY.items() if code[:3] in ("EF1", "EF2", "EF3")]
-    run = b.run()
-    start = time.process_time()
-    assert judge(run, rules=own) == []
-    assert time.process_time() - start < 3
+
+    def ratio() -> float:
+        run = b.run()
+        times = [time.process_time()]
+        for v in b.columns.values():
+            np.sort(v)
+        times.append(time.process_time())
+        assert judge(run, rules=own) == []
+        times.append(time.process_time())
+        return (times[2] - times[1]) / (times[1] - times[0])
+
+    assert min(ratio(), ratio(), ratio()) < 12
