@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 import evenflow
-from evenflow.faults import judge
+from evenflow.faults import View, judge
 from evenflow.schema import Finding, Severity
 
 from .synthetic import Builder, perceptron, steps_until
@@ -110,8 +110,29 @@ def test_what_is_read() -> None:
     assert f is not None and f.severity is Severity.error and f.cause == "weight-decay"
     assert f.evidence["inward"] == pytest.approx(1.0)
     assert f.evidence["steps_to_e"] == pytest.approx(20.0)
-    some = only(shrinking(loss=1.2).set_step("weight_decay", 0.0))
+    none = shrinking(loss=1.2).set_step("weight_decay", 0.0)
+    assert only(none) is None  # the loss is its function's own: the gradient shrinks them
+    some = only(none.set("cross_entropy", "rms", 1.2 - np.exp(-STEPS / 10)))
     assert some is not None and some.severity is Severity.warning and some.cause == "penalty"
+
+
+def test_a_gradient_that_shrinks_what_has_nothing_to_learn(tmp_path: Path) -> None:
+    """Targets that do not belong to their inputs: zero is the best there is to say."""
+    torch.manual_seed(0)
+    model = nn.Linear(8, 1)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.02)
+    with evenflow.watch(model, optimizer, run=tmp_path / "run.evenflow"):
+        for _ in range(120):
+            loss = F.mse_loss(model(torch.randn(512, 8)), torch.randn(512, 1))
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+    run = evenflow.load(tmp_path / "run.evenflow")
+    assert "EF812" not in {f.code for f in evenflow.diagnose(run)}
+    weight = next(p.id for p in run.params if p.name.endswith("weight"))
+    norms = View(run).param("weight")[:, weight]
+    norms = norms[np.isfinite(norms)]
+    assert norms[-1] < norms[0] / 2  # and they did shrink
 
 
 def test_what_is_no_such_fault() -> None:

@@ -48,7 +48,7 @@ class MissingNonlinearity(Rule):
     it was read (LeakyReLU of slope 1, a ReLU that is always on) counts as nothing. Where something
     else joins on the way (a residual add, a gate, attention) the pair does not count. Nor do
     factorisations that are meant: a middle narrower than both sides (bottleneck, low rank), a
-    convolution in groups beside a pointwise one, one along each axis. A layer norm between counts
+    convolution in groups beside a pointwise one or a layer of each token, one along each axis. A layer norm between counts
     as nothing only where the whole network has no activation.
 
     ## Threshold
@@ -173,6 +173,8 @@ def _meant(view: View, a: int, b: int) -> bool:
     wa, wb = (view.run.params[view.weights[i][0]].shape for i in (a, b))
     middle = wa[0]
     ka, kb = wa[2:], wb[2:]
+    if len(wa) == 2 and len(wb) > 2 and middle > wb[1]:
+        return True  # a layer of each token, then a convolution in groups along them
     if len(wa) > 2 and len(wb) > 2:
         read = view.sites[view.parents(a)[0]].shape if view.parents(a) else ()
         if (len(read) > 2 and read[1] > wa[1]) or middle > wb[1]:

@@ -22,6 +22,8 @@ INWARD = 0.5
 READINGS, STEPS = 4, 40
 #: Loss left of a training that has learnt something and has stopped.
 SOME = 0.4
+#: How far a loss to which nothing is added may be off its function's own value, by rounding.
+ALONE = 1.01
 #: Change of the loss that is none, as a share of what there is to win.
 FLAT = 0.04
 
@@ -43,7 +45,9 @@ class DecayDominates(Rule):
     The norm of each weight matrix from reading to reading, and the length of the updates. Were
     they nothing but decay, the norm would fall by as much as they are long; a gradient pulls
     crosswise. Weights whose output goes into a normalisation are left out, as their size is
-    without effect, and so are embeddings, whose unseen rows do nothing but decay.
+    without effect, and so are embeddings, whose unseen rows do nothing but decay. Where the
+    optimizer has no decay and the loss is its function's own value, nothing decays: the gradient
+    itself may shrink weights that have nothing to learn.
 
     ## Threshold
     Half of the matrices have lost half of their norm or more; half of the updates' length went
@@ -112,6 +116,8 @@ class DecayDominates(Rule):
             return
         whose = [ids[k] for k in np.flatnonzero(down)]
         decay = float(median(view.step("weight_decay")))
+        if not decay > 0 and _nothing_added(view):
+            return  # the gradient itself shrinks them, as where zero is the best there is to say
         sites = [i for i in view.layers if set(view.weights[i]) & set(whose)]
         yield self.finding(
             severity,
@@ -129,6 +135,17 @@ class DecayDominates(Rule):
             threshold={"norm_left": SHRUNK, "inward": INWARD, "loss_left": NOTHING},
             cause="weight-decay" if decay > 0 else "penalty",
         )
+
+
+def _nothing_added(view: View) -> bool:
+    """Whether the loss is surely its function's own value, without a penalty on the weights: at
+    each reading as many times that."""
+    if len(view.losses) != 1:
+        return False
+    times = ratio(view.step("loss"), view.site("rms")[:, view.losses[0]])
+    times = times[np.isfinite(times) & (times > 0)]
+    once = float(np.nanmax(view.step("backwards"), initial=1.0)) <= 1
+    return bool(once and len(times) and times.max() <= ALONE * times.min())
 
 
 def _judged(view: View) -> list[int]:

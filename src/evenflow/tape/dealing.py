@@ -36,10 +36,12 @@ def _dealt(retrace: Retrace, at: int) -> bool:
     before, after = within(retrace.steps[at].before, retrace.steps[at].after)
     if len(before) > 5 or len(after) > 5 or not out_of_order(before, after):
         return False
-    if not nested(before, after):
+    sure = len(after) == len(before) or after[0] in before  # steps of whatever was joined
+    if sure and not nested(before, after):
         return True
     # An axis may also have been split and its parts joined to their neighbours, as where two
-    # frames of speech are stacked to one: only who made or reads the axes tells.
+    # frames of speech are stacked to one, and what is last may be a length of the script's own
+    # (capsules of 8): only who made or reads the axes tells.
     return (
         _heads(retrace, at, before, after)
         or _steps_in_time(retrace, at, before)

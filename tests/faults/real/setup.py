@@ -58,6 +58,31 @@ def groups_ahead_or_behind(sick: bool) -> None:
 
 
 @real("EF702", "warning")
+def a_layer_of_each_token_ahead_of_a_convolution(sick: bool) -> None:
+    """Twice. In groups along the tokens it is a factorisation (as in the blocks of SegFormer)."""
+
+    class Block(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.up, self.down = nn.Linear(8, 16), nn.Linear(16, 8)
+            self.along = nn.Conv1d(16, 16, 3, padding=1, groups=1 if sick else 16)
+
+        def forward(self, x: Tensor) -> Tensor:
+            h = self.along(self.up(x).transpose(1, 2)).transpose(1, 2)
+            return x + self.down(F.gelu(h))
+
+    class Tokens(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.net, self.head = nn.Sequential(Block(), Block()), nn.Linear(8, 4)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.head(self.net(x).mean(1))
+
+    fit(Tokens(), lambda: (x := torch.randn(16, 6, 8), x[:, 0, :4].argmax(1)), F.cross_entropy)
+
+
+@real("EF702", "warning")
 def three_pairs_beside_an_activation(sick: bool) -> None:
     between = nn.Identity if sick else nn.ReLU
     net = nn.Sequential(
