@@ -48,8 +48,8 @@ class MissingNonlinearity(Rule):
     it was read (LeakyReLU of slope 1, a ReLU that is always on) counts as nothing. Where something
     else joins on the way (a residual add, a gate, attention) the pair does not count. Nor do
     factorisations that are meant: a middle narrower than both sides (bottleneck, low rank), a
-    convolution in groups beside a pointwise one or a layer of each token, one along each axis. A layer norm between counts
-    as nothing only where the whole network has no activation.
+    convolution in groups beside a pointwise one or a layer of each token, one along each axis. A
+    layer norm between counts as nothing only where the whole network has no activation.
 
     ## Threshold
     A warning for a network of two or more layers with no non-linearity at all on the way to the
