@@ -14,7 +14,7 @@ def scans(n):
     for i in range(n):
         r, c = torch.randint(1, 21, (2,)).tolist()
         y[i, 0, r : r + 2, c : c + 2] = 1
-    return x + 1.5 * y, y
+    return x + 1.0 * y, y
 
 
 X, Y = scans(400)
@@ -30,7 +30,7 @@ model = nn.Sequential(
 )
 criterion = nn.BCEWithLogitsLoss(pos_weight=torch.tensor(60.0))
 optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
-for epoch in range(8):
+for epoch in range(40):
     model.train()
     for x, y in DataLoader(TensorDataset(X, Y), batch_size=20, shuffle=True):
         optimizer.zero_grad()

@@ -273,6 +273,21 @@ def test_wild_updates_and_a_climb() -> None:
     assert [x.role for x in f.chain] == ["cause", "event"]
 
 
+def test_a_rate_that_was_raised_between_readings() -> None:
+    """Another optimizer at step 70, seen at step 91: the loss was thrown up in between, and is down
+    on a plateau by then. Without another rate such a climb has another cause."""
+    steps = np.array([0, 1, 2, 4, 8, 16, 32, 64, 91, 92, 93])
+    b = perceptron(steps=steps)
+    y = np.full(94, 0.2)
+    y[0], y[70:75], y[75:] = 2.3, 9.0, 1.8
+    b.loss(y).set_params("update", np.where(steps == 91, 5.0 * 0.8, 5e-3))
+    assert found(LearningRateTooHigh, b) == []
+    b.set_step("lr", np.where(steps < 70, 1e-3, 0.3))
+    (f,) = found(LearningRateTooHigh, b)
+    assert (f.severity, f.first_step) == (Severity.error, 70)
+    assert f.evidence["loss_climb"] == pytest.approx(9.0 / 2.3)
+
+
 def test_large_updates_that_do_no_harm_are_fine() -> None:
     assert found(LearningRateTooHigh, wild(perceptron(), 0.14, until=8)) == []
     assert found(LearningRateTooHigh, wild(perceptron(), 2.0, until=2)) == []

@@ -24,6 +24,8 @@ THROWN = 1.0
 LASTING = 0.1
 #: The loss climbs to this many times the start's.
 CLIMB = 2.0
+#: A rate that was raised between two readings (another optimizer, a schedule).
+RAISED = 2.0
 #: Share of the loss of guessing that is left where updates last too large.
 LEFT = 0.5
 
@@ -104,14 +106,14 @@ class LearningRateTooHigh(Rule):
             return
         bad = wild | lasting
         row = int(np.flatnonzero(bad)[0])
-        harm = _harm(view, view.at(row))
+        harm = _harm(view, _since(view, row))
         if not harm.kind or (harm.kind == "left" and not lasting.any()):
             return
         top = largest(update[: row + 1])
         order = np.argsort(-np.nan_to_num(top))
         aim = goal(view)
         poor = view.ruined or view.stuck or aim.left > LEFT or view.loss.fallen < LEFT
-        first, last = view.at(row), view.at(int(np.flatnonzero(bad)[-1]))
+        first, last = min(view.at(row), harm.step), view.at(int(np.flatnonzero(bad)[-1]))
         limit = WILD if wild.any() else LASTING
         yield self.finding(
             Severity.error if poor else Severity.warning,
@@ -167,6 +169,14 @@ def _runs_of_three(bad: np.ndarray, known: np.ndarray) -> np.ndarray:
         if bad[rows[i : i + 3]].all():
             out[rows[i : i + 3]] = True
     return out
+
+
+def _since(view: View, row: int) -> int:
+    """The step after which the loss may pay for updates that were first seen at this reading: where
+    the rate was raised since the reading before, steps that were not sampled had it, too."""
+    rate = view.step("lr")
+    raised = row > 0 and rate[row] > RAISED * rate[row - 1]
+    return view.at(row - 1) if raised else view.at(row)
 
 
 def _harm(view: View, since: int) -> Harm:
