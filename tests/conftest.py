@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import os
 import signal
-from collections.abc import Iterator
 
 # Started in the background by a shell (`make test &`), this ignores Ctrl-C, and so would the
 # commands that tests interrupt: what is ignored is inherited.
@@ -30,13 +29,12 @@ settings.load_profile("busy")
 
 
 @pytest.fixture(autouse=True, scope="module")
-def _few_objects() -> Iterator[None]:
+def _few_objects() -> None:
     """A watch looks at all objects that the garbage collector knows, once or twice. In a process
     of tests these are half a million, which took a fifth of a second each time: what is there
     before a file's tests is put where the collector does not look."""
     gc.collect()
     gc.freeze()
-    yield
 
 
 @pytest.fixture(autouse=True)

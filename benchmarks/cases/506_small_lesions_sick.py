@@ -14,7 +14,7 @@ def scans(n):
     for i in range(n):
         r, c = torch.randint(1, 21, (2,)).tolist()
         y[i, 0, r : r + 2, c : c + 2] = 1
-    return x + 1.0 * y, y
+    return x + y, y
 
 
 X, Y = scans(400)

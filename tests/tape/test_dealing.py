@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 
 import torch
@@ -51,12 +50,12 @@ def test_another_order_of_axes_is_told(axes: list[int], n: int) -> None:
     before = (2, 3, 5, 7)
     x = torch.arange(n * 210).view(n, *before)
     turned = x.permute(0, *(1 + before.index(a) for a in axes))
-    for ends in itertools.combinations(range(1, 4), 1):
-        shape = (n, *(math.prod(p) for p in (axes[: ends[0]], axes[ends[0] :])))
+    for cut in range(1, 4):
+        shape = (n, math.prod(axes[:cut]), math.prod(axes[cut:]))
         same = torch.equal(x.reshape(shape), turned.reshape(shape))
         order, crossing = told((n, *before), shape)
         assert order == crossing
-        if math.prod(axes[: ends[0]]) in (2, 6, 30):
+        if math.prod(axes[:cut]) in (2, 6, 30):
             assert not order  # neighbours may have been joined, whatever was meant
         else:
             assert order and not same

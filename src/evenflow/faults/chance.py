@@ -5,12 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from .readings import Readings
-from .series import Floats, median
+from .series import Floats, median, ratio
 
 #: Losses that compare a row of scores with one class; that square a difference.
 BY_CLASS, SQUARED = ("cross_entropy", "nll_loss"), ("mse_loss", "mse")
-
-
 #: A step's loss is known as so many times the function's own value when it lies within this factor.
 AGREES = 1.25
 
@@ -60,18 +58,28 @@ def of_spread(op: str, std: float) -> float:
 def _times(view: Readings, loss: int) -> float:
     """How many times the function's own mean a step's loss is: 1, or what it is weighed by, times
     the micro-batches that were added up. NaN where that is not all of it, or no mean."""
-    value, whole = view.site("rms")[:, loss], view.step("loss")
-    both = np.isfinite(value) & np.isfinite(whole) & (value > 0)
-    seen_times = median(whole[both] / value[both]) if both.any() else 1.0
+    known = of_own(view, loss)
+    known = known[np.isfinite(known)]
+    seen_times = median(known) if len(known) else 1.0
     # the layer error at the loss is what it is multiplied by on its way to the backward pass
     scalar = view.sites[loss].shape in ((), (1,))
     by = float(median(view.site("delta")[:, loss])) if scalar else 1.0
     by = by if np.isfinite(by) and by > 0 else 1.0
-    times = by * float(np.fmax(median(view.step("backwards")), 1.0))
+    times = by * backward_passes(view)
     for told in (1.0, times):
         if 1 / AGREES <= seen_times / told <= AGREES:
             return told if _averaged(view, loss, by) else float("nan")
     return float("nan")
+
+
+def of_own(view: Readings, loss: int) -> Floats:
+    """[T] the step's loss over the function's own value; NaN where either is unknown or this 0."""
+    return ratio(view.step("loss"), view.site("rms")[:, loss])
+
+
+def backward_passes(view: Readings) -> float:
+    """Backward passes of an update, 1 where they were not counted."""
+    return float(np.fmax(median(view.step("backwards")), 1.0))
 
 
 def _averaged(view: Readings, loss: int, by: float) -> bool:

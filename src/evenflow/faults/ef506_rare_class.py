@@ -10,9 +10,9 @@ import numpy as np
 from ..lang import N_
 from ..schema import Finding, Link, Severity
 from .base import EvidenceLabel, Remedy, Rule
-from .chance import BY_CLASS, entropy, seen
+from .chance import BY_CLASS, entropy, of_own, seen
 from .data import samples
-from .series import Floats, median, ratio
+from .series import Floats, median
 from .view import View
 
 #: Share of the labels that the most frequent class has.
@@ -125,7 +125,7 @@ def _mean_loss(view: View, loss: int) -> float:
     """Of the last quarter of the steps, as the function gives it: scripts weigh it afterwards. The
     mean, as batches without a rare label lose next to nothing."""
     y = view.loss.finite
-    weight = float(median(ratio(view.step("loss"), view.site("rms")[:, loss])))
+    weight = float(median(of_own(view, loss)))
     return float(y[-max(1, len(y) // 4) :].mean()) / weight
 
 

@@ -173,11 +173,11 @@ def _meant(view: View, a: int, b: int) -> bool:
     wa, wb = (view.run.params[view.weights[i][0]].shape for i in (a, b))
     middle = wa[0]
     ka, kb = wa[2:], wb[2:]
-    if len(wa) == 2 and len(wb) > 2 and middle > wb[1]:
-        return True  # a layer of each token, then a convolution in groups along them
+    if len(wb) > 2 and middle > wb[1]:
+        return True  # in groups, behind a convolution or a layer of each token
     if len(wa) > 2 and len(wb) > 2:
         read = view.sites[view.parents(a)[0]].shape if view.parents(a) else ()
-        if (len(read) > 2 and read[1] > wa[1]) or middle > wb[1]:
+        if len(read) > 2 and read[1] > wa[1]:
             return True  # in groups: each half mixes what the other does not
         if ka != kb and all(x == 1 or y == 1 for x, y in zip(ka, kb, strict=False)):
             return True  # along one axis, then along the other (1 x k, k x 1; pointwise)

@@ -12,7 +12,7 @@ from ..lang import N_
 from ..network import is_adaptive
 from ..schema import Finding, Severity
 from .base import Cause, EvidenceLabel, Remedy, Rule
-from .chance import BY_CLASS
+from .chance import BY_CLASS, backward_passes
 from .ef402_divergence_or_spike import DivergenceOrSpike
 from .ef403_oscillation import Oscillation
 from .ef703_learning_rate_too_high import WILD, LearningRateTooHigh
@@ -96,7 +96,7 @@ class LossNotAveraged(Rule):
             return
         if any(is_adaptive(view.class_of(k)) for k in range(len(view.optimizers))):
             return
-        passes = float(np.fmax(median(view.step("backwards")), 1.0))
+        passes = backward_passes(view)
         kept = median(view.step("grad_kept"))
         added = _added(view)
         share = passes * float(np.fmin(kept, 1.0) if np.isfinite(kept) else 1.0)

@@ -9,7 +9,7 @@ import numpy as np
 from ..lang import N_
 from ..schema import Finding, Severity
 from .base import Cause, EvidenceLabel, Remedy, Rule, Unless
-from .chance import of_function
+from .chance import of_function, of_own
 from .curve import NOTHING, goal, recent_fall
 from .series import Floats, median, ratio
 from .view import View
@@ -142,7 +142,7 @@ def _nothing_added(view: View) -> bool:
     each reading as many times that."""
     if len(view.losses) != 1:
         return False
-    times = ratio(view.step("loss"), view.site("rms")[:, view.losses[0]])
+    times = of_own(view, view.losses[0])
     times = times[np.isfinite(times) & (times > 0)]
     once = float(np.nanmax(view.step("backwards"), initial=1.0)) <= 1
     return bool(once and len(times) and times.max() <= ALONE * times.min())

@@ -68,52 +68,50 @@ def within(before: Shape, after: Shape) -> tuple[Shape, Shape]:
 
 def out_of_order(before: Shape, after: Shape) -> bool:
     """Whether the axes after are those before in another order, some of them joined."""
-    if len(after) < 2 or len(after) > len(before):
-        return False
+    if len(after) < 2 or len(after) > len(before) or _starts(after) <= _starts(before):
+        return False  # neighbours were joined, and nothing else
     for where in itertools.product(range(len(after)), repeat=len(before)):
         joined = [1] * len(after)
         for n, place in zip(before, where, strict=True):
             joined[place] *= n
-        if tuple(joined) == after and list(where) != sorted(where):
-            # the same lengths in order would be no more than joined
-            return not _joined(before, after)
+        if tuple(joined) == after:
+            return True
     return False
-
-
-def _joined(before: Shape, after: Shape) -> bool:
-    """Whether neighbours were joined, and nothing else."""
-    return set(itertools.accumulate(after, lambda m, n: m * n)) <= set(
-        itertools.accumulate(before, lambda m, n: m * n)
-    )
 
 
 def nested(before: Shape, after: Shape) -> bool:
     """Whether splitting axes and joining neighbours, in order, also leads there: all products of
     leading axes divide one another."""
-    starts = sorted({math.prod(s[:i]) for s in (before, after) for i in range(1, len(s) + 1)})
+    starts = sorted(_starts(before) | _starts(after))
     return all([m % n == 0 for n, m in itertools.pairwise(starts)])
+
+
+def _starts(shape: Shape) -> set[int]:
+    """Products of its leading axes."""
+    return {math.prod(shape[:i]) for i in range(1, len(shape) + 1)}
 
 
 def _heads(retrace: Retrace, at: int, before: Shape, after: Shape) -> bool:
     """Whether an attention gave heads by steps, and steps are to be the first axis again."""
     if len(before) != 3 or after != (before[1], before[0] * before[2]):
         return False
-    step = _maker(retrace, at)
-    while step is not None and step.name in _ATTENDED:
-        step = _maker(retrace, retrace.steps.index(step))
-    if step is None:
+    at = _maker(retrace, at)
+    while at >= 0 and retrace.steps[at].name in _ATTENDED:
+        at = _maker(retrace, at)
+    if at < 0:
         return False
+    step = retrace.steps[at]
     if step.kind == "attention":
         return True
     made = [s.kind for s in _makers(retrace, step, 3)]
     return step.name in _PRODUCT and "softmax" in made
 
 
-def _maker(retrace: Retrace, at: int) -> RetracedStep | None:
-    """What made the first argument of a step."""
+def _maker(retrace: Retrace, at: int) -> int:
+    """The step that made the first argument of a step; -1 if none did."""
     slots = _slots(retrace.steps[at])
-    made = [s for s in retrace.steps[:at] if slots and slots[0] in s.outs]
-    return made[-1] if made else None
+    made = [i for i, s in enumerate(retrace.steps[:at]) if slots and slots[0] in s.outs]
+    return made[-1] if made else -1
 
 
 def _makers(retrace: Retrace, step: RetracedStep, deep: int) -> list[RetracedStep]:
