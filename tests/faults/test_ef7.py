@@ -302,6 +302,8 @@ def test_updates_that_stay_large_and_leave_half_of_the_loss() -> None:
     y = 1.6 + 0.7 * np.exp(-STEPS / 20)
     (f,) = found(LearningRateTooHigh, wild(perceptron(), 0.2).loss(y))
     assert f.threshold["update_ratio"] == pytest.approx(0.1)
+    # a word model at its usual rate: large at first, small afterwards, most of ln V still to win
+    assert found(LearningRateTooHigh, wild(perceptron(), 0.2, until=8).loss(y)) == []
 
 
 def test_the_way_into_nan() -> None:
