@@ -107,7 +107,7 @@ class LearningRateTooHigh(Rule):
         bad = wild | lasting
         row = int(np.flatnonzero(bad)[0])
         harm = _harm(view, _since(view, row))
-        # a word model has most of ln V left for long: only updates that are large to the end say why
+        # a word model has most of ln V left for long: only updates large to the end say why
         if not harm.kind or (harm.kind == "left" and not (lasting & view.late).any()):
             return
         top = largest(update[: row + 1])

@@ -238,6 +238,7 @@ class Conductor:
             self._skipped("")  # its event says more
             return
         index, updates = self.optimizers.index(optimizer), self.updates
+        self.optimizers.runs(index)
         stepped, within = self.quiet.stepped, self.recorder.recomputing
         if id(optimizer) in stepped and not within:
             updates.over()  # no backward was seen between

@@ -10,6 +10,7 @@ from ..schema import Channel, Event, Reading
 from ..store import Writer
 from ..tape import Layouts, Pending, SiteRegistry
 from .cadence import Cadence
+from .sources import Sources
 
 
 class Flush:
@@ -18,6 +19,7 @@ class Flush:
     def __init__(self, writer: Writer, registry: SiteRegistry, cadence: Cadence) -> None:
         self._writer, self._registry, self._cadence = writer, registry, cadence
         self.pending: list[tuple[Pending, float, float]] = []  # sampled steps on their way
+        self.sources = Sources(writer, registry)
         self._layouts: Layouts = {}
         self._norms: deque[float] = deque(maxlen=32)
         self._noted: set[str] = set()
@@ -40,6 +42,7 @@ class Flush:
         if registry.dirty_params:
             self._writer.params([registry.params[i] for i in sorted(registry.dirty_params)])
             registry.dirty_params.clear()
+        self.sources.write()
         for pending, wall, cost in waiting:
             extra = {"wall": wall, "cost": cost, "bare": self._cadence.bare, **self._cadence.told}
             reading = pending.reading(self._layouts, extra)

@@ -19,7 +19,7 @@ from torch.optim.optimizer import (
     register_optimizer_step_pre_hook,
 )
 
-from ..tape import room, skip_frame, untraced
+from ..tape import room, skip_frame, trace_made, untraced
 from .quiet import Quiet
 from .unscaling import Unscaling
 
@@ -94,6 +94,7 @@ def listen(listener: Listener) -> None:
     global _listener
     assert _listener is None, "one session listens at a time"
     _listener = listener
+    _undo.append(trace_made())
     _engine()
     _optimizers()
     _scaler()

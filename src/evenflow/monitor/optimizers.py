@@ -5,12 +5,13 @@ from __future__ import annotations
 import weakref
 from collections.abc import Iterable
 from itertools import combinations
+from typing import Any
 
 import torch
 from torch.nn.parameter import is_lazy
 
 from ..store import Writer
-from ..tape import SiteRegistry, of_optimizer, settings
+from ..tape import Lines, SiteRegistry, calling, made, of_optimizer, settings, where
 
 #: A script that makes its optimizer anew may make thousands; past so many each takes the number
 #: of the one before it.
@@ -34,7 +35,7 @@ class OptimizerRegistry:
         self._rivals: set[tuple[int, int]] = set()
         self._stepped: set[int] = set()
         self._turn: list[int] = []
-        self._told: list[dict[str, object]] = []
+        self._told: list[dict[str, Any]] = []
         self._changed = False
         self._lazy: set[int] = set()  # optimizers some of whose parameters had no shape yet
 
@@ -58,7 +59,10 @@ class OptimizerRegistry:
             # It is known last, and all before can be done twice: a signal may strike in between.
             self._enlist(optimizer, index)
             self._relate((i, index) for i in same)
-            self._told[index:] = [{"class": type(optimizer).__name__, "params": len(params)}]
+            at = made(optimizer)
+            lines = self._lines("made", None if at is None else at.at)
+            told = {"class": type(optimizer).__name__, "params": len(params), **lines}
+            self._told[index:] = [told]
             self._changed = True
         self.refs[index : index + 1] = [new]
         self.known[id(optimizer)], self._index[id(optimizer)] = new, index
@@ -71,6 +75,21 @@ class OptimizerRegistry:
                 self._lazy.add(index)
             else:
                 self._registry.expect(p, index)
+
+    def runs(self, index: int) -> None:
+        """This one makes its update: note the line, the first time."""
+        told = self._told[index]
+        if "stepped" not in told:
+            told["stepped"] = []
+            told.update(self._lines("stepped", calling()))
+            self._changed = True
+
+    def _lines(self, how: str, at: Lines | None) -> dict[str, object]:
+        """For what is told of it."""
+        if at is None:
+            return {}
+        self._registry.seen.append(at)
+        return {how: [w.as_list() for w in where(how, at, self._registry.folder)]}
 
     def stepped(self, indices: Iterable[int], rivals: bool = False) -> None:
         """These have made an update together; `rivals`: each by a loss of its own."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import re
 import sys
@@ -34,6 +35,7 @@ def first_meta(every: str | int, budget: float, heal: bool | str | Sequence[str]
     return {
         "script": sys.argv[0] if sys.argv else "",
         "argv": list(sys.argv[1:]),
+        "folder": os.getcwd(),
         "started": time.time(),
         "torch": torch.__version__,
         "python": platform.python_version(),

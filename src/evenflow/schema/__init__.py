@@ -31,3 +31,6 @@ from .site import bare_name as bare_name
 from .treatment import Treatment as Treatment
 from .treatment import parse_treatments as parse_treatments
 from .treatment import treatment_text as treatment_text
+from .where import Where as Where
+from .where import source_around as source_around
+from .where import source_of as source_of

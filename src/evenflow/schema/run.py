@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from .channels import Channel, channel
 from .site import Site, SiteKey
+from .where import Where
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -28,6 +29,7 @@ class Parameter:
         name: root name and qualified name ("MLP.layers.3.weight").
         trainable: `requires_grad` when last seen.
         optimizer: index in `Run.meta["optimizers"]` of the optimizer that holds it, -1 if none.
+        made: the line that made it, or its module, as `Site.made`.
     """
 
     id: int
@@ -36,6 +38,7 @@ class Parameter:
     dtype: str = "float32"
     trainable: bool = True
     optimizer: int = -1
+    made: tuple[Where, ...] = ()
 
     @property
     def size(self) -> int:
@@ -66,9 +69,10 @@ class Run:
     Attributes:
         name: of the file or the script.
         meta: plain JSON types. Keys that rules may use: "optimizers" (list of dicts with "class",
-            "lr", "params"), "ended" ("" while running or killed, "closed", "error: ..."),
-            "script", "argv", "torch", "device", "every", "note", "rank" and "world_size" (0 and
-            1 of a training on its own).
+            "lr", "params", and lines as of `Where.as_list`: "made", "stepped"), "ended" ("" while
+            running or killed, "closed", "error: ..."), "script", "argv", "torch", "device",
+            "every", "note", "rank" and "world_size" (0 and 1 of a training on its own), "folder"
+            (in which it was started), "source" (lines of the script, by file and number).
         steps: int64 [T], numbers of the sampled steps, rising.
         columns: float64 [T] for each channel, NaN where it was not measured at that step.
         curve_steps, curve_loss: the loss at (nearly) every step, also unsampled ones [N], [N].

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from .where import Where
+
 #: What a site does, in the words rules use. A site's kind decides which readings it has.
 KINDS = (
     "input",  # a tensor that entered a root module (data, not a computation)
@@ -62,6 +64,9 @@ class Site:
         params: names of the parameters it reads, as in `Parameter.name`.
         takes: shapes of the prediction and the target a loss was given, views and all (`shape` of
             an input site knows no views); of a difference, where both sides were broadcast.
+        made: the line that built the module it is in, where that is of a library's class; then the
+            library's own line, if one stands between. () where it is not known.
+        called: the line that ran it, likewise.
     """
 
     id: int
@@ -76,6 +81,8 @@ class Site:
     inputs: tuple[int, ...] = ()
     params: tuple[str, ...] = ()
     takes: tuple[tuple[int, ...], ...] = ()
+    made: tuple[Where, ...] = ()
+    called: tuple[Where, ...] = ()
 
     @property
     def key(self) -> SiteKey:

@@ -6,12 +6,13 @@ import json
 import math
 import zlib
 from collections.abc import Mapping
+from dataclasses import fields, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from ..schema import Channel, Event, Parameter, Site
+from ..schema import Channel, Event, Parameter, Site, Where
 from ..showing import visible
 from .format import MAX_LAYOUT_BYTES
 
@@ -46,6 +47,8 @@ def pack(values: npt.NDArray[np.float64]) -> bytes:
 
 def _plain(value: Any) -> Any:
     """For `json`: numpy scalars and arrays as numbers and lists, anything else as its text."""
+    if isinstance(value, Where):
+        return value.as_list()
     return value.tolist() if isinstance(value, (np.generic, np.ndarray)) else str(value)
 
 
@@ -119,6 +122,18 @@ def parse_table(text: Any) -> dict[str, Any]:
     return value
 
 
+def dump_record(record: Site | Parameter) -> str:
+    """A site or a parameter as JSON; lines of code only where some are known."""
+    names = [f.name for f in fields(record)]
+    table = {name: getattr(record, name) for name in names}
+    return dump({k: v for k, v in table.items() if v or k not in ("made", "called")})
+
+
+def _lines(rows: Any) -> tuple[Where, ...]:
+    found = tuple(Where.from_list(row) for row in rows)
+    return tuple(replace(w, file=visible(w.file), function=visible(w.function)) for w in found)
+
+
 def parse_site(text: Any) -> Site:
     """A site from its JSON."""
     d = parse_table(text)
@@ -131,6 +146,8 @@ def parse_site(text: Any) -> Site:
         inputs=tuple(_whole(n) for n in d["inputs"]),
         params=tuple(_text(n) for n in d["params"]),
         takes=tuple(tuple(_whole(n) for n in shape) for shape in d.get("takes", ())),
+        made=_lines(d.get("made", ())),
+        called=_lines(d.get("called", ())),
     )
 
 
@@ -144,11 +161,12 @@ def parse_param(text: Any) -> Parameter:
         dtype=_text(d["dtype"]),
         trainable=bool(d["trainable"]),
         optimizer=_whole(d["optimizer"]),
+        made=_lines(d.get("made", ())),
     )
 
 
 #: What the facts are that others reckon with; all else in a run's meta is only shown.
-_TEXTS = frozenset({"script", "ended", "torch", "python", "device", "heal", "note"})
+_TEXTS = frozenset({"script", "folder", "ended", "torch", "python", "device", "heal", "note"})
 _NUMBERS = frozenset({"started", "steps", "samples", "budget", "threads", "rank", "world_size"})
 
 
@@ -163,6 +181,8 @@ def is_fact(key: str, value: Any) -> bool:
         return value == "auto" or (type(value) is int and value >= 0)
     if key == "optimizers":
         return isinstance(value, list) and all(_is_optimizer(each) for each in value)
+    if key == "source":
+        return isinstance(value, dict) and all(isinstance(v, dict) for v in value.values())
     return True
 
 
@@ -170,7 +190,15 @@ def _is_optimizer(value: Any) -> bool:
     if not isinstance(value, dict) or not isinstance(value.get("class", ""), str):
         return False
     numbers = (value.get(key, 0) for key in ("lr", "momentum", "weight_decay", "params", "turn"))
-    return all(isinstance(n, (int, float)) for n in numbers)
+    lines = (value.get(key, []) for key in ("made", "stepped"))
+    return all(isinstance(n, (int, float)) for n in numbers) and all(map(_are_lines, lines))
+
+
+def _are_lines(rows: Any) -> bool:
+    try:
+        return isinstance(rows, list) and all([Where.from_list(row) for row in rows])
+    except ValueError:
+        return False
 
 
 def parse_event(kind: Any, step: Any, detail: Any) -> Event:

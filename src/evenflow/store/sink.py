@@ -6,7 +6,6 @@ import hashlib
 import os
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any, final
 
@@ -226,7 +225,7 @@ class Sink:
 
     def records(self, table: str, records: Sequence[Site | Parameter]) -> None:
         """New sites or parameters, or known ones replaced by id."""
-        self._put(table, *((record.id, codec.dump(asdict(record))) for record in records))
+        self._put(table, *((record.id, codec.dump_record(record)) for record in records))
 
     def reading(self, reading: Reading) -> None:
         """One reading as one row."""

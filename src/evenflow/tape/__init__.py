@@ -14,6 +14,13 @@ from .isolation import unheard as unheard
 from .labels import known_site as known_site
 from .likeness import alike as alike
 from .likeness import unit_rows as unit_rows
+from .lines import Lines as Lines
+from .lines import calling as calling
+from .lines import home as home
+from .lines import texts_of as texts_of
+from .lines import where as where
+from .making import made as made
+from .making import trace_made as trace_made
 from .mode import Mode as Mode
 from .mode import heard_by_modes as heard_by_modes
 from .mode import take_off as take_off

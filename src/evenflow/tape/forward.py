@@ -213,6 +213,7 @@ class ForwardReader:
         if known is not None:
             for i in call.inputs:
                 rec.registry.link(known, i)
+            self._ran(known)
             return known
         if kind == "join" and len(call.inputs) < 2:
             kind = "other"
@@ -227,6 +228,7 @@ class ForwardReader:
         )  # fmt: skip
         if site is None:
             return None
+        self._ran(site)
         if op.startswith(_CONVS) and out.dim() > 2:
             self._axis[site] = 1
         elif kind in ("activation", "dropout", "other", "join") and call.inputs:
@@ -234,6 +236,11 @@ class ForwardReader:
         else:
             self._axis[site] = 1 if out.dim() > 3 and kind == "input" else -1
         return site
+
+    def _ran(self, site: int) -> None:
+        """Which line of the user's runs it: not our own line, where we play a forward again."""
+        if not self.recorder.replays:
+            self.recorder.sure("a line of the script", "", self.recorder.registry.ran, site)
 
     # -- readings -----------------------------------------------------------------------------
     def _read(self, call: OpCall, site: int, x: Tensor, kept: bool = False) -> None:

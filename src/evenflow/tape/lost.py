@@ -50,6 +50,8 @@ def made_nonfinite(rec: Sample, call: OpCall, outs: list[Tensor]) -> tuple[Tenso
         )  # fmt: skip
         if site is None:
             return None
+        if not rec.replays:
+            rec.sure("a line of the script", "", rec.registry.ran, site)
         rec.scalars.extend(core_keys(site), (size / x.numel() ** 0.5, count))
         return t, site
     return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import re
 import weakref
 from collections.abc import Iterable, Sequence
@@ -13,8 +14,10 @@ from torch import nn
 from torch.nn.parameter import is_lazy
 
 from ..network import unwrap
-from ..schema import Parameter, Site
-from . import numbers
+from ..schema import Parameter, Site, Where
+from . import lines, numbers
+from .lines import Lines
+from .making import lines_of, made
 from .owners import owner_of
 
 #: More sites than this are not kept (an RNN unrolled over thousands of steps); a note says so.
@@ -55,12 +58,18 @@ class SiteRegistry:
         self._names: dict[str, int] = {}
         self._awaited: dict[tuple[str, tuple[int, ...]], int] = {}  # a continued run's, by name
         self._edges: set[tuple[int, int]] = set()
+        self.folder = os.getcwd()  # of the training, from which files are named
+        self.seen: list[Lines] = []  # lines whose text is to be kept
+        self._made: dict[Place, tuple[Where, ...]] = {}
+        self._called: dict[int, Lines | None] = {}  # of sites; None where several lines run it
 
     def restore(self, sites: Sequence[Site], params: Sequence[Parameter]) -> None:
         """Begin with what an earlier session met: sites and parameters keep their ids, and are
         known again by their names (a parameter of another shape is another)."""
-        self.sites = list(sites)
-        met, self.params = self.params, [dataclasses.replace(p, optimizer=-1) for p in params]
+        # the script may have been edited since: lines are this session's
+        self.sites = [dataclasses.replace(s, made=(), called=()) for s in sites]
+        old = [dataclasses.replace(p, optimizer=-1, made=()) for p in params]
+        met, self.params = self.params, old
         for site in sites:
             key = (site.root, site.path, site.op, site.index, site.call)
             self._site_ids[key] = site.id
@@ -95,6 +104,7 @@ class SiteRegistry:
                 if self.place(sub) is None:
                     place = Place(known.root, _joined(known.path, path))
                     self._places[id(sub)] = (weakref.ref(sub), place)
+            self._trace(inner, known)
             held = list(inner.named_parameters())
             if held:
                 self.roots.append(weakref.ref(module))
@@ -108,6 +118,12 @@ class SiteRegistry:
             self._places[id(outer)] = (weakref.ref(outer), known)
             outer = getattr(outer, "_orig_mod", None) or outer.module  # type: ignore[assignment]
         return known
+
+    def _trace(self, module: nn.Module, there: Place) -> None:
+        """Note the lines that made a model's modules."""
+        for path, found in lines_of(module.named_modules(), self.folder).items():
+            self._made.setdefault(Place(there.root, _joined(there.path, path)), found)
+        self.seen += [m.at for part in module.modules() if (m := made(part)) is not None]
 
     def _owned(self, module: nn.Module) -> Place | None:
         """Where a part without a telling name of its own stands in a module that is not called:
@@ -210,7 +226,7 @@ class SiteRegistry:
             index = self._awaited.pop((unique, shape), len(self.params))
             if index == len(self.params):
                 new = Parameter(index, unique, shape, dtype, bool(tensor.requires_grad), held)
-                self.params.append(new)
+                self.params.append(dataclasses.replace(new, made=self._made_of(tensor, name)))
                 self.dirty_params.add(index)
             self._param_ids[id(tensor)] = (weakref.ref(tensor), index)  # last: see `site`
             self._expected.pop(id(tensor), None)
@@ -231,11 +247,21 @@ class SiteRegistry:
             dtype=dtype,
             trainable=bool(tensor.requires_grad),
             optimizer=old.optimizer if optimizer is None else optimizer,
+            made=self._made_of(tensor, name) if name or not old.made else old.made,
         )
         if new != self.params[index]:
             self.params[index] = new
             self.dirty_params.add(index)
         return index
+
+    def _made_of(self, tensor: torch.Tensor, name: str) -> tuple[Where, ...]:
+        """The line of the module that holds it, where that is a library's, else its own."""
+        root, _, path = name.rpartition(".")[0].partition(".")
+        found = self._made.get(Place(root, path)) if name else None
+        known = None if found else made(tensor)
+        if known is not None:
+            self.seen.append(known.at)
+        return found or lines.where("made", known and known.at, self.folder)
 
     def home(self, params: Iterable[int]) -> Place | None:
         """The module that holds all of these parameters; None without them, or if several do."""
@@ -309,14 +335,30 @@ class SiteRegistry:
         if len(self.sites) >= MAX_SITES:
             self.overflowed = True
             return None
-        found = len(self.sites)
-        site = Site(found, place.root, place.path, op, kind, index, call, **attributes)
+        found, made = len(self.sites), self._made.get(place, ())
+        site = Site(found, place.root, place.path, op, kind, index, call, made=made, **attributes)
         self.sites.append(site)
         # Last: a signal handler that raises in between must leave no id without its site.
         self._site_ids[place.root, place.path, op, index, call] = found
         self.dirty_sites.add(found)
         self._edges.update((found, i) for i in site.inputs)
         return found
+
+    def ran(self, site: int) -> None:
+        """Note the line that is running a site's operation. Of one that several lines run none is
+        told."""
+        at = lines.calling()
+        if at is None or (known := self._called.get(site, at)) is None:
+            return
+        if known is not at and known.user[:2] != at.user[:2]:
+            self._called[site] = None
+            self._change(site, called=())
+        elif site not in self._called:
+            self._called[site] = at
+            self.seen.append(at)
+            there = self.sites[site]
+            made = there.made or self._made.get(Place(there.root, there.path), ())
+            self._change(site, called=lines.where("called", at, self.folder), made=made)
 
     def link(self, site: int, producer: int) -> None:
         """Note that `site` reads `producer`, where the forward could not tell."""

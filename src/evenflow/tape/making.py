@@ -1,0 +1,126 @@
+"""Which line of the user's code made a module, a parameter or an optimizer.
+
+Kept beside them, by identity and weakly, never in them: `torch.save` and `deepcopy` take what an
+object holds. A deep copy or what was read from a file was made by no line, and none is told of it.
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import weakref
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
+
+import torch
+from torch import nn
+from torch.nn.modules.module import register_module_parameter_registration_hook
+
+from ..schema import Where
+from ..whose import strict
+from . import lines
+from .lines import Lines
+
+
+class Made(NamedTuple):
+    """The lines, and which of all that were made it was."""
+
+    nth: int
+    at: Lines
+
+
+_numbers = itertools.count()
+_made: dict[int, tuple[weakref.ref[Any], Made]] = {}
+_most = 1024  # then those that are gone are left out
+_users = 0
+_undo: list[Callable[[], None]] = []
+
+
+def made(thing: Any) -> Made | None:
+    """What is known of a module, parameter or optimizer."""
+    entry = _made.get(id(thing))
+    return entry[1] if entry is not None and entry[0]() is thing else None
+
+
+def trace_made() -> Callable[[], None]:
+    """Note from now on which lines make modules, parameters and optimizers, until the returned
+    function is called as often as this one was."""
+    global _users
+    _users += 1
+    if _users == 1:
+        _note_init(nn.Module)
+        _note_init(torch.optim.Optimizer)
+        hook = register_module_parameter_registration_hook(_registered)
+        _undo.append(hook.remove)
+    there = [True]
+
+    def undo() -> None:
+        global _users
+        if there:
+            there.clear()
+            _users -= 1
+            while _undo and not _users:
+                _undo.pop()()
+
+    return undo
+
+
+def _note_init(kind: Any) -> None:
+    init = kind.__init__
+
+    @functools.wraps(init)
+    def noted(self: Any, *args: Any, **kwargs: Any) -> None:
+        init(self, *args, **kwargs)
+        if _users and not torch.compiler.is_compiling():
+            _note(self, self)
+
+    kind.__init__ = noted
+
+    def back() -> None:
+        if kind.__init__ is noted:  # else somebody has wrapped ours, which only passes through
+            kind.__init__ = init
+
+    _undo.append(back)
+
+
+def _registered(module: nn.Module, name: str, param: nn.Parameter | None) -> None:
+    if param is not None and not torch.compiler.is_compiling() and made(param) is None:
+        _note(param, None)
+
+
+def _note(thing: Any, methods_of: Any) -> None:
+    """`methods_of`: whose own methods are passed over."""
+    global _most
+    try:
+        at = lines.calling(methods_of, depth=3)
+        if at is None:
+            return
+        if len(_made) >= _most:
+            for key in [k for k, (ref, _) in list(_made.items()) if ref() is None]:
+                del _made[key]
+            _most = max(1024, 2 * len(_made))
+        _made[id(thing)] = weakref.ref(thing), Made(next(_numbers), at)
+    except Exception:
+        if strict():
+            raise
+
+
+def lines_of(modules: Iterable[tuple[str, nn.Module]], folder: str) -> dict[str, tuple[Where, ...]]:
+    """By path: the lines that made those modules of a model whose class is a library's.
+
+    What a class of the user's own does has lines of its own, which say more than the one that made
+    it. Where one line made several of the same class, in a loop or in a list, each has its turn.
+    """
+    known = [(path, m, at) for path, m in modules if (at := made(m)) is not None]
+    known.sort(key=lambda row: row[2].nth)
+    alike: dict[Any, list[str]] = {}
+    for path, module, at in known:
+        if at.at.library is None:
+            user = at.at.user
+            alike.setdefault((user.code, user.at, type(module)), []).append(path)
+    turns = {p: (i, len(ps)) for ps in alike.values() if len(ps) > 1 for i, p in enumerate(ps, 1)}
+    return {
+        path: lines.where("made", at.at, folder, *turns.get(path, (0, 0)))
+        for path, module, at in known
+        if not lines.is_users(getattr(type(module).forward, "__code__", None))
+    }
