@@ -118,6 +118,9 @@ class Rule(ABC):
         remedies: what to do, best first.
         if_cause: what comes first of all in the advice on a fault that this one has caused.
         if_shallow: what comes first in a network of few layers.
+        points_at: which lines of the script it is about: "sites" (what made or ran its sites, or
+            its parameters), "calls" (what ran its sites), "optimizer" (what made it), "step" (its
+            update), or "inputs" (what called the model).
         stage: place on the way from root (low) to end state; a fault is only explained by one
             that stands before it.
         stage_if_sure: the place of a finding whose cause is sure; None = `stage`.
@@ -146,6 +149,7 @@ class Rule(ABC):
     remedies: ClassVar[tuple[Remedy, ...]]
     if_cause: ClassVar[Remedy | None] = None
     if_shallow: ClassVar[tuple[Remedy, ...]] = ()
+    points_at: ClassVar[str] = "sites"
     stage: ClassVar[int]
     stage_if_sure: ClassVar[int | None] = None
     leads_to: ClassVar[tuple[str, ...]] = ()

@@ -78,6 +78,7 @@ class NonFinite(Rule):
         EvidenceLabel("forward", N_("forward")),
         EvidenceLabel("nonfinite", N_("values that are NaN or infinite: at least"), fact=True),
     )
+    points_at = "calls"
     stage = 320
     leads_to = ("EF402", "EF401")
     is_end = True

@@ -64,6 +64,7 @@ class SlowLearning(Rule):
         EvidenceLabel("gradient_ratio", N_("gradient relative to the weights")),
         EvidenceLabel("steps_to_halve", N_("steps to halve the loss at this rate")),
     )
+    points_at = "optimizer"
     stage = 350
     looks_back = True
     remedies = (

@@ -41,6 +41,7 @@ class NonFiniteInput(Rule):
     sentence = N_("The data hold NaN or infinity{at}")
     placed_as = ("event", "end")
     labels = (EvidenceLabel("nonfinite", N_("values that are NaN or infinite"), fact=True),)
+    points_at = "calls"
     stage = 20
     leads_to = ("EF103", "EF401", "EF402")
     remedies = (

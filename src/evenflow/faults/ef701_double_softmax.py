@@ -86,6 +86,7 @@ class DoubleSoftmax(Rule):
         EvidenceLabel("target_absmax", N_("largest target")),
         EvidenceLabel("target_negative", N_("share of negative targets"), "share"),
     )
+    points_at = "calls"
     stage = 70
     standing = True
     leads_to = ("EF104", "EF401", "EF404", "EF103", "EF504", "EF201", "EF205")

@@ -73,6 +73,7 @@ class LearningRateTooHigh(Rule):
     as_cause = N_("learning rate too high")
     placed_as = ()
     labels = (EvidenceLabel("loss_climb", N_("climb of the loss, times the start's")),)
+    points_at = "optimizer"
     stage = 180
     leads_to = (
         *("EF101", "EF102", "EF103", "EF104"),

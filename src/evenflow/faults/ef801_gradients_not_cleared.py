@@ -59,6 +59,7 @@ class GradientsNotCleared(Rule):
         EvidenceLabel("uncleared", N_("readings with the gradient of before"), fact=True),
         EvidenceLabel("old_over_used", N_("what was left over the gradient used"), fact=True),
     )
+    points_at = "step"
     stage = 12
     standing = True
     leads_to = (

@@ -58,6 +58,7 @@ class NoUpdate(Rule):
         EvidenceLabel("backward_passes", N_("backward passes without an update"), fact=True),
         EvidenceLabel("zero_updates", N_("updates of exactly zero"), fact=True),
     )
+    points_at = "optimizer"
     stage = 10
     leads_to = ("EF104", "EF301", "EF401", "EF404", "EF807", "EF205")
     remedies = (

@@ -55,6 +55,7 @@ class BroadcastLoss(Rule):
         EvidenceLabel("predictions", N_("predictions")),
         EvidenceLabel("targets", N_("targets")),
     )
+    points_at = "calls"
     stage = 50
     standing = True
     leads_to = ("EF401", "EF404", "EF205")

@@ -65,6 +65,7 @@ class WrongDimension(Rule):
         EvidenceLabel("axis", N_("axis, counted from 0"), fact=True),
         EvidenceLabel("samples", N_("samples in the batch"), fact=True),
     )
+    points_at = "calls"
     stage = 65
     standing = True
     leads_to = (

@@ -59,6 +59,7 @@ class EvalWhileTraining(Rule):
         EvidenceLabel("off_dropouts", N_("dropouts that drop nothing"), fact=True),
         EvidenceLabel("time_share", N_("share of the training"), "share"),
     )
+    points_at = "inputs"
     stage = 15
     standing = True
     leads_to = (

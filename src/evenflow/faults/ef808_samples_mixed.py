@@ -65,6 +65,7 @@ class SamplesMixed(Rule):
         EvidenceLabel("mixed", N_("other samples it depends on"), "share"),
         EvidenceLabel("views", N_("views that give one axis the memory of another"), fact=True),
     )
+    points_at = "calls"
     stage = 68
     standing = True
     leads_to = (

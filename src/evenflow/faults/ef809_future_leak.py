@@ -48,6 +48,7 @@ class FutureLeak(Rule):
     sentence = N_("An output depends on later inputs, which it is to predict{at}")
     as_cause = N_("outputs that see the inputs they are to predict")
     labels = (EvidenceLabel("ahead", N_("later inputs it depends on"), "share"),)
+    points_at = "calls"
     stage = 69
     standing = True
     leads_to = ("EF402", "EF403")

@@ -72,6 +72,7 @@ class ClippedAlways(Rule):
         EvidenceLabel("gradient_after", N_("gradient after clipping")),
         EvidenceLabel("loss_scale", N_("scale of the loss")),
     )
+    points_at = "step"
     stage = 104
     standing = True
     leads_to = ("EF101", "EF104", "EF301", "EF401", "EF404")

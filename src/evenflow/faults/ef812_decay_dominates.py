@@ -69,6 +69,7 @@ class DecayDominates(Rule):
         EvidenceLabel("weight_decay", N_("weight decay")),
         EvidenceLabel("steps_to_e", N_("steps in which the weights fall to a third")),
     )
+    points_at = "optimizer"
     stage = 108
     looks_back = True
     leads_to = (

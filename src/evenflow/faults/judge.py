@@ -11,6 +11,7 @@ from .chains import link
 from .registry import REGISTRY
 from .select import select_codes
 from .view import View
+from .whereabouts import with_lines
 
 
 def judge(
@@ -47,4 +48,5 @@ def judge(
                 raise
             if on_error is not None:
                 on_error(code, error)
-    return [f for f in link(found, {**REGISTRY, **known}) if f.code in codes]
+    rules_of = {**REGISTRY, **known}
+    return with_lines([f for f in link(found, rules_of) if f.code in codes], run, rules_of)

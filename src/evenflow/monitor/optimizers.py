@@ -89,7 +89,7 @@ class OptimizerRegistry:
         if at is None:
             return {}
         self._registry.seen.append(at)
-        return {how: [w.as_list() for w in where(how, at, self._registry.folder)]}
+        return {how: [w.as_dict() for w in where(how, at, self._registry.folder)]}
 
     def stepped(self, indices: Iterable[int], rivals: bool = False) -> None:
         """These have made an update together; `rivals`: each by a loss of its own."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from .run import Run
+from .where import Where
 
 
 class Severity(enum.IntEnum):
@@ -47,6 +48,8 @@ class Finding:
         chain: cause -> event -> end state, with steps.
         treatments: texts of treatments, best first (filled by a later layer).
         message: put into words when shown; "" in the store.
+        where: lines of the script that it is about, the most telling first; a library's own line
+            follows the user's that called it. Filled by `judge`.
 
     >>> from evenflow import Finding, Severity
     >>> dead = Finding("EF202", "dead-units", Severity.warning, (3,), 0, 40, {"dead": 0.6})
@@ -67,6 +70,7 @@ class Finding:
     chain: tuple[Link, ...] = ()
     treatments: tuple[str, ...] = ()
     message: str = ""
+    where: tuple[Where, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON types, losslessly read back by `from_dict`."""
@@ -84,6 +88,7 @@ class Finding:
             "chain": [list(link) for link in self.chain],
             "treatments": list(self.treatments),
             "message": self.message,
+            "where": [where.as_dict() for where in self.where],
         }
 
     @classmethod
@@ -96,6 +101,7 @@ class Finding:
             values[key] = {str(name): float(number) for name, number in d[key].items()}
         values["severity"] = Severity[d["severity"]]
         values["sites"] = tuple(map(int, d["sites"]))
+        values["where"] = tuple(map(Where.from_dict, d.get("where", ())))
         values["chain"] = tuple(Link(*link) for link in d["chain"])
         return cls(**values)
 

@@ -69,7 +69,7 @@ class Run:
     Attributes:
         name: of the file or the script.
         meta: plain JSON types. Keys that rules may use: "optimizers" (list of dicts with "class",
-            "lr", "params", and lines as of `Where.as_list`: "made", "stepped"), "ended" ("" while
+            "lr", "params", and lines as of `Where.as_dict`: "made", "stepped"), "ended" ("" while
             running or killed, "closed", "error: ..."), "script", "argv", "torch", "device",
             "every", "note", "rank" and "world_size" (0 and 1 of a training on its own), "folder"
             (in which it was started), "source" (lines of the script, by file and number).

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
 from typing import Any
 
 #: How a line stands to what it is told of.
@@ -46,28 +46,36 @@ class Where:
             return f"{self.file}, line {self.line}"
         return f"{self.file}:{self.line}"
 
-    def as_list(self) -> list[str | int]:
-        """Plain JSON types, losslessly read back by `from_list`."""
-        return [
-            *(self.how, self.file, self.line, self.function, self.column, self.end),
-            *(self.turn, self.turns, int(self.library)),
-        ]
+    def as_dict(self) -> dict[str, Any]:
+        """Plain JSON types, without what is not known; losslessly read back by `from_dict`."""
+        return {key: value for key, value in asdict(self).items() if value}
 
     @classmethod
-    def from_list(cls, row: Any) -> Where:
-        """Inverse of `as_list`. Raises ValueError on a foreign row."""
-        if not isinstance(row, list) or len(row) != 9:
-            raise ValueError(f"not a line of code: {row!r:.60}")
-        how, file, line, function, column, end, turn, turns, library = row
-        texts = all(type(t) is str for t in (how, file, function))
-        numbers = line, column, end, turn, turns, library
-        if not texts or how not in HOW or not all(_count(n) for n in numbers):
-            raise ValueError(f"not a line of code: {row!r:.60}")
-        return cls(how, file, line, function, column, end, turn, turns, bool(library))
+    def from_dict(cls, d: Any) -> Where:
+        """Inverse of `as_dict`. Raises ValueError on a foreign value."""
+        known = isinstance(d, Mapping) and {"how", "file", "line"} <= d.keys() <= _FORMS.keys()
+        if not known or d["how"] not in HOW or not all(_FORMS[k](v) for k, v in d.items()):
+            raise ValueError(f"not a line of code: {d!r:.60}")
+        return cls(**d)
+
+
+def _text(value: Any) -> bool:
+    return type(value) is str
 
 
 def _count(value: Any) -> bool:
     return type(value) is int and 0 <= value < 2**31
+
+
+def _flag(value: Any) -> bool:
+    return type(value) is bool
+
+
+_FORMS: dict[str, Callable[[Any], bool]] = {
+    **dict.fromkeys(("how", "file", "function"), _text),
+    **dict.fromkeys(("line", "column", "end", "turn", "turns"), _count),
+    "library": _flag,
+}
 
 
 def source_of(meta: Mapping[str, Any], where: Where) -> str:

@@ -48,7 +48,7 @@ def pack(values: npt.NDArray[np.float64]) -> bytes:
 def _plain(value: Any) -> Any:
     """For `json`: numpy scalars and arrays as numbers and lists, anything else as its text."""
     if isinstance(value, Where):
-        return value.as_list()
+        return value.as_dict()
     return value.tolist() if isinstance(value, (np.generic, np.ndarray)) else str(value)
 
 
@@ -130,7 +130,7 @@ def dump_record(record: Site | Parameter) -> str:
 
 
 def _lines(rows: Any) -> tuple[Where, ...]:
-    found = tuple(Where.from_list(row) for row in rows)
+    found = tuple(Where.from_dict(row) for row in rows)
     return tuple(replace(w, file=visible(w.file), function=visible(w.function)) for w in found)
 
 
@@ -196,7 +196,7 @@ def _is_optimizer(value: Any) -> bool:
 
 def _are_lines(rows: Any) -> bool:
     try:
-        return isinstance(rows, list) and all([Where.from_list(row) for row in rows])
+        return isinstance(rows, list) and all([Where.from_dict(row) for row in rows])
     except ValueError:
         return False
 
