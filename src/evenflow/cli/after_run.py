@@ -41,7 +41,7 @@ def tell_run(path: Path, plan: Plan, whole: bool = True) -> None:
             _say(said.format(error=detail.get("error")))
     if len(run.steps):
         console = stderr()
-        report.text(run, findings, console, chosen)
+        report.text(run, findings, console, chosen, plan.verbose)
         rank, size = ranks()
         if size > 1:
             said = _(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,7 +11,7 @@ import typer
 
 from ..lang import _, sentences
 from .consoles import next_command, refuse, stderr, stdout
-from .options import Ignore, RunArgument, Select, codes
+from .options import Ignore, RunArgument, Select, Verbose, codes
 from .runs import CannotJudge, find_run, load_run
 from .speaking import Lang
 
@@ -20,9 +21,26 @@ if TYPE_CHECKING:
     from ..schema import Finding, Run
 
 
+class Format(str, enum.Enum):
+    """What `--format` gives."""
+
+    text = "text"
+    json = "json"
+    github = "github"
+    sarif = "sarif"
+    junit = "junit"
+
+
 def check(
     run: RunArgument = None,
-    json: Annotated[bool, typer.Option("--json", help="Findings as JSON on stdout.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,
+    format: Annotated[
+        Format,
+        typer.Option(
+            help="For a person, for programs (json), for GitHub's annotations, for code scanning "
+            "(sarif, 2.1.0), or for a CI server's tests (junit)."
+        ),
+    ] = Format.text,
     forecast: Annotated[
         str | None,
         typer.Option(
@@ -31,6 +49,7 @@ def check(
     ] = None,
     select: Select = None,
     ignore: Ignore = None,
+    verbose: Verbose = False,
     lang: Lang = None,
 ) -> int:
     """Judge a stored run.
@@ -59,7 +78,11 @@ def check(
                 said = _("What is left shows no error, which is no judgement.")
                 raise CannotJudge(sentences((f"{str(path)!r}: {damage(loaded)}", said)))
             pairs = None if forecast is None else _beside(loaded, forecast)
-            _show(path, loaded, findings, json, pairs, asked(chosen, dropped))
+            form = Format.json if json else format
+            if form is Format.text:
+                _show(path, loaded, findings, pairs, asked(chosen, dropped), verbose)
+            else:
+                print(_written(form, loaded, findings, pairs, asked(chosen, dropped)))
             return code
     except (CannotJudge, ValueError) as error:
         return refuse("check", error, 3 if isinstance(error, CannotJudge) else 2)
@@ -75,26 +98,44 @@ def _beside(run: Run, named: str) -> list[Pair]:
     return beside(run, load_run(Path(named)))
 
 
+def _written(
+    form: Format,
+    run: Run,
+    findings: Sequence[Finding],
+    pairs: Sequence[Pair] | None,
+    chosen: Asked | None,
+) -> str:
+    """For programs; files of the script are named from the current folder."""
+    from .. import report
+    from .consoles import as_json
+    from .judging import as_text
+
+    root = Path.cwd()
+    if form is Format.github:
+        return report.as_github(run, findings, root)
+    if form is Format.sarif:
+        return as_json(report.as_sarif(run, findings, root))
+    if form is Format.junit:
+        return report.as_junit(run, findings, root, chosen)
+    return as_text(run, findings, pairs, chosen)
+
+
 def _show(
     path: Path,
     run: Run,
     findings: Sequence[Finding],
-    as_json: bool,
     pairs: Sequence[Pair] | None,
     chosen: Asked | None,
+    verbose: bool,
 ) -> None:
     from .. import report
-    from .judging import as_text
 
-    if as_json:
-        print(as_text(run, findings, pairs, chosen))
-        return
     console = stdout()
-    report.text(run, findings, console, chosen)
+    report.text(run, findings, console, chosen, verbose)
     if pairs is not None:
         from ..forecast import compared
 
         for row in ("", *compared(pairs, report.names(run, [p.site for p in pairs]))):
-            row = report.terminal.writable(row, console.encoding)
+            row = report.writable(row, console.encoding)
             console.print(row, soft_wrap=True, highlight=False, markup=False)
     next_command(stderr(), "report", path, Path.cwd())

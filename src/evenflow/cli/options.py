@@ -44,6 +44,9 @@ Select = Annotated[
         "select", help="Judge by these codes or prefixes only (EF1,EF203).", metavar="CODES"
     ),
 ]
+Verbose = Annotated[
+    bool, variable_option("verbose", help="Each finding with all its evidence, lines and advice.")
+]
 Ignore = Annotated[
     list[str] | None,
     variable_option("ignore", help="Leave these codes or prefixes out.", metavar="CODES"),

@@ -32,4 +32,5 @@ class Plan:
     select: tuple[str, ...] = ()
     ignore: tuple[str, ...] = ()
     quiet: bool = False
+    verbose: bool = False
     treatments: str = ""  # of evenflow.toml

@@ -117,6 +117,9 @@ def _forecast(
         raise ValueError(_("give the model's --input, as in --input 64,3,32,32"))
     wanted = [parse_input(text) for text in inputs]
     kind = None if dtype is None else dtype_named(dtype)
+    from ..tape import trace_made
+
+    trace_made()  # so that the model's lines are known; the process ends with the forecast
     factory = find_factory(named)
     import torch
 

@@ -24,6 +24,7 @@ from .options import (
     Ignore,
     Module,
     Select,
+    Verbose,
     check_heal,
     check_known,
     codes,
@@ -110,6 +111,7 @@ def run(
     select: Select = None,
     ignore: Ignore = None,
     quiet: Quiet = False,
+    verbose: Verbose = False,
     lang: Lang = None,
 ) -> Plan:
     """Run a training script as `python` would, and diagnose it.
@@ -137,6 +139,7 @@ def run(
         select=chosen,
         ignore=dropped,
         quiet=quiet,
+        verbose=verbose,
     )
 
 

@@ -8,6 +8,7 @@ from .base import Unless as Unless
 from .birth import DOUBT as DOUBT
 from .birth import Birth as Birth
 from .causes import STATES as STATES
+from .chains import faults as faults
 from .judge import judge as judge
 from .labels import COMMON as COMMON
 from .origin import Spread as Spread

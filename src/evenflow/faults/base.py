@@ -52,12 +52,15 @@ class Remedy(NamedTuple):
         then: a second one.
         unless: cases where it does not fit; the first that holds counts.
         deep: helps deep networks, and is not told of shallow ones.
+        by: how texts of treatments begin that do it ("init=lsuv-centred", "lr=x0."): its place
+            among others is theirs.
     """
 
     text: str
     then: str = ""
     unless: tuple[Unless, ...] = ()
     deep: bool = False
+    by: tuple[str, ...] = ()
 
 
 class Cause(NamedTuple):

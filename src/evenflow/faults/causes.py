@@ -20,18 +20,30 @@ DEPTH_TIMES_WEIGHTS = Cause(
 LEARNING_RATE_TOO_LOW = Cause(
     "learning-rate-too-low",
     N_("learning rate too low"),
-    Remedy("Raise the learning rate: by 10 first, then by 3."),
+    Remedy(
+        "Raise the learning rate: by 10 first, then by 3.",
+        by=(
+            "lr=x10",
+            "lr=x3",
+        ),
+    ),
 )
 LEARNING_RATE_ZERO = Cause(
     "learning-rate-zero",
     N_("learning rate of zero"),
-    Remedy("Set a learning rate above zero, and check the scheduler."),
+    Remedy(
+        "Set a learning rate above zero, and check the scheduler.",
+        by=("lr=0.",),
+    ),
 )
 NEGATIVE_BIAS = Cause("negative-bias", N_("strongly negative biases"), ZERO_BIAS, sure=True)
 ZERO_INIT = Cause(
     "zero-init",
     N_("weights that start at exactly zero"),
-    Remedy("Draw weights at random instead of zero; biases may start at zero."),
+    Remedy(
+        "Draw weights at random instead of zero; biases may start at zero.",
+        by=("init=",),
+    ),
     sure=True,
 )
 THROUGH_TIME = Cause(
@@ -40,6 +52,7 @@ THROUGH_TIME = Cause(
     Remedy(
         "Use an LSTM or GRU (forget-gate bias 1), or orthogonal recurrent weights.",
         unless=GATED,
+        by=("recurrent=",),
     ),
     sure=True,
 )

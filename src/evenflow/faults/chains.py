@@ -40,6 +40,34 @@ def link(found: Iterable[Finding], rules: Rules) -> list[Finding]:
     return [f for _, f in out]
 
 
+def faults(findings: Iterable[Finding]) -> list[tuple[Finding, list[Finding]]]:
+    """Findings that are one fault: (the root, what else it shows in), in the order given.
+
+    What `link` has joined belongs together, and so do findings that name the same cause where that
+    is no code of its own. One whose cause is not among them stands alone.
+    """
+    found = list(findings)
+    above = [next((j for j, g in enumerate(found) if _follows(f, g)), None) for f in found]
+    for i, f in enumerate(found):
+        same = [j for j in range(i) if found[j].cause == f.cause and above[j] is None]
+        if above[i] is None and f.cause and f.cause[:2] != "EF" and same:
+            above[i] = same[0]
+    top = [_path(i, above)[-1] for i in range(len(found))]
+    return [
+        (root, [f for j, f in enumerate(found) if top[j] == i and j != i])
+        for i, root in enumerate(found)
+        if above[i] is None
+    ]
+
+
+def _follows(f: Finding, root: Finding) -> bool:
+    """Is `root` the first fault of the chain that ends in `f`?"""
+    if f is root or f.cause != root.code or f.code == root.code:
+        return False
+    link = next((x for x in f.chain if x.what == root.code), None)
+    return link is None or (link.step, link.site) == (root.first_step, _place(root))
+
+
 def _since(f: Finding, rules: Rules) -> int:
     """Its first step: wiring and data are what they are, though full readings are sparse."""
     return 0 if rules[f.code].standing else f.first_step

@@ -93,22 +93,29 @@ class VanishingGradient(Rule):
             "50-layer sigmoid net.",
             unless=(Unless("-sigmoid -tanh"),),
             deep=True,
+            by=("init=lsuv-centred",),
         ),
         Remedy(
             "Put BatchNorm before sigmoid or tanh (93.8 %); Xavier initialisation (8.8 %) "
             "or LayerNorm (8.8 %) alone do not save a 50-layer sigmoid net.",
             unless=(Unless("batch_norm"), Unless("-sigmoid -tanh")),
             deep=True,
+            by=("norm=batch",),
         ),
         Remedy(
             "For ReLU use He or orthogonal initialisation; do not add BatchNorm to a deep "
             "plain ReLU net (12.3 %).",
             unless=(Unless("he"), Unless("-relu -relu6"), Unless("batch_norm")),
+            by=(
+                "init=he",
+                "init=orthogonal",
+            ),
         ),
         Remedy(
             "Through time: an LSTM or GRU with forget-gate bias 1, or orthogonal "
             "recurrent weights.",
             unless=GATED,
+            by=("recurrent=",),
         ),
     )
     causes = (DEPTH_TIMES_ACTIVATION, DEPTH_TIMES_WEIGHTS, THROUGH_TIME)

@@ -99,12 +99,14 @@ class ExplodingGradient(Rule):
             "Start with orthogonal, He or Xavier weights of the right gain, so that each "
             "layer passes the gradient on at its size.",
             unless=(Unless("he"), Unless("xavier")),
+            by=("init=",),
         ),
         LOWER_RATE,
         Remedy(
             "Add residual connections that start at zero (ReZero) or scale each branch by "
             "1 / sqrt(number of blocks).",
             unless=(Unless("skips", BRANCHES),),
+            by=("rezero",),
         ),
         Remedy(
             "Through time: orthogonal recurrent weights, gated cells (LSTM, GRU), shorter "

@@ -74,7 +74,8 @@ class SaturatedActivation(Rule):
     remedies = (
         Remedy(
             "Start again with smaller weights for this layer (Xavier for tanh, centred "
-            "LSUV for deep sigmoid nets)."
+            "LSUV for deep sigmoid nets).",
+            by=("init=",),
         ),
         STANDARDISE,
         LOWER_RATE,
@@ -82,6 +83,10 @@ class SaturatedActivation(Rule):
             "Put BatchNorm before the activation, or use one that does not saturate on "
             "both sides (ReLU, GELU, SiLU).",
             unless=(Unless("relu -sigmoid -tanh"), Unless("batch_norm", SMOOTH)),
+            by=(
+                "norm=batch",
+                "activation=",
+            ),
         ),
     )
 

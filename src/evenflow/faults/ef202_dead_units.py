@@ -66,16 +66,25 @@ class DeadUnits(Rule):
     leads_to = ("EF101", "EF104", "EF205", "EF401", "EF404")
     leads_as_error = True  # only a layer that is wholly dead keeps the signal from passing
     remedies = (
-        Remedy(LOWER_RATE.text, then=WARM_UP.text),
+        Remedy(
+            LOWER_RATE.text,
+            then=WARM_UP.text,
+            by=(
+                "lr=x0.",
+                "warmup",
+            ),
+        ),
         ZERO_BIAS_AND_HE,
         Remedy(
             "Swap ReLU for LeakyReLU, ELU, GELU or SiLU, so that no unit is ever wholly off.",
             unless=(Unless("-relu -relu6"),),
+            by=("activation=",),
         ),
         STANDARDISE,
         Remedy(
             "Revive the dead units: draw their incoming weights anew, set their bias and "
-            "outgoing weights to zero, clear their optimizer state."
+            "outgoing weights to zero, clear their optimizer state.",
+            by=("revive",),
         ),
     )
     causes = (NEGATIVE_BIAS,)

@@ -54,13 +54,21 @@ class ParalysedNetwork(Rule):
     remedies = (
         Remedy(
             "Start again: a paralysed net seldom leaves by itself. Use smaller weights "
-            "(Xavier, centred LSUV) and a lower learning rate."
+            "(Xavier, centred LSUV) and a lower learning rate.",
+            by=(
+                "init=",
+                "lr=x0.",
+            ),
         ),
         STANDARDISE,
         Remedy(
             "Weight decay (L2) pulls saturated weights back; activations that do not "
             "saturate avoid the state.",
             unless=(Unless("decay relu -sigmoid -tanh"), Unless("decay", SMOOTH)),
+            by=(
+                "l2=",
+                "activation=",
+            ),
         ),
     )
 

@@ -61,9 +61,17 @@ class AttentionCollapse(Rule):
     remedies = (
         Remedy(
             "Normalise queries and keys (QK-norm), or reparametrise their weights by the "
-            "spectral norm (sigma-Reparam)."
+            "spectral norm (sigma-Reparam).",
+            by=("attention=",),
         ),
-        Remedy(WARM_UP.text, then=LOWER_RATE.text),
+        Remedy(
+            WARM_UP.text,
+            then=LOWER_RATE.text,
+            by=(
+                "warmup",
+                "lr=x0.",
+            ),
+        ),
         Remedy(
             "Check that scores are divided by sqrt(d) and that the mask leaves more than one key."
         ),

@@ -97,6 +97,10 @@ class SignalCollapse(Rule):
                 ),
             ),
             deep=True,
+            by=(
+                "tailored",
+                "rezero",
+            ),
         ),
         Remedy(
             "For sigmoid and tanh: centred LSUV or BatchNorm, which pull the samples apart again.",
@@ -106,6 +110,10 @@ class SignalCollapse(Rule):
                     "batch_norm",
                     N_("For sigmoid and tanh: centred LSUV, which pulls the samples apart again."),
                 ),
+            ),
+            by=(
+                "init=lsuv-centred",
+                "norm=batch",
             ),
         ),
         Remedy(

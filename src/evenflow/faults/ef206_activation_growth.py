@@ -64,9 +64,14 @@ class ActivationGrowth(Rule):
             "Add normalisation (LayerNorm before each block) or scale each branch of a "
             "residual net.",
             unless=(Unless("norm skips", BRANCHES), Unless("norm")),
+            by=("norm=layer",),
         ),
         LOWER_RATE_AND_CLIP,
-        Remedy("Add weight decay.", unless=(Unless("decay"),)),
+        Remedy(
+            "Add weight decay.",
+            unless=(Unless("decay"),),
+            by=("l2=",),
+        ),
     )
 
     def check(self, view: View) -> Iterable[Finding]:

@@ -72,10 +72,14 @@ class Oscillation(Rule):
     stage = 330
     looks_back = True
     remedies = (
-        Remedy("Lower the learning rate by 2 to 10: the steps overshoot the valley."),
+        Remedy(
+            "Lower the learning rate by 2 to 10: the steps overshoot the valley.",
+            by=("lr=x0.",),
+        ),
         Remedy(
             "Lower the momentum, or use a larger batch if batches disagree.",
             unless=(Unless("-momentum", N_("Use a larger batch if batches disagree.")),),
+            by=("momentum=",),
         ),
         Remedy("Decay the learning rate over time (cosine or step schedule)."),
     )

@@ -68,14 +68,22 @@ class SlowLearning(Rule):
     stage = 350
     looks_back = True
     remedies = (
-        Remedy("Raise the learning rate: by 10 first, then by 3, until the loss falls well."),
+        Remedy(
+            "Raise the learning rate: by 10 first, then by 3, until the loss falls well.",
+            by=("lr=x10",),
+        ),
         Remedy(
             "Add momentum 0.9, or use Adam.",
             unless=(Unless("adaptive"), Unless("momentum", N_("Use Adam."))),
+            by=(
+                "momentum=",
+                "optimizer=adam",
+            ),
         ),
         Remedy(
             "Standardise inputs: badly scaled features force small learning rates.",
             unless=(Unless("scaled"),),
+            by=("input=standardise",),
         ),
     )
     causes = (LEARNING_RATE_TOO_LOW,)

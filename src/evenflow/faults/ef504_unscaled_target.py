@@ -71,7 +71,10 @@ class UnscaledTarget(Rule):
         *("EF401", "EF402", "EF403", "EF404", "EF703"),
     )
     remedies = (
-        Remedy("Standardise the target on the training set and undo it on predictions."),
+        Remedy(
+            "Standardise the target on the training set and undo it on predictions.",
+            by=("target=standardise",),
+        ),
         Remedy(
             "Or start the last layer's bias at the target's mean, and scale its output by "
             "the target's standard deviation."

@@ -60,7 +60,11 @@ class TooDeepForItsInit(Rule):
     leads_to = ("EF101", "EF102", "EF205")
     remedies = (
         SKIPS,
-        Remedy("Use activations tailored to the depth (TAT) with orthogonal weights.", deep=True),
+        Remedy(
+            "Use activations tailored to the depth (TAT) with orthogonal weights.",
+            deep=True,
+            by=("tailored",),
+        ),
     )
     if_cause = remedies[0]
     causes = (DEPTH_TIMES_ACTIVATION, DEPTH_TIMES_WEIGHTS)

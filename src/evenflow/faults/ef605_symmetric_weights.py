@@ -51,7 +51,12 @@ class SymmetricWeights(Rule):
     labels = (EvidenceLabel("alike", N_("share of units that have a twin"), "share"),)
     stage = 120
     leads_to = ("EF104", "EF205", "EF301", "EF401", "EF404")
-    remedies = (Remedy("Draw weights at random: units that start alike stay alike."),)
+    remedies = (
+        Remedy(
+            "Draw weights at random: units that start alike stay alike.",
+            by=("init=",),
+        ),
+    )
     causes = (ZERO_INIT,)
 
     def check(self, view: View) -> Iterable[Finding]:

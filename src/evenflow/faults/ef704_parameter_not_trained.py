@@ -87,6 +87,7 @@ class ParameterNotTrained(Rule):
                     "Keep sub-modules in nn.ModuleList or nn.ModuleDict, not in a plain list or "
                     "dict."
                 ),
+                by=("parameters=all",),
             ),
         ),
         Cause(

@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterator, Sequence
 
 from rich.cells import cell_len
 
-from ..faults import ThroughTime, View
+from ..faults import ThroughTime, View, faults
 from ..lang import N_, _, ngettext
 from ..network import WEIGHTED
-from ..report import names, network_of, remedies, severity
+from ..report import names, network_of, told_once
 from ..schema import Severity
-from ..words import filled, number, share, title
+from ..words import filled, number, share
 from .beside import Pair
 from .record import Forecast, Outlook
 
@@ -54,19 +54,12 @@ def lines(forecast: Forecast) -> Iterator[tuple[str, str]]:
     how = {"one-pass": _("one forward and backward"), "static": _("theory, no weights built")}
     said.append(_("foreseen by {method}").format(method=how.get(f.method, f.method)))
     yield " · ".join(said), "dim"
-    told: set[str] = set()
     network = network_of(f.run)
-    for finding in f.findings:
-        if finding.severity is Severity.info:
-            continue
-        yield "", ""
-        yield f"{filled(severity(finding), 8)}{finding.code} {title(finding.code)}", "bold"
-        yield f"  {finding.message}", ""
-        for advice in [a for a in remedies(finding, f.run, network) if a not in told][:2]:
-            told.add(advice)
-            yield "  " + _("try: ") + advice, "green"
-        if finding.treatments:
-            yield "  treat_: " + " | ".join(finding.treatments), "green"
+    for root, followed in faults(f.findings):
+        if root.severity > Severity.info:
+            yield "", ""
+            for part in told_once(f.run, root, followed, network):
+                yield " " * part.indent + part.text, "" if part.indent else "bold"
     if f.advice:
         yield "", ""
         yield _("Other starts (each tried on a copy where a chance is given):"), "bold"

@@ -1,7 +1,12 @@
-"""Reports of a judged run: one HTML file, text for a terminal, JSON."""
+"""Reports of a judged run: one HTML file, text for a terminal, JSON, and what CI reads."""
 
+from .fault import told_once as told_once
+from .github import as_github as as_github
 from .jsonable import as_json as as_json
 from .jsonable import finite as finite
+from .junit import as_junit as as_junit
+from .lines import print_wrapped as print_wrapped
+from .lines import writable as writable
 from .markup import esc as esc
 from .markup import pairs as pairs
 from .markup import svg_line as svg_line
@@ -13,11 +18,10 @@ from .page import header as header
 from .page import html as html
 from .page import icon_of as icon_of
 from .page import ledger_html as ledger_html
+from .sarif import as_sarif as as_sarif
 from .sentences import damage as damage
 from .sentences import headline as headline
 from .sentences import names as names
 from .sentences import remedies as remedies
 from .sentences import severity as severity
-from .terminal import print_wrapped as print_wrapped
 from .terminal import text as text
-from .terminal import writable as writable

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from ..lang import _, whole
 from ..schema import Finding, Run
-from ..words import Network, title, without_chain
+from ..words import Network, line, title, without_chain
+from .excerpt import Row, excerpt
 from .markup import and_more, esc, prose, short, table, tag
 from .network import network_of
 from .sentences import chain, evidence, names, remedies, severity, when
@@ -45,7 +46,7 @@ def _card(run: Run, finding: Finding, number: int, network: Network) -> str:
         tag("span", esc(when(finding)), class_="when"),
         id=f"finding-{number}-title",
     )
-    inside = [_where(run, finding), _evidence(finding)]
+    inside = [_where(run, finding), _lines(run, finding), _evidence(finding)]
     advice = remedies(finding, run, network)
     if advice:
         items = "".join(tag("li", prose(text[:_LETTERS])) for text in advice[:_ADVICE])
@@ -106,6 +107,27 @@ def _where(run: Run, finding: Finding) -> str:
         more = tag("details", tag("summary", count), tag("ul", *items[_FEW:]))
     shown = tag("ul", *items[:_FEW], class_="places")
     return tag("div", tag("h4", _("Where")), shown, more, class_="where")
+
+
+def _lines(run: Run, finding: Finding) -> str:
+    """Lines of the script, those around them, and a mark under the call."""
+    parts = []
+    for where in finding.where:
+        rows = excerpt(run, where, before=2)
+        code = "".join(map(_row, rows))
+        parts.append(tag("p", tag("code", esc(line(where))), class_="line"))
+        parts += [tag("pre", code, class_="source")] if rows else []
+    if not parts:
+        return ""
+    return tag("div", tag("h4", _("In the script")), *parts, class_="lines")
+
+
+def _row(row: Row) -> str:
+    """A line of source; the call in it is marked."""
+    begin, end = (row.begin, row.end) if row.end else (len(row.text), len(row.text))
+    call = tag("mark", esc(row.text[begin:end])) if row.end else ""
+    number = tag("span", esc(f"{row.number:>5}  "), class_="quiet")
+    return number + esc(row.text[:begin]) + call + esc(row.text[end:] + "\n")
 
 
 def _evidence(finding: Finding) -> str:

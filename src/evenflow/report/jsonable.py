@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..faults import Asked
-from ..schema import Finding, Run, damaged_rows, interventions, verdict
+from ..schema import Finding, Run, damaged_rows, interventions, source_of, verdict
 from ..words import healed, with_messages
 from .network import network_of
 from .sentences import headline, remedies
@@ -18,7 +18,8 @@ def as_json(run: Run, findings: Sequence[Finding], asked: Asked | None = None) -
 
     NaN and infinities, which JSON lacks, are the strings "NaN", "Infinity" and "-Infinity":
     `float()` and so `Finding.from_dict` read them back. Messages are filled in; "remedies" of a
-    finding are its treatments and then general advice, as the reports say them. A run under heal
+    finding are its treatments and then general advice, as the reports say them; "where" has lines
+    of the script (`Where`), each with its "source" where the run has kept that. A run under heal
     has "healed" too: each intervention (`Intervention.as_dict`) and its message. "said" is the
     sentence behind the verdict; where rules were left out, "asked" has the codes of the others. A
     file of which rows were left out has "damaged": how many of each table.
@@ -32,7 +33,8 @@ def as_json(run: Run, findings: Sequence[Finding], asked: Asked | None = None) -
         "verdict": verdict(spoken, run, asked is not None),
         "said": headline(run, spoken, asked)[1],
         "findings": [
-            finite({**f.as_dict(), "remedies": remedies(f, run, network)}) for f in spoken
+            finite({**f.as_dict(), "where": _lines(f, run), "remedies": remedies(f, run, network)})
+            for f in spoken
         ],
         "sites": {str(site): run.sites[site].name for site in named if site < len(run.sites)},
     }
@@ -44,6 +46,11 @@ def as_json(run: Run, findings: Sequence[Finding], asked: Asked | None = None) -
     if done or run.meta.get("heal"):
         data["healed"] = [finite({**d.as_dict(), "message": healed(d)}) for d in done]
     return data
+
+
+def _lines(finding: Finding, run: Run) -> list[dict[str, Any]]:
+    rows = [(where.as_dict(), source_of(run.meta, where)) for where in finding.where]
+    return [{**row, "source": text} if text else row for row, text in rows]
 
 
 def finite(value: Any) -> Any:

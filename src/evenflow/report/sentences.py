@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..faults import Asked, View, unread
+from ..faults import Asked, View, faults, unread
 from ..lang import N_, _, ngettext, sentences, whole
 from ..schema import Finding, Run, Severity, Site, bare_name, damaged_rows, verdict
 from ..words import Network, advice, cause, label, number, share, title, write
@@ -105,7 +105,12 @@ def _standing(
     if asked is not None:
         text = _("{count} of {all} rules asked")
         counts.append(text.format(count=len(asked.codes), all=asked.all))
-    # Translators: {counts} is "1 error, 2 warnings".
+    bad = [f for f in findings if f.severity > Severity.info]
+    apart = [root for root, _followed in faults(findings) if root.severity > Severity.info]
+    if bad and len(apart) < len(bad):
+        # Translators: {counts} is "1 error, 2 warnings"
+        text = ngettext("{counts}: one fault.", "{counts}: {n} faults.", len(apart))
+        return text.format(counts=_(", ").join(counts), n=len(apart))
     return _("{counts}.").format(counts=_(", ").join(counts))
 
 

@@ -3,78 +3,95 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..faults import Asked
+from ..faults import Asked, faults
 from ..lang import _
 from ..schema import Finding, Run, Severity, interventions, verdict
-from ..words import breaks, has_wide, summaries, title, with_messages
+from ..words import summaries, with_messages
+from .fault import STYLE, Said, note, told_once, told_whole
 from .layers import learning
+from .lines import Lines, writable
 from .network import network_of
-from .sentences import (
-    damage,
-    evidence,
-    facts,
-    headline,
-    names,
-    profile,
-    remedies,
-    severity,
-    when,
-)
+from .sentences import damage, facts, headline, names, profile, remedies
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from rich.text import Text
 
-_STYLE = {Severity.error: "bold red", Severity.warning: "bold yellow", Severity.info: "bold blue"}
 _BARS = "▁▂▃▄▅▆▇█"
 _ASCII = "12345678"
-_PLAIN = str.maketrans("→·×…–−δΔ", ">,x.--dD")
-_ONE_LINE = str.maketrans("\n\t", "  ")
-#: More findings are counted, not told: the page has them all.
+#: More faults are counted, not told: the page has them all.
 _MOST = 8
 
 
 def text(
-    run: Run, findings: Sequence[Finding], console: Console, asked: Asked | None = None
+    run: Run,
+    findings: Sequence[Finding],
+    console: Console,
+    asked: Asked | None = None,
+    verbose: bool = False,
 ) -> None:
     """Print the report; plain where the console is not a terminal.
 
-    `asked`: the rules that were asked, where some were left out.
+    Each fault is told once, its cause first. `asked`: the rules that were asked, where some were
+    left out. `verbose`: each finding with all its evidence, lines and advice.
     """
-    from rich.text import Text
-
-    write = _Lines(console)
+    write = Lines(console)
     spoken = sorted(with_messages(findings, run), key=lambda f: -f.severity)
     word, line = headline(run, spoken, asked)
     worst = max((f.severity for f in spoken), default=Severity.info)
-    style = "bold green" if verdict(spoken, run, asked is not None) == "healthy" else _STYLE[worst]
+    style = "bold green" if verdict(spoken, run, asked is not None) == "healthy" else STYLE[worst]
     write(("evenflow  ", "dim"), (word.upper(), style), f"  {line}")
     figures = [f"{key.lower()} {value}" for key, value in facts(run)]
     if figures:
         write((" · ".join(figures), "dim"))
     if left_out := damage(run):
         write((left_out, "bold yellow"))
-    advised: set[str] = set()
-    network = network_of(run) if spoken else None
-    for finding in spoken[:_MOST]:
-        write()
-        advice = [a for a in remedies(finding, run, network) if a not in advised][:2]
-        advised.update(advice)  # findings of one cause share their advice: say it once
-        _finding(write, finding, advice)
-    if len(spoken) > _MOST:
-        write()
-        more = len(spoken) - _MOST
-        write(_("and {count} more: the HTML report has them all.").format(count=more))
+    (_all_of if verbose else _told_once)(write, run, spoken)
     done = interventions(run.events)
     if done:
         write()
         for line in summaries(done):
             write((_("healed: "), "green"), line)
+    _profile(write, run)
+
+
+def _told_once(write: Lines, run: Run, spoken: Sequence[Finding]) -> None:
+    network = network_of(run) if spoken else None
+    found = faults(spoken)
+    bad = [pair for pair in found if pair[0].severity > Severity.info]
+    for root, followed in bad[:_MOST]:
+        write()
+        _paragraphs(write, told_once(run, root, followed, network))
+    if len(bad) > _MOST:
+        write()
+        more = len(bad) - _MOST
+        write(_("and {count} more: the HTML report has them all.").format(count=more))
+    notes = [root for root, _followed in found if root.severity == Severity.info]
+    if notes:
+        write()
+    _paragraphs(write, (note(run, finding) for finding in notes[:_MOST]))
+
+
+def _all_of(write: Lines, run: Run, spoken: Sequence[Finding]) -> None:
+    network = network_of(run) if spoken else None
+    for finding in spoken:
+        write()
+        _paragraphs(write, told_whole(run, finding, remedies(finding, run, network)))
+
+
+def _paragraphs(write: Lines, said: Iterable[Said]) -> None:
+    for parts, indent, whole in said:
+        write(*parts, indent=indent, whole=whole)
+
+
+def _profile(write: Lines, run: Run) -> None:
+    from rich.text import Text
+
+    console = write.console
     unicode = writable(_BARS, console.encoding) == _BARS
     shown = strip(run, unicode, max(20, min(console.width - 4, 72)))
     if shown:
@@ -83,68 +100,6 @@ def text(
         for row in shown[1:]:
             row = writable(row, console.encoding)
             console.print(Text(row), highlight=False, no_wrap=True, overflow="crop")
-
-
-class _Lines:
-    """Writes lines to a console, each one alone: what a file says begins no line of ours."""
-
-    def __init__(self, console: Console) -> None:
-        self.console = console
-
-    def __call__(self, *parts: str | tuple[str, str], indent: int = 0) -> None:
-        from rich.text import Text
-
-        body = Text.assemble(*parts)
-        body.plain = writable(body.plain.translate(_ONE_LINE), self.console.encoding)
-        print_wrapped(self.console, body, indent)
-
-
-def print_wrapped(console: Console, body: Text, indent: int, whole: bool = False) -> None:
-    """Print text in lines that fit, or `whole` (a table's row)."""
-    from rich.text import Text
-
-    width, pieces = console.width - indent, [body]
-    if not whole and has_wide(body.plain):  # rich breaks at spaces only, and Chinese has none
-        pieces = list(body.divide(breaks(body.plain, width)))
-    if not whole:
-        pieces = [row for part in pieces for row in part.wrap(console, width)] or [Text()]
-    for row in pieces:
-        row.rstrip()
-        row.pad_left(indent)
-        console.print(row, highlight=False, soft_wrap=True)
-
-
-def _finding(write: _Lines, finding: Finding, advice: Sequence[str]) -> None:
-    from rich.cells import cell_len
-
-    word = severity(finding)
-    write(
-        (word + " " * max(8 - cell_len(word), 1), _STYLE[finding.severity]),
-        (f"{finding.code} {title(finding.code)}", "bold"),
-        (f"  {when(finding)}", "dim"),
-    )
-    write(finding.message, indent=2)
-    more = [
-        _("{label} {value}").format(label=label, value=value)
-        for label, value, limit in evidence(finding)
-        if not limit
-    ][:3]
-    if more:
-        line = _("also measured: {figures}").format(figures=_(", ").join(more))
-        write((line, "dim"), indent=2)
-    for text in advice:
-        write((_("try: "), "green"), text, indent=2)
-    if finding.treatments:
-        write(("treat_: ", "green"), " | ".join(finding.treatments), indent=2)
-
-
-def writable(text: str, encoding: str) -> str:
-    """The same text, as long as before, in characters the terminal can take."""
-    try:
-        text.encode(encoding)
-    except UnicodeEncodeError:
-        return text.translate(_PLAIN).encode(encoding, "replace").decode(encoding)
-    return text
 
 
 def strip(run: Run, unicode: bool, width: int) -> list[str]:

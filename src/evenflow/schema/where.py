@@ -52,11 +52,15 @@ class Where:
 
     @classmethod
     def from_dict(cls, d: Any) -> Where:
-        """Inverse of `as_dict`. Raises ValueError on a foreign value."""
-        known = isinstance(d, Mapping) and {"how", "file", "line"} <= d.keys() <= _FORMS.keys()
-        if not known or d["how"] not in HOW or not all(_FORMS[k](v) for k, v in d.items()):
+        """Inverse of `as_dict`; other keys (a report's "source") are passed over.
+
+        Raises ValueError on a foreign value.
+        """
+        values = {k: d[k] for k in _FORMS if k in d} if isinstance(d, Mapping) else {}
+        whole = {"how", "file", "line"} <= values.keys() and values["how"] in HOW
+        if not whole or not all(_FORMS[k](v) for k, v in values.items()):
             raise ValueError(f"not a line of code: {d!r:.60}")
-        return cls(**d)
+        return cls(**values)
 
 
 def _text(value: Any) -> bool:

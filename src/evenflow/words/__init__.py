@@ -13,13 +13,17 @@ from .figures import span as span
 from .healing import healed as healed
 from .healing import summaries as summaries
 from .messages import message as message
+from .messages import what_happened as what_happened
 from .messages import with_messages as with_messages
 from .messages import without_chain as without_chain
 from .names import cause as cause
 from .names import title as title
+from .places import line as line
 from .places import sites as sites
 from .remedies import Network as Network
+from .remedies import Remedial as Remedial
 from .remedies import advice as advice
+from .remedies import what_to_do as what_to_do
 from .wrapping import breaks as breaks
 from .wrapping import filled as filled
 from .wrapping import has_wide as has_wide

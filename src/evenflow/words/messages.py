@@ -23,13 +23,16 @@ def message(finding: Finding, run: Run) -> str:
     says why, as a chain where there is one. Evidence that is missing is not spoken of; a code
     that is not known is told by its name and numbers.
     """
+    return sentences(filter(None, (what_happened(finding, run), _why(finding, run))))
+
+
+def what_happened(finding: Finding, run: Run, numbers: bool = True) -> str:
+    """The first sentence of `message`; without `numbers` what, where and since when alone."""
     what, since = _what(finding, run), _since(finding, run)
-    numbers = decisive(finding.evidence, finding.threshold, finding.code)
-    if numbers:
-        first = _("{what}{since}: {numbers}.").format(what=what, since=since, numbers=numbers)
-    else:
-        first = _("{what}{since}.").format(what=what, since=since)
-    return sentences(filter(None, (first, _why(finding, run))))
+    told = decisive(finding.evidence, finding.threshold, finding.code) if numbers else ""
+    if told:
+        return _("{what}{since}: {numbers}.").format(what=what, since=since, numbers=told)
+    return _("{what}{since}.").format(what=what, since=since)
 
 
 def with_messages(findings: Iterable[Finding], run: Run) -> list[Finding]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..lang import _, ngettext
-from ..schema import Run, Site, bare_name
+from ..schema import Run, Site, Where, bare_name
 
 _FEW = 3  # as many sites are named one by one
 
@@ -38,6 +38,26 @@ def sites(ids: Sequence[int], run: Run) -> str:
     else:
         said = ngettext("{ends}, {count} layers", "{ends}, {count} layers", like)
     return said.format(ends=ends, count=several, op=next(iter(ops)))
+
+
+def line(where: Where) -> str:
+    """ "train.py:18 in Net.__init__, 7th of 20 made there"."""
+    said = where.place
+    if where.function:
+        said = _("{place} in {function}").format(place=said, function=where.function)
+    if where.turn:
+        # Translators: "train.py:18, 7th of 20 made there"; {n} is 7, {nth} is "7th".
+        text = _("{place}, {nth} of {all} made there")
+        return text.format(place=said, n=where.turn, nth=_nth(where.turn), all=where.turns)
+    if where.turns:
+        return _("{place}, {all} made there").format(place=said, all=where.turns)
+    return said
+
+
+def _nth(n: int) -> str:
+    """In English."""
+    teens = 10 <= n % 100 <= 20
+    return f"{n}{'th' if teens else {1: 'st', 2: 'nd', 3: 'rd'}.get(n % 10, 'th')}"
 
 
 def join(names: Sequence[str]) -> str:

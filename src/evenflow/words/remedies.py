@@ -28,21 +28,56 @@ class Network(NamedTuple):
 _DEEP_FROM = 5
 
 
+class Remedial(NamedTuple):
+    """What to do, in words, and the treatment that does it ("" = only a person can)."""
+
+    text: str
+    treatment: str = ""
+
+
 def advice(finding: Finding, network: Network | None = None) -> list[str]:
     """What to do, best first; what mends the cause stands before what eases the symptom.
 
     What helps deep networks is not told of shallow ones, and nothing is recommended that the
     network has already. An unknown code (a newer run file) gives the advice of its cause, or none.
     """
-    network = network or Network()
+    return list(dict.fromkeys(text for text, _remedy in _advice(finding, network or Network())))
+
+
+def what_to_do(finding: Finding, network: Network | None = None, most: int = 3) -> list[Remedial]:
+    """What to do here, `most` at most, in the order in which it is expected to mend the fault.
+
+    Where treatments do what is advised, the other advice is left out; where the advice begins with
+    what only a person can do (data, wiring), all of it keeps its order. A treatment that no advice
+    speaks of stands alone.
+    """
+    found = _advice(finding, network or Network())
+    if found and not found[0][1].by:
+        return [Remedial(text, _does(finding, remedy)) for text, remedy in found[:most]]
+    out = [Remedial(text, done) for text, remedy in found if (done := _does(finding, remedy))]
+    place = {text: k for k, text in enumerate(finding.treatments)}
+    out.sort(key=lambda remedial: place[remedial.treatment])
+    if not out:
+        out = [Remedial("", text) for text in finding.treatments] or [
+            Remedial(t) for t, _r in found
+        ]
+    return out[:most]
+
+
+def _does(finding: Finding, remedy: Remedy) -> str:
+    """The first course of treatments that begins with what the remedy says; "" if none does."""
+    return next((t for t in finding.treatments if remedy.by and t.startswith(remedy.by)), "")
+
+
+def _advice(finding: Finding, network: Network) -> list[tuple[str, Remedy]]:
     rule = REGISTRY.get(finding.code)
     first = _of_cause(finding.cause)
     remedies = [*([first] if first else []), *(rule.remedies if rule else ())]
     if 0 < network.depth < _DEEP_FROM:
         remedies = [r for r in remedies if not r.deep]
         remedies = [*(rule.if_shallow if rule else ()), *remedies]
-    fitting = (_fitting(r, network.has) for r in remedies)
-    return list(dict.fromkeys(sentences(map(_, texts)) for texts in fitting if texts))
+    fitting = ((_fitting(r, network.has), r) for r in remedies)
+    return [(sentences(map(_, texts)), r) for texts, r in fitting if texts]
 
 
 def _of_cause(name: str) -> Remedy | None:
