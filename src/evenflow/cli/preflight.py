@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import redirect_stdout
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -77,7 +77,7 @@ def preflight(
         if out is not None:
             _check_place(out, force)
         with redirect_stdout(sys.stderr):  # what the user's code prints is no part of the JSON
-            forecast = _forecast(factory, inputs or (), dtype, compile, static, seed)
+            forecast = _traced(_forecast, factory, inputs or (), dtype, compile, static, seed)
         if out is not None:
             from ..forecast import save
 
@@ -108,18 +108,28 @@ def _check_place(out: Path, force: bool) -> None:
     writing.check(out, force=force)
 
 
+def _traced(
+    forecast: Callable[..., Forecast], named: str, inputs: Sequence[str], *how: Any
+) -> Forecast:
+    """While lines that make modules are noted."""
+    if not inputs:  # before torch is fetched
+        raise ValueError(_("give the model's --input, as in --input 64,3,32,32"))
+    from ..tape import trace_made
+
+    stop = trace_made()
+    try:
+        return forecast(named, inputs, *how)
+    finally:
+        stop()
+
+
 def _forecast(
     named: str, inputs: Sequence[str], dtype: str | None, compiled: bool, static: bool, seed: int
 ) -> Forecast:
     from ..forecast import dtype_named, parse_input
 
-    if not inputs:
-        raise ValueError(_("give the model's --input, as in --input 64,3,32,32"))
     wanted = [parse_input(text) for text in inputs]
     kind = None if dtype is None else dtype_named(dtype)
-    from ..tape import trace_made
-
-    trace_made()  # so that the model's lines are known; the process ends with the forecast
     factory = find_factory(named)
     import torch
 

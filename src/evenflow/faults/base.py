@@ -20,7 +20,8 @@ class EvidenceLabel(NamedTuple):
     Attributes:
         name: key in a finding's evidence.
         text: what it is called.
-        form: "number", "share", "decades" (up or down) or "span" (decades without a direction).
+        form: "number", "share"; of decades "factor" ("a factor of 1,000") or, with their direction,
+            "change" ("1,000 times smaller").
         fact: told without its threshold, as that is none, one or obvious.
         silent: not told, as the sentence has said it.
     """

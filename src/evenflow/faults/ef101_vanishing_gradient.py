@@ -79,9 +79,9 @@ class VanishingGradient(Rule):
     sentence = N_("The gradient vanishes{at}")
     link = N_("gradient vanished")
     labels = (
-        EvidenceLabel("layers_still", N_("layers still")),
+        EvidenceLabel("layers_still", N_("layers that stand still")),
         EvidenceLabel("memory", N_("time steps remembered")),
-        EvidenceLabel("decades", N_("gradient lost on the way"), "span"),
+        EvidenceLabel("decades", N_("gradient smaller than near the loss by"), "factor"),
     )
     stage = 260
     leads_to = ("EF104", "EF105", "EF205", "EF301", "EF401", "EF404")

@@ -85,7 +85,7 @@ class ExplodingGradient(Rule):
     link = N_("gradient exploded")
     labels = (
         EvidenceLabel("gradient_norm", N_("gradient norm")),
-        EvidenceLabel("decades", N_("gradient gained on the way"), "span"),
+        EvidenceLabel("decades", N_("gradient larger than near the loss by"), "factor"),
     )
     stage = 190
     stage_if_sure = 170

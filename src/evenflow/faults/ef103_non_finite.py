@@ -73,7 +73,7 @@ class NonFinite(Rule):
     as_cause = N_("not finite")
     link = N_("NaN or infinity")
     labels = (
-        EvidenceLabel("growth", N_("growth before that"), "decades"),
+        EvidenceLabel("growth", N_("growth before that"), "change"),
         EvidenceLabel("origin_seen", N_("origin seen")),
         EvidenceLabel("forward", N_("forward")),
         EvidenceLabel("nonfinite", N_("values that are NaN or infinite: at least"), fact=True),

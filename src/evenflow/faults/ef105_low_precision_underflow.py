@@ -49,8 +49,8 @@ class LowPrecisionUnderflow(Rule):
     link = N_("gradient underflowed")
     labels = (
         EvidenceLabel("underflow_share", N_("share of values too small for the format"), "share"),
-        EvidenceLabel("bits", N_("bits")),
-        EvidenceLabel("zero_share", N_("zero share"), "share"),
+        EvidenceLabel("bits", N_("bits of the format")),
+        EvidenceLabel("zero_share", N_("share of values that are 0"), "share"),
     )
     stage = 280
     stage_if_sure = 220

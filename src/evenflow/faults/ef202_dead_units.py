@@ -59,9 +59,9 @@ class DeadUnits(Rule):
     code = "EF202"
     name = "dead-units"
     title = N_("Dead units")
-    sentence = N_("Units are dead{at}")
+    sentence = N_("Units are dead{at} (no gradient reaches them any more)")
     link = N_("units dead")
-    labels = (EvidenceLabel("zeros", N_("zeros"), "share"),)
+    labels = (EvidenceLabel("zeros", N_("share of outputs that are 0"), "share"),)
     stage = 240
     leads_to = ("EF101", "EF104", "EF205", "EF401", "EF404")
     leads_as_error = True  # only a layer that is wholly dead keeps the signal from passing

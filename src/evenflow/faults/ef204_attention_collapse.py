@@ -49,10 +49,10 @@ class AttentionCollapse(Rule):
     code = "EF204"
     name = "attention-collapse"
     title = N_("Attention collapse")
-    sentence = N_("Attention has collapsed{at}")
+    sentence = N_("Attention has collapsed{at} (each query looks at next to one key)")
     link = N_("attention collapsed")
     labels = (
-        EvidenceLabel("entropy", N_("attention entropy (1 is even)")),
+        EvidenceLabel("entropy", N_("evenness of attention (1: all keys alike, 0: one key alone)")),
         EvidenceLabel("score", N_("largest attention score")),
         EvidenceLabel("attentions", N_("attentions")),
     )

@@ -72,12 +72,12 @@ class SignalCollapse(Rule):
     code = "EF205"
     name = "signal-collapse"
     title = N_("All inputs look alike")
-    sentence = N_("All inputs look alike{at}")
+    sentence = N_("All inputs look alike{at} (what comes out hardly depends on what goes in)")
     link = N_("all inputs alike")
     labels = (
-        EvidenceLabel("spread_left", N_("difference between inputs that is left")),
-        EvidenceLabel("data_spread", N_("data spread")),
-        EvidenceLabel("least_spread", N_("least spread")),
+        EvidenceLabel("spread_left", N_("share of the inputs' difference that is left")),
+        EvidenceLabel("data_spread", N_("difference between the data's samples")),
+        EvidenceLabel("least_spread", N_("least difference between samples in any layer")),
     )
     stage = 290
     leads_to = ("EF401", "EF404")

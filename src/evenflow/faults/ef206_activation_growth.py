@@ -53,9 +53,9 @@ class ActivationGrowth(Rule):
     sentence = N_("Activations grow{at}")
     link = N_("activations grew")
     labels = (
-        EvidenceLabel("data_rms", N_("data rms")),
-        EvidenceLabel("decades_over_time", N_("decades over time"), "decades"),
-        EvidenceLabel("decades", N_("growth"), "span"),
+        EvidenceLabel("data_rms", N_("size of the data (root mean square)")),
+        EvidenceLabel("decades_over_time", N_("growth over the training"), "change"),
+        EvidenceLabel("decades", N_("larger by"), "factor"),
     )
     stage = 200
     leads_to = ("EF103", "EF201", "EF204", "EF301", "EF401", "EF402")

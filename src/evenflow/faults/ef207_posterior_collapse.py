@@ -56,11 +56,11 @@ class PosteriorCollapse(Rule):
     code = "EF207"
     name = "posterior-collapse"
     title = N_("Posterior collapse")
-    sentence = N_("Latents hold nothing of the sample{at}")
+    sentence = N_("Latents hold nothing of the sample{at} (the decoder does without them)")
     link = N_("posterior collapsed")
     labels = (
-        EvidenceLabel("idle", N_("latents without use"), "share"),
-        EvidenceLabel("nats", N_("nats a latent")),
+        EvidenceLabel("idle", N_("latents that hold nothing"), "share"),
+        EvidenceLabel("nats", N_("information a latent holds (nats)")),
         EvidenceLabel("latents", N_("latents"), fact=True),
     )
     stage = 107

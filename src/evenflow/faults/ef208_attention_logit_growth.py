@@ -67,7 +67,9 @@ class AttentionLogitGrowth(Rule):
         EvidenceLabel("score", N_("largest attention score")),
         EvidenceLabel("score_at_birth", N_("at birth")),
         EvidenceLabel("rising", N_("growth over the last half of the steps")),
-        EvidenceLabel("entropy", N_("attention entropy (1 is even)"), fact=True),
+        EvidenceLabel(
+            "entropy", N_("evenness of attention (1: all keys alike, 0: one key alone)"), fact=True
+        ),
         EvidenceLabel("attentions", N_("attentions")),
     )
     stage = 185

@@ -57,8 +57,8 @@ class MassiveActivations(Rule):
     code = "EF209"
     name = "massive-activations"
     title = N_("Massive activations")
-    sentence = N_("A few coordinates drown all others{at}")
-    mild = N_("A few coordinates are far larger than all others{at}")
+    sentence = N_("A few coordinates of the activations drown all others{at}")
+    mild = N_("A few coordinates of the activations are far larger than all others{at}")
     link = N_("massive activations")
     labels = (
         EvidenceLabel("peak", N_("largest magnitude over the median")),

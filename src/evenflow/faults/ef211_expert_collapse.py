@@ -67,7 +67,7 @@ class ExpertCollapse(Rule):
         EvidenceLabel("favoured", N_("choices of the experts most chosen"), "share"),
         EvidenceLabel("load", N_("load of those over an even one")),
         EvidenceLabel("idle", N_("experts hardly ever chosen"), "share"),
-        EvidenceLabel("entropy", N_("entropy of the router (1 is even)"), fact=True),
+        EvidenceLabel("entropy", N_("evenness of the router's choice (1 is even)"), fact=True),
         EvidenceLabel("experts", N_("experts"), fact=True),
     )
     stage = 85

@@ -45,13 +45,15 @@ class StalledLayer(Rule):
     code = "EF301"
     name = "stalled-layer"
     title = N_("Layer has stalled")
-    sentence = N_("Learning has stalled{at}")
+    sentence = N_("Learning has stalled{at} (its weights hardly move, while others do)")
     link = N_("stalled")
     labels = (
         EvidenceLabel(
-            "decades_below_peers", N_("updates smaller than the other layers' by"), "span"
+            "decades_below_peers", N_("updates smaller than the other layers' by"), "factor"
         ),
-        EvidenceLabel("peers_update_ratio", N_("peers update ratio")),
+        EvidenceLabel(
+            "peers_update_ratio", N_("the other layers' updates relative to their weights")
+        ),
     )
     stage = 310
     leads_to = ("EF401", "EF404")

@@ -58,7 +58,7 @@ class UpdateLostInRounding(Rule):
     link = N_("updates rounded away")
     labels = (
         EvidenceLabel("applied", N_("part of the step that arrives"), "share"),
-        EvidenceLabel("half_units", N_("step, in halves of the last place")),
+        EvidenceLabel("half_units", N_("size of a step (below 1 it rounds to nothing)")),
         EvidenceLabel("lost", N_("share of 16-bit weights so lost"), "share"),
     )
     stage = 8

@@ -93,10 +93,10 @@ class Plateau(Rule):
     link = N_("loss stuck")
     labels = (
         EvidenceLabel("promised", N_("fall promised by gradients, times what was to be won")),
-        EvidenceLabel("recent_fall", N_("latest fall"), "share"),
+        EvidenceLabel("recent_fall", N_("fall of the loss lately"), "share"),
         EvidenceLabel("guessing_loss", N_("loss of guessing")),
-        EvidenceLabel("flat_steps", N_("flat steps")),
-        EvidenceLabel("rate_left", N_("rate left")),
+        EvidenceLabel("flat_steps", N_("steps without a fall")),
+        EvidenceLabel("rate_left", N_("part of the learning rate that is left")),
     )
     stage = 360
     looks_back = True

@@ -67,9 +67,9 @@ class DivergenceOrSpike(Rule):
         EvidenceLabel("loss_reached", N_("loss")),
         EvidenceLabel("best_loss", N_("best loss")),
         EvidenceLabel("peak_loss", N_("highest loss")),
-        EvidenceLabel("jump", N_("jump in units of the usual noise")),
+        EvidenceLabel("jump", N_("jump, times the usual noise")),
         EvidenceLabel("spikes", N_("spikes")),
-        EvidenceLabel("base_loss", N_("base loss")),
+        EvidenceLabel("base_loss", N_("usual loss")),
     )
     stage = 340
     leads_to = ("EF401",)

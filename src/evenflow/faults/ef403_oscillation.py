@@ -64,7 +64,7 @@ class Oscillation(Rule):
     sentence = N_("The loss swings up and down from step to step{at}")
     link = N_("loss swings")
     labels = (
-        EvidenceLabel("swings", N_("swings")),
+        EvidenceLabel("swings", N_("turns up and down")),
         EvidenceLabel("swing", N_("typical swing against what is to be won"), "share"),
         EvidenceLabel("autocorrelation", N_("correlation of one loss with the next")),
         EvidenceLabel("largest_swing", N_("largest swing")),

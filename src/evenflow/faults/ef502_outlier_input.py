@@ -52,7 +52,7 @@ class OutlierInput(Rule):
     placed_as = ("event", "end")
     labels = (
         EvidenceLabel("outlier", N_("farthest value, in deviations")),
-        EvidenceLabel("absmax", N_("absmax")),
+        EvidenceLabel("absmax", N_("largest magnitude")),
     )
     stage = 40
     leads_to = ("EF102", "EF103", "EF201", "EF202", "EF206", "EF302", "EF402", "EF403", "EF703")

@@ -68,7 +68,7 @@ class InputsAlike(Rule):
     link = N_("samples alike")
     labels = (
         EvidenceLabel("varies", N_("deviation over samples of the feature that varies most")),
-        EvidenceLabel("data_spread", N_("data spread")),
+        EvidenceLabel("data_spread", N_("difference between the data's samples")),
     )
     stage = 25
     overrules = True

@@ -48,7 +48,7 @@ class WeightsTooSmall(Rule):
     name = "weights-too-small"
     title = N_("Weights too small at the start")
     sentence = N_("Weights are too small at the start{at}")
-    labels = (EvidenceLabel("signal_decades", N_("change of the signal"), "decades"),)
+    labels = (EvidenceLabel("signal_decades", N_("the signal gets"), "change"),)
     stage = 140
     leads_to = ("EF604", "EF101", "EF205")
     sure = True

@@ -63,9 +63,9 @@ class MissingNonlinearity(Rule):
     code = "EF702"
     name = "missing-nonlinearity"
     title = N_("No non-linearity between layers")
-    sentence = N_("There is no non-linearity between layers{at}")
+    sentence = N_("There is no activation between layers{at}, so that they act as one linear layer")
     labels = (
-        EvidenceLabel("pairs", N_("pairs of layers with no non-linearity between them"), fact=True),
+        EvidenceLabel("pairs", N_("pairs of layers with no activation between them"), fact=True),
         EvidenceLabel("whole_network", N_("whole network")),
         EvidenceLabel("straight_activations", N_("activations that are linear on what they see")),
     )

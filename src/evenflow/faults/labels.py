@@ -9,15 +9,17 @@ COMMON: dict[str, EvidenceLabel] = {
     label.name: label
     for label in (
         EvidenceLabel("gradient", N_("gradient"), silent=True),
-        EvidenceLabel("saturated", N_("share saturated"), "share"),
+        EvidenceLabel("saturated", N_("share of outputs on the flat part"), "share"),
         EvidenceLabel("dead", N_("share of dead units"), "share"),
         EvidenceLabel("depth", N_("layers")),
-        EvidenceLabel("strain", N_("strain (1 is the limit)")),
-        EvidenceLabel("decades_lost", N_("gradient lost on the way"), "span"),
-        EvidenceLabel("decades_chaos", N_("chaos"), "span"),
-        EvidenceLabel("decades_grown", N_("growth of the signal's square"), "span"),
-        EvidenceLabel("update_ratio", N_("update relative to the weights")),
-        EvidenceLabel("loss_left", N_("loss against guessing"), "share"),
+        EvidenceLabel("strain", N_("depth against what this start bears (1 is the limit)")),
+        EvidenceLabel("decades_lost", N_("gradient smaller than near the loss by"), "factor"),
+        EvidenceLabel(
+            "decades_chaos", N_("small differences between inputs enlarged by"), "factor"
+        ),
+        EvidenceLabel("decades_grown", N_("square of the signal enlarged by"), "factor"),
+        EvidenceLabel("update_ratio", N_("size of an update relative to the weights")),
+        EvidenceLabel("loss_left", N_("loss against that of guessing"), "share"),
         EvidenceLabel("start_loss", N_("loss at the start")),
         EvidenceLabel("last_loss", N_("loss at the end")),
         EvidenceLabel("learning_rate", N_("learning rate")),
@@ -31,7 +33,7 @@ COMMON: dict[str, EvidenceLabel] = {
         EvidenceLabel("batches_affected", N_("batches affected")),
         EvidenceLabel("batches", N_("batches")),
         EvidenceLabel("readings", N_("readings")),
-        EvidenceLabel("rms", N_("rms")),
+        EvidenceLabel("rms", N_("size (root mean square)")),
         EvidenceLabel("target_rms", N_("size of the target")),
         EvidenceLabel("elements", N_("elements")),
         EvidenceLabel("share_of_weights", N_("share of weights"), "share"),

@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from ..lang import _
 from ..network import by_key
+from ..schema import Where
 
 #: Branches that cancel down to this share of their sizes have no reliable shares
 #: (‖Σδ_k‖ <= 1e-3 Σ‖δ_k‖: rounding of float32 inputs is then of the order of 1e-4 of the shares).
@@ -182,6 +183,7 @@ class LedgerRecord:
         source: "live" (read off the graph) or "stored" (from a run's readings).
         run, step: of a stored one.
         notes: what a reader must know, in sentences.
+        lines: of the script, by a factor's name: what made it or ran it. {} where not known.
     """
 
     site: str
@@ -193,6 +195,7 @@ class LedgerRecord:
     run: str = ""
     step: int | None = None
     notes: tuple[str, ...] = ()
+    lines: Mapping[str, tuple[Where, ...]] = field(default_factory=dict)
 
     @property
     def gain(self) -> float:

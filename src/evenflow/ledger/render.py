@@ -13,6 +13,7 @@ from rich.cells import cell_len
 from ..lang import N_, _, ngettext, whole
 from ..network import by_key
 from ..words import filled, number, span
+from .by_line import by_line, told
 from .factors import Block, Contribution, Factor, Fork, LedgerRecord, decades
 
 _ROWS = 36  # rows of the table; of more, the ends and the largest gains between them
@@ -206,7 +207,7 @@ def text(ledger: LedgerRecord) -> str:
             lines.append("  " + message.format(count=len(forks), most=_FORKS))
             forks = ends[:_FORKS]
         lines += [f"  {fork_line(f)}" for _, f in forks]
-    return "\n".join(lines)
+    return "\n".join([*lines, *told(ledger)])
 
 
 def fork_line(fork: Fork) -> str:
@@ -339,6 +340,10 @@ def as_dict(ledger: LedgerRecord) -> dict[str, Any]:
         "time": [{"call": call, "delta": size} for call, size in ledger.time],
         "links": [_link(link) for link in ledger.links],
         "notes": list(ledger.notes),
+        "lines": [
+            {**g.where.as_dict(), "op": g.op, "links": g.links, "decades": g.decades}
+            for g in by_line(ledger)
+        ],
     }  # fmt: skip
 
 

@@ -80,6 +80,7 @@ def from_run(run: Run, site: str | None = None, step: int | None = None) -> Ledg
         run=run.name,
         step=int(run.steps[at]),
         notes=tuple(notes),
+        lines={vertices[s.id].name: s.made or s.called for s in run.sites if s.id in vertices},
     )
 
 

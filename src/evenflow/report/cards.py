@@ -46,7 +46,7 @@ def _card(run: Run, finding: Finding, number: int, network: Network) -> str:
         tag("span", esc(when(finding)), class_="when"),
         id=f"finding-{number}-title",
     )
-    inside = [_where(run, finding), _lines(run, finding), _evidence(finding)]
+    inside = [_lines(run, finding), _where(run, finding), _evidence(finding)]
     advice = remedies(finding, run, network)
     if advice:
         items = "".join(tag("li", prose(text[:_LETTERS])) for text in advice[:_ADVICE])

@@ -6,7 +6,8 @@ What is said of a fault stands in its rule (`faults`); here it is put together a
 from . import healing as healing
 from .evidence import label as label
 from .evidence import write as write
-from .figures import decades as decades
+from .figures import change as change
+from .figures import factor as factor
 from .figures import number as number
 from .figures import share as share
 from .figures import span as span

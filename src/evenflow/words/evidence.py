@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from ..faults import COMMON, REGISTRY, EvidenceLabel
 from ..lang import _
-from .figures import decades, number, share, span
+from .figures import change, factor, number, share
 
 _SHARES = ("share", "dead", "saturated", "zeros", "fraction")
 
@@ -45,11 +45,11 @@ def decisive(
 def _guess(key: str) -> EvidenceLabel:
     words = key.replace("_", " ")
     if "decades" in key or key.startswith("log10"):
-        return EvidenceLabel(key, words, "decades")
+        return EvidenceLabel(key, words, "change")
     parts = key.split("_")
     return EvidenceLabel(key, words, "share" if any(s in parts for s in _SHARES) else "number")
 
 
 def write(value: float, form: str) -> str:
     """A number in one of the forms of a `EvidenceLabel`."""
-    return {"share": share, "decades": decades, "span": span}.get(form, number)(value)
+    return {"share": share, "change": change, "factor": factor}.get(form, number)(value)

@@ -48,20 +48,28 @@ def share(x: float) -> str:
     return f"{percent:.0f} %"
 
 
-def decades(x: float) -> str:
-    """A power of ten as people say it: -12.06 is "12.1 decades down"."""
-    if x > 0:
-        return _in_decades(x, _("{size} decade up"), _("{size} decades up"))
-    return _in_decades(x, _("{size} decade down"), _("{size} decades down"))
+def factor(x: float) -> str:
+    """Decades as the factor that they are, to two digits: -3 is "a factor of 1,000"."""
+    return _("a factor of {size}").format(size=_times(x)) if math.isfinite(x) else number(x)
+
+
+def change(x: float) -> str:
+    """Decades up or down as people say it: -3 is "1,000 times smaller"."""
+    if not math.isfinite(x):
+        return number(x)
+    text = _("{size} times larger") if x > 0 else _("{size} times smaller")
+    return text.format(size=_times(x))
+
+
+def _times(decades: float) -> str:
+    size = abs(decades)
+    return number(float(f"{10**size:.2g}")) if size < 300 else f"1e{size:.0f}"
 
 
 def span(x: float) -> str:
-    """Decades without a direction: -12.06 is "12.1 decades"."""
-    return _in_decades(x, _("{size} decade"), _("{size} decades"))
-
-
-def _in_decades(x: float, one: str, many: str) -> str:
+    """Decades without a direction, as ledgers add them up: -12.06 is "12.1 decades"."""
     if not math.isfinite(x):
         return number(x)
     size = f"{abs(x):.1f}"
-    return _("0 decades") if size == "0.0" else (one if size == "1.0" else many).format(size=size)
+    text = _("{size} decade") if size == "1.0" else _("{size} decades")
+    return _("0 decades") if size == "0.0" else text.format(size=size)
