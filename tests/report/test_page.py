@@ -116,11 +116,11 @@ def test_a_sick_run_says_what_where_since_when_why_and_what_to_do() -> None:
     page = Page(html(chain(), [finding("EF401", Severity.warning), finding()]))
     text = page.text
     assert "Sick" in text
-    assert "1 error, 1 warning." in text
+    assert "1 error, 1 warning: one fault." in text
     assert text.index("Vanishing gradient") < text.index("Loss is stuck"), "worst first"
     assert "step 3 to 39" in text
     assert "layers.1 linear" in text
-    assert "gradient lost on the way 5.0 decades (threshold 3.0 decades)" in text
+    assert "smaller than near the loss by a factor of 1e5 (threshold a factor of 1,000)" in text
     assert "Frozen" in text
     assert "residual connections" in text
     assert "2 → 0.05" in text

@@ -70,11 +70,15 @@ def test_shares_are_whole_only_when_they_are() -> None:
     assert words.share(-1e-6) == "0 %"
 
 
-def test_decades_say_the_direction() -> None:
-    assert words.decades(-12.06) == "12.1 decades down"
-    assert words.decades(1.0) == "1.0 decade up"
-    assert words.decades(0.01) == "0 decades"
-    assert words.decades(-math.inf) == "-infinity"
+def test_decades_are_told_as_factors() -> None:
+    assert words.factor(-12.06) == "a factor of 1.1e12"
+    assert words.factor(3.0) == "a factor of 1,000"
+    assert words.factor(0.01) == "a factor of 1"
+    assert words.factor(1234.5) == "a factor of 1e1234"
+    assert words.change(-12.06) == "1.1e12 times smaller"
+    assert words.change(1.5) == "32 times larger"
+    assert words.change(-math.inf) == words.factor(-math.inf) == "-infinity"
+    assert words.span(-12.06) == "12.1 decades"  # as ledgers add them up
 
 
 def test_places() -> None:
@@ -134,7 +138,8 @@ def test_a_chain_is_told_in_order_with_steps_and_places() -> None:
     )
     text = words.message(f, run_of())
     assert text.startswith(
-        "Units are dead at layers.1 sigmoid and layers.3 sigmoid since step 14: "
+        "Units are dead at layers.1 sigmoid and layers.3 sigmoid (no gradient reaches them any "
+        "more) since step 14: "
     )
     assert "80 % (threshold 50 %)" in text
     assert text.endswith(
@@ -188,11 +193,12 @@ def test_numbers_are_told_as_the_code_means_them() -> None:
         f = finding(code, evidence=evidence, threshold=dict.fromkeys(evidence, 3.0))
         return words.message(f, run_of())
 
-    assert "gradient lost on the way 11.6 decades (threshold 3.0" in numbers("EF101", decades=11.6)
-    assert "gradient gained on the way 4.9 decades" in numbers("EF102", decades=4.9)
+    lost, gained = numbers("EF101", decades=11.6), numbers("EF102", decades=4.9)
+    assert "smaller than near the loss by a factor of 4e11 (threshold a factor of 1,000)" in lost
+    assert "larger than near the loss by a factor of 79,000" in gained
     assert numbers("EF104", gradient=0.0) == "The gradient is exactly zero from the first step."
     assert numbers("EF503", nonfinite=7.0).endswith(": values that are NaN or infinite 7.")
-    assert "other layers' by 5.9 decades" in numbers("EF301", decades_below_peers=5.9)
+    assert "other layers' by a factor of 7.9e5" in numbers("EF301", decades_below_peers=5.9)
 
 
 def test_a_code_as_cause_is_told_in_words_with_its_code() -> None:

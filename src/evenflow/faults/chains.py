@@ -12,6 +12,7 @@ from dataclasses import replace
 
 from ..schema import Finding, Link, Severity
 from .base import Rule
+from .registry import REGISTRY
 
 #: Within the first steps no order of events can be told apart by sparse readings.
 BIRTH = 16
@@ -44,20 +45,29 @@ def faults(findings: Iterable[Finding]) -> list[tuple[Finding, list[Finding]]]:
     """Findings that are one fault: (the root, what else it shows in), in the order given.
 
     What `link` has joined belongs together, and so do findings that name the same cause where that
-    is no code of its own. One whose cause is not among them stands alone.
+    is no code of its own: the one that stands first on the way from root to symptom is the root.
+    One whose cause is not among them stands alone.
     """
     found = list(findings)
     above = [next((j for j, g in enumerate(found) if _follows(f, g)), None) for f in found]
+    alike: dict[str, list[int]] = {}
     for i, f in enumerate(found):
-        same = [j for j in range(i) if found[j].cause == f.cause and above[j] is None]
-        if above[i] is None and f.cause and f.cause[:2] != "EF" and same:
-            above[i] = same[0]
+        if above[i] is None and f.cause and f.cause[:2] != "EF":
+            alike.setdefault(f.cause, []).append(i)
+    for same in alike.values():
+        root = min(same, key=lambda i: (-found[i].severity, _standing(found[i])))
+        for i in same:
+            above[i] = None if i == root else root
     top = [_path(i, above)[-1] for i in range(len(found))]
     return [
         (root, [f for j, f in enumerate(found) if top[j] == i and j != i])
         for i, root in enumerate(found)
         if above[i] is None
     ]
+
+
+def _standing(f: Finding) -> int:
+    return REGISTRY[f.code].stage if f.code in REGISTRY else 0
 
 
 def _follows(f: Finding, root: Finding) -> bool:
