@@ -29,7 +29,7 @@ _DEEP_FROM = 5
 
 
 class Remedial(NamedTuple):
-    """What to do, in words, and the treatment that does it ("" = only a person can)."""
+    """What to do, in words, and the treatment that does it ("" = a person alone)."""
 
     text: str
     treatment: str = ""
@@ -41,15 +41,14 @@ def advice(finding: Finding, network: Network | None = None) -> list[str]:
     What helps deep networks is not told of shallow ones, and nothing is recommended that the
     network has already. An unknown code (a newer run file) gives the advice of its cause, or none.
     """
-    return list(dict.fromkeys(text for text, _remedy in _advice(finding, network or Network())))
+    return [text for text, _remedy in _advice(finding, network or Network())]
 
 
 def what_to_do(finding: Finding, network: Network | None = None, most: int = 3) -> list[Remedial]:
     """What to do here, `most` at most, in the order in which it is expected to mend the fault.
 
     Where treatments do what is advised, the other advice is left out; where the advice begins with
-    what only a person can do (data, wiring), all of it keeps its order. A treatment that no advice
-    speaks of stands alone.
+    what only a person can do (data, wiring), all of it keeps its order.
     """
     found = _advice(finding, network or Network())
     if found and not found[0][1].by:
@@ -57,11 +56,8 @@ def what_to_do(finding: Finding, network: Network | None = None, most: int = 3) 
     out = [Remedial(text, done) for text, remedy in found if (done := _does(finding, remedy))]
     place = {text: k for k, text in enumerate(finding.treatments)}
     out.sort(key=lambda remedial: place[remedial.treatment])
-    if not out:
-        out = [Remedial("", text) for text in finding.treatments] or [
-            Remedial(t) for t, _r in found
-        ]
-    return out[:most]
+    out = out or [Remedial(text) for text, _remedy in found]
+    return (out or [Remedial("", text) for text in finding.treatments])[:most]
 
 
 def _does(finding: Finding, remedy: Remedy) -> str:
@@ -77,7 +73,11 @@ def _advice(finding: Finding, network: Network) -> list[tuple[str, Remedy]]:
         remedies = [r for r in remedies if not r.deep]
         remedies = [*(rule.if_shallow if rule else ()), *remedies]
     fitting = ((_fitting(r, network.has), r) for r in remedies)
-    return [(sentences(map(_, texts)), r) for texts, r in fitting if texts]
+    out: dict[str, Remedy] = {}
+    for texts, remedy in fitting:
+        if texts:
+            out.setdefault(sentences(map(_, texts)), remedy)
+    return list(out.items())
 
 
 def _of_cause(name: str) -> Remedy | None:
