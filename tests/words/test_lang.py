@@ -165,12 +165,12 @@ def test_numbers_and_plurals() -> None:
         lang.ngettext("{count} error", "{count} errors", n).format(count=n) for n in (1, 3, 5, 21)
     ]
     assert said == ["1 ошибка", "3 ошибки", "5 ошибок", "21 ошибка"]
-    assert words.decades(-12.06) == "12.1 порядка вниз"
+    assert words.change(-3) == "меньше в 1\u00a0000 раз"
     lang.set_language("zh")
     assert words.number(12345) == "12,345"
-    assert words.decades(1) == "上升 1.0 个数量级"
+    assert words.change(1) == "原来的 10 倍"
     lang.set_language("en")
-    assert words.decades(1) == "1.0 decade up"
+    assert words.change(1) == "10 times larger"
 
 
 # -- what is rendered -------------------------------------------------------------------------

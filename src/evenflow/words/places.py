@@ -46,18 +46,19 @@ def line(where: Where) -> str:
     if where.function:
         said = _("{place} in {function}").format(place=said, function=where.function)
     if where.turn:
-        # Translators: "train.py:18, 7th of 20 made there"; {n} is 7, {nth} is "7th".
+        # Translators: "train.py:18, 7th of 20 made there"
         text = _("{place}, {nth} of {all} made there")
-        return text.format(place=said, n=where.turn, nth=_nth(where.turn), all=where.turns)
+        return text.format(place=said, nth=_nth(where.turn), all=where.turns)
     if where.turns:
         return _("{place}, {all} made there").format(place=said, all=where.turns)
     return said
 
 
 def _nth(n: int) -> str:
-    """In English."""
-    teens = 10 <= n % 100 <= 20
-    return f"{n}{'th' if teens else {1: 'st', 2: 'nd', 3: 'rd'}.get(n % 10, 'th')}"
+    """ "1st", "2nd", "3rd", "7th"."""
+    last = 0 if 10 <= n % 100 <= 20 else n % 10
+    text = {1: _("{n}st"), 2: _("{n}nd"), 3: _("{n}rd")}.get(last, _("{n}th"))
+    return text.format(n=n)
 
 
 def join(names: Sequence[str]) -> str:
