@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -11,7 +11,7 @@ import numpy.typing as npt
 from ..lang import _, ngettext
 from ..nearby import hint
 from ..network import LAYERS, by_key
-from ..schema import Run, Site, bare_name
+from ..schema import Run, Site, Where, bare_name
 from .factors import COARSE, coarse, conv_scale, decades
 from .ledger import Ledger
 from .paths import Edge, Vertex, between, crossings, links
@@ -59,13 +59,7 @@ def from_run(run: Run, site: str | None = None, step: int | None = None) -> Ledg
         root = _LOSSES
         below[_LOSSES] = reach
         received[_LOSSES] = math.hypot(*(received[i] for i in reach))
-        text = ngettext(
-            "{count} loss reaches it ({names}): the way begins at all of them together",
-            "{count} losses reach it ({names}): the way begins at all of them together",
-            len(reach),
-        )
-        first = ", ".join(here.label(i) for i in reach[:4])
-        notes.append(text.format(count=len(reach), names=first))
+        notes.append(_several([here.label(i) for i in reach]))
     way = between(lambda v: below.get(v, ()), root, target.id)
     vertices = {v: here.vertex(v, received[v]) for v in way}
     edges = here.edges(way, below, vertices, target.id)
@@ -80,8 +74,23 @@ def from_run(run: Run, site: str | None = None, step: int | None = None) -> Ledg
         run=run.name,
         step=int(run.steps[at]),
         notes=tuple(notes),
-        lines={vertices[s.id].name: s.made or s.called for s in run.sites if s.id in vertices},
+        lines=_lines(run, vertices),
     )
+
+
+def _several(losses: Sequence[str]) -> str:
+    """A note: the way begins at more than one loss."""
+    text = ngettext(
+        "{count} loss reaches it ({names}): the way begins at all of them together",
+        "{count} losses reach it ({names}): the way begins at all of them together",
+        len(losses),
+    )
+    return text.format(count=len(losses), names=", ".join(losses[:4]))
+
+
+def _lines(run: Run, vertices: Mapping[int, Vertex]) -> dict[str, tuple[Where, ...]]:
+    """What made or ran the sites on the way, by name."""
+    return {vertices[s.id].name: s.made or s.called for s in run.sites if s.id in vertices}
 
 
 # -- which site, which step -------------------------------------------------------------------

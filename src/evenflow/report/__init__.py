@@ -5,8 +5,6 @@ from .github import as_github as as_github
 from .jsonable import as_json as as_json
 from .jsonable import finite as finite
 from .junit import as_junit as as_junit
-from .lines import print_wrapped as print_wrapped
-from .lines import writable as writable
 from .markup import esc as esc
 from .markup import pairs as pairs
 from .markup import svg_line as svg_line
@@ -18,6 +16,8 @@ from .page import header as header
 from .page import html as html
 from .page import icon_of as icon_of
 from .page import ledger_html as ledger_html
+from .printing import print_wrapped as print_wrapped
+from .printing import writable as writable
 from .sarif import as_sarif as as_sarif
 from .sentences import damage as damage
 from .sentences import headline as headline

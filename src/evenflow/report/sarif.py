@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from .. import __version__
 from ..faults import REGISTRY, faults, headline
 from ..lang import _
 from ..schema import Finding, Run, Severity, Where, source_of, verdict
@@ -43,7 +43,7 @@ def as_sarif(run: Run, findings: Sequence[Finding], root: Path) -> dict[str, Any
                 "tool": {
                     "driver": {
                         "name": "Evenflow",
-                        "version": __version__,
+                        "version": version("evenflow"),
                         "rules": [_rule(code) for code in codes],
                     }
                 },

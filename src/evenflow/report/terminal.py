@@ -14,8 +14,8 @@ from ..schema import Finding, Run, Severity, interventions, verdict
 from ..words import summaries, with_messages
 from .fault import STYLE, Said, note, told_once, told_whole
 from .layers import learning
-from .lines import Lines, writable
 from .network import network_of
+from .printing import Printer, writable
 from .sentences import damage, facts, headline, names, profile, remedies
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def text(
     Each fault is told once, its cause first. `asked`: the rules that were asked, where some were
     left out. `verbose`: each finding with all its evidence, lines and advice.
     """
-    write = Lines(console)
+    write = Printer(console)
     spoken = sorted(with_messages(findings, run), key=lambda f: -f.severity)
     word, line = headline(run, spoken, asked)
     worst = max((f.severity for f in spoken), default=Severity.info)
@@ -59,7 +59,7 @@ def text(
     _profile(write, run)
 
 
-def _told_once(write: Lines, run: Run, spoken: Sequence[Finding]) -> None:
+def _told_once(write: Printer, run: Run, spoken: Sequence[Finding]) -> None:
     network = network_of(run) if spoken else None
     found = faults(spoken)
     bad = [pair for pair in found if pair[0].severity > Severity.info]
@@ -76,19 +76,19 @@ def _told_once(write: Lines, run: Run, spoken: Sequence[Finding]) -> None:
     _paragraphs(write, (note(run, finding) for finding in notes[:_MOST]))
 
 
-def _all_of(write: Lines, run: Run, spoken: Sequence[Finding]) -> None:
+def _all_of(write: Printer, run: Run, spoken: Sequence[Finding]) -> None:
     network = network_of(run) if spoken else None
     for finding in spoken:
         write()
         _paragraphs(write, told_whole(run, finding, remedies(finding, run, network)))
 
 
-def _paragraphs(write: Lines, said: Iterable[Said]) -> None:
+def _paragraphs(write: Printer, said: Iterable[Said]) -> None:
     for parts, indent, whole in said:
         write(*parts, indent=indent, whole=whole)
 
 
-def _profile(write: Lines, run: Run) -> None:
+def _profile(write: Printer, run: Run) -> None:
     from rich.text import Text
 
     console = write.console

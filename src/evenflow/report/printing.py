@@ -14,7 +14,7 @@ _PLAIN = str.maketrans("→·×…–−δΔ│", ">,x.--dD|")
 _ONE_LINE = str.maketrans("\n\t", "  ")
 
 
-class Lines:
+class Printer:
     """Writes lines to a console, each one alone: what a file says begins no line of ours."""
 
     def __init__(self, console: Console) -> None:
