@@ -14,10 +14,12 @@ ops and parameters, and JSON keys are never translated.
 
 from __future__ import annotations
 
+import contextlib
 import gettext as _gettext
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextvars import ContextVar
 from functools import cache
 from pathlib import Path
 
@@ -31,6 +33,7 @@ _DOMAIN = "evenflow"
 _GROUPS = {"ru": "\u00a0"}
 
 _chosen: str | None = None
+_here: ContextVar[str] = ContextVar("language", default="")  # of one answer among several at once
 _complained = False
 
 
@@ -46,12 +49,27 @@ def set_language(code: str | None) -> None:
     _chosen = None if code is None else _known(code)
 
 
+@contextlib.contextmanager
+def speaking(code: str) -> Iterator[None]:
+    """Within, this thread or task speaks this language; others speak on as they did.
+
+    A language that there is not changes nothing.
+    """
+    token = _here.set(_known(code) or "")
+    try:
+        yield
+    finally:
+        _here.reset(token)
+
+
 def language() -> str:
     """The code of the language spoken now: "en", "ru" or "zh".
 
     An unknown EVENFLOW_LANG is told once on stderr and English is spoken; an unknown locale is
     English without a word.
     """
+    if _here.get():
+        return _here.get()
     if _chosen is not None:
         return _chosen
     asked = os.environ.get("EVENFLOW_LANG", "").strip()

@@ -1,0 +1,209 @@
+"""What the page is told of a run, as plain JSON types and bytes."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..lang import _
+from ..report import finite
+from ..schema import METRICS, bare_name, metric_named
+from .following import Floats, Followed
+from .pyramid import Codes, Range, coarser, encode, range_of
+
+#: Columns of a picture at most; finer ones are asked for piece by piece.
+COLUMNS = 2048
+#: Points of a curve at most: of each pixel column the least and the largest.
+POINTS = 4000
+#: What a picture may show, the most telling first, and whether the least of a column is the worst.
+PICTURES = {
+    "delta": True, "update": True, "saturated": False, "dead": False, "spread": True, "rms": False,
+    "slope": True, "weight": False, "grad": True, "zeros": False, "entropy": True,
+}  # fmt: skip
+
+
+def summary(run: Followed) -> dict[str, Any]:
+    """All but the numbers: meta, the network, which pictures there are."""
+    several = len({s.root for s in run.sites if s.root}) > 1
+    return finite(  # type: ignore[no-any-return]
+        {
+            "meta": {k: v for k, v in run.meta.items() if k != "source"},
+            "source": run.meta.get("source", {}),
+            "sites": [
+                {
+                    "id": s.id,
+                    "name": s.name if several else bare_name(s),
+                    **{key: getattr(s, key) for key in ("root", "path", "op", "kind", "call")},
+                    **{key: list(getattr(s, key)) for key in ("shape", "inputs", "params")},
+                    "lines": [w.as_dict() for w in (*s.made, *s.called)],
+                }
+                for s in run.sites
+            ],
+            "params": [
+                {"id": p.id, "name": p.name, "shape": list(p.shape), "trainable": p.trainable}
+                for p in run.params
+            ],
+            "steps": len(run.steps),
+            "points": len(run.curve_steps),
+            "last": run.steps[-1] if run.steps else None,
+            "turn": run.turn,
+            "damaged": run.damaged,
+            "pictures": [_picture(run, name) for name in pictures(run)],
+            "events": [{"kind": e.kind, "step": e.step, "detail": e.detail} for e in run.events],
+        }
+    )
+
+
+def pictures(run: Followed) -> list[str]:
+    """Metrics of sites that were measured, the telling ones first; "update" is relative."""
+    known = [m for of, m in run.blocks if of == "site"]
+    first = [m for m in PICTURES if m in known or (m == "update" and ("param", m) in run.blocks)]
+    return first + sorted(m for m in set(known) if m not in first)
+
+
+def _picture(run: Followed, name: str) -> dict[str, Any]:
+    if name == "update":
+        return {
+            "name": name,
+            "unit": "ratio",
+            "text": _("size of an update relative to the weights"),
+        }
+    metric = metric_named("site", name)
+    return {"name": name, "unit": metric.unit, "text": metric.text}
+
+
+def values(run: Followed, name: str) -> Floats:
+    """[sites, sampled steps] of a picture."""
+    if name != "update":
+        return run.values("site", name)
+    moved, size = run.values("param", "update"), run.values("param", "weight")
+    out = np.full((len(run.sites), len(run.steps)), np.nan, np.float32)
+    ids = {p.name: p.id for p in run.params}
+    for site in run.sites:
+        held = [ids[n] for n in site.params if ids.get(n, len(moved)) < min(len(moved), len(size))]
+        if held:
+            with np.errstate(all="ignore"):
+                up, down = (np.sqrt(np.nansum(m[held] ** 2, axis=0)) for m in (moved, size))
+                out[site.id] = np.where(down > 0, up / down, np.nan)
+    return out
+
+
+def logarithmic(name: str) -> bool:
+    """Is a picture read in decades? Shares are from 0 to 1."""
+    return name == "update" or metric_named("site", name).unit not in ("share", "yes or no")
+
+
+def spoilt(run: Followed, name: str, found: Floats) -> Floats:
+    """The same with infinity where values that are not finite were counted."""
+    counter = {"rms": "nonfinite", "delta": "delta_nonfinite"}.get(name)
+    if counter is None:
+        return found
+    bad = run.values("site", counter)
+    out = found.copy()
+    rows = min(len(out), len(bad))
+    out[:rows][np.nan_to_num(bad[:rows]) > 0] = np.inf
+    return out
+
+
+def grid(run: Followed, name: str, start: int, stop: int, scale: Range | None = None) -> bytes:
+    """A picture of the steps from `start` to `stop`, coarser where its columns are more than
+    `COLUMNS`: a header of JSON behind its length (4 bytes, little-endian), then the codes of the
+    least values by row, then, where columns were joined, those of the largest."""
+    at = np.array(run.steps)
+    start = max(int(np.searchsorted(at, start, "right")) - 1, 0)
+    stop = int(np.searchsorted(at, stop))
+    found = spoilt(run, name, values(run, name))
+    rows = np.flatnonzero(~np.isnan(found).all(axis=1))
+    kept = [int(i) for i in rows if run.sites[i].kind not in ("input", "loss")]
+    scale = scale or range_of(found[kept], logarithmic(name))
+    codes = encode(found[kept, start:stop], scale)
+    level = max(0, int(np.ceil(np.log2(max(codes.shape[1], 1) / COLUMNS))))
+    planes: list[Codes] = [codes]
+    if level and kept:
+        planes = [coarser(codes, 1 << level, least) for least in (True, False)]
+    head = {
+        "name": name,
+        "rows": kept,
+        "columns": planes[0].shape[1],
+        "level": level,
+        "start": start,
+        "stop": stop,
+        "total": len(run.steps),
+        "steps": run.steps[start : stop : 1 << level],
+        "low": scale.low,
+        "high": scale.high,
+        "log": scale.log,
+        "least": PICTURES.get(name, True),
+        "turn": run.turn,
+    }
+    text = json.dumps(head, separators=(",", ":")).encode()
+    return len(text).to_bytes(4, "little") + text + b"".join(p.tobytes() for p in planes)
+
+
+def curves(run: Followed) -> dict[str, Any]:
+    """Loss of every step, and what of the sampled ones stands on the same axis."""
+    loss = thinned(np.array(run.curve_steps, np.float64), np.array(run.curve_loss))
+    out: dict[str, Any] = {"loss": loss}
+    steps = np.array(run.steps, np.float64)
+    for metric in ("lr", "grad_norm"):
+        found = run.values("step", metric)
+        if len(found) and not np.isnan(found[0]).all():
+            out[metric] = thinned(steps, found[0].astype(np.float64))
+    return finite(out)  # type: ignore[no-any-return]
+
+
+def thinned(
+    x: npt.NDArray[np.float64], y: npt.NDArray[np.float64], most: int = POINTS
+) -> list[list[Any]]:
+    """[x, y] of a curve; of many points the least and the largest of each stretch. NaN is None."""
+    if len(x) > most:
+        edges = np.linspace(0, len(x), most // 2 + 1).astype(int)
+        kept: set[int] = {0, len(x) - 1}
+        filled_low, filled_high = np.nan_to_num(y, nan=np.inf), np.nan_to_num(y, nan=-np.inf)
+        for a, b in itertools.pairwise(edges):
+            kept |= {a + int(np.argmin(filled_low[a:b])), a + int(np.argmax(filled_high[a:b]))}
+        at = np.array(sorted(kept))
+        x, y = x[at], y[at]
+    return [x.tolist(), [v if np.isfinite(v) else None for v in y.tolist()]]
+
+
+def site(run: Followed, id: int) -> dict[str, Any]:
+    """Every reading of a site over the steps, and of its parameters."""
+    steps = np.array(run.steps, np.float64)
+    names = set(run.sites[id].params)
+    rows = [
+        ("site", metric, id, "")
+        for of, metric in run.blocks
+        if of == "site" and id < len(run.values(of, metric))
+    ]
+    rows += [
+        ("param", metric, p.id, p.name)
+        for of, metric in run.blocks
+        if of == "param"
+        for p in run.params
+        if p.name in names and p.id < len(run.values(of, metric))
+    ]
+    out = []
+    for of, metric, row, name in rows:
+        found = run.values(of, metric)[row].astype(np.float64)
+        if not np.isnan(found).all():
+            text = METRICS[of, metric].text if (of, metric) in METRICS else ""
+            out.append(
+                {"metric": metric, "of": name, "text": text, "points": thinned(steps, found)}
+            )
+    return finite({"id": id, "readings": out})  # type: ignore[no-any-return]
+
+
+def at_step(run: Followed, column: int, names: Sequence[str]) -> dict[str, Any]:
+    """Values of all sites at one sampled step, by picture."""
+    out = {}
+    for name in names:
+        found = spoilt(run, name, values(run, name))
+        if 0 <= column < found.shape[1]:
+            out[name] = [float(v) if not np.isnan(v) else None for v in found[:, column]]
+    return finite({"step": run.steps[column], "values": out})  # type: ignore[no-any-return]

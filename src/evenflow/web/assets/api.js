@@ -1,0 +1,51 @@
+// What the server is asked, and the words that it was told to speak in.
+
+export const words = {};
+let lang = "";
+
+function address(path, asked = {}) {
+  const query = new URLSearchParams();
+  for (const [key, value] of Object.entries({ ...asked, lang })) {
+    if (value !== "" && value !== null && value !== undefined) query.set(key, value);
+  }
+  return `api/${path}?${query}`;
+}
+
+export const runPath = (name, what) =>
+  `run/${name.split("/").map(encodeURIComponent).join("/")}/${what}`;
+
+async function answer(path, asked, signal) {
+  const response = await fetch(address(path, asked), { signal });
+  if (response.ok) return response;
+  let why = `${response.status}`;
+  try {
+    why = (await response.json()).error || why;
+  } catch { /* no JSON: the status must do */ }
+  throw new Error(why);
+}
+
+export async function ask(path, asked = {}, signal = undefined) {
+  return (await answer(path, asked, signal)).json();
+}
+
+// Header and planes of a picture, as `answers.grid` writes them.
+export async function askGrid(name, asked, signal) {
+  const bytes = await (await answer(runPath(name, "grid"), asked, signal)).arrayBuffer();
+  const length = new DataView(bytes).getUint32(0, true);
+  const head = JSON.parse(new TextDecoder().decode(new Uint8Array(bytes, 4, length)));
+  const size = head.rows.length * head.columns;
+  const planes = [];
+  for (let at = 4 + length; at + size <= bytes.byteLength && size; at += size) {
+    planes.push(new Uint8Array(bytes, at, size));
+  }
+  return { ...head, least: planes[0] || new Uint8Array(0), largest: planes[1] || planes[0] || new Uint8Array(0), worst: head.least };
+}
+
+export const follow = (name, asked) => new EventSource(address(runPath(name, "live"), asked));
+
+export async function speak(code) {
+  lang = code || "";
+  Object.assign(words, await ask("words"));
+  document.documentElement.lang = words.code === "zh" ? "zh-Hans" : words.code;
+  return words.code;
+}

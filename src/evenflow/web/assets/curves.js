@@ -1,0 +1,59 @@
+// Loss, rate and gradient norm over the steps, by uPlot, with findings as marks.
+
+import uPlot from "./vendor/uPlot.esm.js";
+import { words } from "./api.js";
+import { isDark } from "./palette.js";
+import { number } from "./dom.js";
+
+const LINES = { loss: "#2256c9", lr: "#18794e", grad_norm: "#b4530a" };
+const DARK = { loss: "#8ab0ff", lr: "#63d297", grad_norm: "#f2a65e" };
+
+const spans = (values) => {
+  const known = values.filter((v) => v !== null && v > 0);
+  return known.length > 1 && known.length === values.filter((v) => v !== null).length && Math.max(...known) / Math.min(...known) > 30;
+};
+
+// marks: [{step, label, kind}]; onRange(from, to) is called with steps when the user zooms.
+export function curve(box, key, points, marks, onRange) {
+  const ink = isDark() ? "#a0a9b4" : "#57606a", grid = isDark() ? "#2a313a" : "#e7eaee";
+  const plot = new uPlot({
+    width: Math.max(box.clientWidth, 200), height: 110,
+    legend: { show: false },
+    cursor: { y: false, sync: { key: "steps" }, drag: { x: true, y: false, setScale: false } },
+    scales: { x: { time: false }, y: { distr: spans(points[1]) ? 3 : 1 } },
+    axes: [
+      { stroke: ink, grid: { stroke: grid, width: 1 }, ticks: { show: false }, size: 24, values: (u, at) => at.map((v) => v.toLocaleString(words.code)) },
+      { stroke: ink, grid: { stroke: grid, width: 1 }, ticks: { show: false }, size: 56, values: (u, at) => at.map((v) => (v === null ? "" : number(v))) },
+    ],
+    series: [{}, { label: words[key] || key, stroke: (isDark() ? DARK : LINES)[key] || ink, width: 1.5, points: { show: false }, spanGaps: false }],
+    hooks: {
+      setSelect: [(u) => {
+        if (u.select.width > 3) onRange(u.posToVal(u.select.left, "x"), u.posToVal(u.select.left + u.select.width, "x"));
+        u.setSelect({ left: 0, width: 0, top: 0, height: 0 }, false);
+      }],
+      draw: [(u) => {
+        const brush = u.ctx;
+        brush.save();
+        for (const mark of marks) {
+          const x = u.valToPos(mark.step, "x", true);
+          if (x < u.bbox.left || x > u.bbox.left + u.bbox.width) continue;
+          brush.strokeStyle = { error: "#d23b2f", warning: "#c98a17", info: "#6c8fd6" }[mark.kind] || ink;
+          brush.setLineDash([4, 3]);
+          brush.beginPath();
+          brush.moveTo(x, u.bbox.top);
+          brush.lineTo(x, u.bbox.top + u.bbox.height);
+          brush.stroke();
+        }
+        brush.restore();
+      }],
+    },
+  }, points, box);
+  const sized = new ResizeObserver(() => plot.setSize({ width: Math.max(box.clientWidth, 200), height: 110 }));
+  sized.observe(box);
+  return {
+    plot,
+    range: (from, to) => plot.setScale("x", { min: from, max: to }),
+    data: (points) => plot.setData(points),
+    end: () => { sized.disconnect(); plot.destroy(); },
+  };
+}

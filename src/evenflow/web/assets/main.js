@@ -1,0 +1,48 @@
+// The way around: what the address says is what is shown, so that any view can be copied.
+
+import { speak, words } from "./api.js";
+import { el } from "./dom.js";
+import { showCompare } from "./compare.js";
+import { read } from "./route.js";
+import { showRun } from "./run.js";
+import { showRuns } from "./runs.js";
+
+const main = document.getElementById("main");
+const where = document.getElementById("where");
+const language = document.getElementById("language");
+let leave = () => {};
+
+async function show() {
+  leave();
+  leave = () => {};
+  const { kind, name, state } = read();
+  where.replaceChildren(el("a", { href: "#/" }, words.runs), ...(name ? [" / ", el("span", {}, name)] : []));
+  document.title = name ? `${name} · Evenflow` : "Evenflow";
+  main.replaceChildren(el("p", { class: "quiet" }, words.reading));
+  try {
+    if (kind === "run") leave = await showRun(main, name, state);
+    else if (kind === "compare") leave = await showCompare(main, state);
+    else leave = await showRuns(main, state);
+  } catch (error) {
+    main.replaceChildren(el("p", { class: "refusal", role: "alert" }, error.message));
+  }
+}
+
+const chosen = () => {
+  try {
+    return localStorage.getItem("evenflow-language") || "";
+  } catch {
+    return "";  // storage is switched off: the server's own language
+  }
+};
+
+language.addEventListener("change", async () => {
+  try {
+    localStorage.setItem("evenflow-language", language.value);
+  } catch { /* not kept */ }
+  await speak(language.value);
+  show();
+});
+addEventListener("hashchange", show);
+language.value = await speak(chosen());
+show();

@@ -1,0 +1,132 @@
+"""A run that is read while it is written: each look takes in only what is new."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..schema import Channel, Event, Parameter, Reading, Site
+from ..store import News, Position, follow
+
+Floats = npt.NDArray[np.float32]
+_FIRST = 256  # columns that a block has room for at first
+
+
+@dataclass(eq=False)
+class Block:
+    """One metric of sites, parameters or the step: a row each, a column a sampled step."""
+
+    values: Floats = field(default_factory=lambda: np.full((0, _FIRST), np.nan, np.float32))
+
+    def put(self, rows: npt.NDArray[np.int64], at: int, new: Floats) -> None:
+        """Columns from `at` on, of these rows: [rows, columns]."""
+        height, width = int(rows.max()) + 1, at + new.shape[1]
+        have = self.values.shape
+        if height > have[0] or width > have[1]:
+            room = max(have[0], height), max(have[1], 2 * width if width > have[1] else 0)
+            grown = np.full(room, np.nan, np.float32)
+            grown[: have[0], : have[1]] = self.values
+            self.values = grown
+        self.values[rows, at:width] = new
+
+
+class Followed:
+    """One run file, as far as it was read.
+
+    Attributes:
+        sites, params, meta, events, damaged: as of `store.News`.
+        steps: of the sampled steps, in the order in which they came.
+        curve_steps, curve_loss: the loss of (nearly) every step.
+        turn: how often the path has led to another run.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.turn = path, 0
+        self.lock = threading.Lock()
+        self._forget()
+
+    def _forget(self) -> None:
+        self.position: Position | None = None
+        self.meta: dict[str, Any] = {}
+        self.sites: list[Site] = []
+        self.params: list[Parameter] = []
+        self.events: list[Event] = []
+        self.steps: list[int] = []
+        self.curve_steps: list[int] = []
+        self.curve_loss: list[float] = []
+        self.damaged: dict[str, int] = {}
+        self.blocks: dict[tuple[str, str], Block] = {}
+        self._places: dict[int, tuple[Any, list[Any]]] = {}
+
+    def look(self) -> bool:
+        """Take in what is new; is there anything? StoreError: the file cannot be read."""
+        with self.lock:
+            news = follow(self.path, self.position, partial=True)
+            if news.again:
+                self._forget()
+                self.turn += 1
+            self._take(news)
+            return bool(news)
+
+    def _take(self, news: News) -> None:
+        self.position = news.position
+        self.meta |= news.meta
+        for known, new in ((self.sites, news.sites), (self.params, news.params)):
+            for record in new:  # in the order of their ids, but for changed ones
+                known[record.id : record.id + 1] = [record]  # type: ignore[list-item]
+        self.events += news.events
+        self.damaged |= news.damaged
+        self.curve_steps += news.curve_steps.tolist()
+        self.curve_loss += news.curve_loss.tolist()
+        same: list[Reading] = []
+        for reading in news.readings:
+            if same and reading.channels is not same[0].channels:
+                self._put(same)
+                same = []
+            same.append(reading)
+        self._put(same)
+
+    def _put(self, readings: Sequence[Reading]) -> None:
+        """Readings that have the same channels, one after the other."""
+        if not readings:
+            return
+        at = len(self.steps)
+        values = np.stack([r.values for r in readings]).astype(np.float32).T
+        for key, rows, places in self._layout(readings[0].channels):
+            self.blocks.setdefault(key, Block()).put(rows, at, values[places])
+        self.steps += [r.step for r in readings]
+
+    def _layout(self, channels: tuple[Channel, ...]) -> list[Any]:
+        """Of each metric: its key, the rows and the places of its values in a reading."""
+        known = self._places.get(id(channels))
+        if known is not None and known[0] is channels:
+            return known[1]
+        found: dict[tuple[str, str], tuple[list[int], list[int]]] = {}
+        for place, c in enumerate(channels):
+            if c.of in ("site", "param", "step"):
+                rows, places = found.setdefault((c.of, c.metric), ([], []))
+                rows.append(c.id)
+                places.append(place)
+        layout = [(key, np.array(r), np.array(p)) for key, (r, p) in found.items()]
+        self._places[id(channels)] = channels, layout
+        return layout
+
+    def values(self, of: str, metric: str) -> Floats:
+        """[rows, sampled steps]; no rows where it was never measured."""
+        block = self.blocks.get((of, metric))
+        width = len(self.steps)
+        if block is None:
+            return np.empty((0, width), np.float32)
+        if block.values.shape[1] < width:
+            block.put(
+                np.array([max(len(block.values) - 1, 0)]),
+                width - 1,
+                np.full((1, 1), np.nan, np.float32),
+            )
+        return block.values[:, :width]

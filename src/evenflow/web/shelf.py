@@ -1,0 +1,123 @@
+"""Which runs there are in a folder, and a line about each, read once a change."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..diagnosis import diagnose
+from ..lang import language
+from ..report import as_json
+from ..schema import Run, verdict
+from ..showing import visible
+from ..store import SUFFIX, StoreError, load
+from .following import Followed
+
+#: Runs that are held in memory at once; points of a small picture of the loss.
+_HELD, _POINTS = 8, 60
+
+
+class Shelf:
+    """The runs of a folder and of the folders in it, by their path without its ending."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._lines: dict[str, tuple[tuple[int, int], dict[str, Any]]] = {}
+        self._held: OrderedDict[str, Followed] = OrderedDict()
+        self._judged: dict[tuple[str, str], tuple[tuple[int, int], dict[str, Any]]] = {}
+        self._lock = threading.Lock()
+
+    def paths(self) -> dict[str, Path]:
+        """By name, the newest first."""
+        found = []
+        for path in self.folder.rglob(f"*{SUFFIX}"):
+            try:
+                found.append((path.stat().st_mtime_ns, path))
+            except OSError:
+                continue  # gone since
+        found.sort(key=lambda pair: (-pair[0], str(pair[1])))
+        return {self.name(path): path for _, path in found}
+
+    def name(self, path: Path) -> str:
+        """How a run is called in an address."""
+        return path.relative_to(self.folder).as_posix().removesuffix(SUFFIX)
+
+    def path(self, name: str) -> Path:
+        """The file of a run. KeyError: none has this name."""
+        path = (self.folder / f"{name}{SUFFIX}").resolve()
+        if not path.is_relative_to(self.folder.resolve()) or not path.is_file():
+            raise KeyError(name)
+        return path
+
+    def line(self, name: str, path: Path) -> dict[str, Any] | None:
+        """What is known of a run without reading it: None until `fill` has looked."""
+        known = self._lines.get(name)
+        return known[1] if known is not None and known[0] == _mark(path) else None
+
+    def fill(self, name: str, path: Path) -> dict[str, Any]:
+        """Read and judge a run for the list."""
+        mark = _mark(path)
+        told: dict[str, Any]
+        try:
+            run = load(path, partial=True)
+            findings = diagnose(run)
+            told = _line(run) | {
+                "verdict": verdict(findings, run),
+                "finding": f"{findings[0].code} {findings[0].name}" if findings else "",
+            }
+        except (StoreError, OSError, ValueError, ArithmeticError, LookupError, TypeError) as error:
+            told = {"verdict": "unreadable", "why": visible(str(error))[:300]}
+        self._lines[name] = mark, told
+        return told
+
+    def followed(self, name: str) -> Followed:
+        """The run, read as far as it is written. KeyError, StoreError, OSError."""
+        path = self.path(name)
+        with self._lock:
+            run = self._held.get(name) or Followed(path)
+            self._held[name] = run
+            self._held.move_to_end(name)
+            while len(self._held) > _HELD:
+                self._held.popitem(last=False)
+        run.look()
+        return run
+
+    def judged(self, name: str) -> dict[str, Any]:
+        """Findings as `check --json` gives them, judged anew once the file has changed."""
+        path = self.path(name)
+        mark = _mark(path)
+        key = name, language()
+        known = self._judged.get(key)
+        if known is None or known[0] != mark:
+            run = load(path, partial=True)
+            known = mark, as_json(run, diagnose(run))
+            self._judged[key] = known
+        return known[1]
+
+
+def _mark(path: Path) -> tuple[int, int]:
+    """Another one as soon as the run has grown: what is not yet in the file is in its log."""
+    sizes = [0, 0]
+    for i, end in enumerate(("", "-wal")):
+        try:
+            found = Path(f"{path}{end}").stat()
+            sizes[i] = found.st_size ^ found.st_mtime_ns
+        except OSError:
+            continue
+    return sizes[0], sizes[1]
+
+
+def _line(run: Run) -> dict[str, Any]:
+    loss = run.curve_loss[np.isfinite(run.curve_loss)]
+    at = np.linspace(0, len(loss) - 1, min(_POINTS, len(loss))).round().astype(int)
+    return {
+        "script": str(run.meta.get("script", "")),
+        "started": run.meta.get("started"),
+        "ended": str(run.meta.get("ended", "")),
+        "steps": run.counted,
+        "loss": [float(f"{v:.4g}") for v in loss[at]] if len(loss) else [],
+    }
