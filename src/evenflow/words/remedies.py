@@ -41,23 +41,30 @@ def advice(finding: Finding, network: Network | None = None) -> list[str]:
     What helps deep networks is not told of shallow ones, and nothing is recommended that the
     network has already. An unknown code (a newer run file) gives the advice of its cause, or none.
     """
-    return [text for text, _remedy in _advice(finding, network or Network())]
+    return [remedial.text for remedial in _ranked(finding, network or Network())]
 
 
 def what_to_do(finding: Finding, network: Network | None = None, most: int = 3) -> list[Remedial]:
     """What to do here, `most` at most, in the order in which it is expected to mend the fault.
 
-    Where treatments do what is advised, the other advice is left out; where the advice begins with
-    what only a person can do (data, wiring), all of it keeps its order.
+    Where treatments do what is advised, the other advice is left out, unless it comes first.
     """
-    found = _advice(finding, network or Network())
+    ranked = _ranked(finding, network or Network())
+    done = [remedial for remedial in ranked if remedial.treatment]
+    if ranked and ranked[0].treatment:
+        ranked = done
+    return (ranked or [Remedial("", text) for text in finding.treatments])[:most]
+
+
+def _ranked(finding: Finding, network: Network) -> list[Remedial]:
+    """Advice in the order of the treatments that do it, the rest behind; where it begins with what
+    only a person can do (data, wiring), all of it keeps its order."""
+    found = _advice(finding, network)
+    out = [Remedial(text, _does(finding, remedy)) for text, remedy in found]
     if found and not found[0][1].by:
-        return [Remedial(text, _does(finding, remedy)) for text, remedy in found[:most]]
-    out = [Remedial(text, done) for text, remedy in found if (done := _does(finding, remedy))]
+        return out
     place = {text: k for k, text in enumerate(finding.treatments)}
-    out.sort(key=lambda remedial: place[remedial.treatment])
-    out = out or [Remedial(text) for text, _remedy in found]
-    return (out or [Remedial("", text) for text in finding.treatments])[:most]
+    return sorted(out, key=lambda remedial: place.get(remedial.treatment, len(place)))
 
 
 def _does(finding: Finding, remedy: Remedy) -> str:

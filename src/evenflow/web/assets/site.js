@@ -12,7 +12,7 @@ export async function showSite(panel, name, summary, id, close) {
   panel.replaceChildren(
     el("div", { class: "bar" }, el("h2", {}, site.name), el("button", { type: "button", "aria-label": words.back, onclick: close }, "×")),
     el("p", { class: "quiet" }, `${site.op} · ${site.shape.join(" × ")}`),
-    lines(site.lines, summary.source), body);
+    ...lines(site.lines, summary.source), body);
   let told;
   try {
     told = await ask(runPath(name, "site"), { id });
@@ -33,11 +33,11 @@ export async function showSite(panel, name, summary, id, close) {
 
 // Decades of each factor on the way from the loss, one bar a factor.
 function waterfall(ledger) {
-  const links = ledger.links.filter((l) => Number.isFinite(l.decades)).slice(0, 60);
+  const links = ledger.links.filter((l) => Number.isFinite(l.decades));
   const most = Math.max(...links.map((l) => Math.abs(l.decades)), 0.1);
-  return el("table", { class: "waterfall" }, el("tbody", {}, links.map((l) => {
+  return el("div", { class: "scroller" }, el("table", { class: "waterfall" }, el("tbody", {}, links.map((l) => {
     const bar = el("i", { class: l.decades < 0 ? "down" : "up" });
     bar.style.width = `${(Math.abs(l.decades) / most) * 100}%`;
     return el("tr", {}, el("th", { scope: "row" }, l.name), el("td", {}, el("div", { class: "track" }, bar)), el("td", { class: "figure" }, l.decades.toFixed(2).replace("-", "−")));
-  })));
+  }))));
 }
