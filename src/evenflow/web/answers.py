@@ -120,7 +120,7 @@ def grid(run: Followed, name: str, start: int, stop: int, scale: Range | None = 
     found = spoilt(run, name, values(run, name))
     rows = np.flatnonzero(~np.isnan(found).all(axis=1))
     kept = [int(i) for i in rows if run.sites[i].kind not in ("input", "loss")]
-    scale = scale or range_of(found[kept], logarithmic(name))
+    scale = scale or range_of(name, found[kept], logarithmic(name))
     codes = encode(found[kept, start:stop], scale)
     level = max(0, int(np.ceil(np.log2(max(codes.shape[1], 1) / COLUMNS))))
     planes: list[Codes] = [codes]

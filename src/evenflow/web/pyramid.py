@@ -23,15 +23,25 @@ class Range(NamedTuple):
     log: bool
 
 
-def range_of(values: Values, log: bool) -> Range:
-    """The range of what was measured; of shares 0 to 1."""
+#: Decades of a picture at least: a healthy network must not fill the palette with its small
+#: differences. Healthy ones of the zoo lose less than 1.5 decades of gradient, sick ones over 5.
+WINDOW = 8.0
+#: Of ratios the ends are the same in every run, in decades.
+ENDS = {"update": (-8.0, 0.0), "spread": (-8.0, 0.0), "slope": (-4.0, 0.0)}
+
+
+def range_of(name: str, values: Values, log: bool) -> Range:
+    """What the palette runs over: shares from 0 to 1, ratios over the same decades in every run,
+    else down from the largest that was measured."""
     if not log:
         return Range(0.0, 1.0, False)
+    if name in ENDS:
+        return Range(*ENDS[name], True)
     known = values[np.isfinite(values) & (values > 0)]
     if not known.size:
-        return Range(0.0, 1.0, True)
-    low, high = float(np.log10(known.min())), float(np.log10(known.max()))
-    return Range(low, max(high, low + 1.0), True)
+        return Range(-WINDOW, 0.0, True)
+    high = float(np.log10(known.max()))
+    return Range(high - WINDOW, high, True)
 
 
 def encode(values: Values, scale: Range) -> Codes:
