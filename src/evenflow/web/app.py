@@ -22,7 +22,7 @@ from ..report import finite
 from ..showing import visible
 from ..store import StoreError, load
 from . import answers, live
-from .guarding import Guard
+from .guarding import Gatekeeper
 from .pyramid import Range
 from .shelf import Shelf
 from .words import words
@@ -39,7 +39,7 @@ def application(folder: Path, hosts: Collection[str] = (), token: str = "") -> S
 
     Args:
         folder: runs are looked for in it and below.
-        hosts, token: see `Guard`.
+        hosts, token: see `Gatekeeper`.
     """
     shelf = Shelf(folder)
     asks: dict[str, Any] = {
@@ -56,7 +56,7 @@ def application(folder: Path, hosts: Collection[str] = (), token: str = "") -> S
     }
     routes = [Route(path, _answering(ask)) for path, ask in asks.items()]
     routes += [Route("/", _asset), Route("/assets/{file:path}", _asset)]
-    app = Starlette(routes=routes, middleware=[Middleware(Guard, hosts=hosts, token=token)])
+    app = Starlette(routes=routes, middleware=[Middleware(Gatekeeper, hosts=hosts, token=token)])
     app.state.shelf = shelf
     return app
 

@@ -19,7 +19,7 @@ _FIRST = 256  # columns that a block has room for at first
 
 
 @dataclass(eq=False)
-class Block:
+class Cells:
     """One metric of sites, parameters or the step: a row each, a column a sampled step."""
 
     values: Floats = field(default_factory=lambda: np.full((0, _FIRST), np.nan, np.float32))
@@ -61,7 +61,7 @@ class Followed:
         self.curve_steps: list[int] = []
         self.curve_loss: list[float] = []
         self.damaged: dict[str, int] = {}
-        self.blocks: dict[tuple[str, str], Block] = {}
+        self.blocks: dict[tuple[str, str], Cells] = {}
         self._places: dict[int, tuple[Any, list[Any]]] = {}
 
     def look(self) -> bool:
@@ -99,7 +99,7 @@ class Followed:
         at = len(self.steps)
         values = np.stack([r.values for r in readings]).astype(np.float32).T
         for key, rows, places in self._layout(readings[0].channels):
-            self.blocks.setdefault(key, Block()).put(rows, at, values[places])
+            self.blocks.setdefault(key, Cells()).put(rows, at, values[places])
         self.steps += [r.step for r in readings]
 
     def _layout(self, channels: tuple[Channel, ...]) -> list[Any]:

@@ -26,7 +26,7 @@ _HEADERS = {
 }
 
 
-class Guard:
+class Gatekeeper:
     """Refuses a Host that is not ours (DNS rebinding), requests of other sites' pages, and, where a
     token is asked for, who does not bring it in the address or in the cookie that it left.
 
