@@ -17,9 +17,11 @@ from torch import nn
 from torch.nn.modules.module import register_module_parameter_registration_hook
 
 from ..schema import Where
-from ..whose import strict
+from ..whose import strict, theirs
 from . import lines
+from .calling import skip_frame, untraced
 from .lines import Lines
+from .room import room
 
 
 class Made(NamedTuple):
@@ -70,10 +72,17 @@ def _note_init(kind: Any) -> None:
 
     @functools.wraps(init)
     def noted(self: Any, *args: Any, **kwargs: Any) -> None:
-        init(self, *args, **kwargs)
-        if _users and not torch.compiler.is_compiling():
-            _note(self, self)
+        if torch.compiler.is_compiling() or not _users:
+            return init(self, *args, **kwargs)
+        room.open()  # for this frame
+        try:
+            init(self, *args, **kwargs)
+            with untraced():
+                _note(self, self)
+        finally:
+            room.close()
 
+    skip_frame(noted)
     kind.__init__ = noted
 
     def back() -> None:
@@ -85,23 +94,25 @@ def _note_init(kind: Any) -> None:
 
 def _registered(module: nn.Module, name: str, param: nn.Parameter | None) -> None:
     if param is not None and not torch.compiler.is_compiling() and made(param) is None:
-        _note(param, None)
+        with untraced():
+            _note(param, None)
 
 
 def _note(thing: Any, methods_of: Any) -> None:
     """`methods_of`: whose own methods are passed over."""
     global _most
     try:
-        at = lines.calling(methods_of, depth=3)
-        if at is None:
-            return
-        if len(_made) >= _most:
-            for key in [k for k, (ref, _) in list(_made.items()) if ref() is None]:
-                del _made[key]
-            _most = max(1024, 2 * len(_made))
-        _made[id(thing)] = weakref.ref(thing), Made(next(_numbers), at)
-    except Exception:
-        if strict():
+        with room:
+            at = lines.calling(methods_of, depth=3)
+            if at is None:
+                return
+            if len(_made) >= _most:
+                for key in [k for k, (ref, _) in list(_made.items()) if ref() is None]:
+                    del _made[key]
+                _most = max(1024, 2 * len(_made))
+            _made[id(thing)] = weakref.ref(thing), Made(next(_numbers), at)
+    except BaseException as error:
+        if theirs(error) or strict():
             raise
 
 
@@ -116,8 +127,7 @@ def lines_of(modules: Iterable[tuple[str, nn.Module]], folder: str) -> dict[str,
     alike: dict[Any, list[str]] = {}
     for path, module, at in known:
         if at.at.library is None:
-            user = at.at.user
-            alike.setdefault((user.code, user.at, type(module)), []).append(path)
+            alike.setdefault((at.at.user, id(type(module))), []).append(path)
     turns = {p: (i, len(ps)) for ps in alike.values() if len(ps) > 1 for i, p in enumerate(ps, 1)}
     return {
         path: lines.where("made", at.at, folder, *turns.get(path, (0, 0)))

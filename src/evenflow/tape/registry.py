@@ -350,7 +350,7 @@ class SiteRegistry:
         at = lines.calling()
         if at is None or (known := self._called.get(site, at)) is None:
             return
-        if known is not at and known.user[:2] != at.user[:2]:
+        if known is not at and known.user.place != at.user.place:
             self._called[site] = None
             self._change(site, called=())
         elif site not in self._called:
