@@ -78,6 +78,11 @@ def is_users(code: CodeType | None) -> bool:
     return code is not None and kind_of(code.co_filename) == THEIRS
 
 
+def is_told(code: CodeType) -> bool:
+    """Is it the user's, or a library's between it and torch?"""
+    return kind_of(code.co_filename) <= LIBRARY
+
+
 def _method_of(made: Any, frame: FrameType) -> bool:
     """Is it at work on what is being made? Locals are read of methods alone: up to Python 3.12 a
     frame keeps what was read, and a training's main function would keep its tensors alive."""

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import functools
 import itertools
+import sys
 import weakref
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from types import FrameType
 from typing import Any, NamedTuple
 
 import torch
@@ -31,6 +33,8 @@ class Made(NamedTuple):
     at: Lines
 
 
+#: Where every module is given its parameters.
+_MODULE = nn.Module.register_parameter.__code__.co_filename
 _numbers = itertools.count()
 _made: dict[int, tuple[weakref.ref[Any], Made]] = {}
 _most = 1024  # then those that are gone are left out
@@ -95,7 +99,14 @@ def _note_init(kind: Any) -> None:
 def _registered(module: nn.Module, name: str, param: nn.Parameter | None) -> None:
     if param is not None and not torch.compiler.is_compiling() and made(param) is None:
         with untraced():
-            _note(param, None)
+            _note(param, None if _own(sys._getframe(1)) else module)
+
+
+def _own(frame: FrameType | None) -> bool:
+    """Does a module's class that is not torch's register a parameter of its own?"""
+    while frame is not None and frame.f_code.co_filename == _MODULE:
+        frame = frame.f_back
+    return frame is not None and lines.is_told(frame.f_code)
 
 
 def _note(thing: Any, methods_of: Any) -> None:
@@ -120,17 +131,29 @@ def lines_of(modules: Iterable[tuple[str, nn.Module]], folder: str) -> dict[str,
     """By path: the lines that made those modules of a model whose class is a library's.
 
     What a class of the user's own does has lines of its own, which say more than the one that made
-    it. Where one line made several of the same class, in a loop or in a list, each has its turn.
+    it. Where one line made several of the same class, in a loop or in a list, each has its turn,
+    and so have the parts of each.
     """
-    known = [(path, m, at) for path, m in modules if (at := made(m)) is not None]
-    known.sort(key=lambda row: row[2].nth)
+    known = {path: (m, at) for path, m in modules if (at := made(m)) is not None}
+    whole = {path: _whole(path, known) for path in known}
     alike: dict[Any, list[str]] = {}
-    for path, module, at in known:
+    for path in sorted(set(whole.values()), key=lambda path: known[path][1].nth):
+        module, at = known[path]
         if at.at.library is None:
             alike.setdefault((at.at.user, id(type(module))), []).append(path)
     turns = {p: (i, len(ps)) for ps in alike.values() if len(ps) > 1 for i, p in enumerate(ps, 1)}
     return {
-        path: lines.where("made", at.at, folder, *turns.get(path, (0, 0)))
-        for path, module, at in known
+        path: lines.where("made", at.at, folder, *turns.get(whole[path], (0, 0)))
+        for path, (module, at) in known.items()
         if not lines.is_users(getattr(type(module).forward, "__code__", None))
     }
+
+
+def _whole(path: str, known: Mapping[str, tuple[nn.Module, Made]]) -> str:
+    """The outermost module that the same call made: of a transformer's layer, not its parts."""
+    call, out = known[path][1].at.user, path
+    while path:
+        path = path.rpartition(".")[0]
+        if path in known and known[path][1].at.user == call:
+            out = path
+    return out

@@ -22,6 +22,8 @@ from .owners import owner_of
 
 #: More sites than this are not kept (an RNN unrolled over thousands of steps); a note says so.
 MAX_SITES = 5000
+#: So many times a site is asked which line runs it: two that take turns are met by then.
+_ASKED = 8
 _UNNAMED = re.compile(r"parameter(#\d+)?")
 
 
@@ -61,6 +63,7 @@ class SiteRegistry:
         self.folder = os.getcwd()  # of the training, from which files are named
         self.seen: list[Lines] = []  # lines whose text is to be kept
         self._made: dict[Place, tuple[Where, ...]] = {}
+        self._asked: dict[int, int] = {}  # sites, how often which line runs them
         self._called: dict[int, Lines | None] = {}  # of sites; None where several lines run it
 
     def restore(self, sites: Sequence[Site], params: Sequence[Parameter]) -> None:
@@ -347,6 +350,10 @@ class SiteRegistry:
     def ran(self, site: int) -> None:
         """Note the line that is running a site's operation. Of one that several lines run none is
         told."""
+        asked = self._asked.get(site, 0)
+        if asked >= _ASKED:
+            return
+        self._asked[site] = asked + 1
         at = lines.calling()
         if at is None or (known := self._called.get(site, at)) is None:
             return

@@ -5,7 +5,9 @@ A `*.cases` file holds many, in the manner of mypy's test data:
     [case NAME]             with `slow` after it, it is left to the slow tests
     [run evenflow train.py] or `python FILE`, `evenflow -m MODULE`, `pytest`, `cells`
     [env NAME=VALUE]
-    [file train.py]         its text follows, as it is, or what `latin-1`, `bom`, `crlf` makes of it
+    [file train.py]         its text follows, as it is, or what `latin-1`, `bom`, `crlf` makes of
+                            it; `library`: it is installed; `untold`: no text of it is kept
+    [link train.py real.py]
 
 A comment on a line names what is told of it: `# made: fc1`, `# called: fc1 relu#1`,
 `# stepped: SGD`; `made[3]`: each with its turn of three; `?`: it need not be told. `@` and a text
@@ -40,19 +42,29 @@ class Case:
     options: list[str] = field(default_factory=list)
     files: dict[str, bytes] = field(default_factory=dict)
     texts: dict[str, list[str]] = field(default_factory=dict)
-    untold: bool = False  # no text is kept
+    links: dict[str, str] = field(default_factory=dict)
+    libraries: set[str] = field(default_factory=set)
+    untold: set[str] = field(default_factory=set)  # files of which no text is kept
 
     def add(self, name: str, how: list[str], lines: list[str]) -> None:
         text = "\n".join(lines).strip("\n").replace("»", "\t") + "\n"
         self.texts[name] = text.splitlines()
         end = "\r\n" if "crlf" in how else "\n"
         encoding = "latin-1" if "latin-1" in how else "utf-8-sig" if "bom" in how else "utf-8"
+        if "library" in how:
+            self.libraries.add(name)
+            self.untold.add(name)
+            name = f"env/lib/python3/site-packages/{name}"
+        if "untold" in how:
+            self.untold.add(name)
         self.files[name] = text.replace("\n", end).encode(encoding)
 
     def write(self, folder: Path) -> None:
         for name, data in self.files.items():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             (folder / name).write_bytes(data)
+        for name, target in self.links.items():
+            (folder / name).symlink_to(target)
 
 
 def cases(path: Path) -> Iterator[Case]:
@@ -60,7 +72,7 @@ def cases(path: Path) -> Iterator[Case]:
     case, name, how, lines = Case("", False), "", [""], list[str]()
     for line in [*path.read_text(encoding="utf-8").split("\n"), "[case ]"]:
         word, _, rest = line[1:-1].partition(" ")
-        if not re.fullmatch(r"\[(case|run|env|file|options|untold)\b.*\]", line):
+        if not re.fullmatch(r"\[(case|run|env|file|link|options)\b.*\]", line):
             lines.append(line)
             continue
         if name:
@@ -74,8 +86,9 @@ def cases(path: Path) -> Iterator[Case]:
             case.run = rest.split()
         elif word == "options":
             case.options = rest.split()
-        elif word == "untold":
-            case.untold = True
+        elif word == "link":
+            link, target = rest.split()
+            case.links[link], case.texts[link] = target, case.texts.pop(target)
         elif word == "env":
             case.env.update([rest.split("=", 1)])
         else:
@@ -86,6 +99,7 @@ class Claim(NamedTuple):
     """What a run tells: the line, and all that a mark may call the thing it is told of."""
 
     where: Where
+    name: str
     names: frozenset[str]
     order: tuple[Any, ...]
 
@@ -118,13 +132,15 @@ def claims(run: Run) -> list[Claim]:
     told = []
     for site in run.sites:
         names, order = _site_names(site), (site.root, _natural(site.path), site.id)
-        told += [Claim(w, names, order) for w in (*site.made, *site.called)]
+        told += [Claim(w, site.name, names, order) for w in (*site.made, *site.called)]
     for param in run.params:
-        told += [Claim(w, _param_names(param), ("", _natural(param.name), -1)) for w in param.made]
+        names, order = _param_names(param), ("", _natural(param.name), -1)
+        told += [Claim(w, param.name, names, order) for w in param.made]
     for i, optimizer in enumerate(run.meta["optimizers"]):
         for row in (*optimizer.get("made", ()), *optimizer.get("stepped", ())):
-            names = frozenset({optimizer["class"], f"{optimizer['class']}#{i}"})
-            told.append(Claim(Where.from_dict(row), names, ("", (), i)))
+            name = optimizer["class"]
+            names = frozenset({name, f"{name}#{i}"})
+            told.append(Claim(Where.from_dict(row), name, names, ("", (), i)))
     return told
 
 
@@ -154,7 +170,7 @@ def wrong(case: Case, run: Run) -> list[str]:
         by_line[mark.how, mark.file, mark.line].append(mark)
     for claim in claims(run):
         where = claim.where
-        said = f"{where.how} at {where.place} {where.function!r}: {'|'.join(sorted(claim.names))}"
+        said = f"{where.how} at {where.place} {where.function!r}: {claim.name}"
         here = by_line[where.how, where.file, where.line]
         fits = [m for m in here if any(fnmatchcase(n, m.name) for n in claim.names)]
         if not fits:
@@ -182,8 +198,9 @@ def wrong(case: Case, run: Run) -> list[str]:
 def _text_wrong(case: Case, run: Run, where: Where) -> Iterator[str]:
     """The text that is kept is the line's own, and the columns are those of a piece of code."""
     kept, line = source_of(run.meta, where), case.texts[where.file][where.line - 1]
-    inside = not where.library and not case.untold
-    if kept != (line if inside else ""):
+    if where.library != (where.file in case.libraries):
+        yield f"the file is a library's: {where.library}"
+    if kept != ("" if where.file in case.untold else line):
         yield f"the text kept is {kept!r}"
     piece = _piece(case, where)
     try:

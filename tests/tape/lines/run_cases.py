@@ -31,6 +31,7 @@ def work(case: dict[str, Any]) -> None:
     os.chdir(here / case["options"].get("from", "."))
     os.environ.update(case["env"])
     sys.path[0] = ""
+    sys.path += [str(here / case["options"]["path"])] if "path" in case["options"] else []
     how, *words = case["run"]
     file = str(here / "run.evenflow")
     if how == "evenflow":
