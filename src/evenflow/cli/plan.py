@@ -32,4 +32,5 @@ class Plan:
     select: tuple[str, ...] = ()
     ignore: tuple[str, ...] = ()
     quiet: bool = False
+    source: bool = True  # are the script's lines to be kept with the run?
     treatments: str = ""  # of evenflow.toml

@@ -86,6 +86,10 @@ Heal = Annotated[
         show_default=False,
     ),
 ]
+NoSource = Annotated[
+    bool,
+    variable_option("no-source", help="Keep no line of the script's text in the run file."),
+]
 Quiet = Annotated[
     bool,
     variable_option("quiet", help="Print no diagnosis; the run file is written all the same."),
@@ -109,6 +113,7 @@ def run(
     heal: Heal = "",
     select: Select = None,
     ignore: Ignore = None,
+    no_source: NoSource = False,
     quiet: Quiet = False,
     lang: Lang = None,
 ) -> Plan:
@@ -137,6 +142,7 @@ def run(
         select=chosen,
         ignore=dropped,
         quiet=quiet,
+        source=not no_source,
     )
 
 
@@ -148,7 +154,7 @@ def launch(plan: Plan) -> int:
         WrongFile: evenflow.toml is wrong.
         KeyboardInterrupt: the script's own, already shown.
     """
-    plan = _treated(plan)
+    plan = _configured(plan)
     here = os.getpid()
     # The first entry is a folder of the user's, whose html.py or queue.py we would import.
     watcher = ScriptWatcher(
@@ -175,15 +181,17 @@ def launch(plan: Plan) -> int:
     return code
 
 
-def _treated(plan: Plan) -> Plan:
-    """With what evenflow.toml in the plan's folder says of the script."""
+def _configured(plan: Plan) -> Plan:
+    """With what evenflow.toml in the plan's folder says, of the script and of all."""
     from ..trial import project_config
 
     folder = Path(plan.program.folder)
     try:
         text = project_config.read(folder).get(project_config.key_of(plan.program), "")
+        source = plan.source and project_config.keeps_source(folder)
     except ValueError as error:
         raise WrongFile(str(error)) from None
+    plan = dataclasses.replace(plan, source=source)
     if not text:
         return plan
     if why := refusal("from evenflow.treatments import parse", "parse(sys.argv[1])", text):

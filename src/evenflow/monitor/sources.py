@@ -12,11 +12,12 @@ _MOST = 200
 class Sources:
     """Keeps each line that made or ran something, with those beside it, of the script's own folder.
 
-    `keep`: False keeps none.
+    Attributes:
+        keep: False keeps none.
     """
 
-    def __init__(self, writer: Writer, registry: SiteRegistry, keep: bool = True) -> None:
-        self.keep, self._writer, self._registry = keep, writer, registry
+    def __init__(self, writer: Writer, registry: SiteRegistry) -> None:
+        self.keep, self._writer, self._registry = True, writer, registry
         self._told: dict[str, dict[int, str]] = {}
         self._left = _MOST
 

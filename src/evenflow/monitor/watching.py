@@ -66,6 +66,7 @@ class Watch:
         heal: bool | str | Sequence[str],
         resume: bool = False,
         observers: Sequence[Observer] = (),
+        source: bool = True,
     ) -> None:
         if resume and run is None:
             raise ValueError("resume=True continues a run: say which, run=PATH")
@@ -96,7 +97,7 @@ class Watch:
         if not self._make_file(first_meta(every, budget, heal), chosen, before):
             return
         try:
-            self._open(cadence, model, optimizer, guard, kinds, keep_batch, before)
+            self._open(cadence, model, optimizer, guard, kinds, keep_batch, before, source)
             self._observe(observers, budget)
         except BaseException as e:  # whatever it is, nothing of ours stays behind in torch
             self._take_off()
@@ -158,6 +159,7 @@ class Watch:
         kinds: list[str],
         keep_batch: bool,
         before: Run | None,
+        source: bool,
     ) -> None:
         global _current
         assert self._writer is not None
@@ -170,6 +172,7 @@ class Watch:
 
             healer = Healer(kinds, batch if guard is None else None)
         self._conductor = Conductor(self._writer, cadence, self._fail, model, guard, healer)
+        self._conductor.flush.sources.keep = source
         if not self._writer.resumed:
             before = None
         if before is not None:
@@ -326,6 +329,7 @@ def watch(
     heal: bool | str | Sequence[str] = False,
     resume: bool = False,
     observers: Sequence[Observer] = (),
+    source: bool = True,
 ) -> Watch:
     """Watch a training from here on.
 
@@ -356,6 +360,9 @@ def watch(
         observers: who hears of each sampled step, of findings and of the end: see `Observer`.
         resume: continue the file `run` at its step: a job that was stopped goes on. Where there
             is none yet it is made; where another training has it open, numbered.
+        source: keep the text of the lines that findings speak of, 200 at most, of files in the
+            script's own folder, so that a report can show them. False keeps none; lines are then
+            told by file and number alone.
 
     Returns:
         A `Watch`: a context manager with `.findings()`, `.report(path)`, `.close()`, `.path`.
@@ -372,7 +379,17 @@ def watch(
     'non-finite-input'
     """
     return Watch(
-        model, optimizer, run, every, budget, on_nonfinite, keep_batch, heal, resume, observers
+        model,
+        optimizer,
+        run,
+        every,
+        budget,
+        on_nonfinite,
+        keep_batch,
+        heal,
+        resume,
+        observers,
+        source,
     )
 
 

@@ -11,7 +11,7 @@ import itertools
 import sys
 import weakref
 from collections.abc import Callable, Iterable, Mapping
-from types import FrameType
+from types import CodeType, FrameType, FunctionType
 from typing import Any, NamedTuple
 
 import torch
@@ -145,8 +145,14 @@ def lines_of(modules: Iterable[tuple[str, nn.Module]], folder: str) -> dict[str,
     return {
         path: lines.where("made", at.at, folder, *turns.get(whole[path], (0, 0)))
         for path, (module, at) in known.items()
-        if not lines.is_users(getattr(type(module).forward, "__code__", None))
+        if not lines.is_users(_forward(type(module)))
     }
+
+
+def _forward(kind: type) -> CodeType | None:
+    """The code of a class's forward, which is looked at and not asked for: TorchScript's fails."""
+    found = next((vars(base)["forward"] for base in kind.__mro__ if "forward" in vars(base)), None)
+    return found.__code__ if type(found) is FunctionType else None
 
 
 def _whole(path: str, known: Mapping[str, tuple[nn.Module, Made]]) -> str:

@@ -5,8 +5,9 @@ A `*.cases` file holds many, in the manner of mypy's test data:
     [case NAME]             with `slow` after it, it is left to the slow tests
     [run evenflow train.py] or `python FILE`, `evenflow -m MODULE`, `pytest`, `cells`
     [env NAME=VALUE]
-    [file train.py]         its text follows, as it is, or what `latin-1`, `bom`, `crlf` makes of
-                            it; `library`: it is installed; `untold`: no text of it is kept
+    [file train.py]         its text follows, as it is, or what `latin-1`, `bom`, `crlf`, `long`
+                            makes of it; `library`: it is installed; `untold`: no text of it is kept
+    [cell 3]                it is written to 3.py, and run as that cell of a notebook
     [link train.py real.py]
 
 A comment on a line names what is told of it: `# made: fc1`, `# called: fc1 relu#1`,
@@ -48,6 +49,8 @@ class Case:
 
     def add(self, name: str, how: list[str], lines: list[str]) -> None:
         text = "\n".join(lines).strip("\n").replace("»", "\t") + "\n"
+        if "long" in how:
+            text = "a = 1\n" * 5000 + text
         self.texts[name] = text.splitlines()
         end = "\r\n" if "crlf" in how else "\n"
         encoding = "latin-1" if "latin-1" in how else "utf-8-sig" if "bom" in how else "utf-8"
@@ -57,6 +60,8 @@ class Case:
             name = f"env/lib/python3/site-packages/{name}"
         if "untold" in how:
             self.untold.add(name)
+        if name.startswith("cell "):
+            name = f"{name[5:]}.py"
         self.files[name] = text.replace("\n", end).encode(encoding)
 
     def write(self, folder: Path) -> None:
@@ -72,7 +77,7 @@ def cases(path: Path) -> Iterator[Case]:
     case, name, how, lines = Case("", False), "", [""], list[str]()
     for line in [*path.read_text(encoding="utf-8").split("\n"), "[case ]"]:
         word, _, rest = line[1:-1].partition(" ")
-        if not re.fullmatch(r"\[(case|run|env|file|link|options)\b.*\]", line):
+        if not re.fullmatch(r"\[(case|run|env|file|cell|link|options)\b.*\]", line):
             lines.append(line)
             continue
         if name:
@@ -91,6 +96,8 @@ def cases(path: Path) -> Iterator[Case]:
             case.links[link], case.texts[link] = target, case.texts.pop(target)
         elif word == "env":
             case.env.update([rest.split("=", 1)])
+        elif word == "cell":
+            name, how = f"cell {rest}", [""]
         else:
             name, *how = rest.split()
 
@@ -161,7 +168,7 @@ def _param_names(param: Parameter) -> frozenset[str]:
     return frozenset({param.name, path, module, f"{root}/{module}"} - {""})
 
 
-def wrong(case: Case, run: Run) -> list[str]:
+def wrong(case: Case, run: Run, folder: Path) -> list[str]:
     """All that is told wrongly of a case, or not at all."""
     out, met = list[str](), set[Mark]()
     turns = defaultdict[tuple[str, int, int], list[Claim]](list)
@@ -171,22 +178,23 @@ def wrong(case: Case, run: Run) -> list[str]:
     for claim in claims(run):
         where = claim.where
         said = f"{where.how} at {where.place} {where.function!r}: {claim.name}"
-        here = by_line[where.how, where.file, where.line]
+        file = where.file.removeprefix(f"{folder.resolve()}/")
+        here = by_line[where.how, file, where.line]
         fits = [m for m in here if any(fnmatchcase(n, m.name) for n in claim.names)]
         if not fits:
             out.append(f"{said}: the line does not say so")
             continue
         met.update(fits)
-        out += [f"{said}: {why}" for why in _text_wrong(case, run, where)]
+        out += [f"{said}: {why}" for why in _text_wrong(case, run, where, file)]
         if where.library:
             continue
         if where.turns not in {m.turns for m in fits}:
             out.append(f"{said}: turn {where.turn} of {where.turns}")
-        piece, wanted = _piece(case, where), {m.piece for m in fits if m.piece}
+        piece, wanted = _piece(case, where, file), {m.piece for m in fits if m.piece}
         if wanted and piece and piece.replace(" ", "") not in wanted:
             out.append(f"{said}: it is said of {piece!r}")
         if where.turn and claim.order[0]:
-            turns[where.file, where.line, where.column].append(claim)
+            turns[file, where.line, where.column].append(claim)
     for place, rows in turns.items():
         nth = list(dict.fromkeys(r.where.turn for r in sorted(rows, key=lambda r: r.order[:2])))
         if nth != list(range(1, rows[0].where.turns + 1)):
@@ -195,14 +203,16 @@ def wrong(case: Case, run: Run) -> list[str]:
     return out + [f"{m.how} at {m.file}:{m.line}: {m.name} is not told" for m in sorted(lost)]
 
 
-def _text_wrong(case: Case, run: Run, where: Where) -> Iterator[str]:
+def _text_wrong(case: Case, run: Run, where: Where, file: str) -> Iterator[str]:
     """The text that is kept is the line's own, and the columns are those of a piece of code."""
-    kept, line = source_of(run.meta, where), case.texts[where.file][where.line - 1]
-    if where.library != (where.file in case.libraries):
+    kept, line = source_of(run.meta, where), case.texts[file][where.line - 1]
+    if where.library != (file in case.libraries):
         yield f"the file is a library's: {where.library}"
-    if kept != ("" if where.file in case.untold else line):
+    if kept != ("" if file in case.untold else line):
         yield f"the text kept is {kept!r}"
-    piece = _piece(case, where)
+    piece = _piece(case, where, file)
+    if file in case.untold and not where.library:
+        return
     try:
         ast.parse(piece.strip() or "0")
     except SyntaxError:
@@ -210,6 +220,6 @@ def _text_wrong(case: Case, run: Run, where: Where) -> Iterator[str]:
             yield f"columns {where.column} to {where.end} are {piece!r}"
 
 
-def _piece(case: Case, where: Where) -> str:
-    line = case.texts[where.file][where.line - 1]
+def _piece(case: Case, where: Where, file: str) -> str:
+    line = case.texts[file][where.line - 1]
     return line[where.column - 1 : where.end - 1] if where.column else ""

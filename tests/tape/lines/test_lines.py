@@ -48,7 +48,7 @@ def judged(cases: list[Case], folder: Path) -> dict[str, list[str]]:
         said = (folder / case.name / "said.txt").read_text(errors="replace")
         if code or "Traceback" in said:
             out[case.name] = [f"exit code {code}", *said[-1500:].splitlines()]
-        elif found := line_cases.wrong(case, load(folder / case.name)):
+        elif found := line_cases.wrong(case, load(folder / case.name), folder / case.name):
             out[case.name] = found
     return out
 
