@@ -77,7 +77,8 @@ def _note_init(kind: Any) -> None:
     @functools.wraps(init)
     def noted(self: Any, *args: Any, **kwargs: Any) -> None:
         if torch.compiler.is_compiling() or not _users:
-            return init(self, *args, **kwargs)
+            init(self, *args, **kwargs)
+            return
         room.open()  # for this frame
         try:
             init(self, *args, **kwargs)
@@ -96,10 +97,16 @@ def _note_init(kind: Any) -> None:
     _undo.append(back)
 
 
+@skip_frame
 def _registered(module: nn.Module, name: str, param: nn.Parameter | None) -> None:
-    if param is not None and not torch.compiler.is_compiling() and made(param) is None:
+    if param is None or torch.compiler.is_compiling():
+        return
+    try:
         with untraced():
-            _note(param, None if _own(sys._getframe(1)) else module)
+            if made(param) is None:
+                _note(param, None if _own(sys._getframe(1)) else module)
+    except RecursionError:
+        pass  # no room for us: nothing is told of it
 
 
 def _own(frame: FrameType | None) -> bool:
@@ -122,6 +129,8 @@ def _note(thing: Any, methods_of: Any) -> None:
                     del _made[key]
                 _most = max(1024, 2 * len(_made))
             _made[id(thing)] = weakref.ref(thing), Made(next(_numbers), at)
+    except RecursionError:
+        pass  # no room for us: nothing is told of it
     except BaseException as error:
         if theirs(error) or strict():
             raise
