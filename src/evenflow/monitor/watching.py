@@ -350,8 +350,7 @@ def watch(
             is given up, and later ones read fewer sites; the run says so.
         on_nonfinite: what to do before an update with a NaN or Inf gradient: None (nothing),
             "report", "skip" the update, or "stop" with `NonFiniteError`.
-        keep_batch: with `on_nonfinite` or `heal`, save the first offending batch beside the run
-            file.
+        keep_batch: save the first offending batch (of `on_nonfinite`, `heal`) beside the run.
         heal: what may be done to the training while it runs: True, or names of "clip" (outlier
             gradients scaled down), "skip" (updates with NaN or Inf left out), "rollback" (to the
             last healthy weights, on divergence), "revive" (dead units drawn anew), "lr" (the rate
@@ -360,9 +359,7 @@ def watch(
         observers: who hears of each sampled step, of findings and of the end: see `Observer`.
         resume: continue the file `run` at its step: a job that was stopped goes on. Where there
             is none yet it is made; where another training has it open, numbered.
-        source: keep the text of the lines that findings speak of, 200 at most, of files in the
-            script's own folder, so that a report can show them. False keeps none; lines are then
-            told by file and number alone.
+        source: keep the texts of the lines told of, 200 at most, of the script's own folder.
 
     Returns:
         A `Watch`: a context manager with `.findings()`, `.report(path)`, `.close()`, `.path`.
@@ -378,19 +375,8 @@ def watch(
     >>> watch.findings()[0].name
     'non-finite-input'
     """
-    return Watch(
-        model,
-        optimizer,
-        run,
-        every,
-        budget,
-        on_nonfinite,
-        keep_batch,
-        heal,
-        resume,
-        observers,
-        source,
-    )
+    given = model, optimizer, run, every, budget, on_nonfinite, keep_batch, heal, resume
+    return Watch(*given, observers, source)
 
 
 def current() -> Watch | None:

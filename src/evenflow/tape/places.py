@@ -10,6 +10,11 @@ from functools import lru_cache
 #: Kinds of files: the user's, an installed package's, what no line is told of, autograd's engine,
 #: and what was made of a string.
 THEIRS, LIBRARY, NONE, ENGINE, STRING = range(5)
+_STRINGS = ("<string>", "<doctest", "<timeit", "<magic")
+#: Packages that run the script of another.
+_LAUNCHERS = frozenset(
+    {"IPython", "coverage", "debugpy", "evenflow", "ipykernel", "pytest", "torch"}
+)
 _SITE = (f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}")
 
 _paths: dict[str, str] = {}  # by name, from the folder that was the current one when it was met
@@ -26,7 +31,7 @@ def path_of(file: str) -> str:
 def kind_of(file: str) -> int:
     """Whose the code of this file is."""
     if file.startswith("<"):
-        if file == "<string>":
+        if file.startswith(_STRINGS):
             return STRING
         return THEIRS if file == "<stdin>" or file.startswith("<ipython-input") else NONE
     path = os.path.normcase(path_of(file))
@@ -38,8 +43,7 @@ def kind_of(file: str) -> int:
         return NONE
     if any([site in path for site in _SITE]):
         return LIBRARY
-    library = (sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib"))
-    if path.startswith(tuple([_within(p) for p in library if p])):
+    if path.startswith(_pythons()):
         return NONE
     return LIBRARY if _installed(path) else THEIRS
 
@@ -48,6 +52,16 @@ def _ours() -> tuple[str, ...]:
     """Folders of Evenflow and of torch."""
     files = [getattr(sys.modules.get(name), "__file__", None) for name in ("evenflow", "torch")]
     return tuple([_within(os.path.dirname(file)) for file in files if file])
+
+
+@lru_cache(maxsize=1)
+def _pythons() -> tuple[str, ...]:
+    """Folders of the standard library, and of the commands that packages install."""
+    folders = [sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "scripts")]
+    user = sysconfig.get_preferred_scheme("user")
+    if user in sysconfig.get_scheme_names():
+        folders.append(sysconfig.get_path("scripts", user))
+    return tuple([_within(folder) for folder in folders if folder])
 
 
 def _installed(path: str) -> bool:
@@ -75,7 +89,7 @@ def _main_package() -> tuple[str, ...]:
     spec = getattr(sys.modules.get("__main__"), "__spec__", None)
     package, inside, _ = str(getattr(spec, "name", "")).partition(".")
     file = getattr(sys.modules.get(package), "__file__", None) if inside else None
-    launches = package in sys.stdlib_module_names or package in ("torch", "evenflow", "pytest")
+    launches = package in sys.stdlib_module_names or package in _LAUNCHERS
     return () if not file or launches else (_within(os.path.dirname(file)),)
 
 

@@ -75,3 +75,30 @@ def test_there_are_sixty() -> None:
     names = [case.name for cases in CASES.values() for case in cases]
     assert len(names) == len(set(names)) >= 60
     assert all(line_cases.marks(case) for cases in CASES.values() for case in cases)
+
+
+def one(name: str) -> Case:
+    return next(case for cases in CASES.values() for case in cases if case.name == name)
+
+
+def test_the_judge_hears_what_is_wrong(tmp_path: Path) -> None:
+    case = one("sequential")
+    case.write(tmp_path)
+    run_alone(tmp_path)
+    assert line_cases.wrong(case, load(tmp_path), tmp_path) == []
+    for old, new, said in (
+        ("# made: 0@", "# made: 9@", "the line does not say so"),
+        ("# made: 0@", "# made: 9@", "9 is not told"),
+        ("# made: 2", "# made[3]: 2", "turn 0 of 0"),
+        ("# made: 1@nn.ReLU()", "# made: 1@nn.Linear()", "it is said of 'nn.ReLU()'"),
+        ("nn.ReLU()", "nn.ReLu()", "the text kept is"),
+    ):
+        lines = [line.replace(old, new) for line in case.texts["train.py"]]
+        other = Case("other", False, texts={"train.py": lines})
+        assert any(said in told for told in line_cases.wrong(other, load(tmp_path), tmp_path))
+
+
+def run_alone(folder: Path) -> None:
+    """As a person does it: the script itself imports torch."""
+    out = ["--quiet", "--every", "1", "--out", "run.evenflow", "train.py"]
+    subprocess.run([sys.executable, "-m", "evenflow", "run", *out], cwd=folder, check=True)
