@@ -12,7 +12,7 @@ from types import CodeType, FrameType, FunctionType
 from typing import Any, NamedTuple
 
 from ..schema import Where
-from .places import ENGINE, LIBRARY, THEIRS, inside, kind_of, named
+from .places import ENGINE, LIBRARY, NONE, THEIRS, inside, kind_of, named
 from .texts import met, text_of, texts_beside
 
 #: Handlers of the user's that hear of each operation; the line is that of who called it.
@@ -22,6 +22,8 @@ _COMPREHENSIONS = frozenset({"<listcomp>", "<genexpr>", "<dictcomp>", "<setcomp>
 _MAKERS = frozenset({"__init__", "__new__", "__call__"})
 
 _kinds: dict[str, int] = {}
+#: By code object and place in it: (number, column, end), and the code itself, so that it stays.
+_places: dict[tuple[int, int], tuple[CodeType, tuple[int, int, int]]] = {}
 
 
 class Line(NamedTuple):
@@ -55,22 +57,43 @@ def calling(made: Any = None, depth: int = 1) -> Lines | None:
         made: an object that is being made: methods of its own are passed over.
         depth: frames to leave out.
     """
-    frame: FrameType | None = sys._getframe(depth)
-    library: Line | None = None
+    user, library = _frames(sys._getframe(depth), made)
+    if user is None:
+        return None
+    return Lines(_line(user), None if library is None else _line(library))
+
+
+def calling_as(known: Lines | None) -> Lines | None:
+    """`calling`, from a function of ours; `known` itself where it is that line still, which costs
+    less."""
+    user, library = _frames(sys._getframe(2), None)
+    if user is None:
+        return None
+    if known is not None and known.user.code is user.f_code and known.user.at == user.f_lasti:
+        return known
+    return Lines(_line(user), None if library is None else _line(library))
+
+
+def _frames(frame: FrameType | None, made: Any) -> tuple[FrameType | None, FrameType | None]:
+    """The user's, and the innermost one of a library."""
+    library, get = None, _kinds.get
     while frame is not None:
         code = frame.f_code
-        kind = _kinds.get(code.co_filename)
+        kind = get(code.co_filename)
         if kind is None:
             kind = _kinds[code.co_filename] = kind_of(code.co_filename)
-        if kind >= ENGINE:
-            if kind == ENGINE or not code.co_name.startswith("__"):
-                return None  # a method of a string's is a dataclass's or a named tuple's
-        elif kind <= LIBRARY and code.co_name not in _HEARERS and not _method_of(made, frame):
-            if kind == THEIRS:
-                return Lines(_line(frame), library)
-            library = library or _line(frame)
+        if kind != NONE:
+            if kind >= ENGINE:
+                if kind == ENGINE or not code.co_name.startswith("__"):
+                    break  # a method of a string's is a dataclass's or a named tuple's
+            elif code.co_name not in _HEARERS and not (
+                made is not None and _method_of(made, frame)
+            ):
+                if kind == THEIRS:
+                    return frame, library
+                library = library or frame
         frame = frame.f_back
-    return None
+    return None, None
 
 
 def is_users(code: CodeType | None) -> bool:
@@ -87,7 +110,7 @@ def _method_of(made: Any, frame: FrameType) -> bool:
     """Is it at work on what is being made? Locals are read of methods alone: up to Python 3.12 a
     frame keeps what was read, and a training's main function would keep its tensors alive."""
     code = frame.f_code
-    if made is None or (code.co_name not in _MAKERS and not _in_class(code, type(made))):
+    if code.co_name not in _MAKERS and not _in_class(code, type(made)):
         return False
     if code.co_argcount:
         first = frame.f_locals.get(code.co_varnames[0])
@@ -145,6 +168,13 @@ def _where(how: str, line: Line, folder: str, turn: int, turns: int, library: bo
 
 
 def _columns(line: Line) -> tuple[int, int, int]:
+    known = _places.get((id(line.code), line.at))
+    if known is None or known[0] is not line.code:
+        known = _places[id(line.code), line.at] = line.code, _columns_of(line)
+    return known[1]
+
+
+def _columns_of(line: Line) -> tuple[int, int, int]:
     """(number, column, end) of the call, from 1; columns are 0 where Python (3.10) has none.
 
     An end in another line is the first line's own: as far as the text goes.

@@ -110,6 +110,7 @@ def inside(file: str, folder: str) -> bool:
     return bool(cell(file)) or os.path.normcase(path_of(file)).startswith(folder)
 
 
+@lru_cache(maxsize=4096)
 def named(file: str, folder: str, library: bool) -> str:
     """As it is shown: a notebook's cell, a path below `folder`, or one inside the library."""
     found = cell(file)

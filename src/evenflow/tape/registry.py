@@ -64,7 +64,7 @@ class SiteRegistry:
         self.seen: list[Lines] = []  # lines whose text is to be kept
         self._made: dict[Place, tuple[Where, ...]] = {}
         self._asked: dict[int, int] = {}  # sites, how often which line runs them
-        self._called: dict[int, Lines | None] = {}  # of sites; None where several lines run it
+        self._called: dict[int, Lines] = {}  # of sites
 
     def restore(self, sites: Sequence[Site], params: Sequence[Parameter]) -> None:
         """Begin with what an earlier session met: sites and parameters keep their ids, and are
@@ -354,13 +354,14 @@ class SiteRegistry:
         if asked >= _ASKED:
             return
         self._asked[site] = asked + 1
-        at = lines.calling()
-        if at is None or (known := self._called.get(site, at)) is None:
+        known = self._called.get(site)
+        at = lines.calling_as(known)
+        if at is None or at is known:
             return
-        if known is not at and known.user.place != at.user.place:
-            self._called[site] = None
+        if known is not None and known.user.place != at.user.place:
+            self._asked[site] = _ASKED
             self._change(site, called=())
-        elif site not in self._called:
+        elif known is None:
             self._called[site] = at
             self.seen.append(at)
             there = self.sites[site]
