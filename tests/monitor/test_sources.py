@@ -53,6 +53,19 @@ def test_none_is_where_none_is_wanted(tmp_path: Path, more: str) -> None:
     assert found.sites[0].called[0].place == "train.py:10"
 
 
+def test_nor_is_it_in_a_trace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("EVENFLOW_STRICT")
+    watch = evenflow.watch(run=tmp_path / "run.evenflow", source=False)
+    with pytest.warns(evenflow.EvenflowWarning, match="Evenflow stopped watching"):
+        try:
+            raise ValueError("ours")  # a secret of mine
+        except ValueError as error:
+            watch._fail(error, "a test")
+    (stopped,) = [event for event in watch.run().events if event.kind == "stopped"]
+    assert "test_sources.py" in stopped.detail["trace"] and "ours" in stopped.detail["trace"]
+    assert b"a secret of mine" not in contents(tmp_path)
+
+
 def test_lines_are_traced_only_if_it_is_said() -> None:
     """An import of evenflow brings no torch, whatever the variable says."""
     code = "import sys, evenflow; print('torch' in sys.modules, 'evenflow.tape' in sys.modules)"

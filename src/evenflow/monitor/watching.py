@@ -296,13 +296,15 @@ class Watch:
         self.active = False
         hooks.remove()
         text = f"{type(error).__name__}: {error}"
-        trace = "".join(traceback.format_exception(error))[-4000:]
+        trace = "".join(traceback.format_exception(error))
+        if self._conductor is not None and not self._conductor.flush.sources.keep:
+            trace = "".join([row for row in trace.splitlines(True) if not row.startswith("    ")])
         step = self._conductor.step if self._conductor is not None else 0
         try:
             if self._conductor is not None:
                 self._conductor.abandon()
             if self._writer is not None:
-                detail = {"where": where, "error": text, "trace": trace}
+                detail = {"where": where, "error": text, "trace": trace[-4000:]}
                 self._writer.event(Event("stopped", step, detail))
                 self._writer.meta(ended=f"stopped: {text}"[:500])
                 self._writer.close()
