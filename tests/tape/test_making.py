@@ -167,6 +167,14 @@ def test_odd_objects() -> None:
     kind = OddKind("Kind", (nn.Linear,), {})
     net, number = kind(2, 2), here()
     assert line(net) == number
+
+    class Circle(nn.Linear):
+        def __init__(self, *args: int) -> None:
+            super().__init__(*args)
+
+    Circle.__init__.__wrapped__ = Circle.__init__  # type: ignore[attr-defined]
+    net, number = Circle(2, 2), here()
+    assert line(net) == number
     model = nn.Sequential(Odd(2, 2), kind(2, 2), kind(2, 2))
     assert making.lines_of(model.named_modules(), os.getcwd())["1"][0].turns == 0
 

@@ -12,12 +12,14 @@ from types import CodeType, FrameType, FunctionType
 from typing import Any, NamedTuple
 
 from ..schema import Where
-from .places import ENGINE, LIBRARY, NONE, THEIRS, inside, kind_of, named
+from .places import ENGINE, LIBRARY, NONE, STRING, THEIRS, inside, kind_of, named
 from .texts import met, text_of, texts_beside
 
 #: Handlers of the user's that hear of each operation; the line is that of who called it.
 _HEARERS = frozenset({"__torch_function__", "__torch_dispatch__"})
 _COMPREHENSIONS = frozenset({"<listcomp>", "<genexpr>", "<dictcomp>", "<setcomp>"})
+#: Decorators that are looked through.
+_DECORATORS = 8
 #: Functions that stand between a class and who calls it: its metaclass's, its own.
 _MAKERS = frozenset({"__init__", "__new__", "__call__"})
 
@@ -81,35 +83,44 @@ def _frames(frame: FrameType | None, made: Any) -> tuple[FrameType | None, Frame
         code = frame.f_code
         kind = get(code.co_filename)
         if kind is None:
-            kind = _kinds[code.co_filename] = kind_of(code.co_filename)
-        if kind != NONE:
-            if kind >= ENGINE:
-                if kind == ENGINE or not code.co_name.startswith("__"):
-                    break  # a method of a string's is a dataclass's or a named tuple's
-            elif code.co_name not in _HEARERS and not (
-                made is not None and _method_of(made, frame)
-            ):
-                if kind == THEIRS:
-                    return frame, library
-                library = library or frame
+            kind = _kind(code)
+        if kind != NONE and not _passed_over(frame, made):
+            if kind == THEIRS:
+                return frame, library
+            if kind == ENGINE or (kind == STRING and not code.co_name.startswith("__")):
+                break  # a string's own method is a dataclass's or a named tuple's
+            library = library or (frame if kind == LIBRARY else None)
         frame = frame.f_back
     return None, None
 
 
+def _kind(code: CodeType) -> int:
+    found = _kinds.get(code.co_filename)
+    if found is None:
+        found = _kinds[code.co_filename] = kind_of(code.co_filename)
+    return found
+
+
 def is_users(code: CodeType | None) -> bool:
     """Is this function the user's own?"""
-    return code is not None and kind_of(code.co_filename) == THEIRS
+    return code is not None and _kind(code) == THEIRS
 
 
 def is_told(code: CodeType) -> bool:
     """Is it the user's, or a library's between it and torch?"""
-    return kind_of(code.co_filename) <= LIBRARY
+    return _kind(code) <= LIBRARY
 
 
-def _method_of(made: Any, frame: FrameType) -> bool:
-    """Is it at work on what is being made? Locals are read of methods alone: up to Python 3.12 a
-    frame keeps what was read, and a training's main function would keep its tensors alive."""
+def _passed_over(frame: FrameType, made: Any) -> bool:
+    """Does it only hear of what others do, or is it at work on what is being made?
+
+    Locals are read of methods alone: up to Python 3.12 a frame keeps what was read, and a
+    training's main function would keep its tensors alive."""
     code = frame.f_code
+    if code.co_name in _HEARERS:
+        return True
+    if made is None:
+        return False
     if code.co_name not in _MAKERS and not _in_class(code, type(made)):
         return False
     if code.co_argcount:
@@ -126,7 +137,9 @@ def _in_class(code: CodeType, kind: type) -> bool:
     for base in kind.__mro__:
         for name in (code.co_name, "__init__"):
             held = vars(base).get(name)
-            while type(held) is FunctionType:
+            for _ in range(_DECORATORS):
+                if type(held) is not FunctionType:
+                    break
                 if held.__code__ is code:
                     return True
                 held = vars(held).get("__wrapped__")

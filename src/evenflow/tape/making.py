@@ -160,8 +160,8 @@ def lines_of(modules: Iterable[tuple[str, nn.Module]], folder: str) -> dict[str,
 
 def _forward(kind: type) -> CodeType | None:
     """The code of a class's forward, which is looked at and not asked for: TorchScript's fails."""
-    found = next((vars(base)["forward"] for base in kind.__mro__ if "forward" in vars(base)), None)
-    return found.__code__ if type(found) is FunctionType else None
+    held = [vars(base)["forward"] for base in kind.__mro__ if "forward" in vars(base)]
+    return held[0].__code__ if held and type(held[0]) is FunctionType else None
 
 
 def _whole(path: str, known: Mapping[str, tuple[nn.Module, Made]]) -> str:
