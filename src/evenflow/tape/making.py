@@ -120,15 +120,14 @@ def _note(thing: Any, methods_of: Any) -> None:
     """`methods_of`: whose own methods are passed over."""
     global _most
     try:
-        with room:
-            at = lines.calling(methods_of, depth=3)
-            if at is None:
-                return
-            if len(_made) >= _most:
-                for key in [k for k, (ref, _) in list(_made.items()) if ref() is None]:
-                    del _made[key]
-                _most = max(1024, 2 * len(_made))
-            _made[id(thing)] = weakref.ref(thing), Made(next(_numbers), at)
+        at = lines.calling(methods_of, depth=3)
+        if at is None:
+            return
+        if len(_made) >= _most:
+            for key in [k for k, (ref, _) in list(_made.items()) if ref() is None]:
+                del _made[key]
+            _most = max(1024, 2 * len(_made))
+        _made[id(thing)] = weakref.ref(thing), Made(next(_numbers), at)
     except RecursionError:
         pass  # no room for us: nothing is told of it
     except BaseException as error:
