@@ -4,6 +4,7 @@ Watches a network's back-propagation while it trains, says which layer stopped l
 `import evenflow` is cheap and does not import torch; each public name is fetched at first use.
 """
 
+import os as _os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -57,6 +58,17 @@ __all__ = ["__version__", *sorted(" ".join(_HOME.values()).split())]  # noqa: PL
 _fetch, _names = _lazily(
     __name__, _HOME, {"torch": "PyTorch, which is not installed: pip install torch"}
 )
+
+
+def _trace_lines() -> None:
+    """EVENFLOW_TRACE_LINES=1: note which lines make modules, before a watch begins."""
+    if _os.environ.get("EVENFLOW_TRACE_LINES", "") not in ("", "0"):
+        from .script import when_imported  # only who asks for it pays for its import
+
+        when_imported("torch", lambda: import_module(".tape", __name__).trace_made())
+
+
+_trace_lines()
 
 
 def __getattr__(name: str) -> Any:

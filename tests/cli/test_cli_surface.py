@@ -26,6 +26,7 @@ SURFACE = {
         "--heal": "EVENFLOW_HEAL",
         "--select": "EVENFLOW_SELECT",
         "--ignore": "EVENFLOW_IGNORE",
+        "--no-source": "EVENFLOW_NO_SOURCE",
         "--quiet": "EVENFLOW_QUIET",
     },
     "check": {

@@ -289,6 +289,20 @@ def test_a_broken_file_is_told(tmp_path: Path, told: str, said: str) -> None:
         project_config.read(tmp_path)
 
 
+def test_the_file_says_whether_source_is_kept(tmp_path: Path) -> None:
+    assert project_config.keeps_source(tmp_path)
+    path = tmp_path / "evenflow.toml"
+    for said, kept in (("", True), ("source = true", True), ("source = false", False)):
+        path.write_text(f"{said}\n")
+        assert project_config.keeps_source(tmp_path) is kept
+    project_config.write(Program("train.py", str(tmp_path)), CHOSEN)
+    assert project_config.read(tmp_path) == {"train.py": CHOSEN}
+    assert not project_config.keeps_source(tmp_path)
+    path.write_text("source = 'no'\n")
+    with pytest.raises(ValueError, match="source is 'no'; it must be true or false"):
+        project_config.keeps_source(tmp_path)
+
+
 def test_scripts_are_named_from_the_folder(tmp_path: Path) -> None:
     def key(target: str, module: bool = False) -> str:
         return project_config.key_of(Program(target, str(tmp_path), module=module))

@@ -33,4 +33,5 @@ class Plan:
     ignore: tuple[str, ...] = ()
     quiet: bool = False
     verbose: bool = False
+    source: bool = True  # are the script's lines to be kept with the run?
     treatments: str = ""  # of evenflow.toml

@@ -87,6 +87,10 @@ Heal = Annotated[
         show_default=False,
     ),
 ]
+NoSource = Annotated[
+    bool,
+    variable_option("no-source", help="Keep no line of the script's text in the run file."),
+]
 Quiet = Annotated[
     bool,
     variable_option("quiet", help="Print no diagnosis; the run file is written all the same."),
@@ -110,6 +114,7 @@ def run(
     heal: Heal = "",
     select: Select = None,
     ignore: Ignore = None,
+    no_source: NoSource = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
     lang: Lang = None,
@@ -140,6 +145,7 @@ def run(
         ignore=dropped,
         quiet=quiet,
         verbose=verbose,
+        source=not no_source,
     )
 
 
@@ -151,7 +157,7 @@ def launch(plan: Plan) -> int:
         WrongFile: evenflow.toml is wrong.
         KeyboardInterrupt: the script's own, already shown.
     """
-    plan = _treated(plan)
+    plan = _configured(plan)
     here = os.getpid()
     # The first entry is a folder of the user's, whose html.py or queue.py we would import.
     watcher = ScriptWatcher(
@@ -178,15 +184,17 @@ def launch(plan: Plan) -> int:
     return code
 
 
-def _treated(plan: Plan) -> Plan:
-    """With what evenflow.toml in the plan's folder says of the script."""
+def _configured(plan: Plan) -> Plan:
+    """With what evenflow.toml in the plan's folder says, of the script and of all."""
     from ..trial import project_config
 
     folder = Path(plan.program.folder)
     try:
         text = project_config.read(folder).get(project_config.key_of(plan.program), "")
+        source = plan.source and project_config.keeps_source(folder)
     except ValueError as error:
         raise WrongFile(str(error)) from None
+    plan = dataclasses.replace(plan, source=source)
     if not text:
         return plan
     if why := refusal("from evenflow.treatments import parse", "parse(sys.argv[1])", text):

@@ -44,6 +44,7 @@ class ScriptWatcher:
                 on_nonfinite=self.plan.on_nonfinite,
                 heal=self.plan.heal,
                 resume=self.plan.resume,
+                source=self.plan.source,
             )
             if not self.watch.active:  # it has said why
                 self.watch, self.failed = None, True

@@ -12,12 +12,12 @@ _MOST = 200
 class Sources:
     """Keeps each line that made or ran something, with those beside it, of the script's own folder.
 
-    `keep`: False keeps none.
+    Attributes:
+        keep: False keeps none.
     """
 
-    def __init__(self, writer: Writer, registry: SiteRegistry, keep: bool = True) -> None:
-        self.keep, self._writer, self._registry = keep, writer, registry
-        self._home = home()
+    def __init__(self, writer: Writer, registry: SiteRegistry) -> None:
+        self.keep, self._writer, self._registry = True, writer, registry
         self._told: dict[str, dict[int, str]] = {}
         self._left = _MOST
 
@@ -26,9 +26,9 @@ class Sources:
         seen, self._registry.seen = self._registry.seen, []
         if not seen or not self.keep:
             return
-        before = self._left
+        before, own = self._left, home(self._registry.folder)
         for at in dict.fromkeys(seen):
-            texts = texts_of(at, self._home)
+            texts = texts_of(at, own)
             if texts:
                 file = where("called", at, self._registry.folder)[0].file
                 self._take(self._told.setdefault(file, {}), texts)

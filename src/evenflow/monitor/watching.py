@@ -66,6 +66,7 @@ class Watch:
         heal: bool | str | Sequence[str],
         resume: bool = False,
         observers: Sequence[Observer] = (),
+        source: bool = True,
     ) -> None:
         if resume and run is None:
             raise ValueError("resume=True continues a run: say which, run=PATH")
@@ -96,7 +97,7 @@ class Watch:
         if not self._make_file(first_meta(every, budget, heal), chosen, before):
             return
         try:
-            self._open(cadence, model, optimizer, guard, kinds, keep_batch, before)
+            self._open(cadence, model, optimizer, guard, kinds, keep_batch, before, source)
             self._observe(observers, budget)
         except BaseException as e:  # whatever it is, nothing of ours stays behind in torch
             self._take_off()
@@ -158,6 +159,7 @@ class Watch:
         kinds: list[str],
         keep_batch: bool,
         before: Run | None,
+        source: bool,
     ) -> None:
         global _current
         assert self._writer is not None
@@ -170,6 +172,7 @@ class Watch:
 
             healer = Healer(kinds, batch if guard is None else None)
         self._conductor = Conductor(self._writer, cadence, self._fail, model, guard, healer)
+        self._conductor.flush.sources.keep = source
         if not self._writer.resumed:
             before = None
         if before is not None:
@@ -293,13 +296,15 @@ class Watch:
         self.active = False
         hooks.remove()
         text = f"{type(error).__name__}: {error}"
-        trace = "".join(traceback.format_exception(error))[-4000:]
+        trace = "".join(traceback.format_exception(error))
+        if self._conductor is not None and not self._conductor.flush.sources.keep:
+            trace = "".join([row for row in trace.splitlines(True) if not row.startswith("    ")])
         step = self._conductor.step if self._conductor is not None else 0
         try:
             if self._conductor is not None:
                 self._conductor.abandon()
             if self._writer is not None:
-                detail = {"where": where, "error": text, "trace": trace}
+                detail = {"where": where, "error": text, "trace": trace[-4000:]}
                 self._writer.event(Event("stopped", step, detail))
                 self._writer.meta(ended=f"stopped: {text}"[:500])
                 self._writer.close()
@@ -326,6 +331,7 @@ def watch(
     heal: bool | str | Sequence[str] = False,
     resume: bool = False,
     observers: Sequence[Observer] = (),
+    source: bool = True,
 ) -> Watch:
     """Watch a training from here on.
 
@@ -346,8 +352,7 @@ def watch(
             is given up, and later ones read fewer sites; the run says so.
         on_nonfinite: what to do before an update with a NaN or Inf gradient: None (nothing),
             "report", "skip" the update, or "stop" with `NonFiniteError`.
-        keep_batch: with `on_nonfinite` or `heal`, save the first offending batch beside the run
-            file.
+        keep_batch: save the first offending batch (of `on_nonfinite`, `heal`) beside the run.
         heal: what may be done to the training while it runs: True, or names of "clip" (outlier
             gradients scaled down), "skip" (updates with NaN or Inf left out), "rollback" (to the
             last healthy weights, on divergence), "revive" (dead units drawn anew), "lr" (the rate
@@ -356,6 +361,7 @@ def watch(
         observers: who hears of each sampled step, of findings and of the end: see `Observer`.
         resume: continue the file `run` at its step: a job that was stopped goes on. Where there
             is none yet it is made; where another training has it open, numbered.
+        source: keep the texts of the lines told of, 200 at most, of the script's own folder.
 
     Returns:
         A `Watch`: a context manager with `.findings()`, `.report(path)`, `.close()`, `.path`.
@@ -371,9 +377,8 @@ def watch(
     >>> watch.findings()[0].name
     'non-finite-input'
     """
-    return Watch(
-        model, optimizer, run, every, budget, on_nonfinite, keep_batch, heal, resume, observers
-    )
+    given = model, optimizer, run, every, budget, on_nonfinite, keep_batch, heal, resume
+    return Watch(*given, observers, source)
 
 
 def current() -> Watch | None:

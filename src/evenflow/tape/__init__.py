@@ -16,7 +16,6 @@ from .likeness import alike as alike
 from .likeness import unit_rows as unit_rows
 from .lines import Lines as Lines
 from .lines import calling as calling
-from .lines import home as home
 from .lines import texts_of as texts_of
 from .lines import where as where
 from .making import made as made
@@ -39,6 +38,7 @@ from .parameters import held_by_an_optimizer as held_by_an_optimizer
 from .parameters import of_optimizer as of_optimizer
 from .parameters import read_came as read_came
 from .parameters import settings as settings
+from .places import home as home
 from .probe import through_time as through_time
 from .recorder import Recorder as Recorder
 from .registry import Place as Place

@@ -172,6 +172,7 @@ class ForwardReader:
         if node is None or seq == call.seq:
             return False
         call.frame.index(call.op.name)
+        self._ran(site)
         self.name(node, call, site, True, seq)
         x = numbers.plain(out) if self._new(site) else None
         if x is not None:

@@ -4,31 +4,28 @@ ours. Frames are read and never kept; what is kept is a code object and a place 
 from __future__ import annotations
 
 import contextlib
-import linecache
-import os
 import sys
-import sysconfig
-import time
 import tokenize
-from collections.abc import Iterator
+from inspect import CO_VARARGS
 from itertools import islice
-from types import CodeType, FrameType
+from types import CodeType, FrameType, FunctionType
 from typing import Any, NamedTuple
 
 from ..schema import Where
+from .places import ENGINE, LIBRARY, NONE, STRING, THEIRS, inside, kind_of, named
+from .texts import met, text_of, texts_beside
 
-#: Kinds of files: the user's, an installed package's, and what no line is told of.
-_THEIRS, _LIBRARY, _NONE, _ENGINE = range(4)
-_SITE = (f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}")
 #: Handlers of the user's that hear of each operation; the line is that of who called it.
 _HEARERS = frozenset({"__torch_function__", "__torch_dispatch__"})
 _COMPREHENSIONS = frozenset({"<listcomp>", "<genexpr>", "<dictcomp>", "<setcomp>"})
-#: Characters of a line that are kept.
-_LONG = 300
+#: Decorators that are looked through.
+_DECORATORS = 8
+#: Functions that stand between a class and who calls it: its metaclass's, its own.
+_MAKERS = frozenset({"__init__", "__new__", "__call__"})
 
 _kinds: dict[str, int] = {}
-_texts: dict[str, tuple[str, ...]] = {}  # of a file, as it was when a line of it was met first
-_began = time.time()
+#: By code object and place in it: (number, column, end), and the code itself, so that it stays.
+_places: dict[tuple[int, int], tuple[CodeType, tuple[int, int, int]]] = {}
 
 
 class Line(NamedTuple):
@@ -38,6 +35,12 @@ class Line(NamedTuple):
     at: int
     number: int
     function: str
+    file: str  # as it is known to Python: equal code may stand in two files
+
+    @property
+    def place(self) -> tuple[str, int]:
+        """What is one line to a person."""
+        return self.file, self.number
 
 
 class Lines(NamedTuple):
@@ -49,39 +52,98 @@ class Lines(NamedTuple):
 
 def calling(made: Any = None, depth: int = 1) -> Lines | None:
     """The line that is running, seen from a function of ours; None where there is none that is
-    sure: a backward works out forwards again whose lines have long been left.
+    sure: a backward works out forwards again whose lines have long been left, and what was made of
+    a string by `exec` has no line.
 
     Args:
         made: an object that is being made: methods of its own are passed over.
         depth: frames to leave out.
     """
-    frame: FrameType | None = sys._getframe(depth)
-    library: Line | None = None
+    user, library = _frames(sys._getframe(depth), made)
+    if user is None:
+        return None
+    return Lines(_line(user), None if library is None else _line(library))
+
+
+def calling_as(known: Lines | None) -> Lines | None:
+    """`calling`, from a function of ours; `known` itself where it is that line still, which costs
+    less."""
+    user, library = _frames(sys._getframe(2), None)
+    if user is None:
+        return None
+    if known is not None and known.user.code is user.f_code and known.user.at == user.f_lasti:
+        return known
+    return Lines(_line(user), None if library is None else _line(library))
+
+
+def _frames(frame: FrameType | None, made: Any) -> tuple[FrameType | None, FrameType | None]:
+    """The user's, and the innermost one of a library."""
+    library, get = None, _kinds.get
     while frame is not None:
         code = frame.f_code
-        kind = _kinds.get(code.co_filename)
+        kind = get(code.co_filename)
         if kind is None:
-            kind = _kinds[code.co_filename] = _kind(code.co_filename)
-        if kind == _ENGINE:
-            return None
-        if kind <= _LIBRARY and code.co_name not in _HEARERS and not _method_of(made, frame):
-            if kind == _THEIRS:
-                return Lines(_line(frame), library)
-            library = library or _line(frame)
+            kind = _kind(code)
+        if kind != NONE and not _passed_over(frame, made):
+            if kind == THEIRS:
+                return frame, library
+            if kind == ENGINE or (kind == STRING and not code.co_name.startswith("__")):
+                break  # a string's own method is a dataclass's or a named tuple's
+            library = library or (frame if kind == LIBRARY else None)
         frame = frame.f_back
-    return None
+    return None, None
+
+
+def _kind(code: CodeType) -> int:
+    found = _kinds.get(code.co_filename)
+    if found is None:
+        found = _kinds[code.co_filename] = kind_of(code.co_filename)
+    return found
 
 
 def is_users(code: CodeType | None) -> bool:
     """Is this function the user's own?"""
-    return code is not None and _kind(code.co_filename) == _THEIRS
+    return code is not None and _kind(code) == THEIRS
 
 
-def _method_of(made: Any, frame: FrameType) -> bool:
+def is_told(code: CodeType) -> bool:
+    """Is it the user's, or a library's between it and torch?"""
+    return _kind(code) <= LIBRARY
+
+
+def _passed_over(frame: FrameType, made: Any) -> bool:
+    """Does it only hear of what others do, or is it at work on what is being made?
+
+    Locals are read of methods alone: up to Python 3.12 a frame keeps what was read, and a
+    training's main function would keep its tensors alive."""
     code = frame.f_code
-    if made is None or not code.co_argcount:
+    if code.co_name in _HEARERS:
+        return True
+    if made is None:
         return False
-    return frame.f_locals.get(code.co_varnames[0]) is made
+    if code.co_name not in _MAKERS and not _in_class(code, type(made)):
+        return False
+    if code.co_argcount:
+        first = frame.f_locals.get(code.co_varnames[0])
+    elif code.co_flags & CO_VARARGS:
+        first = next(iter(frame.f_locals.get(code.co_varnames[code.co_kwonlyargcount], ())), None)
+    else:
+        return False
+    return first is made or (first is type(made) and code.co_name in _MAKERS)
+
+
+def _in_class(code: CodeType, kind: type) -> bool:
+    """Is it that of a method, or of what a decorator made of `__init__`?"""
+    for base in kind.__mro__:
+        for name in (code.co_name, "__init__"):
+            held = vars(base).get(name)
+            for _ in range(_DECORATORS):
+                if type(held) is not FunctionType:
+                    break
+                if held.__code__ is code:
+                    return True
+                held = vars(held).get("__wrapped__")
+    return False
 
 
 def _line(frame: FrameType) -> Line:
@@ -90,55 +152,10 @@ def _line(frame: FrameType) -> Line:
         holder = holder.f_back
     inner = holder.f_code
     name = str(getattr(inner, "co_qualname", inner.co_name)).replace("<locals>.", "")
-    if code.co_filename not in _texts and _kind(code.co_filename) == _THEIRS:
-        _texts[code.co_filename] = _read(code)
-    return Line(code, frame.f_lasti, frame.f_lineno, "" if name == "<module>" else name)
-
-
-def _kind(file: str) -> int:
-    if file.startswith("<"):
-        return _THEIRS if file == "<stdin>" or file.startswith("<ipython-input") else _NONE
-    path = os.path.normcase(os.path.abspath(file))
-    if path.startswith(_main_package()):
-        return _THEIRS
-    if path.endswith(os.path.join("torch", "autograd", "graph.py")):
-        return _ENGINE
-    if path.startswith(_ours()):
-        return _NONE
-    if any([site in path for site in _SITE]):
-        return _LIBRARY
-    library = (sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib"))
-    return _NONE if path.startswith(tuple(_within(p) for p in library if p)) else _THEIRS
-
-
-def _ours() -> tuple[str, ...]:
-    """Folders of Evenflow and of torch."""
-    files = [getattr(sys.modules.get(name), "__file__", None) for name in ("evenflow", "torch")]
-    return tuple(_within(os.path.dirname(file)) for file in files if file)
-
-
-def _within(folder: str) -> str:
-    return os.path.join(os.path.normcase(os.path.abspath(folder)), "")
-
-
-def _main_package() -> tuple[str, ...]:
-    """The folder of the package that is run by `python -m`, wherever it is installed."""
-    spec = getattr(sys.modules.get("__main__"), "__spec__", None)
-    package, inside, _ = str(getattr(spec, "name", "")).partition(".")
-    file = getattr(sys.modules.get(package), "__file__", None) if inside else None
-    launches = package in sys.stdlib_module_names or package in ("torch", "evenflow", "pytest")
-    return () if not file or launches else (_within(os.path.dirname(file)),)
-
-
-def home() -> str:
-    """The folder whose sources may be kept with a run: the script's own, or its package's."""
-    package = _main_package()
-    if package:
-        return package[0]
-    file = getattr(sys.modules.get("__main__"), "__file__", None)
-    if file and _kind(file) == _THEIRS:
-        return _within(os.path.dirname(os.path.abspath(file)))
-    return _within(os.getcwd())
+    function = "" if name == "<module>" else name
+    if _kinds.get(code.co_filename) == THEIRS:
+        met(code.co_filename)
+    return Line(code, frame.f_lasti, frame.f_lineno, function, code.co_filename)
 
 
 # -- for a person ---------------------------------------------------------------------------------
@@ -159,11 +176,18 @@ def where(
 
 def _where(how: str, line: Line, folder: str, turn: int, turns: int, library: bool) -> Where:
     number, column, end = _columns(line)
-    name = _name(line.code.co_filename, folder, library)
-    return Where(how, name, number, line.function, column, end, turn, turns, library)
+    file = named(line.file, folder, library)
+    return Where(how, file, number, line.function, column, end, turn, turns, library)
 
 
 def _columns(line: Line) -> tuple[int, int, int]:
+    known = _places.get((id(line.code), line.at))
+    if known is None or known[0] is not line.code:
+        known = _places[id(line.code), line.at] = line.code, _columns_of(line)
+    return known[1]
+
+
+def _columns_of(line: Line) -> tuple[int, int, int]:
     """(number, column, end) of the call, from 1; columns are 0 where Python (3.10) has none.
 
     An end in another line is the first line's own: as far as the text goes.
@@ -173,76 +197,26 @@ def _columns(line: Line) -> tuple[int, int, int]:
     if found is None or None in found[:3] or found[0] is None:
         return line.number, 0, 0
     first, last, start, stop = found
-    text = _texts.get(line.code.co_filename, ())
-    said = text[first - 1] if first <= len(text) else ""
+    said = text_of(line.code, first)
     # Python counts bytes
     begin = len(said.encode()[:start].decode(errors="ignore")) if said else start
     if last != first:
-        return first, begin + 1, max(len(said.rstrip()), begin) + 1
+        return first, begin + 1, begin + _code(said[begin:]) + 1
     close = len(said.encode()[:stop].decode(errors="ignore")) if said else stop
     return first, begin + 1, close + 1
 
 
-def _name(file: str, folder: str, library: bool) -> str:
-    cell = _cell(file)
-    if cell:
-        return f"cell {cell}"
-    path = os.path.abspath(file)
-    if library:
-        for site in _SITE:
-            path = path.rpartition(site)[2]
-        return path.replace(os.sep, "/")
-    inside = path.startswith(os.path.join(folder, ""))
-    return (os.path.relpath(path, folder) if inside else path).replace(os.sep, "/")
-
-
-def _cell(file: str) -> str:
-    """The number of the notebook's cell that a file name stands for; "" of other files."""
-    get = getattr(sys.modules.get("IPython"), "get_ipython", None)
-    shell = get() if callable(get) else None
-    name = getattr(getattr(shell, "compile", None), "format_code_name", None)
-    if not callable(name):
-        return ""
-    found = name(file)  # ("Cell", "In[4]")
-    if not found or found[0] != "Cell":
-        return ""
-    return str(found[1]).partition("[")[2].rstrip("]")
-
-
-# -- texts ----------------------------------------------------------------------------------------
+def _code(text: str) -> int:
+    """Characters of a line up to its comment."""
+    with contextlib.suppress(tokenize.TokenError, SyntaxError):  # the call goes on below
+        for token in tokenize.generate_tokens(iter([text]).__next__):
+            if token.type == tokenize.COMMENT:
+                text = text[: token.start[1]]
+    return len(text.rstrip())
 
 
 def texts_of(lines: Lines, folder: str) -> dict[int, str]:
     """The user's line and those beside it, by number; none where its file lies outside of `folder`
     or is no longer what is running."""
-    file, number = lines.user.code.co_filename, _columns(lines.user)[0]
-    inside = _cell(file) or os.path.normcase(os.path.abspath(file)).startswith(folder)
-    said = _texts.get(file, ()) if inside else ()
-    around = range(max(number - 2, 1), min(number + 1, len(said)) + 1)
-    return {n: said[n - 1][:_LONG] for n in around}
-
-
-def _read(code: CodeType) -> tuple[str, ...]:
-    """A file's lines, if they are still those that were compiled."""
-    file = code.co_filename
-    if file.startswith("<") or not os.path.isfile(file) or _cell(file):
-        return tuple(line.rstrip("\n") for line in linecache.getlines(file))
-    with contextlib.suppress(OSError, SyntaxError, UnicodeDecodeError, ValueError, RecursionError):
-        with tokenize.open(file) as stream:
-            text = stream.read()
-        # Written since we began: a module that was made later, or another text by now?
-        if os.stat(file).st_mtime < _began - 2 or _holds(compile(text, file, "exec"), code):
-            return tuple(text.splitlines())
-    return ()
-
-
-def _holds(whole: CodeType, code: CodeType) -> bool:
-    wanted = code.co_code, code.co_name, code.co_firstlineno
-    return any([(c.co_code, c.co_name, c.co_firstlineno) == wanted for c in _codes(whole)])
-
-
-def _codes(code: CodeType) -> Iterator[CodeType]:
-    yield code
-    for inner in code.co_consts:
-        if isinstance(inner, CodeType):
-            yield from _codes(inner)
+    user = lines.user
+    return texts_beside(user.code, _columns(user)[0]) if inside(user.file, folder) else {}

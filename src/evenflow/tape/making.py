@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import functools
 import itertools
+import sys
 import weakref
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from types import CodeType, FrameType, FunctionType
 from typing import Any, NamedTuple
 
 import torch
@@ -17,9 +19,11 @@ from torch import nn
 from torch.nn.modules.module import register_module_parameter_registration_hook
 
 from ..schema import Where
-from ..whose import strict
+from ..whose import strict, theirs
 from . import lines
+from .calling import skip_frame, untraced
 from .lines import Lines
+from .room import room
 
 
 class Made(NamedTuple):
@@ -29,6 +33,8 @@ class Made(NamedTuple):
     at: Lines
 
 
+#: Where every module is given its parameters.
+_MODULE = nn.Module.register_parameter.__code__.co_filename
 _numbers = itertools.count()
 _made: dict[int, tuple[weakref.ref[Any], Made]] = {}
 _most = 1024  # then those that are gone are left out
@@ -70,10 +76,18 @@ def _note_init(kind: Any) -> None:
 
     @functools.wraps(init)
     def noted(self: Any, *args: Any, **kwargs: Any) -> None:
-        init(self, *args, **kwargs)
-        if _users and not torch.compiler.is_compiling():
-            _note(self, self)
+        if torch.compiler.is_compiling() or not _users:
+            init(self, *args, **kwargs)
+            return
+        room.open()  # for this frame
+        try:
+            init(self, *args, **kwargs)
+            with untraced():
+                _note(self, self)
+        finally:
+            room.close()
 
+    skip_frame(noted)
     kind.__init__ = noted
 
     def back() -> None:
@@ -83,9 +97,23 @@ def _note_init(kind: Any) -> None:
     _undo.append(back)
 
 
+@skip_frame
 def _registered(module: nn.Module, name: str, param: nn.Parameter | None) -> None:
-    if param is not None and not torch.compiler.is_compiling() and made(param) is None:
-        _note(param, None)
+    if param is None or torch.compiler.is_compiling():
+        return
+    try:
+        with untraced():
+            if made(param) is None:
+                _note(param, None if _own(sys._getframe(1)) else module)
+    except RecursionError:
+        pass  # no room for us: nothing is told of it
+
+
+def _own(frame: FrameType | None) -> bool:
+    """Does a module's class that is not torch's register a parameter of its own?"""
+    while frame is not None and frame.f_code.co_filename == _MODULE:
+        frame = frame.f_back
+    return frame is not None and lines.is_told(frame.f_code)
 
 
 def _note(thing: Any, methods_of: Any) -> None:
@@ -100,8 +128,10 @@ def _note(thing: Any, methods_of: Any) -> None:
                 del _made[key]
             _most = max(1024, 2 * len(_made))
         _made[id(thing)] = weakref.ref(thing), Made(next(_numbers), at)
-    except Exception:
-        if strict():
+    except RecursionError:
+        pass  # no room for us: nothing is told of it
+    except BaseException as error:
+        if theirs(error) or strict():
             raise
 
 
@@ -109,18 +139,35 @@ def lines_of(modules: Iterable[tuple[str, nn.Module]], folder: str) -> dict[str,
     """By path: the lines that made those modules of a model whose class is a library's.
 
     What a class of the user's own does has lines of its own, which say more than the one that made
-    it. Where one line made several of the same class, in a loop or in a list, each has its turn.
+    it. Where one line made several of the same class, in a loop or in a list, each has its turn,
+    and so have the parts of each.
     """
-    known = [(path, m, at) for path, m in modules if (at := made(m)) is not None]
-    known.sort(key=lambda row: row[2].nth)
+    known = {path: (m, at) for path, m in modules if (at := made(m)) is not None}
+    whole = {path: _whole(path, known) for path in known}
     alike: dict[Any, list[str]] = {}
-    for path, module, at in known:
+    for path in sorted(set(whole.values()), key=lambda path: known[path][1].nth):
+        module, at = known[path]
         if at.at.library is None:
-            user = at.at.user
-            alike.setdefault((user.code, user.at, type(module)), []).append(path)
+            alike.setdefault((at.at.user, id(type(module))), []).append(path)
     turns = {p: (i, len(ps)) for ps in alike.values() if len(ps) > 1 for i, p in enumerate(ps, 1)}
     return {
-        path: lines.where("made", at.at, folder, *turns.get(path, (0, 0)))
-        for path, module, at in known
-        if not lines.is_users(getattr(type(module).forward, "__code__", None))
+        path: lines.where("made", at.at, folder, *turns.get(whole[path], (0, 0)))
+        for path, (module, at) in known.items()
+        if not lines.is_users(_forward(type(module)))
     }
+
+
+def _forward(kind: type) -> CodeType | None:
+    """The code of a class's forward, which is looked at and not asked for: TorchScript's fails."""
+    held = [vars(base)["forward"] for base in kind.__mro__ if "forward" in vars(base)]
+    return held[0].__code__ if held and type(held[0]) is FunctionType else None
+
+
+def _whole(path: str, known: Mapping[str, tuple[nn.Module, Made]]) -> str:
+    """The outermost module that the same call made: of a transformer's layer, not its parts."""
+    call, out = known[path][1].at.user, path
+    while path:
+        path = path.rpartition(".")[0]
+        if path in known and known[path][1].at.user == call:
+            out = path
+    return out

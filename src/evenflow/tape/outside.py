@@ -77,7 +77,7 @@ class Outside:
             shape=numbers.shape(t), dtype=numbers.dtype_name(t.dtype),
         )  # fmt: skip
         rec.bounds.reads += 1
-        if site is not None and rec.full and not rec.replays:
+        if site is not None and not rec.replays:
             rec.sure("a line of the script", "", rec.registry.ran, site)
         if site is None or t.layout != torch.strided or t.is_nested or not t.numel():
             return site

@@ -22,6 +22,8 @@ from .owners import owner_of
 
 #: More sites than this are not kept (an RNN unrolled over thousands of steps); a note says so.
 MAX_SITES = 5000
+#: So many times a site is asked which line runs it: two that take turns are met by then.
+_ASKED = 8
 _UNNAMED = re.compile(r"parameter(#\d+)?")
 
 
@@ -61,7 +63,8 @@ class SiteRegistry:
         self.folder = os.getcwd()  # of the training, from which files are named
         self.seen: list[Lines] = []  # lines whose text is to be kept
         self._made: dict[Place, tuple[Where, ...]] = {}
-        self._called: dict[int, Lines | None] = {}  # of sites; None where several lines run it
+        self._asked: dict[int, int] = {}  # sites, how often which line runs them
+        self._called: dict[int, Lines] = {}  # of sites
 
     def restore(self, sites: Sequence[Site], params: Sequence[Parameter]) -> None:
         """Begin with what an earlier session met: sites and parameters keep their ids, and are
@@ -347,13 +350,18 @@ class SiteRegistry:
     def ran(self, site: int) -> None:
         """Note the line that is running a site's operation. Of one that several lines run none is
         told."""
-        at = lines.calling()
-        if at is None or (known := self._called.get(site, at)) is None:
+        asked = self._asked.get(site, 0)
+        if asked >= _ASKED:
             return
-        if known is not at and known.user[:2] != at.user[:2]:
-            self._called[site] = None
+        self._asked[site] = asked + 1
+        known = self._called.get(site)
+        at = lines.calling_as(known)
+        if at is None or at is known:
+            return
+        if known is not None and known.user.place != at.user.place:
+            self._asked[site] = _ASKED
             self._change(site, called=())
-        elif site not in self._called:
+        elif known is None:
             self._called[site] = at
             self.seen.append(at)
             there = self.sites[site]

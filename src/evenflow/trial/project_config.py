@@ -1,4 +1,7 @@
-"""`evenflow.toml`: treatments that `evenflow run` applies to a script, written by `cure --apply`.
+"""`evenflow.toml`: treatments that `evenflow run` applies to a script, written by `cure --apply`;
+and whether the text of its lines may be kept with a run.
+
+    source = false
 
     [treat]
     "train.py" = "init=lsuv-centred; clip=norm:1.0"
@@ -48,6 +51,19 @@ def read(folder: Path) -> dict[str, str]:
             '"train.py" = "init=lsuv-centred"'
         )
     return dict(table)
+
+
+def keeps_source(folder: Path) -> bool:
+    """Does it say nothing else, or is there none?
+
+    Raises:
+        ValueError: the file is not TOML, or not of this form.
+    """
+    path = folder / NAME
+    said = _parsed(path).get("source", True) if path.is_file() else True
+    if not isinstance(said, bool):
+        raise ValueError(f"{path}: source is {said!r:.200}; it must be true or false")
+    return said
 
 
 def write(program: Program, treatments: str) -> Path:
