@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from ..tape import Mode
+from ..tape import Mode, made_as
 
 Engine = Callable[..., Any]
 
@@ -23,6 +23,7 @@ def copied(model: nn.Module) -> nn.Module | None:
     try:
         with torch.no_grad():
             twin = copy.deepcopy(model)
+            made_as(twin, model)
     except Exception:
         return None
     for p in twin.parameters():

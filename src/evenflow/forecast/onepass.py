@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import torch
@@ -22,6 +23,8 @@ from ..tape import (
     OpCall,
     Recorder,
     alike,
+    home,
+    keep_texts,
     norm,
     plain,
     tensors_within,
@@ -45,6 +48,8 @@ _RANKED = frozenset({"affine", "activation", "norm", "join", "attention", "recur
 _SAMPLES, _FEATURES = 64, 2048
 #: Metrics that need the squares of outputs.
 _SQUARED = frozenset({"spread", "rank"})
+#: Lines of the script that are kept with a forecast.
+_LINES = 200
 
 
 class Measured(NamedTuple):
@@ -55,6 +60,7 @@ class Measured(NamedTuple):
         readings: by channel; δ itself is in `log10_delta` alone.
         fits: False where some δ was lost to underflow or overflow at every scale.
         time: fused recurrent layers step by step (`overtime.Opened.chains`).
+        script: "folder" and "source", as of `Run.meta`.
     """
 
     sites: tuple[Site, ...]
@@ -64,11 +70,13 @@ class Measured(NamedTuple):
     error_bar: tuple[float, ...]
     fits: bool
     time: tuple[dict[str, Any], ...] = ()
+    script: Mapping[str, Any] = MappingProxyType({})
 
     @property
     def meta(self) -> dict[str, Any]:
         """What a forecast's run says of it."""
-        return {"fits": self.fits, "through_time": list(self.time), "torch": torch.__version__}
+        known = {"fits": self.fits, "through_time": list(self.time), "torch": torch.__version__}
+        return {**self.script, **known}
 
 
 def measure(
@@ -136,6 +144,7 @@ class _Pass(NamedTuple):
     params: tuple[Parameter, ...]
     values: dict[Channel, float]
     time: tuple[dict[str, Any], ...]
+    script: Mapping[str, Any]
 
 
 def _pass(
@@ -195,7 +204,10 @@ def _pass(
     reading = scalars.finish(0).reading({})
     values = dict(zip(reading.channels, reading.values.tolist(), strict=True))
     registry = recorder.registry
-    return _Pass(tuple(registry.sites), tuple(registry.params), values, tuple(time))
+    source: dict[str, dict[str, str]] = {}
+    keep_texts(registry.seen, home(registry.folder), registry.folder, source, _LINES)
+    told = {"folder": registry.folder, "source": source}
+    return _Pass(tuple(registry.sites), tuple(registry.params), values, tuple(time), told)
 
 
 def _read_parameters(
@@ -366,7 +378,9 @@ def _measured(plain: _Pass, scaled: _Pass, fits: bool) -> Measured:
         if _of_delta(c) and (c.of, c.metric) != ("site", "delta")
     }
     bars = error_bars(scaled.sites)
-    return Measured(scaled.sites, scaled.params, readings, tuple(levels), bars, fits, scaled.time)
+    return Measured(
+        scaled.sites, scaled.params, readings, tuple(levels), bars, fits, scaled.time, plain.script
+    )
 
 
 def _raise(error: Exception, where: str) -> None:

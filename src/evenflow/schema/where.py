@@ -22,6 +22,7 @@ class Where:
         function: qualified name ("Net.forward"); "" at the top of a file.
         column, end: of the call in that line, from 1, the end beyond it; 0 where not known.
         turn, turns: "7th of 20" things that this line made for one model; 0 where it made one.
+        what: their class ("Linear"), of what was made.
         library: code of a package that is installed, beside the user's own line that called it.
 
     >>> from evenflow.schema import Where
@@ -37,6 +38,7 @@ class Where:
     end: int = 0
     turn: int = 0
     turns: int = 0
+    what: str = ""
     library: bool = False
 
     @property
@@ -76,7 +78,7 @@ def _flag(value: Any) -> bool:
 
 
 _FORMS: dict[str, Callable[[Any], bool]] = {
-    **dict.fromkeys(("how", "file", "function"), _text),
+    **dict.fromkeys(("how", "file", "function", "what"), _text),
     **dict.fromkeys(("line", "column", "end", "turn", "turns"), _count),
     "library": _flag,
 }

@@ -131,7 +131,10 @@ def dump_record(record: Site | Parameter) -> str:
 
 def _lines(rows: Any) -> tuple[Where, ...]:
     found = tuple(Where.from_dict(row) for row in rows)
-    return tuple(replace(w, file=visible(w.file), function=visible(w.function)) for w in found)
+    return tuple(
+        replace(w, file=visible(w.file), function=visible(w.function), what=visible(w.what))
+        for w in found
+    )
 
 
 def parse_site(text: Any) -> Site:

@@ -16,9 +16,10 @@ from .likeness import alike as alike
 from .likeness import unit_rows as unit_rows
 from .lines import Lines as Lines
 from .lines import calling as calling
-from .lines import texts_of as texts_of
+from .lines import keep_texts as keep_texts
 from .lines import where as where
 from .making import made as made
+from .making import made_as as made_as
 from .making import trace_made as trace_made
 from .mode import Mode as Mode
 from .mode import heard_by_modes as heard_by_modes

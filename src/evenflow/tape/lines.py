@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import sys
 import tokenize
+from collections.abc import Iterable
 from inspect import CO_VARARGS
 from itertools import islice
 from types import CodeType, FrameType, FunctionType
@@ -162,22 +163,30 @@ def _line(frame: FrameType) -> Line:
 
 
 def where(
-    how: str, lines: Lines | None, folder: str, turn: int = 0, turns: int = 0
+    how: str, lines: Lines | None, folder: str, turn: int = 0, turns: int = 0, what: str = ""
 ) -> tuple[Where, ...]:
     """The user's line, and the library's after it. `folder`: that of the training, from which
     files are named."""
     if lines is None:
         return ()
-    out = [_where(how, lines.user, folder, turn, turns, False)]
+    out = [_where(how, lines.user, folder, turn, turns, what)]
     if lines.library is not None:
-        out.append(_where(how, lines.library, folder, 0, 0, True))
+        out.append(_where(how, lines.library, folder, library=True))
     return tuple(out)
 
 
-def _where(how: str, line: Line, folder: str, turn: int, turns: int, library: bool) -> Where:
+def _where(
+    how: str,
+    line: Line,
+    folder: str,
+    turn: int = 0,
+    turns: int = 0,
+    what: str = "",
+    library: bool = False,
+) -> Where:
     number, column, end = _columns(line)
     file = named(line.file, folder, library)
-    return Where(how, file, number, line.function, column, end, turn, turns, library)
+    return Where(how, file, number, line.function, column, end, turn, turns, what, library)
 
 
 def _columns(line: Line) -> tuple[int, int, int]:
@@ -220,3 +229,19 @@ def texts_of(lines: Lines, folder: str) -> dict[int, str]:
     or is no longer what is running."""
     user = lines.user
     return texts_beside(user.code, _columns(user)[0]) if inside(user.file, folder) else {}
+
+
+def keep_texts(
+    seen: Iterable[Lines], own: str, folder: str, told: dict[str, dict[str, str]], most: int
+) -> bool:
+    """Put lines and those beside them into `told`, by file and number, as long as it then holds
+    `most` at most; was there anything new? `own`: the script's folder, `folder` the training's."""
+    held = before = sum(map(len, told.values()))
+    for at in dict.fromkeys(seen):
+        texts = texts_of(at, own)
+        known = told.setdefault(named(at.user.file, folder, False), {}) if texts else {}
+        new = {str(n): text for n, text in texts.items() if str(n) not in known}
+        if held + len(new) <= most:
+            held += len(new)
+            known.update(new)
+    return held > before

@@ -135,6 +135,16 @@ def _note(thing: Any, methods_of: Any) -> None:
             raise
 
 
+def made_as(twin: nn.Module, model: nn.Module) -> None:
+    """A copy that we have made of a model is told the lines of the model itself."""
+    pairs: list[tuple[Any, Any]] = list(zip(twin.modules(), model.modules(), strict=False))
+    pairs += zip(twin.parameters(), model.parameters(), strict=False)
+    for copied, original in pairs:
+        known = made(original)
+        if known is not None and type(copied) is type(original):
+            _made[id(copied)] = weakref.ref(copied), known
+
+
 def lines_of(modules: Iterable[tuple[str, nn.Module]], folder: str) -> dict[str, tuple[Where, ...]]:
     """By path: the lines that made those modules of a model whose class is a library's.
 
@@ -151,7 +161,9 @@ def lines_of(modules: Iterable[tuple[str, nn.Module]], folder: str) -> dict[str,
             alike.setdefault((at.at.user, id(type(module))), []).append(path)
     turns = {p: (i, len(ps)) for ps in alike.values() if len(ps) > 1 for i, p in enumerate(ps, 1)}
     return {
-        path: lines.where("made", at.at, folder, *turns.get(whole[path], (0, 0)))
+        path: lines.where(
+            "made", at.at, folder, *turns.get(whole[path], (0, 0)), type(module).__name__
+        )
         for path, (module, at) in known.items()
         if not lines.is_users(_forward(type(module)))
     }

@@ -41,16 +41,18 @@ def sites(ids: Sequence[int], run: Run) -> str:
 
 
 def line(where: Where) -> str:
-    """ "train.py:18 in Net.__init__, 7th of 20 made there"."""
+    """ "train.py:18 in Net.__init__, 7th of 20 × Linear"."""
     said = where.place
     if where.function:
         said = _("{place} in {function}").format(place=said, function=where.function)
     if where.turn:
-        # Translators: "train.py:18, 7th of 20 made there"
-        text = _("{place}, {nth} of {all} made there")
-        return text.format(place=said, nth=_nth(where.turn), all=where.turns)
+        # Translators: "train.py:18, 7th of 20 × Linear"
+        text = _("{place}, {nth} of {all} × {what}")
+        nth = _nth(where.turn)
+        return text.format(place=said, nth=nth, all=where.turns, what=where.what)
     if where.turns:
-        return _("{place}, {all} made there").format(place=said, all=where.turns)
+        text = _("{place}, {all} × {what}")
+        return text.format(place=said, all=where.turns, what=where.what)
     return said
 
 
