@@ -76,10 +76,10 @@ def at_line(**more: Any) -> Where:
 
 def test_the_line_is_shown_with_a_caret_under_the_call() -> None:
     run = replace(chain(), meta={**chain().meta, **LINES})
-    said = printed(run, [finding(where=(at_line(turn=7, turns=20),))]).splitlines()
+    said = printed(run, [finding(where=(at_line(turn=7, turns=20, what="Linear"),))]).splitlines()
     at = next(i for i, line in enumerate(said) if line.startswith("  train.py:8"))
     assert said[at : at + 5] == [
-        "  train.py:8 in Net.forward, 7th of 20 made there",
+        "  train.py:8 in Net.forward, 7th of 20 × Linear",
         "    7 │ for _ in range(9):",
         "    8 │     x = f(x)  # 层",
         "      │         ^^^^",
