@@ -15,8 +15,8 @@ from typing import Any
 
 #: Whole numbers under these keys are names, not quantities.
 NAMES = {"sites", "site", "schema", "seed", "call", "index"}
-#: Never frozen: they tell of the machine.
-TIMES = {"seconds"}
+#: Never frozen: they tell of the machine, or where the zoo's own lines stand.
+UNFROZEN = {"seconds", "where", "lines"}
 #: A float below this size may as well be the rounding noise of a zero.
 NOISE = 1e-6
 #: What is left of a spread below this is rounding: it is a difference of numbers next to one.
@@ -41,7 +41,7 @@ def thinned(values: Sequence[Any]) -> Sequence[Any]:
 def freeze(value: Any, key: str = "") -> Any:
     """The value as it is stored."""
     if isinstance(value, Mapping):
-        return {k: freeze(v, k) for k, v in value.items() if k not in TIMES}
+        return {k: freeze(v, k) for k, v in value.items() if k not in UNFROZEN}
     if isinstance(value, (list, tuple)):
         return [freeze(v, key) for v in thinned(value)]
     if isinstance(value, str):
@@ -66,7 +66,7 @@ def near(stored: float, now: float) -> bool:
 def differences(stored: Any, now: Any, path: str = "", key: str = "") -> Iterator[str]:
     """Paths at which an output (not frozen) is no longer what was stored, with both."""
     if isinstance(stored, Mapping) and isinstance(now, Mapping):
-        now = {k: v for k, v in now.items() if k not in TIMES}
+        now = {k: v for k, v in now.items() if k not in UNFROZEN}
         for k in [*stored, *(k for k in now if k not in stored)]:
             where = f"{path}/{k}"
             if k not in now or k not in stored:
@@ -91,7 +91,7 @@ def differences(stored: Any, now: Any, path: str = "", key: str = "") -> Iterato
 def exact(old: Any, new: Any, path: str = "") -> Iterator[str]:
     """Paths at which two outputs of one machine differ at all, times left out."""
     if isinstance(old, Mapping) and isinstance(new, Mapping):
-        for k in sorted({*old, *new} - TIMES):
+        for k in sorted({*old, *new} - UNFROZEN):
             if k not in new or k not in old:
                 yield f"{path}/{k}: {'gone' if k in old else 'new'}"
             else:
