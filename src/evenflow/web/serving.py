@@ -31,6 +31,7 @@ def serve(
     with socket.socket(family, socket.SOCK_STREAM) as held:
         held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         held.bind((host, port))
+        held.listen(128)  # who comes before the server is up waits
         taken = held.getsockname()[1]
         names = ("127.0.0.1", "localhost", "[::1]")
         hosts = {f"{name}:{taken}" for name in names} if _is_own(host) else set()
