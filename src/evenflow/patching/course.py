@@ -1,0 +1,61 @@
+"""From sources, a course of treatments and what is known of the training to a patch. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ..lang import _
+from ..schema import parse_treatments
+from ..treatments import Parsed, in_order, read
+from .diffing import diff_of
+from .edits import EDITS
+from .editing import Editing
+from .known import KnownTraining
+from .record import CannotPatch, Patch, Unfit
+
+
+def patched(sources: Mapping[str, bytes], course: str, known: KnownTraining) -> Patch:
+    """The edit of a script that does what a course of treatments does, in plain PyTorch.
+
+    Args:
+        sources: the script's own files, bytes by path.
+        course: treatments as `treat_` takes them.
+        known: what a survey found; an empty one leaves optimizers to be found by their form.
+
+    Returns:
+        New texts and their diff; notes for what no automatic edit could do.
+
+    Raises:
+        CannotPatch: a source cannot be read, or no file would be sound after the edit.
+        ValueError: an unknown treatment.
+
+    >>> from evenflow.patching import KnownTraining, patched
+    >>> source = b"import torch\\nopt = torch.optim.SGD(model.parameters(), lr=0.5)\\n"
+    >>> found = patched({"train.py": source}, "lr=x0.5", KnownTraining())
+    >>> print(found.after["train.py"].decode().splitlines()[1])
+    opt = torch.optim.SGD(model.parameters(), lr=0.25)
+    """
+    chosen = in_order(map(read, parse_treatments(course)))
+    editing = Editing(sources, known, chosen)
+    for p in chosen:
+        _edit(editing, p)
+    try:
+        editing.finish()
+    except Unfit as why:
+        raise CannotPatch(str(why)) from None
+    after = editing.texts()
+    before = {name: sources[name] for name in after}
+    return Patch(
+        course, before, after, diff_of(before, after), tuple(editing.done), tuple(editing.notes)
+    )
+
+
+def _edit(editing: Editing, p: Parsed) -> None:
+    """One treatment, or a note that says why not."""
+    edit = EDITS.get(p.entry.name)
+    try:
+        if edit is None:
+            raise Unfit(_("what to change here is a matter of meaning, which no form shows."))
+        edit(editing, p)
+    except Unfit as why:
+        editing.note(p, why)

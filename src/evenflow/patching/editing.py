@@ -1,0 +1,189 @@
+"""The sources of one script while a course of treatments is written into them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import libcst as cst
+
+from ..lang import _
+from ..treatments import KnownModel, Parsed, Spot
+from .known import KnownOptimizer, KnownTraining
+from .names import Names
+from .optimizer_call import OptimizerCall, find_calls
+from .record import CannotPatch, Done, Note, Unfit
+from .script_file import ScriptFile
+from .sources import decoded
+from .step_place import StepPlace, find_steps
+from .targets import assigned, in_sight
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a model can be worked on: its file, a statement, and the expression that gives it.
+
+    `above`: lines go above the statement (an optimizer's); else below (the model's own).
+    """
+
+    file: ScriptFile
+    statement: Any
+    model: str
+    above: bool
+
+
+class Editing:
+    """What edits are given: files, what is known, and where things stand."""
+
+    def __init__(
+        self, sources: Mapping[str, bytes], known: KnownTraining, course: Sequence[Parsed]
+    ) -> None:
+        self.sources, self.known, self.course = dict(sources), known, course
+        self.files: dict[str, ScriptFile] = {}
+        self._names: dict[str, Names] = {}
+        self.done: list[Done] = []
+        self.notes: list[Note] = []
+        self._calls: list[OptimizerCall] | None = None
+        self._steps: list[StepPlace] | None = None
+
+    # --- files ---------------------------------------------------------------------------------
+
+    def file(self, name: str) -> ScriptFile:
+        """A source file, read at first use. Unfit if it is not among those given."""
+        if name not in self.files:
+            if name not in self.sources:
+                raise Unfit(_("{name} is not among the script's own files.").format(name=name))
+            self.files[name] = ScriptFile(name, decoded(self.sources[name], name))
+        return self.files[name]
+
+    def names(self, file: ScriptFile) -> Names:
+        """The names of torch in a file."""
+        if file.name not in self._names:
+            self._names[file.name] = Names(file)
+        return self._names[file.name]
+
+    def did(self, p: Parsed, file: ScriptFile, what: str) -> None:
+        """Say that a treatment has been edited."""
+        self.done.append(Done(str(p), file.name, what))
+
+    def note(self, p: Parsed, why: Unfit) -> None:
+        """Say that one could not be."""
+        self.notes.append(Note(str(p), str(why), p.entry.edit(p.value), why.spot))
+
+    # --- models --------------------------------------------------------------------------------
+
+    def view(self, p: Parsed) -> tuple[int, KnownModel]:
+        """The one model that is trained, as the treatment finds it."""
+        if not self.known.roots:
+            raise Unfit(_("no training forward of a model was seen."))
+        if len(self.known.roots) > 1:
+            said = _("{n} models are trained here; say by hand which of them is meant.")
+            raise Unfit(said.format(n=len(self.known.roots)))
+        view = self.known.view(0, str(p))
+        if view is None:
+            raise Unfit(_("the treatment could not be tried on the model."))
+        return 0, view
+
+    def place(self, root: int = 0) -> Place:
+        """Where a model is whole and its optimizer not made yet, as far as that is known."""
+        for optimizer in self.known.optimizers:
+            if root in optimizer.roots and (found := self._by_optimizer(optimizer, root)):
+                return found
+        if found := self._by_model(root):
+            return found
+        made = self.known.roots[root].made if root < len(self.known.roots) else ()
+        said = _("no line of the script's own names the model before its optimizer is made.")
+        raise Unfit(said, made[0] if made else None)
+
+    def _by_optimizer(self, optimizer: KnownOptimizer, root: int) -> Place | None:
+        for spot in optimizer.made[:1]:
+            if spot.file not in self.sources:
+                continue
+            file = self.file(spot.file)
+            statement = file.statement_at(spot.line)
+            if statement is None:
+                continue
+            model = in_sight(optimizer.models, root, file.code(statement))
+            if model is None:
+                continue
+            while isinstance(parent := _block_owner(file, statement), cst.If):
+                if re.search(rf"\b{re.escape(model)}\s*=[^=]", file.code(parent)):
+                    break
+                statement = parent
+            if file.own_line(statement) and not _elif(file, statement):
+                return Place(file, statement, model, True)
+        return None
+
+    def _by_model(self, root: int) -> Place | None:
+        made = self.known.roots[root].made if root < len(self.known.roots) else ()
+        for spot in made:
+            if spot.file not in self.sources:
+                continue
+            file = self.file(spot.file)
+            statement = file.statement_at(spot.line)
+            target = assigned(file, statement)
+            if target is not None and "__init__" not in file.code(statement):
+                return Place(file, statement, target, False)
+        return None
+
+    def function(self, place: Place, template: str) -> str:
+        """Put a function into the place's file; its name there."""
+        return self.names(place.file).function(template, place.statement)
+
+    def call(self, place: Place, line: str) -> None:
+        """Run a line at a place; several keep their order."""
+        if place.above:
+            place.file.before(place.statement, [line])
+        else:
+            place.file.after(place.statement, [line])
+
+    # --- optimizers ----------------------------------------------------------------------------
+
+    def optimizers(self) -> list[OptimizerCall]:
+        """The calls that make the script's optimizers: measured or, without that, by form."""
+        if self._calls is None:
+            self._calls = find_calls(self.known, self.file, self.sources)
+        if not self._calls:
+            raise Unfit(_("no line of the script's own makes an optimizer."))
+        return self._calls
+
+    def steps(self) -> list[StepPlace]:
+        """All calls of `step` of the script's optimizers, likewise."""
+        if self._steps is None:
+            self._steps = find_steps(self.known, self.file, self.sources, self.optimizers())
+        if not self._steps:
+            raise Unfit(_("no line of the script's own calls the optimizer's step."))
+        return self._steps
+
+    def finish(self) -> None:
+        """Write down what was collected for calls and steps."""
+        for call in self._calls or ():
+            call.write(self.names(call.file))
+        for place in self._steps or ():
+            place.write(self.names(place.file))
+
+    def texts(self) -> dict[str, bytes]:
+        """Bytes of each file that has changed."""
+        out = {}
+        for name, file in self.files.items():
+            if not file.splices:
+                continue
+            try:
+                raw = file.source.encoded(file.render())
+            except UnicodeEncodeError as error:
+                said = _("{name} cannot hold what is to be written ({error}): save it as UTF-8.")
+                raise CannotPatch(said.format(name=name, error=error.reason)) from None
+            if raw != self.sources[name]:
+                out[name] = raw
+        return out
+
+
+def _block_owner(file: ScriptFile, statement: Any) -> Any:
+    block = file.parents[statement]
+    return file.parents[block] if isinstance(block, cst.IndentedBlock) else None
+
+
+def _elif(file: ScriptFile, statement: Any) -> bool:
+    return isinstance(statement, cst.If) and isinstance(file.parents[statement], cst.If)
