@@ -8,8 +8,8 @@ from ..lang import _
 from ..schema import parse_treatments
 from ..treatments import Parsed, in_order, read
 from .diffing import diff_of
-from .edits import EDITS
 from .editing import Editing
+from .edits import EDITS
 from .known import KnownTraining
 from .record import CannotPatch, Patch, Unfit
 

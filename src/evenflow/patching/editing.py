@@ -10,7 +10,7 @@ from typing import Any
 import libcst as cst
 
 from ..lang import _
-from ..treatments import KnownModel, Parsed, Spot
+from ..treatments import KnownModel, Parsed
 from .known import KnownOptimizer, KnownTraining
 from .names import Names
 from .optimizer_call import OptimizerCall, find_calls

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 
-
 import libcst as cst
 
 from ..lang import _
@@ -189,7 +188,9 @@ def find_calls(
             call = _at(file(spot.file), spot.line, optimizer.cls) if spot.file in sources else None
             if call is not None:
                 here = file(spot.file)
-                found.setdefault((spot.file, here.span(call)[0]), OptimizerCall(here, call, optimizer))
+                found.setdefault(
+                    (spot.file, here.span(call)[0]), OptimizerCall(here, call, optimizer)
+                )
                 break
     if known.optimizers:
         return list(found.values())
@@ -224,5 +225,3 @@ def scaled(code: str, factor: float) -> str:
         if float(product) == float(code.replace("_", "")) * factor:
             return product
     return f"{number(factor)} * {code}"
-
-

@@ -49,7 +49,12 @@ def _rule(view: KnownModel, wanted: list[str]) -> tuple[str, str] | None:
     if not wanted or not all(k in _TORCHS for k in kinds):
         return None
     every = [path for path, cls in cls_of.items() if cls in kinds]
-    for cut, part in (("", every), ("[:-1]", every[:-1]), ("[1:]", every[1:]), ("[1:-1]", every[1:-1])):
+    for cut, part in (
+        ("", every),
+        ("[:-1]", every[:-1]),
+        ("[1:]", every[1:]),
+        ("[1:-1]", every[1:-1]),
+    ):
         if part == wanted:
             said = [f"torch.nn.{k}" for k in sorted(kinds)]
             return (said[0] if len(said) == 1 else f"({', '.join(said)})"), cut

@@ -137,4 +137,8 @@ def _attending(editing: Editing, a: KnownAttention) -> tuple[ScriptFile, cst.Cal
     return file, found[0], str(method.params.params[0].name.value)
 
 
-EDITS = {"attention=max-norm": max_norm, "attention=sigma-reparam": sigma, "attention=qk-norm": qk_norm}
+EDITS = {
+    "attention=max-norm": max_norm,
+    "attention=sigma-reparam": sigma,
+    "attention=qk-norm": qk_norm,
+}

@@ -59,9 +59,7 @@ def clip_by_z(optimizer, threshold):
 '''
 
 
-def above_step(
-    editing: Editing, p: Parsed, line: Callable[[StepPlace], str], what: str
-) -> None:
+def above_step(editing: Editing, p: Parsed, line: Callable[[StepPlace], str], what: str) -> None:
     """Put a line above each `step`, after the gradients have been unscaled."""
     places = editing.steps()
     for place in places:

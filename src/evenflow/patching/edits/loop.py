@@ -121,7 +121,11 @@ def shuffle(editing: Editing, p: Parsed) -> None:
         raise Unfit(_("it does not show which DataLoader feeds the training."))
     file, call = train[0]
     given = keyword(call, "shuffle")
-    if keyword(call, "sampler") or keyword(call, "batch_sampler") or len(call.args) > 2 and not given and call.args[2].keyword is None:
+    if (
+        keyword(call, "sampler")
+        or keyword(call, "batch_sampler")
+        or (len(call.args) > 2 and not given and call.args[2].keyword is None)
+    ):
         spot = Spot(file.name, file.line(call))
         raise Unfit(_("the loader has a sampler, which decides about the order."), spot)
     if given is not None:
@@ -162,7 +166,9 @@ def unscaled(editing: Editing, p: Parsed) -> None:
         place.fit()
         clips = [c for c in place.file.calls() if last_name(c.func).startswith("clip_grad_")]
         if not place.scaler or len(clips) != 1 or ".unscale_(" in place.file.text:
-            raise Unfit(_("the limit of the clipping is a matter of the gradients' size."), place.spot)
+            raise Unfit(
+                _("the limit of the clipping is a matter of the gradients' size."), place.spot
+            )
         statement = place.file.statement_of(clips[0])
         place.file.before(statement, [f"{place.scaler}.unscale_({place.optimizer})"])
         editing.did(p, place.file, _("gradients unscaled before they are clipped"))

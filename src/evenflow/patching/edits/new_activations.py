@@ -49,7 +49,9 @@ def made(name: str, parameters: dict[str, float]) -> NewActivation:
         return tailored(name, int(parameters.get("depth", 50)))
     found = find(name)
     given = ", ".join(f"{k}={number(v)}" for k, v in parameters.items())
-    title = found.factory.partition(":")[2] if found.factory.startswith("torch.nn:") else found.title
+    title = (
+        found.factory.partition(":")[2] if found.factory.startswith("torch.nn:") else found.title
+    )
     module = f"torch.nn.{title}({given})"
     if name in ("tanh", "sigmoid"):
         return NewActivation(module, f"torch.{name}({{x}})")

@@ -127,7 +127,10 @@ def _long(head: str, made: str) -> list[str]:
     if "\n" not in made and len(head) + len(made) < 88:
         return [f"{head}{made})"]
     name = head.split('"')[1]
-    return [f"    {name} = {made}".replace("\n    ", "\n"), f'    layer.register_buffer("{name}", {name})']
+    return [
+        f"    {name} = {made}".replace("\n    ", "\n"),
+        f'    layer.register_buffer("{name}", {name})',
+    ]
 
 
 def _rows(values: tuple[float, ...]) -> list[str]:

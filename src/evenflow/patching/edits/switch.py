@@ -17,7 +17,8 @@ from ..script_file import ScriptFile
 from ..selecting import paths, tidy
 from ..targets import last_name
 from .draw import ORTHOGONAL, critical, start
-from .new_activations import NewActivation, made, tailored as tailored_to
+from .new_activations import NewActivation, made
+from .new_activations import tailored as tailored_to
 
 #: What each activation becomes when it is tailored.
 TAILORED = {
@@ -75,9 +76,13 @@ def exchange(
     for file, call, activation in plans:
         new = new_for(activation)
         if not new.formula:
-            raise Unfit(_("it has weights, and so must be a module of the model."), activation.called)
+            raise Unfit(
+                _("it has weights, and so must be a module of the model."), activation.called
+            )
         code = editing.names(file).adapt(new.formula.replace("{x}", argument(file, call)))
-        whole = isinstance(file.parents[call], (cst.BinaryOperation, cst.UnaryOperation, cst.Attribute))
+        whole = isinstance(
+            file.parents[call], (cst.BinaryOperation, cst.UnaryOperation, cst.Attribute)
+        )
         file.replace(call, f"({code})" if whole and not code.endswith(")") else code)
         editing.did(p, file, _("another activation where it is called"))
 
@@ -154,9 +159,7 @@ def _same(a: KnownActivation, b: KnownActivation) -> bool:
     return not b.module and b.called == a.called and b.op == a.op
 
 
-def function_calls(
-    editing: Editing, spot: Spot, op: str
-) -> list[tuple[ScriptFile, cst.Call]]:
+def function_calls(editing: Editing, spot: Spot, op: str) -> list[tuple[ScriptFile, cst.Call]]:
     """Calls of an activation's function in the statement at a line. Unfit if none shows."""
     file = editing.file(spot.file)
     calls = [c for c in file.calls_at(spot.line) if last_name(c.func) in (op, f"{op}_")]
