@@ -21,6 +21,15 @@ from .step_place import StepPlace, find_steps
 from .targets import assigned, in_sight
 
 
+#: Treatments beside the starts that draw random numbers.
+DRAWING = frozenset(
+    (
+        *("recurrent=orthogonal", "recurrent=lstm", "recurrent=gru", "tailored"),
+        *("attention=sigma-reparam", "revive"),
+    )
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
     """Where a model can be worked on: its file, a statement, and the expression that gives it.
@@ -71,6 +80,11 @@ class Editing:
     def note(self, p: Parsed, why: Unfit) -> None:
         """Say that one could not be."""
         self.notes.append(Note(str(p), str(why), p.entry.edit(p.value), why.spot))
+
+    def seed(self, p: Parsed) -> int:
+        """What a treatment's generator begins with: how many before it in the course draw."""
+        names = [q.entry.name for q in self.course[: self.course.index(p)]]
+        return sum(name.startswith("init=") or name in DRAWING for name in names)
 
     # --- models --------------------------------------------------------------------------------
 
@@ -161,6 +175,7 @@ class Editing:
         """Write down what was collected for calls and steps."""
         for call in self._calls or ():
             call.write(self.names(call.file))
+            call.write_below(self.names(call.home_file))
         for place in self._steps or ():
             place.write(self.names(place.file))
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import libcst as cst
 
@@ -39,15 +40,18 @@ class OptimizerCall:
     """One call, with the changes that wait to be written.
 
     Attributes:
-        target: the name or attribute it is assigned to, None if it is not.
+        home: the statement that gives it a name, where lines that speak of it can follow, and its
+            file; its own, or that of a function which returns it.
+        target: the name it has there, None if it has none.
         factor, fixed: of the rate: a factor on it, or another in its place.
         momentum: another one. made: (class, rate) of another optimizer.
-        below: lines that follow its statement.
+        below: lines that follow `home`.
     """
 
     def __init__(self, file: ScriptFile, call: cst.Call, known: KnownOptimizer) -> None:
         self.file, self.call, self.known = file, call, known
         self.statement = file.statement_of(call)
+        self.home_file, self.home = file, self.statement
         self.target = assigned(file, self.statement)
         self.factor: float | None = None
         self.fixed: float | None = None
@@ -60,9 +64,13 @@ class OptimizerCall:
         """Where it stands."""
         return Spot(self.file.name, self.file.line(self.call))
 
+    def live_at(self, file: ScriptFile, statement: Any, name: str) -> None:
+        """It is another statement that gives it its name."""
+        self.home_file, self.home, self.target = file, statement, name
+
     def name(self) -> str:
-        """What it is assigned to. Unfit if lines that follow could not speak of it."""
-        if self.target is None or not self.file.own_line(self.statement):
+        """What it is called where it lives. Unfit if lines that follow could not speak of it."""
+        if self.target is None or not self.home_file.own_line(self.home):
             said = _("the optimizer is made within another expression and has no name here.")
             raise Unfit(said, self.spot)
         return self.target
@@ -93,15 +101,18 @@ class OptimizerCall:
 
     # --- writing -------------------------------------------------------------------------------
 
+    def write_below(self, names: Names) -> None:
+        """The lines that follow where it lives, once `write` has added its own."""
+        if self.below:
+            self.home_file.after(self.home, list(map(names.adapt, self.below)))
+
     def write(self, names: Names) -> None:
-        """All that waits."""
+        """What waits to be written into the call itself."""
         if self.made is not None:
             self._another(names)
         else:
             self._rate()
             self._momentum()
-        if self.below:
-            self.file.after(self.statement, list(map(names.adapt, self.below)))
 
     def _rate(self) -> None:
         if self.fixed is None and self.factor is None:
@@ -157,9 +168,7 @@ class OptimizerCall:
 
     def _each(self, line: str) -> None:
         """A line for each of its parameter groups, once it is made."""
-        self.file.after(
-            self.statement, [f"for group in {self.name()}.param_groups:", f"    {line}"]
-        )
+        self.below[:0] = [f"for group in {self.name()}.param_groups:", f"    {line}"]
 
     def _another(self, names: Names) -> None:
         """Another class in its place, with its own settings."""
@@ -184,14 +193,18 @@ def find_calls(
     """Where the script makes its optimizers: at the lines that were seen, else by their names."""
     found: dict[tuple[str, int], OptimizerCall] = {}
     for optimizer in known.optimizers:
-        for spot in optimizer.made:
-            call = _at(file(spot.file), spot.line, optimizer.cls) if spot.file in sources else None
-            if call is not None:
-                here = file(spot.file)
-                found.setdefault(
-                    (spot.file, here.span(call)[0]), OptimizerCall(here, call, optimizer)
-                )
+        for k, spot in enumerate(optimizer.made):
+            if spot.file not in sources:
                 break
+            here = file(spot.file)
+            call = _at(here, spot.line, optimizer.cls)
+            if call is None:
+                continue  # a subclass of the script's own: its maker is further out
+            made = OptimizerCall(here, call, optimizer)
+            if made.target is None:
+                _settle(made, optimizer, optimizer.made[k + 1 :], file, sources)
+            found.setdefault((spot.file, here.span(call)[0]), made)
+            break
     if known.optimizers:
         return list(found.values())
     out = []
@@ -205,11 +218,38 @@ def find_calls(
 
 
 def _at(file: ScriptFile, line: int, cls: str) -> cst.Call | None:
-    """The call at a line that makes an optimizer of a class; by its name, else by what it takes."""
+    """The call at a line that makes an optimizer of a class: by its name, or one whose function is
+    worked out (`getattr(torch.optim, name)(...)`)."""
     calls = [c for c in file.calls_at(line) if c.args]
     named = [c for c in calls if last_name(c.func) == cls]
-    given = [c for c in calls if "parameters()" in file.code(c.args[0])]
-    return next(iter([*named, *given]), None)
+    worked_out = [c for c in calls if isinstance(c.func, (cst.Call, cst.Subscript))]
+    init = any(last_name(c.func) == "__init__" for c in calls)
+    plain = [] if init else [c for c in calls if isinstance(c.func, cst.Name)]
+    return next(iter([*named, *worked_out, *plain]), None)
+
+
+def _settle(
+    made: OptimizerCall,
+    known: KnownOptimizer,
+    outward: Sequence[Spot],
+    file: Callable[[str], ScriptFile],
+    sources: Iterable[str],
+) -> None:
+    """A function returns it: the assignment that takes it is known by the name that steps."""
+    steps = set()
+    for spot in known.stepped[:1]:
+        if spot.file in sources:
+            here = file(spot.file)
+            steps |= {here.code(c) for c in here.calls_at(spot.line)}
+    for spot in outward:
+        if spot.file not in sources:
+            return
+        here = file(spot.file)
+        statement = here.statement_at(spot.line)
+        target = assigned(here, statement)
+        if target is not None and any(f"{target}.step(" in s or f"({target})" in s for s in steps):
+            made.live_at(here, statement, target)
+            return
 
 
 def number(x: float) -> str:

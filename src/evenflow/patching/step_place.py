@@ -50,10 +50,21 @@ class StepPlace:
         """The model whose every parameter the optimizer holds, by its name here; None."""
         if self.known.groups > 1 or len(self.known.roots) != 1:
             return None
+        if not self.known.made:
+            return self._by_form(made)
         said = self.file.code(made.call.args[0]) if made.file is self.file else ""
         found = in_sight(self.known.step_models, self.known.roots[0], said)
         first = made.file.code(made.call.args[0].value)
         return found if found is not None and first.endswith(".parameters()") else None
+
+    def _by_form(self, made: OptimizerCall) -> str | None:
+        """Nothing was measured: what the optimizer's call says, if that is in sight here."""
+        first = made.file.code(made.call.args[0].value)
+        name = first.removesuffix(".parameters()")
+        kind = cst.ClassDef if "." in name else cst.FunctionDef
+        here, there = self.file.within(self.call, kind), made.file.within(made.call, kind)
+        near = self.file is made.file and (here is there or (there is None and "." not in name))
+        return name if near and name != first else None
 
     def parameters(self, made: Sequence[OptimizerCall]) -> str:
         """An expression for all that it updates, in its order."""

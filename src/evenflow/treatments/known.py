@@ -1,4 +1,4 @@
-"""What of a model an edit of its script must know: measured at the first training forward. No torch.
+"""What of a model an edit of its script must know, as its first training forward shows. No torch.
 
 Records that cross a process border as JSON; `live.knowing` makes them, `evenflow.patching` reads
 them. Paths of modules are relative to the model that is called.

@@ -165,14 +165,16 @@ class _Seen:
 def _which(models: dict[str, Any], roots: list[Any]) -> dict[str, int]:
     """Expressions that give one of the roots, out of its wrappers (compiled, parallel)."""
     found = {}
-    for name, given in models.items():
-        module = given
+    for first, given in models.items():
+        name, module = first, given
         while not any(module is r for r in roots):
             inner = next((a for a in ("_orig_mod", "module") if a in module._modules), None)
             if inner is None:
                 break
             name, module = f"{name}.{inner}", module._modules[inner]
-        found.update({name: k for k, r in enumerate(roots) if module is r})
+        for k, root in enumerate(roots):
+            if module is root:
+                found[name] = k
     return found
 
 

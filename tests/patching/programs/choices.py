@@ -10,7 +10,9 @@ def main(name):
     torch.manual_seed(0)
     x = torch.randn(64, 6)
     y = (x[:, 0] > 0).long()
-    model = nn.Sequential(nn.Linear(6, 12), nn.ReLU(), nn.Linear(12, 12), nn.ReLU(), nn.Linear(12, 2))
+    model = nn.Sequential(
+        nn.Linear(6, 12), nn.ReLU(), nn.Linear(12, 12), nn.ReLU(), nn.Linear(12, 2)
+    )
     if name == "adam":
         opt = torch.optim.Adam(model.parameters(), lr=1e-3)
     elif name == "sgd":
@@ -21,7 +23,8 @@ def main(name):
         for rows in torch.randperm(64).split(16):
             opt.zero_grad()
             loss = nn.functional.cross_entropy(model(x[rows]), y[rows])
-            loss.backward(); opt.step()  # noqa: E702
+            loss.backward()
+            opt.step()  # noqa: E702
     print("loss", loss.item())
 
 

@@ -26,7 +26,7 @@ def everything(editing: Editing, p: Parsed) -> None:
     root, _view = editing.view(p)
     calls = editing.optimizers()
     place = editing.place(root)
-    if len(calls) != 1 or calls[0].file is not place.file or not place.above:
+    if len(calls) != 1 or calls[0].home is not place.statement or not place.above:
         raise Unfit(_("no single line makes the optimizer with the model in sight."))
     function = editing.function(place, _ADOPT)
     calls[0].below.append(f"{function}({place.model}, {calls[0].name()})")

@@ -56,7 +56,7 @@ class SigmaReparam(torch.nn.Module):
 _PARAMETRIZE = '''
 def hold_norms(model):
     """Keep query, key and value weights at their spectral norm, times a trainable scalar."""
-    generator = torch.Generator().manual_seed(0)
+    generator = torch.Generator().manual_seed({seed})
     for path, name in {pairs}:
         layer = model.get_submodule(path)
         made = {cls}(getattr(layer, name), generator)
@@ -92,7 +92,9 @@ def sigma(editing: Editing, p: Parsed) -> None:
         raise Unfit(_("no attention with query and key layers of its own was seen."))
     place = editing.place(root)
     pairs = ", ".join(f'("{path}", "{name}")' for path, name in view.attending)
-    template = _PARAMETRIZE.format(pairs=f"[{pairs}]", cls=editing.function(place, _SIGMA))
+    template = _PARAMETRIZE.format(
+        seed=editing.seed(p), pairs=f"[{pairs}]", cls=editing.function(place, _SIGMA)
+    )
     editing.call(place, f"{editing.function(place, tidy(template))}({place.model})")
     editing.did(p, place.file, _("attention's weights held by their spectral norm"))
 

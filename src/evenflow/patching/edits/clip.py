@@ -121,7 +121,7 @@ def outliers(editing: Editing, p: Parsed) -> None:
     """Against the running distribution of norms: by a hook of the optimizer, which keeps it."""
     for call in editing.optimizers():
         name = call.name()
-        function = editing.names(call.file).function(_BY_Z, call.statement)
+        function = editing.names(call.home_file).function(_BY_Z, call.home)
         call.below.append(f"{function}({name}, {number(p.value)})")
         editing.did(p, call.file, _("outlying gradient norms clipped at each step"))
 

@@ -19,7 +19,7 @@ from ..selecting import each, modules, owned, tidy
 _DRAW = '''
 def draw_weights(model):
     """{about}"""
-    generator = torch.Generator().manual_seed(0)
+    generator = torch.Generator().manual_seed({seed})
     layers = {layers}
     for layer in layers:
         gain = {gain}
@@ -62,6 +62,7 @@ def start(
     place = editing.place(root)
     numbers = [gains(layer) for layer in layers]
     template = _DRAW.format(
+        seed=editing.seed(p),
         about=about,
         layers=modules(view, [layer.path for layer in layers]),
         gain=each([number(gain) for gain, _std in numbers]),

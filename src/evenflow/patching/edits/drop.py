@@ -47,7 +47,7 @@ def dropout(editing: Editing, p: Parsed) -> None:
         raise Unfit(_("no layer reads an activation that has no dropout yet."))
     calls = editing.optimizers()
     place = editing.place(root)
-    if len(calls) != 1 or calls[0].file is not place.file or not place.above:
+    if len(calls) != 1 or calls[0].home is not place.statement or not place.above:
         raise Unfit(_("no single line makes the optimizer with the model in sight."))
     share = p.value.share
     about = f"Dropout of {number(share)} before each layer that reads an activation."

@@ -89,7 +89,7 @@ def share(editing: Editing, p: Parsed) -> None:
         if step is not None:
             _scheduler(call, step, shares[0])
         else:
-            function = editing.names(call.file).function(_SHARE, call.statement)
+            function = editing.names(call.home_file).function(_SHARE, call.home)
             call.below += _wrapped(call, f"{function}(", [call.name(), *shares])
 
 
@@ -109,19 +109,19 @@ def _step(editing: Editing, call: OptimizerCall) -> StepPlace | None:
     except Unfit:
         return None
     name = call.name()
-    if len(steps) != 1 or steps[0].file is not call.file or steps[0].optimizer != name:
+    if len(steps) != 1 or steps[0].file is not call.home_file or steps[0].optimizer != name:
         return None
     step = steps[0]
     if not isinstance(step.statement, cst.SimpleStatementLine) or len(step.statement.body) > 1:
         return None
-    file = call.file
+    file = call.home_file
     kind = cst.ClassDef if "." in name else cst.FunctionDef
-    here, there = file.within(call.statement, kind), file.within(step.statement, kind)
+    here, there = file.within(call.home, kind), file.within(step.statement, kind)
     return step if here is there or (here is None and "." not in name) else None
 
 
 def _scheduler(call: OptimizerCall, step: StepPlace, share: str) -> None:
-    file, name = call.file, call.name()
+    file, name = call.home_file, call.name()
     own = _free(file, "schedule")
     schedule = f"{name.rpartition('.')[0]}.{own}" if "." in name else own
     made = f"{schedule} = torch.optim.lr_scheduler.LambdaLR("
@@ -132,7 +132,7 @@ def _scheduler(call: OptimizerCall, step: StepPlace, share: str) -> None:
 def _wrapped(call: OptimizerCall, head: str, arguments: list[str]) -> list[str]:
     """A call on one line, or on three where that would be too long."""
     inner = ", ".join(arguments)
-    if len(call.file.indent(call.statement)) + len(head) + len(inner) < 88:
+    if len(call.home_file.indent(call.home)) + len(head) + len(inner) < 88:
         return [f"{head}{inner})"]
     if len(inner) > 80:
         return [head, *(f"    {a}," for a in arguments), ")"]

@@ -14,7 +14,7 @@ from ..selecting import modules, names, tidy
 _ORTHOGONAL = '''
 def free_recurrence(model):
     """Orthogonal recurrent weights, gate by gate (arXiv:1504.00941)."""
-    generator = torch.Generator().manual_seed(0)
+    generator = torch.Generator().manual_seed({seed})
     for layer in {layers}:
         for name, p in layer.named_parameters(recurse=False):
             if name.startswith("weight_hh"):
@@ -49,7 +49,7 @@ class StateLSTM(torch.nn.LSTM):
 _GATED = '''
 def gate_recurrence(model):
     """A gated layer in the place of each RNN, its recurrence orthogonal, {gates}."""
-    generator = torch.Generator().manual_seed(0)
+    generator = torch.Generator().manual_seed({seed})
     for name in {names}:
         old = model.get_submodule(name)
         with torch.random.fork_rng(devices=[]):
@@ -102,7 +102,7 @@ def orthogonal(editing: Editing, p: Parsed) -> None:
         raise Unfit(_("the recurrence is written by hand, not by one of torch's layers."))
     place = editing.place(root)
     layers = modules(view, [path for path, _cls in view.recurrent])
-    template = _ORTHOGONAL.format(layers=layers, gain=number(p.value))
+    template = _ORTHOGONAL.format(seed=editing.seed(p), layers=layers, gain=number(p.value))
     editing.call(place, f"{editing.function(place, tidy(template))}({place.model})")
     editing.did(p, place.file, _("orthogonal recurrent weights"))
 
@@ -130,6 +130,7 @@ def gated(editing: Editing, p: Parsed, *, cls: str) -> None:
     if cls == "LSTM":
         made = editing.function(place, _STATE)
     template = _GATED.format(
+        seed=editing.seed(p),
         names=names(found),
         cls=made,
         forget=_OPEN if cls == "LSTM" else "",

@@ -16,7 +16,7 @@ from .draw import plain
 _START = '''
 def start_from_batch(model):
     """{about}"""
-    generator = torch.Generator().manual_seed(0)
+    generator = torch.Generator().manual_seed({seed})
     layers = {layers}
     heads = {heads}
 {met}
@@ -98,6 +98,7 @@ def lsuv(editing: Editing, p: Parsed) -> None:
     if not bias:
         zero = "        if layer.bias is not None:\n            layer.bias.zero_()\n"
     template = _START.format(
+        seed=editing.seed(p),
         about="Centred LSUV on the first training batch (cf. arXiv:1511.06422)."
         if centred
         else "LSUV on the first training batch: outputs of deviation 1 (arXiv:1511.06422).",

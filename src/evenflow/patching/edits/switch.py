@@ -54,7 +54,9 @@ def tailored(editing: Editing, p: Parsed) -> None:
     def gains(layer: KnownLayer) -> tuple[float, float]:
         return (1.0, 0.0) if layer.fed in TAILORED or not layer.fed else critical(layer, 1.0)
 
-    start(editing, p, ORTHOGONAL, "Orthogonal weights, as the activations ask for.", gains, view)
+    if not any(q.entry.kind == "init" for q in editing.course):  # which draws them all anew
+        about = "Orthogonal weights, as the activations ask for."
+        start(editing, p, ORTHOGONAL, about, gains, view)
 
 
 def exchange(
@@ -69,6 +71,9 @@ def exchange(
         raise Unfit(_("no activation between layers was seen."))
     modules = [a for a in chosen if a.module]
     functions = [a for a in chosen if not a.module]
+    for op in dict.fromkeys(a.op for a in functions):
+        if _by_reference(editing, p, view, [a for a in functions if a.op == op], new_for):
+            functions = [a for a in functions if a.op != op]
     plans = _calls(editing, view, functions)
     for op in dict.fromkeys(a.op for a in modules):
         mine = [a for a in modules if a.op == op]
@@ -155,6 +160,49 @@ def _calls(
     return list(found.values())
 
 
+def _by_reference(
+    editing: Editing,
+    p: Parsed,
+    view: KnownModel,
+    mine: Sequence[KnownActivation],
+    new_for: Callable[[KnownActivation], NewActivation],
+) -> bool:
+    """Where a function is called by another name: its one mention (in a dictionary, an argument)
+    becomes the new one. False where it is called by its own name."""
+    op, spots = mine[0].op, {a.called for a in mine}
+    if None in spots or any(s is None or s.file not in editing.sources for s in spots):
+        return False
+    if any(_named_calls(editing.file(s.file), s, op) for s in spots if s is not None):
+        return False
+    chosen = {a.index for a in mine}
+    mentions = []
+    for name in editing.sources:
+        file = editing.file(name)
+        for node in file.inside(file.tree, cst.Attribute):
+            called = isinstance(file.parents[node], cst.Call) and file.parents[node].func is node
+            if last_name(node) == op and not called and _torchs(file.code(node.value)):
+                mentions.append((file, node))
+    stay = [a for a in view.activations if a.op == op and a.index not in chosen and not a.module]
+    formula = new_for(mine[0]).formula
+    if len(mentions) != 1 or stay or not formula:
+        return False
+    file, node = mentions[0]
+    bare = formula.removesuffix("({x})")
+    code = bare if bare.replace(".", "").isidentifier() else f"lambda x: {formula.format(x='x')}"
+    file.replace(node, editing.names(file).adapt(code))
+    editing.did(p, file, _("another activation where it is named"))
+    return True
+
+
+def _torchs(owner: str) -> bool:
+    return re.fullmatch(r"(?:torch|F|nn|[\w.]*functional|special)", owner) is not None
+
+
+def _named_calls(file: ScriptFile, spot: Spot, op: str) -> list[cst.Call]:
+    calls = [c for c in file.calls_at(spot.line) if last_name(c.func) in (op, f"{op}_")]
+    return [c for c in calls if c.args or isinstance(c.func, cst.Attribute)]
+
+
 def _same(a: KnownActivation, b: KnownActivation) -> bool:
     return not b.module and b.called == a.called and b.op == a.op
 
@@ -162,8 +210,7 @@ def _same(a: KnownActivation, b: KnownActivation) -> bool:
 def function_calls(editing: Editing, spot: Spot, op: str) -> list[tuple[ScriptFile, cst.Call]]:
     """Calls of an activation's function in the statement at a line. Unfit if none shows."""
     file = editing.file(spot.file)
-    calls = [c for c in file.calls_at(spot.line) if last_name(c.func) in (op, f"{op}_")]
-    calls = [c for c in calls if c.args or isinstance(c.func, cst.Attribute)]
+    calls = _named_calls(file, spot, op)
     if not calls:
         said = _("{op} is called by another name here.").format(op=op)
         raise Unfit(said, spot)
@@ -175,9 +222,7 @@ def function_calls(editing: Editing, spot: Spot, op: str) -> list[tuple[ScriptFi
 def argument(file: ScriptFile, call: cst.Call) -> str:
     """What an activation's function is called on: its first argument, or what the method is of."""
     positional = [a for a in call.args if a.keyword is None]
-    own = isinstance(call.func, cst.Attribute) and not re.fullmatch(
-        r"(?:torch|F|nn|[\w.]*functional|special)", file.code(call.func.value)
-    )
+    own = isinstance(call.func, cst.Attribute) and not _torchs(file.code(call.func.value))
     if own and isinstance(call.func, cst.Attribute):
         node: Any = call.func.value
     elif positional:

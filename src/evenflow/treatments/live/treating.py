@@ -76,8 +76,13 @@ def treat_(
 
 
 def apply_(chosen: Sequence[Parsed], context: TreatmentContext) -> None:
-    """One after the other. ValueError naming the one that cannot be applied."""
+    """One after the other. ValueError naming the one that cannot be applied.
+
+    The first that draws random numbers has the context's seed, the next that seed plus one: what a
+    treatment draws does not hang on how much another has drawn before it.
+    """
     for p in chosen:
+        context.reseed()
         home, name = p.entry.apply.split(":")
         try:
             getattr(import_module(f"{__package__}.{home}"), name)(context, p.value)
