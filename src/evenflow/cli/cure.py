@@ -170,7 +170,9 @@ def _patched(
     console = stderr() if json else stdout()
     proof = found.patch
     if proof is None:
-        return refuse("cure", _("nothing was chosen, so there is no patch; no file was written."), 3)
+        return refuse(
+            "cure", _("nothing was chosen, so there is no patch; no file was written."), 3
+        )
     if isinstance(proof, str):
         return refuse("cure", _("no patch: {why}").format(why=proof), 3)
     console.print()

@@ -68,7 +68,9 @@ def table(proof: PatchProof, before: Sequence[float | None], console: Console) -
     for seed, bare, treated, patched in zip(
         proof.seeds, old, proof.treated, proof.patched, strict=False
     ):
-        made.add_row(str(seed), *("-" if v is None else f"{v:.4g}" for v in (bare, treated, patched)))
+        made.add_row(
+            str(seed), *("-" if v is None else f"{v:.4g}" for v in (bare, treated, patched))
+        )
     console.print(made, highlight=False, markup=False)
 
 

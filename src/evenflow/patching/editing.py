@@ -20,7 +20,6 @@ from .sources import decoded
 from .step_place import StepPlace, find_steps
 from .targets import assigned, in_sight
 
-
 #: Treatments beside the starts that draw random numbers.
 DRAWING = frozenset(
     (
@@ -34,13 +33,15 @@ DRAWING = frozenset(
 class Place:
     """Where a model can be worked on: its file, a statement, and the expression that gives it.
 
-    `above`: lines go above the statement (an optimizer's); else below (the model's own).
+    `above`: lines go above the statement (an optimizer's); else below (the model's own). `returned`
+    says that it is a `return`, which has to wait for them.
     """
 
     file: ScriptFile
     statement: Any
     model: str
     above: bool
+    returned: bool = False
 
 
 class Editing:
@@ -54,6 +55,7 @@ class Editing:
         self._names: dict[str, Names] = {}
         self.done: list[Done] = []
         self.notes: list[Note] = []
+        self._returns: list[Place] = []
         self._calls: list[OptimizerCall] | None = None
         self._steps: list[StepPlace] | None = None
 
@@ -132,15 +134,44 @@ class Editing:
 
     def _by_model(self, root: int) -> Place | None:
         made = self.known.roots[root].made if root < len(self.known.roots) else ()
+        inner: Place | None = None
         for spot in made:
             if spot.file not in self.sources:
                 continue
             file = self.file(spot.file)
             statement = file.statement_at(spot.line)
+            method = file.within(statement, cst.FunctionDef) if statement is not None else None
+            if method is not None and method.name.value == "__init__":
+                inner = inner or self._in_init(file, method, self.known.roots[root].cls)
+                continue
             target = assigned(file, statement)
-            if target is not None and "__init__" not in file.code(statement):
+            if target is not None:
                 return Place(file, statement, target, False)
-        return None
+            if _returns(statement) and file.own_line(statement):
+                return self._returned(file, statement)
+        return inner
+
+    def _in_init(self, file: ScriptFile, method: cst.FunctionDef, cls: str) -> Place | None:
+        """The end of the model's own constructor."""
+        owner = file.within(method, cst.ClassDef)
+        if owner is None or owner.name.value != cls or not method.params.params:
+            return None
+        if not isinstance(method.body, cst.IndentedBlock):
+            return None
+        me = method.params.params[0].name.value
+        return Place(file, method.body.body[-1], me, False)
+
+    def _returned(self, file: ScriptFile, statement: Any) -> Place:
+        """A function returns the model as it makes it: it gets a name first."""
+        known = next((r for r in self._returns if r.statement is statement), None)
+        if known is None:
+            method = file.within(statement, cst.FunctionDef)
+            free = (n for n in ("model", "network", "made") if not _mentions(file, method, n))
+            known = Place(file, statement, next(free, "made_model"), False, True)
+            begin, _end = file.span(statement)
+            file.replace_text(begin, begin + len("return"), f"{known.model} =")
+            self._returns.append(known)
+        return known
 
     def function(self, place: Place, template: str) -> str:
         """Put a function into the place's file; its name there."""
@@ -173,11 +204,15 @@ class Editing:
 
     def finish(self) -> None:
         """Write down what was collected for calls and steps."""
+        for place in self._returns:
+            place.file.after(place.statement, [f"return {place.model}"])
         for call in self._calls or ():
             call.write(self.names(call.file))
             call.write_below(self.names(call.home_file))
-        for place in self._steps or ():
-            place.write(self.names(place.file))
+        for step in self._steps or ():
+            step.write(self.names(step.file))
+        for names in self._names.values():
+            names.write()
 
     def texts(self) -> dict[str, bytes]:
         """Bytes of each file that has changed."""
@@ -193,6 +228,16 @@ class Editing:
             if raw != self.sources[name]:
                 out[name] = raw
         return out
+
+
+def _returns(statement: Any) -> bool:
+    simple = isinstance(statement, cst.SimpleStatementLine) and len(statement.body) == 1
+    return simple and isinstance(statement.body[0], cst.Return)
+
+
+def _mentions(file: ScriptFile, node: Any, name: str) -> bool:
+    code = file.text if node is None else file.code(node)
+    return re.search(rf"\b{name}\b", code) is not None
 
 
 def _block_owner(file: ScriptFile, statement: Any) -> Any:

@@ -24,6 +24,7 @@ class Names:
             for node in file.inside(statement, (cst.Import, cst.ImportFrom)):
                 self._read(node)
         self.added: dict[str, str] = {}  # template -> the name it got
+        self._waiting: dict[int, list[tuple[int, str, int]]] = {}  # place -> blanks, code, blanks
         self._imported = False
 
     def _read(self, node: Any) -> None:
@@ -84,11 +85,19 @@ class Names:
         self.added[template] = name
         code = self.adapt(re.sub(rf"\b{found[1]}\b", name, template)).strip("\n")
         lines = [self.file.levels(line) for line in code.split("\n")]
-        self.file.insert(*self._room(near, "\n".join(lines)))
+        at, before, after = self._room(near)
+        self._waiting.setdefault(at, []).append((before, "\n".join(lines), after))
         return name
 
-    def _room(self, near: cst.CSTNode, code: str) -> tuple[int, str]:
-        """Where a function is put, and its text with the blank lines it needs there."""
+    def write(self) -> None:
+        """The functions into the file, those of one place with two blank lines between them."""
+        for at, found in self._waiting.items():
+            body = "\n\n\n".join(code for _before, code, _after in found)
+            before, _code, after = found[0]
+            self.file.insert(at, "\n" * before + body + "\n" + "\n" * after)
+
+    def _room(self, near: cst.CSTNode) -> tuple[int, int, int]:
+        """Where a function is put, and the blank lines it needs there, above and below."""
         file, top = self.file, self.file.top_of(near)
         leading = []
         for statement in file.tree.body:
@@ -110,7 +119,7 @@ class Names:
         before = 2 if leading else (2 - _blank_end(above) if above.strip() else 0)
         below = re.match(r"(?:[ \t]*\r?\n)*", file.text[at:])
         blanks = below[0].count("\n") if below is not None else 0
-        return at, "\n" * max(0, before) + code + "\n" + "\n" * max(0, 2 - blanks)
+        return at, max(0, before), max(0, 2 - blanks)
 
 
 def _imports(statement: Any) -> bool:

@@ -137,6 +137,10 @@ class ScriptFile:
         begin, end = self.span(node)
         self._splice(begin, end, text)
 
+    def replace_text(self, begin: int, end: int, text: str) -> None:
+        """Other text in the place of these characters."""
+        self._splice(begin, end, text)
+
     def insert(self, at: int, text: str) -> None:
         """Text before the character at `at`."""
         self._splice(at, at, text)
@@ -152,9 +156,18 @@ class ScriptFile:
         return not self.indent(statement).strip()
 
     def before(self, statement: cst.CSTNode, lines: Sequence[str]) -> None:
-        """Lines above a statement, at its level; under its comments."""
-        start = self.starts[self.line(statement) - 1]
+        """Lines above a statement, at its level, and above what is said of it there."""
+        line, indent = self.line(statement), self.indent(statement)
+        while line > 1 and self._comment(line - 2, indent):
+            line -= 1
+        start = self.starts[line - 1]
         self.insert(start, self._block(lines, self.indent(statement)))
+
+    def _comment(self, index: int, indent: str) -> bool:
+        """Is a line a comment at this level, and no mark of a notebook's cell?"""
+        line = self.text[self.starts[index] : self.starts[index + 1]]
+        said = line.removeprefix(indent)
+        return said.startswith("#") and not re.match(r"#\s?(?:%%|In\s?\[|\+|-|!)", said)
 
     def after(self, statement: cst.CSTNode, lines: Sequence[str]) -> None:
         """Lines below a statement, at its level."""

@@ -111,7 +111,7 @@ def tidy(code: str) -> str:
 
 def _broken(line: str) -> list[str]:
     indent = line[: len(line) - len(line.lstrip())]
-    found = re.match(r"(.*?[\[(])(.*)([\])](?:\[[-\d:]*\])?:?)\Z", line[len(indent) :])
+    found = re.match(r"(.*?[\[(])(.*?)(\]\[[-\d:]+\]:?|[\])]:?)\Z", line[len(indent) :])
     if found is None or line.lstrip().startswith(('"', "#", "def ")):
         return [line]
     head, inner, tail = found.groups()

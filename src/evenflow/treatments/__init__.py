@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from .live.context import TreatmentContext as TreatmentContext
     from .live.forward_trace import ForwardTrace as ForwardTrace
     from .live.forward_trace import trace_forward as trace_forward
+    from .live.knowing import MadeLines as MadeLines
     from .live.knowing import know_ as know_
     from .live.knowing import spots as spots
     from .live.revive import ActivationTrace as ActivationTrace
@@ -53,7 +54,7 @@ _HOME = {
     "live.clip": "agc_factor total_norm",
     "live.context": "TreatmentContext",
     "live.forward_trace": "ForwardTrace trace_forward",
-    "live.knowing": "know_ spots",
+    "live.knowing": "MadeLines know_ spots",
     "live.revive": "ActivationTrace redraw_units_ unit_chains units_of",
     "live.stepping": "Stage Stepper loss_scale with_gradients",
     "live.treating": "treat_",

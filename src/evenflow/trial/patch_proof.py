@@ -25,8 +25,8 @@ from .engine import CHILD, LocalPool, OnOutcome, Remembered
 from .goal import CureGoal, Tried
 from .job import Job, Outcome
 from .record import Cure, PatchProof
-from .scratch import FolderSnapshot, entries
 from .score import better
+from .scratch import FolderSnapshot, entries
 
 #: What runs a survey, and a patched script.
 SURVEY = (*CHILD[:-1], "evenflow.trial.survey")

@@ -11,7 +11,6 @@ import functools
 import json
 import os
 import sys
-import weakref
 from dataclasses import asdict
 from pathlib import Path
 from types import FrameType
@@ -38,7 +37,6 @@ class Survey:
         self.attempt = attempt
         self.text = attempt.job.treatments
         self.folder = os.path.realpath(attempt.program.folder)
-        self.made: weakref.WeakKeyDictionary[Any, list[Spot]] = weakref.WeakKeyDictionary()
         self.roots: list[tuple[Any, KnownRoot]] = []
         self.optimizers: dict[int, _Seen] = {}
         self.backward: list[Spot] = []
@@ -54,12 +52,14 @@ class Survey:
             register_optimizer_step_pre_hook,
         )
 
+        from ..treatments import MadeLines
         from .injection import Injection
 
         self.injection = Injection(
             "survey", self._know, refused=lambda e: self._end("refused", str(e))
         )
-        after(torch.nn.Module, "__init__", lambda m: self.made.setdefault(m, spots(self.folder)))
+        self.made = MadeLines(self.folder)
+        self.made.watch()
         after(torch.optim.Optimizer, "__init__", self._optimizer)
         base = getattr(lr_scheduler, "LRScheduler", None) or lr_scheduler._LRScheduler
         for cls in {base, lr_scheduler.ReduceLROnPlateau}:
@@ -104,13 +104,8 @@ class Survey:
         from ..treatments import know_
 
         chosen = in_order(map(read, parse_treatments(self.text)))
-        places = {id(m): found for m in root.modules() if (found := self.made.get(m))}
-
-        def made(module: Any) -> Spot | None:
-            return next(iter(places.get(id(module), ())), None)
-
-        undo, views = know_(root, mine, chosen, batch, self.folder, made)
-        lines = tuple(places.get(id(root), ()))
+        lines = self.made.of(root)
+        undo, views = know_(root, mine, chosen, batch, self.folder, self.made.of)
         self.roots.append((root, KnownRoot(type(root).__name__, dict(views), lines)))
         return undo
 

@@ -61,14 +61,18 @@ def start(
         raise Unfit(_("no layer has a weight."))
     place = editing.place(root)
     numbers = [gains(layer) for layer in layers]
+    gain = each([number(gain) for gain, _std in numbers])
     template = _DRAW.format(
         seed=editing.seed(p),
         about=about,
         layers=modules(view, [layer.path for layer in layers]),
-        gain=each([number(gain) for gain, _std in numbers]),
+        gain=gain,
         draw=draw,
         bias=_biases(layers, [std for _gain, std in numbers]),
     )
+    if gain == "1":
+        template = template.replace("        gain = 1\n", "")
+        template = template.replace(" * gain", "").replace("gain / ", "1.0 / ")
     function = editing.function(place, tidy(template))
     editing.call(place, f"{function}({place.model})")
     editing.did(p, place.file, _("weights drawn anew before the training"))
@@ -101,7 +105,9 @@ def critical(layer: KnownLayer, factor: float) -> tuple[float, float]:
     """Gain and deviation of the bias at criticality. Unfit where there is none."""
     if layer.uncritical:
         raise Unfit(layer.uncritical)
-    return math.sqrt(layer.sw2) * factor, math.sqrt(layer.sb2)
+    gain = math.sqrt(layer.sw2) * factor
+    near = round(gain, 9)  # what solving has left in the last digits is lost in float32 anyway
+    return near if abs(gain - near) < 1e-12 else gain, math.sqrt(layer.sb2)
 
 
 def _he(editing: Editing, p: Parsed) -> None:

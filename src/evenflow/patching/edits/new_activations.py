@@ -75,10 +75,14 @@ def tailored(name: str, depth: int) -> NewActivation:
         return _own("TailoredReLU", formula, f"LeakyReLU for {depth} layers (arXiv:2203.08120).")
     kind = name.removeprefix("tailored_")
     t = tailor(kind, depth, 0.3)
-    inner = f"{t.alpha!r} * {{x}} + {t.beta!r}"
-    formula = f"{t.gamma!r} * (torch.{kind}({inner}) + {t.delta!r})"
+    inner = f"{t.alpha!r} * {{x}} {_plus(t.beta)}"
+    formula = f"{t.gamma!r} * (torch.{kind}({inner}) {_plus(t.delta)})"
     about = f"{kind} for {depth} layers (arXiv:2110.01765)."
     return _own(f"Tailored{kind.title()}", formula, about)
+
+
+def _plus(x: float) -> str:
+    return f"{'-' if x < 0 else '+'} {abs(x)!r}"
 
 
 def _own(name: str, formula: str, about: str) -> NewActivation:

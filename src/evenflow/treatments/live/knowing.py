@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from types import FrameType
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
@@ -44,6 +46,34 @@ def spots(folder: str) -> list[Spot]:
     return found
 
 
+class MadeLines:
+    """Notes, while it is watching, which lines of the script make modules."""
+
+    def __init__(self, folder: str) -> None:
+        self.folder = os.path.realpath(folder)
+        self._lines: WeakKeyDictionary[nn.Module, list[Spot]] = WeakKeyDictionary()
+        self._init: Any = None
+
+    def watch(self) -> None:
+        """From now on."""
+        init = self._init = nn.Module.__init__
+
+        @functools.wraps(init)
+        def noted(module: nn.Module, *args: Any, **kwargs: Any) -> None:
+            init(module, *args, **kwargs)
+            self._lines.setdefault(module, spots(self.folder))
+
+        nn.Module.__init__ = noted  # type: ignore[method-assign]
+
+    def unwatch(self) -> None:
+        """No longer."""
+        nn.Module.__init__ = self._init  # type: ignore[method-assign]
+
+    def of(self, module: nn.Module) -> tuple[Spot, ...]:
+        """The lines that made a module, the innermost first."""
+        return tuple(self._lines.get(module, ()))
+
+
 class SpottedTrace(ForwardTrace):
     """A forward that notes which line of the script called what."""
 
@@ -64,14 +94,14 @@ def know_(
     chosen: Sequence[Parsed],
     batch: Any,
     folder: str,
-    made: Callable[[nn.Module], Spot | None],
+    made: Callable[[nn.Module], tuple[Spot, ...]],
 ) -> tuple[Undo, Mapping[str, KnownModel]]:
     """Apply a course in place, and tell how each of its treatments finds the model.
 
     Args:
         model, optimizers, batch: as `treat_` takes them.
         chosen: in the order of application.
-        folder: of the script's own files. made: where a module was made.
+        folder: of the script's own files. made: the lines that made a module.
 
     Returns:
         What `attach` makes known to later optimizers, and the model by each treatment's text.
@@ -92,7 +122,7 @@ def know_(
 
 
 def _known(
-    context: TreatmentContext, p: Parsed, folder: str, made: Callable[[nn.Module], Spot | None]
+    context: TreatmentContext, p: Parsed, folder: str, made: Callable[[nn.Module], tuple[Spot, ...]]
 ) -> KnownModel:
     model, batch = context.model, context.batch
     assert batch is not None
@@ -176,7 +206,7 @@ def _activation(
     call: TracedCall,
     hidden: bool,
     called: Spot | None,
-    made: Callable[[nn.Module], Spot | None],
+    made: Callable[[nn.Module], tuple[Spot, ...]],
 ) -> KnownActivation:
     whole = is_module_of(call)
     return KnownActivation(
@@ -188,7 +218,7 @@ def _activation(
         module=whole,
         hidden=hidden,
         called=called,
-        made=made(call.module) if whole and call.module is not None else None,
+        made=next(iter(made(call.module)), None) if whole and call.module is not None else None,
     )
 
 
