@@ -61,6 +61,7 @@ SURFACE = {
         "--static": "",
         "--json": "",
         "--out": "",
+        "--patch": "",
         "--seed": "",
         "--force": "",
     },
@@ -87,6 +88,9 @@ SURFACE = {
         "--without": "",
         "--checkup": "",
         "--apply": "",
+        "--patch": "",
+        "--write": "",
+        "--force": "",
         "--json": "",
     },
     "fit": {

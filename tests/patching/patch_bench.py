@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch  # noqa: F401 - once, before the forks
+import torch
 
 from evenflow.patching import KnownTraining, Patch, known_training, patched, sources_of
 from evenflow.script import Program

@@ -25,7 +25,7 @@ LONGEST = 600.0
 CLOSE = 0.02
 
 
-class Asked(NamedTuple):
+class AskedForecast(NamedTuple):
     """What the command was given: what makes the model, and what goes into it."""
 
     factory: str
@@ -35,7 +35,7 @@ class Asked(NamedTuple):
 
 
 def patch(
-    asked: Asked,
+    asked: AskedForecast,
     model: Any,
     forecast: Forecast,
     lines: Any,
@@ -90,7 +90,7 @@ def _candidates(forecast: Forecast) -> dict[str, float]:
     return {k: v for k, v in found.items() if not k.startswith("edit=")}
 
 
-def _made(asked: Asked, model: Any, course: str, lines: Any) -> Patch:
+def _made(asked: AskedForecast, model: Any, course: str, lines: Any) -> Patch:
     """The edit for a course. CannotPatch or ValueError where there is none."""
     from ..forecast import known_to_patch, parse_input
     from ..patching import patched
@@ -112,7 +112,7 @@ def _files(known: KnownTraining) -> Iterable[str]:
                 yield from (s.file for s in (a.called, a.made) if s is not None)
 
 
-def _foreseen(asked: Asked, made: Patch) -> float | None:
+def _foreseen(asked: AskedForecast, made: Patch) -> float | None:
     """The chance of the patched model, foreseen by a process of its own in a scratch copy."""
     from ..trial import FolderSnapshot
 

@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..lang import N_, _, ngettext
-from ..patching import CannotPatch
 from ..script import Program, hint
-from . import patches, writing
+from . import writing
 from .consoles import as_json, refuse, stderr, stdout
 from .options import Arguments, Force, Module
 from .speaking import Lang
@@ -155,6 +154,8 @@ def cure(
 
 def _not_ready(patch: Path | None, force: bool) -> str:
     """Why no patch could be handed over in the end, before anything is run; "" if nothing is."""
+    from . import patches
+
     try:
         if patch is not None:
             writing.check(patch, force=force)
@@ -167,6 +168,9 @@ def _patched(
     program: Program, found: Cure, patch: Path | None, write: bool, force: bool, json: bool
 ) -> int:
     """Show the patch and its proof, and write what was asked for; 3 where none is offered."""
+    from ..patching import CannotPatch
+    from . import patches
+
     console = stderr() if json else stdout()
     proof = found.patch
     if proof is None:

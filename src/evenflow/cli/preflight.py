@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..lang import _
-from . import advised, patches, writing
+from . import writing
 from .consoles import as_json, next_command, refuse, stderr, stdout, wrote
 from .factory import NoFactory, find_factory, make
 from .options import Force
@@ -106,7 +106,9 @@ def preflight(
     code = int(forecast.verdict == "sick")
     if patch is None:
         return code
-    asked = advised.Asked(factory, tuple(inputs or ()), seed, dtype or "")
+    from . import advised
+
+    asked = advised.AskedForecast(factory, tuple(inputs or ()), seed, dtype or "")
     return advised.patch(asked, model, forecast, lines, patch, force, json) or code
 
 
@@ -114,6 +116,8 @@ def _lines(patch: Path, static: bool, force: bool) -> Any:
     """What notes the lines that make modules, watching; ValueError where no patch can come."""
     if static:
         raise ValueError(_("--static builds no weights: leave out --patch"))
+    from . import patches
+
     writing.check(patch, force=force)
     if missing := patches.needed():
         raise ValueError(missing)

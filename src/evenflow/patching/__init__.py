@@ -11,10 +11,10 @@ from .known import KnownOptimizer as KnownOptimizer
 from .known import KnownRoot as KnownRoot
 from .known import KnownTraining as KnownTraining
 from .known import known_training as known_training
-from .record import CannotPatch as CannotPatch
-from .record import Done as Done
-from .record import Note as Note
-from .record import Patch as Patch
+from .patch import CannotPatch as CannotPatch
+from .patch import Done as Done
+from .patch import Note as Note
+from .patch import Patch as Patch
 from .sources import decoded as decoded
 from .sources import sources_of as sources_of
 

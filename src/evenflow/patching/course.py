@@ -11,7 +11,7 @@ from .diffing import diff_of
 from .editing import Editing
 from .edits import EDITS
 from .known import KnownTraining
-from .record import CannotPatch, Patch, Unfit
+from .patch import CannotPatch, Patch, Unfit
 
 
 def patched(sources: Mapping[str, bytes], course: str, known: KnownTraining) -> Patch:

@@ -14,7 +14,7 @@ from ..treatments import KnownModel, Parsed
 from .known import KnownOptimizer, KnownTraining
 from .names import Names
 from .optimizer_call import OptimizerCall, find_calls
-from .record import CannotPatch, Done, Note, Unfit
+from .patch import CannotPatch, Done, Note, Unfit
 from .script_file import ScriptFile
 from .sources import decoded
 from .step_place import StepPlace, find_steps
@@ -30,7 +30,7 @@ DRAWING = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class ModelPlace:
     """Where a model can be worked on: its file, a statement, and the expression that gives it.
 
     `above`: lines go above the statement (an optimizer's); else below (the model's own). `returned`
@@ -55,7 +55,7 @@ class Editing:
         self._names: dict[str, Names] = {}
         self.done: list[Done] = []
         self.notes: list[Note] = []
-        self._returns: list[Place] = []
+        self._returns: list[ModelPlace] = []
         self._calls: list[OptimizerCall] | None = None
         self._steps: list[StepPlace] | None = None
 
@@ -102,7 +102,7 @@ class Editing:
             raise Unfit(_("the treatment could not be tried on the model."))
         return 0, view
 
-    def place(self, root: int = 0) -> Place:
+    def place(self, root: int = 0) -> ModelPlace:
         """Where a model is whole and its optimizer not made yet, as far as that is known."""
         for optimizer in self.known.optimizers:
             if root in optimizer.roots and (found := self._by_optimizer(optimizer, root)):
@@ -113,7 +113,7 @@ class Editing:
         said = _("no line of the script's own names the model before its optimizer is made.")
         raise Unfit(said, made[0] if made else None)
 
-    def _by_optimizer(self, optimizer: KnownOptimizer, root: int) -> Place | None:
+    def _by_optimizer(self, optimizer: KnownOptimizer, root: int) -> ModelPlace | None:
         for spot in optimizer.made[:1]:
             if spot.file not in self.sources:
                 continue
@@ -129,12 +129,12 @@ class Editing:
                     break
                 statement = parent
             if file.own_line(statement) and not _elif(file, statement):
-                return Place(file, statement, model, True)
+                return ModelPlace(file, statement, model, True)
         return None
 
-    def _by_model(self, root: int) -> Place | None:
+    def _by_model(self, root: int) -> ModelPlace | None:
         made = self.known.roots[root].made if root < len(self.known.roots) else ()
-        inner: Place | None = None
+        inner: ModelPlace | None = None
         for spot in made:
             if spot.file not in self.sources:
                 continue
@@ -146,12 +146,12 @@ class Editing:
                 continue
             target = assigned(file, statement)
             if target is not None:
-                return Place(file, statement, target, False)
+                return ModelPlace(file, statement, target, False)
             if _returns(statement) and file.own_line(statement):
                 return self._returned(file, statement)
         return inner
 
-    def _in_init(self, file: ScriptFile, method: cst.FunctionDef, cls: str) -> Place | None:
+    def _in_init(self, file: ScriptFile, method: cst.FunctionDef, cls: str) -> ModelPlace | None:
         """The end of the model's own constructor."""
         owner = file.within(method, cst.ClassDef)
         if owner is None or owner.name.value != cls or not method.params.params:
@@ -159,25 +159,25 @@ class Editing:
         if not isinstance(method.body, cst.IndentedBlock):
             return None
         me = method.params.params[0].name.value
-        return Place(file, method.body.body[-1], me, False)
+        return ModelPlace(file, method.body.body[-1], me, False)
 
-    def _returned(self, file: ScriptFile, statement: Any) -> Place:
+    def _returned(self, file: ScriptFile, statement: Any) -> ModelPlace:
         """A function returns the model as it makes it: it gets a name first."""
         known = next((r for r in self._returns if r.statement is statement), None)
         if known is None:
             method = file.within(statement, cst.FunctionDef)
             free = (n for n in ("model", "network", "made") if not _mentions(file, method, n))
-            known = Place(file, statement, next(free, "made_model"), False, True)
+            known = ModelPlace(file, statement, next(free, "made_model"), False, True)
             begin, _end = file.span(statement)
             file.replace_text(begin, begin + len("return"), f"{known.model} =")
             self._returns.append(known)
         return known
 
-    def function(self, place: Place, template: str) -> str:
+    def function(self, place: ModelPlace, template: str) -> str:
         """Put a function into the place's file; its name there."""
         return self.names(place.file).function(template, place.statement)
 
-    def call(self, place: Place, line: str) -> None:
+    def call(self, place: ModelPlace, line: str) -> None:
         """Run a line at a place; several keep their order."""
         if place.above:
             place.file.before(place.statement, [line])

@@ -8,6 +8,7 @@ from typing import Any
 import libcst as cst
 
 from .script_file import ScriptFile
+from .wrapping import tidy
 
 #: What templates say in full; a file's own aliases take their place.
 _MODULES = ("torch.nn.functional", "torch.nn", "torch.optim")
@@ -56,6 +57,11 @@ class Names:
             code = re.sub(r'(?<!")"([^"\'\n]*)"(?!")', r"'\1'", code)
         return code
 
+    def lines(self, said: list[str], indent: str) -> list[str]:
+        """Lines of ours as they stand at a level, by the file's names and within its width."""
+        code = "\n".join(map(self.adapt, said))
+        return tidy(code, self.file.width - len(indent.expandtabs(4))).split("\n")
+
     def _with_torch(self, code: str) -> str:
         alias = self.aliases.get("torch")
         if alias is None and not self._imported:
@@ -84,6 +90,7 @@ class Names:
             name, k = f"{found[1]}_{k}", k + 1
         self.added[template] = name
         code = self.adapt(re.sub(rf"\b{found[1]}\b", name, template)).strip("\n")
+        code = tidy(code, self.file.width)
         lines = [self.file.levels(line) for line in code.split("\n")]
         at, before, after = self._room(near)
         self._waiting.setdefault(at, []).append((before, "\n".join(lines), after))

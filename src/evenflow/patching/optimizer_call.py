@@ -12,7 +12,7 @@ from ..lang import _
 from ..treatments import Spot
 from .known import KnownOptimizer, KnownTraining
 from .names import Names
-from .record import Unfit
+from .patch import Unfit
 from .script_file import ScriptFile
 from .targets import add_keyword, assigned, keyword, last_name, starred
 
@@ -104,7 +104,8 @@ class OptimizerCall:
     def write_below(self, names: Names) -> None:
         """The lines that follow where it lives, once `write` has added its own."""
         if self.below:
-            self.home_file.after(self.home, list(map(names.adapt, self.below)))
+            indent = self.home_file.indent(self.home)
+            self.home_file.after(self.home, names.lines(self.below, indent))
 
     def write(self, names: Names) -> None:
         """What waits to be written into the call itself."""
@@ -113,6 +114,7 @@ class OptimizerCall:
         else:
             self._rate()
             self._momentum()
+            self.file.reflow(self.call)
 
     def _rate(self) -> None:
         if self.fixed is None and self.factor is None:
@@ -133,7 +135,8 @@ class OptimizerCall:
         if found is not None:
             code = self.file.code(found.value)
             plain = (cst.Name, cst.Attribute, cst.Call, cst.Subscript, cst.Float, cst.Integer)
-            return code if isinstance(found.value, plain) else f"({code})"
+            bare = isinstance(found.value, plain) or code.startswith("(")
+            return code if bare else f"({code})"
         return number(self.known.lr or 1e-3)
 
     def _schedule(self, settings: tuple[str, ...], factor: float) -> None:
@@ -146,6 +149,7 @@ class OptimizerCall:
                         found = call.args[1] if call.args[1].keyword is None else None
                     if found is not None:
                         self.file.replace(found.value, scaled(self._old(name, found), factor))
+                self.file.reflow(call)
 
     def _momentum(self) -> None:
         if self.momentum is None:

@@ -15,8 +15,9 @@ import libcst as cst
 from libcst.metadata import MetadataWrapper, ParentNodeProvider, PositionProvider
 
 from ..lang import _
-from .record import CannotPatch
-from .sources import Source, indent_unit
+from .patch import CannotPatch
+from .sources import SourceText, indent_unit
+from .wrapping import width_of
 
 #: Statements, each with lines of its own.
 STATEMENT = (cst.SimpleStatementLine, cst.BaseCompoundStatement)
@@ -38,7 +39,7 @@ class ScriptFile:
         CannotPatch: it is no Python that LibCST can read.
     """
 
-    def __init__(self, name: str, source: Source) -> None:
+    def __init__(self, name: str, source: SourceText) -> None:
         self.name, self.source, self.text = name, source, source.text
         try:
             tree = cst.parse_module(source.text)
@@ -55,16 +56,19 @@ class ScriptFile:
         self.parents: Any = wrapper.resolve(ParentNodeProvider)
         self.starts = [0, *(m.end() for m in re.finditer(r"\r\n|\n|\r", self.text))]
         self.splices: list[Splice] = []
-        self.unit = indent_unit(self.text)
+        self.unit, self.width = indent_unit(self.text), width_of(self.text)
         self.statements = [n for n in self.places if isinstance(n, STATEMENT)]
 
     # --- finding -------------------------------------------------------------------------------
 
     def span(self, node: cst.CSTNode) -> tuple[int, int]:
-        """Where a node's own text begins and ends."""
+        """Where a node's own text begins and ends, its parentheses with it."""
         place = self.places[node]
         begin = self.starts[place.start.line - 1] + place.start.column
-        return begin, self.starts[place.end.line - 1] + place.end.column
+        end = self.starts[place.end.line - 1] + place.end.column
+        for _each in getattr(node, "lpar", ()):
+            begin, end = self.text.rfind("(", 0, begin), self.text.find(")", end) + 1
+        return begin, end
 
     def code(self, node: cst.CSTNode) -> str:
         """Its text as it stands."""
@@ -140,6 +144,21 @@ class ScriptFile:
     def replace_text(self, begin: int, end: int, text: str) -> None:
         """Other text in the place of these characters."""
         self._splice(begin, end, text)
+
+    def reflow(self, call: cst.Call) -> None:
+        """Break a call on one line at its brackets where the edits so far make it too long."""
+        place = self.places[call]
+        if place.start.line != place.end.line or not call.args:
+            return
+        start = self.starts[place.start.line - 1]
+        end = start + len(self.text[start:].split("\n", 1)[0].rstrip("\r"))
+        inside = [s for s in self.splices if start < s.start <= end]
+        grown = sum(len(s.text) - s.end + s.start for s in inside)
+        if not grown or end - start + grown <= self.width or any("\n" in s.text for s in inside):
+            return
+        indent = self.text[start:end][: -len(self.text[start:end].lstrip())]
+        self.insert(self.span(call.args[0])[0], f"\n{indent}{self.unit}")
+        self.insert(self.span(call)[1] - 1, f"\n{indent}")
 
     def insert(self, at: int, text: str) -> None:
         """Text before the character at `at`."""

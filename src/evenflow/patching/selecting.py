@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from ..lang import _
 from ..treatments import KnownLayer, KnownModel
-from .record import Unfit
+from .patch import Unfit
 
 #: Classes whose weights edits know how to draw and to normalise.
 LAYERS = ("Linear", "Conv1d", "Conv2d", "Conv3d")
@@ -99,36 +99,3 @@ def each(values: Sequence[str], layers: str = "layers") -> str:
     if len(set(values[:-1])) == 1:
         return f"{last} if layer is {layers}[-1] else {first}"
     return f"[{', '.join(values)}][{layers}.index(layer)]"
-
-
-def tidy(code: str) -> str:
-    """Lines of templates that filling them in has made too long, broken at their brackets."""
-    out = []
-    for line in code.split("\n"):
-        out += _broken(line) if len(line) > 88 else [line]
-    return "\n".join(out)
-
-
-def _broken(line: str) -> list[str]:
-    indent = line[: len(line) - len(line.lstrip())]
-    found = re.match(r"(.*?[\[(])(.*?)(\]\[[-\d:]+\]:?|[\])]:?)\Z", line[len(indent) :])
-    if found is None or line.lstrip().startswith(('"', "#", "def ")):
-        return [line]
-    head, inner, tail = found.groups()
-    deeper = indent + "    "
-    if " for " in inner and head.endswith("["):
-        made, loop = inner.split(" for ", 1)
-        parts = [made, f"for {loop}"]
-        if " if " in loop:
-            over, test = loop.split(" if ", 1)
-            parts = [made, f"for {over}", f"if {test}"]
-        return [indent + head, *(deeper + p for p in parts), indent + tail]
-    if head.endswith("[") and ", " in inner and "(" not in inner:
-        rows, row = [], deeper
-        for item in inner.split(", "):
-            if len(row) + len(item) > 84:
-                rows.append(row.rstrip())
-                row = deeper
-            row += f"{item}, "
-        return [indent + head, *rows, row.rstrip(), indent + tail]
-    return [indent + head, deeper + inner, indent + tail]

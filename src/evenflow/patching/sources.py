@@ -12,13 +12,13 @@ from typing import NamedTuple
 
 from ..lang import _
 from ..showing import visible
-from .record import CannotPatch
+from .patch import CannotPatch
 
 #: A script longer than this is nobody's to edit by machine.
 LARGEST = 10_000_000
 
 
-class Source(NamedTuple):
+class SourceText(NamedTuple):
     """A file's text as it stands, line ends and all, and how it was encoded."""
 
     text: str
@@ -36,7 +36,7 @@ class Source(NamedTuple):
         return self.mark + text.encode(self.encoding)
 
 
-def decoded(raw: bytes, name: str) -> Source:
+def decoded(raw: bytes, name: str) -> SourceText:
     """The text of a Python file, by its mark and cookie.
 
     Args:
@@ -64,7 +64,7 @@ def decoded(raw: bytes, name: str) -> Source:
         raise CannotPatch(said.format(name=repr(name), error=told)) from None
     if "\0" in text:
         raise CannotPatch(_("{name} is no Python source.").format(name=repr(name)))
-    return Source(text, "utf-8" if encoding == "utf-8-sig" else encoding, mark)
+    return SourceText(text, "utf-8" if encoding == "utf-8-sig" else encoding, mark)
 
 
 def sources_of(folder: Path, names: Mapping[str, bytes] | set[str]) -> dict[str, bytes]:

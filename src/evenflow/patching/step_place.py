@@ -13,7 +13,7 @@ from ..treatments import Spot
 from .known import KnownOptimizer, KnownTraining
 from .names import Names
 from .optimizer_call import OptimizerCall
-from .record import Unfit
+from .patch import Unfit
 from .script_file import ScriptFile
 from .targets import in_sight, last_name
 
@@ -72,7 +72,7 @@ class StepPlace:
         model = self.model(mine[0]) if len(mine) == 1 else None
         if model is not None:
             return f"{model}.parameters()"
-        return f"[p for group in {self.optimizer}.param_groups for p in group['params']]"
+        return f'[p for group in {self.optimizer}.param_groups for p in group["params"]]'
 
     def fit(self) -> None:
         """Unfit where no line can be put above it, or the gradients are not there yet."""
@@ -89,7 +89,7 @@ class StepPlace:
         file, statement = self.file, self.statement
         lines = list(map(names.adapt, self.lines))
         if lines and len(statement.body) == 1:
-            file.before(statement, lines)
+            file.before(statement, names.lines(self.lines, file.indent(statement)))
         elif lines:
             small = next(s for s in statement.body if self.call in list(file.inside(s, cst.Call)))
             file.insert(file.span(small)[0], "".join(f"{line}; " for line in lines))

@@ -24,7 +24,7 @@ def main(name):
             opt.zero_grad()
             loss = nn.functional.cross_entropy(model(x[rows]), y[rows])
             loss.backward()
-            opt.step()  # noqa: E702
+            opt.step()
     print("loss", loss.item())
 
 

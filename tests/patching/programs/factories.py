@@ -10,7 +10,7 @@ def build_model(config):
     act = getattr(nn, config["act"])
     widths = config["widths"]
     layers = []
-    for a, b in zip(widths, widths[1:], strict=False):
+    for a, b in zip(widths[:-1], widths[1:], strict=True):
         layers.extend([nn.Linear(a, b), act()])
     return nn.Sequential(*layers[:-1])
 

@@ -1,12 +1,11 @@
 #!/usr/bin/env python
-# coding: utf-8
 
 # %% [markdown]
 # # Training a small net
 
 # %%
 try:
-    get_ipython().run_line_magic("matplotlib", "inline")  # noqa: F821
+    get_ipython().run_line_magic("matplotlib", "inline")
 except NameError:
     pass
 import torch

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ...lang import _
 from ...treatments import Parsed
 from ..editing import Editing
-from ..record import Unfit
+from ..patch import Unfit
 
 _ADOPT = '''
 def train_all(model, optimizer):

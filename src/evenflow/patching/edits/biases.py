@@ -6,8 +6,8 @@ from ...lang import _
 from ...treatments import Parsed
 from ..editing import Editing
 from ..optimizer_call import number
-from ..record import Unfit
-from ..selecting import modules, owned, tidy
+from ..patch import Unfit
+from ..selecting import modules, owned
 
 _BIAS = '''
 def set_biases(model):
@@ -27,5 +27,5 @@ def level(editing: Editing, p: Parsed) -> None:
     template = _BIAS.format(
         level=number(p.value), layers=modules(view, [layer.path for layer in layers])
     )
-    editing.call(place, f"{editing.function(place, tidy(template))}({place.model})")
+    editing.call(place, f"{editing.function(place, template)}({place.model})")
     editing.did(p, place.file, _("biases of hidden layers"))

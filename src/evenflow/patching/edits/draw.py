@@ -13,8 +13,8 @@ from ...lang import _
 from ...treatments import KnownLayer, KnownModel, Parsed
 from ..editing import Editing
 from ..optimizer_call import number
-from ..record import Unfit
-from ..selecting import each, modules, owned, tidy
+from ..patch import Unfit
+from ..selecting import each, modules, owned
 
 _DRAW = '''
 def draw_weights(model):
@@ -73,7 +73,7 @@ def start(
     if gain == "1":
         template = template.replace("        gain = 1\n", "")
         template = template.replace(" * gain", "").replace("gain / ", "1.0 / ")
-    function = editing.function(place, tidy(template))
+    function = editing.function(place, template)
     editing.call(place, f"{function}({place.model})")
     editing.did(p, place.file, _("weights drawn anew before the training"))
 
@@ -127,7 +127,7 @@ def _critical(editing: Editing, p: Parsed, *, draw: str, about: str) -> None:
 
 
 ORTHOGONAL = _ORTHOGONAL
-EDITS = {
+EDITS: dict[str, Callable[[Editing, Parsed], None]] = {
     "init=he": _he,
     "init=xavier": partial(
         _plain,

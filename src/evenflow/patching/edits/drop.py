@@ -6,8 +6,8 @@ from ...lang import _
 from ...treatments import Parsed
 from ..editing import Editing
 from ..optimizer_call import number
-from ..record import Unfit
-from ..selecting import modules, owned, tidy
+from ..patch import Unfit
+from ..selecting import modules, owned
 
 _DROP = '''
 def drop_inputs(model, optimizer):
@@ -64,6 +64,6 @@ def dropout(editing: Editing, p: Parsed) -> None:
         dropped=dropped,
         layers=modules(view, [layer.path for layer in layers]),
     )
-    function = editing.function(place, tidy(template))
+    function = editing.function(place, template)
     calls[0].below.append(f"{function}({place.model}, {calls[0].name()})")
     editing.did(p, place.file, _("dropout before layers that read activations"))

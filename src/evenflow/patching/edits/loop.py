@@ -9,7 +9,7 @@ import libcst as cst
 from ...lang import _
 from ...treatments import Parsed, Spot
 from ..editing import Editing
-from ..record import Unfit
+from ..patch import Unfit
 from ..script_file import ScriptFile
 from ..targets import add_keyword, keyword, last_name, starred
 

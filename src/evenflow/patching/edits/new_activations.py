@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from ...activations import find, leaky_slope, tailor
 from ...lang import _
 from ..optimizer_call import number
-from ..record import Unfit
+from ..patch import Unfit
 
 #: torch.nn.functional has a function of the module's name in lower case.
 _FUNCTIONS = frozenset(
@@ -24,15 +25,23 @@ class {name}(torch.nn.Module):
         return {formula}
 '''
 
+_FUNCTION = '''
+def {name}(x):
+    """{about}"""
+    return {formula}
+'''
+
 
 @dataclass(frozen=True, slots=True)
 class NewActivation:
     """`module`: an expression that makes one; `formula`: the function of `{x}`, "" if it has
-    weights; `template`: of the class that the script needs for `module`, "" for torch's own."""
+    weights; `template`: of the class that the script needs for `module`, `function` of one that
+    computes the formula; "" for torch's own."""
 
     module: str
     formula: str
     template: str = ""
+    function: str = ""
 
 
 def made(name: str, parameters: dict[str, float]) -> NewActivation:
@@ -87,9 +96,13 @@ def _plus(x: float) -> str:
 
 def _own(name: str, formula: str, about: str) -> NewActivation:
     code = formula.format(x="x")
-    if len(code) > 80:
-        head, inner, tail = code.partition("(torch.")
-        code = f"{head}(\n            torch.{tail}\n        )" if not inner else code
-        code = code.replace(" * (torch.", " * (\n            torch.", 1)
-        code = code.removesuffix(")") + "\n        )" if "\n" in code else code
-    return NewActivation(f"{name}()", formula, _CLASS.format(name=name, about=about, formula=code))
+    return NewActivation(
+        f"{name}()",
+        formula,
+        _CLASS.format(name=name, about=about, formula=code),
+        _FUNCTION.format(name=_snake(name), about=about, formula=code),
+    )
+
+
+def _snake(name: str) -> str:
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()

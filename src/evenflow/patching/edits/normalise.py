@@ -8,8 +8,8 @@ from __future__ import annotations
 from ...lang import _
 from ...treatments import KnownLayer, Parsed
 from ..editing import Editing
-from ..record import Unfit
-from ..selecting import modules, owned, tidy
+from ..patch import Unfit
+from ..selecting import modules, owned
 
 _HOOK = '''
 def normalised(layer, args, out):
@@ -44,7 +44,7 @@ def norm(editing: Editing, p: Parsed) -> None:
         template = _NORM.format(
             about=_ABOUT[p.entry.method], layers=modules(view, mine), made=made, hook=hook
         )
-        function = editing.function(place, tidy(template))
+        function = editing.function(place, template)
         editing.call(place, f"{function}({place.model})")
     editing.did(p, place.file, _("a normalisation after each hidden layer"))
 

@@ -10,7 +10,7 @@ from ...lang import _
 from ...treatments import OPTIMIZERS, Parsed
 from ..editing import Editing
 from ..optimizer_call import OptimizerCall, number
-from ..record import Unfit
+from ..patch import Unfit
 from ..script_file import ScriptFile
 from ..step_place import StepPlace
 
@@ -90,7 +90,7 @@ def share(editing: Editing, p: Parsed) -> None:
             _scheduler(call, step, shares[0])
         else:
             function = editing.names(call.home_file).function(_SHARE, call.home)
-            call.below += _wrapped(call, f"{function}(", [call.name(), *shares])
+            call.below.append(f"{function}({call.name()}, {', '.join(shares)})")
 
 
 def _lambda(p: Parsed) -> str:
@@ -124,19 +124,8 @@ def _scheduler(call: OptimizerCall, step: StepPlace, share: str) -> None:
     file, name = call.home_file, call.name()
     own = _free(file, "schedule")
     schedule = f"{name.rpartition('.')[0]}.{own}" if "." in name else own
-    made = f"{schedule} = torch.optim.lr_scheduler.LambdaLR("
-    call.below += _wrapped(call, made, [name, share])
+    call.below.append(f"{schedule} = torch.optim.lr_scheduler.LambdaLR({name}, {share})")
     step.below.append(f"{schedule}.step()")
-
-
-def _wrapped(call: OptimizerCall, head: str, arguments: list[str]) -> list[str]:
-    """A call on one line, or on three where that would be too long."""
-    inner = ", ".join(arguments)
-    if len(call.home_file.indent(call.home)) + len(head) + len(inner) < 88:
-        return [f"{head}{inner})"]
-    if len(inner) > 80:
-        return [head, *(f"    {a}," for a in arguments), ")"]
-    return [head, f"    {inner}", ")"]
 
 
 def _free(file: ScriptFile, name: str) -> str:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 
 from ...lang import _
 from ...treatments import Parsed
 from ..editing import Editing
 from ..optimizer_call import number
-from ..record import Unfit
-from ..selecting import modules, names, tidy
+from ..patch import Unfit
+from ..selecting import modules, names
 
 _ORTHOGONAL = '''
 def free_recurrence(model):
@@ -103,7 +104,7 @@ def orthogonal(editing: Editing, p: Parsed) -> None:
     place = editing.place(root)
     layers = modules(view, [path for path, _cls in view.recurrent])
     template = _ORTHOGONAL.format(seed=editing.seed(p), layers=layers, gain=number(p.value))
-    editing.call(place, f"{editing.function(place, tidy(template))}({place.model})")
+    editing.call(place, f"{editing.function(place, template)}({place.model})")
     editing.did(p, place.file, _("orthogonal recurrent weights"))
 
 
@@ -115,7 +116,7 @@ def forget(editing: Editing, p: Parsed) -> None:
         raise Unfit(_("no LSTM of torch's own was seen."))
     place = editing.place(root)
     template = _FORGET.format(layers=modules(view, found), bias=number(p.value))
-    editing.call(place, f"{editing.function(place, tidy(template))}({place.model})")
+    editing.call(place, f"{editing.function(place, template)}({place.model})")
     editing.did(p, place.file, _("forget gates that start open"))
 
 
@@ -136,7 +137,7 @@ def gated(editing: Editing, p: Parsed, *, cls: str) -> None:
         forget=_OPEN if cls == "LSTM" else "",
         gates="forget gates open" if cls == "LSTM" else "biases 0",
     )
-    editing.call(place, f"{editing.function(place, tidy(template))}({place.model})")
+    editing.call(place, f"{editing.function(place, template)}({place.model})")
     editing.did(p, place.file, _("a gated layer in the place of an RNN"))
 
 
@@ -158,7 +159,7 @@ def truncated(editing: Editing, p: Parsed) -> None:
     editing.did(p, place.file, _("no gradient further back than some steps"))
 
 
-EDITS = {
+EDITS: dict[str, Callable[[Editing, Parsed], None]] = {
     "recurrent=orthogonal": orthogonal,
     "recurrent=forget-bias": forget,
     "recurrent=lstm": partial(gated, cls="LSTM"),

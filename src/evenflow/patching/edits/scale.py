@@ -8,8 +8,7 @@ from ...lang import _
 from ...treatments import KnownInput, Parsed
 from ..editing import Editing
 from ..optimizer_call import number
-from ..record import Unfit
-from ..selecting import tidy
+from ..patch import Unfit
 
 _SCALE = '''
 def scale_inputs(model):
@@ -99,7 +98,7 @@ def inputs(editing: Editing, p: Parsed) -> None:
         )
     else:
         raise Unfit(_("there are too many features to write their bounds down."))
-    function = editing.function(place, tidy(template))
+    function = editing.function(place, template)
     editing.call(place, f"{function}({place.model})")
     editing.did(p, place.file, _("inputs put to scale on their way in"))
 
@@ -112,30 +111,12 @@ def _constants(given: KnownInput, kind: str) -> dict[str, str]:
     lines = []
     for name in pair:
         numbers = ", ".join(map(_single, getattr(given, name)))
-        if len(numbers) > 60:
-            rows = _rows(getattr(given, name))
-            numbers = "\n" + "".join(f"            {row},\n" for row in rows) + "        "
         made = f"torch.tensor([{numbers}], device=device){view}"
-        lines += _long(f'    layer.register_buffer("input_{name}", ', made)
+        lines.append(f'    layer.register_buffer("input_{name}", {made})')
     formula = "(x - layer.input_shift) / layer.input_scale"
     if kind == "clamp":
         formula = "torch.minimum(torch.maximum(x, layer.input_low), layer.input_high)"
     return {"constants": "\n".join(lines), "formula": formula}
-
-
-def _long(head: str, made: str) -> list[str]:
-    if "\n" not in made and len(head) + len(made) < 88:
-        return [f"{head}{made})"]
-    name = head.split('"')[1]
-    return [
-        f"    {name} = {made}".replace("\n    ", "\n"),
-        f'    layer.register_buffer("{name}", {name})',
-    ]
-
-
-def _rows(values: tuple[float, ...]) -> list[str]:
-    texts = list(map(_single, values))
-    return [", ".join(texts[k : k + 4]) for k in range(0, len(texts), 4)]
 
 
 def _single(x: float) -> str:
@@ -157,7 +138,7 @@ def targets(editing: Editing, p: Parsed) -> None:
     template = _TARGET.format(
         mean=_signed(p.value.mean), std=number(p.value.std), last=_module(view.last)
     )
-    function = editing.function(place, tidy(template))
+    function = editing.function(place, template)
     editing.call(place, f"{function}({place.model})")
     editing.did(p, place.file, _("outputs in the target's units"))
 

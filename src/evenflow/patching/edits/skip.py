@@ -6,8 +6,8 @@ from __future__ import annotations
 from ...lang import _
 from ...treatments import KnownActivation, KnownLayer, KnownModel, Parsed
 from ..editing import Editing
-from ..record import Unfit
-from ..selecting import modules, names, owned, paths, tidy
+from ..patch import Unfit
+from ..selecting import modules, names, owned, paths
 from .new_activations import made
 from .switch import argument, function_calls
 
@@ -68,7 +68,7 @@ def _scalars(editing: Editing, p: Parsed, view: KnownModel) -> None:
     place = editing.place()
     hook = editing.function(place, _BRANCH_HOOK)
     ends = list(dict.fromkeys(path for path, _able in view.branches))
-    function = editing.function(place, tidy(_BRANCHES.format(names=names(ends), hook=hook)))
+    function = editing.function(place, _BRANCHES.format(names=names(ends), hook=hook))
     editing.call(place, f"{function}({place.model})")
     editing.did(p, place.file, _("a scalar that starts at 0 at the end of each branch"))
 
@@ -103,7 +103,7 @@ def _with_modules(
         activations=paths(view, [a.path for a in acts]),
         hook=editing.function(place, _SKIP_HOOK),
     )
-    function = editing.function(place, tidy(template))
+    function = editing.function(place, template)
     editing.call(place, f"{function}({place.model})")
     editing.did(p, place.file, _("skips that start at zero"))
 
@@ -129,7 +129,7 @@ def _with_functions(
         then=made(acts[0].op, acts[0].parameters).module,
         hook=editing.function(place, _SKIP_HOOK),
     )
-    function = editing.function(place, tidy(template))
+    function = editing.function(place, template)
     editing.call(place, f"{function}({place.model})")
     for file, call in calls:
         file.replace(call, argument(file, call))

@@ -9,8 +9,8 @@ from __future__ import annotations
 from ...lang import _
 from ...treatments import KnownModel, Parsed
 from ..editing import Editing
-from ..record import Unfit
-from ..selecting import modules, owned, tidy
+from ..patch import Unfit
+from ..selecting import modules, owned
 from .draw import plain
 
 _START = '''
@@ -26,8 +26,7 @@ def start_from_batch(model):
         torch.nn.init.orthogonal_(weight, generator=generator)
         rows = max(1.0, len(weight) / weight[0].numel()) ** 0.5
         layer.weight.copy_(weight * rows)
-{zero}        z = layer.forward(*args){move}.flatten(0, -2).float()
-{scale}
+{zero}{forward}{scale}
         return layer.forward(*args)
 
     def first(model, args, kwargs):
@@ -54,6 +53,12 @@ _CENTRED = """\
             layer.weight.div_(std.view(-1, *[1] * (weight.dim() - 1)))
 """
 _BIAS = "            layer.bias.copy_(torch.where(sound, -mean / std, 0.0))"
+_MIXED = """\
+        z = layer.forward(*args)
+        if weight.dim() > 2:
+            z = z.movedim(1, -1)
+        z = z.flatten(0, -2).float()
+"""
 _ONCE = """\
         if layer in met:
             return None
@@ -90,8 +95,9 @@ def lsuv(editing: Editing, p: Parsed) -> None:
     centred = p.entry.method == "lsuv-centred"
     conv = [len(layer.shape) > 2 for layer in layers]
     move = ".movedim(1, -1)" if all(conv) else ""
+    forward = f"        z = layer.forward(*args){move}.flatten(0, -2).float()\n"
     if any(conv) and not all(conv):
-        move = ".movedim(1 if weight.dim() > 2 else -1, -1)"
+        forward = _MIXED
     shared = any(layer.calls > 1 for layer in layers)
     bias = all(layer.bias for layer in layers)
     zero = "        layer.bias.zero_()\n"
@@ -105,7 +111,7 @@ def lsuv(editing: Editing, p: Parsed) -> None:
         layers=modules(view, [layer.path for layer in layers]),
         heads=_heads(view, heads),
         zero=zero,
-        move=move,
+        forward=forward,
         scale=_scale(view, centred),
         run=_run(view),
         met="    met = set()\n" if shared else "",
@@ -114,7 +120,7 @@ def lsuv(editing: Editing, p: Parsed) -> None:
     if not centred:
         template = "\n".join(x for x in template.split("\n") if not x.startswith("    heads ="))
     place = editing.place(root)
-    function = editing.function(place, tidy(template))
+    function = editing.function(place, template)
     editing.call(place, f"{function}({place.model})")
     editing.did(p, place.file, _("weights scaled on the first training batch"))
 

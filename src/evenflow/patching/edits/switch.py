@@ -12,9 +12,9 @@ import libcst as cst
 from ...lang import _
 from ...treatments import KnownActivation, KnownLayer, KnownModel, Parsed, Spot
 from ..editing import Editing
-from ..record import Unfit
+from ..patch import Unfit
 from ..script_file import ScriptFile
-from ..selecting import paths, tidy
+from ..selecting import paths
 from ..targets import last_name
 from .draw import ORTHOGONAL, critical, start
 from .new_activations import NewActivation, made
@@ -84,7 +84,10 @@ def exchange(
             raise Unfit(
                 _("it has weights, and so must be a module of the model."), activation.called
             )
-        code = editing.names(file).adapt(new.formula.replace("{x}", argument(file, call)))
+        inner = argument(file, call)
+        code = editing.names(file).adapt(new.formula.replace("{x}", inner))
+        if new.function and len(new.formula) > 40:
+            code = f"{editing.names(file).function(new.function, call)}({inner})"
         whole = isinstance(
             file.parents[call], (cst.BinaryOperation, cst.UnaryOperation, cst.Attribute)
         )
@@ -105,16 +108,16 @@ def _modules(
         for file, call in sites:
             code = new.module
             if new.template:
-                code = f"{editing.names(file).function(tidy(new.template), call)}()"
+                code = f"{editing.names(file).function(new.template, call)}()"
             file.replace(call, editing.names(file).adapt(code))
             editing.did(p, file, _("another activation where it is made"))
         return
     place = editing.place()
     code = new.module
     if new.template:
-        code = f"{editing.function(place, tidy(new.template))}()"
+        code = f"{editing.function(place, new.template)}()"
     wanted = list(dict.fromkeys(a.path for a in chosen))
-    template = tidy(_SWAP.format(names=paths(view, wanted), new=code))
+    template = _SWAP.format(names=paths(view, wanted), new=code)
     editing.call(place, f"{editing.function(place, template)}({place.model})")
     editing.did(p, place.file, _("other activations in the model once it is made"))
 

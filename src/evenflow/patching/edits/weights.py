@@ -7,7 +7,7 @@ from ...treatments import Parsed
 from ..editing import Editing
 from ..optimizer_call import number
 from ..step_place import StepPlace
-from .clip import above_step
+from .clipping import above_step
 
 _PULL = '''
 def pull_weights(parameters, strength):

@@ -63,7 +63,7 @@ class MadeLines:
             init(module, *args, **kwargs)
             self._lines.setdefault(module, spots(self.folder))
 
-        nn.Module.__init__ = noted  # type: ignore[method-assign]
+        nn.Module.__init__ = noted  # type: ignore[method-assign, assignment]
 
     def unwatch(self) -> None:
         """No longer."""

@@ -8,7 +8,7 @@ from ...lang import _
 from ...treatments import Parsed
 from ..editing import Editing
 from ..optimizer_call import number
-from ..record import Unfit
+from ..patch import Unfit
 from ..step_place import StepPlace
 
 _UNITS = '''
