@@ -1,4 +1,4 @@
-"""Runs of programs in forked processes: surveyed, treated, patched; each tells losses and output."""
+"""Runs of programs in forked processes: surveyed, treated, patched; with losses and output."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from evenflow.script import Program
 from evenflow.trial import Job
 from evenflow.trial.child import Attempt
 from evenflow.trial.survey import Survey, before
+from patience import HANG
 
 PROGRAMS = Path(__file__).parent / "programs"
 _FORK = multiprocessing.get_context("fork")
@@ -44,16 +45,22 @@ class Bare:
 
 
 def run(
-    folder: Path, target: str, course: str = "", *, module: bool = False, args: tuple[str, ...] = (),
-    treated: bool = False, survey: bool = False,
-) -> tuple[Ran, dict[str, Any] | None]:  # fmt: skip
+    folder: Path,
+    target: str,
+    course: str = "",
+    *,
+    module: bool = False,
+    args: tuple[str, ...] = (),
+    treated: bool = False,
+    survey: bool = False,
+) -> tuple[Ran, dict[str, Any] | None]:
     """A run of a program in a process of its own, forked off this one."""
     job = Path(tempfile.mkdtemp())
     program = Program(target, str(folder), args, module)
     kept = job / "kept.json"
     process = _FORK.Process(target=_child, args=(program, job, course, treated, survey, kept))
     process.start()
-    process.join(60)
+    process.join(HANG)
     told = json.loads(kept.read_text()) if kept.exists() else {"losses": [], "ended": ["lost", ""]}
     outcome = job / "outcome.json"
     ended, error = told["ended"]
@@ -80,7 +87,7 @@ def _child(
     try:
         os.environ.pop("EVENFLOW_STRICT", None)
         before(torch.Tensor, "backward", lambda loss: losses.append(float(loss.detach())))
-        attempt = Attempt(program, Job(course, seconds=50.0), job, os.getppid())
+        attempt = Attempt(program, Job(course, seconds=HANG), job, os.getppid())
         attempt.run(Survey(attempt) if survey else None if treated else Bare())
         ended = ["finished", ""]
     except BaseException:

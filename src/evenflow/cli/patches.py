@@ -87,15 +87,21 @@ def apply_command(target: Path, folder: Path) -> str:
     return f"git apply {near}" if _git(folder, "rev-parse") is not None else f"patch -p1 < {near}"
 
 
-def write_sources(folder: Path, patch: Patch) -> list[Path]:
+def clean(folder: Path) -> bool:
+    """Could git bring back all that is in the folder?"""
+    return _git(folder, "status", "--porcelain") == ""
+
+
+def write_sources(folder: Path, patch: Patch, clean: bool) -> list[Path]:
     """The edited texts into the sources themselves; backups where git could not bring them back.
 
     Args:
         folder: what the patch's paths are relative to.
         patch: before and after.
+        clean: git has what is there, so that no backup is needed.
 
     Returns:
-        The backups that were written, none in a clean git tree.
+        The backups that were written.
 
     Raises:
         CannotPatch: a source has changed, or cannot be written; nothing is.
@@ -109,7 +115,7 @@ def write_sources(folder: Path, patch: Patch) -> list[Path]:
     backups: list[Path] = []
     done: list[str] = []
     try:
-        if _git(folder, "status", "--porcelain") != "":
+        if not clean:
             for name, raw in patch.before.items():
                 backups.append(_free(folder / name))
                 backups[-1].write_bytes(raw)
@@ -174,11 +180,12 @@ def handed_over(
     """
     show(patch, console)
     unchanged(folder, patch)
+    kept_by_git = clean(folder)  # before the diff is one more file
     if target is not None:
         write_diff(target, patch, force)
         print(_("wrote {file}").format(file=visible(str(target))), file=sys.stderr)
     if write:
-        backups = write_sources(folder, patch)
+        backups = write_sources(folder, patch, kept_by_git)
         for name in patch.after:
             print(_("wrote {file}").format(file=visible(name)), file=sys.stderr)
         for path in backups:

@@ -1,5 +1,7 @@
 """Functions make the model and the optimizer, by names from a dictionary."""
 
+import itertools
+
 import torch
 import torch.nn as nn
 
@@ -10,7 +12,7 @@ def build_model(config):
     act = getattr(nn, config["act"])
     widths = config["widths"]
     layers = []
-    for a, b in zip(widths[:-1], widths[1:], strict=True):
+    for a, b in itertools.pairwise(widths):
         layers.extend([nn.Linear(a, b), act()])
     return nn.Sequential(*layers[:-1])
 
