@@ -12,8 +12,8 @@ import tempfile
 from pathlib import Path
 
 import pytest
-
 from patch_bench import patch_of, run
+
 from patience import HANG
 
 pytestmark = pytest.mark.slow
@@ -137,7 +137,8 @@ def test_what_preflight_advises_is_written_and_foreseen_again(factory: str, tmp_
         "            x = layer(x).tanh()\n"
         "        return x\n\n\n"
         "def make():\n"
-        "    return nn.Sequential(*[m for _ in range(30) for m in (nn.Linear(32, 32), nn.Tanh())])\n"
+        "    layers = [m for _ in range(30) for m in (nn.Linear(32, 32), nn.Tanh())]\n"
+        "    return nn.Sequential(*layers)\n"
     )
     (tmp_path / "models.py").write_text(source)
     words = ("preflight", f"models:{factory}", "--input", "64,32")
