@@ -50,6 +50,13 @@ def test_a_softmax_before_a_loss_that_has_one(line: str, expected: str) -> None:
     assert expected in text and "oftmax" not in text
 
 
+def test_an_assignment_that_would_say_nothing_goes() -> None:
+    source = f"{HEAD}s = net(x)\ns = s.softmax(1)\nloss = F.cross_entropy(s, y)\n"
+    assert after(source, "edit=logits") == source.replace("s = s.softmax(1)\n", "")
+    source = f"{HEAD}s = net(x)\nif soft:\n    s = s.softmax(1)\nloss = F.cross_entropy(s, y)\n"
+    assert "if soft:\n    pass  # raw scores" in after(source, "edit=logits")
+
+
 def test_which_of_two_softmaxes_goes_is_not_guessed() -> None:
     source = f"{HEAD}a = x.softmax(1)\nb = y.softmax(1)\nF.cross_entropy(a, b)\n"
     assert noted(source, "edit=logits") == "it does not show which of 2 calls goes."

@@ -174,9 +174,8 @@ def _patched(
     console = stderr() if json else stdout()
     proof = found.patch
     if proof is None:
-        return refuse(
-            "cure", _("nothing was chosen, so there is no patch; no file was written."), 3
-        )
+        said = _("nothing was chosen, so there is no patch; no file was written.")
+        return refuse("cure", said, 0 if found.verdict == "healthy" else 3)
     if isinstance(proof, str):
         return refuse("cure", _("no patch: {why}").format(why=proof), 3)
     console.print()

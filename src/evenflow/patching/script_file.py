@@ -145,6 +145,12 @@ class ScriptFile:
         """Other text in the place of these characters."""
         self._splice(begin, end, text)
 
+    def delete(self, statement: cst.CSTNode) -> None:
+        """A statement and its lines."""
+        first, last = self.line(statement) - 1, self.places[statement].end.line
+        end = self.starts[last] if last < len(self.starts) else len(self.text)
+        self._splice(self.starts[first], end, "")
+
     def reflow(self, call: cst.Call) -> None:
         """Break a call on one line at its brackets where the edits so far make it too long."""
         place = self.places[call]

@@ -18,7 +18,7 @@ from .budget import TrialBudget
 from .cure_run import CureRun, OnStage
 from .engine import CHILD, LocalPool, OnOutcome, Remembered
 from .job import Outcome
-from .patch_proof import PatchProver, treated_runs
+from .patch_proof import PatchProver
 from .prescribing import Prescription, known, prescription
 from .record import Cure, PatchProof
 from .scratch import FolderSnapshot, clear_abandoned
@@ -128,8 +128,8 @@ def conduct(
         budget = TrialBudget(seconds, runs, size)
         cure_run = CureRun(settings, engine, budget, on_stage, prescribe)
         found = cure_run.cure(snapshot.notes if snapshot is not None else [], fit)
-        if settings.patch and found.chosen:
-            on_stage("patch", len(treated_runs(found)))
+        if settings.patch and (found.chosen or found.proposed):
+            on_stage("patch", 0)
             if snapshot is None:  # the edited text never stands in the user's folder unproven
                 snapshot = held.enter_context(
                     FolderSnapshot(Path(program.folder), state / "snapshot")

@@ -79,8 +79,12 @@ class PatchProver:
         """
         from ..patching import patched
 
+        # where no treatment helped, what could only be proposed: the text itself is the trial
+        courses = [cure.chosen] if cure.chosen else [e.treatment for e in cure.proposed]
         known = self._known(cure.chosen)
-        patch = patched(self._sources(known), cure.chosen, known)
+        sources = self._sources(known)
+        found = [patched(sources, course, known) for course in courses]
+        patch = next((p for p in found if p.after), found[0])
         if not patch.after:
             return PatchProof(patch, why=_("no line of the script could be edited."))
         return self._proven(patch, cure)
@@ -112,7 +116,7 @@ class PatchProver:
         return found
 
     def _proven(self, patch: Patch, cure: Cure) -> PatchProof:
-        tried = treated_runs(cure)
+        tried = treated_runs(cure) if cure.chosen else untreated_runs(cure)
         seeds = tuple(sorted(tried))
         if not seeds:
             said = _("no treated run of the whole length is there to compare with.")
@@ -129,8 +133,13 @@ class PatchProver:
         old = [self.goal.of(tried[s]) for s in seeds]
         new = [self.goal.of(ran[s]) for s in seeds]
         shutil.rmtree(folder, ignore_errors=True)
-        exact = old == new and None not in old
-        offered, why = judged(old, new, cure.before.per_seed, self.goal.larger, patch.whole)
+        exact = bool(cure.chosen) and old == new and None not in old
+        if cure.chosen:
+            offered, why = judged(old, new, cure.before.per_seed, self.goal.larger, patch.whole)
+        else:
+            offered = all(better(b, a, self.goal.larger) for a, b in zip(old, new, strict=True))
+            why = _("it was compared with the script as it is: no trial has tried it before.")
+            old = [None] * len(old)
         if None in new:
             error = next((ran[s].error for s in seeds if self.goal.of(ran[s]) is None), "")
             why = _("the patched script fails: {error}").format(error=error or _("no number"))
@@ -142,6 +151,12 @@ def treated_runs(cure: Cure) -> dict[int, Outcome]:
     whole = [t for t in cure.trials if t.text == cure.chosen and not t.job.steps]
     proof: list[Tried] = [t for t in whole if t.stage == "confirm"]
     return {t.job.seed: t.outcome for t in proof or whole}
+
+
+def untreated_runs(cure: Cure) -> dict[int, Outcome]:
+    """The runs of whole length without a treatment, by seed."""
+    whole = [t for t in cure.trials if not t.candidate and not t.job.steps]
+    return {t.job.seed: t.outcome for t in whole}
 
 
 def judged(

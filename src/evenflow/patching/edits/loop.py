@@ -11,7 +11,7 @@ from ...treatments import Parsed, Spot
 from ..editing import Editing
 from ..patch import Unfit
 from ..script_file import ScriptFile
-from ..targets import add_keyword, keyword, last_name, starred
+from ..targets import add_keyword, assigned, keyword, last_name, starred
 
 #: Losses with a softmax or sigmoid of their own.
 _OWN = ("cross_entropy", "CrossEntropyLoss", "binary_cross_entropy_with_logits")
@@ -73,8 +73,21 @@ def logits(editing: Editing, p: Parsed) -> None:
     if last_name(call.func) in ("Softmax", "LogSoftmax", "Sigmoid"):
         file.replace(call, editing.names(file).adapt("torch.nn.Identity()"))
     else:
-        file.replace(call, _inner(file, call))
+        _take_off(file, call, _inner(file, call))
     editing.did(p, file, _("raw scores into the loss"))
+
+
+def _take_off(file: ScriptFile, call: cst.Call, inner: str) -> None:
+    """What is left of a call; nothing of `s = s.softmax(1)`, or `pass` where it stands alone."""
+    statement = file.statement_of(call)
+    if assigned(file, statement) != inner:
+        file.replace(call, inner)
+        return
+    block = file.parents[statement]
+    if isinstance(block, cst.IndentedBlock) and len(block.body) == 1:
+        file.replace(statement, "pass  # raw scores: the loss has a softmax of its own")
+    else:
+        file.delete(statement)
 
 
 def _inner(file: ScriptFile, call: cst.Call) -> str:
