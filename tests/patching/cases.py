@@ -31,6 +31,8 @@ FIRST = (
     ("factories", f"activation=tanh->relu; {RATES}"),
     ("late_layer", "parameters=all"),
     ("choices", "norm=layer; l2=1e-3"),
+    ("encoder", "rezero; warmup=4"),
+    ("compiled", "norm=batch; lr=x0.1"),
 )
 #: The others, where there is time.
 MORE = (
@@ -62,5 +64,8 @@ MORE = (
     *(("accumulate", c) for c in ("warmup=3", "momentum=0.5", "init=lsuv")),
     *(("dict_acts", c) for c in ("activation=tanh->relu; init=he", "init=lsuv")),
     *(("factories", c) for c in ("init=orthogonal", "rezero", "optimizer=adam")),
+    *(("encoder", c) for c in ("init=xavier", "init=lsuv", "l2=1e-3", "warmup=3; decay=9")),
+    *(("compiled", c) for c in ("init=he", "clip=norm:0.1", "rezero", "activation=tanh->relu")),
+    *(("notebook", f"input={c}:running") for c in ("standardise", "minmax")),
     *(("choices", c) for c in (RATES, "norm=batch", "init=he")),
 )

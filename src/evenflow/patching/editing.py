@@ -104,14 +104,15 @@ class Editing:
 
     def place(self, root: int = 0) -> ModelPlace:
         """Where a model is whole and its optimizer not made yet, as far as that is known."""
+        made = self._by_model(root)
         for optimizer in self.known.optimizers:
             if root in optimizer.roots and (found := self._by_optimizer(optimizer, root)):
-                return found
-        if found := self._by_model(root):
-            return found
-        made = self.known.roots[root].made if root < len(self.known.roots) else ()
+                return made if made is not None and _copied(made, found) else found
+        if made is not None:
+            return made
+        spots = self.known.roots[root].made if root < len(self.known.roots) else ()
         said = _("no line of the script's own names the model before its optimizer is made.")
-        raise Unfit(said, made[0] if made else None)
+        raise Unfit(said, spots[0] if spots else None)
 
     def _by_optimizer(self, optimizer: KnownOptimizer, root: int) -> ModelPlace | None:
         for spot in optimizer.made[:1]:
@@ -162,16 +163,10 @@ class Editing:
         return ModelPlace(file, method.body.body[-1], me, False)
 
     def _returned(self, file: ScriptFile, statement: Any) -> ModelPlace:
-        """A function returns the model as it makes it: it gets a name first."""
-        known = next((r for r in self._returns if r.statement is statement), None)
-        if known is None:
-            method = file.within(statement, cst.FunctionDef)
-            free = (n for n in ("model", "network", "made") if not _mentions(file, method, n))
-            known = ModelPlace(file, statement, next(free, "made_model"), False, True)
-            begin, _end = file.span(statement)
-            file.replace_text(begin, begin + len("return"), f"{known.model} =")
-            self._returns.append(known)
-        return known
+        """A function returns the model as it makes it: it gets a name, once a line is put there."""
+        method = file.within(statement, cst.FunctionDef)
+        free = (n for n in ("model", "network", "made") if not _mentions(file, method, n))
+        return ModelPlace(file, statement, next(free, "made_model"), False, True)
 
     def function(self, place: ModelPlace, template: str) -> str:
         """Put a function into the place's file; its name there."""
@@ -179,6 +174,10 @@ class Editing:
 
     def call(self, place: ModelPlace, line: str) -> None:
         """Run a line at a place; several keep their order."""
+        if place.returned and place not in self._returns:
+            begin, _end = place.file.span(place.statement)
+            place.file.replace_text(begin, begin + len("return"), f"{place.model} =")
+            self._returns.append(place)
         if place.above:
             place.file.before(place.statement, [line])
         else:
@@ -228,6 +227,15 @@ class Editing:
             if raw != self.sources[name]:
                 out[name] = raw
         return out
+
+
+def _copied(made: ModelPlace, found: ModelPlace) -> bool:
+    """Is a copy of the model (a moving average) made before its optimizer? It would miss what is
+    put into the model in between."""
+    if made.file is not found.file or made.returned:
+        return False
+    begin, end = made.file.span(made.statement)[1], found.file.span(found.statement)[0]
+    return re.search(r"deepcopy\(|AveragedModel\(", made.file.text[begin:end]) is not None
 
 
 def _returns(statement: Any) -> bool:

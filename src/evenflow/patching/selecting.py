@@ -28,8 +28,8 @@ def modules(view: KnownModel, wanted: Sequence[str]) -> str:
     """An expression for the modules at these paths of `model`, in this order."""
     rule = _rule(view, list(wanted))
     if rule is not None:
-        classes, cut = rule
-        return f"[m for m in model.modules() if isinstance(m, {classes})]{cut}"
+        test, cut = rule
+        return f"[m for m in model.modules() if {test}]{cut}"
     return f"[model.get_submodule(name) for name in {names(wanted)}]"
 
 
@@ -37,27 +37,27 @@ def paths(view: KnownModel, wanted: Sequence[str]) -> str:
     """An expression for their names in `model`."""
     rule = _rule(view, list(wanted))
     if rule is not None:
-        classes, cut = rule
-        return f"[n for n, m in model.named_modules() if isinstance(m, {classes})]{cut}"
+        test, cut = rule
+        return f"[n for n, m in model.named_modules() if {test}]{cut}"
     return names(wanted)
 
 
 def _rule(view: KnownModel, wanted: list[str]) -> tuple[str, str] | None:
-    """(classes, slice) if all modules of some classes, but for the ends, are the wanted ones."""
-    cls_of = {path: _SAME.get(cls, cls) for path, cls in view.modules}
+    """(test of a module m, slice) if all modules of some classes, but for the ends, are wanted."""
+    cls_of = dict(view.modules)
     kinds = {cls_of.get(path, "") for path in wanted}
     if not wanted or not all(k in _TORCHS for k in kinds):
         return None
-    every = [path for path, cls in cls_of.items() if cls in kinds]
-    for cut, part in (
-        ("", every),
-        ("[:-1]", every[:-1]),
-        ("[1:]", every[1:]),
-        ("[1:-1]", every[1:-1]),
-    ):
-        if part == wanted:
-            said = [f"torch.nn.{k}" for k in sorted(kinds)]
-            return (said[0] if len(said) == 1 else f"({', '.join(said)})"), cut
+    said = [f"torch.nn.{k}" for k in sorted(kinds)]
+    classes = said[0] if len(said) == 1 else f"({', '.join(said)})"
+    every = [path for path, cls in cls_of.items() if _SAME.get(cls, cls) in kinds]
+    exact = [path for path, cls in cls_of.items() if cls in kinds]
+    equal = f"type(m) is {classes}" if len(said) == 1 else f"type(m) in {classes}"
+    for test, found in ((f"isinstance(m, {classes})", every), (equal, exact)):
+        cuts = {"": found, "[:-1]": found[:-1], "[1:]": found[1:], "[1:-1]": found[1:-1]}
+        for cut, part in cuts.items():
+            if part == wanted:
+                return test, cut
     return None
 
 
@@ -67,6 +67,7 @@ _TORCHS = frozenset(
         *LAYERS,
         *("ReLU", "Sigmoid", "Tanh", "GELU", "SiLU", "ELU", "SELU", "LeakyReLU", "Softplus"),
         *("ReLU6", "Hardtanh", "Mish", "RNN", "LSTM", "GRU", "RNNCell", "LSTMCell", "GRUCell"),
+        "MultiheadAttention",
     )
 )
 

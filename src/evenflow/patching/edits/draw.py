@@ -29,6 +29,21 @@ def draw_weights(model):
             layer.weight.copy_(weight)
 {bias}
 '''
+_ATTENTION = """
+    for module in {attentions}:
+        parts = (module.q_proj_weight, module.k_proj_weight, module.v_proj_weight)
+        if module.in_proj_weight is not None:
+            parts = module.in_proj_weight.detach().chunk(3)
+        for part in (*parts, module.out_proj.weight):
+            gain = {factor}
+            weight = torch.empty(part.shape)
+{draw}
+            with torch.no_grad():
+                part.copy_(weight)
+        for bias in (module.in_proj_bias, module.out_proj.bias):
+            if bias is not None:
+                torch.nn.init.zeros_(bias)
+"""
 _NORMAL = "        weight.normal_(0, gain / {fan} ** 0.5, generator=generator)"
 _ORTHOGONAL = """\
         torch.nn.init.orthogonal_(weight, generator=generator)
@@ -55,7 +70,6 @@ def start(
     """Put `draw_weights` into the script and call it."""
     root, known = editing.view(p)
     view = view or known
-    plain(view)
     layers = owned(view.layers)
     if not layers:
         raise Unfit(_("no layer has a weight."))
@@ -70,7 +84,14 @@ def start(
         draw=draw,
         bias=_biases(layers, [std for _gain, std in numbers]),
     )
-    if gain == "1":
+    attending = attentions(view)
+    if attending:
+        template = template.rstrip("\n") + _ATTENTION.format(
+            attentions=modules(view, attending),
+            factor=number(1.0 if p.value is None or p.entry.kind != "init" else p.value),
+            draw="\n".join(f"    {line}" for line in draw.split("\n")),
+        )
+    elif gain == "1":
         template = template.replace("        gain = 1\n", "")
         template = template.replace(" * gain", "").replace("gain / ", "1.0 / ")
     function = editing.function(place, template)
@@ -94,11 +115,10 @@ def _biases(layers: Sequence[KnownLayer], stds: list[float]) -> str:
     return "\n".join(deep + line for line in lines)
 
 
-def plain(view: KnownModel) -> None:
-    """Unfit where attention holds weights that no layer's call shows."""
-    if any(a.cls == "MultiheadAttention" for a in view.attention):
-        said = _("nn.MultiheadAttention keeps its four projections in parameters of its own.")
-        raise Unfit(said)
+def attentions(view: KnownModel) -> list[str]:
+    """Modules that hold their four projections in parameters no layer's call shows."""
+    found = (a.path for a in view.attention if a.cls == "MultiheadAttention")
+    return list(dict.fromkeys(found))
 
 
 def critical(layer: KnownLayer, factor: float) -> tuple[float, float]:

@@ -30,20 +30,31 @@ def scale_inputs(model):
     layer.register_buffer("input_shift", None)
     layer.register_buffer("input_scale", None)
 
+    def measured(x):
+        rows = x.detach().float(){rows}
+        shift, scale = {measured}
+        sound = scale > 1e-6 * shift.abs().clamp_min(1e-30)
+        return shift{shape}, torch.where(sound, scale, 1.0){shape}
+
     def scaled(layer, args):
-        x = args[0]
+        x, learning = args[0], layer.training and torch.is_grad_enabled()
         if layer.input_shift is None:
-            if not (layer.training and torch.is_grad_enabled()):
+            if not learning:
                 return None
-            rows = x.detach().float(){rows}
-            shift, scale = {measured}
-            sound = scale > 1e-6 * shift.abs().clamp_min(1e-30)
-            scale = torch.where(sound, scale, 1.0)
-            layer.input_shift, layer.input_scale = shift{shape}, scale{shape}
-        return ((x - layer.input_shift) / layer.input_scale, *args[1:])
+            layer.input_shift, layer.input_scale = measured(x)
+{running}        return ((x - layer.input_shift) / layer.input_scale, *args[1:])
 
     layer.register_forward_pre_hook(scaled)
 '''
+_RUNNING = """\
+            layer.register_buffer("input_seen", torch.tensor(2.0))
+        elif learning and layer.input_seen < 100:
+            shift, scale = measured(x)
+            share = 1 / (layer.input_seen + 1)
+            layer.input_shift.lerp_(shift, share)
+            layer.input_scale.lerp_(scale, share)
+            layer.input_seen.add_(1)
+"""
 _MEASURED = {
     "standardise": "rows.mean(0), (rows - rows.mean(0)).square().mean(0).sqrt()",
     "minmax": "rows.amin(0), rows.amax(0) - rows.amin(0)",
@@ -74,12 +85,10 @@ def inputs(editing: Editing, p: Parsed) -> None:
     given = view.input
     if given is None or not given.floating or given.dims < 2:
         raise Unfit(_("the model's first input is no tensor of real numbers with samples."))
-    if p.value.running:
-        raise Unfit(_("running statistics go on changing with the batches."))
     place = editing.place(root)
     about = _ABOUT[p.value.kind].format(width=number(p.value.width))
     first = _module(view.first)
-    if given.shift:
+    if given.shift and not p.value.running:
         template = _SCALE.format(
             about=f"{about} of the first training batch.",
             first=first,
@@ -90,11 +99,12 @@ def inputs(editing: Editing, p: Parsed) -> None:
         rows = ".movedim(1, -1).flatten(0, -2)" if wide else ".flatten(0, -2)"
         shape = f".view({', '.join(['1', '-1', *['1'] * (given.dims - 2)])})" if wide else ""
         template = _FIRST.format(
-            about=f"{about}, by the first training batch.",
+            about=f"{about}, by the first training batch{'es' if p.value.running else ''}.",
             first=first,
             rows=rows,
             shape=shape,
             measured=_MEASURED[p.value.kind],
+            running=_RUNNING if p.value.running else "",
         )
     else:
         raise Unfit(_("there are too many features to write their bounds down."))

@@ -11,7 +11,7 @@ from ...treatments import KnownModel, Parsed
 from ..editing import Editing
 from ..patch import Unfit
 from ..selecting import modules, owned
-from .draw import plain
+from .draw import attentions
 
 _START = '''
 def start_from_batch(model):
@@ -21,20 +21,19 @@ def start_from_batch(model):
     heads = {heads}
 {met}
     @torch.no_grad()
-    def fit(layer, args, out):
+    def fit(layer, args):
 {once}        weight = torch.empty(layer.weight.shape)
         torch.nn.init.orthogonal_(weight, generator=generator)
         rows = max(1.0, len(weight) / weight[0].numel()) ** 0.5
         layer.weight.copy_(weight * rows)
 {zero}{forward}{scale}
-        return layer.forward(*args)
 
-    def first(model, args, kwargs):
+{attend}    def first(model, args, kwargs):
         if not (model.training and torch.is_grad_enabled()):
             return
         waiting.remove()
-        hooks = [m.register_forward_hook(fit, prepend=True) for m in layers]
-{run}        for hook in hooks:
+        hooks = [m.register_forward_pre_hook(fit) for m in layers]
+{attended}{run}        for hook in hooks:
             hook.remove()
 
     waiting = model.register_forward_pre_hook(first, with_kwargs=True)
@@ -53,6 +52,37 @@ _CENTRED = """\
             layer.weight.div_(std.view(-1, *[1] * (weight.dim() - 1)))
 """
 _BIAS = "            layer.bias.copy_(torch.where(sound, -mean / std, 0.0))"
+_ATTEND = """\
+    def project(part, x=None):
+        weight = torch.empty(part.shape)
+        torch.nn.init.orthogonal_(weight, generator=generator)
+        part.copy_(weight * max(1.0, len(weight) / weight.shape[1]) ** 0.5)
+        if x is not None:
+            part.div_(torch.nn.functional.linear(x, part).float().std(correction=0))
+
+    @torch.no_grad()
+    def fit_attention(module, args, kwargs):
+        given = [*args, *(kwargs[k] for k in ("query", "key", "value") if k in kwargs)]
+        for bias in (module.in_proj_bias, module.out_proj.bias):
+            if bias is not None:
+                bias.zero_()
+        parts = (module.q_proj_weight, module.k_proj_weight, module.v_proj_weight)
+        if module.in_proj_weight is not None:
+            parts = module.in_proj_weight.detach().chunk(3)
+        for part, x in zip(parts, given):
+            project(part, x)
+        project(module.out_proj.weight)
+        out = module.forward(*args, **kwargs)
+        module.out_proj.weight.div_(out[0].float().std(correction=0))
+
+"""
+_ATTENDED = """\
+        hooks += [
+            m.register_forward_pre_hook(fit_attention, with_kwargs=True)
+            for m in model.modules()
+            if isinstance(m, torch.nn.MultiheadAttention)
+        ]
+"""
 _MIXED = """\
         z = layer.forward(*args)
         if weight.dim() > 2:
@@ -61,7 +91,7 @@ _MIXED = """\
 """
 _ONCE = """\
         if layer in met:
-            return None
+            return
         met.add(layer)
 """
 _RUN = """\
@@ -87,7 +117,6 @@ _RUN_BUFFERS = """\
 def lsuv(editing: Editing, p: Parsed) -> None:
     """Orthogonal weights, each layer (`centred`: each unit) at deviation 1 on the first batch."""
     root, view = editing.view(p)
-    plain(view)
     layers = owned(view.layers)
     heads = [layer.path for layer in layers if not layer.hidden]
     if not layers:
@@ -98,6 +127,7 @@ def lsuv(editing: Editing, p: Parsed) -> None:
     forward = f"        z = layer.forward(*args){move}.flatten(0, -2).float()\n"
     if any(conv) and not all(conv):
         forward = _MIXED
+    attending = attentions(view)
     shared = any(layer.calls > 1 for layer in layers)
     bias = all(layer.bias for layer in layers)
     zero = "        layer.bias.zero_()\n"
@@ -114,6 +144,8 @@ def lsuv(editing: Editing, p: Parsed) -> None:
         forward=forward,
         scale=_scale(view, centred),
         run=_run(view),
+        attend=_ATTEND if attending else "",
+        attended=_ATTENDED if attending else "",
         met="    met = set()\n" if shared else "",
         once=_ONCE if shared else "",
     )
