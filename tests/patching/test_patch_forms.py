@@ -49,6 +49,33 @@ def test_new_parameters_among_the_old_change_at_most_the_last_digits_of_a_norm()
     shutil.rmtree(folder.parent)
 
 
+AGAIN = """import torch
+from torch import nn
+
+torch.manual_seed(0)
+model = nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Linear(8, 1))
+x = torch.randn(16, 4)
+for lr in (0.1, 0.01):
+    optimizer = torch.optim.SGD(model.parameters(), lr=lr)
+    for _ in range(3):
+        optimizer.zero_grad()
+        model(x).square().mean().backward()
+        optimizer.step()
+print(model(x).sum().item())
+"""
+
+
+def test_a_model_that_several_optimizers_train_in_turn_is_started_once() -> None:
+    folder, target = copied("argparse_mlp")
+    (folder / target).write_text(AGAIN)
+    patch = patch_of(folder, target, "init=orthogonal")
+    treated, _ = run(folder, target, "init=orthogonal", treated=True)
+    applied(folder, patch)
+    patched, _ = run(folder, target)
+    assert patched.losses == treated.losses and len(treated.losses) == 6
+    shutil.rmtree(folder.parent)
+
+
 def test_the_comparison_can_fail() -> None:
     folder, target = copied("argparse_mlp")
     treated, _ = run(folder, target, "lr=x0.1", treated=True)

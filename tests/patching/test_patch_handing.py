@@ -199,3 +199,21 @@ def test_without_libcst_the_extra_is_named_before_anything_runs(folder: Path) ->
     (line,) = done.stderr.splitlines()
     assert line.startswith("evenflow cure: ") and 'pip install "evenflow[patch]"' in line
     assert set(texts(folder)) == {"train.py", "more.py"}
+
+
+@pytest.mark.parametrize(
+    ("raw", "said"),
+    [
+        ("# Größe\n".encode("latin-1"), "is not in the encoding it should be"),
+        (b"%matplotlib inline\n", "this is no Python that LibCST"),
+    ],
+)
+def test_what_cannot_be_edited_is_told_before_anything_runs(
+    raw: bytes, said: str, folder: Path
+) -> None:
+    (folder / "train.py").write_bytes(raw)
+    command = [sys.executable, "-m", "evenflow", "cure", "--write", "train.py"]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=HANG)
+    (line,) = done.stderr.splitlines()
+    assert done.returncode == 2 and said in line
+    assert texts(folder) == {"train.py": raw, "more.py": SOURCE}

@@ -140,7 +140,7 @@ def cure(
     except ValueError as error:
         return refuse("cure", error)
     edit = patch is not None or write
-    if edit and (missing := _not_ready(patch, force)):
+    if edit and (missing := _not_ready(program, patch, force)):
         return refuse("cure", missing)
     settings = Settings(
         metric, minimize, seeds, budget, jobs, in_place, fresh, left_out, first, edit
@@ -152,16 +152,22 @@ def cure(
     return (_patched(program, found, patch, write, force, json) or code) if edit else code
 
 
-def _not_ready(patch: Path | None, force: bool) -> str:
+def _not_ready(program: Program, patch: Path | None, force: bool) -> str:
     """Why no patch could be handed over in the end, before anything is run; "" if nothing is."""
     from . import patches
+
+    if missing := patches.needed():
+        return missing
+    from ..patching import CannotPatch
 
     try:
         if patch is not None:
             writing.check(patch, force=force)
-    except writing.NotWritten as error:
+        if not program.module:
+            patches.check_source(Path(program.folder, program.target), program.target)
+    except (writing.NotWritten, CannotPatch) as error:
         return str(error)
-    return patches.needed()
+    return ""
 
 
 def _patched(

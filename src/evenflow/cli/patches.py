@@ -36,6 +36,18 @@ def needed() -> str:
     return ""
 
 
+def check_source(path: Path, name: str) -> None:
+    """CannotPatch for a script that cannot be edited, before hours are spent on it."""
+    from ..patching import readable
+
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        said = _("cannot read {name}: {error}.")
+        raise CannotPatch(said.format(name=repr(name), error=error.strerror or error)) from None
+    readable(raw, name)
+
+
 def show(patch: Patch, console: Console) -> None:
     """The diff, in colours where there are any, and what is left to do by hand."""
     from rich.syntax import Syntax

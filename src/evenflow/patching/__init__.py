@@ -20,8 +20,9 @@ from .sources import sources_of as sources_of
 
 if TYPE_CHECKING:
     from .course import patched as patched
+    from .course import readable as readable
     from .edits import EDITS as EDITS
 
-_HOME = {"course": "patched", "edits": "EDITS"}
+_HOME = {"course": "patched readable", "edits": "EDITS"}
 _NEEDS = {"libcst": 'LibCST, which is not installed: pip install "evenflow[patch]"'}
 __getattr__, __dir__ = lazily(__name__, _HOME, _NEEDS)

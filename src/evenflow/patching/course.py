@@ -12,6 +12,8 @@ from .editing import Editing
 from .edits import EDITS
 from .known import KnownTraining
 from .patch import CannotPatch, Patch, Unfit
+from .script_file import ScriptFile
+from .sources import decoded
 
 
 def patched(sources: Mapping[str, bytes], course: str, known: KnownTraining) -> Patch:
@@ -48,6 +50,21 @@ def patched(sources: Mapping[str, bytes], course: str, known: KnownTraining) -> 
     return Patch(
         course, before, after, diff_of(before, after), tuple(editing.done), tuple(editing.notes)
     )
+
+
+def readable(raw: bytes, name: str) -> None:
+    """Nothing, if a source can be edited at all.
+
+    Args:
+        raw: its bytes. name: how messages call it.
+
+    Raises:
+        CannotPatch: its encoding or its syntax cannot be read; the message says which, and where.
+
+    >>> from evenflow.patching import readable
+    >>> readable(b"x = 1", "train.py")
+    """
+    ScriptFile(name, decoded(raw, name))
 
 
 def _edit(editing: Editing, p: Parsed) -> None:

@@ -107,7 +107,8 @@ class Editing:
         made = self._by_model(root)
         for optimizer in self.known.optimizers:
             if root in optimizer.roots and (found := self._by_optimizer(optimizer, root)):
-                return made if made is not None and _copied(made, found) else found
+                sooner = made is not None and (_copied(made, found) or _repeated(made, found))
+                return made if made is not None and sooner else found
         if made is not None:
             return made
         spots = self.known.roots[root].made if root < len(self.known.roots) else ()
@@ -236,6 +237,15 @@ def _copied(made: ModelPlace, found: ModelPlace) -> bool:
         return False
     begin, end = made.file.span(made.statement)[1], found.file.span(found.statement)[0]
     return re.search(r"deepcopy\(|AveragedModel\(", made.file.text[begin:end]) is not None
+
+
+def _repeated(made: ModelPlace, found: ModelPlace) -> bool:
+    """Does a loop make optimizer after optimizer for one model? What starts it stands before."""
+    loop = found.file.within(found.statement, (cst.For, cst.While))
+    if loop is None or made.file is not found.file:
+        return False
+    begin, end = made.file.span(loop)
+    return not begin <= made.file.span(made.statement)[0] < end
 
 
 def _returns(statement: Any) -> bool:
