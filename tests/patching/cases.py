@@ -33,6 +33,7 @@ FIRST = (
     ("choices", "norm=layer; l2=1e-3"),
     ("encoder", "rezero; warmup=4"),
     ("compiled", "norm=batch; lr=x0.1"),
+    ("two_models", "init=he; lr=x0.1; clip=norm:0.1"),
 )
 #: The others, where there is time.
 MORE = (
@@ -67,5 +68,6 @@ MORE = (
     *(("encoder", c) for c in ("init=xavier", "init=lsuv", "l2=1e-3", "warmup=3; decay=9")),
     *(("compiled", c) for c in ("init=he", "clip=norm:0.1", "rezero", "activation=tanh->relu")),
     *(("notebook", f"input={c}:running") for c in ("standardise", "minmax")),
+    *(("two_models", c) for c in ("norm=batch", "warmup=3; decay=9", "activation=relu->elu")),
     *(("choices", c) for c in (RATES, "norm=batch", "init=he")),
 )

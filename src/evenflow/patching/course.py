@@ -68,11 +68,16 @@ def readable(raw: bytes, name: str) -> None:
 
 
 def _edit(editing: Editing, p: Parsed) -> None:
-    """One treatment, or a note that says why not."""
+    """One treatment, or a note that says why not; of several models each by itself."""
     edit = EDITS.get(p.entry.name)
+    editing.root, editing.viewed = 0, False
     try:
         if edit is None:
             raise Unfit(_("what to change here is a matter of meaning, which no form shows."))
         edit(editing, p)
+        for root in range(1, len(editing.known.roots) if editing.viewed else 0):
+            editing.root = root
+            if editing.known.view(root, str(p)) is not None:  # else the trial left it as it was
+                edit(editing, p)
     except Unfit as why:
         editing.note(p, why)

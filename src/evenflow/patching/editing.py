@@ -55,6 +55,7 @@ class Editing:
         self._names: dict[str, Names] = {}
         self.done: list[Done] = []
         self.notes: list[Note] = []
+        self.root, self.viewed = 0, False  # which model, and whether an edit has asked for it
         self._returns: list[ModelPlace] = []
         self._calls: list[OptimizerCall] | None = None
         self._steps: list[StepPlace] | None = None
@@ -91,19 +92,18 @@ class Editing:
     # --- models --------------------------------------------------------------------------------
 
     def view(self, p: Parsed) -> tuple[int, KnownModel]:
-        """The one model that is trained, as the treatment finds it."""
+        """The model that is being edited, as the treatment finds it."""
+        self.viewed = True
         if not self.known.roots:
             raise Unfit(_("no training forward of a model was seen."))
-        if len(self.known.roots) > 1:
-            said = _("{n} models are trained here; say by hand which of them is meant.")
-            raise Unfit(said.format(n=len(self.known.roots)))
-        view = self.known.view(0, str(p))
+        view = self.known.view(self.root, str(p))
         if view is None:
             raise Unfit(_("the treatment could not be tried on the model."))
-        return 0, view
+        return self.root, view
 
-    def place(self, root: int = 0) -> ModelPlace:
+    def place(self, root: int | None = None) -> ModelPlace:
         """Where a model is whole and its optimizer not made yet, as far as that is known."""
+        root = self.root if root is None else root
         made = self._by_model(root)
         for optimizer in self.known.optimizers:
             if root in optimizer.roots and (found := self._by_optimizer(optimizer, root)):

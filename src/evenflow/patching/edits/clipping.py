@@ -99,6 +99,8 @@ def value(editing: Editing, p: Parsed) -> None:
 def units(editing: Editing, p: Parsed) -> None:
     """Unit by unit against the weights, the head left out."""
     _root, view = editing.view(p)
+    if len(editing.known.roots) > 1:
+        raise Unfit(_("several models are trained, each with a head of its own."))
     heads = []
     for layer in view.layers:
         if not layer.hidden:
