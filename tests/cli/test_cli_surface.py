@@ -62,6 +62,7 @@ SURFACE = {
         "--static": "",
         "--json": "",
         "--out": "",
+        "--patch": "",
         "--seed": "",
         "--force": "",
     },
@@ -88,6 +89,9 @@ SURFACE = {
         "--without": "",
         "--checkup": "",
         "--apply": "",
+        "--patch": "",
+        "--write": "",
+        "--force": "",
         "--json": "",
     },
     "fit": {

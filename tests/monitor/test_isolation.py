@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import gc
 import functools
 import signal
 import sys
@@ -114,7 +115,7 @@ class struck:
         sys.setprofile(None)
 
 
-def test_what_another_thread_sets_goes_on(tmp_path: Path) -> None:
+def test_what_another_thread_sets_goes_on(tmp_path: Path, request: pytest.FixtureRequest) -> None:
     model = net()
     optimizer = torch.optim.SGD(model.parameters(), 0.01)
     ident = threading.get_ident()
@@ -123,6 +124,8 @@ def test_what_another_thread_sets_goes_on(tmp_path: Path) -> None:
         time.sleep(0.02)
         ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(ident), ctypes.py_object(TimeUp))
 
+    gc.disable()  # in a callback of the collector's (hypothesis has one) Python swallows it
+    request.addfinalizer(gc.enable)
     with evenflow.watch(run=tmp_path / "r.evenflow", every=1) as watch:
         for _ in range(5):
             thread = threading.Thread(target=throw)

@@ -41,6 +41,8 @@ if TYPE_CHECKING:
     from .registry import get as get
     from .registry import names as names
     from .shape import shape_of as shape_of
+    from .tailoring import leaky_slope as leaky_slope
+    from .tailoring import tailor as tailor
 
 _HOME = {
     "atlas": "Card card",
@@ -50,6 +52,7 @@ _HOME = {
     "modules": "AconC MetaAcon SlopedSigmoid Swish TailoredLeakyReLU TailoredSigmoid TailoredTanh",
     "registry": "ACTIVATIONS Activation Curve curve find get names",
     "shape": "shape_of",
+    "tailoring": "leaky_slope tailor",
 }
 __all__ = sorted(" ".join(_HOME.values()).split())  # noqa: PLE0605 - plain strings
 __getattr__, __dir__ = lazily(__name__, _HOME)

@@ -14,8 +14,9 @@ import typer
 
 from ..lang import N_, _, ngettext
 from ..script import Program, hint
+from . import writing
 from .consoles import as_json, refuse, stderr, stdout
-from .options import Arguments, Module
+from .options import Arguments, Force, Module
 from .speaking import Lang
 
 if TYPE_CHECKING:
@@ -69,6 +70,17 @@ Apply = Annotated[
     bool,
     typer.Option("--apply", help="Write the treatment to evenflow.toml, for `evenflow run`."),
 ]
+PatchFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--patch",
+        metavar="FILE",
+        help="Write the treatment as a diff of the script, in plain PyTorch.",
+    ),
+]
+Write = Annotated[
+    bool, typer.Option("--write", help="Write it into the script itself, after showing the diff.")
+]
 _STAGES = {
     "copy": N_("copying the folder"),
     "watch": N_("running the script as it is, watched"),
@@ -80,6 +92,7 @@ _STAGES = {
     "final": N_("the best over the whole length"),
     "choice": N_("the best over another seed"),
     "confirm": N_("proof over seeds that had no say in the choice"),
+    "patch": N_("the script with the treatment written into it, on the same seeds"),
 }
 
 
@@ -103,13 +116,17 @@ def cure(
     without: Without = "",
     checkup: Checkup = None,
     apply: Apply = False,
+    patch: PatchFile = None,
+    write: Write = False,
+    force: Force = False,
     json: Annotated[bool, typer.Option("--json", help="The outcome as JSON on stdout.")] = False,
     lang: Lang = None,
 ) -> int:
     """Find what mends a training script, and prove it by trials.
 
     Runs it watched, tries treatments on copies of it side by side, and proves the best over seeds.
-    The script itself is not changed. Evenflow's options come before SCRIPT.
+    The script itself is not changed, unless --write asks for it. Evenflow's options come before
+    SCRIPT.
     """
     from ..trial import Settings
 
@@ -122,9 +139,63 @@ def cure(
         first = () if checkup is None else _named(checkup)
     except ValueError as error:
         return refuse("cure", error)
-    settings = Settings(metric, minimize, seeds, budget, jobs, in_place, fresh, left_out, first)
+    edit = patch is not None or write
+    if edit and (missing := _not_ready(program, patch, force)):
+        return refuse("cure", missing)
+    settings = Settings(
+        metric, minimize, seeds, budget, jobs, in_place, fresh, left_out, first, edit
+    )
     found = _tried(program, settings)
-    return found if isinstance(found, int) else _hand_over(program, found, json, apply)
+    if isinstance(found, int):
+        return found
+    code = _hand_over(program, found, json, apply, edit)
+    return (_patched(program, found, patch, write, force, json) or code) if edit else code
+
+
+def _not_ready(program: Program, patch: Path | None, force: bool) -> str:
+    """Why no patch could be handed over in the end, before anything is run; "" if nothing is."""
+    from . import patches
+
+    if missing := patches.needed():
+        return missing
+    from ..patching import CannotPatch
+
+    try:
+        if patch is not None:
+            writing.check(patch, force=force)
+        if not program.module:
+            patches.check_source(Path(program.folder, program.target), program.target)
+    except (writing.NotWritten, CannotPatch) as error:
+        return str(error)
+    return ""
+
+
+def _patched(
+    program: Program, found: Cure, patch: Path | None, write: bool, force: bool, json: bool
+) -> int:
+    """Show the patch and its proof, and write what was asked for; 3 where none is offered."""
+    from ..patching import CannotPatch
+    from . import patches
+
+    console = stderr() if json else stdout()
+    proof = found.patch
+    if proof is None:
+        said = _("nothing was chosen, so there is no patch; no file was written.")
+        return refuse("cure", said, 0 if found.verdict == "healthy" else 3)
+    if isinstance(proof, str):
+        return refuse("cure", _("no patch: {why}").format(why=proof), 3)
+    console.print()
+    patches.table(proof, found.before.per_seed, console)
+    console.print(proof.why, highlight=False, markup=False)
+    if not proof.offered:
+        patches.notes(proof.patch.notes, console)
+        return refuse("cure", _("the patch is not offered; no file was written."), 3)
+    try:
+        folder = Path(program.folder)
+        patches.handed_over(proof.patch, patch, write, folder, console, force)
+    except (CannotPatch, writing.NotWritten) as error:
+        return refuse("cure", error)
+    return 0
 
 
 def _named(file: Path) -> tuple[str, ...]:
@@ -159,7 +230,7 @@ def _tried(program: Program, settings: Settings) -> Cure | int:
         return refuse("cure", said, 130)
 
 
-def _hand_over(program: Program, found: Cure, json: bool, apply: bool) -> int:
+def _hand_over(program: Program, found: Cure, json: bool, apply: bool, edit: bool) -> int:
     """Show it, and write it to evenflow.toml where that is asked for."""
     from ..trial import project_config, render
 
@@ -173,7 +244,7 @@ def _hand_over(program: Program, found: Cure, json: bool, apply: bool) -> int:
         said = _("wrote {path}: `{command}` applies it.")
         command = f"evenflow run {program.target}"
         print(said.format(path=path, command=command), file=sys.stderr)
-    elif found.chosen:
+    elif found.chosen and not edit:
         again = shlex.join(["evenflow", "cure", "--apply", program.target, *program.args])
         said = _("Next: {command}   (evenflow run then applies it)").format(command=again)
         print(said, file=sys.stderr)

@@ -43,6 +43,14 @@ Static = Annotated[
         help="By theory, for models too large to build. A few samples of a few tokens do.",
     ),
 ]
+PatchFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--patch",
+        metavar="FILE",
+        help="Write what is advised as a diff of the model's source, in plain PyTorch.",
+    ),
+]
 Out = Annotated[
     Path | None,
     typer.Option(
@@ -63,6 +71,7 @@ def preflight(
     static: Static = False,
     json: Annotated[bool, typer.Option("--json", help="The forecast as JSON on stdout.")] = False,
     out: Out = None,
+    patch: PatchFile = None,
     seed: Annotated[
         int, typer.Option("--seed", metavar="N", help="Of weights, inputs and all that is random.")
     ] = 0,
@@ -73,11 +82,15 @@ def preflight(
 
     Exit code 0: nothing is an error; 1: it will not learn; 2: wrong usage.
     """
+    lines: Any = None
     try:
         if out is not None:
             _check_place(out, force)
+        if patch is not None:
+            lines = _lines(patch, static, force)
         with redirect_stdout(sys.stderr):  # what the user's code prints is no part of the JSON
-            forecast = _traced(_forecast, factory, inputs or (), dtype, compile, static, seed)
+            asked = (factory, inputs or (), dtype, compile, static, seed)
+            model, forecast = _traced(_forecast, *asked)
         if out is not None:
             from ..forecast import save
 
@@ -91,7 +104,29 @@ def preflight(
         print(as_json(forecast.to_json()))
     else:
         _show(forecast, out)
-    return int(forecast.verdict == "sick")
+    code = int(forecast.verdict == "sick")
+    if patch is None:
+        return code
+    from . import advised
+
+    asked = advised.AskedForecast(factory, tuple(inputs or ()), seed, dtype or "")
+    return advised.patch(asked, model, forecast, lines, patch, force, json) or code
+
+
+def _lines(patch: Path, static: bool, force: bool) -> Any:
+    """What notes the lines that make modules, watching; ValueError where no patch can come."""
+    if static:
+        raise ValueError(_("--static builds no weights: leave out --patch"))
+    from . import patches
+
+    writing.check(patch, force=force)
+    if missing := patches.needed():
+        raise ValueError(missing)
+    from ..treatments import MadeLines
+
+    lines = MadeLines(str(Path.cwd()))
+    lines.watch()
+    return lines
 
 
 def _check_place(out: Path, force: bool) -> None:
@@ -109,8 +144,8 @@ def _check_place(out: Path, force: bool) -> None:
 
 
 def _traced(
-    forecast: Callable[..., Forecast], named: str, inputs: Sequence[str], *how: Any
-) -> Forecast:
+    forecast: Callable[..., tuple[Any, Forecast]], named: str, inputs: Sequence[str], *how: Any
+) -> tuple[Any, Forecast]:
     """While lines that make modules are noted."""
     if not inputs:  # before torch is fetched
         raise ValueError(_("give the model's --input, as in --input 64,3,32,32"))
@@ -125,7 +160,8 @@ def _traced(
 
 def _forecast(
     named: str, inputs: Sequence[str], dtype: str | None, compiled: bool, static: bool, seed: int
-) -> Forecast:
+) -> tuple[Any, Forecast]:
+    """The model (None where none is built), and what is foreseen of it."""
     from ..forecast import dtype_named, parse_input
 
     wanted = [parse_input(text) for text in inputs]
@@ -144,7 +180,9 @@ def _forecast(
         if isinstance(factory, nn.Module) or not callable(factory):
             said = _("--static calls {name!r} itself, so it must be a function or class.")
             raise NoFactory(said.format(name=named))
-        return forecast_static(factory, tuple(wanted), seed=seed, name=named.rpartition(":")[2])
+        return None, forecast_static(
+            factory, tuple(wanted), seed=seed, name=named.rpartition(":")[2]
+        )
     model = make(factory, named)
     if kind is not None:
         model = model.to(kind)
@@ -154,7 +192,7 @@ def _forecast(
         gap = compiled_difference(model, tuple(wanted), seed)
         said = _("compiled and eager outputs differ by {gap}.").format(gap=f"{gap:.1g}")
         print(f"evenflow preflight: {said}", file=sys.stderr)
-    return preflight(model, tuple(wanted), seed=seed)
+    return model, preflight(model, tuple(wanted), seed=seed)
 
 
 def _show(forecast: Forecast, out: Path | None) -> None:

@@ -19,6 +19,7 @@ from ..showing import visible
 #: What stands near the beginning of every report of ours: a page, JSON, a picture.
 _OURS = re.compile(
     rb'<meta name="generator" content="Evenflow">|^\{\s*"schema":\s*\d|\bSoftware\x00Evenflow\b'
+    rb"|^Evenflow patch: "
 )
 _HEAD = 4096
 

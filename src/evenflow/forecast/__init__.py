@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from .isolation import same_random as same_random
     from .isolation import unwatched as unwatched
     from .keeping import save as save
+    from .knowing import known_to_patch as known_to_patch
     from .rendering import compared as compared
     from .rendering import lines as lines
     from .static import forecast_static as forecast_static
@@ -32,6 +33,7 @@ _HOME = {
     "inputs": "dtype_named parse_input",
     "isolation": "same_random unwatched",
     "keeping": "save",
+    "knowing": "known_to_patch",
     "rendering": "compared lines",
     "static": "forecast_static",
 }

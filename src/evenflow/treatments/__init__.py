@@ -12,11 +12,21 @@ from .base import Entry as Entry
 from .base import Facts as Facts
 from .base import Parsed as Parsed
 from .base import positive as positive
+from .known import KnownActivation as KnownActivation
+from .known import KnownAttention as KnownAttention
+from .known import KnownInput as KnownInput
+from .known import KnownLayer as KnownLayer
+from .known import KnownModel as KnownModel
+from .known import Spot as Spot
+from .known import known_as_json as known_as_json
+from .known import known_model as known_model
+from .parsing import in_order as in_order
 from .parsing import parse as parse
 from .parsing import read as read
 from .ranking import Course as Course
 from .ranking import Refused as Refused
 from .ranking import courses as courses
+from .rate import OPTIMIZERS as OPTIMIZERS
 from .registry import REGISTRY as REGISTRY
 from .registry import kinds as kinds
 
@@ -26,6 +36,9 @@ if TYPE_CHECKING:
     from .live.context import TreatmentContext as TreatmentContext
     from .live.forward_trace import ForwardTrace as ForwardTrace
     from .live.forward_trace import trace_forward as trace_forward
+    from .live.knowing import MadeLines as MadeLines
+    from .live.knowing import know_ as know_
+    from .live.knowing import spots as spots
     from .live.revive import ActivationTrace as ActivationTrace
     from .live.revive import redraw_units_ as redraw_units_
     from .live.revive import unit_chains as unit_chains
@@ -41,6 +54,7 @@ _HOME = {
     "live.clip": "agc_factor total_norm",
     "live.context": "TreatmentContext",
     "live.forward_trace": "ForwardTrace trace_forward",
+    "live.knowing": "MadeLines know_ spots",
     "live.revive": "ActivationTrace redraw_units_ unit_chains units_of",
     "live.stepping": "Stage Stepper loss_scale with_gradients",
     "live.treating": "treat_",

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from .engine import LocalPool as LocalPool
     from .injection import Injection as Injection
     from .record import Cure as Cure
+    from .record import PatchProof as PatchProof
     from .rendering import render as render
     from .scratch import FolderSnapshot as FolderSnapshot
     from .settings import Settings as Settings
@@ -32,7 +33,7 @@ _HOME = {
     "cure_run": "CannotCure",
     "curing": "conduct cure",
     "injection": "Injection",
-    "record": "Cure",
+    "record": "Cure PatchProof",
     "rendering": "render",
     "settings": "Settings",
 }

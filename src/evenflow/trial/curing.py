@@ -6,8 +6,10 @@ import contextlib
 import os
 import shutil
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
+from ..patching import CannotPatch
 from ..schema import Finding, Run
 from ..script import Program
 from . import budget as budgets
@@ -16,8 +18,9 @@ from .budget import TrialBudget
 from .cure_run import CureRun, OnStage
 from .engine import CHILD, LocalPool, OnOutcome, Remembered
 from .job import Outcome
+from .patch_proof import PatchProver
 from .prescribing import Prescription, known, prescription
-from .record import Cure
+from .record import Cure, PatchProof
 from .scratch import FolderSnapshot, clear_abandoned
 from .settings import FOLDER, Settings, state_folder
 
@@ -124,7 +127,24 @@ def conduct(
 
         budget = TrialBudget(seconds, runs, size)
         cure_run = CureRun(settings, engine, budget, on_stage, prescribe)
-        return cure_run.cure(snapshot.notes if snapshot is not None else [], fit)
+        found = cure_run.cure(snapshot.notes if snapshot is not None else [], fit)
+        if settings.patch and (found.chosen or found.proposed):
+            on_stage("patch", 0)
+            if snapshot is None:  # the edited text never stands in the user's folder unproven
+                snapshot = held.enter_context(
+                    FolderSnapshot(Path(program.folder), state / "snapshot")
+                )
+            prover = PatchProver(program, snapshot, pool, cure_run.goal, on_outcome)
+            found = replace(found, patch=_patched(prover, found))
+        return found
+
+
+def _patched(prover: PatchProver, found: Cure) -> PatchProof | str:
+    """The proof of the patch, or why there is none."""
+    try:
+        return prover.of(found)
+    except CannotPatch as why:
+        return str(why)
 
 
 def sized(jobs: int) -> tuple[int, int]:

@@ -19,7 +19,7 @@ from typing import Protocol
 from ..script import Program
 from . import metric as metrics
 from .job import Job, Outcome, as_json, outcome_from
-from .scratch import FolderSnapshot, translated
+from .scratch import translated
 
 #: A process that neither ended nor wrote its outcome so long after its time is killed.
 GRACE = 15.0
@@ -44,6 +44,16 @@ class Engine(Protocol):
         """Each job once. Closing the iterator stops what is still running."""
 
 
+class ScratchSource(Protocol):
+    """What scratch copies are made from; `scratch.FolderSnapshot` is one."""
+
+    def copy(self, where: Path) -> Path:
+        """A scratch copy below `where`; its root."""
+
+    def damaged(self) -> list[str]:
+        """Files shared by copies that a trial has written into."""
+
+
 @dataclass(slots=True)
 class _Running:
     job: Job
@@ -63,7 +73,7 @@ class LocalPool:
     program: Program
     folder: Path
     child: Sequence[str]
-    snapshot: FolderSnapshot | None
+    snapshot: ScratchSource | None
     pattern: re.Pattern[str] | None = None
     size: int = 1
     threads: int = 1

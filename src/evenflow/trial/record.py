@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..patching import Patch
 from .goal import Tried
 from .score import Comparison, Estimate, loss_at
 
@@ -16,6 +17,25 @@ class Edit:
     treatment: str
     why: str
     code: str
+
+
+@dataclass(frozen=True, slots=True)
+class PatchProof:
+    """A patch, and how its runs compare with the treated ones, seed by seed.
+
+    Attributes:
+        seeds: of the runs; treated, patched: the goal on each, None where there was no number.
+        exact: the two are equal to the bit on every seed.
+        offered: it may be handed over; `why` says why not, or how it was judged.
+    """
+
+    patch: Patch
+    seeds: tuple[int, ...] = ()
+    treated: tuple[float | None, ...] = ()
+    patched: tuple[float | None, ...] = ()
+    exact: bool = False
+    offered: bool = False
+    why: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +57,8 @@ class Cure:
         findings: what the untreated run was found to suffer from, as "EF101 vanishing-gradient".
         goal: what the numbers are, in words.
         notes: what else must be said (budget, seeds).
+        patch: the chosen treatment as an edit of the script, with its proof; a sentence where none
+            could be made; None where none was asked for.
     """
 
     verdict: str
@@ -53,6 +75,7 @@ class Cure:
     uncontrolled: tuple[str, ...] = ()
     findings: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    patch: PatchProof | str | None = None
 
     @property
     def line(self) -> str:
@@ -61,6 +84,7 @@ class Cure:
 
     def as_json(self) -> dict[str, Any]:
         """What `--json` prints."""
+        more = {} if self.patch is None else {"patch": _patch(self.patch)}
         return {
             "schema": 1,
             "verdict": self.verdict,
@@ -70,7 +94,24 @@ class Cure:
             "trials": [*map(_trial, self.trials), *map(_proposal, self.proposed)],
             "refused": [{"treatment": t, "why": why} for t, why in self.refused],
             "uncontrolled": list(self.uncontrolled),
+            **more,
         }
+
+
+def _patch(proof: PatchProof | str) -> dict[str, Any]:
+    """What of it is text; None for a diff that is not offered."""
+    if isinstance(proof, str):
+        return {"offered": False, "why": proof, "diff": None, "notes": []}
+    return {
+        "offered": proof.offered,
+        "why": proof.why,
+        "exact": proof.exact,
+        "seeds": list(proof.seeds),
+        "treated": list(proof.treated),
+        "patched": list(proof.patched),
+        "diff": proof.patch.diff.decode("utf-8", "replace") if proof.offered else None,
+        "notes": [str(note) for note in proof.patch.notes],
+    }
 
 
 def _estimate(estimate: Estimate) -> dict[str, Any]:

@@ -22,7 +22,8 @@ MOST_SCRIPTS = 2000
 @dataclass(frozen=True, slots=True)
 class Settings:
     """How to cure: arguments of `evenflow.cure`, and `fresh`: forget what earlier cures of this
-    script have run; `first`: texts of treatments to try before all others, of a check-up."""
+    script have run; `first`: texts of treatments to try before all others, of a check-up; `patch`:
+    write what was chosen into the script's text, and prove that, too."""
 
     metric: str = ""
     minimize: bool = False
@@ -33,6 +34,7 @@ class Settings:
     fresh: bool = False
     without: tuple[str, ...] = ()
     first: tuple[str, ...] = ()
+    patch: bool = False
 
 
 def state_folder(program: Program, settings: Settings) -> Path:

@@ -55,7 +55,7 @@ def _unit(x: Tensor) -> Tensor:
 
 def apply(context: TreatmentContext, parsed: None) -> None:
     """Reparametrise the query, key and value weights of every attention; outputs stay the same."""
-    found = _weights(context)
+    found = attention_weights(context)
     if not found:
         raise ValueError("no attention with query and key layers of its own was found.")
     for module, name in found:
@@ -69,7 +69,7 @@ def apply(context: TreatmentContext, parsed: None) -> None:
 def max_norm(context: TreatmentContext, bound: float) -> None:
     """Rows of the query, key and value weights longer than the bound are cut to it."""
     longer = 0
-    for module, name in _weights(context):
+    for module, name in attention_weights(context):
         weight = getattr(module, name)
         if not isinstance(weight, nn.Parameter):
             continue  # worked out from others: a parametrisation has its say
@@ -82,7 +82,7 @@ def max_norm(context: TreatmentContext, bound: float) -> None:
         )
 
 
-def _weights(context: TreatmentContext) -> list[tuple[nn.Module, str]]:
+def attention_weights(context: TreatmentContext) -> list[tuple[nn.Module, str]]:
     """(module, name) of the weights in front of each attention's scores, each once."""
     out: dict[int, tuple[nn.Module, str]] = {}
     for m in context.model.modules():

@@ -42,6 +42,7 @@ class TreatmentContext:
         self.batch = batch
         self.seed = seed
         self.generator = torch.Generator().manual_seed(seed)
+        self._drawn, self._fresh = 0, self.generator.get_state()
         self.undo = undo
         self._forward: ForwardTrace | None = None
 
@@ -68,6 +69,13 @@ class TreatmentContext:
         that something can be put around it); None for functional calls."""
         m = call.module
         return m if m is not None and call.weight is getattr(m, "weight", None) else None
+
+    def reseed(self) -> None:
+        """The generator as new for the next treatment, if the last has drawn from it."""
+        if not torch.equal(self.generator.get_state(), self._fresh):
+            self._drawn += 1
+            self.generator.manual_seed(self.seed + self._drawn)
+            self._fresh = self.generator.get_state()
 
     # --- changing ------------------------------------------------------------------------------
 

@@ -68,7 +68,9 @@ def apply(context: TreatmentContext, parsed: None) -> None:
                     f"the branch that ends in {branch.op} at {branch.path or 'the root'} ends in "
                     "no module of its own; put the factor in by hand."
                 )
-            context.graft(module, Scaled(), next(module.parameters(), None))
+            # a branch that ends in dropout has no parameter to stand beside; it learns all the same
+            beside = [*module.parameters(), *context.model.parameters()]
+            context.graft(module, Scaled(), next(iter(beside), None))
         return
     pairs = [(c, a) for c in seen.hidden if (a := _activation_after(c)) is not None]
     if not pairs:

@@ -64,7 +64,10 @@ def treat_(
     context = TreatmentContext(model, plain, optimizers, as_batch(batch), seed, undo)
     try:
         _refusals(chosen, context, force)
-        _apply(chosen, context)
+        apply_(chosen, context)
+        if context.batch is not None and context._forward is None:
+            context.forward  # noqa: B018 - a forward proves that the network still runs
+        _agree(context)
     except BaseException:
         undo._snapshot = snapshot
         undo.undo()
@@ -72,16 +75,19 @@ def treat_(
     return undo
 
 
-def _apply(chosen: Sequence[Parsed], context: TreatmentContext) -> None:
+def apply_(chosen: Sequence[Parsed], context: TreatmentContext) -> None:
+    """One after the other. ValueError naming the one that cannot be applied.
+
+    The first that draws random numbers has the context's seed, the next that seed plus one: what a
+    treatment draws does not hang on how much another has drawn before it.
+    """
     for p in chosen:
+        context.reseed()
         home, name = p.entry.apply.split(":")
         try:
             getattr(import_module(f"{__package__}.{home}"), name)(context, p.value)
         except ValueError as e:
             raise ValueError(f"{p} cannot be applied: {e}") from e
-    if context.batch is not None and context._forward is None:
-        context.forward  # noqa: B018 - a forward proves that the network still runs
-    _agree(context)
 
 
 def _treatable(model: nn.Module) -> None:
