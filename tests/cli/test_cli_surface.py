@@ -28,13 +28,16 @@ SURFACE = {
         "--ignore": "EVENFLOW_IGNORE",
         "--no-source": "EVENFLOW_NO_SOURCE",
         "--quiet": "EVENFLOW_QUIET",
+        "--verbose": "EVENFLOW_VERBOSE",
     },
     "check": {
         "run": "",
         "--json": "",
+        "--format": "",
         "--forecast": "",
         "--select": "EVENFLOW_SELECT",
         "--ignore": "EVENFLOW_IGNORE",
+        "--verbose": "EVENFLOW_VERBOSE",
     },
     "checkup": {
         "script": "",
@@ -74,6 +77,7 @@ SURFACE = {
         "--force": "",
     },
     "rules": {"code": ""},
+    "ui": {"folder": "", "--port": "", "--host": ""},
     "activations": {"name": "", "-o --output": "", "--json": "", "--force": ""},
     "cure": {
         "script": "",

@@ -89,8 +89,8 @@ def preflight(
         if patch is not None:
             lines = _lines(patch, static, force)
         with redirect_stdout(sys.stderr):  # what the user's code prints is no part of the JSON
-            asked = (factory, inputs or (), dtype, compile, static, seed)
-            model, forecast = _traced(_forecast, *asked)
+            how = (dtype, compile, static, seed)
+            model, forecast = _traced(_forecast, factory, inputs or (), *how)
         if out is not None:
             from ..forecast import save
 

@@ -22,6 +22,7 @@ from ..tape import (
     ForwardReader,
     OpCall,
     Recorder,
+    SiteRegistry,
     alike,
     home,
     keep_texts,
@@ -204,10 +205,15 @@ def _pass(
     reading = scalars.finish(0).reading({})
     values = dict(zip(reading.channels, reading.values.tolist(), strict=True))
     registry = recorder.registry
+    met = tuple(registry.sites), tuple(registry.params)
+    return _Pass(*met, values, tuple(time), _script(registry))
+
+
+def _script(registry: SiteRegistry) -> dict[str, Any]:
+    """Where it was started, and the lines that made and ran what was met."""
     source: dict[str, dict[str, str]] = {}
     keep_texts(registry.seen, home(registry.folder), registry.folder, source, _LINES)
-    told = {"folder": registry.folder, "source": source}
-    return _Pass(tuple(registry.sites), tuple(registry.params), values, tuple(time), told)
+    return {"folder": registry.folder, "source": source}
 
 
 def _read_parameters(
