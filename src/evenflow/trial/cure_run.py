@@ -11,6 +11,7 @@ from ..diagnosis import diagnose
 from ..report import headline
 from ..schema import Finding, Run, treatment_text, verdict
 from ..store import load
+from ..words import line
 from .budget import TrialBudget
 from .candidates import Candidate
 from .confirm import Confirmation, Proof, uncontrolled
@@ -86,6 +87,7 @@ class CureRun:
             self.goal.larger,
             before=estimate([self.goal.of(baseline)]) if baseline.whole else Estimate(None, ()),
             findings=tuple(f"{f.code} {f.name}" for f in findings),
+            lines=tuple(line(w) for f in findings[:1] for w in f.where if not w.library),
             trials=(Tried("watch", (), Job(watch=True), baseline),),
             uncontrolled=tuple(dict.fromkeys([*notes, *baseline.uncontrolled])),
         )

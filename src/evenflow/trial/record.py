@@ -55,6 +55,7 @@ class Cure:
         edits: for the script itself: what was chosen, and what can only be proposed.
         uncontrolled: what could not be controlled, in sentences.
         findings: what the untreated run was found to suffer from, as "EF101 vanishing-gradient".
+        lines: of the script that the first of these is about, as "train.py:18 in main".
         goal: what the numbers are, in words.
         notes: what else must be said (budget, seeds).
         patch: the chosen treatment as an edit of the script, with its proof; a sentence where none
@@ -74,6 +75,7 @@ class Cure:
     proposed: tuple[Edit, ...] = ()
     uncontrolled: tuple[str, ...] = ()
     findings: tuple[str, ...] = ()
+    lines: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     patch: PatchProof | str | None = None
 
@@ -94,6 +96,7 @@ class Cure:
             "trials": [*map(_trial, self.trials), *map(_proposal, self.proposed)],
             "refused": [{"treatment": t, "why": why} for t, why in self.refused],
             "uncontrolled": list(self.uncontrolled),
+            "lines": list(self.lines),
             **more,
         }
 

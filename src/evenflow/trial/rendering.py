@@ -44,6 +44,8 @@ def render(cure: Cure, console: Console) -> None:
         return
     if cure.findings:
         told.append((_("found:"), ", ".join(cure.findings)))
+    if cure.lines:
+        told.append((_("at:"), "; ".join(cure.lines)))
     if cure.chosen:
         told.append((_("chosen:"), cure.chosen))
     if cure.comparison is not None:
