@@ -113,6 +113,7 @@ class Rule(ABC):
     Attributes:
         title: a headline.
         sentence: what happened; "{at}" takes " at <place>", or nothing where there is no place.
+        means: what that means, where the words do not say it; told behind it in brackets.
         mild: the same where the finding is no error; "" = `sentence`.
         link: what happened in two words, for a link of a chain; "" = `as_cause`.
         as_cause: the fault as the cause of another; "" = `title`.
@@ -144,6 +145,7 @@ class Rule(ABC):
 
     title: ClassVar[str]
     sentence: ClassVar[str]
+    means: ClassVar[str] = ""
     mild: ClassVar[str] = ""
     link: ClassVar[str] = ""
     as_cause: ClassVar[str] = ""

@@ -67,9 +67,8 @@ class SaturatedActivation(Rule):
     code = "EF201"
     name = "saturated-activation"
     title = N_("Saturated activation")
-    sentence = N_(
-        "The activation is saturated{at} (on its flat part, where hardly any gradient passes)"
-    )
+    sentence = N_("The activation is saturated{at}")
+    means = N_("on its flat part, where hardly any gradient passes")
     link = N_("saturated")
     stage = 230
     leads_to = ("EF101", "EF104", "EF203", "EF205", "EF401", "EF404")

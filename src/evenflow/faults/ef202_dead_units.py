@@ -59,7 +59,8 @@ class DeadUnits(Rule):
     code = "EF202"
     name = "dead-units"
     title = N_("Dead units")
-    sentence = N_("Units are dead{at} (no gradient reaches them any more)")
+    sentence = N_("Units are dead{at}")
+    means = N_("no gradient reaches them any more")
     link = N_("units dead")
     labels = (EvidenceLabel("zeros", N_("share of outputs that are 0"), "share"),)
     stage = 240

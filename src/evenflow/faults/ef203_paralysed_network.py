@@ -47,7 +47,8 @@ class ParalysedNetwork(Rule):
     code = "EF203"
     name = "paralysed-network"
     title = N_("Paralysed network")
-    sentence = N_("The network is paralysed{at} (saturated, with updates too small to leave that)")
+    sentence = N_("The network is paralysed{at}")
+    means = N_("saturated, with updates too small to leave that")
     link = N_("paralysed")
     stage = 250
     leads_to = ("EF101", "EF301", "EF401", "EF404")

@@ -49,7 +49,8 @@ class AttentionCollapse(Rule):
     code = "EF204"
     name = "attention-collapse"
     title = N_("Attention collapse")
-    sentence = N_("Attention has collapsed{at} (each query looks at next to one key)")
+    sentence = N_("Attention has collapsed{at}")
+    means = N_("each query looks at next to one key")
     link = N_("attention collapsed")
     labels = (
         EvidenceLabel("entropy", N_("evenness of attention (1: all keys alike, 0: one key alone)")),

@@ -72,7 +72,8 @@ class SignalCollapse(Rule):
     code = "EF205"
     name = "signal-collapse"
     title = N_("All inputs look alike")
-    sentence = N_("All inputs look alike{at} (what comes out hardly depends on what goes in)")
+    sentence = N_("All inputs look alike{at}")
+    means = N_("what comes out hardly depends on what goes in")
     link = N_("all inputs alike")
     labels = (
         EvidenceLabel("spread_left", N_("share of the inputs' difference that is left")),

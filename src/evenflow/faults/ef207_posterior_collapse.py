@@ -56,7 +56,8 @@ class PosteriorCollapse(Rule):
     code = "EF207"
     name = "posterior-collapse"
     title = N_("Posterior collapse")
-    sentence = N_("Latents hold nothing of the sample{at} (the decoder does without them)")
+    sentence = N_("Latents hold nothing of the sample{at}")
+    means = N_("the decoder does without them")
     link = N_("posterior collapsed")
     labels = (
         EvidenceLabel("idle", N_("latents that hold nothing"), "share"),

@@ -45,7 +45,8 @@ class StalledLayer(Rule):
     code = "EF301"
     name = "stalled-layer"
     title = N_("Layer has stalled")
-    sentence = N_("Learning has stalled{at} (its weights hardly move, while others do)")
+    sentence = N_("Learning has stalled{at}")
+    means = N_("its weights hardly move, while others do")
     link = N_("stalled")
     labels = (
         EvidenceLabel(

@@ -49,7 +49,8 @@ class DeadAtBirth(Rule):
     code = "EF603"
     name = "dead-at-birth"
     title = N_("Units dead at birth")
-    sentence = N_("Units are dead at birth{at} (no sample turns them on)")
+    sentence = N_("Units are dead at birth{at}")
+    means = N_("no sample turns them on")
     labels = (EvidenceLabel("samples", N_("samples seen")),)
     stage = 130
     leads_to = ("EF101", "EF104", "EF202", "EF205")

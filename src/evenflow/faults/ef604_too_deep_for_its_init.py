@@ -50,9 +50,8 @@ class TooDeepForItsInit(Rule):
     code = "EF604"
     name = "too-deep-for-its-init"
     title = N_("Too deep for its initialisation")
-    sentence = N_(
-        "The network is too deep for its initialisation{at} (signals do not survive so many layers)"
-    )
+    sentence = N_("The network is too deep for its initialisation{at}")
+    means = N_("signals do not survive so many layers")
     labels = (
         EvidenceLabel("trainable_depth", N_("layers that signals survive")),
         EvidenceLabel("decades_alike", N_("difference between inputs smaller by"), "factor"),

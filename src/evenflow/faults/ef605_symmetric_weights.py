@@ -46,9 +46,8 @@ class SymmetricWeights(Rule):
     code = "EF605"
     name = "symmetric-weights"
     title = N_("Units start alike")
-    sentence = N_(
-        "Units start alike and stay alike{at} (they get the same gradient, and so act as one)"
-    )
+    sentence = N_("Units start alike and stay alike{at}")
+    means = N_("they get the same gradient, and so act as one")
     as_cause = N_("units that start alike")
     labels = (EvidenceLabel("alike", N_("share of units that have a twin"), "share"),)
     stage = 120

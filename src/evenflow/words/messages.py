@@ -28,7 +28,7 @@ def message(finding: Finding, run: Run) -> str:
 
 def what_happened(finding: Finding, run: Run, numbers: bool = True) -> str:
     """The first sentence of `message`; without `numbers` what, where and since when alone."""
-    what, since = _what(finding, run), _since(finding, run)
+    what, since = _what(finding, run, numbers), _since(finding, run)
     told = decisive(finding.evidence, finding.threshold, finding.code) if numbers else ""
     if told:
         return _("{what}{since}: {numbers}.").format(what=what, since=since, numbers=told)
@@ -40,14 +40,17 @@ def with_messages(findings: Iterable[Finding], run: Run) -> list[Finding]:
     return [f if f.message else dataclasses.replace(f, message=message(f, run)) for f in findings]
 
 
-def _what(finding: Finding, run: Run) -> str:
+def _what(finding: Finding, run: Run, explained: bool) -> str:
     place = sites(finding.sites, run) or parameters(finding.params)
     # Translators: {place} is the name of a layer; fills {at} in "The gradient vanishes{at}".
     at = _(" at {place}").format(place=place) if place else ""
     if finding.code in REGISTRY:
         rule = REGISTRY[finding.code]
         mild = rule.mild if finding.severity < Severity.error else ""
-        return _(mild or rule.sentence).format(at=at)
+        what = _(mild or rule.sentence).format(at=at)
+        means = _(rule.means) if explained and not mild else ""
+        # Translators: "Units are dead (no gradient reaches them any more)"
+        return _("{what} ({means})").format(what=what, means=means) if means else what
     return _("{name}{at}").format(name=f"{finding.code} {finding.name}", at=at)
 
 
