@@ -13,6 +13,8 @@ from ..words import Network, advice, cause, label, number, share, title, write
 from .layers import cost, now
 from .network import network_of
 
+#: Of a training of seconds the cost is told in seconds: a share of little, up to these.
+_MUCH, _MOMENT = 0.1, 2.0
 #: Roles of a chain's links as its timeline heads them.
 _ROLES = {"cause": N_("cause"), "event": N_("then"), "end": N_("end")}
 #: Each verdict.
@@ -137,9 +139,12 @@ def facts(run: Run) -> list[tuple[str, str]]:
         out.append((_("Sites"), whole(len(run.sites))))
     if run.params:
         out.append((_("Weights"), whole(sum(p.size for p in run.params))))
-    spent = cost(run)
+    spent, own = cost(run), run.meta.get("spent")
     if spent is not None:
-        out.append((_("Cost of watching"), _("{share} of time").format(share=share(spent))))
+        told = _("{share} of time").format(share=share(spent))
+        if spent > _MUCH and isinstance(own, (int, float)) and 0 < own < _MOMENT:
+            told = _("{seconds} s").format(seconds=number(round(own, 1)))  # of next to no time
+        out.append((_("Cost of watching"), told))
     for event in run.events:
         if event.kind == "note" and event.detail.get("shown"):
             out.append((_("Note"), str(event.detail.get("text", ""))))
