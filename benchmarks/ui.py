@@ -134,7 +134,7 @@ def listed(page: Page, address: str, runs: int) -> float:
     began = time.perf_counter()
     page.goto(address)
     page.wait_for_function(
-        f"document.querySelectorAll('table.runs tbody tr').length >= {runs}", polling=5
+        f"() => document.querySelectorAll('table.runs tbody tr').length >= {runs}", polling=5
     )
     return time.perf_counter() - began
 

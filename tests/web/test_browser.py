@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import warnings
@@ -223,6 +224,21 @@ def test_live_while_it_is_written(page: Page, address: str, folder: Path) -> Non
         == 1
     )
     made.close()
+
+
+def test_ctrl_c_ends_it_though_a_page_is_open(browser: Browser, folder: Path) -> None:
+    command = (sys.executable, "-m", "evenflow", "ui", str(folder), "--port", "0")
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as served:
+        assert served.stderr is not None
+        found = re.search(r"http://\S+", served.stderr.readline())
+        assert found is not None
+        made = browser.new_page()
+        made.goto(f"{found[0]}#/run/well")
+        expect(made.locator(".legend canvas")).to_be_visible()
+        served.send_signal(signal.SIGINT)
+        assert served.wait() in (0, 130, -signal.SIGINT)
+        assert "Traceback" not in served.stderr.read()
+        made.close()
 
 
 def test_a_run_that_vanishes_is_said(page: Page, address: str, folder: Path) -> None:

@@ -38,7 +38,11 @@ def serve(
         shown = f"[{host}]" if ":" in host else host
         say(f"http://{shown}:{taken}/" + (f"?token={token}" if token else ""))
         config = uvicorn.Config(
-            application(folder, hosts, token), log_level="warning", access_log=False, lifespan="off"
+            application(folder, hosts, token),
+            log_level="critical",  # our own answers say what is wrong; the rest is its end
+            access_log=False,
+            lifespan="off",
+            timeout_graceful_shutdown=1,  # a page that is open follows its run for ever
         )
         uvicorn.Server(config).run(sockets=[held])
 
