@@ -16,6 +16,7 @@ from ..store import News, Position, follow
 
 Floats = npt.NDArray[np.float32]
 _FIRST = 256  # columns that a block has room for at first
+_TOGETHER = 256  # readings that are put in at once: they stay in the processor's cache
 
 
 @dataclass(eq=False)
@@ -86,7 +87,7 @@ class Followed:
         self.curve_loss += news.curve_loss.tolist()
         same: list[Reading] = []
         for reading in news.readings:
-            if same and reading.channels is not same[0].channels:
+            if same and (len(same) == _TOGETHER or reading.channels is not same[0].channels):
                 self._put(same)
                 same = []
             same.append(reading)
@@ -97,7 +98,7 @@ class Followed:
         if not readings:
             return
         at = len(self.steps)
-        values = np.stack([r.values for r in readings]).astype(np.float32).T
+        values = np.array([r.values for r in readings], np.float32).T
         for key, rows, places in self._layout(readings[0].channels):
             self.blocks.setdefault(key, Cells()).put(rows, at, values[places])
         self.steps += [r.step for r in readings]

@@ -33,7 +33,9 @@ class RunView {
 
   async open() {
     const path = (what) => runPath(this.name, what);
-    [this.summary, this.points] = await Promise.all([ask(path("summary")), ask(path("curves"))]);
+    // the picture is asked for at once: which ones there are is only known with the summary
+    const early = this.to > this.from ? null : askGrid(this.name, { picture: this.picture || "delta" }).catch(() => null);
+    [this.summary, this.points, this.early] = await Promise.all([ask(path("summary")), ask(path("curves")), early]);
     if (this.ended) return;
     const names = this.summary.pictures.map((p) => p.name);
     if (!names.includes(this.picture)) this.picture = names[0] || "";
@@ -113,9 +115,10 @@ class RunView {
     const margin = whole ? 0 : this.to - this.from;
     const asked = whole ? {} : { start: Math.max(0, Math.floor(this.from - margin)), stop: Math.ceil(this.to + margin) };
     if (this.scale) Object.assign(asked, this.scale.picture === this.picture ? { low: this.scale.low, high: this.scale.high, log: this.scale.log } : {});
-    let grid;
+    let grid = this.early?.name === this.picture && whole ? this.early : null;
+    this.early = null;
     try {
-      grid = await askGrid(this.name, { picture: this.picture, ...asked }, this.fetching.signal);
+      grid = grid || await askGrid(this.name, { picture: this.picture, ...asked }, this.fetching.signal);
     } catch (error) {
       if (error.name === "AbortError") return;
       throw error;
