@@ -56,6 +56,7 @@ def test_a_class_that_is_never_said_is_named() -> None:
         ([0.7, 0.3], [1, 0], 0.9),  # not rare: the plateau's affair
         ([0.5, 0.5], [1, 0], 1.0),
         ([1.0, 0.0], [1, 0], 1.0),  # nothing else in the data
+        ([1.0, 0.0], [0, 1], 1.0),  # and not even that is said: its entropy is 0
         ([0.999, 0.001], [1, 0], 0.9),  # too few to have been said
         ([0.9, 0.07, 0.03], [0.95, 0.05, 0], 0.8),  # most of the others are said
     ],

@@ -94,8 +94,8 @@ class RareClass(Rule):
             return
         for loss in view.losses:
             told = _shares(view, loss) if loss in view.trunk else None
-            if told is None or told.labels.max() < MOST:
-                continue
+            if told is None or not MOST <= told.labels.max() < 1:
+                continue  # of a single class none is rare
             unsaid = np.flatnonzero(told.said < NEVER * told.labels)
             rare = float(told.labels[unsaid].sum())
             if told.late * rare < EXPECTED or rare < RARE * (1 - told.labels.max()):

@@ -408,7 +408,7 @@ def rows_of_a_table_that_a_hook_holds_at_zero(sick: bool) -> None:
     fit(net, _pairs, F.cross_entropy, adam(net, 1e-3), steps=60)
 
 
-@real("EF704")
+@real(every=1)
 def a_table_that_starts_at_zero_and_hardly_meets_some_words(sick: bool) -> None:
     """Rows that no batch has asked for yet stay 0: all began so."""
     net = Words(0)
