@@ -133,7 +133,7 @@ class Judge:
 
     def __call__(self, run: Run) -> list[Finding]:
         rules = self.rules
-        rules.judge(run)
+        rules.faults(rules.judge(run))
         rules.unread(run)
         self.metrics.update(c.metric for c, v in run.columns.items() if not np.isnan(v).all())
         view = rules.View(run)
@@ -165,7 +165,7 @@ def test_every_branch_is_reached_by_a_real_run(tmp_path: Path) -> None:
         missed = rest(finder.seen, finder.points)
     assert judge.bad == []
     assert judge.unnamed == set()
-    assert missed == [], f"{len(missed)} of {len(finder.points)} branches"
+    assert not missed, f"{len(missed)} of {len(finder.points)} branches: {missed}"
     unread = sorted(metrics_read() - judge.metrics)
     assert unread == [], "read by a rule, recorded by no run"
 
