@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from ..schema import Finding, Run, Site, Where
+from ..schema import Finding, Run, Where
 from .base import Rule
 from .causes import DEPTH_TIMES_ACTIVATION
 
@@ -66,9 +66,3 @@ def _few(lines: Iterable[Where]) -> tuple[Where, ...]:
         one = len({w.turn for w in same}) == 1
         out.append(same[0] if one else replace(same[0], turn=0))
     return tuple(out[:MOST])
-
-
-def made_by(where: Where, run: Run) -> list[Site]:
-    """Sites whose modules this line made."""
-    return [s for s in run.sites if s.made and s.made[0].place == where.place
-            and s.made[0].column == where.column]  # fmt: skip

@@ -20,6 +20,8 @@ from .pyramid import Codes, Range, coarser, encode, range_of
 COLUMNS = 2048
 #: Points of a curve at most: of each pixel column the least and the largest.
 POINTS = 4000
+#: Every column of a picture.
+ALL = slice(None)
 #: What a picture may show, the most telling first, and whether the least of a column is the worst.
 PICTURES = {
     "delta": True, "update": True, "saturated": False, "dead": False, "spread": True, "rms": False,
@@ -77,12 +79,12 @@ def _picture(run: Followed, name: str) -> dict[str, Any]:
     return {"name": name, "unit": metric.unit, "text": metric.text}
 
 
-def values(run: Followed, name: str) -> Floats:
-    """[sites, sampled steps] of a picture."""
+def values(run: Followed, name: str, columns: slice = ALL) -> Floats:
+    """[sites, sampled steps] of a picture, or of some of its columns."""
     if name != "update":
-        return run.values("site", name)
-    moved, size = run.values("param", "update"), run.values("param", "weight")
-    out = np.full((len(run.sites), len(run.steps)), np.nan, np.float32)
+        return run.values("site", name)[:, columns]
+    moved, size = (run.values("param", m)[:, columns] for m in ("update", "weight"))
+    out = np.full((len(run.sites), len(run.steps[columns])), np.nan, np.float32)
     ids = {p.name: p.id for p in run.params}
     for site in run.sites:
         held = [ids[n] for n in site.params if ids.get(n, len(moved)) < min(len(moved), len(size))]
@@ -98,12 +100,13 @@ def logarithmic(name: str) -> bool:
     return name == "update" or metric_named("site", name).unit not in ("share", "yes or no")
 
 
-def spoilt(run: Followed, name: str, found: Floats) -> Floats:
+def spoilt(run: Followed, name: str, columns: slice = ALL) -> Floats:
     """The same with infinity where values that are not finite were counted."""
+    found = values(run, name, columns)
     counter = {"rms": "nonfinite", "delta": "delta_nonfinite"}.get(name)
     if counter is None:
         return found
-    bad = run.values("site", counter)
+    bad = run.values("site", counter)[:, columns]
     out = found.copy()
     rows = min(len(out), len(bad))
     out[:rows][np.nan_to_num(bad[:rows]) > 0] = np.inf
@@ -117,7 +120,7 @@ def grid(run: Followed, name: str, start: int, stop: int, scale: Range | None = 
     at = np.array(run.steps)
     start = max(int(np.searchsorted(at, start, "right")) - 1, 0)
     stop = int(np.searchsorted(at, stop))
-    found = spoilt(run, name, values(run, name))
+    found = spoilt(run, name)
     rows = np.flatnonzero(~np.isnan(found).all(axis=1))
     kept = [int(i) for i in rows if run.sites[i].kind not in ("input", "loss")]
     scale = scale or range_of(name, found[kept], logarithmic(name))
@@ -203,7 +206,7 @@ def at_step(run: Followed, column: int, names: Sequence[str]) -> dict[str, Any]:
     """Values of all sites at one sampled step, by picture."""
     out = {}
     for name in names:
-        found = spoilt(run, name, values(run, name))
-        if 0 <= column < found.shape[1]:
-            out[name] = [float(v) if not np.isnan(v) else None for v in found[:, column]]
+        found = spoilt(run, name, slice(column, column + 1))
+        if found.shape[1]:
+            out[name] = [float(v) if not np.isnan(v) else None for v in found[:, 0]]
     return finite({"step": run.steps[column], "values": out})  # type: ignore[no-any-return]

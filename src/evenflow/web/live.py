@@ -13,7 +13,7 @@ from starlette.concurrency import run_in_threadpool
 
 from ..report import finite
 from ..store import StoreError
-from .answers import spoilt, values
+from .answers import spoilt
 from .following import Followed
 from .pyramid import Range, encode
 
@@ -83,7 +83,7 @@ def _news(
         if len(found):
             told[metric] = _plain(found[0, columns:].tolist())
     if picture and scale is not None:
-        codes = encode(spoilt(run, picture, values(run, picture))[:, columns:], scale)
+        codes = encode(spoilt(run, picture, slice(columns, None)), scale)
         told["codes"] = base64.b64encode(np.ascontiguousarray(codes.T).tobytes()).decode("ascii")
     return finite(told)  # type: ignore[no-any-return]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ...lang import _
+from ...lang import N_, _
 from ...treatments import Parsed
 from ..editing import Editing
 from ..optimizer_call import number
@@ -74,26 +74,19 @@ def above_step(editing: Editing, p: Parsed, line: Callable[[StepPlace], str], wh
         editing.did(p, place.file, what)
 
 
-def norm(editing: Editing, p: Parsed) -> None:
-    """All gradients scaled to a norm of at most so much."""
-    made = editing.optimizers()
-    above_step(
-        editing,
-        p,
-        lambda s: f"torch.nn.utils.clip_grad_norm_({s.parameters(made)}, {_float(p.value)})",
-        _("gradients clipped by their norm before each step"),
-    )
+def of_torch(function: str, what: str) -> Callable[[Editing, Parsed], None]:
+    """Torch's own clipping of all gradients by a threshold."""
 
+    def edit(editing: Editing, p: Parsed) -> None:
+        made = editing.optimizers()
+        above_step(
+            editing,
+            p,
+            lambda s: f"torch.nn.utils.{function}({s.parameters(made)}, {_float(p.value)})",
+            _(what),
+        )
 
-def value(editing: Editing, p: Parsed) -> None:
-    """Each element of the gradient within bounds."""
-    made = editing.optimizers()
-    above_step(
-        editing,
-        p,
-        lambda s: f"torch.nn.utils.clip_grad_value_({s.parameters(made)}, {_float(p.value)})",
-        _("gradients clipped element by element before each step"),
-    )
+    return edit
 
 
 def units(editing: Editing, p: Parsed) -> None:
@@ -133,4 +126,13 @@ def _float(x: float) -> str:
     return text if set(text) & set(".e") else f"{text}.0"
 
 
-EDITS = {"clip=norm": norm, "clip=value": value, "clip=agc": units, "clip=z": outliers}
+EDITS = {
+    "clip=norm": of_torch(
+        "clip_grad_norm_", N_("gradients clipped by their norm before each step")
+    ),
+    "clip=value": of_torch(
+        "clip_grad_value_", N_("gradients clipped element by element before each step")
+    ),
+    "clip=agc": units,
+    "clip=z": outliers,
+}
