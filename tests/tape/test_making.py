@@ -134,7 +134,8 @@ def test_nothing_is_kept_alive() -> None:
     assert not any(ref() is not None for ref in refs)
 
 
-def test_many_that_are_gone_are_forgotten() -> None:
+def test_many_that_are_gone_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(making, "_most", 1024)  # large models of earlier tests have raised it
     for _ in range(1500):
         nn.Identity()
     assert len(making._made) <= 1100 + sum(r() is not None for r, _ in making._made.values())

@@ -44,7 +44,6 @@ def patch(
     json: bool,
 ) -> int:
     """Write the first advice that can be written; 0, or the exit code where none is."""
-    lines.unwatch()
     console = stderr() if json else stdout()
     candidates = _candidates(forecast)
     if not candidates:

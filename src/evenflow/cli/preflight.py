@@ -100,6 +100,9 @@ def preflight(
     except OSError as error:
         said = _("cannot write {path!r}: {error}.")
         return refuse("preflight", said.format(path=str(out), error=error.strerror or error))
+    finally:
+        if lines is not None:
+            lines.unwatch()
     if json:
         print(as_json(forecast.to_json()))
     else:

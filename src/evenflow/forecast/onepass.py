@@ -49,8 +49,6 @@ _RANKED = frozenset({"affine", "activation", "norm", "join", "attention", "recur
 _SAMPLES, _FEATURES = 64, 2048
 #: Metrics that need the squares of outputs.
 _SQUARED = frozenset({"spread", "rank"})
-#: Lines of the script that are kept with a forecast.
-_LINES = 200
 
 
 class Measured(NamedTuple):
@@ -212,7 +210,7 @@ def _pass(
 def _script(registry: SiteRegistry) -> dict[str, Any]:
     """Where it was started, and the lines that made and ran what was met."""
     source: dict[str, dict[str, str]] = {}
-    keep_texts(registry.seen, home(registry.folder), registry.folder, source, _LINES)
+    keep_texts(registry.seen, home(registry.folder), registry.folder, source)
     return {"folder": registry.folder, "source": source}
 
 

@@ -5,9 +5,6 @@ from __future__ import annotations
 from ..store import Writer
 from ..tape import SiteRegistry, home, keep_texts
 
-#: Lines of source that are kept with a run.
-MOST = 200
-
 
 class Sources:
     """Keeps each line that made or ran something, with those beside it, of the script's own folder.
@@ -24,5 +21,5 @@ class Sources:
         """What the registry has met since it was asked last."""
         seen, self._registry.seen = self._registry.seen, []
         folder = self._registry.folder
-        if seen and self.keep and keep_texts(seen, home(folder), folder, self._told, MOST):
+        if seen and self.keep and keep_texts(seen, home(folder), folder, self._told):
             self._writer.meta(source=self._told)

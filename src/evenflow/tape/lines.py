@@ -21,6 +21,8 @@ _HEARERS = frozenset({"__torch_function__", "__torch_dispatch__"})
 _COMPREHENSIONS = frozenset({"<listcomp>", "<genexpr>", "<dictcomp>", "<setcomp>"})
 #: Decorators that are looked through.
 _DECORATORS = 8
+#: Lines of source that are kept with a run or a forecast.
+MOST_TEXTS = 200
 #: Functions that stand between a class and who calls it: its metaclass's, its own.
 _MAKERS = frozenset({"__init__", "__new__", "__call__"})
 
@@ -232,16 +234,17 @@ def texts_of(lines: Lines, folder: str) -> dict[int, str]:
 
 
 def keep_texts(
-    seen: Iterable[Lines], own: str, folder: str, told: dict[str, dict[str, str]], most: int
+    seen: Iterable[Lines], own: str, folder: str, told: dict[str, dict[str, str]]
 ) -> bool:
     """Put lines and those beside them into `told`, by file and number, as long as it then holds
-    `most` at most; was there anything new? `own`: the script's folder, `folder` the training's."""
+    `MOST_TEXTS` at most; was there anything new? `own`: the script's folder, `folder` the
+    training's."""
     held = before = sum(map(len, told.values()))
     for at in dict.fromkeys(seen):
         texts = texts_of(at, own)
         known = told.setdefault(named(at.user.file, folder, False), {}) if texts else {}
         new = {str(n): text for n, text in texts.items() if str(n) not in known}
-        if held + len(new) <= most:
+        if held + len(new) <= MOST_TEXTS:
             held += len(new)
             known.update(new)
     return held > before
