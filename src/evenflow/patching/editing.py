@@ -184,6 +184,10 @@ class Editing:
         else:
             place.file.after(place.statement, [line])
 
+    def run(self, place: ModelPlace, template: str) -> None:
+        """Put a function of the model into the place's file, and call it there."""
+        self.call(place, f"{self.function(place, template)}({place.model})")
+
     # --- optimizers ----------------------------------------------------------------------------
 
     def optimizers(self) -> list[OptimizerCall]:

@@ -188,7 +188,7 @@ class ScriptFile:
         while line > 1 and self._comment(line - 2, indent):
             line -= 1
         start = self.starts[line - 1]
-        self.insert(start, self._block(lines, self.indent(statement)))
+        self.insert(start, self._block(lines, indent))
 
     def _comment(self, index: int, indent: str) -> bool:
         """Is a line a comment at this level, and no mark of a notebook's cell?"""
@@ -199,11 +199,11 @@ class ScriptFile:
     def after(self, statement: cst.CSTNode, lines: Sequence[str]) -> None:
         """Lines below a statement, at its level."""
         last = self.places[statement].end.line
-        indent, block = self.indent(statement), self._block(lines, self.indent(statement))
+        block = self._block(lines, self.indent(statement))
         if last < len(self.starts):
             self.insert(self.starts[last], block)
         else:  # the file's last line has no end
-            self.insert(len(self.text), "\n" + self._block(lines, indent).rstrip("\n"))
+            self.insert(len(self.text), "\n" + block.rstrip("\n"))
 
     def _block(self, lines: Sequence[str], indent: str) -> str:
         return "".join(f"{indent}{self.levels(line)}\n" if line else "\n" for line in lines)

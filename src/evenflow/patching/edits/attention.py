@@ -81,7 +81,7 @@ def max_norm(editing: Editing, p: Parsed) -> None:
         raise Unfit(_("no attention with query and key layers of its own was seen."))
     place = editing.place(root)
     template = _MAX_NORM.format(bound=number(p.value), names=names(wanted))
-    editing.call(place, f"{editing.function(place, template)}({place.model})")
+    editing.run(place, template)
     editing.did(p, place.file, _("rows of attention's weights cut short"))
 
 
@@ -95,7 +95,7 @@ def sigma(editing: Editing, p: Parsed) -> None:
     template = _PARAMETRIZE.format(
         seed=editing.seed(p), pairs=f"[{pairs}]", cls=editing.function(place, _SIGMA)
     )
-    editing.call(place, f"{editing.function(place, template)}({place.model})")
+    editing.run(place, template)
     editing.did(p, place.file, _("attention's weights held by their spectral norm"))
 
 
@@ -114,7 +114,7 @@ def qk_norm(editing: Editing, p: Parsed) -> None:
         raise Unfit(_("heads are of different sizes."))
     wanted = list(dict.fromkeys(a.path for a in view.attention))
     template = _QK.format(names=names(wanted), size=sizes.pop())
-    editing.call(place, f"{editing.function(place, template)}({place.model})")
+    editing.run(place, template)
     for file, call, me in calls.values():
         for at, (name, norm) in enumerate((("query", "query_norm"), ("key", "key_norm"))):
             given = keyword(call, name) or call.args[at]

@@ -27,5 +27,5 @@ def level(editing: Editing, p: Parsed) -> None:
     template = _BIAS.format(
         level=number(p.value), layers=modules(view, [layer.path for layer in layers])
     )
-    editing.call(place, f"{editing.function(place, template)}({place.model})")
+    editing.run(place, template)
     editing.did(p, place.file, _("biases of hidden layers"))

@@ -45,7 +45,7 @@ _ATTENTION = """
                 torch.nn.init.zeros_(bias)
 """
 _NORMAL = "        weight.normal_(0, gain / {fan} ** 0.5, generator=generator)"
-_ORTHOGONAL = """\
+ORTHOGONAL = """\
         torch.nn.init.orthogonal_(weight, generator=generator)
         weight *= max(1.0, len(weight) / weight[0].numel()) ** 0.5 * gain"""
 _DELTA = """\
@@ -94,8 +94,7 @@ def start(
     elif gain == "1":
         template = template.replace("        gain = 1\n", "")
         template = template.replace(" * gain", "").replace("gain / ", "1.0 / ")
-    function = editing.function(place, template)
-    editing.call(place, f"{function}({place.model})")
+    editing.run(place, template)
     editing.did(p, place.file, _("weights drawn anew before the training"))
 
 
@@ -146,7 +145,6 @@ def _critical(editing: Editing, p: Parsed, *, draw: str, about: str) -> None:
     start(editing, p, draw, about, lambda layer: critical(layer, p.value))
 
 
-ORTHOGONAL = _ORTHOGONAL
 EDITS: dict[str, Callable[[Editing, Parsed], None]] = {
     "init=he": _he,
     "init=xavier": partial(
@@ -159,7 +157,7 @@ EDITS: dict[str, Callable[[Editing, Parsed], None]] = {
     ),
     "init=orthogonal": partial(
         _critical,
-        draw=_ORTHOGONAL,
+        draw=ORTHOGONAL,
         about="Orthogonal weights, of the gain that the activation asks for.",
     ),
     "init=delta-orthogonal": partial(

@@ -44,8 +44,7 @@ def norm(editing: Editing, p: Parsed) -> None:
         template = _NORM.format(
             about=_ABOUT[p.entry.method], layers=modules(view, mine), made=made, hook=hook
         )
-        function = editing.function(place, template)
-        editing.call(place, f"{function}({place.model})")
+        editing.run(place, template)
     editing.did(p, place.file, _("a normalisation after each hidden layer"))
 
 

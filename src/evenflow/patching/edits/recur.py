@@ -104,7 +104,7 @@ def orthogonal(editing: Editing, p: Parsed) -> None:
     place = editing.place(root)
     layers = modules(view, [path for path, _cls in view.recurrent])
     template = _ORTHOGONAL.format(seed=editing.seed(p), layers=layers, gain=number(p.value))
-    editing.call(place, f"{editing.function(place, template)}({place.model})")
+    editing.run(place, template)
     editing.did(p, place.file, _("orthogonal recurrent weights"))
 
 
@@ -116,7 +116,7 @@ def forget(editing: Editing, p: Parsed) -> None:
         raise Unfit(_("no LSTM of torch's own was seen."))
     place = editing.place(root)
     template = _FORGET.format(layers=modules(view, found), bias=number(p.value))
-    editing.call(place, f"{editing.function(place, template)}({place.model})")
+    editing.run(place, template)
     editing.did(p, place.file, _("forget gates that start open"))
 
 
@@ -137,7 +137,7 @@ def gated(editing: Editing, p: Parsed, *, cls: str) -> None:
         forget=_OPEN if cls == "LSTM" else "",
         gates="forget gates open" if cls == "LSTM" else "biases 0",
     )
-    editing.call(place, f"{editing.function(place, template)}({place.model})")
+    editing.run(place, template)
     editing.did(p, place.file, _("a gated layer in the place of an RNN"))
 
 

@@ -108,8 +108,7 @@ def inputs(editing: Editing, p: Parsed) -> None:
         )
     else:
         raise Unfit(_("there are too many features to write their bounds down."))
-    function = editing.function(place, template)
-    editing.call(place, f"{function}({place.model})")
+    editing.run(place, template)
     editing.did(p, place.file, _("inputs put to scale on their way in"))
 
 
@@ -146,15 +145,10 @@ def targets(editing: Editing, p: Parsed) -> None:
         raise Unfit(_("the model returns no single tensor."))
     place = editing.place(root)
     template = _TARGET.format(
-        mean=_signed(p.value.mean), std=number(p.value.std), last=_module(view.last)
+        mean=number(p.value.mean), std=number(p.value.std), last=_module(view.last)
     )
-    function = editing.function(place, template)
-    editing.call(place, f"{function}({place.model})")
+    editing.run(place, template)
     editing.did(p, place.file, _("outputs in the target's units"))
-
-
-def _signed(x: float) -> str:
-    return number(x)
 
 
 def _module(path: str) -> str:

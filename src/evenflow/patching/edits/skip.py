@@ -68,8 +68,7 @@ def _scalars(editing: Editing, p: Parsed, view: KnownModel) -> None:
     place = editing.place()
     hook = editing.function(place, _BRANCH_HOOK)
     ends = list(dict.fromkeys(path for path, _able in view.branches))
-    function = editing.function(place, _BRANCHES.format(names=names(ends), hook=hook))
-    editing.call(place, f"{function}({place.model})")
+    editing.run(place, _BRANCHES.format(names=names(ends), hook=hook))
     editing.did(p, place.file, _("a scalar that starts at 0 at the end of each branch"))
 
 
@@ -103,8 +102,7 @@ def _with_modules(
         activations=paths(view, [a.path for a in acts]),
         hook=editing.function(place, _SKIP_HOOK),
     )
-    function = editing.function(place, template)
-    editing.call(place, f"{function}({place.model})")
+    editing.run(place, template)
     editing.did(p, place.file, _("skips that start at zero"))
 
 
@@ -129,8 +127,7 @@ def _with_functions(
         then=made(acts[0].op, acts[0].parameters).module,
         hook=editing.function(place, _SKIP_HOOK),
     )
-    function = editing.function(place, template)
-    editing.call(place, f"{function}({place.model})")
+    editing.run(place, template)
     for file, call in calls:
         file.replace(call, argument(file, call))
         editing.did(p, file, _("the activation's call, which is within the skip now"))

@@ -152,8 +152,7 @@ def lsuv(editing: Editing, p: Parsed) -> None:
     if not centred:
         template = "\n".join(x for x in template.split("\n") if not x.startswith("    heads ="))
     place = editing.place(root)
-    function = editing.function(place, template)
-    editing.call(place, f"{function}({place.model})")
+    editing.run(place, template)
     editing.did(p, place.file, _("weights scaled on the first training batch"))
 
 

@@ -118,7 +118,7 @@ def _modules(
         code = f"{editing.function(place, new.template)}()"
     wanted = list(dict.fromkeys(a.path for a in chosen))
     template = _SWAP.format(names=paths(view, wanted), new=code)
-    editing.call(place, f"{editing.function(place, template)}({place.model})")
+    editing.run(place, template)
     editing.did(p, place.file, _("other activations in the model once it is made"))
 
 
