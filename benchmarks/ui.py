@@ -141,7 +141,7 @@ def listed(page: Page, address: str, runs: int) -> float:
 
 def assets() -> int:
     """Bytes of all assets, packed one by one."""
-    folder = ROOT / "src" / "evenflow" / "web" / "assets"
+    folder = ROOT / "src" / "evenflow" / "views" / "assets"
     kept = [p for p in folder.rglob("*") if p.is_file() and not p.name.startswith("LICENSE")]
     return sum(len(gzip.compress(p.read_bytes())) for p in kept)
 

@@ -11,9 +11,9 @@ import pytest
 from starlette.testclient import TestClient
 
 import evenflow
+from evenflow.views.answers import thinned, values
+from evenflow.views.following import Followed
 from evenflow.web import application
-from evenflow.web.answers import thinned, values
-from evenflow.web.following import Followed
 from evenflow.web.guarding import POLICY
 
 from .runs import EVIL, channels, reading, writer, written
@@ -135,8 +135,8 @@ def test_a_thinned_curve_keeps_its_extremes() -> None:
 def test_only_what_is_new_is_told(tmp_path: Path) -> None:
     import asyncio
 
+    from evenflow.views.pyramid import Range
     from evenflow.web.live import events
-    from evenflow.web.pyramid import Range
 
     made = writer(tmp_path / "run.evenflow")
     layout = channels(4, "delta")

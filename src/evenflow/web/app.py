@@ -16,16 +16,15 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
+from .. import views
 from ..lang import speaking
 from ..ledger import from_run
 from ..report import finite
 from ..showing import visible
 from ..store import StoreError, load
-from . import answers, live
+from . import live
 from .guarding import Gatekeeper
-from .pyramid import Range
 from .shelf import Shelf
-from .words import words
 
 _KINDS = {"html": "text/html", "js": "text/javascript", "css": "text/css", "svg": "image/svg+xml"}
 #: Answers shorter than this are sent as they are.
@@ -112,11 +111,11 @@ def _number(request: Request, key: str, otherwise: int) -> int:
         raise ValueError(f"{key} must be a whole number, not {text!r:.40}") from None
 
 
-def _scale(request: Request) -> Range | None:
+def _scale(request: Request) -> views.Range | None:
     low, high = (request.query_params.get(key) for key in ("low", "high"))
     if low is None or high is None:
         return None
-    return Range(float(low), float(high), request.query_params.get("log") == "true")
+    return views.Range(float(low), float(high), request.query_params.get("log") == "true")
 
 
 # -- answers --------------------------------------------------------------------------------------
@@ -137,11 +136,11 @@ def _runs(request: Request, shelf: Shelf) -> Response:
 
 
 def _words(request: Request, shelf: Shelf) -> Response:
-    return _json(words(), request)
+    return _json(views.words(), request)
 
 
 def _summary(request: Request, shelf: Shelf) -> Response:
-    return _json(answers.summary(shelf.followed(request.path_params["name"])), request)
+    return _json(views.summary(shelf.followed(request.path_params["name"])), request)
 
 
 def _findings(request: Request, shelf: Shelf) -> Response:
@@ -149,16 +148,16 @@ def _findings(request: Request, shelf: Shelf) -> Response:
 
 
 def _curves(request: Request, shelf: Shelf) -> Response:
-    return _json(answers.curves(shelf.followed(request.path_params["name"])), request)
+    return _json(views.curves(shelf.followed(request.path_params["name"])), request)
 
 
 def _grid(request: Request, shelf: Shelf) -> Response:
     run = shelf.followed(request.path_params["name"])
     picture = request.query_params.get("picture", "delta")
-    if picture not in answers.pictures(run):
+    if picture not in views.pictures(run):
         raise KeyError(picture)
     start, stop = _number(request, "start", 0), _number(request, "stop", 2**62)
-    found = answers.grid(run, picture, start, stop, _scale(request))
+    found = views.grid(run, picture, start, stop, _scale(request))
     return _packed(found, "application/octet-stream", request)
 
 
@@ -168,8 +167,8 @@ def _step(request: Request, shelf: Shelf) -> Response:
     if not 0 <= column < len(run.steps):
         raise KeyError(f"column {column}")
     names = request.query_params.get("pictures", "delta").split(",")
-    known = answers.pictures(run)
-    return _json(answers.at_step(run, column, [n for n in names if n in known]), request)
+    known = views.pictures(run)
+    return _json(views.at_step(run, column, [n for n in names if n in known]), request)
 
 
 def _site(request: Request, shelf: Shelf) -> Response:
@@ -177,7 +176,7 @@ def _site(request: Request, shelf: Shelf) -> Response:
     id = _number(request, "id", -1)
     if not 0 <= id < len(run.sites):
         raise KeyError(f"site {id}")
-    return _json(answers.site(run, id), request)
+    return _json(views.site(run, id), request)
 
 
 def _ledger(request: Request, shelf: Shelf) -> Response:
@@ -192,7 +191,7 @@ async def _live(request: Request, shelf: Shelf) -> Response:
     run = await run_in_threadpool(shelf.followed, request.path_params["name"])
     after = request.headers.get("last-event-id") or request.query_params.get("after", "")
     picture = request.query_params.get("picture", "")
-    if picture not in answers.pictures(run):
+    if picture not in views.pictures(run):
         picture = ""
     told = live.events(run, picture, _scale(request), after)
     return StreamingResponse(told, media_type="text/event-stream")
@@ -203,7 +202,7 @@ async def _live(request: Request, shelf: Shelf) -> Response:
 
 @lru_cache
 def _file(name: str) -> bytes:
-    at = files(__package__).joinpath("assets")
+    at = files(views.__package__).joinpath("assets")
     for part in name.split("/"):
         if part in ("", ".", ".."):
             raise FileNotFoundError(name)

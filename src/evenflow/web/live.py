@@ -13,9 +13,7 @@ from starlette.concurrency import run_in_threadpool
 
 from ..report import finite
 from ..store import StoreError
-from .answers import spoilt
-from .following import Followed
-from .pyramid import Range, encode
+from ..views import Followed, Range, encode, spoilt
 
 #: Seconds between two looks at the file; and without news until a comment keeps the line open.
 PACE, QUIET = 0.5, 15.0

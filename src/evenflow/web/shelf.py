@@ -15,7 +15,7 @@ from ..report import as_json
 from ..schema import Run, verdict
 from ..showing import visible
 from ..store import SUFFIX, StoreError, load
-from .following import Followed
+from ..views import Followed
 
 #: Runs that are held in memory at once; points of a small picture of the loss.
 _HELD, _POINTS = 8, 60

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from evenflow.web.pyramid import BROKEN, MISSING, TOP, ZERO, Range, coarser, encode, range_of
+from evenflow.views.pyramid import BROKEN, MISSING, TOP, ZERO, Range, coarser, encode, range_of
 
 CODES = st.one_of(st.integers(0, TOP), st.sampled_from([ZERO, BROKEN, MISSING]))
 

@@ -1,0 +1,16 @@
+"""What the pages show: a run as answers to their questions, and their own modules. No torch."""
+
+from .answers import at_step as at_step
+from .answers import curves as curves
+from .answers import grid as grid
+from .answers import pictures as pictures
+from .answers import site as site
+from .answers import spoilt as spoilt
+from .answers import summary as summary
+from .following import Followed as Followed
+from .pyramid import Codes as Codes
+from .pyramid import Range as Range
+from .pyramid import coarser as coarser
+from .pyramid import encode as encode
+from .pyramid import range_of as range_of
+from .words import words as words
