@@ -19,7 +19,7 @@ from evenflow.faults import judge
 from evenflow.monitor import losses as module
 from evenflow.monitor.inbox import Inbox
 from evenflow.monitor.losses import Losses
-from evenflow.report import html
+from evenflow.views import html
 
 # Gathers gradients, then stays in a pass until all losses so far are in the file; then is killed.
 KILLED = """

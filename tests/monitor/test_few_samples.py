@@ -13,8 +13,9 @@ from torch import nn
 import evenflow
 from evenflow.cli.check import check
 from evenflow.monitor.cadence import Cadence
-from evenflow.report import as_json, headline, html
+from evenflow.report import as_json, headline
 from evenflow.schema import Run, Severity, verdict
+from evenflow.views import html
 
 pytestmark = pytest.mark.budget
 

@@ -9,11 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evenflow.report.grids import BROKEN, MISSING, TOP, ZERO, encode, pick_steps
 from evenflow.report.layers import chosen, cost, latest, now, relative_updates
 from evenflow.schema import Channel, Parameter, Site
 
-from .runs import chain, empty, finding
+from .runs import empty
 
 
 def test_latest_skips_what_was_not_measured() -> None:
@@ -75,32 +74,3 @@ def test_chosen_rows_are_in_order_few_and_prefer_what_findings_name(
     assert len(kept) == min(count, most)
     first = [i for i in dict.fromkeys(named) if i in set(ids)][: most // 2]
     assert set(first) <= set(kept)
-
-
-@given(st.lists(st.floats(0, 1e300), min_size=1, max_size=30), st.booleans())
-def test_codes_tell_values_apart_from_zero_broken_and_missing(
-    values: list[float], log: bool
-) -> None:
-    values = values if log else [min(value, 1.0) for value in values]
-    row = np.array([[*values, np.nan, np.inf]])
-    broken = np.isinf(row)
-    codes, low, high = encode(row, broken, log)
-    assert codes[0, -2:].tolist() == [MISSING, BROKEN]
-    span = max(high - low, 1e-9)
-    for value, code in zip(values, codes[0, :-2].tolist(), strict=True):
-        if log and value == 0:
-            assert code == ZERO
-        else:
-            got = low + code / TOP * span
-            want = np.log10(value) if log else value
-            assert got == pytest.approx(want, abs=span / TOP)
-
-
-def test_columns_of_a_long_run_are_real_steps_and_hold_the_onsets() -> None:
-    run = chain(2, 10)
-    long = empty(steps=np.arange(0, 50_000, 5), sites=run.sites)
-    at = pick_steps(long, [finding(first_step=12_345), finding(first_step=10**9)], 160)
-    assert len(at) <= 150
-    assert 12_345 // 5 in at
-    assert at[0] == 0 and at[-1] == 9999
-    assert (np.diff(at) > 0).all()

@@ -8,8 +8,9 @@ import json
 
 from rich.console import Console
 
-from evenflow.report import as_json, html, text
+from evenflow.report import as_json, text
 from evenflow.schema import HEALS, Event, Intervention, Run
+from evenflow.views import html
 from evenflow.words import healed, summaries
 from evenflow.words.healing import KINDS, MAIN, REASONS
 

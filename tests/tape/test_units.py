@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from evenflow.tape.units import Units
+from evenflow.tape.units import MAPPED_ALL, Units
 
 
 def reached(delta: torch.Tensor, axis: int) -> list[bool]:
@@ -37,3 +37,33 @@ def test_a_unit_that_one_element_reaches_is_alive(
         ((dead, observed),) = units.take().values()
         assert observed == 1
         assert dead == pytest.approx(1 - sum(reached(delta, axis)) / len(reached(delta, axis)))
+
+
+def test_a_map_counts_the_batches_in_which_gradient_got_through() -> None:
+    units = Units()
+    draws = torch.Generator().manual_seed(0)
+    counted = torch.zeros(7, dtype=torch.int64)
+    for step in range(5):
+        units.begin(step)
+        delta = (torch.rand((4, 7), generator=draws) < 0.3).float()
+        delta[:, 2] = 0
+        counted += delta.any(0)
+        units.observe(3, torch.ones_like(delta), delta, -1, limit=1 << 20)
+        units.take()
+    assert units.maps()[3].tolist() == counted.tolist()
+    assert counted[2] == 0
+
+
+def test_maps_are_bounded_and_sites_with_dead_units_come_first() -> None:
+    units = Units()
+    units.begin(0)
+    for site in range(20):
+        delta = torch.ones(1, 6000)
+        if site == 19:
+            delta[0, 5] = 0
+        units.observe(site, torch.ones_like(delta), delta, -1, limit=1 << 20)
+    units.take()
+    maps = units.maps()
+    assert next(iter(maps)) == 19
+    assert sum(map(len, maps.values())) <= MAPPED_ALL
+    assert maps[19][5] == 0

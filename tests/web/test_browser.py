@@ -174,9 +174,11 @@ def test_two_runs_on_one_scale(page: Page, address: str) -> None:
     for name in ("sick", "well"):
         page.get_by_label(f"Compare: {name}").check()
     page.get_by_role("button", name="Compare").click()
-    expect(page.locator(".pair canvas")).to_have_count(2)
-    scales = page.locator(".pair p").all_text_contents()
+    expect(page.locator(".pair canvas.wide")).to_have_count(2)
+    expect(page.locator(".pair .legend").last).to_contain_text("exactly zero")
+    scales = page.locator(".pair .legend").all_text_contents()
     assert scales[0] == scales[1]
+    expect(page.get_by_role("img", name="Difference")).to_be_visible()
 
 
 def test_languages(page: Page, address: str) -> None:
@@ -189,7 +191,8 @@ def test_languages(page: Page, address: str) -> None:
 
 def test_export(page: Page, address: str, tmp_path: Path) -> None:
     open_run(page, address, "sick")
-    for button, end in (("Save as PNG", b"\x89PNG"), ("Save as CSV", b"layer,0,1,2")):
+    starts = {"PNG": b"\x89PNG", "SVG": b"<svg", "CSV": b"step,Net.layers.0.1", "Parquet": b"PAR1"}
+    for button, end in ((f"Save as {form}", start) for form, start in starts.items()):
         with page.expect_download() as waiting:
             page.get_by_role("button", name=button).click()
         waiting.value.save_as(tmp_path / "saved")

@@ -16,7 +16,7 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from evenflow import lang, report, words
+from evenflow import lang, report, views, words
 from evenflow.faults import CAUSES, COMMON, REGISTRY
 from evenflow.faults.pages import headline, paragraphs, told
 from evenflow.schema import Finding, Link, Run, Severity, Site
@@ -273,7 +273,7 @@ def test_the_terminal_report(code: str, width: int) -> None:
 @pytest.mark.parametrize("code", LANGUAGES)
 def test_the_page_says_its_language(code: str) -> None:
     lang.set_language(code)
-    page = report.html(run(), list(all_findings())[:7])
+    page = views.html(run(), list(all_findings())[:7])
     assert f'<html lang="{lang.TAGS[code]}">' in page
     body = re.sub(r"<(style|script)\b.*?</\1>", "", page.partition("<body>")[2], flags=re.S)
     assert not english_left(re.sub(r"<[^>]+>", "\n", body), code)

@@ -65,7 +65,7 @@ def _train_and_report(number: int, out: Path, console: Console) -> Path:
 
     import evenflow
 
-    from .. import report
+    from .. import report, views
     from ..fit import threads
     from .demo_networks import NETWORKS, train
 
@@ -101,5 +101,5 @@ def _train_and_report(number: int, out: Path, console: Console) -> Path:
     findings = evenflow.diagnose(stored)
     report.text(stored, findings, console)
     page = run.with_suffix(".html")
-    writing.write(page, report.html(stored, findings), [run])
+    writing.write(page, views.html(stored, findings), [run])
     return page

@@ -27,7 +27,7 @@ def report(
     """Write a run's report, one HTML file."""
     from ..diagnosis import diagnose
     from ..faults import asked
-    from ..report import html
+    from ..views import html
     from .judging import guarded, judging
 
     chosen, dropped = codes(select, "--select"), codes(ignore, "--ignore")

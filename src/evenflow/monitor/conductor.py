@@ -12,6 +12,7 @@ made by its outermost backward, and the update is read when the next one begins.
 from __future__ import annotations
 
 import weakref
+from base64 import b64encode
 from collections.abc import Callable
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
@@ -386,6 +387,11 @@ class Conductor:
         self.flush.send()
         self.cadence.also(perf_counter() - start + sum([took() for took in self.updates.beside]))
         samples = self._coming.samples
+        self._guarded(self._tell_units)
         if not samples:
             self.writer.meta(in_vain=self.recorder.bounds.lost)
         self.writer.meta(steps=self.step, samples=samples, **self.cadence.told)
+
+    def _tell_units(self) -> None:
+        told = self.recorder.units.maps()
+        self.writer.meta(units={str(i): b64encode(m.tobytes()).decode() for i, m in told.items()})

@@ -222,7 +222,7 @@ class Watch:
     def report(self, path: str | os.PathLike[str]) -> Path:
         """Write the HTML report (one self-contained file) and return its path."""
         from ..diagnosis import diagnose
-        from ..report import html  # only who asks for a page pays for its import
+        from ..views import html  # only who asks for a page pays for its import
 
         run = self.run()
         target = Path(path)

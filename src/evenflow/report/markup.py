@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import html as _html
-import json
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 from ..lang import _, whole
 from ..showing import visible
@@ -26,14 +24,6 @@ def short(name: str, most: int) -> str:
 def prose(text: str) -> str:
     """Escaped text whose numbers keep their unit on the same line."""
     return esc(text).replace(" %", "&nbsp;%")
-
-
-def data(value: Any) -> str:
-    """JSON for a `<script type="application/json">`: no "<" in it, so nothing ends it early."""
-    text = json.dumps(value, separators=(",", ":"), allow_nan=False)
-    for mark in "<>&":
-        text = text.replace(mark, f"\\u{ord(mark):04x}")
-    return text
 
 
 def tag(name: str, *parts: str, **attributes: object) -> str:

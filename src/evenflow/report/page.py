@@ -4,46 +4,45 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import re
 from collections.abc import Sequence
 from importlib.resources import files
-from typing import Any
-
-import numpy as np
-import numpy.typing as npt
 
 from ..faults import Asked
 from ..lang import TAGS, _, language, whole
 from ..ledger import Ledger
 from ..schema import Finding, Run, verdict
 from ..words import title, with_messages
-from .cards import CARDS, findings_section
-from .grids import grids
-from .markup import data, esc, pairs, section, short, tag
-from .sentences import damage, facts, headline, names
+from .cards import findings_section
+from .markup import esc, pairs, tag
+from .sentences import damage, facts, headline
 from .tables import events_section, healed_section, layers_section, parameters_section, run_section
 from .waterfall import card, ledger_section
 
-_SCRIPTS = ("base.js", "curve.js", "heat.js", "start.js")
 MARK = (
     '<svg class="mark" viewBox="0 0 40 24" aria-hidden="true">'
     '<path d="M2 6h10c5 0 6 3 10 3s6-3 16-3M2 12h36M2 18h10c5 0 6-3 10-3s6 3 16 3"/></svg>'
 )
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
-#: Points of the loss curve at most; each pixel column keeps its least and largest loss.
-_POINTS = 1600
 
 
-def html(run: Run, findings: Sequence[Finding], asked: Asked | None = None) -> str:
-    """The report as one HTML file under 1 MB; `asked`: the rules asked, where some were left out.
+def page(
+    run: Run,
+    findings: Sequence[Finding],
+    asked: Asked | None,
+    views: str,
+    script: str,
+    style: str,
+) -> str:
+    """A run's report as one HTML file; `asked`: the rules asked, where some were left out.
 
-    Everything is in it: no request leaves it, and its security policy forbids any. The script
-    only draws; verdict, findings and figures are plain HTML and can be read without it.
+    Everything is in it: no request leaves it, and its security policy forbids any. Verdict,
+    findings and figures are plain HTML and can be read without a script.
+
+    Args:
+        views: what stands between the findings and the tables.
+        script, style: what it needs, beside our own.
     """
     spoken = sorted(with_messages(findings, run), key=lambda f: -f.severity)
-    script = "\n".join(_asset(name) for name in _SCRIPTS)
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    policy = f"{_POLICY}; script-src 'sha256-{digest}'"
     word = headline(run, spoken, asked)[0]
     body = "".join(
         (
@@ -53,7 +52,7 @@ def html(run: Run, findings: Sequence[Finding], asked: Asked | None = None) -> s
             _banner(run, spoken, asked),
             findings_section(run, spoken),
             healed_section(run),
-            _charts(run),
+            views,
             ledger_section(run),
             layers_section(run, spoken),
             parameters_section(run),
@@ -61,15 +60,19 @@ def html(run: Run, findings: Sequence[Finding], asked: Asked | None = None) -> s
             run_section(run),
             "</main>",
             tag("footer", _("Written by Evenflow. Every number here was measured in this run.")),
-            f'<script type="application/json" id="data">{data(_data(run, spoken))}</script>',
-            f"<script>{script}</script>",
         )
     )
-    return document(f"{run.name}: {word.lower()} · Evenflow", body, policy=policy)
+    return document(f"{run.name}: {word.lower()} · Evenflow", body, style, script)
 
 
-def document(title: str, body: str, style: str = "", policy: str = _POLICY) -> str:
-    """A page in the reports' style; its security policy forbids every request."""
+def document(title: str, body: str, style: str = "", script: str = "") -> str:
+    """A page in the reports' style; its security policy forbids every request, and every script
+    but this one, which is run at the end."""
+    policy, tail = _POLICY, ""
+    if script:
+        digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+        policy = f"{_POLICY}; script-src 'sha256-{digest}'; img-src data: blob:"
+        tail = f"<script>{script}</script>"
     return (
         f'<!doctype html>\n<html lang="{TAGS[language()]}"><head><meta charset="utf-8">'
         '<meta name="generator" content="Evenflow">'
@@ -77,7 +80,7 @@ def document(title: str, body: str, style: str = "", policy: str = _POLICY) -> s
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         '<meta name="color-scheme" content="light dark">'
         f"<title>{esc(title)}</title><style>{_asset('style.css')}{style}</style></head>"
-        f"<body>{body}</body></html>\n"
+        f"<body>{body}{tail}</body></html>\n"
     )
 
 
@@ -89,6 +92,11 @@ def ledger_html(ledger: Ledger) -> str:
     title = _("{name}: chain rule · Evenflow").format(name=where)
     foot = tag("footer", _("Written by Evenflow. Every number here was measured."))
     return document(title, f"{header(heading)}<main>{card(ledger)}</main>{foot}")
+
+
+def own_script() -> str:
+    """What makes tables sort, and a link to a finding open it."""
+    return _asset("start.js")
 
 
 def _asset(name: str) -> str:
@@ -136,83 +144,3 @@ def icon_of(kind: str) -> str:
         "none": "M12 2a10 10 0 1 0 0 20 10 10 0 0 0 0-20zM8 12h8",
     }[kind]
     return f'<svg class="icon" viewBox="0 0 24 24" aria-hidden="true"><path d="{path}"/></svg>'
-
-
-def _charts(run: Run) -> str:
-    parts = []
-    if np.isfinite(run.curve_loss).any():
-        text = _("No update is known yet: each loss is one backward pass's.")
-        lead = tag("p", text, class_="lead") if run.early else ""
-        parts.append(section(_("Loss"), "loss", lead, tag("div", id="curve", class_="chart")))
-    if len(run.steps) and run.sites:
-        text = _(
-            "Each row is a layer, from the data (top) to the loss (bottom); each "
-            "column is a step at which everything was measured."
-        )
-        lead, chart = tag("p", text, class_="lead"), tag("div", id="heat", class_="chart")
-        parts.append(section(_("Layers × steps"), "heat-title", lead, chart))
-    if parts:
-        off = _("The charts are drawn by a script, which is off.")
-        parts.append(tag("noscript", tag("p", off)))
-    return "".join(parts)
-
-
-def _data(run: Run, findings: Sequence[Finding]) -> dict[str, Any]:
-    """All that the script draws."""
-    shown = grids(run, findings)
-    used = sorted({row for grid in shown["grids"] for row in grid["rows"]})
-    labels = names(run, [run.sites[i] for i in used])
-    worst: dict[int, str] = {}
-    for finding in findings:
-        for site in finding.sites:
-            worst.setdefault(site, finding.severity.name)
-    return {
-        **shown,
-        "words": _script_words(),
-        "names": {str(i): short(label, 80) for i, label in zip(used, labels, strict=True)},
-        "named": {str(i): worst[i] for i in used if i in worst},
-        "curve": _curve(run),
-        "onsets": [
-            {
-                "code": f.code,
-                "title": title(f.code),
-                "step": f.first_step,
-                "severity": f.severity.name,
-                "at": f"#finding-{number}",
-            }
-            for number, f in enumerate(findings[:CARDS])
-        ],
-    }
-
-
-def _script_words() -> dict[str, str]:
-    """What the scripts say, in the language spoken; they look each text up as `_("...")`."""
-    if language() == "en":
-        return {}
-    marked = re.findall(r'\b_\("([^"]+)"', "".join(_asset(name) for name in _SCRIPTS))
-    return {text: _(text) for text in marked}
-
-
-def _curve(run: Run) -> dict[str, Any]:
-    """The loss curve, thinned to what can be seen; non-finite losses by their step."""
-    good = np.isfinite(run.curve_loss)
-    steps, losses = run.curve_steps[good], run.curve_loss[good]
-    if len(steps) > _POINTS:
-        parts = np.array_split(np.arange(len(steps)), _POINTS // 2)
-        keep = {0, len(steps) - 1}
-        for part in parts:
-            keep |= {int(part[losses[part].argmin()]), int(part[losses[part].argmax()])}
-        at = np.array(sorted(keep))
-        steps, losses = steps[at], losses[at]
-    return {
-        "steps": steps.tolist(),
-        "losses": [float(f"{loss:.5g}") for loss in losses],
-        "broken": _stretches(run.curve_steps, ~good),
-    }
-
-
-def _stretches(steps: npt.NDArray[np.int64], bad: npt.NDArray[np.bool_]) -> list[list[int]]:
-    """First and last step of each stretch of losses that are not finite; the first 200."""
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], bad, [False]]).astype(np.int8)))
-    pairs = zip(edges[::2], edges[1::2] - 1, strict=True)
-    return [[int(steps[a]), int(steps[b])] for a, b in list(pairs)[:200]]

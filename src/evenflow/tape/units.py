@@ -20,6 +20,8 @@ Bits = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_] | Tensor
 
 WINDOW = 64
+#: Units that a map tells of at most, of one site and of all; and what stands for "seldom observed".
+MAPPED, MAPPED_ALL, UNSEEN = 4096, 1 << 16, 255
 _FEW = 128  # positions of one sample, looked at first
 
 
@@ -81,6 +83,28 @@ class Units:
         self._advance()
         told, self._told = self._told, {}
         return told
+
+    def maps(self) -> dict[int, npt.NDArray[np.uint8]]:
+        """By site, of each unit: in how many batches of the window gradient got through it.
+
+        0 is dead; `UNSEEN` where it was observed less than half as often as others. It waits for a
+        device, so it is for the end of a training. Sites with dead units come first, and no more
+        than `MAPPED_ALL` units are told of.
+        """
+        found = {}
+        for site, (bits, count) in self._bits.items():
+            held, seen = (t.reshape(-1)[:MAPPED].cpu().numpy() for t in (bits, count))
+            told = np.ascontiguousarray(held & _mask(self._window)).view(np.uint8)
+            through = np.unpackbits(told.reshape(-1, 8), axis=1).sum(axis=1, dtype=np.uint8)
+            enough = np.minimum(seen, self._window)
+            through[enough * 2 < max(int(enough.max(initial=0)), 1)] = UNSEEN
+            found[site] = through
+        out, left = {}, MAPPED_ALL
+        for site in sorted(found, key=lambda i: (not (found[i] == 0).any(), i)):
+            if len(found[site]) <= left:
+                out[site] = found[site]
+                left -= len(found[site])
+        return out
 
     def _advance(self) -> None:
         """Move the windows of all sites that wait: one call for all, since each call costs."""

@@ -7,7 +7,11 @@ from .answers import pictures as pictures
 from .answers import site as site
 from .answers import spoilt as spoilt
 from .answers import summary as summary
+from .exporting import FORMS as FORMS
+from .exporting import exported as exported
 from .following import Followed as Followed
+from .onefile import html as html
+from .onefile import pair_html as pair_html
 from .pyramid import Codes as Codes
 from .pyramid import Range as Range
 from .pyramid import coarser as coarser

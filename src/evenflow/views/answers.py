@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -34,13 +34,13 @@ def summary(run: Followed) -> dict[str, Any]:
     several = len({s.root for s in run.sites if s.root}) > 1
     return finite(  # type: ignore[no-any-return]
         {
-            "meta": {k: v for k, v in run.meta.items() if k != "source"},
+            "meta": {k: v for k, v in run.meta.items() if k not in ("source", "units")},
             "source": run.meta.get("source", {}),
             "sites": [
                 {
                     "id": s.id,
                     "name": s.name if several else bare_name(s),
-                    **{key: getattr(s, key) for key in ("root", "path", "op", "kind", "call")},
+                    **{k: getattr(s, k) for k in ("root", "path", "op", "kind", "index", "call")},
                     **{key: list(getattr(s, key)) for key in ("shape", "inputs", "params")},
                     "lines": [w.as_dict() for w in (*s.made, *s.called)],
                 }
@@ -113,50 +113,88 @@ def spoilt(run: Followed, name: str, columns: slice = ALL) -> Floats:
     return out
 
 
-def grid(run: Followed, name: str, start: int, stop: int, scale: Range | None = None) -> bytes:
-    """A picture of the steps from `start` to `stop`, coarser where its columns are more than
-    `COLUMNS`: a header of JSON behind its length (4 bytes, little-endian), then the codes of the
-    least values by row, then, where columns were joined, those of the largest."""
+def shown(run: Followed, name: str) -> tuple[Floats, list[int]]:
+    """A picture's values, and the sites that are its rows: the layers that it was measured of."""
+    found = spoilt(run, name)
+    rows = np.flatnonzero(~np.isnan(found).all(axis=1))
+    return found, [int(i) for i in rows if run.sites[i].kind not in ("input", "loss")]
+
+
+def scale_of(run: Followed, name: str) -> Range:
+    """What a picture's colours stand for where nothing else is asked for."""
+    found, kept = shown(run, name)
+    return range_of(name, found[kept], logarithmic(name))
+
+
+class Grid(NamedTuple):
+    """A picture of R rows and K columns.
+
+    Attributes:
+        head: which sites its rows are, the steps of its columns, what its codes stand for.
+        planes: [R, K] codes; of joined columns those of the least values, then of the largest.
+    """
+
+    head: dict[str, Any]
+    planes: tuple[Codes, ...]
+
+    def packed(self) -> bytes:
+        """The head as JSON behind its length (4 bytes, little-endian), then the planes by row."""
+        text = json.dumps(self.head, separators=(",", ":")).encode()
+        return len(text).to_bytes(4, "little") + text + b"".join(p.tobytes() for p in self.planes)
+
+    def joined(self, levels: int) -> Grid:
+        """With 2^levels neighbouring columns as one."""
+        if levels <= 0 or not self.planes[0].size:
+            return self
+        ends = (self.planes[0], self.planes[-1])
+        planes = tuple(
+            coarser(p, 1 << levels, least) for p, least in zip(ends, (True, False), strict=True)
+        )
+        head = {
+            **self.head,
+            "columns": planes[0].shape[1],
+            "level": self.head["level"] + levels,
+            "steps": self.head["steps"][:: 1 << levels],
+        }
+        return Grid(head, planes)
+
+
+def grid(run: Followed, name: str, start: int, stop: int, scale: Range | None = None) -> Grid:
+    """A picture of the steps from `start` to `stop`, some joined if they are over `COLUMNS`."""
     at = np.array(run.steps)
     start = max(int(np.searchsorted(at, start, "right")) - 1, 0)
     stop = int(np.searchsorted(at, stop))
-    found = spoilt(run, name)
-    rows = np.flatnonzero(~np.isnan(found).all(axis=1))
-    kept = [int(i) for i in rows if run.sites[i].kind not in ("input", "loss")]
+    found, kept = shown(run, name)
     scale = scale or range_of(name, found[kept], logarithmic(name))
     codes = encode(found[kept, start:stop], scale)
-    level = max(0, int(np.ceil(np.log2(max(codes.shape[1], 1) / COLUMNS))))
-    planes: list[Codes] = [codes]
-    if level and kept:
-        planes = [coarser(codes, 1 << level, least) for least in (True, False)]
     head = {
         "name": name,
         "rows": kept,
-        "columns": planes[0].shape[1],
-        "level": level,
+        "columns": codes.shape[1],
+        "level": 0,
         "start": start,
         "stop": stop,
         "total": len(run.steps),
-        "steps": run.steps[start : stop : 1 << level],
+        "steps": run.steps[start:stop],
         "low": scale.low,
         "high": scale.high,
         "log": scale.log,
         "least": PICTURES.get(name, True),
         "turn": run.turn,
     }
-    text = json.dumps(head, separators=(",", ":")).encode()
-    return len(text).to_bytes(4, "little") + text + b"".join(p.tobytes() for p in planes)
+    level = max(0, int(np.ceil(np.log2(max(codes.shape[1], 1) / COLUMNS))))
+    return Grid(head, (codes,)).joined(level)
 
 
-def curves(run: Followed) -> dict[str, Any]:
+def curves(run: Followed, most: int = POINTS) -> dict[str, Any]:
     """Loss of every step, and what of the sampled ones stands on the same axis."""
-    loss = thinned(np.array(run.curve_steps, np.float64), np.array(run.curve_loss))
+    loss = thinned(np.array(run.curve_steps, np.float64), np.array(run.curve_loss), most)
     out: dict[str, Any] = {"loss": loss}
     steps = np.array(run.steps, np.float64)
     for metric in ("lr", "grad_norm"):
         found = run.values("step", metric)
         if len(found) and not np.isnan(found[0]).all():
-            out[metric] = thinned(steps, found[0].astype(np.float64))
+            out[metric] = thinned(steps, found[0].astype(np.float64), most)
     return finite(out)  # type: ignore[no-any-return]
 
 
@@ -175,8 +213,9 @@ def thinned(
     return [x.tolist(), [v if np.isfinite(v) else None for v in y.tolist()]]
 
 
-def site(run: Followed, id: int) -> dict[str, Any]:
-    """Every reading of a site over the steps, and of its parameters."""
+def site(run: Followed, id: int, most: int = POINTS) -> dict[str, Any]:
+    """Every reading of a site over the steps, and of its parameters; where gradient got through
+    each of its units (see `tape.units`), if the training has ended."""
     steps = np.array(run.steps, np.float64)
     names = set(run.sites[id].params)
     rows = [
@@ -196,17 +235,30 @@ def site(run: Followed, id: int) -> dict[str, Any]:
         found = run.values(of, metric)[row].astype(np.float64)
         if not np.isnan(found).all():
             text = METRICS[of, metric].text if (of, metric) in METRICS else ""
-            out.append(
-                {"metric": metric, "of": name, "text": text, "points": thinned(steps, found)}
-            )
-    return finite({"id": id, "readings": out})  # type: ignore[no-any-return]
+            points = thinned(steps, found, most)
+            out.append({"metric": metric, "of": name, "text": text, "points": points})
+    units = run.meta.get("units")
+    told = units.get(str(id)) if isinstance(units, dict) else None
+    return finite(  # type: ignore[no-any-return]
+        {"id": id, "readings": out, "units": told if isinstance(told, str) else None}
+    )
 
 
 def at_step(run: Followed, column: int, names: Sequence[str]) -> dict[str, Any]:
-    """Values of all sites at one sampled step, by picture."""
+    """Values of all sites at one sampled step, by picture; of forks the branches' shares, each
+    with the site that sends it back and the one it is sent to."""
     out = {}
+    at = slice(column, column + 1)
     for name in names:
-        found = spoilt(run, name, slice(column, column + 1))
+        found = spoilt(run, name, at)
         if found.shape[1]:
             out[name] = [float(v) if not np.isnan(v) else None for v in found[:, 0]]
-    return finite({"step": run.steps[column], "values": out})  # type: ignore[no-any-return]
+    held = run.values("edge", "share")[:, at]
+    shares = [
+        [site, input, float(held[row, 0])]
+        for (site, input), row in run.edges.items()
+        if row < len(held) and not np.isnan(held[row, 0])
+    ]
+    return finite(  # type: ignore[no-any-return]
+        {"step": run.steps[column], "values": out, "shares": shares}
+    )

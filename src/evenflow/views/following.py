@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..schema import Channel, Event, Parameter, Reading, Site
+from ..schema import Channel, Event, Parameter, Reading, Run, Site, damaged_rows
 from ..store import News, Position, follow
 
 Floats = npt.NDArray[np.float32]
@@ -44,6 +44,7 @@ class Followed:
         sites, params, meta, events, damaged: as of `store.News`.
         steps: of the sampled steps, in the order in which they came.
         curve_steps, curve_loss: the loss of (nearly) every step.
+        edges: (site, input) of each row of what is measured of edges.
         turn: how often the path has led to another run.
     """
 
@@ -63,6 +64,7 @@ class Followed:
         self.curve_loss: list[float] = []
         self.damaged: dict[str, int] = {}
         self.blocks: dict[tuple[str, str], Cells] = {}
+        self.edges: dict[tuple[int, int], int] = {}
         self._places: dict[int, tuple[Any, list[Any]]] = {}
 
     def look(self) -> bool:
@@ -110,13 +112,39 @@ class Followed:
             return known[1]
         found: dict[tuple[str, str], tuple[list[int], list[int]]] = {}
         for place, c in enumerate(channels):
-            if c.of in ("site", "param", "step"):
+            if c.of in ("site", "param", "step", "edge"):
                 rows, places = found.setdefault((c.of, c.metric), ([], []))
-                rows.append(c.id)
+                rows.append(self._row(c))
                 places.append(place)
         layout = [(key, np.array(r), np.array(p)) for key, (r, p) in found.items()]
         self._places[id(channels)] = channels, layout
         return layout
+
+    def _row(self, c: Channel) -> int:
+        return self.edges.setdefault((c.id, c.edge), len(self.edges)) if c.of == "edge" else c.id
+
+    @classmethod
+    def of(cls, run: Run) -> Followed:
+        """A run that is in memory, all of it."""
+        made = cls(Path())
+        made.meta, made.events = dict(run.meta), list(run.events)
+        made.sites, made.params = list(run.sites), list(run.params)
+        made.damaged = dict(damaged_rows(run))
+        made.steps = run.steps.tolist()
+        made.curve_steps, made.curve_loss = run.curve_steps.tolist(), run.curve_loss.tolist()
+        rows: dict[tuple[str, str], list[tuple[int, npt.NDArray[np.float64]]]] = {}
+        for c, column in run.columns.items():
+            if c.of in ("site", "param", "step", "edge"):
+                rows.setdefault((c.of, c.metric), []).append((made._row(c), column))
+        for key, found in rows.items():
+            values: Floats = np.full(
+                (max(r for r, _ in found) + 1, len(made.steps)), np.nan, np.float32
+            )
+            with np.errstate(over="ignore"):
+                for row, column in found:
+                    values[row] = column
+            made.blocks[key] = Cells(values)
+        return made
 
     def values(self, of: str, metric: str) -> Floats:
         """[rows, sampled steps]; no rows where it was never measured."""

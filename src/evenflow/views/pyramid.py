@@ -54,7 +54,7 @@ def encode(values: Values, scale: Range) -> Codes:
     with np.errstate(divide="ignore", invalid="ignore"):
         at = np.log10(np.abs(values)) if scale.log else values
         part = (at - scale.low) / max(scale.high - scale.low, 1e-9)
-    out = np.clip(np.nan_to_num(part, nan=0.0) * TOP, 0, TOP).round().astype(np.uint8)
+    out = (np.clip(np.nan_to_num(part, nan=0.0), 0, 1) * TOP).round().astype(np.uint8)
     if scale.log:
         out[values == 0] = ZERO
     out[np.isinf(values)] = BROKEN

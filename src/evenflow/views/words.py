@@ -31,10 +31,36 @@ WORDS = {
     "close_all": N_("Close all"),
     "whole": N_("Whole run"),
     "save_png": N_("Save as PNG"),
+    "save_svg": N_("Save as SVG"),
     "save_csv": N_("Save as CSV"),
+    "save_parquet": N_("Save as Parquet"),
+    "not_kept": N_("This file does not keep that; evenflow ui shows it."),
     "network": N_("Network"),
     "heatmap": N_("Layers × steps"),
     "site": N_("Layer"),
+    "network_hint": N_(
+        "A closed box is a module: click to open it, and its name above to close it. At a fork "
+        "each branch shows its share of the gradient that comes back."
+    ),
+    "origin": N_("not finite here first"),
+    "through_time": N_("Through time"),
+    "time_hint": N_(
+        "Each row is a call of this layer, one a time step: the first on top, the last, next to "
+        "the loss, at the bottom."
+    ),
+    "flow_said": N_(
+        "Over {steps} time steps the gradient gains {decades} decades from the last one back to "
+        "the first (latest measurement)."
+    ),
+    "flow": N_("gain through time, in decades"),
+    "forecast": N_("Forecast"),
+    "forecast_hint": N_(
+        "Gradient by layer at the first step, against the last layer with weights: foreseen (with "
+        "two standard deviations) and measured."
+    ),
+    "foreseen": N_("foreseen"),
+    "measured": N_("measured"),
+    "error_bar": N_("± decades"),
     "play": N_("Play the backward pass"),
     "compare": N_("Compare"),
     "changed": N_("Changed"),
@@ -46,6 +72,23 @@ WORDS = {
     "one_scale": N_("Both on one scale."),
     "difference": N_("Difference"),
     "gone": N_("The run can no longer be read."),
+    "difference_hint": N_(
+        "The second less the first: red where it is larger, blue where it is smaller."
+    ),
+    "nothing_shared": N_("No layer of the two has the same name."),
+    "decades": N_("decades"),
+    "reading_name": N_("Reading"),
+    "over_steps": N_("over the steps"),
+    "spread_of": N_("how often"),
+    "latest": N_("latest"),
+    "sizes": N_("Sizes of the output: largest, root mean square, median"),
+    "units": N_("Units that gradient reaches"),
+    "units_said": N_(
+        "{dead} of {all} units got no gradient in the latest batches (black); the brighter, the "
+        "more batches reached it. As it stood when the training ended."
+    ),
+    "skip": N_("Skip to the content"),
+    "where": N_("Where you are"),
     "language": N_("Language"),
     "keys": N_("Arrow keys move, + and - zoom, 0 shows the whole run, Enter opens a layer."),
     "back": N_("Back"),

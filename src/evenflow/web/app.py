@@ -50,6 +50,8 @@ def application(folder: Path, hosts: Collection[str] = (), token: str = "") -> S
         "/api/run/{name:path}/grid": _grid,
         "/api/run/{name:path}/step": _step,
         "/api/run/{name:path}/site": _site,
+        "/api/run/{name:path}/table": _table,
+        "/api/run/{name:path}/beside": _beside,
         "/api/run/{name:path}/ledger": _ledger,
         "/api/run/{name:path}/live": _live,
     }
@@ -157,7 +159,7 @@ def _grid(request: Request, shelf: Shelf) -> Response:
     if picture not in views.pictures(run):
         raise KeyError(picture)
     start, stop = _number(request, "start", 0), _number(request, "stop", 2**62)
-    found = views.grid(run, picture, start, stop, _scale(request))
+    found = views.grid(run, picture, start, stop, _scale(request)).packed()
     return _packed(found, "application/octet-stream", request)
 
 
@@ -177,6 +179,18 @@ def _site(request: Request, shelf: Shelf) -> Response:
     if not 0 <= id < len(run.sites):
         raise KeyError(f"site {id}")
     return _json(views.site(run, id), request)
+
+
+def _beside(request: Request, shelf: Shelf) -> Response:
+    return _json(finite(shelf.beside(request.path_params["name"])), request)
+
+
+def _table(request: Request, shelf: Shelf) -> Response:
+    run = shelf.followed(request.path_params["name"])
+    picture, form = (request.query_params.get(key, "") for key in ("picture", "form"))
+    if picture not in views.pictures(run):
+        raise KeyError(picture)
+    return _packed(views.exported(run, picture, form), views.FORMS[form], request)
 
 
 def _ledger(request: Request, shelf: Shelf) -> Response:

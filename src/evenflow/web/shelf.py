@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..diagnosis import diagnose
+from ..forecast import beside
 from ..lang import language
 from ..report import as_json
 from ..schema import Run, verdict
@@ -19,6 +20,8 @@ from ..views import Followed
 
 #: Runs that are held in memory at once; points of a small picture of the loss.
 _HELD, _POINTS = 8, 60
+#: Forecasts that are set beside a run at most; bytes of a file that may be one, if it was not read.
+_FORECASTS, _SMALL = 8, 1 << 20
 
 
 class Shelf:
@@ -74,6 +77,25 @@ class Shelf:
         self._lines[name] = mark, told
         return told
 
+    def beside(self, name: str) -> list[dict[str, Any]]:
+        """What forecasts of this folder foresaw of a run: those that are of its model."""
+        run, out = load(self.path(name), partial=True), list[dict[str, Any]]()
+        for other, path in self.paths().items():
+            try:
+                small = path.stat().st_size <= _SMALL
+                told = self.line(other, path) or (self.fill(other, path) if small else {})
+                if told.get("source") == "predicted" and other != name and len(out) < _FORECASTS:
+                    pairs = beside(run, load(path))
+                    out.append(
+                        {
+                            "forecast": other,
+                            "pairs": [{"id": p.site.id, **p.as_dict()} for p in pairs],
+                        }
+                    )
+            except (StoreError, OSError, ValueError):  # of another model, or gone since
+                continue
+        return out
+
     def followed(self, name: str) -> Followed:
         """The run, read as far as it is written. KeyError, StoreError, OSError."""
         path = self.path(name)
@@ -115,6 +137,7 @@ def _line(run: Run) -> dict[str, Any]:
     loss = run.curve_loss[np.isfinite(run.curve_loss)]
     at = np.linspace(0, len(loss) - 1, min(_POINTS, len(loss))).round().astype(int)
     return {
+        "source": run.source,
         "script": str(run.meta.get("script", "")),
         "started": run.meta.get("started"),
         "ended": str(run.meta.get("ended", "")),

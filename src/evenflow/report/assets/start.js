@@ -24,9 +24,5 @@ function unfold() {
 }
 
 document.querySelectorAll("table.sortable").forEach(sortable);
-for (const [id, chart] of [["curve", curveChart], ["heat", heatChart]]) {
-  const root = document.getElementById(id);
-  if (root) chart(root);
-}
 addEventListener("hashchange", unfold);
 unfold();

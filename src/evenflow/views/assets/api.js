@@ -1,9 +1,11 @@
-// What the server is asked, and the words that it was told to speak in.
+// What the server is asked, and the words that it was told to speak in. A report asks itself.
+
+import { kept, keptAnswer, keptGrid } from "./kept.js";
 
 export const words = {};
 let lang = "";
 
-function address(path, asked = {}) {
+export function address(path, asked = {}) {
   const query = new URLSearchParams();
   for (const [key, value] of Object.entries({ ...asked, lang })) {
     if (value !== "" && value !== null && value !== undefined) query.set(key, value);
@@ -28,9 +30,15 @@ export async function ask(path, asked = {}, signal = undefined) {
   return (await answer(path, asked, signal)).json();
 }
 
+// One thing that is known of a run.
+export async function askRun(name, what, asked = {}, signal = undefined) {
+  if (kept.on) return keptAnswer(name, what, asked, (picture) => askGrid(name, { picture }));
+  return ask(runPath(name, what), asked, signal);
+}
+
 // Header and planes of a picture, as `answers.grid` writes them.
 export async function askGrid(name, asked, signal) {
-  const bytes = await (await answer(runPath(name, "grid"), asked, signal)).arrayBuffer();
+  const bytes = kept.on ? await keptGrid(name, asked.picture) : await (await answer(runPath(name, "grid"), asked, signal)).arrayBuffer();
   const length = new DataView(bytes).getUint32(0, true);
   const head = JSON.parse(new TextDecoder().decode(new Uint8Array(bytes, 4, length)));
   const size = head.rows.length * head.columns;
@@ -41,11 +49,11 @@ export async function askGrid(name, asked, signal) {
   return { ...head, least: planes[0] || new Uint8Array(0), largest: planes[1] || planes[0] || new Uint8Array(0), worst: head.least };
 }
 
-export const follow = (name, asked) => new EventSource(address(runPath(name, "live"), asked));
+export const follow = (name, asked) => (kept.on ? null : new EventSource(address(runPath(name, "live"), asked)));
 
 export async function speak(code) {
   lang = code || "";
-  Object.assign(words, await ask("words"));
+  Object.assign(words, kept.on ? kept.words : await ask("words"));
   document.documentElement.lang = words.code === "zh" ? "zh-Hans" : words.code;
   return words.code;
 }

@@ -13,6 +13,14 @@ const spans = (values) => {
   return known.length > 1 && known.length === values.filter((v) => v !== null).length && Math.max(...known) / Math.min(...known) > 30;
 };
 
+// A gradient that is clipped at 1 is 1 but for its last bit: of such a range uPlot finds no ticks.
+function padded(plot, low, high) {
+  if (low === null) return [0, 1];
+  const least = Math.max(Math.abs(low), Math.abs(high)) * 1e-3 || 1;
+  if (high - low < least) return [Math.min(low - least, high - least), Math.max(high + least, low + least)];
+  return uPlot.rangeNum(low, high, 0.1, true);
+}
+
 // marks: [{step, label, kind}]; onRange(from, to) is called with steps when the user zooms.
 export function curve(box, key, points, marks, onRange) {
   const ink = isDark() ? "#a0a9b4" : "#57606a", grid = isDark() ? "#2a313a" : "#e7eaee";
@@ -20,7 +28,7 @@ export function curve(box, key, points, marks, onRange) {
     width: Math.max(box.clientWidth, 200), height: 110,
     legend: { show: false },
     cursor: { y: false, sync: { key: "steps" }, drag: { x: true, y: false, setScale: false } },
-    scales: { x: { time: false }, y: { distr: spans(points[1]) ? 3 : 1 } },
+    scales: { x: { time: false }, y: spans(points[1]) ? { distr: 3 } : { range: padded } },
     axes: [
       { stroke: ink, grid: { stroke: grid, width: 1 }, ticks: { show: false }, size: 24, values: (u, at) => at.map((v) => v.toLocaleString(words.code)) },
       { stroke: ink, grid: { stroke: grid, width: 1 }, ticks: { show: false }, size: 56, values: (u, at) => at.map((v) => (v === null ? "" : number(v))) },
@@ -48,7 +56,7 @@ export function curve(box, key, points, marks, onRange) {
       }],
     },
   }, points, box);
-  const sized = new ResizeObserver(() => plot.setSize({ width: Math.max(box.clientWidth, 200), height: 110 }));
+  const sized = new ResizeObserver(() => { if (box.clientWidth) plot.setSize({ width: Math.max(box.clientWidth, 200), height: 110 }); });
   sized.observe(box);
   return {
     plot,

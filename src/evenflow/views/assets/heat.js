@@ -54,7 +54,8 @@ export function scaled(grid, rows, from, to, width, least) {
 
 export class Heat {
   // canvas: drawn as tall as its box; of more rows than fit those from `top` (in pixels) on.
-  constructor(canvas) {
+  // coloured(dark): the 256 colours.
+  constructor(canvas, coloured = table) {
     this.canvas = canvas;
     this.brush = canvas.getContext("2d");
     this.small = document.createElement("canvas");
@@ -65,9 +66,9 @@ export class Heat {
     this.from = 0;
     this.to = 1;
     this.least = true;
-    this.colours = table(isDark());
+    this.colours = coloured(isDark());
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
-      this.colours = table(isDark());
+      this.colours = coloured(isDark());
       this.draw();
     });
   }
@@ -92,16 +93,7 @@ export class Heat {
     const ratio = Math.min(devicePixelRatio || 1, 2);
     const width = Math.max(1, Math.round(this.canvas.clientWidth * ratio));
     const { rows, shift } = this.visible();
-    const codes = scaled(grid, rows.map((row) => (row.open ? [] : row.positions)), this.from, this.to, width, this.least);
-    const image = new ImageData(width, rows.length);
-    const pixels = new Uint32Array(image.data.buffer);
-    for (let i = 0; i < codes.length; i++) pixels[i] = this.colours[codes[i]];
-    rows.forEach((row, y) => {
-      if (row.open) pixels.fill(0, y * width, (y + 1) * width);
-    });
-    this.small.width = width;
-    this.small.height = rows.length;
-    this.small.getContext("2d").putImageData(image, 0, 0);
+    this.paint(rows, width);
     this.canvas.width = width;
     this.canvas.height = Math.round(this.canvas.clientHeight * ratio);
     this.brush.imageSmoothingEnabled = false;
@@ -114,6 +106,34 @@ export class Heat {
       }
     }
     this.took = performance.now() - began;
+  }
+
+  // These rows on a canvas of a pixel a row.
+  paint(rows, width) {
+    const codes = scaled(this.grid, rows.map((row) => (row.open ? [] : row.positions)), this.from, this.to, width, this.least);
+    const image = new ImageData(width, rows.length);
+    const pixels = new Uint32Array(image.data.buffer);
+    for (let i = 0; i < codes.length; i++) pixels[i] = this.colours[codes[i]];
+    rows.forEach((row, y) => {
+      if (row.open) pixels.fill(0, y * width, (y + 1) * width);
+    });
+    this.small.width = width;
+    this.small.height = rows.length;
+    this.small.getContext("2d").putImageData(image, 0, 0);
+  }
+
+  // The same as the address of an image.
+  image(rows, width) {
+    this.paint(rows, width);
+    return this.small.toDataURL("image/png");
+  }
+
+  // As tall as its rows need, at most so many pixels; over all steps.
+  fit(grid, rows, tall) {
+    [this.grid, this.rows, this.from, this.to] = [grid, rows, 0, Math.max(grid.steps.at(-1) ?? 0, 0) + 1];
+    this.height = Math.min(18, Math.max(2, Math.floor(tall / Math.max(rows.length, 1))));
+    this.canvas.style.height = `${Math.min(rows.length * this.height, tall)}px`;
+    this.draw();
   }
 
   // What lies under a place of the canvas: {row, position, step, code}.

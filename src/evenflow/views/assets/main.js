@@ -9,6 +9,7 @@ import { showRuns } from "./runs.js";
 
 const main = document.getElementById("main");
 const where = document.getElementById("where");
+const skip = document.querySelector(".skip");
 const language = document.getElementById("language");
 let leave = () => {};
 
@@ -16,6 +17,9 @@ async function show() {
   leave();
   leave = () => {};
   const { kind, name, state } = read();
+  language.setAttribute("aria-label", words.language);
+  skip.textContent = words.skip;
+  where.setAttribute("aria-label", words.where);
   where.replaceChildren(el("a", { href: "#/" }, words.runs), ...(name ? [" / ", el("span", {}, name)] : []));
   document.title = name ? `${name} · Evenflow` : "Evenflow";
   main.replaceChildren(el("p", { class: "quiet" }, words.reading));
@@ -44,5 +48,7 @@ language.addEventListener("change", async () => {
   show();
 });
 addEventListener("hashchange", show);
-language.value = await speak(chosen());
-show();
+speak(chosen()).then((code) => {
+  language.value = code;
+  show();
+});

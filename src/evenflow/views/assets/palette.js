@@ -28,6 +28,23 @@ export function table(dark, reversed = false) {
     const [r, g, b] = viridis(reversed ? 1 - code / TOP : code / TOP);
     out[code] = (255 << 24) | (b << 16) | (g << 8) | r;
   }
+  return withOdd(out, dark);
+}
+
+// Blue: the second is smaller; near white: both alike; red: the second is larger. Told apart by
+// colour-blind eyes, too (ends of ColorBrewer's RdBu).
+export function differing(dark) {
+  const [low, middle, high] = [[33, 102, 172], dark ? [58, 62, 68] : [247, 247, 247], [178, 24, 43]];
+  const out = new Uint32Array(256);
+  for (let code = 0; code <= TOP; code++) {
+    const at = (code / TOP) * 2 - 1, end = at < 0 ? low : high;
+    const [r, g, b] = middle.map((c, i) => Math.round(c + (end[i] - c) * Math.abs(at)));
+    out[code] = (255 << 24) | (b << 16) | (g << 8) | r;
+  }
+  return withOdd(out, dark);
+}
+
+function withOdd(out, dark) {
   for (const [code, [r, g, b]] of Object.entries(special(dark))) {
     out[code] = (255 << 24) | (b << 16) | (g << 8) | r;
   }

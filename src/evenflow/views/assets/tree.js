@@ -38,6 +38,14 @@ export class Tree {
     return out;
   }
 
+  // Of a large network the deepest folders are closed until few rows are left.
+  shut(most) {
+    for (const path of this.folders().sort((a, b) => b.split(".").length - a.split(".").length)) {
+      if (this.rows().length <= most) return;
+      this.closed.add(path);
+    }
+  }
+
   // Visible rows, top to bottom in forward order.
   rows() {
     const out = [];
