@@ -60,7 +60,7 @@ def check(
     from ..faults import asked
     from ..report import damage
     from ..schema import damaged_rows, verdict
-    from .judging import guarded, judging, no_readings
+    from .judging import foreseen, guarded, judging, no_readings
 
     chosen, dropped = codes(select, "--select"), codes(ignore, "--ignore")
     try:
@@ -77,7 +77,7 @@ def check(
                 # no health is claimed of a network whose sites or parameters are lost
                 said = _("What is left shows no error, which is no judgement.")
                 raise CannotJudge(sentences((f"{str(path)!r}: {damage(loaded)}", said)))
-            pairs = None if forecast is None else _beside(loaded, forecast)
+            pairs = None if forecast is None else foreseen(loaded, forecast)
             form = Format.json if json else format
             if form is Format.text:
                 _show(path, loaded, findings, pairs, asked(chosen, dropped), verbose)
@@ -86,16 +86,6 @@ def check(
             return code
     except (CannotJudge, ValueError) as error:
         return refuse("check", error, 3 if isinstance(error, CannotJudge) else 2)
-
-
-def _beside(run: Run, named: str) -> list[Pair]:
-    """Sites of the run with what a kept forecast said of them."""
-    from ..forecast import beside
-
-    if not Path(named).is_file():
-        said = _("there is no file {name!r}; make one with: evenflow preflight ... --out {name}")
-        raise ValueError(said.format(name=named))
-    return beside(run, load_run(Path(named)))
 
 
 def _written(

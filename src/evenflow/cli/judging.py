@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from ..lang import N_, _
 from ..showing import visible
 from .consoles import as_json, busy
-from .runs import CannotJudge
+from .runs import CannotJudge, load_run
 
 if TYPE_CHECKING:
     from ..faults import Asked
@@ -85,3 +85,13 @@ def as_text(
     if pairs is not None:
         told["forecast"] = [p.as_dict() for p in pairs]
     return as_json(told)
+
+
+def foreseen(run: Run, named: str) -> list[Pair]:
+    """Sites of the run with what a kept forecast said of them."""
+    from ..forecast import beside
+
+    if not Path(named).is_file():
+        said = _("there is no file {name!r}; make one with: evenflow preflight ... --out {name}")
+        raise ValueError(said.format(name=named))
+    return beside(run, load_run(Path(named)))

@@ -34,12 +34,14 @@ def packed(told: dict[str, Any]) -> str:
     return base64.b64encode(zlib.compress(text.encode(), 9)).decode()
 
 
-def kept(runs: Mapping[str, tuple[Run, Sequence[Finding]]]) -> dict[str, Any]:
+def kept(
+    runs: Mapping[str, tuple[Run, Sequence[Finding]]], beside: Sequence[Mapping[str, Any]] = ()
+) -> dict[str, Any]:
     """Words and answers, by run; several runs have each picture on one scale."""
     followed = {name: Followed.of(run) for name, (run, _) in runs.items()}
     scales = _scales(list(followed.values())) if len(runs) > 1 else {}
     told = {
-        name: _kept(followed[name], run, findings, scales, len(runs))
+        name: _kept(followed[name], run, findings, scales, len(runs)) | {"beside": list(beside)}
         for name, (run, findings) in runs.items()
     }
     return {"words": words(), "runs": told}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from ..faults import Asked
 from ..lang import _
@@ -23,8 +24,14 @@ from .bundle import asset, script
 from .kept import kept, packed
 
 
-def html(run: Run, findings: Sequence[Finding], asked: Asked | None = None) -> str:
-    """The report as one HTML file under 2 MB; `asked`: the rules asked, where some were left out.
+def html(
+    run: Run,
+    findings: Sequence[Finding],
+    asked: Asked | None = None,
+    beside: Sequence[Mapping[str, Any]] = (),
+) -> str:
+    """The report as one HTML file under 2 MB; `asked`: the rules asked, where some were left out;
+    `beside`: forecasts of it, as the page is told them.
 
     Everything is in it: no request leaves it, and its security policy forbids any. Verdict,
     findings and figures are plain HTML and can be read without the script.
@@ -34,7 +41,7 @@ def html(run: Run, findings: Sequence[Finding], asked: Asked | None = None) -> s
         lead = tag("p", _("Each row is a layer, from the data (top) to the loss (bottom)."))
         if run.early:
             lead += tag("p", _("No update is known yet: each loss is one backward pass's."))
-        shown = _views({run.name: (run, findings)}, lead)
+        shown = _views({run.name: (run, findings)}, lead, beside)
     return page(run, findings, asked, shown, _script(shown), _style(shown))
 
 
@@ -70,13 +77,17 @@ def _told(run: Run, findings: Sequence[Finding]) -> tuple[str, str]:
     return tag("p", tag("strong", esc(word)), " ", esc(text)), tag("ul", *rows)
 
 
-def _views(runs: Mapping[str, tuple[Run, Sequence[Finding]]], lead: str) -> str:
+def _views(
+    runs: Mapping[str, tuple[Run, Sequence[Finding]]],
+    lead: str,
+    beside: Sequence[Mapping[str, Any]] = (),
+) -> str:
     off = _("The pictures are drawn by a script, which is off.")
     return "".join(
         (
             section(_("Layers × steps"), "views-title", lead, tag("div", id="views")),
             tag("noscript", tag("p", off)),
-            f'<script type="text/plain" id="kept">{packed(kept(runs))}</script>',
+            f'<script type="text/plain" id="kept">{packed(kept(runs, beside))}</script>',
         )
     )
 
