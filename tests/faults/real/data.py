@@ -200,6 +200,25 @@ def one_sample_for_all(sick: bool) -> None:
 
 
 @real("EF507", "error")
+def one_sample_for_all_times_weights(sick: bool) -> None:
+    """How far samples lie apart is read behind the product, whose own result is not looked at."""
+
+    class Scaled(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.scale, self.net = nn.Parameter(torch.ones(8)), mlp(8, 16, 4)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.net(x * self.scale)
+
+    def batch() -> tuple[Tensor, Tensor]:
+        x, y = classes()
+        return (torch.ones_like(x) if sick else x), y
+
+    fit(Scaled(), batch, F.cross_entropy)
+
+
+@real("EF507", "error")
 def one_sample_for_classes_of_different_size(sick: bool) -> None:
     """The loss falls to the entropy of the labels, well below that of even guessing."""
     fit(mlp(8, 16, 4), _lopsided((0.8, 0.1, 0.05, 0.05), float(not sick)), F.cross_entropy)
