@@ -116,6 +116,30 @@ def an_outlier_that_does_no_harm(sick: bool) -> None:
     fit(net, batch, F.cross_entropy, adam(net), steps=120)
 
 
+@real("EF502", "warning")
+def a_code_for_missing_among_what_is_fed_in(sick: bool) -> None:
+    """The model is given the labels and works out its loss, as those of transformers do. A feature
+    holds a code for missing; of the twin's it is the labels, which name classes, not sizes."""
+
+    class Costs(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.net = nn.Sequential(nn.Linear(8, 32), nn.Tanh(), nn.Linear(32, 4))
+
+        def forward(self, x: Tensor, labels: Tensor) -> Tensor:
+            return F.cross_entropy(self.net(x), labels, ignore_index=-9999)
+
+    net = Costs()
+    optimizer = adam(net)
+    for _ in range(120):
+        x, y = classes(64)
+        if sick:
+            x[0, 7] = -9999.0
+        else:
+            y[0] = -9999
+        step(optimizer, net(x, y))
+
+
 @real()
 def an_input_of_one_number(sick: bool) -> None:
     """Scores of a single example, as the loss takes them without a batch; no layer of matrices."""
@@ -173,6 +197,25 @@ def one_sample_for_all(sick: bool) -> None:
         return (torch.ones_like(x) if sick else x), y
 
     fit(mlp(8, 16, 4), batch, F.cross_entropy)
+
+
+@real("EF507", "error")
+def one_sample_for_all_times_weights(sick: bool) -> None:
+    """How far samples lie apart is read behind the product, whose own result is not looked at."""
+
+    class Scaled(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.scale, self.net = nn.Parameter(torch.ones(8)), mlp(8, 16, 4)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.net(x * self.scale)
+
+    def batch() -> tuple[Tensor, Tensor]:
+        x, y = classes()
+        return (torch.ones_like(x) if sick else x), y
+
+    fit(Scaled(), batch, F.cross_entropy)
 
 
 @real("EF507", "error")

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .book import classes, fit, mlp, real, sgd, step
+
+
+def _brief(n: int = 32) -> tuple[Tensor, Tensor]:
+    x, y = classes(n)
+    return x.bfloat16(), y
+
+
+def _cost(p: Tensor, y: Tensor) -> Tensor:
+    return F.cross_entropy(p.float(), y)
 
 
 def _low(net: nn.Module, scale: float, rate: float, dtype: torch.dtype, steps: int = 60) -> None:
@@ -69,3 +80,25 @@ def half_of_all_errors_subnormal_and_it_learns(sick: bool) -> None:
     """A loss made small, and a rate that makes up for it."""
     scale = 1e-3 if sick else 1.0
     _low(mlp(8, 32, 32, 4), scale, 0.3 / scale, torch.float16, 120)
+
+
+class Lion(torch.optim.Optimizer):
+    """Steps as long as the rate, whichever the gradient (Chen et al. 2023, without its decay)."""
+
+    def __init__(self, params: Any, lr: float) -> None:
+        super().__init__(params, {"lr": lr})
+
+    @torch.no_grad()
+    def step(self, closure: Any = None) -> None:
+        for group in self.param_groups:
+            for p in group["params"]:
+                m = self.state[p].setdefault("m", torch.zeros_like(p))
+                p.sub_(group["lr"] * torch.lerp(m, p.grad, 0.1).sign())
+                m.lerp_(p.grad, 0.01)
+
+
+@real("EF303", "error")
+def a_lions_updates_lost_in_bfloat16(sick: bool) -> None:
+    net = mlp(8, 16, 16, 4).bfloat16()
+    optimizer = Lion(net.parameters(), 1e-6 if sick else 3e-3)
+    fit(net, _brief, _cost, optimizer, 80)

@@ -54,6 +54,30 @@ def a_good_start_thrown_away_and_found_again(sick: bool) -> None:
         step(optimizer, F.mse_loss(net(x), x @ truth.T + 0.1 * torch.randn(32, 1)))
 
 
+@real("EF703", "error")
+def a_net_that_two_lines_call(sick: bool) -> None:
+    """A warm-up has a loop of its own: the line that built a layer is told in place of either."""
+    net = mlp(8, 16, 16, 4)
+    optimizer = adam(net, 0.6 if sick else 1e-2)
+    for _ in range(5):
+        x, y = classes()
+        step(optimizer, F.cross_entropy(net(x), y))
+    fit(net, classes, F.cross_entropy, optimizer, steps=95)
+
+
+@real("EF703")
+def a_rate_raised_between_two_readings(sick: bool) -> None:
+    """At step 296; what the loss did up to the next reading is the rate's doing, too."""
+    net = mlp(8, 16, 4)
+    optimizer = adam(net)
+
+    def rate(i: int) -> None:
+        if sick and i == 295:
+            optimizer.param_groups[0]["lr"] = 1.0
+
+    fit(net, classes, F.cross_entropy, optimizer, 360, rate)
+
+
 class Bare(nn.Module):
     """Layers of plain tensors that ask for gradients, beside one that a module has."""
 
