@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
+import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
+from pyarrow import parquet
 from starlette.testclient import TestClient
 
 import evenflow
+from evenflow.forecast import save
 from evenflow.views.answers import thinned, values
 from evenflow.views.following import Followed
 from evenflow.web import application
 from evenflow.web.guarding import POLICY
+from evenflow.web.judging import Judge, findings, line
 
 from .runs import EVIL, channels, reading, writer, written
 
@@ -34,9 +41,20 @@ def client(folder: Path, token: str = "") -> TestClient:
 
 
 def told(folder: Path, path: str, status: int = 200, **asked: Any) -> Any:
-    answer = client(folder).get(f"/api/{path}", params=asked)
+    with client(folder) as asking:
+        answer = asking.get(f"/api/{path}", params=asked)
     assert answer.status_code == status, answer.text
     return answer.json()
+
+
+def listed(folder: Path) -> dict[str, dict[str, Any]]:
+    """The runs by name, once all were read."""
+    with client(folder) as asking:
+        while True:
+            runs = asking.get("/api/runs").json()["runs"]
+            if all("verdict" in run for run in runs):
+                return {run["name"]: run for run in runs}
+            time.sleep(0.05)
 
 
 def picture(folder: Path, name: str, **asked: Any) -> tuple[dict[str, Any], list[np.ndarray]]:
@@ -48,7 +66,7 @@ def picture(folder: Path, name: str, **asked: Any) -> tuple[dict[str, Any], list
 
 
 def test_the_list_tells_each_run(folder: Path) -> None:
-    found = {r["name"]: r for r in told(folder, "runs")["runs"]}
+    found = listed(folder)
     assert set(found) == {"well", "inner/sick"}
     assert found["well"]["script"] == "layers.py" and found["well"]["steps"] == 20
     assert len(found["well"]["loss"]) == 20
@@ -230,7 +248,7 @@ def test_no_other_asset(folder: Path, name: str) -> None:
 def test_a_file_that_is_none_is_one_sentence(folder: Path) -> None:
     (folder / "torn.evenflow").write_bytes(b"SQLite format 3\x00" + b"\xff" * 5000)
     assert told(folder, "run/torn/summary", 422)["error"]
-    found = {r["name"]: r for r in told(folder, "runs")["runs"]}
+    found = listed(folder)
     assert found["torn"]["verdict"] == "unreadable" and found["torn"]["why"]
     assert found["well"]["verdict"] != "unreadable"
 
@@ -257,3 +275,52 @@ def test_names_that_would_be_markup_are_told_as_text(tmp_path: Path) -> None:
     assert "<img" in run["sites"][1]["name"]
     answer = client(tmp_path).get("/api/run/evil/summary")
     assert answer.headers["content-type"] == "application/json"
+
+
+def test_a_judge_that_is_killed_is_begun_anew(folder: Path) -> None:
+    with client(folder) as asking:
+        shelf = asking.app.state.shelf  # type: ignore[attr-defined]
+        first = asking.get("/api/run/well/findings").json()
+        assert first["verdict"]
+        shelf._judge.close()
+        shelf._judge._process.join()
+        again = asking.get("/api/run/well/findings", params={"lang": "ru"}).json()
+        assert again["verdict"] == first["verdict"]
+
+
+def test_what_somebody_waits_for_is_judged_first(folder: Path) -> None:
+    judge, order = Judge(), list[str]()
+    for name in ("well", "inner/sick", "well"):
+        told = judge.ask(line, folder / f"{name}.evenflow")
+        told.add_done_callback(lambda _: order.append("line"))
+    judge.ask(findings, folder / "well.evenflow", "en", first=True).result()
+    order.append("findings")
+    assert order.index("findings") < 2
+    judge.close()
+
+
+def test_a_forecast_is_set_beside_the_run_of_its_model(folder: Path) -> None:
+    model = torch.nn.Sequential(torch.nn.Linear(8, 8), torch.nn.Tanh(), torch.nn.Linear(8, 2))
+    save(evenflow.preflight(model, (16, 8)), folder / "foreseen.evenflow")
+    with evenflow.watch(model, run=folder / "seen.evenflow", every=1):
+        model(torch.randn(16, 8)).square().mean().backward()
+    (found,) = told(folder, "run/seen/beside")
+    assert found["forecast"] == "foreseen"
+    assert [p["site"] for p in found["pairs"]] == [
+        "Sequential.0 linear", "Sequential.1 tanh", "Sequential.2 linear"
+    ]  # fmt: skip
+    assert told(folder, "run/well/beside") == [], "of another model"
+
+
+def test_a_table_has_every_number(folder: Path) -> None:
+    with client(folder) as asking:
+        text = asking.get("/api/run/well/table", params={"picture": "delta", "form": "csv"}).text
+        rows = list(csv.reader(text.splitlines()))
+        assert rows[0][:2] == ["step", "Net.layers.0.1 linear"] and len(rows) == 21
+        assert [float(v) for v in rows[1][1:]] == pytest.approx([1e-3 * 10**-i for i in
+            (0.3, 0.2, 0.1, 0.0)], rel=1e-5)  # fmt: skip
+        packed = asking.get("/api/run/well/table", params={"picture": "delta", "form": "parquet"})
+        table = parquet.read_table(io.BytesIO(packed.content))
+        assert table.column_names == rows[0] and table.num_rows == 20
+        asked = {"picture": "delta", "form": "xls"}
+        assert asking.get("/api/run/well/table", params=asked).status_code == 422

@@ -7,6 +7,7 @@ from .answers import pictures as pictures
 from .answers import site as site
 from .answers import spoilt as spoilt
 from .answers import summary as summary
+from .bundle import script as script
 from .exporting import FORMS as FORMS
 from .exporting import exported as exported
 from .following import Followed as Followed

@@ -41,7 +41,6 @@ def serve(
             application(folder, hosts, token),
             log_level="critical",  # our own answers say what is wrong; the rest is its end
             access_log=False,
-            lifespan="off",
             timeout_graceful_shutdown=1,  # a page that is open follows its run for ever
         )
         uvicorn.Server(config).run(sockets=[held])

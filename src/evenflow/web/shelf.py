@@ -4,23 +4,20 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from ..diagnosis import diagnose
 from ..forecast import beside
 from ..lang import language
-from ..report import as_json
-from ..schema import Run, verdict
 from ..showing import visible
 from ..store import SUFFIX, StoreError, load
 from ..views import Followed
+from .judging import Judge, findings, line
 
-#: Runs that are held in memory at once; points of a small picture of the loss.
-_HELD, _POINTS = 8, 60
-#: Forecasts that are set beside a run at most; bytes of a file that may be one, if it was not read.
+#: Runs that are held in memory at once.
+_HELD = 8
+#: Forecasts that are set beside a run at most, and bytes of a file that may be one.
 _FORECASTS, _SMALL = 8, 1 << 20
 
 
@@ -32,6 +29,8 @@ class Shelf:
         self._lines: dict[str, tuple[tuple[int, int], dict[str, Any]]] = {}
         self._held: OrderedDict[str, Followed] = OrderedDict()
         self._judged: dict[tuple[str, str], tuple[tuple[int, int], dict[str, Any]]] = {}
+        self._asked: dict[str, tuple[int, int]] = {}
+        self._judge = Judge()
         self._lock = threading.Lock()
 
     def paths(self) -> dict[str, Path]:
@@ -61,37 +60,37 @@ class Shelf:
         known = self._lines.get(name)
         return known[1] if known is not None and known[0] == _mark(path) else None
 
-    def fill(self, name: str, path: Path) -> dict[str, Any]:
-        """Read and judge a run for the list."""
+    def fill(self, name: str, path: Path) -> None:
+        """Have a run read and judged for the list; `line` knows it once that is done."""
         mark = _mark(path)
-        told: dict[str, Any]
-        try:
-            run = load(path, partial=True)
-            findings = diagnose(run)
-            told = _line(run) | {
-                "verdict": verdict(findings, run),
-                "finding": f"{findings[0].code} {findings[0].name}" if findings else "",
-            }
-        except (StoreError, OSError, ValueError, ArithmeticError, LookupError, TypeError) as error:
-            told = {"verdict": "unreadable", "why": visible(str(error))[:300]}
-        self._lines[name] = mark, told
-        return told
+        with self._lock:
+            if self._asked.get(name) == mark:
+                return
+            self._asked[name] = mark
+
+        def known(told: Future[dict[str, Any]]) -> None:
+            with self._lock:
+                self._asked.pop(name, None)
+            error = told.exception()
+            why = {"verdict": "unreadable", "why": visible(str(error))[:300]}
+            self._lines[name] = mark, why if error else told.result()
+
+        self._judge.ask(line, path).add_done_callback(known)
+
+    def close(self) -> None:
+        """End the process that judges."""
+        self._judge.close()
 
     def beside(self, name: str) -> list[dict[str, Any]]:
         """What forecasts of this folder foresaw of a run: those that are of its model."""
         run, out = load(self.path(name), partial=True), list[dict[str, Any]]()
         for other, path in self.paths().items():
             try:
-                small = path.stat().st_size <= _SMALL
-                told = self.line(other, path) or (self.fill(other, path) if small else {})
-                if told.get("source") == "predicted" and other != name and len(out) < _FORECASTS:
-                    pairs = beside(run, load(path))
-                    out.append(
-                        {
-                            "forecast": other,
-                            "pairs": [{"id": p.site.id, **p.as_dict()} for p in pairs],
-                        }
-                    )
+                told = self.line(other, path) or {}
+                may = told.get("source", "predicted") == "predicted" and other != name
+                if may and path.stat().st_size <= _SMALL and len(out) < _FORECASTS:
+                    pairs = [{"id": p.site.id, **p.as_dict()} for p in beside(run, load(path))]
+                    out.append({"forecast": other, "pairs": pairs})
             except (StoreError, OSError, ValueError):  # of another model, or gone since
                 continue
         return out
@@ -115,8 +114,7 @@ class Shelf:
         key = name, language()
         known = self._judged.get(key)
         if known is None or known[0] != mark:
-            run = load(path, partial=True)
-            known = mark, as_json(run, diagnose(run))
+            known = mark, self._judge.ask(findings, path, language(), first=True).result()
             self._judged[key] = known
         return known[1]
 
@@ -131,16 +129,3 @@ def _mark(path: Path) -> tuple[int, int]:
         except OSError:
             continue
     return sizes[0], sizes[1]
-
-
-def _line(run: Run) -> dict[str, Any]:
-    loss = run.curve_loss[np.isfinite(run.curve_loss)]
-    at = np.linspace(0, len(loss) - 1, min(_POINTS, len(loss))).round().astype(int)
-    return {
-        "source": run.source,
-        "script": str(run.meta.get("script", "")),
-        "started": run.meta.get("started"),
-        "ended": str(run.meta.get("ended", "")),
-        "steps": run.counted,
-        "loss": [float(f"{v:.4g}") for v in loss[at]] if len(loss) else [],
-    }

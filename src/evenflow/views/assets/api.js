@@ -3,7 +3,7 @@
 import { kept, keptAnswer, keptGrid } from "./kept.js";
 
 export const words = {};
-let lang = "";
+let lang = "", told = Promise.resolve();
 
 export function address(path, asked = {}) {
   const query = new URLSearchParams();
@@ -51,9 +51,16 @@ export async function askGrid(name, asked, signal) {
 
 export const follow = (name, asked) => (kept.on ? null : new EventSource(address(runPath(name, "live"), asked)));
 
-export async function speak(code) {
+// The language that is asked for from now on.
+export function speak(code) {
   lang = code || "";
-  Object.assign(words, kept.on ? kept.words : await ask("words"));
-  document.documentElement.lang = words.code === "zh" ? "zh-Hans" : words.code;
-  return words.code;
+  told = (async () => {
+    Object.assign(words, kept.on ? kept.words : await ask("words"));
+    document.documentElement.lang = words.code === "zh" ? "zh-Hans" : words.code;
+    return words.code;
+  })();
+  return told;
 }
+
+// To be awaited before a word is shown: what is to be seen can be asked for meanwhile.
+export const spoken = () => told;

@@ -1,6 +1,6 @@
 // Two runs on one scale, by layers that have the same name, and how far they are apart.
 
-import { askGrid, askRun, words } from "./api.js";
+import { askGrid, askRun, spoken, words } from "./api.js";
 import { el, number } from "./dom.js";
 import { Heat, place } from "./heat.js";
 import { kept } from "./kept.js";
@@ -24,6 +24,7 @@ class Compare {
 
   async open() {
     this.summaries = await Promise.all(this.names.map((name) => askRun(name, "summary")));
+    await spoken();
     const [mine, theirs] = this.summaries.map((s) => s.pictures.map((p) => p.name));
     const shared = mine.filter((n) => theirs.includes(n));
     if (!shared.includes(this.picture)) this.picture = shared[0];

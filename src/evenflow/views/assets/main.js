@@ -1,6 +1,6 @@
 // The way around: what the address says is what is shown, so that any view can be copied.
 
-import { speak, words } from "./api.js";
+import { speak, spoken, words } from "./api.js";
 import { el } from "./dom.js";
 import { showCompare } from "./compare.js";
 import { read } from "./route.js";
@@ -17,16 +17,17 @@ async function show() {
   leave();
   leave = () => {};
   const { kind, name, state } = read();
-  language.setAttribute("aria-label", words.language);
-  skip.textContent = words.skip;
-  where.setAttribute("aria-label", words.where);
-  where.replaceChildren(el("a", { href: "#/" }, words.runs), ...(name ? [" / ", el("span", {}, name)] : []));
   document.title = name ? `${name} · Evenflow` : "Evenflow";
-  main.replaceChildren(el("p", { class: "quiet" }, words.reading));
+  main.replaceChildren(el("p", { class: "quiet" }, words.reading || "…"));
+  const views = { run: () => showRun(main, name, state), compare: () => showCompare(main, state) };
+  const shown = (views[kind] || (() => showRuns(main, state)))();
   try {
-    if (kind === "run") leave = await showRun(main, name, state);
-    else if (kind === "compare") leave = await showCompare(main, state);
-    else leave = await showRuns(main, state);
+    await spoken();
+    language.setAttribute("aria-label", words.language);
+    skip.textContent = words.skip;
+    where.setAttribute("aria-label", words.where);
+    where.replaceChildren(el("a", { href: "#/" }, words.runs), ...(name ? [" / ", el("span", {}, name)] : []));
+    leave = await shown;
   } catch (error) {
     main.replaceChildren(el("p", { class: "refusal", role: "alert" }, error.message));
   }
@@ -44,11 +45,9 @@ language.addEventListener("change", async () => {
   try {
     localStorage.setItem("evenflow-language", language.value);
   } catch { /* not kept */ }
-  await speak(language.value);
+  speak(language.value);
   show();
 });
 addEventListener("hashchange", show);
-speak(chosen()).then((code) => {
-  language.value = code;
-  show();
-});
+speak(chosen()).then((code) => { language.value = code; }, () => {});
+show();

@@ -1,7 +1,7 @@
 // One run: what was found, the picture of layers x steps with curves on the same axis, a layer, and
 // other ways to look at it; live while it trains.
 
-import { askGrid, askRun, follow, words } from "./api.js";
+import { askGrid, askRun, follow, spoken, words } from "./api.js";
 import { curve } from "./curves.js";
 import { el } from "./dom.js";
 import { findings } from "./findings.js";
@@ -32,8 +32,8 @@ class RunView {
   async open() {
     // the picture is asked for at once: which ones there are is only known with the summary
     const early = this.state.get("from") ? null : askGrid(this.name, { picture: this.state.get("picture") || "delta" }).catch(() => null);
-    const points = askRun(this.name, "curves");
-    this.summary = await askRun(this.name, "summary");
+    const points = askRun(this.name, "curves"), summary = askRun(this.name, "summary");
+    [this.summary] = await Promise.all([summary, spoken()]);
     this.points = { loss: [[], []] };
     if (this.ended) return;
     this.lay();

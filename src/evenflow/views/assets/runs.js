@@ -1,6 +1,6 @@
 // All runs of the folder: verdict, loss, script; searched, sorted, live.
 
-import { ask, words } from "./api.js";
+import { ask, spoken, words } from "./api.js";
 import { el, number, svg } from "./dom.js";
 import { keep, link } from "./route.js";
 
@@ -31,6 +31,7 @@ const ORDERS = {
 const RANK = ["sick", "warning", "unreadable", "unjudged", undefined, "no-fault", "healthy"];
 
 export async function showRuns(main, state) {
+  await spoken();
   let order = ORDERS[state.get("sort")] ? state.get("sort") : "changed";
   let found = [], timer = 0, left = false;
   const picked = new Set();
