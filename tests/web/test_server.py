@@ -289,12 +289,14 @@ def test_a_judge_that_is_killed_is_begun_anew(folder: Path) -> None:
 
 
 def test_what_somebody_waits_for_is_judged_first(folder: Path) -> None:
-    judge, order = Judge(), list[str]()
+    judge, order, asked = Judge(), list[str](), []
     for name in ("well", "inner/sick", "well"):
-        told = judge.ask(line, folder / f"{name}.evenflow")
-        told.add_done_callback(lambda _: order.append("line"))
-    judge.ask(findings, folder / "well.evenflow", "en", first=True).result()
-    order.append("findings")
+        asked.append(judge.ask(line, folder / f"{name}.evenflow"))
+        asked[-1].add_done_callback(lambda _: order.append("line"))
+    asked.append(judge.ask(findings, folder / "well.evenflow", "en", first=True))
+    asked[-1].add_done_callback(lambda _: order.append("findings"))
+    for each in asked:
+        each.result()
     assert order.index("findings") < 2
     judge.close()
 

@@ -116,7 +116,7 @@ def _lines(run: Run, finding: Finding) -> str:
         rows = excerpt(run, where, before=2)
         code = "".join(map(_row, rows))
         parts.append(tag("p", tag("code", esc(line(where))), class_="line"))
-        parts += [tag("pre", code, class_="source")] if rows else []
+        parts += [tag("pre", code, class_="source", tabindex=0)] if rows else []
     if not parts:
         return ""
     return tag("div", tag("h4", _("In the script")), *parts, class_="lines")

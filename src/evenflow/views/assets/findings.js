@@ -19,7 +19,7 @@ export function source(where, kept) {
       : [text];
     rows.push(el("span", { class: "quiet" }, `${String(n).padStart(5)}  `), ...parts, "\n");
   }
-  return el("pre", { class: "source" }, rows);
+  return el("pre", { class: "source", tabindex: 0, role: "region", "aria-label": place(where) }, rows);
 }
 
 export function lines(where, kept) {

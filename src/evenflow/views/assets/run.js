@@ -88,7 +88,7 @@ class RunView {
     this.tabs = ways;
     ways.forecast.tab.hidden = true;  // until one is found that fits
     const views = el("div", { class: "views", role: "tablist" }, Object.values(ways).map((way) => way.tab));
-    const card = el("section", { class: kept.on ? "" : "card", "aria-label": words.heatmap }, views, Object.values(ways).map((way) => way.box));
+    const card = el(kept.on ? "div" : "section", kept.on ? {} : { class: "card", "aria-label": words.heatmap }, views, Object.values(ways).map((way) => way.box));
     if (kept.on) {  // verdict and findings stand in the report's own text
       this.main.replaceChildren(card, this.panel);
       return;
@@ -121,7 +121,7 @@ class RunView {
       this.curves.forEach((c) => c.end());
       this.plots.replaceChildren();
       this.curves = Object.entries(this.points).filter(([, p]) => p[0].length > 1).map(([key, points]) => {
-        const box = el("div", { class: "plot" }, el("h3", {}, words[key] || key));
+        const box = el("div", { class: "plot" }, el("h2", {}, words[key] || key));
         this.plots.append(box);
         const made = curve(box, key, points, this.marks || [], (a, b) => this.shown.range(a, b));
         made.key = key;
