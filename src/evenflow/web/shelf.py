@@ -19,6 +19,8 @@ from .judging import Judge, findings, line
 _HELD = 8
 #: Forecasts that are set beside a run at most, and bytes of a file that may be one.
 _FORECASTS, _SMALL = 8, 1 << 20
+#: Share of a forecast's layers that a run must have, or it is of another model.
+_ALIKE = 0.8
 
 
 class Shelf:
@@ -89,8 +91,12 @@ class Shelf:
                 told = self.line(other, path) or {}
                 may = told.get("source", "predicted") == "predicted" and other != name
                 if may and path.stat().st_size <= _SMALL and len(out) < _FORECASTS:
-                    pairs = [{"id": p.site.id, **p.as_dict()} for p in beside(run, load(path))]
-                    out.append({"forecast": other, "pairs": pairs})
+                    forecast = load(path)
+                    pairs = beside(run, forecast)
+                    layers = sum(s.kind not in ("input", "loss") for s in forecast.sites)
+                    if forecast.source == "predicted" and len(pairs) >= _ALIKE * layers:
+                        rows = [{"id": p.site.id, **p.as_dict()} for p in pairs]
+                        out.append({"forecast": other, "pairs": rows})
             except (StoreError, OSError, ValueError):  # of another model, or gone since
                 continue
         return out

@@ -9,7 +9,7 @@ import { keep, say } from "./route.js";
 import { saveCsv, saveParquet, savePng, saveSvg } from "./saving.js";
 import { Tree } from "./tree.js";
 
-const TALL = 560, ROWS = 90;
+const TALL = 560, ROWS = 140, LOW = 4;
 
 // A strip of the colours, with what its ends and the odd colours stand for.
 export function legend(heat, odd = special(isDark())) {
@@ -45,11 +45,16 @@ export class Picture {
     this.choice.addEventListener("change", () => this.choose(this.choice.value));
     this.extreme = el("select", { "aria-label": words.of_joined, title: words.of_joined }, el("option", { value: "least" }, words.least), el("option", { value: "largest" }, words.largest));
     this.extreme.addEventListener("change", () => { this.heat.least = this.extreme.value === "least"; this.heat.draw(); });
-    const saves = { [words.save_png]: savePng, [words.save_svg]: saveSvg, [words.save_csv]: saveCsv, [words.save_parquet]: saveParquet };
+    const saves = { PNG: savePng, SVG: saveSvg, CSV: saveCsv, Parquet: saveParquet };
+    const saving = el("select", { "aria-label": words.save_as }, el("option", { value: "" }, words.save_as), Object.keys(saves).map((form) => el("option", { value: form }, form)));
+    saving.addEventListener("change", () => {
+      Promise.resolve(saves[saving.value]?.(this)).catch((error) => say(error.message));
+      saving.value = "";
+    });
     this.tools = el("div", { class: "tools" }, this.choice, this.extreme,
       button(words.whole, () => this.range(0, this.run.all())),
       button(words.open_all, () => this.fold(false)), button(words.close_all, () => this.fold(true)),
-      Object.entries(saves).map(([text, act]) => button(text, () => Promise.resolve(act(this)).catch((error) => say(error.message)))));
+      saving);
     this.hint = el("p", { class: "quiet hint" });
     this.canvas = el("canvas", { tabindex: 0, role: "img", "aria-label": `${words.heatmap}. ${words.keys}` });
     this.labels = el("div", { class: "labels" });
@@ -129,7 +134,7 @@ export class Picture {
     if (!this.tree) return;
     const rows = this.tree.rows();
     this.heat.rows = rows;
-    this.heat.height = Math.min(18, Math.max(7, Math.floor(TALL / Math.max(rows.length, 1))));
+    this.heat.height = Math.min(18, Math.max(LOW, Math.floor(TALL / Math.max(rows.length, 1))));
     this.heat.from = this.from;
     this.heat.to = this.to;
     const all = rows.length * this.heat.height, box = Math.min(all, TALL);

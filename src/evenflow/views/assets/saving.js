@@ -6,13 +6,14 @@ import { kept } from "./kept.js";
 import { css, decoded, TOP } from "./palette.js";
 
 const named = (picture, end) => `${picture.run.name.replaceAll("/", "-")}-${picture.picture}.${end}`;
-const LEFT = 190, TOP_SPACE = 34, FOOT = 58, ROW = 14, WIDE = 900;
+const LEFT = 190, TOP_SPACE = 34, FOOT = 58, WIDE = 900, TALL = 560;
 const safe = (text) => String(text).replace(/[&<>"]/g, (c) => ({ "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;" })[c]).replace(/[^\t\n\r\x20-\uD7FF\uE000-\uFFFD]/g, "?");
 
 // The whole picture with all its rows: names at the left, steps below, the scale under it.
 export function svgOf(picture) {
   const { heat } = picture, rows = heat.rows.filter((row) => row.open !== true);
-  const image = heat.image(rows, Math.min(WIDE, 1200)), tall = rows.length * ROW, grid = heat.grid;
+  const height = Math.min(14, Math.max(3, TALL / Math.max(rows.length, 1))), every = Math.ceil(11 / height);
+  const image = heat.image(rows, WIDE), tall = rows.length * height, grid = heat.grid;
   const style = getComputedStyle(document.documentElement), ink = style.getPropertyValue("--ink"), ground = style.getPropertyValue("--card");
   const text = (x, y, said, more = "") => `<text x="${x}" y="${y}" ${more}>${safe(said)}</text>`;
   const end = (v) => number(grid.log ? 10 ** v : v), foot = TOP_SPACE + tall;
@@ -22,7 +23,7 @@ export function svgOf(picture) {
     `<rect width="100%" height="100%" fill="${ground}"/>`,
     text(12, 20, `${picture.run.name} · ${picture.picture}: ${picture.hint.textContent}`, 'font-size="13" font-weight="600"'),
     `<image x="${LEFT}" y="${TOP_SPACE}" width="${WIDE}" height="${tall}" preserveAspectRatio="none" style="image-rendering:pixelated" href="${image}"/>`,
-    ...rows.map((row, i) => text(LEFT - 6, TOP_SPACE + i * ROW + 11, row.name.length > 30 ? `…${row.name.slice(-29)}` : row.name, 'text-anchor="end"')),
+    ...rows.map((row, i) => (i % every ? "" : text(LEFT - 6, TOP_SPACE + i * height + Math.min(height, 11), row.name.length > 30 ? `…${row.name.slice(-29)}` : row.name, 'text-anchor="end"'))),
     text(LEFT, foot + 14, `${words.step} ${Math.round(picture.from).toLocaleString(words.code)}`),
     text(LEFT + WIDE, foot + 14, Math.round(picture.to - 1).toLocaleString(words.code), 'text-anchor="end"'),
     `<defs><linearGradient id="scale">${stops.join("")}</linearGradient></defs>`,

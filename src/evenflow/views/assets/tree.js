@@ -1,41 +1,43 @@
 // Modules as folders: which rows a picture has when some are closed, and what each stands for.
+// Rows stay in forward order, so a module whose parts are called between those of others has a
+// folder for each stretch of its own.
 
-// A row: {label, depth, path, sites: [positions in the picture], open: true/false/null for a site}
+// A row: {label, name, depth, positions: [in the picture], open: true/false, or null for a site},
+// a site's with its id, a folder's with its path.
 export class Tree {
   constructor(sites, ids) {
-    this.closed = new Set();
-    this.root = { path: "", name: "", children: new Map(), leaves: [] };
-    ids.forEach((id, position) => {
-      const site = sites[id];
-      const parts = [site.root, ...site.path.split(".")].filter(Boolean);
-      let node = this.root;
-      for (const part of parts) {
-        const path = node.path ? `${node.path}.${part}` : part;
-        if (!node.children.has(part)) node.children.set(part, { path, name: part, children: new Map(), leaves: [], order: position });
-        node = node.children.get(part);
-      }
-      node.leaves.push({ id, position });
-    });
-    this.sites = sites;
+    Object.assign(this, { sites, ids, closed: new Set() });
+    this.parts = ids.map((id) => [sites[id].root, ...sites[id].path.split(".")].filter(Boolean));
+    this.top = this.grown(ids.map((_, position) => position), 0);
   }
 
-  // All sites of a node, in order.
-  positions(node) {
-    const out = node.leaves.map((leaf) => leaf.position);
-    for (const child of node.children.values()) out.push(...this.positions(child));
-    return out.sort((a, b) => a - b);
-  }
-
-  folders() {
+  // Of neighbours that have so many parts of their path in common: sites, and folders of several.
+  grown(positions, depth) {
     const out = [];
-    const walk = (node) => {
-      for (const child of node.children.values()) {
-        if (this.positions(child).length > 1) out.push(child.path);
-        walk(child);
+    for (let i = 0; i < positions.length;) {
+      const mine = this.parts[positions[i]];
+      let end = i + 1;
+      if (mine.length > depth) {
+        while (end < positions.length && this.parts[positions[end]][depth] === mine[depth]) end += 1;
       }
-    };
-    walk(this.root);
+      const within = positions.slice(i, end);
+      if (within.length === 1) out.push({ position: within[0], alone: mine.length > depth });
+      else out.push({ path: mine.slice(0, depth + 1).join("."), name: mine[depth], positions: within, children: this.grown(within, depth + 1) });
+      i = end;
+    }
     return out;
+  }
+
+  // Paths of all that can be closed.
+  folders() {
+    const out = new Set();
+    const walk = (nodes) => nodes.forEach((node) => {
+      if (!node.children) return;
+      out.add(node.path);
+      walk(node.children);
+    });
+    walk(this.top);
+    return [...out];
   }
 
   // Of a large network the deepest folders are closed until few rows are left.
@@ -49,40 +51,18 @@ export class Tree {
   // Visible rows, top to bottom in forward order.
   rows() {
     const out = [];
-    const walk = (node, depth) => {
-      const entries = [
-        ...node.leaves.map((leaf) => ({ at: leaf.position, leaf })),
-        ...[...node.children.values()].map((child) => ({ at: child.order, child })),
-      ].sort((a, b) => a.at - b.at);
-      for (const { leaf, child } of entries) {
-        if (leaf) {
-          out.push({ label: this.sites[leaf.id].op, name: this.sites[leaf.id].name, depth, id: leaf.id, positions: [leaf.position], open: null });
-          continue;
-        }
-        const positions = this.positions(child);
-        if (positions.length === 1) {
-          const only = this.find(positions[0]);
-          out.push({ label: this.sites[only].name, name: this.sites[only].name, depth, id: only, positions, open: null });
-        } else if (this.closed.has(child.path)) {
-          out.push({ label: child.name, name: child.path, depth, path: child.path, positions, open: false });
-        } else {
-          // a folder that is open has no picture of its own: its parts follow
-          out.push({ label: child.name, name: child.path, depth, path: child.path, positions, open: true });
-          walk(child, depth + 1);
-        }
+    const walk = (nodes, depth) => nodes.forEach((node) => {
+      if (!node.children) {
+        const id = this.ids[node.position], site = this.sites[id];
+        out.push({ label: node.alone ? site.name : site.op, name: site.name, depth, id, positions: [node.position], open: null });
+        return;
       }
-    };
-    walk(this.root, 0);
+      // a folder that is open has no picture of its own: its parts follow
+      const open = !this.closed.has(node.path);
+      out.push({ label: node.name, name: node.path, depth, path: node.path, positions: node.positions, open });
+      if (open) walk(node.children, depth + 1);
+    });
+    walk(this.top, 0);
     return out;
-  }
-
-  find(position) {
-    let found = null;
-    const walk = (node) => {
-      for (const leaf of node.leaves) if (leaf.position === position) found = leaf.id;
-      for (const child of node.children.values()) walk(child);
-    };
-    walk(this.root);
-    return found;
   }
 }
