@@ -57,6 +57,20 @@ def write(path: Path, sites: int, steps: int) -> None:
     writer.close()
 
 
+def write_sick(path: Path, sites: int, steps: int, sick: int) -> None:
+    """A long run in which one layer's gradient is a million times smaller."""
+    writer, layout = begun(path, sites)
+    dice = np.random.default_rng(0)
+    for step in range(steps):
+        values = 10 ** dice.normal(-3, 0.2, len(layout))
+        values[sick] *= 1e-6
+        writer.reading(Reading(step, layout, values))
+        if step % 500 == 0:
+            writer.flush()
+    writer.meta(ended="closed")
+    writer.close()
+
+
 @contextmanager
 def served(folder: Path) -> Iterator[str]:
     command = (sys.executable, "-m", "evenflow", "ui", str(folder), "--port", "0")
@@ -121,12 +135,18 @@ def live_columns(page: Page, address: str, folder: Path) -> tuple[float, float]:
 
 
 def memory(page: Page) -> float:
-    """Megabytes of the page's own heap."""
-    session = page.context.new_cdp_session(page)
-    session.send("HeapProfiler.collectGarbage")
-    session.send("Performance.enable")
-    metrics = session.send("Performance.getMetrics")["metrics"]
-    return float(next(m["value"] for m in metrics if m["name"] == "JSHeapUsedSize")) / 1e6
+    """Megabytes of the page's own process: its heap, pictures and what the browser needs for it,
+    less what shared libraries take (proportional set size)."""
+    session = page.context.browser.new_browser_cdp_session()  # type: ignore[union-attr]
+    page.context.new_cdp_session(page).send("HeapProfiler.collectGarbage")
+    told = session.send("SystemInfo.getProcessInfo")["processInfo"]
+    sizes = [_resident(p["id"]) for p in told if p["type"] == "renderer"]
+    return max(sizes)
+
+
+def _resident(pid: int) -> float:
+    rows = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    return next(int(row.split()[1]) for row in rows if row.startswith("Pss:")) / 1024
 
 
 def listed(page: Page, address: str, runs: int) -> float:

@@ -40,7 +40,8 @@ def rows(browser: Browser, demo: Path, name: str) -> dict[str, float]:
         """() => {
         const canvas = document.querySelector(".heat canvas"), brush = canvas.getContext("2d");
         const ratio = canvas.height / canvas.clientHeight;
-        const at = (y) => [...brush.getImageData(canvas.width - 3, Math.round(y * ratio), 1, 1).data];
+        const x = canvas.width - 3;
+        const at = (y) => [...brush.getImageData(x, Math.round(y * ratio), 1, 1).data];
         return [...document.querySelectorAll(".labels button")].map(
             (l) => [l.title, at(l.offsetTop + 2)]);
         }"""

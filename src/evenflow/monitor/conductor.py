@@ -379,6 +379,7 @@ class Conductor:
         """Take everything off and send what is left."""
         start = perf_counter()
         self._guarded(self._ends_idle)
+        self._guarded(self._tell_units)
         self.abandon()
         self.updates.over()
         self.optimizers.write()
@@ -387,7 +388,6 @@ class Conductor:
         self.flush.send()
         self.cadence.also(perf_counter() - start + sum([took() for took in self.updates.beside]))
         samples = self._coming.samples
-        self._guarded(self._tell_units)
         if not samples:
             self.writer.meta(in_vain=self.recorder.bounds.lost)
         self.writer.meta(steps=self.step, samples=samples, **self.cadence.told)

@@ -161,7 +161,8 @@ def events_section(run: Run) -> str:
 def run_section(run: Run) -> str:
     """How the run was made."""
     told = []
-    for key, value in list(run.meta.items())[:40]:
+    known = [(key, value) for key, value in run.meta.items() if key not in ("source", "units")]
+    for key, value in known[:40]:
         if value in ("", None, [], {}):
             continue
         if key == "optimizers" and isinstance(value, list):
