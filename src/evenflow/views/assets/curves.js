@@ -16,8 +16,8 @@ const spans = (values) => {
 // A gradient that is clipped at 1 is 1 but for its last bit: of such a range uPlot finds no ticks.
 function padded(plot, low, high) {
   if (low === null) return [0, 1];
-  const least = Math.max(Math.abs(low), Math.abs(high)) * 1e-3 || 1;
-  if (high - low < least) return [Math.min(low - least, high - least), Math.max(high + least, low + least)];
+  const size = Math.max(Math.abs(low), Math.abs(high)) || 1;
+  if (high - low < 1e-3 * size) return [low - size / 10, high + size / 10];
   return uPlot.rangeNum(low, high, 0.1, true);
 }
 

@@ -38,7 +38,7 @@ function readings(told) {
       el("td", {}, spark(r.points[1], 90, 20)), el("td", {}, histogram(known)),
       el("td", { class: "figure" }, r.about ? "≈ " : "", number(known.at(-1))));
   });
-  return el("table", { class: "readings" }, el("thead", {}, el("tr", {}, [words.reading_name, words.over_steps, words.spread_of, words.latest].map((text) => el("th", { scope: "col" }, text)))), el("tbody", {}, rows));
+  return el("div", { class: "wide" }, el("table", { class: "readings" }, el("thead", {}, el("tr", {}, [words.reading_name, words.over_steps, words.spread_of, words.latest].map((text) => el("th", { scope: "col" }, text)))), el("tbody", {}, rows)));
 }
 
 // How often which value was measured, in twelve bins.
