@@ -48,8 +48,9 @@ def normal(z: Floats) -> tuple[Floats, Floats]:
 
 
 def sech2(z: Floats) -> Floats:
-    """tanh's slope."""
-    return 1 - tanh(z) ** 2
+    """tanh's slope, 4 / (e^z + e^-z)²: 1 - tanh² has lost all its digits at |z| = 20."""
+    small: Floats = exp(-2 * abs(z))
+    return 4 * small / (1 + small) ** 2
 
 
 S, A = 1.0507009873554805, 1.6732632423543772  # SELU: Klambauer et al. 2017, eq. 14
@@ -72,6 +73,42 @@ ACTIVATIONS: dict[str, tuple[Function, Function]] = {
              lambda z: tanh(softplus(z)) + z * sigmoid(z) * sech2(softplus(z))),
 }  # fmt: skip
 
+#: Activations with a number to choose: what it is called, and f and f' for it.
+FAMILIES: dict[str, tuple[str, Callable[[float], tuple[Function, Function]]]] = {
+    "sigmoid": ("slope", lambda k: (lambda z: sigmoid(k * z),
+                                    lambda z: k * sigmoid(k * z) * sigmoid(-k * z))),
+    "leaky_relu": ("slope", lambda k: (lambda z: where(z > 0, z, k * z),
+                                       lambda z: where(z > 0, 1.0, k))),
+    "elu": ("alpha", lambda k: (lambda z: where(z > 0, z, k * expm1(minimum(z, 0))),
+                                lambda z: where(z > 0, 1.0, k * exp(minimum(z, 0))))),
+    "swish": ("beta", lambda k: (lambda z: z * sigmoid(k * z),
+                                 lambda z: sigmoid(k * z) * (1 + k * z * sigmoid(-k * z)))),
+}  # fmt: skip
+FAMILIES["prelu"] = FAMILIES["leaky_relu"]  # learns its slope; a forward pass has it as a number
+
+
+def activation(name: str) -> tuple[Function, Function]:
+    """f and f', by a name in ACTIVATIONS or as one of FAMILIES: "swish(beta=2)", "elu(0.5)".
+
+    Raises ValueError for another name, or a number that is none.
+
+    >>> from evenflow.miniature import activation
+    >>> float(activation("sigmoid(slope=2)")[1](0.0))  # a quarter of the slope
+    0.5
+    """
+    if name in ACTIVATIONS:
+        return ACTIVATIONS[name]
+    head, _, inside = name.rstrip(")").partition("(")
+    label, family = FAMILIES.get(head, ("", None))
+    try:
+        if family is not None:
+            return family(float(inside.removeprefix(f"{label}=")))
+    except ValueError:
+        pass
+    told = [f"{each}({key}=...)" for each, (key, _) in FAMILIES.items()]
+    raise ValueError(f"no activation {name!r}; there are {', '.join([*ACTIVATIONS, *told])}")
+
+
 # -- layers in matrix form, and the forward pass ------------------------------------------------
 
 
@@ -80,7 +117,7 @@ class Layer(NamedTuple):
 
     W: Floats
     b: Floats
-    f: str = "identity"  # a name in ACTIVATIONS
+    f: str = "identity"  # as `activation` takes it
 
 
 class Forward(NamedTuple):
@@ -93,16 +130,34 @@ class Forward(NamedTuple):
 def network(sizes: Sequence[int], f: Sequence[str], rng: np.random.Generator) -> list[Layer]:
     """Layers of sizes n_0 .. n_L with activations f_1 .. f_L, uniform in ±1/√n_in.
 
-    Raises ValueError where there is not one activation a layer, or one has an unknown name.
+    Raises ValueError where there is not one activation a layer, or one is unknown.
     """
-    if len(f) != len(sizes) - 1 or not set(f) <= set(ACTIVATIONS):
-        known = ", ".join(ACTIVATIONS)
-        raise ValueError(f"sizes {list(sizes)}: name one of {known} for each layer, not {list(f)}")
+    if len(f) != len(sizes) - 1:
+        raise ValueError(f"{len(sizes)} sizes make {len(sizes) - 1} layers, not {len(f)}")
     layers = []
     for n_in, n_out, name in zip(sizes, sizes[1:], f, strict=False):
+        activation(name)
         r = 1 / math.sqrt(n_in)
         layers.append(Layer(rng.uniform(-r, r, (n_out, n_in)), rng.uniform(-r, r, n_out), name))
     return layers
+
+
+def fits(layers: Sequence[Layer], x: Floats, t: Floats) -> None:
+    """ValueError, with the sizes that do not meet, unless the network takes x and answers as t."""
+    size, what = len(x), "x has"
+    for k, layer in enumerate(layers, 1):
+        out = len(layer.W)
+        if layer.W.ndim != 2 or layer.W.shape[1] != size:
+            raise ValueError(
+                f"W_{k} is {'×'.join(map(str, layer.W.shape))}, but {what} {size} rows"
+            )
+        if layer.b.shape != (out,):
+            raise ValueError(f"b_{k} has {layer.b.size} numbers, but W_{k} has {out} rows")
+        size, what = out, f"layer {k} gives"
+    if len(t) != size:
+        raise ValueError(f"t has {len(t)} rows, but {what} {size}")
+    if x.shape[1:] != t.shape[1:] or x.ndim != 2:
+        raise ValueError(f"x has {x.shape[1:]} samples and t {t.shape[1:]}: a sample is a column")
 
 
 def forward(layers: Iterable[Layer], x: Floats) -> Forward:
@@ -110,7 +165,7 @@ def forward(layers: Iterable[Layer], x: Floats) -> Forward:
     z, a = [], [x]
     for layer in layers:
         z.append(layer.W @ a[-1] + layer.b[:, None])
-        a.append(ACTIVATIONS[layer.f][0](z[-1]))
+        a.append(activation(layer.f)[0](z[-1]))
     return Forward(z, a)
 
 
@@ -150,7 +205,7 @@ def layer_errors(layers: Sequence[Layer], seen: Forward, dE_dy: Floats) -> list[
     """
     dE_da, errors = dE_dy, []
     for layer, z in zip(reversed(layers), reversed(seen.z), strict=True):
-        errors.append(dE_da * ACTIVATIONS[layer.f][1](z))
+        errors.append(dE_da * activation(layer.f)[1](z))
         dE_da = layer.W.T @ errors[-1]
     return errors[::-1]
 
@@ -164,6 +219,7 @@ def backpropagate(
     layers: Sequence[Layer], x: Floats, t: Floats, loss: Loss = squared
 ) -> tuple[float, list[Gradient]]:
     """E and its gradient by every weight and bias: one pass forward, one back."""
+    fits(layers, x, t)
     seen = forward(layers, x)
     error, dE_dy = loss(seen.a[-1], t)
     return error, gradients(layer_errors(layers, seen, dE_dy), seen)
@@ -212,6 +268,18 @@ class Stop(NamedTuple):
     patience: int | None = None  # so many epochs in a row without a new least E
     gradient: float | None = None  # |∂E/∂w| over all weights and training data is at or below this
 
+    def why(self, epochs: int, error: float, since: int, slope: Sequence[Gradient]) -> str:
+        """The rule that holds after so many epochs, `since` of them without a new least E; "" if
+        none does."""
+        size = math.sqrt(sum(np.sum(g.W**2) + np.sum(g.b**2) for g in slope))
+        holds = {
+            "error": self.error is not None and error <= self.error,
+            "patience": self.patience is not None and since >= self.patience,
+            "gradient": self.gradient is not None and size <= self.gradient,
+            "epochs": epochs >= self.epochs,
+        }
+        return next((rule for rule, held in holds.items() if held), "")
+
 
 class Training(NamedTuple):
     """What came of `train`. `errors` and `held_out` begin before the first epoch."""
@@ -236,11 +304,7 @@ def train(
     errors: list[float] = []
     held_out: list[float] = []
     best, least, since = now, math.inf, 0
-    for epoch in range(stop.epochs + 1):
-        if epoch > 0:
-            for rows in batches(x.shape[1], batch, rng):
-                _, slope = backpropagate(now, x[:, rows], t[:, rows], loss)
-                now, last = update(now, slope, last, eta, alpha)
+    while True:
         error, slope = backpropagate(now, x, t, loss)
         errors.append(error)
         if valid is not None:
@@ -249,12 +313,9 @@ def train(
         since += 1
         if error < least:
             best, least, since = now, error, 0
-        size = math.sqrt(sum(np.sum(g.W**2) + np.sum(g.b**2) for g in slope))
-        for why, holds in (
-            ("error", stop.error is not None and error <= stop.error),
-            ("patience", stop.patience is not None and since >= stop.patience),
-            ("gradient", stop.gradient is not None and size <= stop.gradient),
-        ):
-            if holds:
-                return Training(now, best, errors, held_out, why)
-    return Training(now, best, errors, held_out, "epochs")
+        why = stop.why(len(errors) - 1, error, since, slope)
+        if why:
+            return Training(now, best, errors, held_out, why)
+        for rows in batches(x.shape[1], batch, rng):
+            _, slope = backpropagate(now, x[:, rows], t[:, rows], loss)
+            now, last = update(now, slope, last, eta, alpha)

