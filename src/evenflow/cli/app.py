@@ -26,6 +26,7 @@ from .report import report
 from .rules import rules
 from .run import WrongFile, launch, run
 from .speaking import Lang, speak
+from .step import step
 from .ui import ui
 
 # Plain help: it must read the same in a pipe, in a log and on a terminal.
@@ -55,7 +56,7 @@ def evenflow(
 #: What follows a script is the script's own.
 _SCRIPT = {"allow_interspersed_args": False}
 for command in (
-    *(run, check, checkup, explain, preflight, report, rules, ui),
+    *(run, check, checkup, explain, step, preflight, report, rules, ui),
     *(activations, cure, fit, predict, demo),
 ):
     app.command(context_settings=_SCRIPT if command in (run, checkup, cure) else None)(command)

@@ -22,8 +22,28 @@ from . import (
 )
 from .base import Lesson as Lesson
 from .base import Result as Result
+from .by_hand import Walked as Walked
+from .by_hand import walked as walked
+from .hand_text import text as step_text
 from .lesson_text import plain as plain
 from .lesson_text import terminal as terminal
+from .net_file import NetFile as NetFile
+from .net_file import parse as parse_net
+from .net_file import read as read_net
+
+__all__ = [
+    "REGISTRY",
+    "Lesson",
+    "NetFile",
+    "Result",
+    "Walked",
+    "parse_net",
+    "plain",
+    "read_net",
+    "step_text",
+    "terminal",
+    "walked",
+]
 
 #: Every lesson, in reading order.
 REGISTRY: dict[str, Lesson] = {

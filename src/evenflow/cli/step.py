@@ -1,0 +1,76 @@
+"""`evenflow step`: back-propagation by hand through a small network."""
+
+from __future__ import annotations
+
+import json as _json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ..lang import _
+from .consoles import refuse, stdout
+from .speaking import Lang
+
+
+def _given(option: str) -> Any:
+    """A list of numbers, as in a file: "1,2" is one sample, "1,2;3,4" are two."""
+    return typer.Option(
+        option, metavar="1,2;3,4", help="Instead of the file's: numbers of a sample, ';' between."
+    )
+
+
+def step(
+    net: Annotated[Path, typer.Argument(metavar="NET.toml", help="Layers, samples, loss.")],
+    x: Annotated[str | None, _given("--x")] = None,
+    t: Annotated[str | None, _given("--t")] = None,
+    eta: Annotated[float | None, typer.Option(metavar="η", help="Learning rate.")] = None,
+    alpha: Annotated[float | None, typer.Option(metavar="α", help="Momentum.")] = None,
+    mode: Annotated[
+        str | None,
+        typer.Option(metavar="MODE", help="online, epoch, or the samples of a mini-batch."),
+    ] = None,
+    steps: Annotated[
+        int | None, typer.Option(metavar="N", help="Updates that are told in full.")
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="All numbers as JSON on stdout.")] = False,
+    lang: Lang = None,
+) -> int:
+    """Step a network by hand: forward, errors, gradients as products, updates.
+
+    Each number is found twice, by the miniature and by autograd. NET.toml holds x and t (a sample a
+    row), eta, alpha, loss (squared, squared-whole, cross-entropy), mode, steps, a [stop] rule and a
+    [[layer]] with W, b and f for each layer.
+    """
+    from ..lessons import read_net, step_text, walked
+
+    try:
+        given = {"x": _rows(x, "--x"), "t": _rows(t, "--t"), "eta": eta, "alpha": alpha}
+        asked = read_net(net).changed(**given, mode=_mode(mode), steps=steps)
+        found = walked(asked)
+    except ValueError as error:
+        return refuse("step", error)
+    except OSError as error:
+        said = _("{path!r} cannot be read: {error}")
+        return refuse("step", said.format(path=str(net), error=error.strerror or error))
+    if json:
+        print(_json.dumps(found.as_dict(), ensure_ascii=False))
+        return 0
+    console = stdout()
+    for row in step_text(asked, found):
+        console.print(row, markup=False, highlight=False, soft_wrap=True)
+    return 0
+
+
+def _rows(text: str | None, option: str) -> list[list[float]] | None:
+    if text is None:
+        return None
+    try:
+        return [[float(v) for v in row.split(",")] for row in text.split(";")]
+    except ValueError:
+        said = _("{option} must be numbers as 1,2;3,4 and not {text!r}")
+        raise ValueError(said.format(option=option, text=text)) from None
+
+
+def _mode(text: str | None) -> int | str | None:
+    return int(text) if text is not None and text.isascii() and text.isdigit() else text
