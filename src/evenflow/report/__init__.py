@@ -7,6 +7,7 @@ from .jsonable import finite as finite
 from .junit import as_junit as as_junit
 from .markup import esc as esc
 from .markup import pairs as pairs
+from .markup import short as short
 from .markup import svg_line as svg_line
 from .markup import svg_text as svg_text
 from .markup import tag as tag

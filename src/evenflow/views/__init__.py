@@ -7,10 +7,13 @@ from .answers import pictures as pictures
 from .answers import site as site
 from .answers import spoilt as spoilt
 from .answers import summary as summary
+from .blocks import picture as picture
 from .following import Followed as Followed
 from .pyramid import Codes as Codes
 from .pyramid import Range as Range
 from .pyramid import coarser as coarser
 from .pyramid import encode as encode
 from .pyramid import range_of as range_of
+from .strip import Strip as Strip
+from .strip import strip_of as strip_of
 from .words import words as words
