@@ -15,6 +15,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rich.cells import cell_len
+
 from ...diagnosis import diagnose
 from ...lang import _
 from ...report import writable
@@ -34,6 +36,7 @@ INTERVAL, JUDGED = 0.25, 2.0
 SHARE = 0.01
 #: Rows of the picture at most, and columns of the loss.
 DEEP, CURVE = 12, 24
+_FEW = 4  # columns that no curve is worth
 _STYLE = {Severity.error: "bold red", Severity.warning: "bold yellow"}
 
 
@@ -132,10 +135,12 @@ def _first(told: Pulse, console: Console, width: int) -> Text:
     unicode = _unicode(console)
     dash = "─" if unicode else "-"
     out = Text.assemble((f"{dash}{dash} ", "dim"), ("evenflow", "bold"))
-    for name, value in told.figures():
+    figures = told.figures()
+    left = width - out.cell_len - sum(cell_len(f"  {name} {value}") for name, value in figures) - 3
+    for name, value in figures:
         out.append("  ").append(f"{name} ", "dim").append(value)
-        if name == _("loss"):
-            curve = sparkline(told.losses, min(CURVE, width // 4), unicode)
+        if name == _("loss") and left > _FEW:
+            curve = sparkline(told.losses, min(CURVE, left - 1), unicode)
             out.append(" ").append(curve, "cyan" if coloured(console) else "")
     out.truncate(width - 3)
     out.append(" ").append(dash * (width - out.cell_len), "dim")
