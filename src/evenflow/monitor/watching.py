@@ -22,6 +22,7 @@ from . import hooks
 from .cadence import Cadence
 from .conductor import Conductor
 from .guard import Guard
+from .notebooks import pictures
 from .observer import Observer, checked
 from .observing import Observing
 from .price import pace
@@ -67,6 +68,7 @@ class Watch:
         resume: bool = False,
         observers: Sequence[Observer] = (),
         source: bool = True,
+        live: bool = True,
     ) -> None:
         if resume and run is None:
             raise ValueError("resume=True continues a run: say which, run=PATH")
@@ -98,7 +100,7 @@ class Watch:
             return
         try:
             self._open(cadence, model, optimizer, guard, kinds, keep_batch, before, source)
-            self._observe(observers, budget)
+            self._observe([*observers, *pictures(self.path, live)], budget)
         except BaseException as e:  # whatever it is, nothing of ours stays behind in torch
             self._take_off()
             if not isinstance(e, Exception):
@@ -232,6 +234,12 @@ class Watch:
         target.write_text(html(run, diagnose(run)), encoding="utf-8")
         return target
 
+    def _repr_html_(self) -> str | None:
+        """What was seen so far, in a notebook; None where nothing was watched."""
+        from ..views import run_html
+
+        return None if self._writer is None else run_html(self.run())
+
     def alone(self, call: Callable[..., Any], *args: Any) -> Any:
         """Run something that calls the model, unseen by this watch; its result."""
         if self._conductor is None:
@@ -332,6 +340,7 @@ def watch(
     resume: bool = False,
     observers: Sequence[Observer] = (),
     source: bool = True,
+    live: bool = True,
 ) -> Watch:
     """Watch a training from here on.
 
@@ -362,6 +371,7 @@ def watch(
         resume: continue the file `run` at its step: a job that was stopped goes on. Where there
             is none yet it is made; where another training has it open, numbered.
         source: keep the texts of the lines told of, 200 at most, of the script's own folder.
+        live: in a notebook, draw the training below the cell while it runs (EVENFLOW_LIVE=0: no).
 
     Returns:
         A `Watch`: a context manager with `.findings()`, `.report(path)`, `.close()`, `.path`.
@@ -378,7 +388,7 @@ def watch(
     'non-finite-input'
     """
     given = model, optimizer, run, every, budget, on_nonfinite, keep_batch, heal, resume
-    return Watch(*given, observers, source)
+    return Watch(*given, observers, source, live)
 
 
 def current() -> Watch | None:

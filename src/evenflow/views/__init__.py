@@ -11,6 +11,14 @@ from .blocks import coloured as coloured
 from .blocks import picture as picture
 from .blocks import rows as rows
 from .following import Followed as Followed
+from .notebook import card as card
+from .notebook import curve_html as curve_html
+from .notebook import ledger_html as ledger_html
+from .notebook import line as line
+from .notebook import live_html as live_html
+from .notebook import picture_html as picture_html
+from .notebook import run_html as run_html
+from .notebook import told as told
 from .pulse import Pulse as Pulse
 from .pulse import heights as heights
 from .pulse import pulse_of as pulse_of
