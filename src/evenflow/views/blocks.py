@@ -33,12 +33,12 @@ def picture(run: Run, console: Console) -> list[Text]:
     found = strip_of(run) if console.is_terminal else None
     if found is None:
         return []
-    shown = rows(found, console, ROWS, console.width - 2)
-    last = _("step {first} to {last}").format(
-        first=whole(found.steps[0]), last=whole(found.steps[1])
-    )
-    lines = [heading(found, console), *shown, Text(last)]
-    return [*lines[:1], *(Text("  ") + line for line in lines[1:])]
+    delta = "δ" if writable("δ", console.encoding) == "δ" else "delta"
+    first, last = map(whole, found.steps)
+    head = _("gradient by layer and step, rms of {delta}").format(delta=delta)
+    when = _("step {first} to {last}").format(first=first, last=last)
+    below = [*rows(found, console, ROWS, console.width - 2), legend(found, console)]
+    return [Text(f"{head}  {when}"), *(Text("  ") + line for line in below)]
 
 
 def coloured(console: Console) -> bool:
@@ -47,27 +47,25 @@ def coloured(console: Console) -> bool:
     return not plain and writable("▀▄█", console.encoding) == "▀▄█"
 
 
-def heading(strip: Strip, console: Console) -> Text:
-    """What the picture shows, and what its colours (or bars) stand for."""
+def legend(strip: Strip, console: Console) -> Text:
+    """What the colours (or bars) stand for."""
     from rich.text import Text
 
-    delta = "δ" if writable("δ", console.encoding) == "δ" else "delta"
-    out = Text(_("gradient by layer and step, rms of {delta}").format(delta=delta))
+    out = Text()
     low, high = (f"1e{end:.1f}" for end in (strip.scale.low, strip.scale.high))
     odd = {ZERO: _("exactly zero"), BROKEN: _("not finite")}
     if coloured(console):
-        out.append(f"  {low} ")
+        out.append(f"{low} ")
         for i in range(10):
             out.append("█", _colour(round(i * TOP / 9)))
         out.append(f" {high}")
         marks = {code: ("■", _colour(code)) for code in odd}
     else:
-        out.append(f"  {_('from {low} (low) to {high} (high)').format(low=low, high=high)}")
+        out.append(f"{_('from {low} (low) to {high} (high)').format(low=low, high=high)}")
         marks = {ZERO: ("0", ""), BROKEN: ("!", "")}
     for code, said in odd.items():
         if (strip.codes == code).any():
             out.append("  ").append(*marks[code]).append(f" {said}")
-    out.truncate(console.width)
     return out
 
 

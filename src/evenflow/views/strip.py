@@ -60,7 +60,8 @@ def strip_of(run: Run | Followed) -> Strip | None:
     names = [s.name if several else bare_name(s) for s in sites]
     scale = range_of("delta", found[kept], True)
     ends = int(run.steps[0]), int(run.steps[-1])
-    codes = encode(found[kept], scale)
+    with np.errstate(over="ignore"):  # an exact zero, far below the scale
+        codes = encode(found[kept], scale)
     return Strip(codes, tuple((n, n) for n in names), ends, scale, len(kept))
 
 
