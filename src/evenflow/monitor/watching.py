@@ -353,8 +353,7 @@ def watch(
         run: the run file to write; None makes one in evenflow-runs/. Where there is a run already,
             it is left as it is: the new one's name is numbered, and said.
         every: "auto" samples densely at birth, then as `budget` allows, densely again while
-            something looks wrong; N samples every N-th step, whatever it costs; 0 samples none
-            (the loss curve is kept all the same).
+            something looks wrong; N: every N-th step, whatever it costs; 0: only losses are kept.
         budget: share of wall time that sampling may add after the first minute. Under "auto",
             after t seconds of training it has taken no more than 2 s + 0.1 min(t, 60 s) + budget
             max(0, t - 60 s), at birth and in trouble too. A sample that would take more than 2 s
@@ -368,10 +367,9 @@ def watch(
             lowered then). Each time is an event in the run; without one, weights are as without
             heal, to the bit. `on_nonfinite` takes the place of "skip".
         observers: who hears of each sampled step, of findings and of the end: see `Observer`.
-        resume: continue the file `run` at its step: a job that was stopped goes on. Where there
-            is none yet it is made; where another training has it open, numbered.
+        resume: continue the file `run` at its step; made if not there, numbered if it is in use.
         source: keep the texts of the lines told of, 200 at most, of the script's own folder.
-        live: in a notebook, draw the training below the cell while it runs (EVENFLOW_LIVE=0: no).
+        live: in a notebook, draw below the cell while it runs (EVENFLOW_LIVE=0: no).
 
     Returns:
         A `Watch`: a context manager with `.findings()`, `.report(path)`, `.close()`, `.path`.
@@ -387,8 +385,8 @@ def watch(
     >>> watch.findings()[0].name
     'non-finite-input'
     """
-    given = model, optimizer, run, every, budget, on_nonfinite, keep_batch, heal, resume
-    return Watch(*given, observers, source, live)
+    asked = on_nonfinite, keep_batch, heal, resume, observers, source, live
+    return Watch(model, optimizer, run, every, budget, *asked)
 
 
 def current() -> Watch | None:
