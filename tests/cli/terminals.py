@@ -27,7 +27,7 @@ FRAME = re.compile(
 class Session:
     """One command, in front of a terminal of its own.
 
-    `seen` is called with all that was written so far, whenever there is more.
+    `seen` is called again and again, with all that was written so far in `said`.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class Session:
         self.said = b""
         until = time.monotonic() + HANG
         while time.monotonic() < until:
-            if select.select([self.master], [], [], 1.0)[0]:
+            if select.select([self.master], [], [], 0.1)[0]:
                 try:
                     more = os.read(self.master, 1 << 16)
                 except OSError:  # Linux says so where nobody has the terminal open any more
@@ -65,7 +65,7 @@ class Session:
                 if not more:
                     break
                 self.said += more
-                seen(self)
+            seen(self)
         os.close(self.master)
         self.code = self.process.wait(HANG)
 

@@ -153,12 +153,19 @@ def test_a_window_that_changes_its_size(tmp_path: Path) -> None:
 
 
 def test_who_reads_keys_has_the_whole_terminal(tmp_path: Path) -> None:
-    keys = "import tty; tty.setcbreak(0)\nwhile not os.path.exists('read'): time.sleep(0.02)\n"
+    keys = (
+        "import tty; tty.setcbreak(0); open('reading', 'w').close()\n"
+        "while not os.path.exists('read'): time.sleep(0.02)\n"
+    )
     text = SCRIPT.replace('print("and', f'{keys}print("and')
+
+    looks = []
 
     def read(session: Session) -> None:
         go(session)
-        if b"\x1b[r" in session.said:
+        if (tmp_path / "reading").exists() and session.said.endswith(b"\x1b[J\x1b8"):
+            looks.append(1)  # more than one: rows are given back when they become more, too
+        if len(looks) > 9:
             (tmp_path / "read").touch()
 
     drawn = live(tmp_path, text, "--quiet", seen=read)
@@ -186,3 +193,52 @@ def test_on_a_pipe_it_does_nothing(tmp_path: Path) -> None:
     done = run((*EVENFLOW, "run", "--live", "train.py"), tmp_path)
     assert done.returncode == 0 and "\x1b" not in done.stdout.replace("\x1b[31mred\x1b[0m", "")
     assert "\x1b" not in done.stderr
+
+
+def test_bottom_rows_leave_half_a_line_where_it_is(tmp_path: Path) -> None:
+    """At the very bottom, too, where room is made by scrolling."""
+    from evenflow.cli.live.bottom import drawn, given_back, taken
+
+    screen = pyte.HistoryScreen(20, 10, history=100)
+    stream = pyte.Stream(screen)
+    stream.feed("".join(f"line {i}\r\n" for i in range(9)) + "\x1b[31mhalf")
+    stream.feed(taken(3, 10) + drawn(["a", "b", "c"], 10))
+    assert screen.display[6].rstrip() == "half" and (screen.cursor.y, screen.cursor.x) == (6, 4)
+    stream.feed(" and half\r\nnext")
+    stream.feed(drawn(["d", "e", "f"], 10))
+    assert [row.rstrip() for row in screen.display[5:]] == ["half and half", "next", "d", "e", "f"]
+    assert screen.buffer[6][0].fg == "red"  # the script's colour outlives a frame
+    above = ["".join(row[x].data for x in range(20)).rstrip() for row in screen.history.top]
+    assert above == [f"line {i}" for i in range(4)]
+    stream.feed(given_back(3, 10) + "\r\nlast")
+    assert screen.margins is None and screen.display[7].rstrip() == "last"
+    assert not "".join(screen.display[8:]).strip()
+
+
+@pytest.mark.parametrize(("rows", "columns"), [(8, 80), (24, 20)])
+def test_too_small_a_terminal_has_none(rows: int, columns: int, tmp_path: Path) -> None:
+    def seen(session: Session) -> None:
+        if (tmp_path / "ready").exists():
+            (tmp_path / "go").touch()
+
+    drawn = live(tmp_path, SCRIPT, "--quiet", seen=seen, rows=rows, columns=columns)
+    assert drawn.own == bare(tmp_path, rows=rows, columns=columns).said
+    assert b"\x1b7\x1b[?6l" not in drawn.said or rows == 8
+
+
+def test_what_fails_in_it_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "bin").mkdir()
+    broken = tmp_path / "sitecustomize.py"
+    broken.write_text(
+        "import os, sys\n"
+        "if sys.argv[:1] == ['-c']: os._exit(3)\n"
+    )  # fmt: skip
+
+    def seen(session: Session) -> None:
+        if (tmp_path / "ready").exists():
+            (tmp_path / "go").touch()
+
+    path = os.pathsep.join(filter(None, (str(tmp_path), os.environ.get("PYTHONPATH", ""))))
+    drawn = live(tmp_path, SCRIPT, "--quiet", seen=seen, PYTHONPATH=path, EVENFLOW_STRICT="0")
+    assert b"evenflow: could not draw (CalledProcessError" in drawn.said
+    assert drawn.code == 0 and b"straight to the terminal" in drawn.said

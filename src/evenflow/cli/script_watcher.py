@@ -68,8 +68,13 @@ class ScriptWatcher:
         from ..monitor import ranks
         from .live import live_display
 
-        if ranks()[0] == 0:
-            self.display = live_display(Path(self.watch.path))
+        if ranks()[0] != 0:
+            return
+        try:
+            self.display = live_display(self.watch.path, self.plan.select, self.plan.ignore)
+        except Exception as error:
+            said = _("could not draw ({error}); the script itself is untouched.")
+            self._say_failed(said, error)
 
     def _treat(self) -> None:
         """Apply what evenflow.toml says, at the first training forward."""

@@ -88,6 +88,7 @@ def rows(strip: Strip, console: Console, most: int, width: int) -> list[Text]:
         name = strip.names[i][0] if each else names.get(i, "")
         if name:
             row.append(writable(f" {short(visible(name), room)}", console.encoding), "dim")
+            row.truncate(width)  # a character may be two columns wide
     return drawn
 
 

@@ -14,8 +14,8 @@ from collections.abc import Sequence
 
 # Cursor kept and put back; between them rows are counted from the top, without colours.
 _KEEP, _BACK = "\x1b7\x1b[?6l\x1b[0m", "\x1b8"
-#: Rows that are left to the script at least.
-LEAST = 6
+#: Rows that are left to the script at least; a narrower terminal has no room.
+LEAST, NARROW = 6, 24
 
 
 def taken(count: int, rows: int) -> str:
@@ -61,7 +61,7 @@ class BottomRows:
             self._write(LOST)
             self._count = 0
         self._rows, self._columns = rows, columns
-        if rows - len(lines) < LEAST:
+        if rows - len(lines) < LEAST or columns < NARROW:
             self.release()
             return
         if len(lines) != self._count:

@@ -11,7 +11,9 @@ import select
 import signal
 import sys
 import termios
+import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -43,25 +45,25 @@ _STYLE = {Severity.error: "bold red", Severity.warning: "bold yellow"}
 class Painter:
     """Draws one run until the script ends."""
 
-    def __init__(self, path: Path, script: int) -> None:
+    def __init__(self, path: Path, script: int, rules: Sequence[Sequence[str]] = ((), ())) -> None:
         from rich.console import Console
 
-        self.run, self.script = Followed(path), script
+        self.run, self.script, self.rules = Followed(path), script, rules
         self.console = Console(file=sys.stdout, highlight=False, markup=False, legacy_windows=False)
         self.bottom = BottomRows(_TERMINAL, self.console.encoding)
-        self._judge_at, self._judged_steps = 0.0, -1
+        self._judged_steps = -1
         self._worst: tuple[Severity, str] | None = None
         self._judged = False
 
     def work(self) -> None:
         """Frame by frame, until stdin ends or the script has."""
+        threading.Thread(target=self._judging, daemon=True).start()
         pause = INTERVAL
         try:
             while not select.select([_STDIN], [], [], pause)[0] and _alive(self.script):
                 began = time.thread_time()
                 self.frame()
                 pause = max(INTERVAL, (time.thread_time() - began) / SHARE)
-                self.judge()
         finally:
             self.bottom.release()
 
@@ -102,20 +104,26 @@ class Painter:
         out.truncate(width, overflow="ellipsis" if _unicode(self.console) else "crop")
         return out
 
+    def _judging(self) -> None:
+        """In a thread: whatever a judgement takes, the terminal is given back at once."""
+        first = True
+        while True:
+            began = time.thread_time()
+            if self.run.steps and len(self.run.steps) != self._judged_steps:
+                self.judge()
+            took = 0.0 if first else time.thread_time() - began  # the first imports the rules
+            first = first and self._judged_steps < 0
+            time.sleep(max(JUDGED, took / SHARE))
+
     def judge(self) -> None:
-        """What is wrong so far, if there is news and time for it."""
-        if time.monotonic() < self._judge_at or len(self.run.steps) == self._judged_steps:
-            return
-        began = time.thread_time()
+        """What is wrong so far."""
         self._judged_steps = len(self.run.steps)
         try:
             found = load(self.run.path, partial=True)
-            self._worst = worst(found, diagnose(found))
+            self._worst = worst(found, diagnose(found, *self.rules))
             self._judged = not found.unjudged or self._worst is not None
-        except ValueError:
+        except ValueError:  # not there yet, or another program has it
             pass
-        took = (time.thread_time() - began) / SHARE
-        self._judge_at = time.monotonic() + max(JUDGED, took)
 
     def _free(self) -> bool:
         """Is the script in front, and nobody reads keys (a debugger, a pager, an editor)? They
@@ -168,7 +176,7 @@ def _alive(process: int) -> bool:
     return True
 
 
-def main(path: str, script: int) -> None:
+def main(path: str, script: str, select: str, ignore: str) -> None:
     """Paint until the script ends; nothing that goes wrong is anybody's concern."""
 
     def leave(*_: Any) -> None:
@@ -178,8 +186,9 @@ def main(path: str, script: int) -> None:
     signal.signal(signal.SIGTTOU, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, leave)
     os.nice(10)
-    painter = Painter(Path(path), script)
+    rules = [[code for code in told.split(",") if code] for told in (select, ignore)]
     try:
-        painter.work()
+        Painter(Path(path), int(script), rules).work()
     except OSError:  # the terminal is gone
         pass
+    os._exit(0)  # a judgement may go on
