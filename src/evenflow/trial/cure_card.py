@@ -20,5 +20,11 @@ def cure_html(cure: Cure) -> str:
     parts += [tag("table", head, rows)] if rows else []
     for name, text in to_do(cure):
         parts.append(line(name, quiet=True))
-        parts.append(tag("pre", "\n".join(esc(row) for row in text), style="margin: 2px 0 4px"))
+        parts.append(
+            tag(
+                "pre",
+                "\n".join(esc(row) for row in text),
+                style="margin: 2px 0 4px; overflow-x: auto",
+            )
+        )
     return card(_KINDS.get(cure.verdict, "sick"), said(cure), "", *parts)

@@ -20,7 +20,7 @@ from ..ledger import headline as ledger_headline
 from ..ledger import sentences as ledger_sentences
 from ..report import Said, damage, esc, facts, headline, network_of, tag, told_once
 from ..schema import Finding, Run, Severity, verdict
-from ..words import with_messages
+from ..words import with_messages, without_chain
 from .images import BLUE, curve_uri, picture_uri
 from .pulse import Pulse
 from .pyramid import BROKEN, TOP, ZERO
@@ -68,7 +68,7 @@ def said_html(said: Iterable[Said]) -> str:
 
 def _code(rows: Sequence[str]) -> str:
     text = "\n".join(esc(row) for row in rows)
-    return tag("pre", text, style="margin: 2px 0 4px 1em") if rows else ""
+    return tag("pre", text, style="margin: 2px 0 4px 1em; overflow-x: auto") if rows else ""
 
 
 def told(run: Run, findings: Sequence[Finding]) -> str:
@@ -107,7 +107,7 @@ def live_html(now: Pulse, worst: Finding | None) -> str:
     """A training that goes on."""
     figures = "  ".join(f"{name} {value}" for name, value in now.figures())
     kind = worst.severity.name if worst is not None else ""
-    said = f"{worst.code} {worst.message}" if worst is not None else ""
+    said = f"{worst.code} {without_chain(worst.message)}" if worst is not None else ""
     return card(
         kind,
         _("training"),
@@ -141,7 +141,7 @@ def picture_html(strip: Strip | None) -> str:
         line(_("data: {name}").format(name=strip.names[0][0]), quiet=True),
         tag("img", src=uri, width=width, height=height, alt=said, style=frame),
         line(_("loss: {name}").format(name=strip.names[-1][1]), quiet=True),
-        line(steps, quiet=True),
+        line(steps, quiet=True) if strip.steps[0] != strip.steps[1] else "",
         style="margin-top: 8px",
     )
 
