@@ -31,3 +31,13 @@ def lazily(
         return value
 
     return fetch, lambda: sorted({*vars(sys.modules[package]), *homes})
+
+
+def shown_by(module: str, name: str) -> Callable[[Any], str]:
+    """A `_repr_html_` for a record that lies below what draws it: `name` of `module`, fetched when
+    a notebook asks. Nothing of the layer above is imported before, or anywhere else."""
+
+    def show(self: Any) -> str:
+        return str(getattr(import_module(module), name)(self))
+
+    return show

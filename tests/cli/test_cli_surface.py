@@ -27,6 +27,7 @@ SURFACE = {
         "--select": "EVENFLOW_SELECT",
         "--ignore": "EVENFLOW_IGNORE",
         "--no-source": "EVENFLOW_NO_SOURCE",
+        "--live": "EVENFLOW_LIVE",
         "--quiet": "EVENFLOW_QUIET",
         "--verbose": "EVENFLOW_VERBOSE",
     },

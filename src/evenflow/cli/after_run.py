@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from .. import report
+from .. import report, views
 from ..diagnosis import diagnose
 from ..faults import asked
 from ..lang import _
@@ -41,7 +41,7 @@ def tell_run(path: Path, plan: Plan, whole: bool = True) -> None:
             _say(said.format(error=detail.get("error")))
     if len(run.steps):
         console = stderr()
-        report.text(run, findings, console, chosen, plan.verbose)
+        report.text(run, findings, console, chosen, plan.verbose, views.picture)
         rank, size = ranks()
         if size > 1:
             said = _(

@@ -118,10 +118,10 @@ def _show(
     chosen: Asked | None,
     verbose: bool,
 ) -> None:
-    from .. import report
+    from .. import report, views
 
     console = stdout()
-    report.text(run, findings, console, chosen, verbose)
+    report.text(run, findings, console, chosen, verbose, views.picture)
     if pairs is not None:
         from ..forecast import compared
 

@@ -99,7 +99,7 @@ def _train_and_report(number: int, out: Path, console: Console) -> Path:
     console.print(outcome.format(loss=f"{loss:.4f}", accuracy=f"{accuracy:.1%}"), highlight=False)
     stored = evenflow.load(run)
     findings = evenflow.diagnose(stored)
-    report.text(stored, findings, console)
+    report.text(stored, findings, console, picture=views.picture)
     page = run.with_suffix(".html")
     writing.write(page, views.html(stored, findings), [run])
     return page

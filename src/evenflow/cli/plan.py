@@ -33,5 +33,6 @@ class Plan:
     ignore: tuple[str, ...] = ()
     quiet: bool = False
     verbose: bool = False
+    live: bool = False
     source: bool = True  # are the script's lines to be kept with the run?
     treatments: str = ""  # of evenflow.toml

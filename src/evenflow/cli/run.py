@@ -91,6 +91,12 @@ NoSource = Annotated[
     bool,
     variable_option("no-source", help="Keep no line of the script's text in the run file."),
 ]
+Live = Annotated[
+    bool,
+    variable_option(
+        "live", help="Draw the training at the terminal's bottom while it runs; not on a pipe."
+    ),
+]
 Quiet = Annotated[
     bool,
     variable_option("quiet", help="Print no diagnosis; the run file is written all the same."),
@@ -115,6 +121,7 @@ def run(
     select: Select = None,
     ignore: Ignore = None,
     no_source: NoSource = False,
+    live: Live = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
     lang: Lang = None,
@@ -130,6 +137,8 @@ def run(
             writing.check(Path(json))
         except writing.NotWritten as error:
             raise typer.BadParameter(f"--json: {error}") from None
+    if live and not hasattr(os, "fork"):
+        raise typer.BadParameter(_("--live needs a POSIX terminal, which this system has not."))
     chosen, dropped = codes(select, "--select"), codes(ignore, "--ignore")
     check_known((*chosen, *dropped))
     return Plan(
@@ -145,6 +154,7 @@ def run(
         ignore=dropped,
         quiet=quiet,
         verbose=verbose,
+        live=live,
         source=not no_source,
     )
 

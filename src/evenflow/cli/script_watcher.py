@@ -7,12 +7,15 @@ import sys
 import traceback
 import warnings
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..lang import _
 from ..script import when_imported
 from ..whose import strict
 from .plan import Plan
+
+if TYPE_CHECKING:
+    from .live import LiveDisplay
 
 
 class ScriptWatcher:
@@ -23,6 +26,7 @@ class ScriptWatcher:
         self.ours = ours  # sys.path as it was: a script's folder must not shadow what we import
         self.pid = os.getpid()
         self.watch: Any = None
+        self.display: LiveDisplay | None = None
         self.failed = False
         self.disabled = os.environ.get("EVENFLOW_DISABLE", "") not in ("", "0")
 
@@ -48,6 +52,8 @@ class ScriptWatcher:
             )
             if not self.watch.active:  # it has said why
                 self.watch, self.failed = None, True
+            elif self.plan.live:
+                self._show()
         except Exception as error:
             self._say_failed(_("could not watch ({error}); the script itself is untouched."), error)
         if self.plan.treatments:
@@ -56,6 +62,19 @@ class ScriptWatcher:
             except Exception as error:
                 said = _("could not treat the script ({error}); it runs untreated.")
                 self._say_failed(said, error)
+
+    def _show(self) -> None:
+        """Draw the run while it is written, if this process is the one that tells of it."""
+        from ..monitor import ranks
+        from .live import live_display
+
+        if ranks()[0] != 0:
+            return
+        try:
+            self.display = live_display(self.watch.path, self.plan.select, self.plan.ignore)
+        except Exception as error:
+            said = _("could not draw ({error}); the script itself is untouched.")
+            self._say_failed(said, error)
 
     def _treat(self) -> None:
         """Apply what evenflow.toml says, at the first training forward."""
@@ -94,6 +113,8 @@ class ScriptWatcher:
         """Close the run file, with what ended the script, and say what was found."""
         if self.disabled or os.getpid() != self.pid:
             return
+        if self.display is not None:
+            self.display.end()
         if self.watch is None:
             if not self.failed and not self.plan.quiet:
                 _say(_("the script never imported torch; no training seen."))

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..lang import N_, _
+from ..lazy import shown_by
 from ..report import finite
 
 #: Status -> its words.
@@ -130,6 +131,8 @@ class Checkup:
     name: str
     tested: tuple[Tested, ...]
     seconds: float = 0.0
+
+    _repr_html_ = shown_by("evenflow.experiments.telling", "checkup_html")
 
     @property
     def failed(self) -> tuple[Tested, ...]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from ..faults import REGISTRY
 from ..lang import N_, _
 from ..report import document, esc, header, tag
+from ..views import card
 from .result import STATUS, Checkup, Tested
 
 if TYPE_CHECKING:
@@ -44,13 +45,23 @@ def lines(checkup: Checkup) -> list[str]:
 
 def page_section(checkup: Checkup) -> str:
     """A card of the report: a table of the nine."""
-    rows = (_row(t) for t in checkup.tested)
-    heads = (tag("th", esc(_(h)), scope="col") for h in (_("Experiment"), _("Result"), _("Why")))
-    table = tag("table", tag("thead", tag("tr", *heads)), tag("tbody", *rows))
     name = tag(
         "h2", esc(_("Check-up: {word}").format(word=_(VERDICT[checkup.verdict]))), id="checkup"
     )
-    return tag("section", name, tag("div", table, class_="scroll"), class_="card")
+    return tag("section", name, tag("div", _table(checkup), class_="scroll"), class_="card")
+
+
+def _table(checkup: Checkup) -> str:
+    rows = (_row(t) for t in checkup.tested)
+    heads = (tag("th", esc(_(h)), scope="col") for h in (_("Experiment"), _("Result"), _("Why")))
+    return tag("table", tag("thead", tag("tr", *heads)), tag("tbody", *rows))
+
+
+def checkup_html(checkup: Checkup) -> str:
+    """For a notebook."""
+    spent = _("{seconds:.1f} s").format(seconds=checkup.seconds)
+    said = f"{_('check-up')} {checkup.name} · {spent}"
+    return card(checkup.verdict, _(VERDICT[checkup.verdict]), said, _table(checkup))
 
 
 def page(checkup: Checkup) -> str:

@@ -123,6 +123,22 @@ class NetworkEstimator(BaseEstimator, ABC):  # type: ignore[misc]
         """Labels that validation rows are stratified by; None for none."""
         return None
 
+    # -- in a notebook ------------------------------------------------------------------------
+
+    def _repr_html_inner(self) -> str:
+        return self._below(super()._repr_html_inner())
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, str]:
+        out: dict[str, str] = super()._repr_mimebundle_(**kwargs)
+        if "text/html" in out:
+            out["text/html"] = self._below(out["text/html"])
+        return out
+
+    def _below(self, diagram: str) -> str:
+        """The diagram with what is known of the fit."""
+        report = getattr(self, "fit_report_", None)
+        return diagram if report is None else diagram + report._repr_html_()
+
     # -- scikit-learn's verbs -----------------------------------------------------------------
 
     def fit(self, X: object, y: object, sample_weight: object = None) -> Any:

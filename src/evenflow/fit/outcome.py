@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..lazy import shown_by
 from ..schema import Finding, verdict
 
 
@@ -93,6 +94,8 @@ class FitReport:
     findings: tuple[Finding, ...] = ()
     treatments: tuple[Applied, ...] = ()
     settings: dict[str, object] = field(default_factory=dict)
+
+    _repr_html_ = shown_by("evenflow.fit.fit_card", "fit_html")
 
     @property
     def learned(self) -> bool:

@@ -6,6 +6,7 @@ import math
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
+from ..lazy import shown_by
 from ..report import finite
 from ..schema import Finding, Reading, Run, Site, verdict
 
@@ -96,6 +97,8 @@ class Forecast:
     trainable_depth: int | None
     chance: float = math.nan
     advice: tuple[Advice, ...] = ()
+
+    _repr_html_ = shown_by("evenflow.forecast.forecast_card", "forecast_html")
 
     @property
     def verdict(self) -> str:

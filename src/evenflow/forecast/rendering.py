@@ -38,13 +38,34 @@ def lines(forecast: Forecast) -> Iterator[tuple[str, str]]:
     """
     f = forecast
     style = {"healthy": "bold green", "warning": "bold yellow", "sick": "bold red"}[f.verdict]
-    word, meaning = _(_VERDICTS[f.verdict]).upper(), _(_MEANING[f.verdict])
+    word, meaning, figures = head(f)
     yield (
         _("evenflow  {verdict}  {name}: {meaning}").format(
-            verdict=word, name=f.name, meaning=meaning
+            verdict=word.upper(), name=f.name, meaning=meaning
         ),
         style,
     )
+    yield figures, "dim"
+    network = network_of(f.run)
+    for root, followed in faults(f.findings):
+        if root.severity > Severity.info:
+            yield "", ""
+            for part in told_once(f.run, root, followed, network):
+                yield " " * part.indent + part.text, "" if part.indent else "bold"
+    starts = other_starts(f)
+    for i, text in enumerate(starts):
+        if i == 0:
+            yield "", ""
+        yield (f"  {text}", "") if i else (text, "bold")
+    table = list(_profile(f))
+    if len(table) > 1:
+        yield "", ""
+        for i, row in enumerate(table):
+            yield row, "dim" if i == 0 else ""
+
+
+def head(f: Forecast) -> tuple[str, str, str]:
+    """The verdict as a word, what it means, and the figures behind it."""
     said = list(_depth(f))
     if not math.isnan(f.chance):
         said.append(_("chance to learn {share}").format(share=share(f.chance)))
@@ -53,26 +74,20 @@ def lines(forecast: Forecast) -> Iterator[tuple[str, str]]:
     said += _over_time(f)
     how = {"one-pass": _("one forward and backward"), "static": _("theory, no weights built")}
     said.append(_("foreseen by {method}").format(method=how.get(f.method, f.method)))
-    yield " · ".join(said), "dim"
-    network = network_of(f.run)
-    for root, followed in faults(f.findings):
-        if root.severity > Severity.info:
-            yield "", ""
-            for part in told_once(f.run, root, followed, network):
-                yield " " * part.indent + part.text, "" if part.indent else "bold"
-    if f.advice:
-        yield "", ""
-        yield _("Other starts (each tried on a copy where a chance is given):"), "bold"
-        for a in f.advice:
-            shape = _("{change}: {text}")
-            if not math.isnan(a.chance):
-                shape = _("{change}: {text} chance {share}.")
-            yield "  " + shape.format(change=a.change, text=a.text, share=share(a.chance)), ""
-    table = list(_profile(f))
-    if len(table) > 1:
-        yield "", ""
-        for i, row in enumerate(table):
-            yield row, "dim" if i == 0 else ""
+    return _(_VERDICTS[f.verdict]), _(_MEANING[f.verdict]), " · ".join(said)
+
+
+def other_starts(f: Forecast) -> list[str]:
+    """A heading and a sentence for each advice; none where there is none."""
+    if not f.advice:
+        return []
+    out = [_("Other starts (each tried on a copy where a chance is given):")]
+    for a in f.advice:
+        shape = _("{change}: {text}")
+        if not math.isnan(a.chance):
+            shape = _("{change}: {text} chance {share}.")
+        out.append(shape.format(change=a.change, text=a.text, share=share(a.chance)))
+    return out
 
 
 def _depth(f: Forecast) -> Iterator[str]:

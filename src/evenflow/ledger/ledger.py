@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..lazy import shown_by
 from .factors import LedgerRecord
 from .render import as_dict, text
 from .weight import WeightChain
@@ -18,6 +19,7 @@ class Ledger(LedgerRecord):
     unroll: Callable[[str, tuple[int, ...], int | None], WeightChain] | None = field(
         default=None, repr=False, compare=False
     )
+    _repr_html_ = shown_by("evenflow.views", "ledger_html")
 
     def parameter(
         self, name: str, index: int | tuple[int, ...] = (), sample: int | None = None

@@ -22,6 +22,7 @@ from . import hooks
 from .cadence import Cadence
 from .conductor import Conductor
 from .guard import Guard
+from .notebooks import pictures
 from .observer import Observer, checked
 from .observing import Observing
 from .price import pace
@@ -67,6 +68,7 @@ class Watch:
         resume: bool = False,
         observers: Sequence[Observer] = (),
         source: bool = True,
+        live: bool = True,
     ) -> None:
         if resume and run is None:
             raise ValueError("resume=True continues a run: say which, run=PATH")
@@ -98,7 +100,7 @@ class Watch:
             return
         try:
             self._open(cadence, model, optimizer, guard, kinds, keep_batch, before, source)
-            self._observe(observers, budget)
+            self._observe([*observers, *pictures(self.path, live)], budget)
         except BaseException as e:  # whatever it is, nothing of ours stays behind in torch
             self._take_off()
             if not isinstance(e, Exception):
@@ -232,6 +234,12 @@ class Watch:
         target.write_text(html(run, diagnose(run)), encoding="utf-8")
         return target
 
+    def _repr_html_(self) -> str | None:
+        """What was seen so far, in a notebook; None where nothing was watched."""
+        from ..views import run_html
+
+        return None if self._writer is None else run_html(self.run())
+
     def alone(self, call: Callable[..., Any], *args: Any) -> Any:
         """Run something that calls the model, unseen by this watch; its result."""
         if self._conductor is None:
@@ -332,6 +340,7 @@ def watch(
     resume: bool = False,
     observers: Sequence[Observer] = (),
     source: bool = True,
+    live: bool = True,
 ) -> Watch:
     """Watch a training from here on.
 
@@ -344,8 +353,7 @@ def watch(
         run: the run file to write; None makes one in evenflow-runs/. Where there is a run already,
             it is left as it is: the new one's name is numbered, and said.
         every: "auto" samples densely at birth, then as `budget` allows, densely again while
-            something looks wrong; N samples every N-th step, whatever it costs; 0 samples none
-            (the loss curve is kept all the same).
+            something looks wrong; N: every N-th step, whatever it costs; 0: only losses are kept.
         budget: share of wall time that sampling may add after the first minute. Under "auto",
             after t seconds of training it has taken no more than 2 s + 0.1 min(t, 60 s) + budget
             max(0, t - 60 s), at birth and in trouble too. A sample that would take more than 2 s
@@ -359,9 +367,9 @@ def watch(
             lowered then). Each time is an event in the run; without one, weights are as without
             heal, to the bit. `on_nonfinite` takes the place of "skip".
         observers: who hears of each sampled step, of findings and of the end: see `Observer`.
-        resume: continue the file `run` at its step: a job that was stopped goes on. Where there
-            is none yet it is made; where another training has it open, numbered.
+        resume: continue the file `run` at its step; made if not there, numbered if it is in use.
         source: keep the texts of the lines told of, 200 at most, of the script's own folder.
+        live: in a notebook, draw below the cell while it runs (EVENFLOW_LIVE=0: no).
 
     Returns:
         A `Watch`: a context manager with `.findings()`, `.report(path)`, `.close()`, `.path`.
@@ -377,8 +385,8 @@ def watch(
     >>> watch.findings()[0].name
     'non-finite-input'
     """
-    given = model, optimizer, run, every, budget, on_nonfinite, keep_batch, heal, resume
-    return Watch(*given, observers, source)
+    asked = on_nonfinite, keep_batch, heal, resume, observers, source, live
+    return Watch(model, optimizer, run, every, budget, *asked)
 
 
 def current() -> Watch | None:

@@ -1,5 +1,6 @@
 """Reports of a judged run: one HTML file, text for a terminal, JSON, and what CI reads."""
 
+from .fault import Said as Said
 from .fault import told_once as told_once
 from .github import as_github as as_github
 from .jsonable import as_json as as_json
@@ -8,6 +9,7 @@ from .junit import as_junit as as_junit
 from .markup import esc as esc
 from .markup import pairs as pairs
 from .markup import section as section
+from .markup import short as short
 from .markup import svg_line as svg_line
 from .markup import svg_text as svg_text
 from .markup import tag as tag
@@ -22,6 +24,7 @@ from .printing import print_wrapped as print_wrapped
 from .printing import writable as writable
 from .sarif import as_sarif as as_sarif
 from .sentences import damage as damage
+from .sentences import facts as facts
 from .sentences import headline as headline
 from .sentences import names as names
 from .sentences import remedies as remedies

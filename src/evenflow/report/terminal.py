@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,6 +20,9 @@ from .sentences import damage, facts, headline, names, profile, remedies
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.text import Text
+
+    Picture = Callable[[Run, Console], Sequence[Text]]
 
 _BARS = "▁▂▃▄▅▆▇█"
 _ASCII = "12345678"
@@ -33,11 +36,13 @@ def text(
     console: Console,
     asked: Asked | None = None,
     verbose: bool = False,
+    picture: Picture | None = None,
 ) -> None:
     """Print the report; plain where the console is not a terminal.
 
     Each fault is told once, its cause first. `asked`: the rules that were asked, where some were
-    left out. `verbose`: each finding with all its evidence, lines and advice.
+    left out. `verbose`: each finding with all its evidence, lines and advice. `picture`: lines to
+    print below the profile, which only a layer above this one can draw.
     """
     write = Printer(console)
     spoken = sorted(with_messages(findings, run), key=lambda f: -f.severity)
@@ -57,6 +62,8 @@ def text(
         for line in summaries(done):
             write((_("healed: "), "green"), line)
     _profile(write, run)
+    for row in picture(run, console) if picture is not None else ():
+        console.print(row, highlight=False, no_wrap=True, overflow="crop")
 
 
 def _told_once(write: Printer, run: Run, spoken: Sequence[Finding]) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ..lazy import shown_by
 from .channels import Channel, channel
 from .site import Site, SiteKey
 from .where import Where
@@ -93,6 +94,8 @@ class Run:
     events: tuple[Event, ...] = ()
     source: str = "measured"
     early: bool = False
+
+    _repr_html_ = shown_by("evenflow.views", "run_html")
 
     @property
     def unsampled(self) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..lazy import shown_by
 from ..patching import Patch
 from .goal import Tried
 from .score import Comparison, Estimate, loss_at
@@ -78,6 +79,8 @@ class Cure:
     lines: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     patch: PatchProof | str | None = None
+
+    _repr_html_ = shown_by("evenflow.trial.cure_card", "cure_html")
 
     @property
     def line(self) -> str:

@@ -37,11 +37,28 @@ def render(cure: Cure, console: Console) -> None:
     def say(line: str = "") -> None:
         console.print(line, highlight=False, markup=False, soft_wrap=True)
 
-    seeds = cure.comparison.seeds if cure.comparison else 0
-    told = [(_("verdict:"), _(_SAID[cure.verdict]).format(n=seeds))]
+    told = [(_("verdict:"), said(cure)), *found(cure)]
     if cure.verdict == "healthy":
         say(" ".join(told[0]))
         return
+    wide = max(cell_len(name) for name, _text in told)
+    for name, text in told:
+        say(f"{set_cell_size(name, wide)} {text}")
+    say()
+    _table(cure, console)
+    for head, rows in to_do(cure):
+        say("\n".join(("", head, *rows)))
+
+
+def said(cure: Cure) -> str:
+    """The verdict in words."""
+    seeds = cure.comparison.seeds if cure.comparison else 0
+    return _(_SAID[cure.verdict]).format(n=seeds)
+
+
+def found(cure: Cure) -> list[tuple[str, str]]:
+    """What it suffered from, what was chosen, and the figures: name and text."""
+    told = []
     if cure.findings:
         told.append((_("found:"), ", ".join(cure.findings)))
     if cure.lines:
@@ -58,13 +75,12 @@ def render(cure: Cure, console: Console) -> None:
         if gain.mean is not None:
             paired = _("paired by seed, same data order")
             told.append((_("gain:"), f"{_interval(gain, seeds=False)}   {paired}"))
-    told += [(_("note:"), note) for note in cure.notes]
-    wide = max(cell_len(name) for name, _text in told)
-    for name, text in told:
-        say(f"{set_cell_size(name, wide)} {text}")
-    say()
-    _table(cure, console)
-    for head, rows in (
+    return told + [(_("note:"), note) for note in cure.notes]
+
+
+def to_do(cure: Cure) -> list[tuple[str, list[str]]]:
+    """What is left to do or to know: a heading and its rows each."""
+    told = (
         (_("Refused:"), [f"  {treatment}: {why}" for treatment, why in cure.refused]),
         (_("As an edit of your script:"), _edits(cure.chosen_edits)),
         (_("Proposed, not tried (outside the model):"), _edits(cure.proposed)),
@@ -73,9 +89,8 @@ def render(cure: Cure, console: Console) -> None:
             [f"    {cure.line}"] if cure.line else [],
         ),
         (_("Not controlled:"), [f"  - {sentence}" for sentence in cure.uncontrolled]),
-    ):
-        if rows:
-            say("\n".join(("", head, *rows)))
+    )
+    return [(head, rows) for head, rows in told if rows]
 
 
 def number(value: float | None) -> str:
@@ -96,16 +111,21 @@ def _interval(estimate: Estimate, seeds: bool = True) -> str:
 def _table(cure: Cure, console: Console) -> None:
     from rich.table import Table
 
-    heads = _("treatment"), _("stage"), _("steps"), _("training loss"), _("metric"), ""
-    table = Table(*heads, box=None, pad_edge=False, header_style="", show_edge=False)
+    table = Table(*heads(), box=None, pad_edge=False, header_style="", show_edge=False)
     for i, column in enumerate(table.columns):
         column.overflow, column.justify = "fold", "right" if i in (2, 3, 4) else "left"
-    for row in _rows(cure):
+    for row in tried(cure):
         table.add_row(*row)
     console.print(table, highlight=False, markup=False)
 
 
-def _rows(cure: Cure) -> list[tuple[str, ...]]:
+def heads() -> tuple[str, ...]:
+    """Of the columns of `tried`."""
+    return _("treatment"), _("stage"), _("steps"), _("training loss"), _("metric"), ""
+
+
+def tried(cure: Cure) -> list[tuple[str, ...]]:
+    """A row for each trial; seeds of the proof are one."""
     rows: list[tuple[str, ...]] = []
     confirmed: dict[str, list[Tried]] = {}
     for tried in cure.trials:
