@@ -73,11 +73,17 @@ SURFACE = {
     "report": {
         "run": "",
         "-o --output": "",
+        "--against": "",
+        "--forecast": "",
         "--select": "EVENFLOW_SELECT",
         "--ignore": "EVENFLOW_IGNORE",
         "--force": "",
     },
     "rules": {"code": ""},
+    "step": {
+        "net": "",
+        **dict.fromkeys(("--x", "--t", "--eta", "--alpha", "--mode", "--steps", "--json"), ""),
+    },
     "ui": {"folder": "", "--port": "", "--host": ""},
     "activations": {"name": "", "-o --output": "", "--json": "", "--force": ""},
     "cure": {

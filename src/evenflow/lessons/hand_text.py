@@ -111,7 +111,8 @@ def _gradients(step: HandStep, k: int) -> Iterator[str]:
         letters = f"{name}[{i + 1}] · {read}[{j + 1}]"
         if len(products) > 1:
             letters = f"Σ {letters}"
-        yield f"    ∂E/∂W{k}[{i + 1},{j + 1}] = {letters} = {shown} = {number(float(slope.W[i, j]))}"
+        found = number(float(slope.W[i, j]))
+        yield f"    ∂E/∂W{k}[{i + 1},{j + 1}] = {letters} = {shown} = {found}"
     yield from _more(len(places))
     yield f"    ∂E/∂b{k} = {'Σ ' if error.shape[1] > 1 else ''}{name} = {_vector(slope.b)}"
 

@@ -13,7 +13,7 @@ from ..lang import language
 from ..showing import visible
 from ..store import SUFFIX, StoreError, load
 from ..views import Followed
-from .judging import Judge, findings, line
+from .judge import Judge, findings, line
 
 #: Runs that are held in memory at once.
 _HELD = 8
