@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json as _json
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from ..lang import _
-from .consoles import refuse, stdout
+from .consoles import as_json, refuse, stdout
 from .speaking import Lang
 
 
@@ -43,6 +42,7 @@ def step(
     [[layer]] with W, b and f for each layer.
     """
     from ..lessons import read_net, step_text, walked
+    from ..report import finite
 
     try:
         given = {"x": _rows(x, "--x"), "t": _rows(t, "--t"), "eta": eta, "alpha": alpha}
@@ -54,7 +54,7 @@ def step(
         said = _("{path!r} cannot be read: {error}")
         return refuse("step", said.format(path=str(net), error=error.strerror or error))
     if json:
-        print(_json.dumps(found.as_dict(), ensure_ascii=False))
+        print(as_json(finite(found.as_dict())))
         return 0
     console = stdout()
     for row in step_text(asked, found):

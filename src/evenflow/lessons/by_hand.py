@@ -122,7 +122,15 @@ class Walked:
 
 
 def walked(net: NetFile) -> Walked:
-    """`net.steps` updates in full; on, without telling them, until `net.stop` holds."""
+    """`net.steps` updates in full; on, without telling them, until `net.stop` holds.
+
+    ValueError where sizes do not meet. What grows without end is told as infinite.
+    """
+    with np.errstate(over="ignore", invalid="ignore"):
+        return _walked(net)
+
+
+def _walked(net: NetFile) -> Walked:
     loss, told, errors = LOSSES[net.loss], list[HandStep](), list[float]()
     layers, best, since, updates, epoch = list(net.layers), float("inf"), 0, 0, 0
     whole, slope = m.backpropagate(layers, net.x, net.t, loss)

@@ -99,7 +99,7 @@ def parse(told: Mapping[str, Any]) -> NetFile:
     if sum(n.W.size for n in layers) > WEIGHTS:
         raise ValueError(_("it has more than {most:,} weights").format(most=WEIGHTS))
     loss = told.get("loss", "squared")
-    if loss not in LOSSES:
+    if not isinstance(loss, str) or loss not in LOSSES:
         said = _("loss must be one of {known}, not {loss!r}")
         raise ValueError(said.format(known=", ".join(LOSSES), loss=loss))
     for key in ("x", "t"):
@@ -123,7 +123,10 @@ def _settings(told: Mapping[str, Any], layers: Sequence[m.Layer], loss: str) -> 
     if "steps" in told:
         out["steps"] = _count(told["steps"], "steps", 0)
     if "mode" in told:
-        mode = {"online": 1, "epoch": None}.get(told["mode"], told["mode"])
+        named: dict[Any, int | None] = {"online": 1, "epoch": None}
+        mode = (
+            named.get(told["mode"], told["mode"]) if isinstance(told["mode"], str) else told["mode"]
+        )
         out["batch"] = mode if mode is None else _count(mode, "mode", 1)
     if "stop" in told:
         _known(told["stop"], _STOP, "stop.")
