@@ -85,7 +85,7 @@ SURFACE = {
         **dict.fromkeys(("--x", "--t", "--eta", "--alpha", "--mode", "--steps", "--json"), ""),
     },
     "ui": {"folder": "", "--port": "", "--host": ""},
-    "activations": {"name": "", "-o --output": "", "--json": "", "--force": ""},
+    "activations": {"name": "", "-o --output": "", "--sweep": "", "--json": "", "--force": ""},
     "cure": {
         "script": "",
         "args": "",

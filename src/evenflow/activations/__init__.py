@@ -41,6 +41,12 @@ if TYPE_CHECKING:
     from .registry import get as get
     from .registry import names as names
     from .shape import shape_of as shape_of
+    from .sweeping import asked_sweep as asked_sweep
+    from .sweeping import spelled as spelled
+    from .sweeping import sweep as sweep
+    from .sweeping import sweep_page as sweep_page
+    from .sweeping import sweep_png as sweep_png
+    from .sweeping import sweep_table as sweep_table
     from .tailoring import leaky_slope as leaky_slope
     from .tailoring import tailor as tailor
 
@@ -52,6 +58,7 @@ _HOME = {
     "modules": "AconC MetaAcon SlopedSigmoid Swish TailoredLeakyReLU TailoredSigmoid TailoredTanh",
     "registry": "ACTIVATIONS Activation Curve curve find get names",
     "shape": "shape_of",
+    "sweeping": "asked_sweep spelled sweep sweep_page sweep_png sweep_table",
     "tailoring": "leaky_slope tailor",
 }
 __all__ = sorted(" ".join(_HOME.values()).split())  # noqa: PLE0605 - plain strings

@@ -94,7 +94,9 @@ def card(name: str, **parameters: Any) -> Card:
 @lru_cache(maxsize=128)
 def _card(name: str, parameters: tuple[tuple[str, Any], ...]) -> Card:
     what = find(name)
-    words = (what.name, what.title, what.formula, what.source, what.notes)
+    told = ", ".join(f"{k} = {v:g}" for k, v in parameters if isinstance(v, (int, float)))
+    title = f"{what.title}, {told}" if told else what.title
+    words = (what.name, title, what.formula, what.source, what.notes)
     if what.f is None:
         return Card(
             *words,

@@ -119,9 +119,9 @@ def text(card: Card) -> str:
     """
     parts = [card.title, "=" * len(card.title)]
     for section in sections(card):
-        parts += ["", section.title, *_columns(section.rows, section.header)]
+        parts += ["", section.title, *columns(section.rows, section.header)]
         if section.note:
-            parts += ["", *_wrapped(section.note, 2)]
+            parts += ["", *wrapped(section.note, 2)]
     return "\n".join(parts)
 
 
@@ -132,8 +132,8 @@ def table(cards: Iterable[Card]) -> str:
     >>> [line.split()[:2] for line in table([card("sigmoid"), card("tanh")]).splitlines()[1:3]]
     [['sigmoid', '0.25'], ['tanh', '1']]
     """
-    lines = _columns(tuple(overview_row(card) for card in cards), OVERVIEW)
-    return "\n".join([*lines, "", *_wrapped(OVERVIEW_NOTE, 2)])
+    lines = columns(tuple(overview_row(card) for card in cards), OVERVIEW)
+    return "\n".join([*lines, "", *wrapped(OVERVIEW_NOTE, 2)])
 
 
 def as_data(card: Card) -> dict[str, Any]:
@@ -231,13 +231,13 @@ def _region(below: float | None, above: float | None) -> str:
     return " or ".join(parts) or "none"
 
 
-def _columns(rows: tuple[tuple[str, ...], ...], header: tuple[str, ...]) -> list[str]:
+def columns(rows: tuple[tuple[str, ...], ...], header: tuple[str, ...]) -> list[str]:
     """Aligned lines; a table's figures to the right, prose wrapped at 100 characters."""
     if not header:
         widest = max(len(row[0]) for row in rows)
         lines = []
         for label, value in rows:
-            first, *rest = _wrapped(value, widest + 4)
+            first, *rest = wrapped(value, widest + 4)
             lines += [f"  {label:<{widest}}  {first.strip()}", *rest]
         return lines
     widths = [max(len(line[i]) for line in (header, *rows)) for i in range(len(header))]
@@ -247,6 +247,6 @@ def _columns(rows: tuple[tuple[str, ...], ...], header: tuple[str, ...]) -> list
     ]
 
 
-def _wrapped(words: str, indent: int) -> list[str]:
+def wrapped(words: str, indent: int) -> list[str]:
     margin = " " * indent
     return textwrap.wrap(words, 100, initial_indent=margin, subsequent_indent=margin)

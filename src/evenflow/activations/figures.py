@@ -70,16 +70,16 @@ def page(card: Card) -> str:
     page without the picture."""
     figure = ""
     if card.shape is not None:
-        figure = f"<figure>{svg(card)}<figcaption>{_esc(_caption(card))}</figcaption></figure>"
-    parts = [_section(section) for section in sections(card)]
-    return _document(card.title, f"<h1>{_esc(card.title)}</h1>\n{figure}\n" + "\n".join(parts))
+        figure = f"<figure>{svg(card)}<figcaption>{escaped(_caption(card))}</figcaption></figure>"
+    parts = [section(each) for each in sections(card)]
+    return document(card.title, f"<h1>{escaped(card.title)}</h1>\n{figure}\n" + "\n".join(parts))
 
 
 def overview_page(cards: tuple[Card, ...]) -> str:
     """All activations as one HTML table, needing no matplotlib."""
     rows = tuple(overview_row(card) for card in cards)
-    table = _section(Section("", rows, OVERVIEW, OVERVIEW_NOTE))
-    return _document("Activations", f"<h1>Activations</h1>\n{table}")
+    table = section(Section("", rows, OVERVIEW, OVERVIEW_NOTE))
+    return document("Activations", f"<h1>Activations</h1>\n{table}")
 
 
 def _figure(card: Card) -> Figure:
@@ -125,7 +125,7 @@ def _curves(ax: Axes, card: Card) -> None:
     ax.set_ylim(max(min(values), -4) - 0.25, min(max(values), 4) + 0.25)
     ax.set_xlim(ends)
     ax.set(title=f"{card.title}: f and its derivative", xlabel="x")
-    _tidy(ax)
+    tidy(ax)
 
 
 def _depth(ax: Axes, card: Card) -> None:
@@ -148,10 +148,11 @@ def _depth(ax: Axes, card: Card) -> None:
     ax.set_xlim(1, _DEPTH)
     ax.set_ylim(min(lowest, -3.5) * 1.05, max(highest, 0.5) * 1.1)
     ax.set(title="Gradient that reaches the first layer", xlabel="layers", ylabel="decades")
-    _tidy(ax)
+    tidy(ax)
 
 
-def _tidy(ax: Axes) -> None:
+def tidy(ax: Axes) -> None:
+    """Few lines, and the legend below."""
     # under the plot: curves and regions fill all of it
     ax.legend(frameon=False, fontsize=9, loc="upper center", bbox_to_anchor=(0.5, -0.13), ncol=2)
     ax.spines[["top", "right"]].set_visible(False)
@@ -166,39 +167,42 @@ def _caption(card: Card) -> str:
     )
 
 
-def _section(section: Section) -> str:
-    title = f"<h2>{_esc(section.title)}</h2>" if section.title else ""
+def section(told: Section) -> str:
+    """A table under its title."""
+    title = f"<h2>{escaped(told.title)}</h2>" if told.title else ""
     parts = [f"<section>{title}<div class='wide'><table>"]
-    if section.header:
-        parts.append("<thead>" + _row(section.header, "th") + "</thead>")
-    kind = "figures" if section.header else "facts"
+    if told.header:
+        parts.append("<thead>" + _row(told.header, "th") + "</thead>")
+    kind = "figures" if told.header else "facts"
     parts.append(f"<tbody class='{kind}'>")
-    parts += [_row(row, "td") for row in section.rows]
+    parts += [_row(row, "td") for row in told.rows]
     parts.append("</tbody></table></div>")
-    if section.note:
-        parts.append(f"<p class='note'>{_esc(section.note)}</p>")
+    if told.note:
+        parts.append(f"<p class='note'>{escaped(told.note)}</p>")
     return "".join(parts) + "</section>"
 
 
 def _row(cells: tuple[str, ...], tag: str) -> str:
     head, *rest = cells
     return (
-        f"<tr><th scope='row'>{_esc(head)}</th>"
-        + "".join(f"<{tag}>{_esc(cell)}</{tag}>" for cell in rest)
+        f"<tr><th scope='row'>{escaped(head)}</th>"
+        + "".join(f"<{tag}>{escaped(cell)}</{tag}>" for cell in rest)
         + "</tr>"
     )
 
 
-def _esc(words: Any) -> str:
+def escaped(words: Any) -> str:
+    """Text for HTML."""
     return html.escape(str(words), quote=True)
 
 
-def _document(title: str, body: str) -> str:
+def document(title: str, body: str) -> str:
+    """A page in the cards' style."""
     style = files(__package__).joinpath("page.css").read_text(encoding="utf-8")
     return (
         "<!doctype html>\n<html lang='en'><head><meta charset='utf-8'>"
         '<meta name="generator" content="Evenflow">'
         "<meta name='viewport' content='width=device-width, initial-scale=1'>"
-        f"<title>{_esc(title)} · Evenflow</title><style>{style}</style></head>"
+        f"<title>{escaped(title)} · Evenflow</title><style>{style}</style></head>"
         f"<body><main>\n{body}\n</main></body></html>\n"
     )
