@@ -149,6 +149,7 @@ def cure(
     if isinstance(found, int):
         return found
     code = _hand_over(program, found, json, apply, edit)
+    _kept(program, settings, found)
     return (_patched(program, found, patch, write, force, json) or code) if edit else code
 
 
@@ -249,6 +250,20 @@ def _hand_over(program: Program, found: Cure, json: bool, apply: bool, edit: boo
         said = _("Next: {command}   (evenflow run then applies it)").format(command=again)
         print(said, file=sys.stderr)
     return int(found.verdict in ("uncured", "out-of-budget"))
+
+
+def _kept(program: Program, settings: Settings, found: Cure) -> None:
+    """For `evenflow ui`; a cure that cannot be kept is one all the same."""
+    from ..trial import keep_cure
+
+    try:
+        path = keep_cure(program, settings, found)
+    except OSError as error:
+        said = _("warning: the cure was not kept ({error})")
+        print(said.format(error=error.strerror or error), file=sys.stderr)
+        return
+    if path is not None:
+        print(_("Look at it: evenflow ui   ({name})").format(name=path.name), file=sys.stderr)
 
 
 class _Display:
