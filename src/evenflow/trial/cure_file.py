@@ -185,6 +185,7 @@ def _arms(trials: Sequence[Tried], goal: CureGoal) -> list[dict[str, Any]]:
                 "seeds": [t.job.seed for t in runs],
                 "values": values,
                 "mean": told.mean,
+                "loss": estimate([loss_at(t.outcome, t.job.steps) for t in runs]).mean,
                 **_ends(told),
                 "steps": max(t.outcome.steps for t in runs),
                 "seconds": round(sum(t.outcome.seconds for t in runs), 2),

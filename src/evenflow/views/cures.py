@@ -22,7 +22,7 @@ _TRIAL = {
 }
 _ARM = {
     **dict.fromkeys(("treatment", "stage"), "text"),
-    **dict.fromkeys(("mean", "low", "high", "seconds"), "number"),
+    **dict.fromkeys(("mean", "low", "high", "loss", "seconds"), "number"),
     "whole": "flag",
     "seeds": ["whole"],
     "values": ["number"],

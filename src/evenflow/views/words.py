@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..lang import N_, _, language
-from ..words import CURE_VERDICTS
+from ..words import CURE_STAGES, CURE_VERDICTS
 
 WORDS = {
     "runs": N_("Runs"),
@@ -129,6 +129,12 @@ WORDS = {
     "interval": N_("95 % interval"),
     "seconds": N_("seconds"),
     "ended": N_("ended"),
+    "ended_finished": N_("to its end"),
+    "ended_horizon": N_("shortened"),
+    "ended_refused": N_("refused"),
+    "ended_error": N_("failed"),
+    "ended_time": N_("too slow"),
+    "ended_killed": N_("stopped"),
     "refused": N_("Refused"),
     "edits": N_("As an edit of your script"),
     "proposed": N_("Proposed, not tried (outside the model)"),
@@ -151,7 +157,7 @@ WORDS = {
     "unlearned": N_(
         "The network did no better than a constant: its loss is {loss}, that one's {base}."
     ),
-    "row_costs": N_("A row held out costs {cost}; guessing costs {guess}."),
+    "row_costs": N_("Loss of a row held out: {cost}; of guessing there: {guess}."),
     "seen_and_done": N_("What was seen and done"),
     "nothing_wrong": N_("Nothing was wrong and nothing had to be treated."),
     "columns": N_("Columns"),
@@ -170,8 +176,9 @@ WORDS = {
     "stopped_time": N_("the time was up"),
     "stopped_diverged": N_("the loss was not finite; the last good weights are kept"),
 }
-#: Keys of the sentences of a cure's verdict: "said_" and the verdict.
+#: A cure's sentences: "said_" and the verdict, "stage_" and the stage.
 _SAID = {f"said_{verdict}": text for verdict, text in CURE_VERDICTS.items()}
+_SAID |= {f"stage_{stage}": text for stage, text in CURE_STAGES.items()}
 
 
 def words() -> dict[str, str]:
