@@ -16,6 +16,8 @@ from typing import Any
 import pytest
 
 import evenflow
+from evenflow.script import Program
+from evenflow.trial import CHILD, Job, LocalPool
 from evenflow.views import read_cure
 from patience import HANG
 
@@ -141,6 +143,19 @@ def the_page_can_tell_it(runs: Path, told: dict[str, Any], said: str) -> None:
                       and t["seed"] == 0 and t["steps"] == 60)  # fmt: skip
     tail = after.curve_loss[-12:].mean()
     assert after_told["loss"] == pytest.approx(float(tail), rel=1e-5)
+
+
+def test_a_watched_final_is_the_unwatched_one_to_the_bit(tmp_path: Path) -> None:
+    (tmp_path / "train.py").write_text(TRAIN)
+    program = Program("train.py", str(tmp_path))
+    pool = LocalPool(program, tmp_path / "evenflow-cure", CHILD, None, threads=1)
+    text = "tailored=auto; clip=norm:1.0; decay=60; lr=x0.316"
+    jobs = [Job(text, watch=watch) for watch in (False, True)]
+    found = dict(pool.run(jobs))
+    plain, watched = (found[job] for job in jobs)
+    assert plain.ended == watched.ended == "finished" and plain.applied and watched.applied
+    assert plain.losses == watched.losses and len(plain.losses) == 60
+    assert len(evenflow.load(watched.run).steps) > 5
 
 
 def test_killed_in_the_middle_it_goes_on_from_its_journal(patient: Patient) -> None:

@@ -45,14 +45,25 @@ def keep_cure(program: Program, settings: Settings, found: Cure) -> Path | None:
         folder.mkdir(parents=True)
         (folder / ".gitignore").write_text("*\n", encoding="utf-8")
     path = _free(folder, program)
+    try:
+        _write(path, program, settings, found)
+    except OSError:
+        path.unlink(missing_ok=True)
+        raise
+    return path
+
+
+def _write(path: Path, program: Program, settings: Settings, found: Cure) -> None:
+    """The runs first, then the record at once: who sees it finds them."""
     name = path.name.removesuffix(CURE_SUFFIX)
     runs = {}
     for which, outcome in (("before", found.trials[0].outcome), ("after", _treated(found))):
         if outcome is not None and outcome.run and Path(outcome.run).is_file():
             runs[which] = f"{name}-{which}"
-            _copy(Path(outcome.run), folder / f"{name}-{which}{SUFFIX}")
-    path.write_text(text_of(program, settings, found, runs), encoding="utf-8")
-    return path
+            _copy(Path(outcome.run), path.with_name(f"{name}-{which}{SUFFIX}"))
+    part = path.with_name(f"{name}.part")
+    part.write_text(text_of(program, settings, found, runs), encoding="utf-8")
+    part.replace(path)
 
 
 def _free(folder: Path, program: Program) -> Path:

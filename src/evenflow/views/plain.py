@@ -14,7 +14,7 @@ from typing import Any
 from ..showing import visible
 
 #: Characters of a text, and entries of a list.
-LONG, MANY = 20_000, 20_000
+LONG, MANY = 20_000, 5_000
 
 
 def plain(path: Path, largest: int) -> dict[str, Any]:

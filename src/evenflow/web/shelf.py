@@ -166,7 +166,9 @@ class Shelf:
 
 def _put(found: list[tuple[int, str, str, Path]], kind: str, name: str, path: Path) -> None:
     with contextlib.suppress(OSError):  # gone since
-        found.append((path.stat().st_mtime_ns, kind, name, path))
+        about = path.stat()
+        if about.st_size or kind != "cure":  # else its name alone is taken yet
+            found.append((about.st_mtime_ns, kind, name, path))
 
 
 def _mark(path: Path) -> tuple[int, int]:

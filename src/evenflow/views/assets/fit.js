@@ -48,7 +48,7 @@ function done(fit) {
 
 function columns(told) {
   const head = [words.column, words.kind, words.read, words.why].map((text) => el("th", { scope: "col" }, text));
-  const rows = told.columns.map((c) => el("tr", {}, el("th", { scope: "row" }, c.name), el("td", {}, c.kind), el("td", {}, c.used ? words.yes : words.no), el("td", {}, c.why)));
+  const rows = told.columns.map((c) => el("tr", {}, el("th", { scope: "row" }, c.name), el("td", {}, words[`kind_${c.kind}`] || c.kind), el("td", {}, c.used ? words.yes : words.no), el("td", {}, c.why)));
   return el("div", { class: "scroller", tabindex: 0, role: "region", "aria-label": words.columns },
     el("table", {}, el("thead", {}, el("tr", {}, head)), el("tbody", {}, rows)), told.left ? el("p", { class: "quiet" }, words.left_columns.replace("{count}", told.left)) : "");
 }
