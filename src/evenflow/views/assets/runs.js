@@ -58,7 +58,7 @@ export async function showRuns(main, state) {
     const kind = run.kind || "run";
     return el("tr", {},
       el("td", {}, kind === "run" ? box : ""),
-      el("th", { scope: "row" }, kind === "run" ? "" : el("span", { class: "badge kind" }, words[`a_${kind}`]), el("a", { href: link(kind, run.name) }, run.name), el("div", { class: "quiet" }, run.script || run.why || "")),
+      el("th", { scope: "row" }, el("a", { href: link(kind, run.name) }, run.name), el("div", { class: "quiet" }, kind === "run" ? "" : el("span", { class: "badge kind" }, words[`a_${kind}`]), run.script || run.why || "")),
       el("td", {}, badge(run.verdict), live ? el("span", { class: "badge live" }, words.live) : "", el("div", { class: "quiet" }, run.finding || "")),
       el("td", { class: "loss" }, spark(run.loss || []), el("span", {}, last === undefined ? "" : number(last))),
       el("td", { class: "figure" }, run.steps === undefined ? "" : run.steps.toLocaleString(words.code)),
