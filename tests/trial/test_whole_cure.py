@@ -15,6 +15,10 @@ from typing import Any
 
 import pytest
 
+import evenflow
+from evenflow.script import Program
+from evenflow.trial import CHILD, Job, LocalPool
+from evenflow.views import read_cure
 from patience import HANG
 
 pytestmark = [
@@ -121,6 +125,39 @@ def cured(out: str, said: str) -> dict[str, Any]:
     return told
 
 
+def the_page_can_tell_it(runs: Path, told: dict[str, Any], said: str) -> None:
+    """The record, and two watched runs of one seed."""
+    (path,) = runs.glob("*.cure.json")
+    assert f"Look at it: evenflow ui   ({path.name})" in said
+    kept = read_cure(path)
+    assert (kept["verdict"], kept["chosen"]) == (told["verdict"], told["chosen"])
+    before, after = (
+        evenflow.load(runs / path.name.replace(".cure.json", f"-{which}.evenflow"))
+        for which in ("before", "after")
+    )
+    for run in (before, after):
+        assert run.counted == 60 and len(run.steps) > 5 and run.unjudged == ""
+    assert "EF101" in [f.code for f in evenflow.diagnose(before)]
+    assert "EF101" not in [f.code for f in evenflow.diagnose(after)]
+    after_told = next(t for t in told["trials"] if t["treatment"] == told["chosen"]
+                      and t["seed"] == 0 and t["steps"] == 60)  # fmt: skip
+    tail = after.curve_loss[-12:].mean()
+    assert after_told["loss"] == pytest.approx(float(tail), rel=1e-5)
+
+
+def test_a_watched_final_is_the_unwatched_one_to_the_bit(tmp_path: Path) -> None:
+    (tmp_path / "train.py").write_text(TRAIN)
+    program = Program("train.py", str(tmp_path))
+    pool = LocalPool(program, tmp_path / "evenflow-cure", CHILD, None, threads=1)
+    text = "tailored=auto; clip=norm:1.0; decay=60; lr=x0.316"
+    jobs = [Job(text, watch=watch) for watch in (False, True)]
+    found = dict(pool.run(jobs))
+    plain, watched = (found[job] for job in jobs)
+    assert plain.ended == watched.ended == "finished" and plain.applied and watched.applied
+    assert plain.losses == watched.losses and len(plain.losses) == 60
+    assert len(evenflow.load(watched.run).steps) > 5
+
+
 def test_killed_in_the_middle_it_goes_on_from_its_journal(patient: Patient) -> None:
     first = patient.start()
     patient.wait_for(4, first)
@@ -143,7 +180,8 @@ def test_killed_in_the_middle_it_goes_on_from_its_journal(patient: Patient) -> N
     assert proof and not proof & choice
     assert told["trials"][0]["stage"] == "watch" and told["chosen"]
     assert "As an edit of your script:" in said
-    assert patient.left() == ["evenflow-cure", "train.py"]
+    assert patient.left() == ["evenflow-cure", "evenflow-runs", "train.py"]
+    the_page_can_tell_it(patient.folder / "evenflow-runs", told, said)
     assert patient.gone()
 
 

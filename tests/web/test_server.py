@@ -21,7 +21,7 @@ from evenflow.views.answers import thinned, values
 from evenflow.views.following import Followed
 from evenflow.web import application
 from evenflow.web.guarding import POLICY
-from evenflow.web.judge import Judge, findings, line
+from evenflow.web.verdicts import Judge, findings, line
 
 from .runs import EVIL, channels, reading, writer, written
 

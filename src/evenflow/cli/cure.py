@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..lang import N_, _, ngettext
+from ..lang import _, ngettext
 from ..script import Program, hint
 from . import writing
 from .consoles import as_json, refuse, stderr, stdout
@@ -81,19 +81,6 @@ PatchFile = Annotated[
 Write = Annotated[
     bool, typer.Option("--write", help="Write it into the script itself, after showing the diff.")
 ]
-_STAGES = {
-    "copy": N_("copying the folder"),
-    "watch": N_("running the script as it is, watched"),
-    "screen": N_("each treatment by itself"),
-    "rates": N_("down the ladder of learning rates"),
-    "combine": N_("combinations of the best"),
-    "race": N_("the best over a longer horizon"),
-    "refine": N_("learning rates around the best"),
-    "final": N_("the best over the whole length"),
-    "choice": N_("the best over another seed"),
-    "confirm": N_("proof over seeds that had no say in the choice"),
-    "patch": N_("the script with the treatment written into it, on the same seeds"),
-}
 
 
 def cure(
@@ -149,6 +136,7 @@ def cure(
     if isinstance(found, int):
         return found
     code = _hand_over(program, found, json, apply, edit)
+    _kept(program, settings, found)
     return (_patched(program, found, patch, write, force, json) or code) if edit else code
 
 
@@ -251,6 +239,20 @@ def _hand_over(program: Program, found: Cure, json: bool, apply: bool, edit: boo
     return int(found.verdict in ("uncured", "out-of-budget"))
 
 
+def _kept(program: Program, settings: Settings, found: Cure) -> None:
+    """For `evenflow ui`; a cure that cannot be kept is one all the same."""
+    from ..trial import keep_cure
+
+    try:
+        path = keep_cure(program, settings, found)
+    except OSError as error:
+        said = _("warning: the cure was not kept ({error})")
+        print(said.format(error=error.strerror or error), file=sys.stderr)
+        return
+    if path is not None:
+        print(_("Look at it: evenflow ui   ({name})").format(name=path.name), file=sys.stderr)
+
+
 class _Display:
     """Progress on a terminal; one line a stage elsewhere."""
 
@@ -266,7 +268,9 @@ class _Display:
 
     def stage(self, stage: str, jobs: int) -> None:
         """A stage begins."""
-        words = _(_STAGES.get(stage, stage))
+        from ..words import CURE_STAGES
+
+        words = _(CURE_STAGES.get(stage, stage))
         if self.progress.disable:
             runs = ngettext(" ({n} run)", " ({n} runs)", jobs).format(n=jobs) if jobs else ""
             minutes, seconds = divmod(int(time.monotonic() - self.began), 60)

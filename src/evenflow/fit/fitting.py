@@ -16,6 +16,7 @@ from .columns import Column, Wishes
 from .doubting import doubts
 from .encoding import Encoder
 from .estimators import NetworkClassifier, NetworkRegressor
+from .history import history_as_json
 from .judging import Judged, judge, together
 from .keeping import load, save
 from .outcome import FitReport
@@ -99,7 +100,9 @@ def fit_file(
     result = fitted(found, folds, options, seed, tell)
     result = replace(result, notes=(*frame.attrs["read"], *result.notes))
     facts = {"target": target, "task": found.task, "metrics": result.judged.metrics,
-             "warnings": list(result.warnings), "options": options}  # fmt: skip
+             "warnings": list(result.warnings), "options": options,
+             "fit": history_as_json(data.name, result.report, result.judged, result.notes),
+    }  # fmt: skip
     shows = page(
         f"{data.name}: {target}", result.report, result.judged, result.notes, result.columns,
         result.warnings,

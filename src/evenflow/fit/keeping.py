@@ -40,7 +40,7 @@ from .reading import BadData
 from .scaling import SCALES, Scaling
 from .targets import Classes, Numbers
 
-FORMAT = 2
+FORMAT = 3
 #: What skops asks about, and what is harmless: a dtype holds no code.
 TRUSTED = ["numpy.dtype"]
 #: Bytes that model.json, and preprocessing.skops unpacked, may have.

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from .child import Attempt as Attempt
     from .child import Guest as Guest
     from .child import attempt_of as attempt_of
+    from .cure_file import keep_cure as keep_cure
     from .cure_run import CannotCure as CannotCure
     from .curing import conduct as conduct
     from .curing import cure as cure
@@ -30,6 +31,7 @@ _HOME = {
     "child": "Attempt Guest attempt_of",
     "engine": "CHILD LocalPool",
     "scratch": "FolderSnapshot",
+    "cure_file": "keep_cure",
     "cure_run": "CannotCure",
     "curing": "conduct cure",
     "injection": "Injection",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +16,7 @@ from ..script import Program
 from . import budget as budgets
 from . import metric as metrics
 from .budget import TrialBudget
+from .cure_file import keep_cure
 from .cure_run import CureRun, OnStage
 from .engine import CHILD, LocalPool, OnOutcome, Remembered
 from .job import Outcome
@@ -40,7 +42,8 @@ def cure(
 ) -> Cure:
     """Find a treatment for a training script by trials, and prove it over seeds.
 
-    The script is run as `python SCRIPT ARGS` in the current folder, in scratch copies of it.
+    The script is run as `python SCRIPT ARGS` in the current folder, in scratch copies of it. What
+    was tried is kept in `evenflow-runs`, for `evenflow ui`.
 
     Args:
         script: path of a script (or a module's name, with `module`).
@@ -78,7 +81,12 @@ def cure(
     """
     program = Program(str(script), str(Path.cwd()), tuple(args), module)
     chosen = Settings(metric, minimize, seeds, budget, jobs, in_place, without=tuple(without))
-    return conduct(program, chosen)
+    found = conduct(program, chosen)
+    try:
+        keep_cure(program, chosen, found)
+    except OSError as error:
+        warnings.warn(f"evenflow: the cure was not kept ({error})", stacklevel=2)
+    return found
 
 
 def conduct(

@@ -96,7 +96,7 @@ class Cure:
             "chosen": self.chosen or None,
             "before": _estimate(self.before),
             "after": _estimate(self.after),
-            "trials": [*map(_trial, self.trials), *map(_proposal, self.proposed)],
+            "trials": [*map(tried_as_json, self.trials), *map(_proposal, self.proposed)],
             "refused": [{"treatment": t, "why": why} for t, why in self.refused],
             "uncontrolled": list(self.uncontrolled),
             "lines": list(self.lines),
@@ -124,7 +124,7 @@ def _estimate(estimate: Estimate) -> dict[str, Any]:
     return {"mean": estimate.mean, "per_seed": list(estimate.per_seed)}
 
 
-def _trial(tried: Tried) -> dict[str, Any]:
+def tried_as_json(tried: Tried) -> dict[str, Any]:
     outcome = tried.outcome
     return {
         "treatment": tried.text or None,

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ..lang import N_, _, ngettext
+from ..words import CURE_VERDICTS
 from .goal import Tried
 from .record import Cure, Edit
 from .score import Estimate, estimate, loss_at
@@ -13,15 +14,6 @@ from .score import Estimate, estimate, loss_at
 if TYPE_CHECKING:
     from rich.console import Console
 
-_SAID = {
-    "healthy": N_("healthy, nothing to do"),
-    "cured": N_("cured, proven over {n} seeds"),
-    "improved": N_("improved; not proven beyond chance"),
-    "unproven": N_("promising; not proven"),
-    "uncured": N_("nothing that was tried is better than the script as it is"),
-    "out-of-budget": N_("the budget ended before all treatments were tried; none so far is better"),
-    "edit": N_("no treatment of the model mends it; a change to the script is proposed"),
-}
 _ENDED = {
     "refused": N_("refused"),
     "error": N_("failed"),
@@ -53,7 +45,7 @@ def render(cure: Cure, console: Console) -> None:
 def said(cure: Cure) -> str:
     """The verdict in words."""
     seeds = cure.comparison.seeds if cure.comparison else 0
-    return _(_SAID[cure.verdict]).format(n=seeds)
+    return _(CURE_VERDICTS[cure.verdict]).format(n=seeds)
 
 
 def found(cure: Cure) -> list[tuple[str, str]]:

@@ -307,7 +307,9 @@ class Search(Trials):
             treatment_text(c): c for c in self._able(candidates) if treatment_text(c) not in asked
         }
         limit = self.budget.limit(steps)
-        self.ask(stage, {Job(t, steps=steps, seconds=limit): c for t, c in fresh.items()})
+        # Whole runs are watched as the untreated one was, so that the two can be laid side by side.
+        jobs = {Job(t, steps=steps, seconds=limit, watch=not steps): c for t, c in fresh.items()}
+        self.ask(stage, jobs)
 
     def _at(self, steps: int) -> dict[Candidate, Outcome]:
         return {t.candidate: t.outcome for t in self.trials if t.job.steps == steps}

@@ -11,8 +11,15 @@ from .blocks import coloured as coloured
 from .blocks import picture as picture
 from .blocks import rows as rows
 from .bundle import script as script
+from .cures import CURE_LARGEST as CURE_LARGEST
+from .cures import CURE_SUFFIX as CURE_SUFFIX
+from .cures import cure_line as cure_line
+from .cures import read_cure as read_cure
 from .exporting import FORMS as FORMS
 from .exporting import exported as exported
+from .fits import fit_line as fit_line
+from .fits import is_model as is_model
+from .fits import read_fit as read_fit
 from .following import Followed as Followed
 from .notebook import card as card
 from .notebook import curve_html as curve_html

@@ -45,6 +45,8 @@ def application(folder: Path, hosts: Collection[str] = (), token: str = "") -> S
     asks: dict[str, Any] = {
         "/api/runs": _runs,
         "/api/words": _words,
+        "/api/cure/{name:path}": _cure,
+        "/api/fit/{name:path}": _fit,
         "/api/run/{name:path}/summary": _summary,
         "/api/run/{name:path}/findings": _findings,
         "/api/run/{name:path}/curves": _curves,
@@ -137,18 +139,29 @@ def _scale(request: Request) -> views.Range | None:
 
 
 def _runs(request: Request, shelf: Shelf) -> Response:
-    """All runs, the newest first; details of those that were read: some more will be next time."""
+    """All runs, cures and models, the newest first; details of those that were read: some more will
+    be next time."""
     left, out = _AT_ONCE, []
-    for name, path in shelf.paths().items():
+    for (kind, name), path in shelf.all().items():
         try:
-            told = shelf.line(name, path)
+            told = shelf.line(path)
             if told is None and left:
-                shelf.fill(name, path)
+                shelf.fill(path)
                 left -= 1
-            out.append({"name": name, "changed": path.stat().st_mtime, **(told or {})})
+            changed = path.stat().st_mtime
+            out.append({"kind": kind, "name": name, "changed": changed, **(told or {})})
         except OSError:
             continue  # gone since
     return _json({"folder": str(shelf.folder), "runs": out}, request)
+
+
+def _cure(request: Request, shelf: Shelf) -> Response:
+    return _json(shelf.cure(request.path_params["name"]), request)
+
+
+def _fit(request: Request, shelf: Shelf) -> Response:
+    name = request.path_params["name"]
+    return _json({**views.read_fit(shelf.path(name, "fit")), "name": name}, request)
 
 
 def _words(request: Request, shelf: Shelf) -> Response:

@@ -19,6 +19,8 @@ from .messages import with_messages as with_messages
 from .messages import without_chain as without_chain
 from .names import cause as cause
 from .names import title as title
+from .outcomes import CURE_STAGES as CURE_STAGES
+from .outcomes import CURE_VERDICTS as CURE_VERDICTS
 from .places import line as line
 from .places import sites as sites
 from .remedies import Network as Network

@@ -13,8 +13,8 @@ export function address(path, asked = {}) {
   return `api/${path}?${query}`;
 }
 
-export const runPath = (name, what) =>
-  `run/${name.split("/").map(encodeURIComponent).join("/")}/${what}`;
+const quoted = (name) => name.split("/").map(encodeURIComponent).join("/");
+export const runPath = (name, what) => `run/${quoted(name)}/${what}`;
 
 async function answer(path, asked, signal) {
   const response = await fetch(address(path, asked), { signal });
@@ -29,6 +29,9 @@ async function answer(path, asked, signal) {
 export async function ask(path, asked = {}, signal = undefined) {
   return (await answer(path, asked, signal)).json();
 }
+
+// All that is known of a cure or of a model.
+export const askRecord = (kind, name) => ask(`${kind}/${quoted(name)}`);
 
 // One thing that is known of a run.
 export async function askRun(name, what, asked = {}, signal = undefined) {

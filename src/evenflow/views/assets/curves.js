@@ -3,7 +3,7 @@
 import uPlot from "./vendor/uPlot.esm.js";
 import { words } from "./api.js";
 import { isDark } from "./palette.js";
-import { number } from "./dom.js";
+import { el, number } from "./dom.js";
 
 const LINES = { loss: "#2256c9", lr: "#18794e", grad_norm: "#b4530a" };
 const DARK = { loss: "#8ab0ff", lr: "#63d297", grad_norm: "#f2a65e" };
@@ -23,17 +23,37 @@ function padded(plot, low, high) {
 
 // marks: [{step, label, kind}]; onRange(from, to) is called with steps when the user zooms.
 export function curve(box, key, points, marks, onRange) {
+  return plotted(box, points, [{ label: words[key] || key, stroke: (isDark() ? DARK : LINES)[key] }], marks, onRange, 110);
+}
+
+// Several on one axis, with a legend. named: [{label, points: [x, y], dash}], marks as above.
+export function several(box, named, marks = []) {
+  const known = named.filter((n) => n.points[0].length > 1), inks = Object.values(isDark() ? DARK : LINES);
+  if (!known.length) return { end() {} };
+  const lines = known.map((n, i) => ({ label: n.label, stroke: inks[i % inks.length], dash: n.dash }));
+  const legend = el("div", { class: "legend" }, lines.map((l) => {
+    const sign = el("i");
+    sign.style.background = l.stroke;
+    return el("span", {}, sign, l.label);
+  }));
+  const place = el("div", { role: "img", "aria-label": lines.map((l) => l.label).join(", ") });
+  box.append(...(lines.length > 1 ? [legend, place] : [place]));
+  const made = plotted(place, uPlot.join(known.map((n) => n.points)), lines, marks, (from, to) => made.range(from, to), 220);
+  return made;
+}
+
+function plotted(box, points, lines, marks, onRange, height) {
   const ink = isDark() ? "#a0a9b4" : "#57606a", grid = isDark() ? "#2a313a" : "#e7eaee";
   const plot = new uPlot({
-    width: Math.max(box.clientWidth, 200), height: 110,
+    width: Math.max(box.clientWidth, 200), height,
     legend: { show: false },
     cursor: { y: false, sync: { key: "steps" }, drag: { x: true, y: false, setScale: false } },
-    scales: { x: { time: false }, y: spans(points[1]) ? { distr: 3 } : { range: padded } },
+    scales: { x: { time: false }, y: spans(points.slice(1).flat().filter((v) => v !== undefined)) ? { distr: 3 } : { range: padded } },
     axes: [
       { stroke: ink, grid: { stroke: grid, width: 1 }, ticks: { show: false }, size: 24, values: (u, at) => at.map((v) => v.toLocaleString(words.code)) },
       { stroke: ink, grid: { stroke: grid, width: 1 }, ticks: { show: false }, size: 56, values: (u, at) => at.map((v) => (v === null ? "" : number(v))) },
     ],
-    series: [{}, { label: words[key] || key, stroke: (isDark() ? DARK : LINES)[key] || ink, width: 1.5, points: { show: false }, spanGaps: false }],
+    series: [{}, ...lines.map((l) => ({ label: l.label, stroke: l.stroke || ink, dash: l.dash, width: 1.5, points: { show: false }, spanGaps: false }))],
     hooks: {
       setSelect: [(u) => {
         if (u.select.width > 3) onRange(u.posToVal(u.select.left, "x"), u.posToVal(u.select.left + u.select.width, "x"));
@@ -56,7 +76,7 @@ export function curve(box, key, points, marks, onRange) {
       }],
     },
   }, points, box);
-  const sized = new ResizeObserver(() => { if (box.clientWidth) plot.setSize({ width: Math.max(box.clientWidth, 200), height: 110 }); });
+  const sized = new ResizeObserver(() => { if (box.clientWidth) plot.setSize({ width: Math.max(box.clientWidth, 200), height }); });
   sized.observe(box);
   return {
     plot,

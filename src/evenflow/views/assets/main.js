@@ -3,6 +3,8 @@
 import { speak, spoken, words } from "./api.js";
 import { el } from "./dom.js";
 import { showCompare } from "./compare.js";
+import { showCure } from "./cure.js";
+import { showFit } from "./fit.js";
 import { read } from "./route.js";
 import { showRun } from "./run.js";
 import { showRuns } from "./runs.js";
@@ -19,7 +21,7 @@ async function show() {
   const { kind, name, state } = read();
   document.title = name ? `${name} · Evenflow` : "Evenflow";
   main.replaceChildren(el("p", { class: "quiet" }, words.reading || "…"));
-  const views = { run: () => showRun(main, name, state), compare: () => showCompare(main, state) };
+  const views = { run: () => showRun(main, name, state), compare: () => showCompare(main, state), cure: () => showCure(main, name, state), fit: () => showFit(main, name) };
   const shown = (views[kind] || (() => showRuns(main, state)))();
   try {
     await spoken();

@@ -17,8 +17,10 @@ export function spark(values, width = 120, height = 26) {
   return svg("svg", { width, height, class: "spark", "aria-hidden": "true" }, svg("polyline", { points: points.join(" ") }));
 }
 
+const KINDS = { healthy: "ok", "no-fault": "ok", cured: "ok", warning: "warning", improved: "warning", sick: "error", uncured: "error", unreadable: "error" };
+
 export const badge = (verdict) => {
-  const kind = { healthy: "ok", "no-fault": "ok", warning: "warning", sick: "error", unreadable: "error" }[verdict] || "none";
+  const kind = KINDS[verdict] || "none";
   return el("span", { class: `badge ${kind}` }, words[verdict] || words.reading);
 };
 
@@ -28,7 +30,7 @@ const ORDERS = {
   verdict: (a, b) => RANK.indexOf(a.verdict) - RANK.indexOf(b.verdict),
   steps: (a, b) => (b.steps || 0) - (a.steps || 0),
 };
-const RANK = ["sick", "warning", "unreadable", "unjudged", undefined, "no-fault", "healthy"];
+const RANK = ["sick", "uncured", "warning", "out-of-budget", "unproven", "improved", "edit", "unreadable", "unjudged", undefined, "no-fault", "cured", "healthy"];
 
 export async function showRuns(main, state) {
   await spoken();
@@ -53,9 +55,10 @@ export async function showRuns(main, state) {
     });
     const live = run.ended === "" && run.verdict !== "unreadable" && Date.now() / 1000 - run.changed < 60;
     const last = (run.loss || []).at(-1);
+    const kind = run.kind || "run";
     return el("tr", {},
-      el("td", {}, box),
-      el("th", { scope: "row" }, el("a", { href: link("run", run.name) }, run.name), el("div", { class: "quiet" }, run.script || run.why || "")),
+      el("td", {}, kind === "run" ? box : ""),
+      el("th", { scope: "row" }, el("a", { href: link(kind, run.name) }, run.name), el("div", { class: "quiet" }, kind === "run" ? "" : el("span", { class: "badge kind" }, words[`a_${kind}`]), run.script || run.why || "")),
       el("td", {}, badge(run.verdict), live ? el("span", { class: "badge live" }, words.live) : "", el("div", { class: "quiet" }, run.finding || "")),
       el("td", { class: "loss" }, spark(run.loss || []), el("span", {}, last === undefined ? "" : number(last))),
       el("td", { class: "figure" }, run.steps === undefined ? "" : run.steps.toLocaleString(words.code)),
@@ -64,7 +67,7 @@ export async function showRuns(main, state) {
 
   function draw() {
     const wanted = search.value.toLowerCase();
-    const shown = found.filter((r) => `${r.name} ${r.script || ""} ${r.finding || ""} ${words[r.verdict] || ""}`.toLowerCase().includes(wanted)).sort(ORDERS[order]);
+    const shown = found.filter((r) => `${r.name} ${words[`a_${r.kind}`] || ""} ${r.script || ""} ${r.finding || ""} ${words[r.verdict] || ""}`.toLowerCase().includes(wanted)).sort(ORDERS[order]);
     body.replaceChildren(...shown.map(row));
   }
 

@@ -22,6 +22,7 @@ from ..report import as_json
 from ..schema import Run, verdict
 from ..showing import visible
 from ..store import StoreError, load
+from ..views import CURE_SUFFIX, cure_line, fit_line
 
 #: Points of a small picture of the loss.
 _POINTS = 60
@@ -37,8 +38,12 @@ def findings(path: Path, code: str) -> dict[str, Any]:
 
 
 def line(path: Path) -> dict[str, Any]:
-    """What the list says of a run."""
+    """What the list says of a run, a cure or a model."""
     try:
+        if path.name.endswith(CURE_SUFFIX):
+            return cure_line(path)
+        if path.name == "model.json":
+            return fit_line(path)
         run = load(path, partial=True)
         found = diagnose(run)
         first = f"{found[0].code} {found[0].name}" if found else ""
