@@ -32,15 +32,14 @@ class RunView {
   async open() {
     // the picture is asked for at once: which ones there are is only known with the summary
     const early = this.state.get("from") ? null : askGrid(this.name, { picture: this.state.get("picture") || "delta" }).catch(() => null);
-    const points = askRun(this.name, "curves"), summary = askRun(this.name, "summary");
-    [this.summary] = await Promise.all([summary, spoken()]);
+    [this.summary] = await Promise.all([askRun(this.name, "summary"), spoken()]);
     this.points = { loss: [[], []] };
     if (this.ended) return;
     this.lay();
     const known = await early;
     if (this.ended) return;
     await this.shown.begin(known);
-    this.points = await points;
+    this.points = await askRun(this.name, "curves");  // the picture comes first
     if (this.ended) return;
     if (this.shown.from <= 0 && !this.state.get("from")) this.shown.show(0, this.all());
     this.drawCurves();
@@ -135,7 +134,7 @@ class RunView {
   async judge() {
     try {
       const told = await askRun(this.name, "findings");
-      if (this.ended) return;
+      if (this.ended || this.gone) return;
       if (this.list) this.tell(told);
       const marks = told.findings.map((f) => ({ step: f.first_step, kind: f.severity, label: f.code }));
       if (JSON.stringify(marks) !== JSON.stringify(this.marks || [])) {
@@ -143,7 +142,7 @@ class RunView {
         this.drawCurves();
       }
     } catch (error) {
-      if (this.said) this.said.textContent = error.message;
+      if (this.said && !this.gone) this.said.textContent = error.message;
     }
   }
 
@@ -169,7 +168,7 @@ class RunView {
     if (!this.stream) return;
     this.stream.addEventListener("news", (event) => { this.cursor = event.lastEventId; this.news(JSON.parse(event.data)); });
     this.stream.addEventListener("again", () => { this.end(); showRun(this.main, this.name, this.state); });
-    this.stream.addEventListener("gone", (event) => { this.stream.close(); say(`${words.gone} ${JSON.parse(event.data).why}`); this.said.textContent = words.gone; });
+    this.stream.addEventListener("gone", (event) => { this.stream.close(); this.gone = true; say(`${words.gone} ${JSON.parse(event.data).why}`); this.said.textContent = words.gone; });
   }
 
   async news(told) {
