@@ -182,6 +182,10 @@ def saturation(n: Numbers) -> None:
     flat = [1 / (4 * math.cosh(10 * x) ** 2) < 0.0025 for x in xs]
     assert n["saturated share"] == pytest.approx(np.mean(flat), abs=0.011)
     assert n["gradient in float32"] == 0
+    assert n["slope at 1 % of its bound"] == pytest.approx(math.log(199 + math.sqrt(199**2 - 1)))
+    z = n["slope at 1 % of its bound"]
+    assert sigmoid(z) * (1 - sigmoid(z)) == pytest.approx(0.0025)
+    assert n["float32 is exactly 1 from"] == pytest.approx(24 * math.log(2), abs=2e-3)
 
     def steps(w: float, move: Callable[[float], float]) -> float:
         for k in range(2000):
@@ -285,8 +289,16 @@ def online_and_epoch_(n: Numbers) -> None:
         w = poor
         for _ in range(60):
             w -= eta * float(np.mean([pull(w, i) for i in range(6)]))
-        assert n[f"left, epoch {eta:g}"] == (20 if w < -1.25 else 0)
+        assert n[f"left, epoch {eta:g}"] == (1 if w < -1.25 else 0)
     assert n["left, online 0.1"] == 20 and n["left, epoch 0.6"] == 0
+    dice, several = np.random.default_rng(6), 0
+    for _ in range(1000):  # minima are where the slope turns from falling to rising
+        x, t = dice.normal(0, 2, (1, 6)), dice.uniform(-1, 1, (1, 6))
+        w = np.linspace(-8, 8, 3201)[:, None]
+        slopes = ((np.tanh(w * x) - t) * x / np.cosh(w * x) ** 2).sum(axis=1)
+        several += int(((slopes[:-1] < 0) & (slopes[1:] > 0)).sum() > 1)
+    told = n["random sets with more than one minimum"]
+    assert told == pytest.approx(several, abs=15) and told < 500
 
     x, t = (v[0] for v in online_and_epoch.line(0, outlier=True))
     assert n["outlier end, epoch"] == near(float(np.sum(x * t)) / 64, 1e-5)

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from evenflow.activations import new_figure, saved_svg
-from evenflow.lessons import REGISTRY, Lesson, Result
+from evenflow.lessons import REGISTRY, Lesson, Result, beside
 from evenflow.lessons.base import Plot, Table
 from evenflow.lessons.lesson_text import cell, notes
 
+DOCS = Path(__file__).parents[2] / "docs"
 #: Told apart by eyes of every kind, also in grey (Okabe & Ito 2008), with a dash of its own each.
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00")
 _DASHES = ("-", "--", "-.", ":", "-", "--")
@@ -31,6 +32,18 @@ def index() -> str:
     ]
     lines += [f"{i}. [{x.title}]({x.name}.md)" for i, x in enumerate(REGISTRY.values(), 1)]
     return "\n".join(lines) + "\n"
+
+
+def _ways(lesson: Lesson) -> str:
+    """Links to what belongs to it, and to the lessons beside it."""
+    rules = {p.name.partition("-")[0]: p.name for p in (DOCS / "rules").glob("EF*.md")}
+    links = [
+        f"[{x.partition(' ')[2]}](../activations/{x.partition(' ')[2]}.md)" if " " in x
+        else f"[{x}](../rules/{rules[x]})" for x in lesson.see
+    ]  # fmt: skip
+    before, after = (f"[{REGISTRY[n].title}]({n}.md)" if n else "" for n in beside(lesson.name))
+    ways = [f"before: {before}"] * bool(before) + [f"next: {after}"] * bool(after)
+    return "\n\n".join(("See also: " + ", ".join(links), " · ".join(ways)))
 
 
 def page(lesson: Lesson, result: Result) -> str:
@@ -55,6 +68,9 @@ def page(lesson: Lesson, result: Result) -> str:
         else:
             blocks.append(part)
     blocks += notes(lesson, result)
+    blocks.append(f"## A question\n\n{lesson.question}")
+    blocks.append(f"<details><summary>Its answer</summary>\n\n{lesson.answer}\n\n</details>")
+    blocks.append(_ways(lesson))
     return "\n\n".join(blocks) + "\n"
 
 

@@ -26,7 +26,7 @@ def explain_lesson(
     if both:
         line = _("--lesson {name} stands alone: leave out {options}.")
         return refuse("explain", line.format(name=name, options=", ".join(both)))
-    from ..lessons import REGISTRY, plain, terminal
+    from ..lessons import REGISTRY, beside, plain, terminal
 
     known = [LIST, *REGISTRY]
     if name not in known:
@@ -46,6 +46,7 @@ def explain_lesson(
             result = REGISTRY[name].run()
         width = max(60, min(stdout().width, 100) - 2)
         encoding = sys.stdout.encoding or "utf-8"
-        line = terminal(REGISTRY[name], result, width, unicode=plain("●─", encoding) == "●─")
+        unicode = plain("●─", encoding) == "●─"
+        line = terminal(REGISTRY[name], result, width, unicode, beside(name))
         print(plain(line, encoding), end="")
     return 0

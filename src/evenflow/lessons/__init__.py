@@ -37,6 +37,7 @@ __all__ = [
     "NetFile",
     "Result",
     "Walked",
+    "beside",
     "parse_net",
     "plain",
     "read_net",
@@ -49,8 +50,8 @@ __all__ = [
 REGISTRY: dict[str, Lesson] = {
     "linear-neuron": linear_neuron.LESSON,
     "nested-functions": nested_functions.LESSON,
-    "four-layers": four_layers.LESSON,
     "one-hidden-layer": one_hidden_layer.LESSON,
+    "four-layers": four_layers.LESSON,
     "ten-hidden-layers": ten_hidden_layers.LESSON,
     "saturation": saturation.LESSON,
     "gain-control": gain_control.LESSON,
@@ -61,3 +62,10 @@ REGISTRY: dict[str, Lesson] = {
     "residual": residual.LESSON,
     "choosing-activation": choosing_activation.LESSON,
 }
+
+
+def beside(name: str) -> tuple[str, str]:
+    """The lessons before and after one, "" at the ends."""
+    known = ["", *REGISTRY, ""]
+    at = known.index(name)
+    return known[at - 1], known[at + 1]

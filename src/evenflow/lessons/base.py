@@ -82,6 +82,8 @@ class Lesson:
         text: Markdown; the docstring of the lesson's file.
         run: no arguments, the same result at every call; takes less than 5 s on one slow thread.
         seeds: over how many seeds its claims were counted; 0 where nothing is random.
+        question, answer: to be thought about before the answer is read.
+        see: what belongs to it: codes of faults, "activations NAME".
     """
 
     name: str
@@ -89,3 +91,6 @@ class Lesson:
     text: str
     run: Callable[[], Result]
     seeds: int = 0
+    question: str = ""
+    answer: str = ""
+    see: tuple[str, ...] = ()

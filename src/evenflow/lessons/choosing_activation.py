@@ -86,4 +86,15 @@ def run() -> Result:
     )
 
 
-LESSON = Lesson("choosing-activation", "Ten activations on one task", __doc__, run, SEEDS)
+LESSON = Lesson(
+    "choosing-activation",
+    "Ten activations on one task",
+    __doc__,
+    run,
+    SEEDS,
+    question=("Identity loses no gradient. Why is it no good?"),
+    answer=(
+        "Without a bend, layers in a row are one matrix: the network can draw straight lines only."
+    ),
+    see=("EF702", "EF101"),
+)

@@ -155,4 +155,16 @@ def _told(epochs: int | None) -> str:
     return "never" if epochs is None else str(epochs)
 
 
-LESSON = Lesson("dead-relu", "A rectifier killed in three ways", __doc__, run, SEEDS)
+LESSON = Lesson(
+    "dead-relu",
+    "A rectifier killed in three ways",
+    __doc__,
+    run,
+    SEEDS,
+    question=("A unit is off for seven of eight examples. Is it dead?"),
+    answer=(
+        "No. One example whose gradient gets through can bring it back; it is dead only "
+        "where every example finds it off."
+    ),
+    see=("EF202", "EF104", "activations relu", "activations leaky_relu"),
+)

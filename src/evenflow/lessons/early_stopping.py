@@ -128,4 +128,16 @@ def run() -> Result:
     )
 
 
-LESSON = Lesson("early-stopping", "Early stopping against overfitting", __doc__, run, SEEDS)
+LESSON = Lesson(
+    "early-stopping",
+    "Early stopping against overfitting",
+    __doc__,
+    run,
+    SEEDS,
+    question=("Why is the gain not measured on the held-out points that chose the epoch?"),
+    answer=(
+        "The epoch was chosen because they liked it: on them the chosen error is the "
+        "least by construction. What was not looked at must judge."
+    ),
+    see=("EF407",),
+)

@@ -97,5 +97,14 @@ def run() -> Result:
 
 
 LESSON = Lesson(
-    "four-layers", "Four layers in matrix form, and one weight's gradient", __doc__, run
+    "four-layers",
+    "Four layers in matrix form, and one weight's gradient",
+    __doc__,
+    run,
+    question=("Which other weights share the first four factors of ∂E/∂w22?"),
+    answer=(
+        "All of the second row of W2, and its bias: their gradients are δ_2[2] times "
+        "what each weight reads (1 for the bias)."
+    ),
+    see=("activations sigmoid",),
 )

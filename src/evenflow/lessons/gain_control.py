@@ -71,4 +71,17 @@ def run() -> Result:
     )
 
 
-LESSON = Lesson("gain-control", "A sigmoid controls its own gain", __doc__, run)
+LESSON = Lesson(
+    "gain-control",
+    "A sigmoid controls its own gain",
+    __doc__,
+    run,
+    question=(
+        "At which signal has the sigmoid's mean gain fallen to half of that for weak signals?"
+    ),
+    answer=(
+        "Where tanh(A/2) / (2A) = 1/8, at A = 3.83: the swing is then 0.96 of the most "
+        "that it can be."
+    ),
+    see=("EF201", "activations sigmoid", "activations hardtanh"),
+)

@@ -36,8 +36,23 @@ def notes(lesson: Lesson, result: Result) -> list[str]:
     return [twice] * bool(result.same) + [seeds] * bool(lesson.seeds)
 
 
-def terminal(lesson: Lesson, result: Result, width: int = WIDTH, unicode: bool = True) -> str:
-    """The lesson as plain text of at most `width` columns (tables may be wider)."""
+def see(lesson: Lesson) -> list[str]:
+    """Commands that show what belongs to a lesson."""
+    return [f"evenflow {x}" if " " in x else f"evenflow rules {x}" for x in lesson.see]
+
+
+def terminal(
+    lesson: Lesson,
+    result: Result,
+    width: int = WIDTH,
+    unicode: bool = True,
+    beside: tuple[str, str] = ("", ""),
+) -> str:
+    """The lesson as plain text of at most `width` columns (tables may be wider).
+
+    Args:
+        beside: names of the lessons before and after it, "" where there is none.
+    """
     rule = ("═" if unicode else "=") * len(lesson.title)
     out = f"{lesson.title}\n{rule}\n\n{_wrapped(lesson.text, width)}"
     for part in (*result.parts, *notes(lesson, result)):
@@ -48,7 +63,11 @@ def terminal(lesson: Lesson, result: Result, width: int = WIDTH, unicode: bool =
             out += "\n".join(chart(part, min(width, 78), unicode=unicode))
         else:
             out += _wrapped(part, width)
-    return out + "\n"
+    asked = f"## A question\n{lesson.question}\n\n## Its answer\n{lesson.answer}"
+    ways = [f"{way}: evenflow explain --lesson {name}" for way, name in
+            zip(("before this", "next"), beside, strict=True) if name]  # fmt: skip
+    more = "\n".join(["See also", *(f"  {row}" for row in (*see(lesson), *ways))])
+    return f"{out}\n\n{_wrapped(asked, width)}\n\n{more}\n"
 
 
 def plain(text: str, encoding: str) -> str:

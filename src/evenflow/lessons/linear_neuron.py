@@ -1,5 +1,6 @@
 """A neuron with two inputs and no hidden layer answers y = w1 x1 + w2 x2. Its one example is
-(1, 1, 0): both inputs are 1, the target t is 0. The error is E = (t - y)².
+(1, 1, 0): both inputs are 1, the target t is 0. The error is E = (t - y)². (From the third lesson
+on it is E = ½ (y - t)², and this lesson's 2 is gone from every derivative.)
 
 ## The parabola
 Over y the error is a parabola with its floor at y = t. Its slope says which way to go and how
@@ -117,4 +118,15 @@ def _fate(factor: float) -> str:
     return "creeps up to it" if factor > 0 else "overshoots, but settles"
 
 
-LESSON = Lesson("linear-neuron", "A linear neuron and its parabola of error", __doc__, run)
+LESSON = Lesson(
+    "linear-neuron",
+    "A linear neuron and its parabola of error",
+    __doc__,
+    run,
+    question=("What does the neuron do with η = 0.5, and why does it not matter where it starts?"),
+    answer=(
+        "It swings for ever: one step turns y into (1 − 4η) y = −y. The factor does not "
+        "contain w, so every start has the same fate; only y = 0 itself stays."
+    ),
+    see=("EF302", "EF403", "EF703"),
+)

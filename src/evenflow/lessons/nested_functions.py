@@ -82,4 +82,12 @@ def run() -> Result:
     )
 
 
-LESSON = Lesson("nested-functions", "Functions inside functions: f = A(B(C(x)))", __doc__, run)
+LESSON = Lesson(
+    "nested-functions",
+    "Functions inside functions: f = A(B(C(x)))",
+    __doc__,
+    run,
+    question=("Which of the factors must be computed anew for ∂f/∂c, once ∂f/∂b is known?"),
+    answer=("Only B'(c). ∂f/∂b = A'(b) is kept: that is all of back-propagation."),
+    see=("activations tanh", "activations softplus"),
+)

@@ -1,6 +1,11 @@
 """A network with one hidden layer has two matrices, Wh to the hidden units and Wo to the output.
 Both layers are rectifiers, R(z) = max(z, 0) with R'(z) = 1 for z > 0 and 0 otherwise.
 
+## Why ½
+The error is E = ½ (O - t)² from here on, no longer (t - O)². The ½ cancels the 2 that the
+derivative of a square brings along: ∂E/∂O = O - t, the plain difference. Nothing else changes:
+half the error has half the gradient, so a rate of η does what η/2 did before.
+
 ## Forward
 
     Zh = Wh X + bh    H = R(Zh)    Zo = Wo H + bo    O = R(Zo)    E = ½ (O - t)²
@@ -107,4 +112,19 @@ def run() -> Result:
     )
 
 
-LESSON = Lesson("one-hidden-layer", "One hidden layer: E_o, E_h and the updates", __doc__, run)
+LESSON = Lesson(
+    "one-hidden-layer",
+    "One hidden layer: E_o, E_h and the updates",
+    __doc__,
+    run,
+    question=(
+        "The third hidden unit is off. Which weights will not move at the first step, "
+        "and could they ever?"
+    ),
+    answer=(
+        "Its two weights in Wh, since R'(Zh) = 0, and its weight in Wo, since H = 0. As "
+        "long as Zh stays below 0 for every example they never move; another unit "
+        "cannot help, for its own weights alone decide Zh."
+    ),
+    see=("EF202", "activations relu"),
+)

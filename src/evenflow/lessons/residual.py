@@ -149,4 +149,17 @@ def run() -> Result:
     )
 
 
-LESSON = Lesson("residual", "A plain network and a residual one", __doc__, run, SEEDS)
+LESSON = Lesson(
+    "residual",
+    "A plain network and a residual one",
+    __doc__,
+    run,
+    SEEDS,
+    question=("Could a residual block make a gradient vanish?"),
+    answer=(
+        "Hardly by itself: the road has the factor 1. Only if the branch sends back "
+        "nearly minus the error, so that the two cancel; then the branch's share is "
+        "negative."
+    ),
+    see=("EF101", "EF102"),
+)

@@ -1,5 +1,5 @@
 """One sigmoid unit, y = 1 / (1 + e^-z) with z = w x. Its slope is y (1 - y): 1/4 at z = 0, below
-1 % of that where |z| > 5.3. Out there the unit is saturated.
+1 % of that where |z| > 5.99. Out there the unit is saturated.
 
 ## How it is pushed there
 The update is -η (y - t) y (1 - y) x. A single input that nobody scaled, x = 40, with a generous
@@ -9,7 +9,7 @@ The update is -η (y - t) y (1 - y) x. A single input that nobody scaled, x = 40
 From then on the unit meets ordinary examples: x = 1, target 0. It answers 1 and is as wrong as
 it can be, but the layer error is (y - t) y (1 - y): the more surely it is wrong, the smaller the
 slope, and the smaller the update. For large w the way back takes about e^w / η steps: each unit
-of w costs e times more than the last. In float32 y is rounded to exactly 1 from z = 17.3 on; then
+of w costs e times more than the last. In float32 y is exactly 1 from z = 16.64 on; then
 the gradient is exactly 0, and the weight is frozen for good. (Evenflow: EF201, and EF203 where a
 whole network is so.)
 
@@ -62,6 +62,12 @@ def with_cross_entropy(w: float) -> int:
     raise AssertionError("cross-entropy does not freeze")
 
 
+def _exactly_one() -> float:
+    """The least z, to 1e-4, whose sigmoid is 1 in float32."""
+    z = torch.arange(160_000, 180_000) / 10_000
+    return float(z[torch.sigmoid(z.float()) == 1][0])
+
+
 def _pushed() -> Result:
     net, big = Net(unit(0.0, "sigmoid")), np.array([[PUSH_X]])
     weight = net.get_parameter("W1.weight")
@@ -77,6 +83,8 @@ def _pushed() -> Result:
     z32 = torch.tensor([20.0], requires_grad=True)
     (torch.sigmoid(z32).square().sum() / 2).backward()  # type: ignore[no-untyped-call]
     assert z32.grad is not None
+    below = 2 * math.acosh(10)
+    exact = _exactly_one()
     parts = (
         f"The push: at w = 0 the unit answers 0.5 where 1 is wanted, so δ = {delta:g} and Δw = "
         f"-η δ x = {PUSH_ETA:g} · {-delta:g} · {PUSH_X:g} = {pushed:g}.",
@@ -84,6 +92,8 @@ def _pushed() -> Result:
         f"by {moved:.2e}. Over inputs from -1 to 1, {saturated:.0%} of its "
         "answers are saturated, as the tape counts it. In float32 the gradient is "
         f"{z32.grad.item():g} exactly.",
+        f"The slope is 1 % of ¼ at |z| = 2 arcosh 10 = {below:.4g}. Counting z up, float32 first "
+        f"gives exactly 1 at z = {exact:.4g}: e^-z is then below 2^-24, and 1 + e^-z rounds to 1.",
     )
     numbers = {
         "w after the push": pushed,
@@ -92,6 +102,8 @@ def _pushed() -> Result:
         "first frozen update": frozen[0].param("W1.weight", "update"),
         "saturated share": saturated,
         "gradient in float32": z32.grad.item(),
+        "slope at 1 % of its bound": below,
+        "float32 is exactly 1 from": exact,
     }
     return Result(parts, numbers, both_ways(push, unit(0.0, "sigmoid"), big, ONE))
 
@@ -131,7 +143,22 @@ def run() -> Result:
     )
     push, by_weight = _pushed(), _by_weight()
     found = joined(push, by_weight)
-    return replace(found, parts=(push.parts[0], *by_weight.parts, push.parts[1], picture))
+    return replace(found, parts=(push.parts[0], *by_weight.parts, *push.parts[1:], picture))
 
 
-LESSON = Lesson("saturation", "One unit pushed into saturation, and frozen", __doc__, run)
+LESSON = Lesson(
+    "saturation",
+    "One unit pushed into saturation, and frozen",
+    __doc__,
+    run,
+    question=(
+        "The unit at w = 20 is as wrong as can be. Why does a rate ten times larger not "
+        "mend it in a tenth of the time?"
+    ),
+    answer=(
+        "It does, in exact arithmetic: the way back takes about e^w / η steps. But e^20 "
+        "is 5e8, so a tenth of it is still for ever, and in float32 the gradient is "
+        "exactly 0: ten times 0 is 0."
+    ),
+    see=("EF201", "EF203", "EF701", "activations sigmoid"),
+)

@@ -142,4 +142,12 @@ def run() -> Result:
     )
 
 
-LESSON = Lesson("ten-hidden-layers", "Ten hidden layers: 23 factors, each found once", __doc__, run)
+LESSON = Lesson(
+    "ten-hidden-layers",
+    "Ten hidden layers: 23 factors, each found once",
+    __doc__,
+    run,
+    question=("How many local derivatives would 100 hidden layers take, written out and memoised?"),
+    answer=("(n + 1)(n + 3) = 101 · 103 = 10,403 against 3n + 3 = 303."),
+    see=("EF101", "activations sigmoid"),
+)

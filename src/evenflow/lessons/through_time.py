@@ -169,4 +169,13 @@ def run() -> Result:
     )
 
 
-LESSON = Lesson("through-time", "Gradients through time: RNN, LSTM, attention", __doc__, run, SEEDS)
+LESSON = Lesson(
+    "through-time",
+    "Gradients through time: RNN, LSTM, attention",
+    __doc__,
+    run,
+    SEEDS,
+    question=("With the forget gate at ½, how many steps back is the gradient a thousandth?"),
+    answer=("Ten: ½ to the 10th is 1/1024."),
+    see=("EF101", "EF102", "activations tanh"),
+)
