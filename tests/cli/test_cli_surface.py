@@ -83,6 +83,7 @@ SURFACE = {
     "step": {
         "net": "",
         **dict.fromkeys(("--x", "--t", "--eta", "--alpha", "--mode", "--steps", "--json"), ""),
+        **dict.fromkeys(("-o --output", "--force"), ""),
     },
     "ui": {"folder": "", "--port": "", "--host": ""},
     "activations": {"name": "", "-o --output": "", "--sweep": "", "--json": "", "--force": ""},

@@ -8,7 +8,9 @@ from typing import Annotated, Any
 import typer
 
 from ..lang import _
-from .consoles import as_json, refuse, stdout
+from . import writing
+from .consoles import as_json, refuse, stdout, wrote
+from .options import Force, output_option
 from .speaking import Lang
 
 
@@ -33,6 +35,11 @@ def step(
         int | None, typer.Option(metavar="N", help="Updates that are told in full.")
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="All numbers as JSON on stdout.")] = False,
+    output: Annotated[
+        Path | None,
+        output_option(help="Write a page on which the network can be stepped: FILE.html."),
+    ] = None,
+    force: Force = False,
     lang: Lang = None,
 ) -> int:
     """Step a network by hand: forward, errors, gradients as products, updates.
@@ -43,12 +50,18 @@ def step(
     """
     from ..lessons import read_net, step_text, walked
     from ..report import finite
+    from ..views import net_html
 
     try:
         given = {"x": _rows(x, "--x"), "t": _rows(t, "--t"), "eta": eta, "alpha": alpha}
         asked = read_net(net).changed(**given, mode=_mode(mode), steps=steps)
+        if output is not None:
+            page = net_html(net.stem, net.stem, asked.as_dict())
+            writing.write(output, page, [net], force)
+            wrote(output)
+            return 0
         found = walked(asked)
-    except ValueError as error:
+    except (ValueError, writing.NotWritten) as error:
         return refuse("step", error)
     except OSError as error:
         said = _("{path!r} cannot be read: {error}")

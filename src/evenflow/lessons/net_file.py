@@ -63,6 +63,17 @@ class NetFile:
     steps: int = 1
     stop: m.Stop | None = None
 
+    def as_dict(self) -> dict[str, Any]:
+        """Plain JSON types, as a file has them."""
+        return {
+            "x": self.x.T.tolist(),
+            "t": self.t.T.tolist(),
+            "loss": self.loss,
+            "eta": self.eta,
+            "alpha": self.alpha,
+            "layer": [{"W": n.W.tolist(), "b": n.b.tolist(), "f": n.f} for n in self.layers],
+        }
+
     def changed(self, **numbers: Any) -> NetFile:
         """With some of x, t, eta, alpha, mode, steps as a file would have them. ValueError."""
         told = {key: value for key, value in numbers.items() if value is not None}

@@ -30,6 +30,7 @@ from .notebook import picture_html as picture_html
 from .notebook import run_html as run_html
 from .notebook import told as told
 from .onefile import html as html
+from .onefile import net_html as net_html
 from .onefile import pair_html as pair_html
 from .pulse import Pulse as Pulse
 from .pulse import heights as heights

@@ -22,6 +22,7 @@ from ..schema import Finding, Run
 from ..words import title, with_messages
 from .bundle import asset, script
 from .kept import kept, packed
+from .words import words
 
 
 def html(
@@ -67,6 +68,21 @@ def pair_html(a: tuple[Run, Sequence[Finding]], b: tuple[Run, Sequence[Finding]]
         )
     )
     return document(f"{heading} · Evenflow", body, _style(shown), _script(shown))
+
+
+def net_html(title: str, name: str, net: Mapping[str, Any], text: str = "") -> str:
+    """A small network to be stepped by hand, as one HTML file.
+
+    Args:
+        net: x, t, loss, eta, alpha and layers, as a file of `evenflow step` has them.
+        text: HTML that stands before it.
+    """
+    kept_there = {"words": words(), "runs": {}, "nets": {name: net}}
+    shown = tag("div", id="views", class_="card")
+    data = f'<script type="text/plain" id="kept">{packed(kept_there)}</script>'
+    off = tag("noscript", tag("p", _("The pictures are drawn by a script, which is off.")))
+    body = f"{header(title)}<main>{text}{shown}{off}{data}</main>"
+    return document(f"{title} · Evenflow", body, _style(shown), _script(shown))
 
 
 def _told(run: Run, findings: Sequence[Finding]) -> tuple[str, str]:

@@ -70,6 +70,18 @@ WORDS = {
     "one_scale": N_("Both on one scale."),
     "difference": N_("Difference"),
     "gone": N_("The run can no longer be read."),
+    "by_hand": N_("By hand"),
+    "by_hand_hint": N_(
+        "Step through with the buttons or the left and right arrow keys: forward, the error, back, "
+        "the update. Click a weight, an input or a unit (its bias) to move it."
+    ),
+    "sample": N_("sample"),
+    "step_on": N_("Step on"),
+    "step_back": N_("Step back"),
+    "start_again": N_("Start again"),
+    "update": N_("update"),
+    "update_hint": N_("The next step on updates every weight: Δw = −η ∂E/∂w + α Δw before."),
+    "not_played": N_("This activation cannot be played here"),
     "difference_hint": N_(
         "The second less the first: red where it is larger, blue where it is smaller."
     ),

@@ -27,7 +27,13 @@ from . import live
 from .guarding import Gatekeeper
 from .shelf import Shelf
 
-_KINDS = {"html": "text/html", "js": "text/javascript", "css": "text/css", "svg": "image/svg+xml"}
+_KINDS = {
+    "json": "application/json",
+    "html": "text/html",
+    "js": "text/javascript",
+    "css": "text/css",
+    "svg": "image/svg+xml",
+}
 #: Answers shorter than this are sent as they are.
 _SMALL = 1_400
 #: Runs that one answer asks to be read.

@@ -3,7 +3,7 @@
 import { decoded } from "./palette.js";
 
 const told = document.getElementById("kept");
-export const kept = { on: Boolean(told), words: {}, runs: {} };
+export const kept = { on: Boolean(told), words: {}, runs: {}, nets: {} };
 
 async function unpacked(text) {
   const packed = Uint8Array.from(atob(text), (c) => c.charCodeAt(0));

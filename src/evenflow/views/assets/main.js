@@ -8,6 +8,7 @@ import { showFit } from "./fit.js";
 import { read } from "./route.js";
 import { showRun } from "./run.js";
 import { showRuns } from "./runs.js";
+import { showStepping } from "./stepping.js";
 
 const main = document.getElementById("main");
 const where = document.getElementById("where");
@@ -21,14 +22,14 @@ async function show() {
   const { kind, name, state } = read();
   document.title = name ? `${name} · Evenflow` : "Evenflow";
   main.replaceChildren(el("p", { class: "quiet" }, words.reading || "…"));
-  const views = { run: () => showRun(main, name, state), compare: () => showCompare(main, state), cure: () => showCure(main, name, state), fit: () => showFit(main, name) };
+  const views = { run: () => showRun(main, name, state), compare: () => showCompare(main, state), cure: () => showCure(main, name, state), fit: () => showFit(main, name), step: () => showStepping(main, state) };
   const shown = (views[kind] || (() => showRuns(main, state)))();
   try {
     await spoken();
     language.setAttribute("aria-label", words.language);
     skip.textContent = words.skip;
     where.setAttribute("aria-label", words.where);
-    where.replaceChildren(el("a", { href: "#/" }, words.runs), ...(name ? [" / ", el("span", {}, name)] : []));
+    where.replaceChildren(el("a", { href: "#/" }, words.runs), " · ", el("a", { href: "#/step" }, words.by_hand), ...(name ? [" / ", el("span", {}, name)] : []));
     leave = await shown;
   } catch (error) {
     main.replaceChildren(el("p", { class: "refusal", role: "alert" }, error.message));
