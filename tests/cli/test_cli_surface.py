@@ -56,6 +56,7 @@ SURFACE = {
         "--json": "",
         "-o --output": "",
         "--lesson": "",
+        **dict.fromkeys(("--x", "--w", "--t", "--eta", "--alpha", "--steps"), ""),
         "--force": "",
     },
     "preflight": {

@@ -247,3 +247,29 @@ def test_what_grows_without_end_is_told_as_infinite(
     (tmp_path / "n.toml").write_text(text.replace('f = "relu"', 'f = "identity"'), encoding="utf-8")
     assert main(["step", str(tmp_path / "n.toml"), "--steps", "3", "--json"]) == 0
     assert "Infinity" in json.dumps(json.loads(capsys.readouterr().out))
+
+
+def test_a_lesson_with_the_readers_own_numbers(capsys: pytest.CaptureFixture[str]) -> None:
+    own = ["--x", "1,3", "--eta", "0.1", "--steps", "1", "--w", "1,0;0,1;1,1|1,1,1"]
+    assert main(["explain", "--lesson", "one-hidden-layer", *own]) == 0
+    said = capsys.readouterr().out
+    assert "z1 = W1 x + b1 = (1.1, 3, 4.2)" in said and "η = 0.1" in said
+
+
+@pytest.mark.parametrize(
+    "argv, said",
+    [
+        (["--lesson", "through-time", "--x", "1"], "has no small network to step"),
+        (["--lesson", "linear-neuron", "--w", "1,2|3"], "w has weights of 2 layers"),
+        (["--lesson", "linear-neuron", "--w", "1,2,3"], "W_1 must be 1 rows of 2 numbers"),
+        (["--lesson", "linear-neuron", "--x", "1;a"], "--x must be numbers as 1,2;3,4"),
+        (["--lesson", "linear-neuron", "-o", "a.txt"], "a lesson is written as .html"),
+        (["--lesson", "linear-neuron", "--json"], "stands alone: leave out --json"),
+        (["--eta", "0.1"], "--eta belongs to --lesson"),
+    ],
+)
+def test_numbers_that_do_not_fit_are_refused(
+    capsys: pytest.CaptureFixture[str], argv: list[str], said: str
+) -> None:
+    assert main(["explain", *argv]) == 2
+    assert said in capsys.readouterr().err

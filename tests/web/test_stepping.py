@@ -103,10 +103,25 @@ def test_one_file_in_each_language(browser: Browser, tmp_path: Path, lang: str, 
     page.close()
 
 
-def test_the_examples_of_the_page_are_those_of_the_command() -> None:
-    from evenflow.lessons import read_net
+def test_the_networks_of_the_page_are_the_lessons() -> None:
+    from evenflow.lessons import REGISTRY, read_net
 
-    for name in ("one_hidden_layer", "classes"):
-        ours = NETS[name.replace("_", "-")]
-        theirs = read_net(EXAMPLES / f"{name}.toml").as_dict()
-        assert {key: theirs[key] for key in ours} == json.loads(json.dumps(ours), parse_int=float)
+    nets = {name: lesson.net() for name, lesson in REGISTRY.items() if lesson.net is not None}
+    nets["classes"] = read_net(EXAMPLES / "classes.toml")
+    assert list(NETS) == list(nets)
+    for name, net in nets.items():
+        assert net.as_dict() == NETS[name]
+
+
+def test_a_lesson_in_one_file_has_its_network(browser: Browser, tmp_path: Path) -> None:
+    out = tmp_path / "lesson.html"
+    argv = ["explain", "--lesson", "one-hidden-layer", "-o", str(out)]
+    assert main(argv) == 0
+    page, asked = browser.new_page(), list[str]()
+    page.on("request", lambda r: asked.append(r.url))
+    page.goto(out.as_uri())
+    expect(page.locator(".lesson h2").first).to_have_text("Why ½")
+    page.get_by_role("button", name="Step on").click()
+    expect(page.locator(".formulas")).to_contain_text("a1[1] = relu(1.2) = 1.2")
+    assert asked == [out.as_uri()]
+    page.close()

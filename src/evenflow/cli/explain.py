@@ -15,6 +15,7 @@ from .lesson import explain_lesson
 from .options import Force, RunArgument, output_option
 from .runs import CannotJudge, find_run, load_run
 from .speaking import Lang
+from .step import given
 
 
 def explain(
@@ -38,6 +39,23 @@ def explain(
         str | None,
         typer.Option(metavar="NAME", help="Instead of a run: show one of the lessons."),
     ] = None,
+    x: Annotated[str | None, given("--x")] = None,
+    w: Annotated[
+        str | None,
+        typer.Option(
+            metavar="1,2;3,4|5,6", help="With --lesson: weights of each layer, '|' between."
+        ),
+    ] = None,
+    t: Annotated[str | None, given("--t")] = None,
+    eta: Annotated[
+        float | None, typer.Option(metavar="η", help="With --lesson: learning rate.")
+    ] = None,
+    alpha: Annotated[
+        float | None, typer.Option(metavar="α", help="With --lesson: momentum.")
+    ] = None,
+    steps: Annotated[
+        int | None, typer.Option(metavar="N", help="With --lesson: updates told in full.")
+    ] = None,
     force: Force = False,
     lang: Lang = None,
 ) -> int:
@@ -47,8 +65,15 @@ def explain(
     """
     from .judging import guarded
 
+    own = {"x": x, "w": w, "t": t, "eta": eta, "alpha": alpha, "steps": steps}
+    own = {key: value for key, value in own.items() if value is not None}
     if lesson is not None:
-        return explain_lesson(lesson, run, site, step, json, output)
+        return explain_lesson(
+            lesson, {"RUN": run, "--site": site, "--step": step}, json, own, output, force
+        )
+    if own:
+        line = _("{options} belongs to --lesson.")
+        return refuse("explain", line.format(options=", ".join(f"--{key}" for key in own)))
     try:
         path = find_run(run)
         with guarded(path):

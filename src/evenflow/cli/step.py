@@ -14,8 +14,8 @@ from .options import Force, output_option
 from .speaking import Lang
 
 
-def _given(option: str) -> Any:
-    """A list of numbers, as in a file: "1,2" is one sample, "1,2;3,4" are two."""
+def given(option: str) -> Any:
+    """An option that takes numbers: "1,2" is one sample, "1,2;3,4" are two."""
     return typer.Option(
         option, metavar="1,2;3,4", help="Instead of the file's: numbers of a sample, ';' between."
     )
@@ -23,8 +23,8 @@ def _given(option: str) -> Any:
 
 def step(
     net: Annotated[Path, typer.Argument(metavar="NET.toml", help="Layers, samples, loss.")],
-    x: Annotated[str | None, _given("--x")] = None,
-    t: Annotated[str | None, _given("--t")] = None,
+    x: Annotated[str | None, given("--x")] = None,
+    t: Annotated[str | None, given("--t")] = None,
     eta: Annotated[float | None, typer.Option(metavar="η", help="Learning rate.")] = None,
     alpha: Annotated[float | None, typer.Option(metavar="α", help="Momentum.")] = None,
     mode: Annotated[
@@ -53,7 +53,7 @@ def step(
     from ..views import net_html
 
     try:
-        given = {"x": _rows(x, "--x"), "t": _rows(t, "--t"), "eta": eta, "alpha": alpha}
+        given = {"x": rows_of(x, "--x"), "t": rows_of(t, "--t"), "eta": eta, "alpha": alpha}
         asked = read_net(net).changed(**given, mode=_mode(mode), steps=steps)
         if output is not None:
             page = net_html(net.stem, net.stem, asked.as_dict())
@@ -75,7 +75,8 @@ def step(
     return 0
 
 
-def _rows(text: str | None, option: str) -> list[list[float]] | None:
+def rows_of(text: str | None, option: str) -> list[list[float]] | None:
+    """Samples as the option has them. ValueError."""
     if text is None:
         return None
     try:

@@ -25,6 +25,7 @@ from .base import Result as Result
 from .by_hand import Walked as Walked
 from .by_hand import walked as walked
 from .hand_text import text as step_text
+from .lesson_page import lesson_html as lesson_html
 from .lesson_text import plain as plain
 from .lesson_text import terminal as terminal
 from .net_file import NetFile as NetFile
@@ -38,6 +39,7 @@ __all__ = [
     "Result",
     "Walked",
     "beside",
+    "lesson_html",
     "parse_net",
     "plain",
     "read_net",

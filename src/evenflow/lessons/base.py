@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
+from .net_file import NetFile
+
 Cell = str | int | float
 
 
@@ -84,6 +86,7 @@ class Lesson:
         seeds: over how many seeds its claims were counted; 0 where nothing is random.
         question, answer: to be thought about before the answer is read.
         see: what belongs to it: codes of faults, "activations NAME".
+        net: a network of it that a reader can step with numbers of their own.
     """
 
     name: str
@@ -94,3 +97,4 @@ class Lesson:
     question: str = ""
     answer: str = ""
     see: tuple[str, ...] = ()
+    net: Callable[[], NetFile] | None = None

@@ -28,6 +28,7 @@ import numpy as np
 
 from .. import miniature as m
 from .base import Lesson, Result, Table
+from .net_file import NetFile
 from .reading import Net, both_ways, squared_step
 
 X = np.array([[1.0], [0.5], [-1.0], [2.0]])
@@ -107,4 +108,5 @@ LESSON = Lesson(
         "what each weight reads (1 for the bias)."
     ),
     see=("activations sigmoid",),
+    net=lambda: NetFile(tuple(network()), X, T, "squared", 0.5),
 )

@@ -28,6 +28,7 @@ import torch
 
 from .. import miniature as m
 from .base import Lesson, Plot, Result, Series, Table, curve
+from .net_file import NetFile
 from .reading import Net, Step, both_ways, columns, read_step
 
 START = (1.5, 0.5)
@@ -129,4 +130,5 @@ LESSON = Lesson(
         "contain w, so every start has the same fate; only y = 0 itself stays."
     ),
     see=("EF302", "EF403", "EF703"),
+    net=lambda: NetFile((neuron(),), X, T, "squared-whole", ETA),
 )

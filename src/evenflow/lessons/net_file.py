@@ -75,9 +75,13 @@ class NetFile:
         }
 
     def changed(self, **numbers: Any) -> NetFile:
-        """With some of x, t, eta, alpha, mode, steps as a file would have them. ValueError."""
+        """With some of x, t, eta, alpha, mode, steps as a file would have them, and w: of each
+        layer, from the first, its W. ValueError."""
         told = {key: value for key, value in numbers.items() if value is not None}
-        return replace(self, **_settings(told, self.layers, self.loss)) if told else self
+        layers = self.layers
+        if "w" in told:
+            layers = _weighed(layers, told.pop("w"))
+        return replace(self, layers=layers, **_settings(told, layers, self.loss))
 
 
 def read(path: Path) -> NetFile:
@@ -120,6 +124,20 @@ def parse(told: Mapping[str, Any]) -> NetFile:
             )
     settings = {key: value for key, value in told.items() if key not in ("layer", "loss")}
     return NetFile(layers, loss=loss, **_settings(settings, layers, loss))
+
+
+def _weighed(layers: Sequence[m.Layer], told: Sequence[Any]) -> tuple[m.Layer, ...]:
+    if len(told) > len(layers):
+        said = _("w has weights of {given} layers, but the network has {count}")
+        raise ValueError(said.format(given=len(told), count=len(layers)))
+    out = list(layers)
+    for k, rows in enumerate(told, 1):
+        W, old = _matrix(rows, f"W_{k}"), layers[k - 1].W
+        if W.shape != old.shape:
+            said = _("W_{k} must be {rows} rows of {columns} numbers")
+            raise ValueError(said.format(k=k, rows=old.shape[0], columns=old.shape[1]))
+        out[k - 1] = layers[k - 1]._replace(W=W)
+    return tuple(out)
 
 
 def _settings(told: Mapping[str, Any], layers: Sequence[m.Layer], loss: str) -> dict[str, Any]:

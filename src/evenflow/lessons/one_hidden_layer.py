@@ -36,6 +36,7 @@ import torch
 
 from .. import miniature as m
 from .base import Lesson, Plot, Result, Table, curve
+from .net_file import NetFile
 from .reading import Net, Step, both_ways, squared_step
 
 X, T = np.array([[1.0], [2.0]]), np.array([[1.0]])
@@ -127,4 +128,5 @@ LESSON = Lesson(
         "cannot help, for its own weights alone decide Zh."
     ),
     see=("EF202", "activations relu"),
+    net=lambda: NetFile(tuple(network()), X, T, "squared", ETA, ALPHA),
 )

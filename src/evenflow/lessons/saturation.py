@@ -30,6 +30,7 @@ import torch.nn.functional as F
 
 from .. import miniature as m
 from .base import Cell, Lesson, Plot, Result, Table, curve, joined
+from .net_file import NetFile
 from .reading import Net, both_ways, squared_step, unit
 
 ONE, ZERO = np.array([[1.0]]), np.array([[0.0]])
@@ -161,4 +162,7 @@ LESSON = Lesson(
         "exactly 0: ten times 0 is 0."
     ),
     see=("EF201", "EF203", "EF701", "activations sigmoid"),
+    net=lambda: NetFile(
+        tuple(unit(0.0, "sigmoid")), np.array([[PUSH_X]]), ONE, "squared", PUSH_ETA
+    ),
 )

@@ -29,6 +29,7 @@ import numpy as np
 
 from .. import miniature as m
 from .base import Lesson, Plot, Result, Table, curve
+from .net_file import NetFile
 from .reading import Net, Step, both_ways, squared_step
 
 HIDDEN = 10
@@ -150,4 +151,5 @@ LESSON = Lesson(
     question=("How many local derivatives would 100 hidden layers take, written out and memoised?"),
     answer=("(n + 1)(n + 3) = 101 · 103 = 10,403 against 3n + 3 = 303."),
     see=("EF101", "activations sigmoid"),
+    net=lambda: NetFile(tuple(chain()), X, T, "squared", 0.5),
 )
