@@ -234,10 +234,11 @@ def test_whatever_a_file_holds_is_refused_in_a_sentence(change: dict[str, Any]) 
         assert str(error)
 
 
-def test_the_twin_covers_the_miniature() -> None:
-    from evenflow.lessons.twin import FAMILIES, TWINS
-
-    assert TWINS.keys() == m.ACTIVATIONS.keys() and FAMILIES.keys() == m.FAMILIES.keys()
+@pytest.mark.parametrize("name", m.FAMILIES)
+def test_families_are_stepped_too(name: str) -> None:
+    told = net("tanh", "squared", "epoch", 0.9, 0)
+    told["layer"][0]["f"] = f"{name}(0.7)"
+    assert walked(parse_net(told)).apart < 1e-12
 
 
 def test_what_grows_without_end_is_told_as_infinite(

@@ -160,7 +160,7 @@ def apart(step: HandStep, loss: str) -> float:
     """The largest difference between E and gradients found here and by autograd in float64."""
     import torch
 
-    from .twin import activation
+    from .reading import activation
 
     leaves = [
         [torch.from_numpy(np.array(p)).requires_grad_() for p in (n.W, n.b)] for n in step.before

@@ -20,10 +20,24 @@ from ..tape import Recorder, Update
 SHOWN = 64
 
 
+#: How the modules call the number that `miniature.FAMILIES` have.
+NUMBERS = {
+    "sigmoid": "slope", "leaky_relu": "negative_slope", "prelu": "init", "elu": "alpha",
+    "swish": "beta",
+}  # fmt: skip
+
+
 def activation(name: str) -> nn.Module:
-    """Torch's module of a function that the miniature knows."""
+    """Torch's module of a function that the miniature knows, in float64."""
     own = {"identity": nn.Identity, "softsign": nn.Softsign}
-    return own[name]() if name in own else activations.get(name)
+    head, _, inside = name.rstrip(")").partition("(")
+    if not inside:
+        return own[name]() if name in own else activations.get(name)
+    number = float(inside.rpartition("=")[2])
+    made = activations.get(head, **{NUMBERS[head]: number}).double()
+    for parameter in made.parameters():  # was float32
+        nn.init.constant_(parameter, number)
+    return made
 
 
 def unit(w: float, f: str = "identity", b: float = 0.0) -> list[Layer]:
