@@ -19,6 +19,7 @@ from evenflow.lessons import (
     four_layers,
     one_hidden_layer,
     online_and_epoch,
+    paralysis,
     residual,
     ten_hidden_layers,
     through_time,
@@ -166,6 +167,62 @@ def ten_hidden_layers_(n: Numbers) -> None:
         each = [2 * k + 3 for k in range(hidden + 1)]  # of the last weight .. of the first
         assert n[f"written out, n = {hidden}"] == sum(each) == (hidden + 1) * (hidden + 3)
         assert n[f"each once, n = {hidden}"] == 2 + 2 * hidden + (hidden + 1)
+
+
+def learnt_activations(n: Numbers) -> None:
+    z = np.linspace(-3, 3, 61)
+    functions = {
+        "prelu a": lambda k: np.where(z > 0, z, k * z),
+        "swish β": lambda k: z / (1 + np.exp(-k * z)),
+    }
+    for name, start, goal in (
+        ("prelu a", 0.25, 0.6), ("swish β", 1, 4), ("swish β", 1, 10), ("swish β", 10, 1)
+    ):  # fmt: skip
+        f = functions[name]
+
+        def error(k: float, f: Callable[[float], object] = f, goal: float = goal) -> float:
+            return float(np.mean((np.asarray(f(k)) - np.asarray(f(goal))) ** 2)) / 2
+
+        told = f"{name} {start:g} → {goal:g}"
+        assert n[f"first gradient, {told}"] == slope_of(error, start)
+        k = float(start)
+        for _ in range(300):  # down the slope, found by differences
+            k -= (error(k + 1e-6) - error(k - 1e-6)) / 2e-6
+        assert n[f"at the end, {told}"] == pytest.approx(k, rel=1e-5)
+
+
+def centring_(n: Numbers) -> None:
+    for mean in (0.0, 0.5, 1.0, 2.0):
+        kappa = 1 + 2 * mean**2
+        assert n[f"κ, mean {mean:g}"] == near(kappa)
+        left = (kappa - 1) / (kappa + 1)
+        steps = 1 if left == 0 else math.ceil(math.log(1e-3) / math.log(left) - 1e-9)
+        assert n[f"steps, mean {mean:g}"] == steps
+    assert n["one way, mean 2"] == 1 and n["one way, mean 0"] == 0
+
+
+def paralysis_(n: Numbers) -> None:
+    x, t = paralysis.X, paralysis.T
+    for eta in paralysis.RATES:
+        ends, pushed = [], []
+        for seed in range(paralysis.SEEDS):
+            (w1, b1, _), (w2, b2, _) = paralysis.start(seed)
+            for step in range(paralysis.STEPS + 1):
+                with np.errstate(over="ignore"):
+                    h = 1 / (1 + np.exp(-(w1 @ x + b1[:, None])))
+                    z = w2 @ h + b2[:, None]
+                    y = 1 / (1 + np.exp(-z))
+                if step == 20:
+                    pushed.append(np.abs(z).min())
+                d2 = (y - t) / 4 * y * (1 - y)
+                d1 = (w2.T @ d2) * h * (1 - h)
+                w2, b2 = w2 - eta * d2 @ h.T, b2 - eta * d2.sum(1)
+                w1, b1 = w1 - eta * d1 @ x.T, b1 - eta * d1.sum(1)
+            ends.append(float(((y - t) ** 2).sum()) / 8)
+        assert n[f"learned, η = {eta:g}"] == pytest.approx(sum(e < 0.01 for e in ends), abs=1)
+        assert n[f"|z| after 20, η = {eta:g}"] == pytest.approx(np.median(pushed), rel=0.05)
+    assert n["learned, η = 3000"] == 0 and n["learned, η = 30"] >= 9
+    assert n["largest |z| at the start"] < 3
 
 
 def saturation(n: Numbers) -> None:
@@ -458,4 +515,7 @@ BY_HAND: dict[str, Callable[[Numbers], None]] = {
     "through-time": through_time_,
     "residual": residual_,
     "choosing-activation": choosing_activation_,
+    "learnt-activations": learnt_activations,
+    "paralysis": paralysis_,
+    "centring": centring_,
 }

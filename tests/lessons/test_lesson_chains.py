@@ -21,6 +21,7 @@ from evenflow import miniature as m
 from evenflow.ledger import WeightChain
 from evenflow.lessons import (
     REGISTRY,
+    centring,
     choosing_activation,
     dead_relu,
     early_stopping,
@@ -29,6 +30,7 @@ from evenflow.lessons import (
     nested_functions,
     one_hidden_layer,
     online_and_epoch,
+    paralysis,
     residual,
     saturation,
     ten_hidden_layers,
@@ -86,6 +88,10 @@ def cases() -> dict[str, Case]:
             f"dead-relu {f}, {what}": Case(dead_relu.struck(what, f), dead_relu.X, dead_relu.T)
             for what, f in itertools.product(dead_relu.INCIDENTS, ("relu", "leaky_relu"))
         },
+        "centring": Case(
+            [m.Layer(np.zeros((1, 2)), np.zeros(1))], *centring.examples(2.0)
+        ),
+        "paralysis": Case(paralysis.start(0), paralysis.X, paralysis.T),
         "dead-relu crowd": Case(*dead_relu.crowd(0)),
         "online-and-epoch": Case(
             unit(online_and_epoch.POOR, "tanh"), online_and_epoch.X6,
@@ -189,7 +195,8 @@ def test_every_weight_of_a_large_one(name: str) -> None:
 
 def test_no_lesson_is_left_out() -> None:
     there = {name.split(" ")[0].rstrip(",") for name in CASES}
-    assert there == REGISTRY.keys() - {"through-time"}
+    # of learnt activations a number is learned and no weight
+    assert there == REGISTRY.keys() - {"through-time", "learnt-activations"}
 
 
 def test_a_wrong_gradient_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:

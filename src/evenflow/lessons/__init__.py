@@ -6,15 +6,18 @@
 from __future__ import annotations
 
 from . import (
+    centring,
     choosing_activation,
     dead_relu,
     early_stopping,
     four_layers,
     gain_control,
+    learnt_activations,
     linear_neuron,
     nested_functions,
     one_hidden_layer,
     online_and_epoch,
+    paralysis,
     residual,
     saturation,
     ten_hidden_layers,
@@ -56,13 +59,16 @@ REGISTRY: dict[str, Lesson] = {
     "four-layers": four_layers.LESSON,
     "ten-hidden-layers": ten_hidden_layers.LESSON,
     "saturation": saturation.LESSON,
+    "paralysis": paralysis.LESSON,
     "gain-control": gain_control.LESSON,
+    "centring": centring.LESSON,
     "dead-relu": dead_relu.LESSON,
     "online-and-epoch": online_and_epoch.LESSON,
     "early-stopping": early_stopping.LESSON,
     "through-time": through_time.LESSON,
     "residual": residual.LESSON,
     "choosing-activation": choosing_activation.LESSON,
+    "learnt-activations": learnt_activations.LESSON,
 }
 
 
