@@ -11,11 +11,11 @@ import typer
 from ..lang import _, sentences, whole
 from . import writing
 from .consoles import as_json, refuse, wrote
-from .lesson import explain_lesson
+from .lesson import OwnAlpha, OwnEta, OwnSteps, OwnWeights, explain_lesson
 from .options import Force, RunArgument, output_option
 from .runs import CannotJudge, find_run, load_run
 from .speaking import Lang
-from .step import given
+from .step import Samples, Targets
 
 
 def explain(
@@ -39,23 +39,12 @@ def explain(
         str | None,
         typer.Option(metavar="NAME", help="Instead of a run: show one of the lessons."),
     ] = None,
-    x: Annotated[str | None, given("--x")] = None,
-    w: Annotated[
-        str | None,
-        typer.Option(
-            metavar="1,2;3,4|5,6", help="With --lesson: weights of each layer, '|' between."
-        ),
-    ] = None,
-    t: Annotated[str | None, given("--t")] = None,
-    eta: Annotated[
-        float | None, typer.Option(metavar="η", help="With --lesson: learning rate.")
-    ] = None,
-    alpha: Annotated[
-        float | None, typer.Option(metavar="α", help="With --lesson: momentum.")
-    ] = None,
-    steps: Annotated[
-        int | None, typer.Option(metavar="N", help="With --lesson: updates told in full.")
-    ] = None,
+    x: Samples = None,
+    w: OwnWeights = None,
+    t: Targets = None,
+    eta: OwnEta = None,
+    alpha: OwnAlpha = None,
+    steps: OwnSteps = None,
     force: Force = False,
     lang: Lang = None,
 ) -> int:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+import typer
 
 from ..lang import _, sentences
 from ..nearby import did_you_mean, there_are
@@ -13,6 +15,15 @@ from .consoles import busy, refuse, stdout, wrote
 from .step import rows_of
 
 LIST = "list"
+OwnWeights = Annotated[
+    str | None,
+    typer.Option(metavar="1,2;3,4|5,6", help="With --lesson: weights of each layer, '|' between."),
+]
+OwnEta = Annotated[float | None, typer.Option(metavar="η", help="With --lesson: learning rate.")]
+OwnAlpha = Annotated[float | None, typer.Option(metavar="α", help="With --lesson: momentum.")]
+OwnSteps = Annotated[
+    int | None, typer.Option(metavar="N", help="With --lesson: updates told in full.")
+]
 
 
 def explain_lesson(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -13,18 +13,19 @@ from .consoles import as_json, refuse, stdout, wrote
 from .options import Force, output_option
 from .speaking import Lang
 
-
-def given(option: str) -> Any:
-    """An option that takes numbers: "1,2" is one sample, "1,2;3,4" are two."""
-    return typer.Option(
-        option, metavar="1,2;3,4", help="Instead of the file's: numbers of a sample, ';' between."
-    )
+#: "1,2" is one sample, "1,2;3,4" are two.
+_GIVEN = {
+    "metavar": "1,2;3,4",
+    "help": "Instead of the file's: numbers of a sample, ';' between.",
+}
+Samples = Annotated[str | None, typer.Option("--x", **_GIVEN)]
+Targets = Annotated[str | None, typer.Option("--t", **_GIVEN)]
 
 
 def step(
     net: Annotated[Path, typer.Argument(metavar="NET.toml", help="Layers, samples, loss.")],
-    x: Annotated[str | None, given("--x")] = None,
-    t: Annotated[str | None, given("--t")] = None,
+    x: Samples = None,
+    t: Targets = None,
     eta: Annotated[float | None, typer.Option(metavar="η", help="Learning rate.")] = None,
     alpha: Annotated[float | None, typer.Option(metavar="α", help="Momentum.")] = None,
     mode: Annotated[
