@@ -1,8 +1,7 @@
 """Gather every message into the catalogues and compile them: `make words`.
 
-Messages are what the source marks with `_`, `N_` and `ngettext`, in Python and in the report's
-scripts; the text of each `Remedy`; the paragraphs of each rule's docstring; the help texts of the
-command line.
+Messages are what the source marks with `_`, `N_` and `ngettext`; the text of each `Remedy`; the
+paragraphs of each rule's docstring; the definitions of metrics; the help texts of the command line.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ from evenflow.lang import FOLDER
 SOURCE = Path(__file__).parents[2] / "src" / "evenflow"
 LANGUAGES = ("ru", "zh")
 KEYWORDS: dict[str, Any] = {"_": None, "N_": None, "ngettext": (1, 2)}
-METHODS = [("**.py", "python"), ("report/assets/*.js", "javascript")]
+METHODS = [("**.py", "python")]
 #: Told in English, for now; decided in docs/decisions.md.
 ENGLISH = ("lessons/",)
 
@@ -42,7 +41,7 @@ def gather() -> Catalog:
         if not file.startswith(ENGLISH):
             found.add(text, locations=[(file, 0)], auto_comments=notes)
             del line  # lines move with every edit: a catalogue would change all the time
-    for where, text in (*remedies(), *rules(), *commands(), *THEIRS):
+    for where, text in (*remedies(), *rules(), *commands(), *metrics(), *THEIRS):
         found.add(text, locations=[(where, 0)])
     return found
 
@@ -64,6 +63,14 @@ def rules() -> Iterator[tuple[str, str]]:
     for code, rule in REGISTRY.items():
         for text in paragraphs(rule):
             yield f"rules/{code}", text
+
+
+def metrics() -> Iterator[tuple[str, str]]:
+    """How each metric is defined."""
+    from evenflow.schema import METRICS
+
+    for metric in METRICS.values():
+        yield "schema/metrics.py", metric.text
 
 
 def commands() -> Iterator[tuple[str, str]]:

@@ -76,7 +76,7 @@ def _picture(run: Followed, name: str) -> dict[str, Any]:
             "text": _("size of an update relative to the weights"),
         }
     metric = metric_named("site", name)
-    return {"name": name, "unit": metric.unit, "text": metric.text}
+    return {"name": name, "unit": metric.unit, "text": _(metric.text)}
 
 
 def values(run: Followed, name: str, columns: slice = ALL) -> Floats:
@@ -234,7 +234,7 @@ def site(run: Followed, id: int, most: int = POINTS) -> dict[str, Any]:
     for of, metric, row, name in rows:
         found = run.values(of, metric)[row].astype(np.float64)
         if not np.isnan(found).all():
-            text = METRICS[of, metric].text if (of, metric) in METRICS else ""
+            text = _(METRICS[of, metric].text) if (of, metric) in METRICS else ""
             points = thinned(steps, found, most)
             out.append({"metric": metric, "of": name, "text": text, "points": points})
     units = run.meta.get("units")
