@@ -39,10 +39,10 @@ def explain_lesson(
     if name == LIST:
         widest = max(map(len, REGISTRY))
         for lesson in REGISTRY.values():
-            print(f"{lesson.name:<{widest}}  {lesson.title}")
-        print("\nOne lesson: evenflow explain --lesson linear-neuron")
+            print(f"{lesson.name:<{widest}}  {_(lesson.title)}")
+        print("\n" + _("One lesson: evenflow explain --lesson linear-neuron"))
     else:
-        with busy(f"running {name} ..."):
+        with busy(_("running {name} ...").format(name=name)):
             result = REGISTRY[name].run()
         width = max(60, min(stdout().width, 100) - 2)
         encoding = sys.stdout.encoding or "utf-8"

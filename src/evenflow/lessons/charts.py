@@ -7,6 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from ..lang import _
 from .base import Plot, Series
 
 _MARKS = "●○▲△■□◆◇"
@@ -24,7 +25,7 @@ def chart(plot: Plot, width: int = 72, height: int = 16, unicode: bool = True) -
     xs = np.concatenate([p[0] for p in points])
     ys = np.concatenate([p[1] for p in points])
     if not len(xs):
-        return [plot.title, "  (nothing to show)"]
+        return [plot.title, "  " + _("(nothing to show)")]
     (left, right), (low, high) = _span(xs), _span(ys)
     ticks = [_label(v, plot.log_y) for v in (high, (high + low) / 2, low)]
     margin = max(map(len, ticks)) + 1
