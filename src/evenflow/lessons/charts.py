@@ -46,12 +46,19 @@ def chart(plot: Plot, width: int = 72, height: int = 16, unicode: bool = True) -
         lines.append(f"{tick:>{margin - 1}} {upright}{''.join(cells)}".rstrip())
     lines.append(f"{'':{margin}}{corner}{across * inner}")
     ends = f"{left:.4g}", f"{right:.4g}"
-    name = plot.x_name[: max(0, inner - len(ends[0]) - len(ends[1]) - 2)]
-    lines.append(
-        f"{'':{margin + 1}}{ends[0]}{name:^{inner - len(ends[0]) - len(ends[1])}}{ends[1]}"
-    )
+    name = _centred(plot.x_name, inner - len(ends[0]) - len(ends[1]))
+    lines.append(f"{'':{margin + 1}}{ends[0]}{name}{ends[1]}")
     legend = "   ".join(f"{marks[i % len(marks)]} {s.name}" for i, s in enumerate(plot.series))
     return [*lines, f"{'':{margin + 1}}{legend}"]
+
+
+def _centred(name: str, cells: int) -> str:
+    """In the middle of so many columns; a Chinese character takes two."""
+    from rich.cells import cell_len
+
+    while name and cell_len(name) > cells - 2:
+        name = name[:-1]
+    return f"{name:^{max(0, cells - cell_len(name) + len(name))}}"
 
 
 def _finite(series: Series, log_y: bool) -> tuple[np.ndarray, np.ndarray]:
