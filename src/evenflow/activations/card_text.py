@@ -13,6 +13,7 @@ import numpy as np
 
 from ..lang import N_, _
 from ..lang import sentences as in_a_row
+from ..wrapping import cells_of, filled, has_wide, wrap
 from .atlas import WIDTH, Card, Start
 from .shape import Shape
 
@@ -140,7 +141,7 @@ def text(card: Card) -> str:
       formula  f(x) = max(0, x)
     """
     title = heading(card)
-    parts = [title, "=" * _cells(title)]
+    parts = [title, "=" * cells_of(title)]
     for section in sections(card):
         parts += ["", section.title, *columns(section.rows, section.header)]
         if section.note:
@@ -263,38 +264,25 @@ def _region(below: float | None, above: float | None) -> str:
 def columns(rows: tuple[tuple[str, ...], ...], header: tuple[str, ...]) -> list[str]:
     """Aligned lines; a table's figures to the right, prose wrapped at 100 characters."""
     if not header:
-        widest = max(_cells(row[0]) for row in rows)
+        widest = max(cells_of(row[0]) for row in rows)
         lines = []
         for label, value in rows:
             first, *rest = wrapped(value, widest + 4)
-            lines += [f"  {_padded(label, widest)}  {first.strip()}", *rest]
+            lines += [f"  {filled(label, widest)}  {first.strip()}", *rest]
         return lines
-    widths = [max(_cells(line[i]) for line in (header, *rows)) for i in range(len(header))]
+    widths = [max(cells_of(line[i]) for line in (header, *rows)) for i in range(len(header))]
     return [
-        "  " + "  ".join([_padded(line[0], widths[0]), *map(_right, line[1:], widths[1:])])
+        "  " + "  ".join([filled(line[0], widths[0]), *map(_right, line[1:], widths[1:])])
         for line in (header, *rows)
     ]
 
 
 def wrapped(words: str, indent: int) -> list[str]:
     margin = " " * indent
-    if not words.isascii() and _cells(words) > len(words):  # Chinese: no spaces to break at
-        from ..words import wrap
-
+    if has_wide(words):  # Chinese has no spaces to break at
         return [margin + line for line in wrap(words, 100 - indent).split("\n")]
     return textwrap.wrap(words, 100, initial_indent=margin, subsequent_indent=margin)
 
 
-def _cells(text: str) -> int:
-    """Columns of a terminal; a Chinese character takes two."""
-    from rich.cells import cell_len
-
-    return cell_len(text)
-
-
-def _padded(text: str, cells: int) -> str:
-    return text + " " * (cells - _cells(text))
-
-
 def _right(text: str, cells: int) -> str:
-    return " " * (cells - _cells(text)) + text
+    return " " * (cells - cells_of(text)) + text

@@ -8,6 +8,7 @@ from itertools import pairwise
 import numpy as np
 
 from ..lang import _
+from ..wrapping import cells_of
 from .base import Plot, Series
 
 _MARKS = "●○▲△■□◆◇"
@@ -54,11 +55,9 @@ def chart(plot: Plot, width: int = 72, height: int = 16, unicode: bool = True) -
 
 def _centred(name: str, cells: int) -> str:
     """In the middle of so many columns; a Chinese character takes two."""
-    from rich.cells import cell_len
-
-    while name and cell_len(name) > cells - 2:
+    while name and cells_of(name) > cells - 2:
         name = name[:-1]
-    return f"{name:^{max(0, cells - cell_len(name) + len(name))}}"
+    return f"{name:^{max(0, cells - cells_of(name) + len(name))}}"
 
 
 def _finite(series: Series, log_y: bool) -> tuple[np.ndarray, np.ndarray]:

@@ -6,7 +6,7 @@ import math
 import textwrap
 
 from ..lang import _, language
-from ..words import filled, has_wide, wrap
+from ..wrapping import cells_of, filled, has_wide, wrap
 from .base import Cell, Lesson, Plot, Result, Table
 from .charts import chart
 from .lesson_words import told
@@ -57,7 +57,7 @@ def terminal(
         beside: names of the lessons before and after it, "" where there is none.
     """
     title = _(lesson.title)
-    rule = ("═" if unicode else "=") * _cells(title)
+    rule = ("═" if unicode else "=") * cells_of(title)
     out = f"{title}\n{rule}\n\n{_wrapped(told(lesson), width)}"
     for part in (*result.parts, *notes(lesson, result)):
         out += "\n\n"
@@ -112,22 +112,15 @@ def _item(line: str, width: int) -> str:
     return "- " + textwrap.indent(_filled(line[2:], width - 2), "  ")[2:]
 
 
-def _cells(text: str) -> int:
-    """Columns of a terminal; a Chinese character takes two."""
-    from rich.cells import cell_len
-
-    return cell_len(text)
-
-
 def _table(table: Table, width: int, unicode: bool) -> str:
     rows = [table.header, *(tuple(cell(c) for c in row) for row in table.rows)]
-    widths = [max(_cells(row[i]) for row in rows) for i in range(len(table.header))]
+    widths = [max(cells_of(row[i]) for row in rows) for i in range(len(table.header))]
     right = [
         all(not isinstance(row[i], str) for row in table.rows) for i in range(len(table.header))
     ]
     lines = [
         "  ".join(
-            " " * (w - _cells(c)) + c if r else filled(c, w)
+            " " * (w - cells_of(c)) + c if r else filled(c, w)
             for c, w, r in zip(row, widths, right, strict=True)
         ).rstrip()
         for row in rows
