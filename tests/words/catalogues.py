@@ -1,7 +1,8 @@
 """Gather every message into the catalogues and compile them: `make words`.
 
 Messages are what the source marks with `_`, `N_` and `ngettext`; the text of each `Remedy`; the
-paragraphs of each rule's docstring; the definitions of metrics; the help texts of the command line.
+paragraphs of each rule's docstring; the text, title, question and answer of each lesson; the
+definitions of metrics; the help texts of the command line.
 """
 
 from __future__ import annotations
@@ -24,8 +25,6 @@ SOURCE = Path(__file__).parents[2] / "src" / "evenflow"
 LANGUAGES = ("ru", "zh")
 KEYWORDS: dict[str, Any] = {"_": None, "N_": None, "ngettext": (1, 2)}
 METHODS = [("**.py", "python")]
-#: Told in English, for now; decided in docs/decisions.md.
-ENGLISH = ("lessons/",)
 
 
 def path(language: str, kind: str = "po") -> Path:
@@ -38,10 +37,9 @@ def gather() -> Catalog:
     for file, line, text, notes, _ in extract_from_dir(
         SOURCE, METHODS, keywords=KEYWORDS, comment_tags=("Translators:",)
     ):
-        if not file.startswith(ENGLISH):
-            found.add(text, locations=[(file, 0)], auto_comments=notes)
-            del line  # lines move with every edit: a catalogue would change all the time
-    for where, text in (*remedies(), *rules(), *commands(), *metrics(), *THEIRS):
+        found.add(text, locations=[(file, 0)], auto_comments=notes)
+        del line  # lines move with every edit: a catalogue would change all the time
+    for where, text in (*remedies(), *rules(), *lessons(), *commands(), *metrics(), *THEIRS):
         found.add(text, locations=[(where, 0)])
     return found
 
@@ -71,6 +69,16 @@ def metrics() -> Iterator[tuple[str, str]]:
 
     for metric in METRICS.values():
         yield "schema/metrics.py", metric.text
+
+
+def lessons() -> Iterator[tuple[str, str]]:
+    """Titles, questions, answers and blocks of text of the lessons."""
+    from evenflow.lessons import REGISTRY
+    from evenflow.lessons.lesson_words import messages
+
+    for name, lesson in REGISTRY.items():
+        for text in messages(lesson):
+            yield f"lessons/{name}", text
 
 
 def commands() -> Iterator[tuple[str, str]]:

@@ -21,7 +21,7 @@ from evenflow.faults import CAUSES, COMMON, REGISTRY
 from evenflow.faults.pages import headline, paragraphs, told
 from evenflow.schema import Finding, Link, Run, Severity, Site
 from evenflow.words.evidence import phrase
-from evenflow.words.wrapping import breaks, wrap
+from evenflow.wrapping import breaks, wrap
 
 LANGUAGES = catalogues.LANGUAGES
 OWN = {"ru": re.compile("[а-яё]", re.I), "zh": re.compile("[\u4e00-\u9fff]")}

@@ -1,4 +1,4 @@
-"""README in three languages: the same code, commands, links, tables and pictures; the words differ."""
+"""README in three languages: code, commands, links, tables and pictures are the same."""
 
 from __future__ import annotations
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ..lang import N_
 from . import meanfield
 from .registry import Curve, curve, find
 from .shape import Shape, shape_of
@@ -20,7 +21,7 @@ INITIALISATIONS: tuple[tuple[str, float, float], ...] = (
     ("He", 2.0, 0.0),
     ("Xavier", 1.0, 0.0),
     ("LeCun", 1.0, 0.0),
-    ("torch default", 1 / 3, 1 / (3 * WIDTH)),
+    (N_("torch default"), 1 / 3, 1 / (3 * WIDTH)),
 )
 #: The second moments of x that moments are given for.
 QS = (0.1, 1.0, 10.0)
@@ -101,9 +102,11 @@ def _card(name: str, parameters: tuple[tuple[str, Any], ...]) -> Card:
         return Card(
             *words,
             parameters=(),
-            missing="Its output depends on other elements of its input, so it has no f(x), no f'(x)"
-            " and no mean-field maps of its own: curves, bound, saturation, moments, critical"
-            " initialisation and depth scales cannot be computed.",
+            missing=N_(
+                "Its output depends on other elements of its input, so it has no f(x), no f'(x) "
+                "and no mean-field maps of its own: curves, bound, saturation, moments, critical "
+                "initialisation and depth scales cannot be computed."
+            ),
         )
     this = curve(name, **dict(parameters))
     moments = tuple(_moments(this, q) for q in QS)

@@ -11,6 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from ..lang import N_, _
+from ..lang import sentences as in_a_row
+from ..wrapping import cells_of, filled, has_wide, wrap
 from .atlas import WIDTH, Card, Start
 from .shape import Shape
 
@@ -27,21 +30,38 @@ class Section:
 
 #: Columns of the table of all activations.
 OVERVIEW = (
-    "name",
-    "|f'| at most",
-    "saturated",
-    "dead",
+    N_("name"),
+    N_("|f'| at most"),
+    N_("saturated"),
+    N_("dead"),
     "Ef",
     "Ef²",
     "Ef'²",
-    "critical σw²",
+    N_("critical σw²"),
     "He",
-    "torch default",
+    N_("torch default"),
 )
-OVERVIEW_NOTE = (
+OVERVIEW_NOTE = N_(
     "Moments for x ~ N(0, 1). Critical σw²: χ1 = 1 with zero biases. He, torch default: layers of "
     "a plain network after which the gradient has fallen a thousandfold (+: grown so)."
 )
+
+
+#: What a fixed point does to a q beside it.
+_STABILITY = {
+    "attracting": N_("attracting"), "repelling": N_("repelling"), "neutral": N_("neutral"),
+}  # fmt: skip
+
+
+def overview_header() -> tuple[str, ...]:
+    """The columns' names, in the language spoken."""
+    return tuple(map(_, OVERVIEW))
+
+
+def heading(card: Card) -> str:
+    """The card's title, in the language spoken."""
+    plain, comma, parameters = card.title.partition(", ")
+    return f"{_(plain)}{comma}{parameters}"
 
 
 def number(value: float) -> str:
@@ -72,7 +92,7 @@ def overview_row(card: Card) -> tuple[str, ...]:
         number(at_1.mean),
         number(at_1.second),
         number(at_1.slope),
-        ", ".join(free) or "none",
+        ", ".join(free) or _("none"),
         _layers(starts["He"], short=True),
         _layers(starts["torch default"], short=True),
     )
@@ -80,32 +100,35 @@ def overview_row(card: Card) -> tuple[str, ...]:
 
 def sections(card: Card) -> tuple[Section, ...]:
     """All that the card knows; a card without a curve has one section that says so."""
-    about = [("formula", f"f(x) = {card.formula}"), ("source", card.source)]
+    about = [(_("formula"), f"f(x) = {_(card.formula)}"), (_("source"), card.source)]
     if card.parameters:
-        about.append(("parameters", settings(card)))
-    about.append(("module", f'evenflow.activations.get("{card.name}")'))
+        about.append((_("parameters"), settings(card)))
+    about.append((_("module"), f'evenflow.activations.get("{card.name}")'))
     if card.notes:
-        about.append(("note", card.notes))
+        about.append((_("note"), _(card.notes)))
     if card.shape is None:
-        return (Section("About", (*about, ("not computed", card.missing))),)
+        return (Section(_("About"), (*about, (_("not computed"), _(card.missing)))),)
     return (
-        Section("About", tuple(about)),
-        Section("Shape", tuple(_shape(card, card.shape))),
+        Section(_("About"), tuple(about)),
+        Section(_("Shape"), tuple(_shape(card, card.shape))),
         Section(
-            "Moments",
+            _("Moments"),
             tuple(tuple(map(number, (m.q, m.mean, m.second, m.slope))) for m in card.moments),
             ("q", "Ef", "Ef²", "Ef'²"),
-            "x ~ N(0, q). Ef'² is what one activation does to the mean squared layer error.",
+            _("x ~ N(0, q). Ef'² is what one activation does to the mean squared layer error."),
         ),
         _critical(card),
         Section(
-            "Deep networks by initialisation",
+            _("Deep networks by initialisation"),
             tuple(_start(start) for start in card.starts),
-            ("start", "σw²", "σb²", "q*", "c*", "χ1", "ξc", "ξ∇", "gradient 1000x"),
-            "Plain layers of equal width (Xavier and LeCun then coincide; torch's default biases "
-            f"are those of width {WIDTH}), without the fluctuations of finite width. q*, c*, χ1: "
-            "where depth leads. ξc, ξ∇: layers in which c - c*, and the mean squared layer error, "
-            "fall by e (negative: grow). Last column: followed from inputs with second moment 1.",
+            (_("start"), "σw²", "σb²", "q*", "c*", "χ1", "ξc", "ξ∇", _("gradient 1000x")),
+            _(
+                "Plain layers of equal width (Xavier and LeCun then coincide; torch's default "
+                "biases are those of width {width}), without the fluctuations of finite width. q*, "
+                "c*, χ1: where depth leads. ξc, ξ∇: layers in which c - c*, and the mean squared "
+                "layer error, fall by e (negative: grow). Last column: followed from inputs with "
+                "second moment 1."
+            ).format(width=WIDTH),
         ),
     )
 
@@ -117,7 +140,8 @@ def text(card: Card) -> str:
     >>> print(text(card("relu")).splitlines()[4])
       formula  f(x) = max(0, x)
     """
-    parts = [card.title, "=" * len(card.title)]
+    title = heading(card)
+    parts = [title, "=" * cells_of(title)]
     for section in sections(card):
         parts += ["", section.title, *columns(section.rows, section.header)]
         if section.note:
@@ -132,8 +156,8 @@ def table(cards: Iterable[Card]) -> str:
     >>> [line.split()[:2] for line in table([card("sigmoid"), card("tanh")]).splitlines()[1:3]]
     [['sigmoid', '0.25'], ['tanh', '1']]
     """
-    lines = columns(tuple(overview_row(card) for card in cards), OVERVIEW)
-    return "\n".join([*lines, "", *wrapped(OVERVIEW_NOTE, 2)])
+    lines = columns(tuple(overview_row(card) for card in cards), overview_header())
+    return "\n".join([*lines, "", *wrapped(_(OVERVIEW_NOTE), 2)])
 
 
 def as_data(card: Card) -> dict[str, Any]:
@@ -161,30 +185,35 @@ def _finite(value: Any) -> Any:
 
 def _shape(card: Card, shape: Shape) -> list[tuple[str, str]]:
     if math.isinf(shape.bound_at):
-        where = f"approached as x → {number(shape.bound_at)}"
+        where = _("approached as x → {x}")
+    elif shape.bound_at in card.kinks:
+        where = _("reached beside the kink x = {x}")
     else:
-        how = "beside the kink" if shape.bound_at in card.kinks else "at"
-        where = f"reached {how} x = {number(shape.bound_at)}"
+        where = _("reached at x = {x}")
     if card.zero_centred:
-        centred = "yes, at every q: f is odd" if shape.odd else "yes, at q = 1"
+        centred = _("yes, at every q: f is odd") if shape.odd else _("yes, at q = 1")
     else:
         at_1 = next(m for m in card.moments if m.q == 1)
         share = at_1.mean**2 / at_1.second
-        centred = f"no: mean {number(at_1.mean)} at q = 1, {share:.0%} of Ef²"
+        said = _("no: mean {mean} at q = 1, {share} of Ef²")
+        centred = said.format(mean=number(at_1.mean), share=f"{share:.0%}")
+    most, reached = number(shape.bound), where.format(x=number(shape.bound_at))
+    low, high = number(shape.low), number(shape.high)
     return [
-        ("|f'|", f"at most {number(shape.bound)}, {where}"),
-        ("f", f"from {number(shape.low)} to {number(shape.high)}"),
-        ("saturated", _region(shape.saturated_below, shape.saturated_above)),
-        ("dead (f' = 0)", _region(shape.dead_below, shape.dead_above)),
-        ("zero-centred", centred),
-        ("monotone", "yes" if shape.monotone else "no"),
+        ("|f'|", _("at most {bound}, {where}").format(bound=most, where=reached)),
+        ("f", _("from {low} to {high}").format(low=low, high=high)),
+        (_("saturated"), _region(shape.saturated_below, shape.saturated_above)),
+        (_("dead (f' = 0)"), _region(shape.dead_below, shape.dead_above)),
+        (_("zero-centred"), centred),
+        (_("monotone"), _("yes") if shape.monotone else _("no")),
     ]
 
 
 def _critical(card: Card) -> Section:
-    title = "Critical initialisation (χ1 = 1)"
+    title = _("Critical initialisation (χ1 = 1)")
     if not card.critical:
-        return Section(title, (("none", "with zero biases, and none whose fixed point is q = 1"),))
+        why = _("with zero biases, and none whose fixed point is q = 1")
+        return Section(title, ((_("none"), why),))
     # f is x times a constant, by sign: q is a fixed point wherever it starts
     gains = np.array([m.second / m.q for m in card.moments])
     any_q = bool(np.all(np.abs(gains - gains[0]) < 1e-9 * gains[0]))
@@ -192,22 +221,22 @@ def _critical(card: Card) -> Section:
         (
             number(c.sw2),
             number(c.sb2),
-            "→ 0" if c.q == 0 else "any" if any_q else number(c.q),
+            "→ 0" if c.q == 0 else _("any") if any_q else number(c.q),
             number(c.q_slope),
-            c.stability,
+            _(_STABILITY[c.stability]),
         )
         for c in card.critical
     )
-    note = "σb² = 0, and the fixed point q* = 1 where there is one."
+    notes = [_("σb² = 0, and the fixed point q* = 1 where there is one.")]
     if any(c.stability == "repelling" for c in card.critical):
-        note += " Repelling: q* is left at the least disturbance, and χ1 = 1 with it."
-    return Section(title, rows, ("σw²", "σb²", "q*", "dq'/dq", "q* is"), note)
+        notes.append(_("Repelling: q* is left at the least disturbance, and χ1 = 1 with it."))
+    return Section(title, rows, ("σw²", "σb²", "q*", "dq'/dq", _("q* is")), in_a_row(notes))
 
 
 def _start(start: Start) -> tuple[str, ...]:
     p = start.point
     return (
-        start.name,
+        _(start.name),
         *map(number, (p.sw2, p.sb2, p.q, p.c, p.chi1, p.xi_c, p.xi_grad)),
         _layers(start),
     )
@@ -216,10 +245,11 @@ def _start(start: Start) -> tuple[str, ...]:
 def _layers(start: Start, short: bool = False) -> str:
     layers = start.three_decades
     if math.isinf(layers):
-        return "> 1000" if short else "not in 1000 layers"
+        return "> 1000" if short else _("not in 1000 layers")
     if short:
         return f"{layers:.0f}" if layers > 0 else f"+{-layers:.0f}"
-    return f"{'smaller' if layers > 0 else 'larger'} after {abs(layers):.0f}"
+    said = _("smaller after {count}") if layers > 0 else _("larger after {count}")
+    return said.format(count=f"{abs(layers):.0f}")
 
 
 def _region(below: float | None, above: float | None) -> str:
@@ -228,25 +258,31 @@ def _region(below: float | None, above: float | None) -> str:
         parts.append(f"x > {number(above)}")
     if below is not None and above is not None and abs(below + above) < 1e-9 * above:
         return f"|x| > {number(above)}"
-    return " or ".join(parts) or "none"
+    return _(" or ").join(parts) or _("none")
 
 
 def columns(rows: tuple[tuple[str, ...], ...], header: tuple[str, ...]) -> list[str]:
     """Aligned lines; a table's figures to the right, prose wrapped at 100 characters."""
     if not header:
-        widest = max(len(row[0]) for row in rows)
+        widest = max(cells_of(row[0]) for row in rows)
         lines = []
         for label, value in rows:
             first, *rest = wrapped(value, widest + 4)
-            lines += [f"  {label:<{widest}}  {first.strip()}", *rest]
+            lines += [f"  {filled(label, widest)}  {first.strip()}", *rest]
         return lines
-    widths = [max(len(line[i]) for line in (header, *rows)) for i in range(len(header))]
+    widths = [max(cells_of(line[i]) for line in (header, *rows)) for i in range(len(header))]
     return [
-        "  " + "  ".join([line[0].ljust(widths[0]), *map(str.rjust, line[1:], widths[1:])])
+        "  " + "  ".join([filled(line[0], widths[0]), *map(_right, line[1:], widths[1:])])
         for line in (header, *rows)
     ]
 
 
 def wrapped(words: str, indent: int) -> list[str]:
     margin = " " * indent
+    if has_wide(words):  # Chinese has no spaces to break at
+        return [margin + line for line in wrap(words, 100 - indent).split("\n")]
     return textwrap.wrap(words, 100, initial_indent=margin, subsequent_indent=margin)
+
+
+def _right(text: str, cells: int) -> str:
+    return " " * (cells - cells_of(text)) + text

@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
+import contextlib
 import html
 import io
 import itertools
+from collections.abc import Iterator
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..lang import TAGS, _, language, speaking
 from . import meanfield
 from .atlas import Card
-from .card_text import OVERVIEW, OVERVIEW_NOTE, Section, number, overview_row, sections, settings
+from .card_text import (
+    OVERVIEW_NOTE,
+    Section,
+    heading,
+    number,
+    overview_header,
+    overview_row,
+    sections,
+    settings,
+)
 from .registry import curve
 
 if TYPE_CHECKING:
@@ -21,6 +33,11 @@ if TYPE_CHECKING:
 
 _BLUE, _AMBER, _RED, _GREEN, _GREY = "#2256c9", "#b87200", "#b42318", "#18794e", "#57606a"
 _DEPTH = 50
+#: Fonts with Chinese characters, as systems have them; matplotlib brings none.
+_CHINESE = (
+    "Noto Sans CJK SC", "Noto Sans SC", "Source Han Sans SC", "Microsoft YaHei", "PingFang SC",
+    "SimHei", "WenQuanYi Micro Hei", "WenQuanYi Zen Hei", "Heiti SC", "Arial Unicode MS",
+)  # fmt: skip
 
 
 class NoPictures(RuntimeError):
@@ -33,7 +50,7 @@ def new_figure(width: float, height: float) -> Figure:
         from matplotlib.figure import Figure
     except ModuleNotFoundError as error:
         raise NoPictures(
-            "matplotlib is not installed; pictures need it: pip install 'evenflow[pictures]'"
+            _("matplotlib is not installed; pictures need it: pip install 'evenflow[pictures]'")
         ) from error
     return Figure(figsize=(width, height), layout="constrained")
 
@@ -49,6 +66,26 @@ def saved_svg(figure: Figure, name: str) -> str:
         figure.savefig(out, format="svg", metadata=nothing)
     text = out.getvalue()
     return "\n".join(line.rstrip() for line in text[text.index("<svg") :].splitlines()) + "\n"
+
+
+@contextlib.contextmanager
+def lettered() -> Iterator[None]:
+    """A picture is drawn within: its words in the language spoken, in English where matplotlib
+    finds no font that has its characters."""
+    if language() != "zh":
+        yield
+        return
+    import matplotlib
+    from matplotlib import font_manager
+
+    there = {font.name for font in font_manager.fontManager.ttflist}
+    font = next((name for name in _CHINESE if name in there), None)
+    if font is None:
+        with speaking("en"):
+            yield
+    else:
+        with matplotlib.rc_context({"font.family": ["DejaVu Sans", font]}):
+            yield
 
 
 def png(card: Card) -> bytes:
@@ -72,23 +109,26 @@ def page(card: Card) -> str:
     if card.shape is not None:
         figure = f"<figure>{svg(card)}<figcaption>{escaped(_caption(card))}</figcaption></figure>"
     parts = [section(each) for each in sections(card)]
-    return document(card.title, f"<h1>{escaped(card.title)}</h1>\n{figure}\n" + "\n".join(parts))
+    title = heading(card)
+    return document(title, f"<h1>{escaped(title)}</h1>\n{figure}\n" + "\n".join(parts))
 
 
 def overview_page(cards: tuple[Card, ...]) -> str:
     """All activations as one HTML table, needing no matplotlib."""
     rows = tuple(overview_row(card) for card in cards)
-    table = section(Section("", rows, OVERVIEW, OVERVIEW_NOTE))
-    return document("Activations", f"<h1>Activations</h1>\n{table}")
+    table = section(Section("", rows, overview_header(), _(OVERVIEW_NOTE)))
+    return document(_("Activations"), f"<h1>{escaped(_('Activations'))}</h1>\n{table}")
 
 
 def _figure(card: Card) -> Figure:
     figure = new_figure(10, 4.6)
     if card.shape is None:
-        raise ValueError(f"{card.name} has no curves to draw: {card.missing}")
-    left, right = figure.subplots(1, 2)
-    _curves(left, card)
-    _depth(right, card)
+        said = _("{name} has no curves to draw: {why}")
+        raise ValueError(said.format(name=card.name, why=_(card.missing)))
+    with lettered():
+        left, right = figure.subplots(1, 2)
+        _curves(left, card)
+        _depth(right, card)
     return figure
 
 
@@ -109,8 +149,8 @@ def _curves(ax: Axes, card: Card) -> None:
     dead = ((shape.dead_below, ends[0]), (shape.dead_above, ends[1]))
     saturated = ((shape.saturated_below, ends[0]), (shape.saturated_above, ends[1]))
     for regions, colour, hatch, label in (
-        (saturated, _RED, None, "saturated: |f'| < 1 % of its bound"),
-        (dead, _GREY, "///", "dead: f' = 0"),
+        (saturated, _RED, None, _("saturated: |f'| < 1 % of its bound")),
+        (dead, _GREY, "///", _("dead: f' = 0")),
     ):
         for edge, end in regions:
             if edge is not None and ends[0] < edge < ends[1]:
@@ -124,7 +164,7 @@ def _curves(ax: Axes, card: Card) -> None:
     values = [*card.f, *card.df]
     ax.set_ylim(max(min(values), -4) - 0.25, min(max(values), 4) + 0.25)
     ax.set_xlim(ends)
-    ax.set(title=f"{card.title}: f and its derivative", xlabel="x")
+    ax.set(title=_("{name}: f and its derivative").format(name=heading(card)), xlabel="x")
     tidy(ax)
 
 
@@ -136,18 +176,19 @@ def _depth(ax: Axes, card: Card) -> None:
         drawn.setdefault((start.point.sw2, start.point.sb2), []).append(start.name)
     lowest = highest = 0.0
     for ((sw2, sb2), names), colour in zip(drawn.items(), (_GREEN, _BLUE, _RED), strict=False):
-        _, chi = meanfield.propagate(this.f, this.df, _DEPTH, sw2, sb2, this.kinks)
+        chi = meanfield.propagate(this.f, this.df, _DEPTH, sw2, sb2, this.kinks)[1]
         with np.errstate(divide="ignore"):
             decades = np.concatenate([[0.0], np.cumsum(0.5 * np.log10(chi[:-1]))])
-        label = f"{', '.join(names)} (σw² = {number(sw2)})"
+        label = f"{', '.join(map(_, names))} (σw² = {number(sw2)})"
         ax.plot(np.arange(1, _DEPTH + 1), decades, color=colour, lw=2, label=label)
         known = decades[np.isfinite(decades)]
         lowest, highest = min(lowest, known.min()), max(highest, known.max())
     ax.axhline(-3, color=_GREY, lw=0.9, ls="--", zorder=0)
-    ax.annotate("a thousandfold", (_DEPTH, -3), ha="right", va="bottom", fontsize=8, color=_GREY)
+    ax.annotate(_("a thousandfold"), (_DEPTH, -3), ha="right", va="bottom", fontsize=8, color=_GREY)
     ax.set_xlim(1, _DEPTH)
     ax.set_ylim(min(lowest, -3.5) * 1.05, max(highest, 0.5) * 1.1)
-    ax.set(title="Gradient that reaches the first layer", xlabel="layers", ylabel="decades")
+    title = _("Gradient that reaches the first layer")
+    ax.set(title=title, xlabel=_("layers"), ylabel=_("decades"))
     tidy(ax)
 
 
@@ -161,10 +202,10 @@ def tidy(ax: Axes) -> None:
 
 def _caption(card: Card) -> str:
     text = settings(card)
-    return (
-        f"{card.title}{f' ({text})' if text else ''}. Left: f and f'. Right: log10 of the layer "
-        f"error at the first of so many plain layers against the last, by mean-field theory."
-    )
+    return _(
+        "{name}. Left: f and f'. Right: log10 of the layer error at the first of so many plain "
+        "layers against the last, by mean-field theory."
+    ).format(name=f"{heading(card)}{f' ({text})' if text else ''}")
 
 
 def section(told: Section) -> str:
@@ -200,7 +241,7 @@ def document(title: str, body: str) -> str:
     """A page in the cards' style."""
     style = files(__package__).joinpath("page.css").read_text(encoding="utf-8")
     return (
-        "<!doctype html>\n<html lang='en'><head><meta charset='utf-8'>"
+        f"<!doctype html>\n<html lang='{TAGS[language()]}'><head><meta charset='utf-8'>"
         '<meta name="generator" content="Evenflow">'
         "<meta name='viewport' content='width=device-width, initial-scale=1'>"
         f"<title>{escaped(title)} · Evenflow</title><style>{style}</style></head>"

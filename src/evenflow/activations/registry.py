@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from ..lang import _
+from ..lang import N_, _, sentences
 from ..nearby import did_you_mean, there_are
 from . import curves
 from .quadrature import Array, Function
@@ -81,11 +81,11 @@ ACTIVATIONS: dict[str, Activation] = {
         _described(
             "sigmoid",
             "Sigmoid",
-            "1/(1 + e^(-αx)), slope α",
+            N_("1/(1 + e^(-αx)), slope α"),
             "Rumelhart, Hinton & Williams 1986, Nature 323",
             factory="evenflow.activations.modules:sigmoid",
             aliases=("logistic",),
-            notes="Outputs are never centred: mean 1/2 whatever q is.",
+            notes=N_("Outputs are never centred: mean 1/2 whatever q is."),
         ),
         _described(
             "tanh",
@@ -100,13 +100,15 @@ ACTIVATIONS: dict[str, Activation] = {
             "Nair & Hinton 2010, ICML; He et al. 2015, arXiv:1502.01852",
             aliases=("rectifier",),
             kinks=_at_zero,
-            notes="f'(0) is 0 in torch. A critical start keeps gradients, yet c creeps to 1: all "
-            "inputs of a deep plain network come to look alike.",
+            notes=N_(
+                "f'(0) is 0 in torch. A critical start keeps gradients, yet c creeps to 1: all "
+                "inputs of a deep plain network come to look alike."
+            ),
         ),
         _described(
             "leaky_relu",
             "LeakyReLU",
-            "x for x > 0, else a·x; negative_slope a",
+            N_("x for x > 0, else a·x; negative_slope a"),
             "Maas, Hannun & Ng 2013, ICML workshop",
             aliases=("lrelu",),
             kinks=_at_zero,
@@ -114,15 +116,15 @@ ACTIVATIONS: dict[str, Activation] = {
         _described(
             "prelu",
             "PReLU",
-            "x for x > 0, else a·x; a trainable, starts at init",
+            N_("x for x > 0, else a·x; a trainable, starts at init"),
             "He et al. 2015, arXiv:1502.01852",
             kinks=_at_zero,
-            notes="The card is of the start; a moves in training.",
+            notes=N_("The card is of the start; a moves in training."),
         ),
         _described(
             "elu",
             "ELU",
-            "x for x > 0, else α(e^x - 1)",
+            N_("x for x > 0, else α(e^x - 1)"),
             "Clevert et al. 2015, arXiv:1511.07289",
             kinks=_at_zero,
         ),
@@ -132,17 +134,21 @@ ACTIVATIONS: dict[str, Activation] = {
             "λ·ELU_α(x), λ = 1.0507, α = 1.6733",
             "Klambauer et al. 2017, arXiv:1706.02515",
             kinks=_at_zero,
-            notes="Mean 0 and variance 1 are its fixed point under LeCun-normal weights; χ1 there "
-            "lies a little above 1.",
+            notes=N_(
+                "Mean 0 and variance 1 are its fixed point under LeCun-normal weights; χ1 there "
+                "lies a little above 1."
+            ),
         ),
         _described(
             "swish",
             "Swish",
-            "x·σ(βx), β trainable",
+            N_("x·σ(βx), β trainable"),
             "Ramachandran et al. 2017, arXiv:1710.05941",
             factory="evenflow.activations.modules:Swish",
-            notes="β → 0 is x/2, β = 1 SiLU, β → ∞ ReLU. The card is of the start; β moves in "
-            "training.",
+            notes=N_(
+                "β → 0 is x/2, β = 1 SiLU, β → ∞ ReLU. The card is of the start; β moves in "
+                "training."
+            ),
         ),
         _described(
             "silu",
@@ -154,7 +160,7 @@ ACTIVATIONS: dict[str, Activation] = {
         _described(
             "gelu",
             "GELU",
-            "x·Φ(x), Φ the Gaussian distribution function",
+            N_("x·Φ(x), Φ the Gaussian distribution function"),
             "Hendrycks & Gimpel 2016, arXiv:1606.08415",
         ),
         _described(
@@ -166,55 +172,57 @@ ACTIVATIONS: dict[str, Activation] = {
         _described(
             "acon_c",
             "ACON-C",
-            "(p1-p2)x·σ(β(p1-p2)x) + p2·x; p1, p2, β trainable",
+            N_("(p1-p2)x·σ(β(p1-p2)x) + p2·x; p1, p2, β trainable"),
             _ACON,
             factory="evenflow.activations.modules:AconC",
             aliases=("acon",),
-            notes="Starts as Swish (p1 = 1, p2 = 0). The card is of the start.",
+            notes=N_("Starts as Swish (p1 = 1, p2 = 0). The card is of the start."),
         ),
         _described(
             "meta_acon",
             "Meta-ACON",
-            "ACON-C with β = σ(W2 W1 mean(x)) of each sample and channel",
+            N_("ACON-C with β = σ(W2 W1 mean(x)) of each sample and channel"),
             _ACON,
             factory="evenflow.activations.modules:MetaAcon",
-            notes="For any one β in (0, 1) it is ACON-C: see `acon_c` with beta=....",
+            notes=N_("For any one β in (0, 1) it is ACON-C: see `acon_c` with beta=...."),
         ),
         _described(
             "softplus",
             "Softplus",
             "ln(1 + e^(βx))/β",
             "Dugas et al. 2000, NIPS",
-            notes="torch's module turns linear where βx > 20; the difference is below 3e-9/β.",
+            notes=N_("torch's module turns linear where βx > 20; the difference is below 3e-9/β."),
         ),
         _described(
             "hardtanh",
             "Hardtanh",
-            "x, clipped to [min_val, max_val] = [-1, 1]",
+            N_("x, clipped to [min_val, max_val] = [-1, 1]"),
             "Collobert 2004, thesis, Université Paris VI",
             kinks=_at_the_bounds,
         ),
         _described(
             "tailored_sigmoid",
-            "Tailored sigmoid",
-            "γ(σ(αx + β) + δ) with Q(1) = Q'(1) = C'(1) = 1, depth·C''(1) = curvature",
+            N_("Tailored sigmoid"),
+            N_("γ(σ(αx + β) + δ) with Q(1) = Q'(1) = C'(1) = 1, depth·C''(1) = curvature"),
             _TAT,
             factory="evenflow.activations.modules:TailoredSigmoid",
             aliases=("tat_sigmoid",),
-            notes="The same function as the tailored tanh: the constants absorb the difference.",
+            notes=N_(
+                "The same function as the tailored tanh: the constants absorb the difference."
+            ),
         ),
         _described(
             "tailored_tanh",
-            "Tailored tanh",
-            "γ(tanh(αx + β) + δ) with Q(1) = Q'(1) = C'(1) = 1, depth·C''(1) = curvature",
+            N_("Tailored tanh"),
+            N_("γ(tanh(αx + β) + δ) with Q(1) = Q'(1) = C'(1) = 1, depth·C''(1) = curvature"),
             _TAT,
             factory="evenflow.activations.modules:TailoredTanh",
             aliases=("tat_tanh",),
         ),
         _described(
             "tailored_leaky_relu",
-            "Tailored LeakyReLU",
-            "√(2/(1+a²))·LeakyReLU_a(x), a from C_f(0) = similarity over depth layers",
+            N_("Tailored LeakyReLU"),
+            N_("√(2/(1+a²))·LeakyReLU_a(x), a from C_f(0) = similarity over depth layers"),
             _TAT,
             factory="evenflow.activations.modules:TailoredLeakyReLU",
             aliases=("tat", "tat_leaky_relu"),
@@ -274,8 +282,9 @@ def get(name: str, **parameters: Any) -> nn.Module:
         raise ValueError(_refusal(wanted.name, unknown, list(accepted)))
     if missing := [k for k, p in accepted.items() if p.default is p.empty and k not in parameters]:
         raise ValueError(
-            f"{wanted.name} must be told {', '.join(missing)}: get({wanted.name!r}, "
-            f"{missing[0]}=...)"
+            _("{name} must be told {missing}: get({name!r}, {first}=...)").format(
+                name=wanted.name, missing=", ".join(missing), first=missing[0]
+            )
         )
     module: nn.Module = factory(**parameters)
     return module
@@ -296,9 +305,8 @@ def curve(name: str, **parameters: Any) -> Curve:
     wanted = find(name)
     f, df = wanted.f, wanted.df
     if f is None or df is None:
-        raise ValueError(
-            f"{wanted.name} has no curve: its output depends on more than one input. {wanted.notes}"
-        )
+        said = _("{name} has no curve: its output depends on more than one input.")
+        raise ValueError(sentences((said.format(name=wanted.name), _(wanted.notes))))
     unknown = parameters.keys() - wanted.parameters.keys()
     if unknown:
         raise ValueError(_refusal(wanted.name, sorted(unknown), list(wanted.parameters)))
@@ -308,8 +316,13 @@ def curve(name: str, **parameters: Any) -> Curve:
 
 
 def _refusal(name: str, unknown: list[str], accepted: list[str]) -> str:
-    takes = f"it takes {', '.join(accepted)}." if accepted else "it takes none."
-    return f"{name} has no parameter {', '.join(map(repr, unknown))}; {takes}"
+    takes = _("it takes {names}.").format(names=", ".join(accepted))
+    said = _("{name} has no parameter {unknown}; {takes}")
+    return said.format(
+        name=name,
+        unknown=", ".join(map(repr, unknown)),
+        takes=takes if accepted else _("it takes none."),
+    )
 
 
 def _plain(name: str) -> str:

@@ -13,15 +13,16 @@ import numpy as np
 from ..lang import _
 from .atlas import Card, card
 from .card_text import (
-    OVERVIEW,
     OVERVIEW_NOTE,
     Section,
     columns,
+    heading,
     number,
+    overview_header,
     overview_row,
     wrapped,
 )
-from .figures import document, escaped, new_figure, saved_svg, section, tidy
+from .figures import document, escaped, lettered, new_figure, saved_svg, section, tidy
 from .registry import find
 
 #: Curves of a sweep.
@@ -89,14 +90,14 @@ def sweep_table(parameter: str, cards: Sequence[Card]) -> str:
     4           1
     """
     lines = columns(*_rows(parameter, cards))
-    return "\n".join([*lines, "", *wrapped(OVERVIEW_NOTE, 2)])
+    return "\n".join([*lines, "", *wrapped(_(OVERVIEW_NOTE), 2)])
 
 
 def _rows(
     parameter: str, cards: Sequence[Card]
 ) -> tuple[tuple[tuple[str, ...], ...], tuple[str, ...]]:
     rows = tuple((number(dict(c.parameters)[parameter]), *overview_row(c)[1:]) for c in cards)
-    return rows, (parameter, *OVERVIEW[1:])
+    return rows, (parameter, *overview_header()[1:])
 
 
 def sweep_figure(parameter: str, cards: Sequence[Card]) -> Any:
@@ -111,7 +112,8 @@ def sweep_figure(parameter: str, cards: Sequence[Card]) -> Any:
         left.plot(each.x, each.f, color=colour, lw=1.8, label=label)
         right.plot(each.x, each.df, color=colour, lw=1.8, label=label)
     for axis, title in ((left, "f(x)"), (right, "f'(x)")):
-        axis.set(title=f"{cards[0].title}: {title}", xlabel="x")
+        with lettered():
+            axis.set(title=f"{heading(cards[0])}: {title}", xlabel="x")
         tidy(axis)
     values = [v for c in cards for v in c.f]
     left.set_ylim(max(min(values), -4) - 0.25, min(max(values), 4) + 0.25)
@@ -129,8 +131,8 @@ def sweep_png(parameter: str, cards: Sequence[Card]) -> bytes:
 
 def sweep_page(parameter: str, cards: Sequence[Card]) -> str:
     """One HTML file with the picture and the table; nothing is fetched."""
-    title = f"{cards[0].title}: {parameter}"
+    title = f"{heading(cards[0])}: {parameter}"
     picture = saved_svg(sweep_figure(parameter, cards), f"{cards[0].name}-{parameter}")
-    table = section(Section("", *_rows(parameter, cards), OVERVIEW_NOTE))
+    table = section(Section("", *_rows(parameter, cards), _(OVERVIEW_NOTE)))
     head = f"<h1>{escaped(title)}</h1>"
     return document(title, f"{head}\n<figure>{picture}</figure>\n{table}")

@@ -15,6 +15,7 @@ from functools import lru_cache, partial
 import numpy as np
 import scipy  # type: ignore[import-untyped, unused-ignore]  # loads its parts at first use
 
+from ..lang import _
 from .quadrature import Array, expect
 
 
@@ -58,10 +59,11 @@ def tailor(kind: str, depth: int, curvature: float = 0.3) -> Tailoring:
 
     solved = scipy.optimize.root(residuals, start, tol=1e-13)
     if max(abs(r) for r in residuals(solved.x)) > 1e-9:
-        raise ValueError(
-            f"no tailored {kind} for depth = {depth!r}, curvature = {curvature!r}: curvature/depth "
+        said = _(
+            "no tailored {kind} for depth = {depth!r}, curvature = {curvature!r}: curvature/depth "
             "asks for more bend in a layer than the function has; choose a lower curvature."
         )
+        raise ValueError(said.format(kind=kind, depth=depth, curvature=curvature))
     return _scaled(kind, math.exp(float(solved.x[0])), float(solved.x[1]))
 
 
@@ -78,7 +80,7 @@ def leaky_slope(depth: int, similarity: float = 0.9) -> float:
 
     def excess(a: float) -> float:
         c = 0.0
-        for _ in range(depth):
+        for _layer in range(depth):
             c = leaky_c_map(c, a)
         return c - similarity
 
@@ -116,7 +118,13 @@ def _phi(kind: str, alpha: float, beta: float, z: Array) -> tuple[Array, Array, 
 
 def _check(depth: int, name: str, value: float, below: float) -> None:
     if isinstance(depth, bool) or depth != int(depth) or depth < 1:
-        raise ValueError(f"depth = {depth!r}; it is the number of nonlinear layers, at least 1.")
+        raise ValueError(
+            _("depth = {depth!r}; it is the number of nonlinear layers, at least 1.").format(
+                depth=depth
+            )
+        )
     if not 0 < value < below:
-        limit = "finite" if below == math.inf else f"below {below:g}"
-        raise ValueError(f"{name} = {value!r}; it must be above 0 and {limit}.")
+        said = _("{name} = {value!r}; it must be above 0 and below {below:g}.")
+        if below == math.inf:
+            said = _("{name} = {value!r}; it must be above 0 and finite.")
+        raise ValueError(said.format(name=name, value=value, below=below))

@@ -57,7 +57,7 @@ def explain_lesson(
     if name == LIST:
         widest = max(map(len, REGISTRY))
         for lesson in REGISTRY.values():
-            print(f"{lesson.name:<{widest}}  {lesson.title}")
+            print(f"{lesson.name:<{widest}}  {_(lesson.title)}")
         print("\n" + _("One lesson: evenflow explain --lesson linear-neuron"))
         return 0
     try:
@@ -71,7 +71,7 @@ def _told(name: str, output: str | None, force: bool) -> int:
 
     if output is not None and Path(output).suffix.lower() not in (".html", ".htm"):
         raise ValueError(_("{path!r}: a lesson is written as .html.").format(path=output))
-    with busy(f"running {name} ..."):
+    with busy(_("running {name} ...").format(name=name)):
         result = REGISTRY[name].run()
     if output is not None:
         writing.write(Path(output), lesson_html(REGISTRY[name], result, beside(name)), force=force)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from .. import miniature as m
-from .net_file import LOSSES, NetFile
+from .net_file import LOSSES, NetFile, meet
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +68,7 @@ class HandStep:
 def walk(net: NetFile) -> Iterator[HandStep]:
     """Update after update, without end; ValueError where sizes do not meet."""
     layers: list[m.Layer] = list(net.layers)
+    meet(layers)
     m.fits(layers, net.x, net.t)
     loss, last = LOSSES[net.loss], None
     step = epoch = 0
@@ -133,6 +134,7 @@ def walked(net: NetFile) -> Walked:
 def _walked(net: NetFile) -> Walked:
     loss, told, errors = LOSSES[net.loss], list[HandStep](), list[float]()
     layers, best, since, updates, epoch = list(net.layers), float("inf"), 0, 0, 0
+    meet(layers)
     whole, slope = m.backpropagate(layers, net.x, net.t, loss)
     errors.append(whole)
     why = "" if net.stop is None else net.stop.why(0, whole, 0, slope)

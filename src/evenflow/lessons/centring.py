@@ -72,14 +72,23 @@ def run() -> Result:
             f"steps, mean {mean:g}": float(len(path) - 1),
             f"one way, mean {mean:g}": one_way(mean),
         }
-        paths.append(curve(f"mean {mean:g}", path))
+        paths.append(curve(_("mean {mean}").format(mean=f"{mean:g}"), path))
     layer = [m.Layer(np.zeros((1, 2)), np.zeros(1))]
     x, t = examples(2.0)
-    header = ("mean", "κ", "best η", "left by a step", "steps to 1/1000", "pulled one way")
+    header = (
+        _("mean"),
+        "κ",
+        _("best η"),
+        _("left by a step"),
+        _("steps to 1/1000"),
+        _("pulled one way"),
+    )
     return Result(
         (
-            Table("The farther from 0 the inputs, the longer the way", header, tuple(rows)),
-            Plot("Distance from the best weights", "step", "|w - w*|", tuple(paths), log_y=True),
+            Table(_("The farther from 0 the inputs, the longer the way"), header, tuple(rows)),
+            Plot(
+                _("Distance from the best weights"), _("step"), "|w - w*|", tuple(paths), log_y=True
+            ),
         ),
         numbers,
         both_ways(squared_step(Net(layer), x, t), layer, x, t),

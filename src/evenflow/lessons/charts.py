@@ -7,6 +7,8 @@ from itertools import pairwise
 
 import numpy as np
 
+from ..lang import _
+from ..wrapping import cells_of
 from .base import Plot, Series
 
 _MARKS = "●○▲△■□◆◇"
@@ -24,7 +26,7 @@ def chart(plot: Plot, width: int = 72, height: int = 16, unicode: bool = True) -
     xs = np.concatenate([p[0] for p in points])
     ys = np.concatenate([p[1] for p in points])
     if not len(xs):
-        return [plot.title, "  (nothing to show)"]
+        return [plot.title, "  " + _("(nothing to show)")]
     (left, right), (low, high) = _span(xs), _span(ys)
     ticks = [_label(v, plot.log_y) for v in (high, (high + low) / 2, low)]
     margin = max(map(len, ticks)) + 1
@@ -45,12 +47,17 @@ def chart(plot: Plot, width: int = 72, height: int = 16, unicode: bool = True) -
         lines.append(f"{tick:>{margin - 1}} {upright}{''.join(cells)}".rstrip())
     lines.append(f"{'':{margin}}{corner}{across * inner}")
     ends = f"{left:.4g}", f"{right:.4g}"
-    name = plot.x_name[: max(0, inner - len(ends[0]) - len(ends[1]) - 2)]
-    lines.append(
-        f"{'':{margin + 1}}{ends[0]}{name:^{inner - len(ends[0]) - len(ends[1])}}{ends[1]}"
-    )
+    name = _centred(plot.x_name, inner - len(ends[0]) - len(ends[1]))
+    lines.append(f"{'':{margin + 1}}{ends[0]}{name}{ends[1]}")
     legend = "   ".join(f"{marks[i % len(marks)]} {s.name}" for i, s in enumerate(plot.series))
     return [*lines, f"{'':{margin + 1}}{legend}"]
+
+
+def _centred(name: str, cells: int) -> str:
+    """In the middle of so many columns; a Chinese character takes two."""
+    while name and cells_of(name) > cells - 2:
+        name = name[:-1]
+    return f"{name:^{max(0, cells - cells_of(name) + len(name))}}"
 
 
 def _finite(series: Series, log_y: bool) -> tuple[np.ndarray, np.ndarray]:

@@ -24,6 +24,7 @@ import numpy as np
 import torch.nn.functional as F
 
 from .. import miniature as m
+from ..lang import _
 from .base import Cell, Lesson, Result, Table
 from .many import accuracy_of
 from .reading import Net, activation, both_ways, columns, read_step
@@ -72,14 +73,24 @@ def run() -> Result:
     return Result(
         (
             Table(
-                f"Slope and decades at birth (seed 0); accuracy after {STEPS} steps: medians of "
-                f"{SEEDS} seeds by rate, and the worst seed at the best rate",
-                ("activation", "slope", "δ_1/δ_4", *(f"η = {r}" for r in RATES), "worst"),
+                _(
+                    "Slope and decades at birth (seed 0); accuracy after {steps} steps: medians of "
+                    "{seeds} seeds by rate, and the worst seed at the best rate"
+                ).format(steps=STEPS, seeds=SEEDS),
+                (
+                    _("activation"),
+                    _("slope"),
+                    "δ_1/δ_4",
+                    *(f"η = {r}" for r in RATES),
+                    _("worst"),
+                ),
                 tuple(rows),
             ),
-            f"Without identity and sigmoid: each at its best rate, they lie within "
-            f"{numbers['spread of the best']:.3f} of each other; between its best and its worst "
-            f"rate, the middle one of them loses {numbers['what the rate makes']:.3f}.",
+            _(
+                "Without identity and sigmoid: each at its best rate, they lie within {spread:.3f} "
+                "of each other; between its best and its worst rate, the middle one of them loses "
+                "{lost:.3f}."
+            ).format(spread=numbers["spread of the best"], lost=numbers["what the rate makes"]),
         ),
         numbers,
         same,

@@ -24,6 +24,7 @@ import numpy as np
 import torch
 
 from .. import miniature as m
+from ..lang import N_, _
 from .base import Cell, Lesson, Result, Table
 from .reading import Net, both_ways, squared_step, unit
 
@@ -31,13 +32,13 @@ X = np.arange(1, 9)[None, :] / 8
 T = X.copy()
 OUTLIER = (np.array([[30.0]]), np.array([[1.0]]))
 ETA, EPOCHS, SEEDS = 0.1, 150, 10
-CALM = "nothing happens"
+CALM = N_("nothing happens")
 #: What happens -> (bias at the start, examples of the first step, its η).
 INCIDENTS: dict[str, tuple[float, tuple[m.Floats, m.Floats], float]] = {
     CALM: (0.5, (X, T), ETA),
-    "an outlier": (0.5, OUTLIER, ETA),
-    "a high rate": (0.5, (X, T), 4.0),
-    "a negative bias": (-3.0, (X, T), ETA),
+    N_("an outlier"): (0.5, OUTLIER, ETA),
+    N_("a high rate"): (0.5, (X, T), 4.0),
+    N_("a negative bias"): (-3.0, (X, T), ETA),
 }
 
 
@@ -106,7 +107,7 @@ def run() -> Result:
         leaky = back_on(struck(what, "leaky_relu"))
         again = back_on(here)
         size, dead = then.param("W1.weight", "grad"), then.site("f1", "dead")
-        rows.append((what, w, bias, float(on(here)[0]), size, dead, _told(again), _told(leaky)))
+        rows.append((_(what), w, bias, float(on(here)[0]), size, dead, _told(again), _told(leaky)))
         numbers |= {
             f"w, {what}": w,
             f"b, {what}": bias,
@@ -116,43 +117,59 @@ def run() -> Result:
             f"epochs back, {what}": float("inf") if again is None else float(again),
             f"leaky back, {what}": float("inf") if leaky is None else float(leaky),
         }
-    layer = []
-    for kind, values, name in (
-        ("outlier", (1.0, 30.0, 100.0), "one example, {:g} times too large"),
-        ("rate", (0.1, 0.6, 1.0), "ten epochs with η = {:g}"),
-        ("bias", (0.0, -0.5, -1.0), "biases at {:g}"),
-    ):
-        for value in values:
-            soon, late, error = of_a_layer(kind, value)
-            layer.append((name.format(value), soon, late, error))
-            numbers[f"dead of 16, {kind} {value:g}"] = late
+    layer, more = _a_layer()
     return Result(
         (
             Table(
-                "One unit, right after (gradient and dead share as the tape read them), and the "
-                "epochs until it is on again",
-                ("what", "w", "b", "on", "|∂E/∂w|", "dead", "back", "LeakyReLU"),
+                _(
+                    "One unit, right after (gradient and dead share as the tape read them), and "
+                    "the epochs until it is on again"
+                ),
+                (_("what"), "w", "b", _("on"), "|∂E/∂w|", _("dead"), _("back"), "LeakyReLU"),
                 tuple(rows),
             ),
-            "The LeakyReLU that the outlier threw out to w = -176 has its slope, but a hundredth "
-            "of it, and a long way: a slope on the off side is no licence for outliers.",
-            Table(
-                f"A layer of 16, median of {SEEDS} seeds: dead units right after, and {EPOCHS} "
-                "calm epochs later",
-                ("what", "dead after", "dead later", "E later"),
-                tuple(layer),
+            _(
+                "The LeakyReLU that the outlier threw out to w = -176 has its slope, but a "
+                "hundredth of it, and a long way: a slope on the off side is no licence for "
+                "outliers."
             ),
-            "No dead unit came back. Some die later: the outlier only makes the answers huge, and "
-            "the first ordinary examples after it kill. E = 0.5 is what answering with the mean "
-            "would give: a layer that is all dead answers with nothing but a bias.",
+            layer,
+            _(
+                "No dead unit came back. Some die later: the outlier only makes the answers huge, "
+                "and the first ordinary examples after it kill. E = 0.5 is what answering with "
+                "the mean would give: a layer that is all dead answers with nothing but a bias."
+            ),
         ),
-        numbers,
+        numbers | more,
         same,
     )
 
 
+def _a_layer() -> tuple[Table, dict[str, float]]:
+    rows: list[tuple[Cell, ...]] = []
+    numbers = {}
+    for kind, values, name in (
+        ("outlier", (1.0, 30.0, 100.0), _("one example, {value:g} times too large")),
+        ("rate", (0.1, 0.6, 1.0), _("ten epochs with η = {value:g}")),
+        ("bias", (0.0, -0.5, -1.0), _("biases at {value:g}")),
+    ):
+        for value in values:
+            soon, late, error = of_a_layer(kind, value)
+            rows.append((name.format(value=value), soon, late, error))
+            numbers[f"dead of 16, {kind} {value:g}"] = late
+    table = Table(
+        _(
+            "A layer of 16, median of {seeds} seeds: dead units right after, and {epochs} "
+            "calm epochs later"
+        ).format(seeds=SEEDS, epochs=EPOCHS),
+        (_("what"), _("dead after"), _("dead later"), _("E later")),
+        tuple(rows),
+    )
+    return table, numbers
+
+
 def _told(epochs: int | None) -> str:
-    return "never" if epochs is None else str(epochs)
+    return _("never") if epochs is None else str(epochs)
 
 
 LESSON = Lesson(

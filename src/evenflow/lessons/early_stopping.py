@@ -23,6 +23,7 @@ import numpy as np
 import torch
 
 from .. import miniature as m
+from ..lang import _
 from .base import Lesson, Plot, Result, Series, Table, curve
 from .reading import Net, both_ways, columns, half_squared, squared_step
 
@@ -80,17 +81,20 @@ def pictures(long: m.Training, early: m.Training) -> tuple[Plot, Plot]:
     """Both errors and both answers, of seed 0."""
     (x, t), grid = problem(0)[1], np.linspace(-1, 1, 101)
     answers = {
-        "sine": np.sin(4 * grid),
-        "stopped early": m.forward(early.best, grid[None, :]).a[-1][0],
-        "trained on": m.forward(long.layers, grid[None, :]).a[-1][0],
+        _("sine"): np.sin(4 * grid),
+        _("stopped early"): m.forward(early.best, grid[None, :]).a[-1][0],
+        _("trained on"): m.forward(long.layers, grid[None, :]).a[-1][0],
     }
     fits = [curve(name, y, grid) for name, y in answers.items()]
-    dots = Series("training points", tuple(x[0]), tuple(t[0]), dots=True)
-    errors = curve("training points", long.errors), curve("held-out points", long.held_out)
-    heart = "Seed 0: what is learned, and what is learned by heart"
+    dots = Series(_("training points"), tuple(x[0]), tuple(t[0]), dots=True)
+    errors = (
+        curve(_("training points"), long.errors),
+        curve(_("held-out points"), long.held_out),
+    )
+    heart = _("Seed 0: what is learned, and what is learned by heart")
     return (
-        Plot(heart, "epoch", "E", errors, log_y=True),
-        Plot("Seed 0: the network's answer", "x", "y", (*fits, dots)),
+        Plot(heart, _("epoch"), "E", errors, log_y=True),
+        Plot(_("Seed 0: the network's answer"), "x", "y", (*fits, dots)),
     )
 
 
@@ -108,14 +112,26 @@ def run() -> Result:
         (
             *pictures(*both[0]),
             Table(
-                f"Patience {PATIENCE}, against {EPOCHS} epochs; the last two columns are E "
-                "against the sine",
-                ("seed", "stopped at", "best at", "E early", "E at the end", "early", "trained on"),
+                _(
+                    "Patience {patience}, against {epochs} epochs; the last two columns are E "
+                    "against the sine"
+                ).format(patience=PATIENCE, epochs=EPOCHS),
+                (
+                    _("seed"),
+                    _("stopped at"),
+                    _("best at"),
+                    _("E early"),
+                    _("E at the end"),
+                    _("early"),
+                    _("trained on"),
+                ),
                 tuple(rows),
             ),
-            f"Stopped early, the network was nearer to the sine in {better} of {SEEDS} seeds; the "
-            f"median distance is {middle:.3f} against {at_the_end:.3f}. The training error says "
-            "the opposite: it is lower at the end in all of them.",
+            _(
+                "Stopped early, the network was nearer to the sine in {better} of {seeds} seeds; "
+                "the median distance is {middle:.3f} against {end:.3f}. The training error says "
+                "the opposite: it is lower at the end in all of them."
+            ).format(better=better, seeds=SEEDS, middle=middle, end=at_the_end),
         ),
         {
             "better": float(better),

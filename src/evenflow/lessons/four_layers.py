@@ -27,6 +27,7 @@ from __future__ import annotations
 import numpy as np
 
 from .. import miniature as m
+from ..lang import _
 from .base import Lesson, Result, Table
 from .net_file import NetFile
 from .reading import Net, both_ways, squared_step
@@ -56,7 +57,13 @@ def run() -> Result:
     delta = [step.delta[f"W{k}"][:, 0] for k in (1, 2, 3)]
     slope = [step.delta[f"W{k}"][:, 0] / step.delta[f"f{k}"][:, 0] for k in (1, 2, 3)]
     units = [
-        (f"layer {k + 1}, unit {i + 1}", z[k][i], a[k + 1][i], slope[k][i], delta[k][i])
+        (
+            _("layer {k}, unit {i}").format(k=k + 1, i=i + 1),
+            z[k][i],
+            a[k + 1][i],
+            slope[k][i],
+            delta[k][i],
+        )
         for k in range(3)
         for i in range(len(z[k]))
     ]
@@ -75,12 +82,14 @@ def run() -> Result:
     w22 = float(step.grad["W2.weight"][1, 1])
     return Result(
         (
-            Table("Every unit", ("unit", "z", "a", "f'(z)", "δ"), tuple(units)),
-            Table("∂E/∂W_l = δ_l a_{l-1}ᵀ, row by row", ("row", "1", "2", "3", "4"), tuple(grads)),
-            Table("The factors of ∂E/∂w22", ("factor", "value"), factors),
-            f"Their product is {w22:.4e}, and so is δ_2[2] · a_1[2] = {delta[1][1]:.4e} · "
-            f"{a[1][1]:.4f}. The minus sign of W3[1,2] turns the gradient: the output is too low, "
-            "and this unit holds it down.",
+            Table(_("Every unit"), (_("unit"), "z", "a", "f'(z)", "δ"), tuple(units)),
+            Table(_("∂E/∂W_l = δ_l a_{l-1}ᵀ, row by row"), (_("row"), *"1234"), tuple(grads)),
+            Table(_("The factors of ∂E/∂w22"), (_("factor"), _("value")), factors),
+            _(
+                "Their product is {w22:.4e}, and so is δ_2[2] · a_1[2] = {delta:.4e} · {a:.4f}. "
+                "The minus sign of W3[1,2] turns the gradient: the output is too low, and this "
+                "unit holds it down."
+            ).format(w22=w22, delta=delta[1][1], a=a[1][1]),
         ),
         {
             "y": float(a[3][0]),

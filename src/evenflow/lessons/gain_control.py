@@ -24,6 +24,7 @@ from __future__ import annotations
 import numpy as np
 
 from .. import miniature as m
+from ..lang import _
 from .base import Lesson, Plot, Result, Table, curve
 from .reading import Net, both_ways, squared_step, unit
 
@@ -47,19 +48,26 @@ def run() -> Result:
         rows.append((a, swings[-1], swings[-1] / (2 * a), slopes[-1], hard[-1], through))
     grid = np.linspace(-8, 8, 129)
     y = m.sigmoid(grid)
+    heads = _("swing"), _("mean gain"), _("slope at A"), _("swing, hard"), _("slope, hard")
     curves = curve("f(z)", y, grid), curve("4 f'(z)", 4 * y * (1 - y), grid)
     return Result(
         (
             Table(
-                "A signal between -A and A, through a sigmoid and through a hard limiter",
-                ("A", "swing", "mean gain", "slope at A", "swing, hard", "slope, hard"),
+                _("A signal between -A and A, through a sigmoid and through a hard limiter"),
+                ("A", *heads),
                 tuple(rows),
             ),
-            f"The signals span a factor of {SIGNALS[-1] / SIGNALS[0]:.0f}, what comes out one of "
-            f"{swings[-1] / swings[0]:.1f}. The sigmoid still tells A = 3 from A = 10, by "
-            f"{swings[-1] - swings[4]:.3f}; the hard limiter tells them apart by "
-            f"{hard[-1] - hard[4]:g}, and lets no error back at all.",
-            Plot("The sigmoid and its gain", "z", "f, and 4 f'", curves),
+            _(
+                "The signals span a factor of {span:.0f}, what comes out one of {out:.1f}. The "
+                "sigmoid still tells A = 3 from A = 10, by {apart:.3f}; the hard limiter tells "
+                "them apart by {hard:g}, and lets no error back at all."
+            ).format(
+                span=SIGNALS[-1] / SIGNALS[0],
+                out=swings[-1] / swings[0],
+                apart=swings[-1] - swings[4],
+                hard=hard[-1] - hard[4],
+            ),
+            Plot(_("The sigmoid and its gain"), "z", _("f, and 4 f'"), curves),
         ),
         {
             **{f"swing at {a:g}": s for a, s in zip(SIGNALS, swings, strict=True)},

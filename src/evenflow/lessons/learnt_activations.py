@@ -28,6 +28,7 @@ from torch import nn
 
 from .. import activations
 from .. import miniature as m
+from ..lang import _
 from .base import Cell, Lesson, Plot, Result, Table, curve
 
 Z = np.linspace(-3, 3, 61)
@@ -56,7 +57,7 @@ def learned(name: str, start: float, goal: float) -> list[tuple[float, float]]:
     wanted = torch.from_numpy(m.activation(f"{name}({goal})")[0](Z))
     sgd = torch.optim.SGD([number], lr=ETA)
     path = []
-    for _ in range(STEPS + 1):
+    for _step in range(STEPS + 1):
         sgd.zero_grad()
         error = (module(z) - wanted).square().mean() / 2
         error.backward()
@@ -89,26 +90,26 @@ def run() -> Result:
                 path[step][1], by_formula(name, path[step][0], goal)
             )  # fmt: skip
         near = next((i for i, (v, _) in enumerate(path) if abs(v - goal) < 0.1 * goal), None)
-        there = str(near) if near is not None else f"over {STEPS}"
+        there = str(near) if near is not None else _("over {count}").format(count=STEPS)
         rows.append((name, letter, start, goal, path[0][1], path[-1][0], there))
         numbers |= {f"first gradient, {told}": path[0][1], f"at the end, {told}": path[-1][0]}
         curves.append(curve(told, [v for v, _ in path]))
     header = (
-        "activation",
-        "number",
-        "start",
-        "twin's",
-        "first gradient",
-        "after 300",
-        "within 10 %",
+        _("activation"),
+        _("number"),
+        _("start"),
+        _("twin's"),
+        _("first gradient"),
+        _("after 300"),
+        _("within 10 %"),
     )
     grid = np.linspace(-4, 4, 81)
     family = [curve(f"β = {b:g}", m.activation(f"swish({b})")[0](grid), grid) for b in (0.1, 1, 10)]
     return Result(
         (
-            Table("Learning the number alone, η = 1", header, tuple(rows)),
-            Plot("The number, step by step", "step", "a, β", tuple(curves)),
-            Plot("A family: Swish by its β", "z", "f(z)", tuple(family)),
+            Table(_("Learning the number alone, η = 1"), header, tuple(rows)),
+            Plot(_("The number, step by step"), _("step"), "a, β", tuple(curves)),
+            Plot(_("A family: Swish by its β"), "z", "f(z)", tuple(family)),
         ),
         numbers,
         same,

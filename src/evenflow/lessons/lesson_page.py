@@ -8,21 +8,24 @@ from ..views import net_html
 from .base import Lesson, Plot, Result, Table
 from .charts import chart
 from .lesson_text import cell, notes, see
+from .lesson_words import told
 
 
 def lesson_html(lesson: Lesson, result: Result, beside: tuple[str, str]) -> str:
     """Text, tables, pictures in characters, question and answer; nothing is fetched."""
-    parts = [_markdown(lesson.text), *map(_part, result.parts)]
+    parts = [_markdown(told(lesson)), *map(_part, result.parts)]
     parts += [tag("p", esc(note), class_="quiet") for note in notes(lesson, result)]
-    answer = tag("details", tag("summary", esc(_("Its answer"))), tag("p", esc(lesson.answer)))
-    parts += [tag("h2", esc(_("A question"))), tag("p", esc(lesson.question)), answer]
+    answer = tag("details", tag("summary", esc(_("Its answer"))), tag("p", esc(_(lesson.answer))))
+    parts += [tag("h2", esc(_("A question"))), tag("p", esc(_(lesson.question))), answer]
     ways = [f"evenflow explain --lesson {name}" for name in beside if name]
     rows = (tag("li", tag("code", esc(row))) for row in (*see(lesson), *ways))
     parts += [tag("h2", esc(_("See also"))), tag("ul", *rows)]
     text = tag("section", *parts, class_="card lesson")
     if lesson.net is None:
-        return document(f"{lesson.title} · Evenflow", f"{header(lesson.title)}<main>{text}</main>")
-    return net_html(lesson.title, lesson.name, lesson.net().as_dict(), text)
+        return document(
+            f"{_(lesson.title)} · Evenflow", f"{header(_(lesson.title))}<main>{text}</main>"
+        )
+    return net_html(_(lesson.title), lesson.name, lesson.net().as_dict(), text)
 
 
 def _part(part: str | Table | Plot) -> str:

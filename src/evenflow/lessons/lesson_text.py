@@ -5,8 +5,11 @@ from __future__ import annotations
 import math
 import textwrap
 
+from ..lang import _, language
+from ..wrapping import cells_of, filled, has_wide, wrap
 from .base import Cell, Lesson, Plot, Result, Table
 from .charts import chart
+from .lesson_words import told
 
 WIDTH = 96
 _PLAIN = {
@@ -28,11 +31,11 @@ def cell(value: Cell) -> str:
 
 def notes(lesson: Lesson, result: Result) -> list[str]:
     """Sentences on the numbers that were computed twice and on the seeds, where there are such."""
-    twice = (
-        f"{len(result.same)} numbers of this lesson were found twice, read off autograd's tape and "
+    twice = _(
+        "{count} numbers of this lesson were found twice, read off autograd's tape and "
         "computed by `evenflow.miniature`; they agree within 1e-8 of their size (or 1e-12)."
-    )
-    seeds = f"Counts and medians are over {lesson.seeds} seeds."
+    ).format(count=len(result.same))
+    seeds = _("Counts and medians are over {count} seeds.").format(count=lesson.seeds)
     return [twice] * bool(result.same) + [seeds] * bool(lesson.seeds)
 
 
@@ -53,8 +56,9 @@ def terminal(
     Args:
         beside: names of the lessons before and after it, "" where there is none.
     """
-    rule = ("═" if unicode else "=") * len(lesson.title)
-    out = f"{lesson.title}\n{rule}\n\n{_wrapped(lesson.text, width)}"
+    title = _(lesson.title)
+    rule = ("═" if unicode else "=") * cells_of(title)
+    out = f"{title}\n{rule}\n\n{_wrapped(told(lesson), width)}"
     for part in (*result.parts, *notes(lesson, result)):
         out += "\n\n"
         if isinstance(part, Table):
@@ -63,10 +67,12 @@ def terminal(
             out += "\n".join(chart(part, min(width, 78), unicode=unicode))
         else:
             out += _wrapped(part, width)
-    asked = f"## A question\n{lesson.question}\n\n## Its answer\n{lesson.answer}"
+    heads = _("A question"), _("Its answer")
+    said = zip(heads, (_(lesson.question), _(lesson.answer)), strict=True)
+    asked = "\n\n".join(f"## {head}\n{text}" for head, text in said)
     ways = [f"{way}: evenflow explain --lesson {name}" for way, name in
-            zip(("before this", "next"), beside, strict=True) if name]  # fmt: skip
-    more = "\n".join(["See also", *(f"  {row}" for row in (*see(lesson), *ways))])
+            zip((_("before this"), _("next")), beside, strict=True) if name]  # fmt: skip
+    more = "\n".join([_("See also"), *(f"  {row}" for row in (*see(lesson), *ways))])
     return f"{out}\n\n{_wrapped(asked, width)}\n\n{more}\n"
 
 
@@ -87,6 +93,8 @@ def _wrapped(text: str, width: int) -> str:
         if block.startswith("## "):
             heading, _, block = block[3:].partition("\n")
             out.append(heading.upper() + ("\n" + _filled(block, width) if block else ""))
+        elif block.startswith("- ") and language() != "en":
+            out.append("\n".join(_item(line, width) for line in block.split("\n")))
         elif block.startswith(("    ", "- ")):
             out.append(block)
         else:
@@ -95,18 +103,25 @@ def _wrapped(text: str, width: int) -> str:
 
 
 def _filled(block: str, width: int) -> str:
-    return textwrap.fill(" ".join(block.replace("`", "").replace("**", "").split()), width)
+    text = " ".join(block.replace("`", "").replace("**", "").split())
+    return wrap(text, width) if has_wide(text) else textwrap.fill(text, width)
+
+
+def _item(line: str, width: int) -> str:
+    """An item of a list whose lines are as long as its sentences: a translation's."""
+    return "- " + textwrap.indent(_filled(line[2:], width - 2), "  ")[2:]
 
 
 def _table(table: Table, width: int, unicode: bool) -> str:
     rows = [table.header, *(tuple(cell(c) for c in row) for row in table.rows)]
-    widths = [max(len(row[i]) for row in rows) for i in range(len(table.header))]
+    widths = [max(cells_of(row[i]) for row in rows) for i in range(len(table.header))]
     right = [
         all(not isinstance(row[i], str) for row in table.rows) for i in range(len(table.header))
     ]
     lines = [
         "  ".join(
-            f"{c:>{w}}" if r else f"{c:<{w}}" for c, w, r in zip(row, widths, right, strict=True)
+            " " * (w - cells_of(c)) + c if r else filled(c, w)
+            for c, w, r in zip(row, widths, right, strict=True)
         ).rstrip()
         for row in rows
     ]

@@ -27,6 +27,7 @@ import numpy as np
 import torch
 
 from .. import miniature as m
+from ..lang import _
 from .base import Lesson, Plot, Result, Series, Table, curve
 from .net_file import NetFile
 from .reading import Net, Step, both_ways, columns, read_step
@@ -70,7 +71,7 @@ def run() -> Result:
         same[f"E, step {i}"] = (here**2, error)
         moved = step.param("W1.weight", "update")
         rows.append((i, here, here**2, step.grad["W1.weight"][0, 0].item(), moved))
-        layer, _ = m.update(layer, [slope[0]._replace(b=np.zeros(1))], None, ETA)
+        layer = m.update(layer, [slope[0]._replace(b=np.zeros(1))], None, ETA)[0]
 
     kinds = []
     for eta in RATES:
@@ -80,18 +81,22 @@ def run() -> Result:
     grid = np.linspace(-2.2, 2.2, 45)
     walked = [s.out["W1"].item() for s in steps]
     bowl = curve("E = (t - y)²", grid**2, grid)
-    walk = Series("steps, η = 0.1", tuple(walked), tuple(v * v for v in walked), dots=True)
+    walk = Series(_("steps, η = 0.1"), tuple(walked), tuple(v * v for v in walked), dots=True)
     wild = [s.out["W1"].item() for s in descend(0.45, 8)]
-    bounce = Series("steps, η = 0.45", tuple(wild), tuple(v * v for v in wild), dots=True)
+    bounce = Series(_("steps, η = 0.45"), tuple(wild), tuple(v * v for v in wild), dots=True)
     return Result(
         (
-            f"At w = ({START[0]}, {START[1]}) the neuron answers y = {y:g}, so E = {y * y:g}, "
-            f"∂E/∂y = {by_y:g} and the gradient is ({by_w[0]:g}, {by_w[1]:g}).",
-            Table("Ten steps with η = 0.1", ("step", "y", "E", "∂E/∂w1", "|Δw|"), tuple(rows)),
-            Plot("The parabola of error", "y", "E", (bowl, walk, bounce)),
+            _(
+                "At w = ({w1}, {w2}) the neuron answers y = {y:g}, so E = {E:g}, "
+                "∂E/∂y = {by_y:g} and the gradient is ({g1:g}, {g2:g})."
+            ).format(w1=START[0], w2=START[1], y=y, E=y * y, by_y=by_y, g1=by_w[0], g2=by_w[1]),
             Table(
-                "One rate and another: y after steps 1 and 10",
-                ("η", "1 - 4η", "y after 1", "y after 10", "what it does"),
+                _("Ten steps with η = 0.1"), (_("step"), "y", "E", "∂E/∂w1", "|Δw|"), tuple(rows)
+            ),
+            Plot(_("The parabola of error"), "y", "E", (bowl, walk, bounce)),
+            Table(
+                _("One rate and another: y after steps 1 and 10"),
+                ("η", "1 - 4η", _("y after 1"), _("y after 10"), _("what it does")),
                 tuple(kinds),
             ),
         ),
@@ -111,12 +116,12 @@ def run() -> Result:
 
 def _fate(factor: float) -> str:
     if abs(factor) < 1e-12:
-        return "there in one step"
+        return _("there in one step")
     if abs(factor + 1) < 1e-12:
-        return "swings for ever"
+        return _("swings for ever")
     if factor < -1:
-        return "diverges"
-    return "creeps up to it" if factor > 0 else "overshoots, but settles"
+        return _("diverges")
+    return _("creeps up to it") if factor > 0 else _("overshoots, but settles")
 
 
 LESSON = Lesson(

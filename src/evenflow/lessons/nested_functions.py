@@ -25,6 +25,7 @@ import math
 import numpy as np
 
 from .. import miniature as m
+from ..lang import _
 from .base import Lesson, Result, Table
 from .reading import Net, both_ways, columns, read_step
 
@@ -57,14 +58,20 @@ def run() -> Result:
     return Result(
         (
             Table(
-                f"x = {X}, from the outside in",
-                ("value", "is", "local derivative", "derivative of f"),
+                _("x = {x}, from the outside in").format(x=X),
+                (_("value"), _("is"), _("local derivative"), _("derivative of f")),
                 tuple(rows),
             ),
-            f"The product of the three local derivatives is {local[3]:.6f} · {local[2]:.6f} · "
-            f"{local[1]:.6f} = {math.prod(local.values()):.6f}. In decades (log10) they add up: "
-            f"{lost[0]:.3f} {lost[1]:+.3f} {lost[2]:+.3f} = {sum(lost):.3f}; Evenflow tells "
-            "gains in decades for that reason.".replace("+-", "-"),
+            _(
+                "The product of the three local derivatives is {factors} = {product:.6f}. In "
+                "decades (log10) they add up: {decades} = {sum:.3f}; Evenflow tells gains in "
+                "decades for that reason."
+            ).format(
+                factors=" · ".join(f"{local[k]:.6f}" for k in (3, 2, 1)),
+                product=math.prod(local.values()),
+                decades=f"{lost[0]:.3f} {lost[1]:+.3f} {lost[2]:+.3f}",
+                sum=sum(lost),
+            ),
         ),
         {
             "c": out["f1"],

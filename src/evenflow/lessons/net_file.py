@@ -6,6 +6,7 @@ import math
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -191,8 +192,23 @@ def _layer(told: Any, k: int) -> m.Layer:
         said = _("b_{k} has {b} numbers, but W_{k} has {W} rows")
         raise ValueError(said.format(k=k, b=len(b), W=len(W)))
     f = told.get("f", "identity")
-    m.activation(f if isinstance(f, str) else repr(f))
+    try:
+        m.activation(f if isinstance(f, str) else repr(f))
+    except ValueError as error:
+        said = _("no activation {name!r}; there are {known}")
+        known = str(error).partition("; there are ")[2]
+        raise ValueError(said.format(name=f, known=known)) from None
     return m.Layer(W, b, f)
+
+
+def meet(layers: Sequence[m.Layer]) -> None:
+    """ValueError, in the language spoken, where a layer reads more or fewer than the one before
+    gives."""
+    for k, (before, layer) in enumerate(pairwise(layers), 2):
+        if layer.W.shape[1] != len(before.W):
+            said = _("W_{k} is {shape}, but layer {before} gives {size} rows")
+            shape = "×".join(map(str, layer.W.shape))
+            raise ValueError(said.format(k=k, shape=shape, before=k - 1, size=len(before.W)))
 
 
 def _matrix(told: Any, name: str) -> m.Floats:

@@ -35,6 +35,7 @@ import numpy as np
 import torch
 
 from .. import miniature as m
+from ..lang import _
 from .base import Lesson, Plot, Result, Table, curve
 from .net_file import NetFile
 from .reading import Net, Step, both_ways, squared_step
@@ -79,25 +80,41 @@ def run() -> Result:
     plain = m.train(network(), X, T, eta=ETA, stop=m.Stop(epochs=STEPS - 1)).errors
     h = first.out["f1"][:, 0]
     hidden = [
-        (f"hidden {i + 1}", first.out["W1"][i, 0], h[i], e_h[i], -ETA * e_h[i], -2 * ETA * e_h[i])
+        (
+            _("hidden {i}").format(i=i + 1),
+            first.out["W1"][i, 0],
+            h[i],
+            e_h[i],
+            -ETA * e_h[i],
+            -2 * ETA * e_h[i],
+        )
         for i in range(3)
     ]
     errors = curve("α = 0.5", [r[2] for r in rows]), curve("α = 0", plain)
     return Result(
         (
-            f"The output is {first.out['f2'].item():g} where {T.item():g} is wanted, so E_o = "
-            f"{e_o[0]:g}. Handed back it becomes E_h = ({', '.join(f'{e:g}' for e in e_h)}).",
+            _(
+                "The output is {O:g} where {t:g} is wanted, so E_o = {E_o:g}. Handed back it "
+                "becomes E_h = ({E_h})."
+            ).format(
+                O=first.out["f2"].item(),
+                t=T.item(),
+                E_o=e_o[0],
+                E_h=", ".join(f"{e:g}" for e in e_h),
+            ),
             Table(
-                "The hidden layer at the first step: ΔWh = -η E_h Xᵀ with X = (1, 2)",
-                ("unit", "Zh", "H", "E_h", "ΔWh[·,1]", "ΔWh[·,2]"),
+                _("The hidden layer at the first step: ΔWh = -η E_h Xᵀ with X = (1, 2)"),
+                (_("unit"), "Zh", "H", "E_h", "ΔWh[·,1]", "ΔWh[·,2]"),
                 tuple(hidden),
             ),
             Table(
-                f"Training with η = {ETA}, α = {ALPHA}; |Δ| as the optimizer applied it",
-                ("step", "O", "E", "|ΔWh|", "|ΔWo|"),
+                _("Training with η = {eta}, α = {alpha}; |Δ| as the optimizer applied it").format(
+                    eta=ETA, alpha=ALPHA
+                ),
+                (_("step"), "O", "E", "|ΔWh|", "|ΔWo|"),
                 tuple(rows),
             ),
-            Plot("The error, step by step", "step", "E", errors, log_y=True),
+            Plot(_("The error, step by step"), _("step"), "E", errors, log_y=True),
         ),
         {
             "O": first.out["f2"].item(),

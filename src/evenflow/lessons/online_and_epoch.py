@@ -36,6 +36,7 @@ import numpy as np
 import torch
 
 from .. import miniature as m
+from ..lang import _
 from .base import Lesson, Plot, Result, Series, Table, curve, joined
 from .reading import Net, both_ways, squared_step, unit
 
@@ -56,9 +57,9 @@ def walk(
     """The weight before the first step and after each; the bias stays at 0."""
     last = None
     yield layers[0].W.item()
-    for _ in range(epochs):
+    for _epoch in range(epochs):
         for rows in m.batches(x.shape[1], batch, rng):
-            _, slope = m.backpropagate(layers, x[:, rows], t[:, rows])
+            slope = m.backpropagate(layers, x[:, rows], t[:, rows])[1]
             held = [slope[0]._replace(b=np.zeros(1))]
             layers, last = m.update(layers, held, last, eta, alpha)
             yield layers[0].W.item()
@@ -137,12 +138,15 @@ def _noise() -> Result:
     hover = [
         (eta, *noise(eta, 1), np.sqrt(eta / (2 - eta)), *noise(eta, None)) for eta in (0.2, 0.05)
     ]
+    heads = (
+        _("online, spread"), _("off the best"), _("drawn at random"), _("epoch, spread"), _("off")
+    )  # fmt: skip
     x, t = line(0)
-    paths = {"online": walk(unit(0.0), x, t, 0.2, 3, 1, _rng(0)),
-             "epoch": walk(unit(0.0), x, t, 0.2, 192)}  # fmt: skip
+    paths = {_("online"): walk(unit(0.0), x, t, 0.2, 3, 1, _rng(0)),
+             _("epoch"): walk(unit(0.0), x, t, 0.2, 192)}  # fmt: skip
     table = Table(
-        "Noise: how w hovers at the end",
-        ("η", "online, spread", "off the best", "drawn at random", "epoch, spread", "off"),
+        _("Noise: how w hovers at the end"),
+        ("η", *heads),
         tuple(hover),
     )
     numbers = {
@@ -151,7 +155,7 @@ def _noise() -> Result:
         "spread, epoch 0.2": hover[0][4],
         "off, epoch 0.2": hover[0][5],
     }
-    return Result((table, Plot("Noise, η = 0.2", "steps", "w", _steps(paths))), numbers)
+    return Result((table, Plot(_("Noise, η = 0.2"), _("steps"), "w", _steps(paths))), numbers)
 
 
 def _outlier() -> Result:
@@ -164,10 +168,15 @@ def _outlier() -> Result:
     epoch = [*walk(unit(0.0), x, t, 0.05, 300)]
     kick, largest = float(np.median(kicks)), float(np.abs(np.diff(epoch)).max())
     table = Table(
-        "One outlier of 64, η = 0.05; without it the best w is "
-        f"{least_squares(*line(0)):.3f}, with it {least_squares(x, t):.3f}",
-        ("", "largest single step", "w at the end, least", "most"),
-        (("online", kick, min(ends), max(ends)), ("epoch", largest, epoch[-1], epoch[-1])),
+        _(
+            "One outlier of 64, η = 0.05; without it the best w is {before:.3f}, with it "
+            "{after:.3f}"
+        ).format(before=least_squares(*line(0)), after=least_squares(x, t)),
+        ("", _("largest single step"), _("w at the end, least"), _("most")),
+        (
+            (_("online"), kick, min(ends), max(ends)),
+            (_("epoch"), largest, epoch[-1], epoch[-1]),
+        ),
     )
     numbers = {
         "outlier step, online": kick,
@@ -186,24 +195,31 @@ def _escape() -> Result:
     several = random_neurons()
     grid = np.linspace(-5, 0.5, 111)
     bowl = curve("E", [m.backpropagate(unit(w, "tanh"), X6, T6)[0] for w in grid], grid)
-    paths = {"online": walk(poor_one, X6, T6, 0.2, 60, 1, _rng(0)),
-             "epoch": walk(poor_one, X6, T6, 0.2, 360)}  # fmt: skip
+    paths = {_("online"): walk(poor_one, X6, T6, 0.2, 60, 1, _rng(0)),
+             _("epoch"): walk(poor_one, X6, T6, 0.2, 360)}  # fmt: skip
     parts = (
-        Plot("An error with two minima: a tanh neuron and six examples", "w", "E", (bowl,)),
-        f"In the poor minimum, w = {POOR}, the mean gradient is {mean:.1e}; those of the six "
-        f"examples reach from {min(single):.2f} to {max(single):.2f}.",
-        f"Of 1000 random sets of six examples {several} have more than one minimum; the others "
-        "have nothing to be caught in.",
+        Plot(_("An error with two minima: a tanh neuron and six examples"), "w", "E", (bowl,)),
+        _(
+            "In the poor minimum, w = {w}, the mean gradient is {mean:.1e}; those of the six "
+            "examples reach from {low:.2f} to {high:.2f}."
+        ).format(w=POOR, mean=mean, low=min(single), high=max(single)),
+        _(
+            "Of 1000 random sets of six examples {several} have more than one minimum; the others "
+            "have nothing to be caught in."
+        ).format(several=several),
         Table(
-            "From the poor minimum past the hill within 60 epochs; epochs know no order, so there "
-            "one run tells",
-            ("η", f"online, of {SEEDS} seeds", "epoch"),
-            tuple((eta, a, "leaves" if b else "stays") for eta, a, b in escapes),
+            _(
+                "From the poor minimum past the hill within 60 epochs; epochs know no order, so "
+                "there one run tells"
+            ),
+            ("η", _("online, of {seeds} seeds").format(seeds=SEEDS), _("epoch")),
+            tuple((eta, a, _fate(b)) for eta, a, b in escapes),
         ),
-        "η = 0.1 online and η = 0.6 by epochs make as much way in an epoch of six examples: "
-        f"the one left in {escapes[1][1]} of {SEEDS} seeds, the other "
-        f"{'leaves' if escapes[4][2] else 'stays'}.",
-        Plot("From the poor minimum, η = 0.2", "steps", "w", _steps(paths)),
+        _(
+            "η = 0.1 online and η = 0.6 by epochs make as much way in an epoch of six examples: "
+            "the one left in {left} of {seeds} seeds, the other {fate}."
+        ).format(left=escapes[1][1], seeds=SEEDS, fate=_fate(escapes[4][2])),
+        Plot(_("From the poor minimum, η = 0.2"), _("steps"), "w", _steps(paths)),
     )
     numbers = {
         **{f"left, online {e:g}": float(a) for e, a, _ in escapes},
@@ -215,18 +231,22 @@ def _escape() -> Result:
     return Result(parts, numbers, both_ways(poor, poor_one, X6, T6))
 
 
+def _fate(left: bool) -> str:
+    return _("leaves") if left else _("stays")
+
+
 def _plateau() -> Result:
     took = {a: next(n for n, w in enumerate(plateau(a)) if w <= 0) for a in (0.0, 0.5, 0.9)}
     same: dict[str, tuple[float, float]] = {}
     for alpha in (0.0, 0.9):
         steps = pairwise(plateau(alpha))
-        for i, ((_, moved), (before, after)) in enumerate(
+        for i, ((_gradient, moved), (before, after)) in enumerate(
             zip(taped(1.0, alpha, 5), steps, strict=False)
         ):
             same[f"|Δw|, α = {alpha}, step {i}"] = (moved, abs(after - before))
     table = Table(
-        "A plateau: steps with η = 1 from z = 6 down to y = ½",
-        ("α", "steps", "times faster", "1 / (1 - α)"),
+        _("A plateau: steps with η = 1 from z = 6 down to y = ½"),
+        ("α", _("steps"), _("times faster"), "1 / (1 - α)"),
         tuple((a, n, took[0.0] / n, 1 / (1 - a)) for a, n in took.items()),
     )
     return Result((table,), {f"plateau, α = {a:g}": float(n) for a, n in took.items()}, same)

@@ -27,6 +27,7 @@ from __future__ import annotations
 import numpy as np
 
 from .. import miniature as m
+from ..lang import _
 from .base import Cell, Lesson, Plot, Result, Table, curve
 from .reading import Net, both_ways, squared_step
 
@@ -75,14 +76,21 @@ def run() -> Result:
             f"learned, η = {eta:g}": float(learned),
         }
         drawn.append(curve(f"η = {eta:g}", runs[0][0][::20], range(0, STEPS + 1, 20)))
-    header = ("η", "least |z| at the output after 20", "E at the end", f"learned, of {SEEDS}")
+    header = (
+        "η",
+        _("least |z| at the output after 20"),
+        _("E at the end"),
+        _("learned, of {count}").format(count=SEEDS),
+    )
+    title = _("Exclusive or, {steps} steps; medians over {starts} starts")
+    title = title.format(steps=STEPS, starts=SEEDS)
     layers = start(0)
     largest = max(float(np.abs(z).max()) for z in m.forward(layers, X).z)
     return Result(
         (
-            f"At the start no |z| in the network is above {largest:.2f}.",
-            Table(f"Exclusive or, {STEPS} steps; medians over {SEEDS} starts", header, tuple(rows)),
-            Plot("The error of the first start", "step", "E", tuple(drawn), log_y=True),
+            _("At the start no |z| in the network is above {most}.").format(most=f"{largest:.2f}"),
+            Table(title, header, tuple(rows)),
+            Plot(_("The error of the first start"), _("step"), "E", tuple(drawn), log_y=True),
         ),
         numbers | {"largest |z| at the start": largest},
         both_ways(squared_step(Net(layers), X, T), layers, X, T),

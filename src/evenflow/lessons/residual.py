@@ -32,6 +32,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .. import miniature as m
+from ..lang import _
 from .base import Lesson, Plot, Result, Table, curve
 from .many import accuracy_of, spirals
 from .reading import Net, Step, array, both_ways, columns, read_step
@@ -95,6 +96,11 @@ def fall(step: Step) -> float:
     return math.log10(sizes[0] / sizes[-1])
 
 
+def _header() -> tuple[str, ...]:
+    gain = _("decades δ_1/δ_20"), _("gain a layer")
+    return (_("network"), *gain, _("accuracy"), _("least"), _("most"))
+
+
 def run() -> Result:
     layers, (x, t) = network(0), data()
     plain, skipping = at_birth(Net, 0), at_birth(Skipping, 0)
@@ -117,23 +123,29 @@ def run() -> Result:
         found = scores[kind is Skipping]
         middle = float(np.median(found))
         rows.append(
-            (name, float(np.median(lost[kind])), mean[name], middle, min(found), max(found))
+            (_(name), float(np.median(lost[kind])), mean[name], middle, min(found), max(found))
         )
     at = range(1, DEPTH + 1)
-    curves = curve("plain", profile(plain), at), curve("residual", profile(skipping), at)
+    curves = curve(_("plain"), profile(plain), at), curve(_("residual"), profile(skipping), at)
     return Result(
         (
             Table(
-                f"At birth, and after {STEPS} steps of Adam ({SEEDS} seeds; the gain a layer is "
-                "seed 0's mean)",
-                ("network", "decades δ_1/δ_20", "gain a layer", "accuracy", "least", "most"),
+                _(
+                    "At birth, and after {steps} steps of Adam ({seeds} seeds; the gain a layer is "
+                    "seed 0's mean)"
+                ).format(steps=STEPS, seeds=SEEDS),
+                _header(),
                 tuple(rows),
             ),
-            Plot("The layer error at birth, seed 0", "layer", "rms of δ", curves, log_y=True),
-            f"In the residual network the branches' mean gain is {mean['branch']:.3f}; if road and "
-            f"branch were unrelated a block's would be {mean['predicted']:.3f}, and it is "
-            f"{mean['residual']:.3f}. At the forks the road carries {min(shares):.0%} to "
-            f"{max(shares):.0%} of the error.",
+            Plot(
+                _("The layer error at birth, seed 0"), _("layer"), _("rms of δ"), curves, log_y=True
+            ),
+            _(
+                "In the residual network the branches' mean gain is {branch:.3f}; if road and "
+                "branch were unrelated a block's would be {predicted:.3f}, and it is "
+                "{residual:.3f}. At the forks the road carries {low:.0%} to {high:.0%} of the "
+                "error."
+            ).format(**mean, low=min(shares), high=max(shares)),
         ),
         {
             "decades, plain": rows[0][1],

@@ -29,6 +29,7 @@ import torch
 import torch.nn.functional as F
 
 from .. import miniature as m
+from ..lang import _
 from .base import Cell, Lesson, Plot, Result, Table, curve, joined
 from .net_file import NetFile
 from .reading import Net, both_ways, squared_step, unit
@@ -87,14 +88,20 @@ def _pushed() -> Result:
     below = 2 * math.acosh(10)
     exact = _exactly_one()
     parts = (
-        f"The push: at w = 0 the unit answers 0.5 where 1 is wanted, so δ = {delta:g} and Δw = "
-        f"-η δ x = {PUSH_ETA:g} · {-delta:g} · {PUSH_X:g} = {pushed:g}.",
-        f"Pushed to w = {pushed:g} it is given 50 steps of η = 4; all of them together move w "
-        f"by {moved:.2e}. Over inputs from -1 to 1, {saturated:.0%} of its "
-        "answers are saturated, as the tape counts it. In float32 the gradient is "
-        f"{z32.grad.item():g} exactly.",
-        f"The slope is 1 % of ¼ at |z| = 2 arcosh 10 = {below:.4g}. Counting z up, float32 first "
-        f"gives exactly 1 at z = {exact:.4g}: e^-z is then below 2^-24, and 1 + e^-z rounds to 1.",
+        _(
+            "The push: at w = 0 the unit answers 0.5 where 1 is wanted, so δ = {delta:g} and Δw = "
+            "-η δ x = {product} = {w:g}."
+        ).format(delta=delta, product=f"{PUSH_ETA:g} · {-delta:g} · {PUSH_X:g}", w=pushed),
+        _(
+            "Pushed to w = {w:g} it is given 50 steps of η = 4; all of them together move w by "
+            "{moved:.2e}. Over inputs from -1 to 1, {share:.0%} of its answers are saturated, as "
+            "the tape counts it. In float32 the gradient is {gradient:g} exactly."
+        ).format(w=pushed, moved=moved, share=saturated, gradient=z32.grad.item()),
+        _(
+            "The slope is 1 % of ¼ at |z| = 2 arcosh 10 = {below:.4g}. Counting z up, float32 "
+            "first gives exactly 1 at z = {exact:.4g}: e^-z is then below 2^-24, and 1 + e^-z "
+            "rounds to 1."
+        ).format(below=below, exact=exact),
     )
     numbers = {
         "w after the push": pushed,
@@ -120,15 +127,15 @@ def _by_weight() -> Result:
         gradient = step.grad["W1.weight"].item()
         slope = step.delta["W1"].item() / step.delta["f1"].item()
         back, entropy = way_back(w), with_cross_entropy(w)
-        told = str(back) if back is not None else f"over {MOST}"
+        told = str(back) if back is not None else _("over {most}").format(most=MOST)
         rows.append((w, step.out["f1"].item(), slope, gradient, told, entropy))
         numbers |= {f"∂E/∂w at w = {w:g}": gradient, f"slope at w = {w:g}": slope}
         if w in (5.0, 6.0, 10.0):
             numbers[f"steps back from {w:g}"] = float(back or math.inf)
         if w == 20.0:
             numbers["steps back from 20 by cross-entropy"] = float(entropy)
-    header = ("w", "y", "slope", "∂E/∂w", "steps to y = ½", "the same by cross-entropy")
-    title = "x = 1, target 0: the unit is wrong, and how soon it mends with η = 1"
+    header = ("w", "y", _("slope"), "∂E/∂w", _("steps to y = ½"), _("the same by cross-entropy"))
+    title = _("x = 1, target 0: the unit is wrong, and how soon it mends with η = 1")
     return Result((Table(title, header, tuple(rows)),), numbers, same)
 
 
@@ -136,10 +143,10 @@ def run() -> Result:
     grid = np.linspace(-2, 20, 89)
     y = m.sigmoid(grid)
     picture = Plot(
-        "Wrong and sure of it: the gradient over w",
+        _("Wrong and sure of it: the gradient over w"),
         "w (x = 1, t = 0)",
         "∂E/∂w",
-        (curve("squared error", y * y * (1 - y), grid), curve("cross-entropy", y, grid)),
+        (curve(_("squared error"), y * y * (1 - y), grid), curve(_("cross-entropy"), y, grid)),
         log_y=True,
     )
     push, by_weight = _pushed(), _by_weight()

@@ -28,6 +28,7 @@ from collections.abc import Callable
 import numpy as np
 
 from .. import miniature as m
+from ..lang import _
 from .base import Lesson, Plot, Result, Table, curve
 from .net_file import NetFile
 from .reading import Net, Step, both_ways, squared_step
@@ -96,7 +97,7 @@ def run() -> Result:
     step = squared_step(Net(layers), X, T)
     way = factors(step, layers)
     gradient = step.grad["W1.weight"].item()
-    decades = [math.log10(abs(f)) for _, f in way]
+    decades = [math.log10(abs(f)) for _name, f in way]
     left = np.cumsum(decades)
     rows = [
         (i + 1, name, value, d, float(s))
@@ -105,34 +106,36 @@ def run() -> Result:
     slopes = [d for (name, _), d in zip(way, decades, strict=True) if name[1] in "HO"]
     weights = [d for (name, _), d in zip(way, decades, strict=True) if "/∂H" in name]
     counts = [(n, count(n, False), count(n, True)) for n in (1, 10, 50, 100)]
+    product = math.prod(value for _name, value in way)
     same = both_ways(step, layers, X, T)
     return Result(
         (
             Table(
-                "The 23 factors of ∂E/∂W1, from the error back",
-                ("no.", "factor", "value", "decades", "so far"),
+                _("The 23 factors of ∂E/∂W1, from the error back"),
+                (_("no."), _("factor"), _("value"), _("decades"), _("so far")),
                 tuple(rows),
             ),
-            f"Their product is {math.prod(v for _, v in way):.4e}, as autograd says. The eleven "
-            f"slopes took {-sum(slopes):.2f} decades, the ten weights gave back "
-            f"{sum(weights):.2f}.",
+            _(
+                "Their product is {product:.4e}, as autograd says. The eleven slopes took "
+                "{slopes:.2f} decades, the ten weights gave back {weights:.2f}."
+            ).format(product=product, slopes=-sum(slopes), weights=sum(weights)),
             Plot(
-                "What is left of the error on its way back",
-                "factors so far",
-                "|product|",
-                (curve("product of the factors", 10**left, range(1, 24)),),
+                _("What is left of the error on its way back"),
+                _("factors so far"),
+                _("|product|"),
+                (curve(_("product of the factors"), 10**left, range(1, 24)),),
                 log_y=True,
             ),
             Table(
-                "Local derivatives taken for the gradients of all weights",
-                ("hidden layers", "written out", "each once"),
+                _("Local derivatives taken for the gradients of all weights"),
+                (_("hidden layers"), _("written out"), _("each once")),
                 tuple(counts),
             ),
         ),
         {
             "∂E/∂W1": gradient,
             "factors": float(len(way)),
-            "product": math.prod(v for _, v in way),
+            "product": product,
             "decades": float(left[-1]),
             "decades of the slopes": sum(slopes),
             "decades of the weights": sum(weights),

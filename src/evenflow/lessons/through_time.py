@@ -30,6 +30,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ..lang import N_, _
 from ..tape import through_time
 from .base import Lesson, Plot, Result, Table, curve
 
@@ -82,9 +83,9 @@ class LetterReader(nn.Module):
 
 READERS = {
     "RNN": ("rnn", 0.0),
-    "LSTM, forget bias 0": ("lstm", 0.0),
-    "LSTM, forget bias 4": ("lstm", 4.0),
-    "attention": ("attention", 0.0),
+    N_("LSTM, forget bias 0"): ("lstm", 0.0),
+    N_("LSTM, forget bias 4"): ("lstm", 4.0),
+    N_("attention"): ("attention", 0.0),
 }
 
 
@@ -120,7 +121,7 @@ def recalls(name: str, seed: int) -> float:
     """Share of 400 new passages whose first letter it tells after training."""
     model, generator = reader(name, seed)
     adam = torch.optim.Adam(model.parameters(), lr=LR)
-    for _ in range(STEPS):
+    for _step in range(STEPS):
         ids, y = passages(32, generator)
         adam.zero_grad()
         F.cross_entropy(model(ids), y).backward()  # type: ignore[no-untyped-call]
@@ -135,7 +136,7 @@ def run() -> Result:
     rows, curves, numbers = [], [], {}
     for name in READERS:
         model, generator = reader(name, 0)
-        ids, _ = passages(2, generator)
+        ids = passages(2, generator)[0]
         far = reach(model.double(), model.letters(ids))
         decades = math.log10(far[0] / far[-1])
         numbers[f"decades, {name}"] = decades
@@ -145,25 +146,29 @@ def run() -> Result:
             numbers[f"as the tape's probe reads it, {name}"] = flow
         scores = [recalls(name, seed) for seed in range(SEEDS)]
         numbers[f"recalls, {name}"] = float(np.median(scores))
-        rows.append((name, decades, min(scores), float(np.median(scores)), max(scores)))
-        curves.append(curve(name, far, range(1, LENGTH + 1)))
+        rows.append((_(name), decades, min(scores), float(np.median(scores)), max(scores)))
+        curves.append(curve(_(name), far, range(1, LENGTH + 1)))
     return Result(
         (
             Plot(
-                "How far back the last answer reaches, before training",
-                "step t (the question is asked at 30)",
+                _("How far back the last answer reaches, before training"),
+                _("step t (the question is asked at 30)"),
                 "|∂y_T/∂x_t|",
                 tuple(curves),
                 log_y=True,
             ),
             Table(
-                f"Decades from the last step to the first, and what is recalled after {STEPS} "
-                "updates",
-                ("network", "decades", "least", "median", "most"),
+                _(
+                    "Decades from the last step to the first, and what is recalled after {steps} "
+                    "updates"
+                ).format(steps=STEPS),
+                (_("network"), _("decades"), _("least"), _("median"), _("most")),
                 tuple(rows),
             ),
-            "Given many more updates the others may get there too: the gradient is small, not "
-            "zero, and Adam scales it up. What is shown is who has it from the start.",
+            _(
+                "Given many more updates the others may get there too: the gradient is small, not "
+                "zero, and Adam scales it up. What is shown is who has it from the start."
+            ),
         ),
         numbers,
     )

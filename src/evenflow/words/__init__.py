@@ -3,6 +3,10 @@
 What is said of a fault stands in its rule (`faults`); here it is put together and written.
 """
 
+from ..wrapping import breaks as breaks
+from ..wrapping import filled as filled
+from ..wrapping import has_wide as has_wide
+from ..wrapping import wrap as wrap
 from . import healing as healing
 from .evidence import label as label
 from .evidence import write as write
@@ -27,7 +31,3 @@ from .remedies import Network as Network
 from .remedies import Remedial as Remedial
 from .remedies import advice as advice
 from .remedies import what_to_do as what_to_do
-from .wrapping import breaks as breaks
-from .wrapping import filled as filled
-from .wrapping import has_wide as has_wide
-from .wrapping import wrap as wrap

@@ -11,11 +11,16 @@ _NOT_LAST = "（《「『“‘("
 _WIDE = re.compile("[\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff\uff00-\uffef]")
 
 
-def filled(text: str, cells: int) -> str:
-    """Padded on its right; a Chinese character takes two cells."""
+def cells_of(text: str) -> int:
+    """How many cells a text takes."""
     from rich.cells import cell_len
 
-    return text + " " * (cells - cell_len(text))
+    return cell_len(text)
+
+
+def filled(text: str, cells: int) -> str:
+    """Padded on its right; a Chinese character takes two cells."""
+    return text + " " * (cells - cells_of(text))
 
 
 def has_wide(text: str) -> bool:
@@ -29,16 +34,14 @@ def breaks(text: str, width: int) -> list[int]:
     Between words, and between Chinese characters but for their punctuation. A word that is
     longer than a line is left for the caller to fold.
     """
-    from rich.cells import cell_len
-
     out: list[int] = []
     used = 0
     for match in _PIECE.finditer(text):
         piece = match.group()
-        if used and used + cell_len(piece.rstrip()) > width:
+        if used and used + cells_of(piece.rstrip()) > width:
             out.append(match.start())
             used = 0
-        used += cell_len(piece)
+        used += cells_of(piece)
     return out
 
 
