@@ -21,6 +21,7 @@ from __future__ import annotations
 import numpy as np
 
 from .. import miniature as m
+from ..lang import _
 from .base import Cell, Lesson, Plot, Result, Table, curve
 from .reading import Net, both_ways, squared_step
 
@@ -60,7 +61,7 @@ def run() -> Result:
     numbers: dict[str, float] = {}
     paths = []
     for mean in MEANS:
-        x, _ = examples(mean)
+        x = examples(mean)[0]
         low, high = np.linalg.eigvalsh(x @ x.T / 4)
         best = 2 / (low + high)
         path = descend(mean, best)
