@@ -17,6 +17,7 @@ from starlette.testclient import TestClient
 
 import evenflow
 from evenflow.forecast import save
+from evenflow.schema import Reading
 from evenflow.views.answers import thinned, values
 from evenflow.views.following import Followed
 from evenflow.web import application
@@ -326,3 +327,13 @@ def test_a_table_has_every_number(folder: Path) -> None:
         assert table.column_names == rows[0] and table.num_rows == 20
         asked = {"picture": "delta", "form": "xls"}
         assert asking.get("/api/run/well/table", params=asked).status_code == 422
+
+
+def test_a_metric_that_a_file_made_up_is_left_out(folder: Path) -> None:
+    made, layout = writer(folder / "odd.evenflow"), channels(4, "delta", EVIL)
+    for step in range(3):
+        made.reading(Reading(step, layout, np.ones(len(layout))))
+    made.close()
+    told_of = told(folder, "run/odd/summary")
+    assert [p["name"] for p in told_of["pictures"]] == ["delta"]
+    assert told(folder, "run/odd/site", id=1)["readings"]

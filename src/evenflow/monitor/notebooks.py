@@ -24,7 +24,7 @@ def in_notebook() -> bool:
     """Is this a kernel with a front end, and is a picture wanted (EVENFLOW_LIVE=0: none)?"""
     ipython: Any = sys.modules.get("IPython")
     shell = None if ipython is None else ipython.get_ipython()
-    kernel = any(c.__name__ == "ZMQInteractiveShell" for c in type(shell).__mro__)
+    kernel = "ZMQInteractiveShell" in [c.__name__ for c in type(shell).__mro__]
     return kernel and os.environ.get("EVENFLOW_LIVE", "") != "0" and ranks()[0] == 0
 
 

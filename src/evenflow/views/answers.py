@@ -62,8 +62,9 @@ def summary(run: Followed) -> dict[str, Any]:
 
 
 def pictures(run: Followed) -> list[str]:
-    """Metrics of sites that were measured, the telling ones first; "update" is relative."""
-    known = [m for of, m in run.blocks if of == "site"]
+    """Metrics of sites that were measured, the telling ones first; "update" is relative. Names
+    that a stranger's file made up are left out."""
+    known = [m for of, m in run.blocks if of == "site" and (of, m) in METRICS]
     first = [m for m in PICTURES if m in known or (m == "update" and ("param", m) in run.blocks)]
     return first + sorted(m for m in set(known) if m not in first)
 
