@@ -14,15 +14,29 @@ from playwright.sync_api import Browser, Page, expect
 from evenflow import diagnose, load
 from evenflow.views import html, pair_html
 
+from .cures import cure_file, model, model_folder, record
 from .runs import written
 
 VIEWS = {
+    "step": "#/step?net=one-hidden-layer",
+    "cure": "#/cure/train-cure-1",
+    "fit": "#/fit/model",
     "runs": "",
     "run": "#/run/sick?site=3",
     "network": "#/run/sick?view=network",
     "compare": "#/compare?a=sick&b=well",
 }
 SCHEMES = ("light", "dark")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = tmp_path_factory.mktemp("all")
+    written(made / "well.evenflow")
+    written(made / "sick.evenflow", sites=24, steps=60, fall=1.0)
+    cure_file(made, "train-cure-1", record())
+    model_folder(made / "model", model())
+    return made
 
 
 def serious(page: Page) -> list[str]:
@@ -41,6 +55,7 @@ def test_a_view_of_the_page(browser: Browser, address: str, view: str, scheme: s
     page = context.new_page()
     page.goto(f"{address}{VIEWS[view]}")
     marks = {"runs": "table.runs", "network": ".node", "compare": ".pair canvas.wide"}
+    marks |= {"step": ".hand", "cure": ".arms", "fit": ".uplot"}
     expect(page.locator(marks.get(view, ".readings")).first).to_be_visible()
     expect(page.locator(".said, h1").last).not_to_have_text("reading ...")
     assert serious(page) == []
