@@ -45,12 +45,8 @@ def test_a_training_is_seen_while_it_runs_and_after_it_was_killed(
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as training:
         assert training.stdout is not None and training.stdout.readline() == "begun\n"
         page.goto(f"{address}#/run/real")
-        for _ in range(100):  # nothing of it may be in the file yet
-            if page.locator(".legend canvas").count():
-                break
-            page.wait_for_timeout(200)
-            page.reload()
-        expect(page.locator(".legend canvas")).to_be_visible()
+        # nothing of it may be in the file yet: the picture comes when something is
+        expect(page.locator(".legend canvas")).to_be_visible(timeout=30_000)
         first = latest(page)
         for _ in range(200):
             if latest(page) > first + 5:

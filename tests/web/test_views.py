@@ -179,6 +179,34 @@ def test_another_picture_grows_with_its_own_columns(page: Page, address: str, fo
     made.close()
 
 
+def test_a_run_that_was_opened_before_its_first_sample(
+    page: Page, address: str, folder: Path
+) -> None:
+    from .runs import channels, reading, writer
+
+    made, layout = writer(folder / "early.evenflow"), channels(4, "delta")
+    made.flush()
+    opened(page, address, "early")
+    assert page.locator(".legend canvas").count() == 0
+    for step in range(3):
+        made.reading(reading(layout, step, 4))
+    made.flush()
+    expect(page.locator(".legend canvas")).to_be_visible(timeout=10_000)
+    for step in range(3, 9):
+        made.reading(reading(layout, step, 4))
+    made.flush()
+    canvas = page.locator(".heat canvas").first
+    for _ in range(40):
+        box = canvas.bounding_box()
+        assert box is not None
+        page.mouse.move(box["x"] + box["width"] - 2, box["y"] + box["height"] - 5)
+        if "step 8" in (page.locator(".tip").text_content() or ""):
+            break
+        page.wait_for_timeout(250)
+    expect(page.locator(".tip")).to_contain_text("step 8")
+    made.close()
+
+
 def test_two_browsers_at_once(browser: Browser, address: str) -> None:
     pages = [browser.new_context().new_page() for _ in range(2)]
     for page, name in zip(pages, ("sick", "well"), strict=True):

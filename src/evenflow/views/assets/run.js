@@ -173,7 +173,8 @@ class RunView {
 
   async news(told) {
     const began = performance.now(), whole = this.shown.whole();
-    if (told.sites !== this.summary.sites.length) this.summary = { ...this.summary, ...(await askRun(this.name, "summary")) };
+    const first = !this.shown.picture && told.steps.length > 0;  // opened before anything was read
+    if (first || told.sites !== this.summary.sites.length) this.summary = { ...this.summary, ...(await askRun(this.name, "summary")) };
     const fits = this.shown.append(told.start, told.steps, told.codes);
     this.summary.steps = told.start + told.steps.length;
     this.summary.last = told.steps.at(-1) ?? this.summary.last;
@@ -190,6 +191,10 @@ class RunView {
     this.drawCurves(this.curves.length > 0);
     this.liveTook = performance.now() - began;
     if (!fits && told.steps.length && this.shown.picture) await this.shown.fetch();
+    if (first) {
+      await this.shown.begin(null);
+      this.chosen();
+    }
     if (!this.judging) this.judging = setTimeout(() => { this.judging = 0; this.judge(); }, told.ended ? 0 : JUDGE);
   }
 
