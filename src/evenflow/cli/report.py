@@ -90,5 +90,4 @@ def _told(pairs: list[Pair] | None, forecast: str | None) -> list[dict[str, Any]
     """As the page asks for it."""
     if pairs is None:
         return []
-    rows = [{"id": p.site.id, **p.as_dict()} for p in pairs]
-    return [{"forecast": Path(str(forecast)).stem, "pairs": rows}]
+    return [{"forecast": Path(str(forecast)).stem, "pairs": [p.as_row() for p in pairs]}]

@@ -36,6 +36,10 @@ class Pair:
         plain = {k: float(v) if math.isfinite(v) else None for k, v in values.items()}
         return {"site": self.site.name, **plain}
 
+    def as_row(self) -> dict[str, Any]:
+        """The same with the site's id, as the page asks for it."""
+        return {"id": self.site.id, **self.as_dict()}
+
 
 def beside(run: Run, forecast: Run) -> list[Pair]:
     """Sites that both know, in the run's order, with δ foreseen and measured at the first step.

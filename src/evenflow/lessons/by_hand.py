@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from .. import miniature as m
-from .net_file import LOSSES, NetFile, meet
+from .net_file import LOSSES, NetFile, meet, plain_layers
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ class HandStep:
             "hidden_errors": [d.T.tolist() for d in self.errors[:-1]],
             "gradients": pairs(self.gradients),
             "updates": pairs(self.moves),
-            "layers": [{"W": n.W.tolist(), "b": n.b.tolist(), "f": n.f} for n in self.after],
+            "layers": plain_layers(self.after),
             "loss_after": self.loss_after,
         }
 
@@ -116,7 +116,7 @@ class Walked:
             "steps": [s.as_dict() for s in self.told],
             "errors": self.errors,
             "updates": self.updates,
-            "layers": [{"W": n.W.tolist(), "b": n.b.tolist(), "f": n.f} for n in self.layers],
+            "layers": plain_layers(self.layers),
             "why": self.why,
             "apart": self.apart,
         }

@@ -43,6 +43,11 @@ LOSSES: dict[str, m.Loss] = {
 }
 
 
+def plain_layers(layers: Sequence[m.Layer]) -> list[dict[str, Any]]:
+    """Layers as a file has them, in plain JSON types."""
+    return [{"W": n.W.tolist(), "b": n.b.tolist(), "f": n.f} for n in layers]
+
+
 @dataclass(frozen=True, slots=True)
 class NetFile:
     """All that a training by hand needs.
@@ -72,7 +77,7 @@ class NetFile:
             "loss": self.loss,
             "eta": self.eta,
             "alpha": self.alpha,
-            "layer": [{"W": n.W.tolist(), "b": n.b.tolist(), "f": n.f} for n in self.layers],
+            "layer": plain_layers(self.layers),
         }
 
     def changed(self, **numbers: Any) -> NetFile:

@@ -6,6 +6,7 @@ from .github import as_github as as_github
 from .jsonable import as_json as as_json
 from .jsonable import finite as finite
 from .junit import as_junit as as_junit
+from .layers import SPOILT as SPOILT
 from .markup import esc as esc
 from .markup import pairs as pairs
 from .markup import section as section
@@ -29,4 +30,6 @@ from .sentences import headline as headline
 from .sentences import names as names
 from .sentences import remedies as remedies
 from .sentences import severity as severity
+from .terminal import ASCII_BARS as ASCII_BARS
+from .terminal import BARS as BARS
 from .terminal import text as text

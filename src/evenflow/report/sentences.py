@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Protocol
 
 import numpy as np
 
@@ -195,7 +196,14 @@ def when(finding: Finding) -> str:
     return _("step {first} to {last}").format(first=whole(first), last=whole(last))
 
 
-def names(run: Run, sites: Sequence[Site]) -> list[str]:
+class HasSites(Protocol):
+    """A run, whole or as far as it was read."""
+
+    @property
+    def sites(self) -> Sequence[Site]: ...
+
+
+def names(run: HasSites, sites: Sequence[Site]) -> list[str]:
     """Names of many sites at once, without the root where all sites of the run have the same."""
     if len({site.root for site in run.sites if site.root}) > 1:
         return [site.name for site in sites]

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
     Picture = Callable[[Run, Console], Sequence[Text]]
 
-_BARS = "▁▂▃▄▅▆▇█"
-_ASCII = "12345678"
+#: From the least to the largest, and where a terminal cannot write them.
+BARS, ASCII_BARS = "▁▂▃▄▅▆▇█", "12345678"
 #: More faults are counted, not told: the page has them all.
 _MOST = 8
 
@@ -99,7 +99,7 @@ def _profile(write: Printer, run: Run) -> None:
     from rich.text import Text
 
     console = write.console
-    unicode = writable(_BARS, console.encoding) == _BARS
+    unicode = writable(BARS, console.encoding) == BARS
     shown = strip(run, unicode, max(20, min(console.width - 4, 72)))
     if shown:
         write()
@@ -122,7 +122,7 @@ def strip(run: Run, unicode: bool, width: int) -> list[str]:
         return []
     known = [h for h in heights if math.isfinite(h)]
     low, high = min(known, default=0.0), max(known, default=0.0)
-    bars = _BARS if unicode else _ASCII
+    bars = BARS if unicode else ASCII_BARS
     marks = []
     for part in np.array_split(np.array(heights), min(width, len(heights))):
         part = part[~np.isnan(part)]

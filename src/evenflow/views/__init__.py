@@ -10,6 +10,7 @@ from .answers import summary as summary
 from .blocks import coloured as coloured
 from .blocks import picture as picture
 from .blocks import rows as rows
+from .bundle import asset as asset
 from .bundle import script as script
 from .cures import CURE_LARGEST as CURE_LARGEST
 from .cures import CURE_SUFFIX as CURE_SUFFIX

@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ..lang import _
-from ..report import finite
-from ..schema import METRICS, bare_name, metric_named
+from ..report import SPOILT, finite, names
+from ..schema import METRICS, metric_named
 from .following import Floats, Followed
 from .pyramid import Codes, Range, coarser, encode, range_of
 
@@ -31,7 +31,6 @@ PICTURES = {
 
 def summary(run: Followed) -> dict[str, Any]:
     """All but the numbers: meta, the network, which pictures there are."""
-    several = len({s.root for s in run.sites if s.root}) > 1
     return finite(  # type: ignore[no-any-return]
         {
             "meta": {k: v for k, v in run.meta.items() if k not in ("source", "units")},
@@ -39,12 +38,12 @@ def summary(run: Followed) -> dict[str, Any]:
             "sites": [
                 {
                     "id": s.id,
-                    "name": s.name if several else bare_name(s),
+                    "name": name,
                     **{k: getattr(s, k) for k in ("root", "path", "op", "kind", "index", "call")},
                     **{key: list(getattr(s, key)) for key in ("shape", "inputs", "params")},
                     "lines": [w.as_dict() for w in (*s.made, *s.called)],
                 }
-                for s in run.sites
+                for s, name in zip(run.sites, names(run, run.sites), strict=True)
             ],
             "params": [
                 {"id": p.id, "name": p.name, "shape": list(p.shape), "trainable": p.trainable}
@@ -104,7 +103,7 @@ def logarithmic(name: str) -> bool:
 def spoilt(run: Followed, name: str, columns: slice = ALL) -> Floats:
     """The same with infinity where values that are not finite were counted."""
     found = values(run, name, columns)
-    counter = {"rms": "nonfinite", "delta": "delta_nonfinite"}.get(name)
+    counter = SPOILT.get(name)
     if counter is None:
         return found
     bad = run.values("site", counter)[:, columns]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..lang import _, whole
-from ..report import short, writable
+from ..report import ASCII_BARS, BARS, short, writable
 from ..schema import Run
 from ..showing import visible
 from .palette import palette
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.text import Text
 
-_BARS, _ASCII = "▁▂▃▄▅▆▇█", "12345678"
 #: Rows of text at most, columns of the picture, and of a layer's name.
 ROWS, COLUMNS, NAME = 12, 72, 24
 
@@ -79,7 +78,7 @@ def rows(strip: Strip, console: Console, most: int, width: int) -> list[Text]:
         joined = strip.within(2 * most if halves else most, columns)
         drawn = list(_in_colour(joined.codes, 2 if halves else 1))
     else:
-        bars = _BARS if writable(_BARS, console.encoding) == _BARS else _ASCII
+        bars = BARS if writable(BARS, console.encoding) == BARS else ASCII_BARS
         joined = strip.within(most, columns)
         drawn = list(_in_bars(joined.codes, bars))
     each = len(drawn) == strip.layers

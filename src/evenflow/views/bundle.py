@@ -15,9 +15,11 @@ _DEFAULT = re.compile(r"^export \{ (\w+) as default \};$", re.M)
 
 
 def asset(name: str) -> str:
-    """The text of one of the page's files."""
+    """The text of one of the page's files. OSError, ValueError: there is none."""
     at = files(__package__).joinpath("assets")
     for part in name.split("/"):
+        if part in ("", ".", ".."):
+            raise FileNotFoundError(name)
         at = at.joinpath(part)
     return at.read_text(encoding="utf-8")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -124,8 +124,8 @@ class Followed:
         return self.edges.setdefault((c.id, c.edge), len(self.edges)) if c.of == "edge" else c.id
 
     @classmethod
-    def of(cls, run: Run) -> Followed:
-        """A run that is in memory, all of it."""
+    def of(cls, run: Run, metrics: Collection[str] = ()) -> Followed:
+        """A run that is in memory; with `metrics` no others of its numbers."""
         made = cls(Path())
         made.meta, made.events = dict(run.meta), list(run.events)
         made.sites, made.params = list(run.sites), list(run.params)
@@ -134,6 +134,8 @@ class Followed:
         made.curve_steps, made.curve_loss = run.curve_steps.tolist(), run.curve_loss.tolist()
         rows: dict[tuple[str, str], list[tuple[int, npt.NDArray[np.float64]]]] = {}
         for c, column in run.columns.items():
+            if metrics and c.metric not in metrics:
+                continue
             if c.of in ("site", "param", "step", "edge"):
                 rows.setdefault((c.of, c.metric), []).append((made._row(c), column))
         for key, found in rows.items():

@@ -80,8 +80,7 @@ def net_html(title: str, name: str, net: Mapping[str, Any], text: str = "") -> s
     kept_there = {"words": words(), "runs": {}, "nets": {name: net}}
     shown = tag("div", id="views", class_="card")
     data = f'<script type="text/plain" id="kept">{packed(kept_there)}</script>'
-    off = tag("noscript", tag("p", _("The pictures are drawn by a script, which is off.")))
-    body = f"{header(title)}<main>{text}{shown}{off}{data}</main>"
+    body = f"{header(title)}<main>{text}{shown}{_off()}{data}</main>"
     return document(f"{title} · Evenflow", body, _style(shown), _script(shown))
 
 
@@ -98,14 +97,17 @@ def _views(
     lead: str,
     beside: Sequence[Mapping[str, Any]] = (),
 ) -> str:
-    off = _("The pictures are drawn by a script, which is off.")
     return "".join(
         (
             section(_("Layers × steps"), "views-title", lead, tag("div", id="views")),
-            tag("noscript", tag("p", off)),
+            _off(),
             f'<script type="text/plain" id="kept">{packed(kept(runs, beside))}</script>',
         )
     )
+
+
+def _off() -> str:
+    return tag("noscript", tag("p", _("The pictures are drawn by a script, which is off.")))
 
 
 def _script(shown: str) -> str:

@@ -10,12 +10,12 @@ import numpy.typing as npt
 
 from ..faults import faults
 from ..lang import _, whole
+from ..report import ASCII_BARS, BARS
 from ..schema import Finding, Run, Severity
 from ..words import number, what_happened, with_messages
 from .following import Followed
 from .strip import Strip, strip_of
 
-_BARS, _ASCII = "▁▂▃▄▅▆▇█", "12345678"
 #: A curve that falls by more than so much is read in decades.
 _STEEP = 100.0
 
@@ -85,7 +85,7 @@ def sparkline(losses: npt.NDArray[np.float64], most: int, unicode: bool = True) 
     >>> sparkline(np.array([3.0, 2.0, 1.0, np.nan]), 9)
     '█▄▁!'
     """
-    bars = _BARS if unicode else _ASCII
+    bars = BARS if unicode else ASCII_BARS
     places = heights(losses, most)
     top = len(bars) - 1
     return "".join(bars[round(float(p) * top)] if np.isfinite(p) else "!" for p in places)

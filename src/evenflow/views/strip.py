@@ -6,8 +6,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..schema import Run, bare_name
-from .following import Floats, Followed
+from ..report import SPOILT, names
+from ..schema import Run
+from .answers import logarithmic, shown
+from .following import Followed
 from .pyramid import Codes, Range, coarser, encode, range_of
 
 #: Each sample is at most so many columns wide, where there are few.
@@ -44,36 +46,12 @@ class Strip(NamedTuple):
 
 def strip_of(run: Run | Followed) -> Strip | None:
     """Of the layers that an error reached; None where it reached fewer than two."""
-    width = len(run.steps)
-    found = _found(run, "delta", width)
-    if not width or not len(found):
-        return None
-    bad = _found(run, "delta_nonfinite", width)
-    rows = min(len(found), len(bad))
-    found[:rows][np.nan_to_num(bad[:rows]) > 0] = np.inf
-    seen = np.flatnonzero(~np.isnan(found).all(axis=1))
-    kept = [int(i) for i in seen if run.sites[i].kind not in ("input", "loss")]
+    seen = run if isinstance(run, Followed) else Followed.of(run, ("delta", SPOILT["delta"]))
+    found, kept = shown(seen, "delta")
     if len(kept) < 2:
         return None
-    several = len({s.root for s in run.sites if s.root}) > 1
-    sites = [run.sites[i] for i in kept]
-    names = [s.name if several else bare_name(s) for s in sites]
-    scale = range_of("delta", found[kept], True)
-    ends = int(run.steps[0]), int(run.steps[-1])
-    with np.errstate(over="ignore"):  # an exact zero, far below the scale
-        codes = encode(found[kept], scale)
-    return Strip(codes, tuple((n, n) for n in names), ends, scale, len(kept))
-
-
-def _found(run: Run | Followed, metric: str, width: int) -> Floats:
-    """[sites, steps] of a metric, a copy; no rows where it was never measured."""
-    if isinstance(run, Followed):
-        return run.values("site", metric).copy()
-    out = np.full((len(run.sites), width), np.nan, np.float32)
-    measured = False
-    for site in run.sites:
-        column = run.site(site.id, metric)
-        if column is not None:
-            with np.errstate(over="ignore"):
-                out[site.id], measured = column, True
-    return out if measured else out[:0]
+    scale = range_of("delta", found[kept], logarithmic("delta"))
+    called = names(seen, [seen.sites[i] for i in kept])
+    codes = encode(found[kept], scale)
+    ends = seen.steps[0], seen.steps[-1]
+    return Strip(codes, tuple((n, n) for n in called), ends, scale, len(kept))

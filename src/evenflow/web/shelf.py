@@ -140,8 +140,7 @@ class Shelf:
                     pairs = beside(run, forecast)
                     layers = sum(s.kind not in ("input", "loss") for s in forecast.sites)
                     if forecast.source == "predicted" and len(pairs) >= _ALIKE * layers:
-                        rows = [{"id": p.site.id, **p.as_dict()} for p in pairs]
-                        out.append({"forecast": other, "pairs": rows})
+                        out.append({"forecast": other, "pairs": [p.as_row() for p in pairs]})
             except (StoreError, OSError, ValueError):  # of another model, or gone since
                 continue
         return out
