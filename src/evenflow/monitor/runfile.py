@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import platform
-import re
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -14,7 +13,7 @@ from typing import Any
 import torch
 
 from ..schema import allowed
-from ..store import FOLDER, SUFFIX
+from ..store import FOLDER, SUFFIX, stem_of
 from .processes import facts, with_rank
 
 
@@ -26,7 +25,7 @@ def default_path() -> Proposed:
     """evenflow-runs/<script>-<time>.evenflow, with the rank where several processes train
     together; the writer numbers it if it is taken."""
     script = Path(sys.argv[0] or "python").stem or "python"
-    name = re.sub(r"[^\w.-]+", "-", script).strip("-.") or "python"
+    name = stem_of(script, "python")
     return Proposed(with_rank(Path(FOLDER) / f"{name}-{time.strftime('%Y%m%d-%H%M%S')}{SUFFIX}"))
 
 

@@ -9,5 +9,7 @@ from .news import Position as Position
 from .news import follow as follow
 from .reader import load as load
 from .sink import is_run as is_run
+from .sink import made_folder as made_folder
 from .sink import refuse_others as refuse_others
+from .sink import stem_of as stem_of
 from .writer import Writer as Writer

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -48,6 +49,24 @@ def is_run(path: Path) -> bool:
     return head[:16] == b"SQLite format 3\0" and head[68:72] == APPLICATION_ID.to_bytes(4, "big")
 
 
+def made_folder(folder: Path) -> None:
+    """Make a folder for runs; where it is ours alone, git is told to pass it over. OSError."""
+    if folder.name == FOLDER and not folder.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / ".gitignore").write_text("*\n", encoding="utf-8")  # runs are large, and no source
+    folder.mkdir(parents=True, exist_ok=True)
+
+
+def stem_of(name: str, otherwise: str) -> str:
+    """A name that every system takes for a file's.
+
+    >>> from evenflow.store import stem_of
+    >>> stem_of("my train (2)", "python")
+    'my-train-2'
+    """
+    return re.sub(r"[^\w.-]+", "-", name).strip("-.") or otherwise
+
+
 def free_name(path: Path) -> Path:
     """The path, or with -2, -3, ... before its suffix the first that was free: an empty file.
 
@@ -56,11 +75,8 @@ def free_name(path: Path) -> Path:
     Raises:
         OSError: the folder cannot be made or written.
     """
-    folder, name, n = path.parent, path, 1
-    if folder.name == FOLDER and not folder.exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / ".gitignore").write_text("*\n", encoding="utf-8")  # runs are large, and no source
-    folder.mkdir(parents=True, exist_ok=True)
+    name, n = path, 1
+    made_folder(path.parent)
     # A log that a run left behind would be taken for the new one's.
     while Path(f"{name}-wal").exists() or not _make(name):
         n += 1

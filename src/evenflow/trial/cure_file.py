@@ -10,8 +10,6 @@ Nothing is run for it: the finals of the search are watched, as the untreated ru
 from __future__ import annotations
 
 import json
-import math
-import re
 import shutil
 import time
 from collections.abc import Sequence
@@ -20,10 +18,10 @@ from typing import Any
 
 from ..schema import treatment_text
 from ..script import Program
-from ..store import FOLDER, SUFFIX
+from ..store import FOLDER, SUFFIX, made_folder, stem_of
 from ..views import CURE_LARGEST, CURE_SUFFIX
 from .goal import CureGoal, Tried
-from .job import Outcome, thinned
+from .job import Outcome, jsonable, thinned
 from .record import Cure, Edit, tried_as_json
 from .score import Estimate, estimate, loss_at
 from .settings import Settings
@@ -41,9 +39,7 @@ def keep_cure(program: Program, settings: Settings, found: Cure) -> Path | None:
     if len(found.trials) < 2:
         return None
     folder = Path(program.folder, FOLDER)
-    if not folder.exists():
-        folder.mkdir(parents=True)
-        (folder / ".gitignore").write_text("*\n", encoding="utf-8")
+    made_folder(folder)
     path = _free(folder, program)
     try:
         _write(path, program, settings, found)
@@ -69,8 +65,7 @@ def _write(path: Path, program: Program, settings: Settings, found: Cure) -> Non
 def _free(folder: Path, program: Program) -> Path:
     """A name that no other cure has, taken in the asking."""
     named = program.target.rpartition(".")[2] if program.module else Path(program.target).stem
-    base = re.sub(r"[^\w.-]+", "-", named).strip("-.") or "script"
-    base += f"-cure-{time.strftime('%Y%m%d-%H%M%S')}"
+    base = f"{stem_of(named, 'script')}-cure-{time.strftime('%Y%m%d-%H%M%S')}"
     for n in range(1, 1000):
         path = folder / f"{base}{'' if n == 1 else f'-{n}'}{CURE_SUFFIX}"
         try:
@@ -103,8 +98,10 @@ def text_of(program: Program, settings: Settings, found: Cure, runs: dict[str, s
     """
     plain = _record(program, settings, found, runs)
     goal = CureGoal(bool(settings.metric), found.larger)
+    # proposals stand among the trials, as `--json` has them
+    proposals = [t for t in plain["trials"] if t["stage"] == "proposed"]
     for most in POINTS:
-        plain["trials"] = [_trial(t, goal, most) for t in found.trials] + _proposals(found)
+        plain["trials"] = [_trial(t, goal, most) for t in found.trials] + proposals
         text = _dumped(plain)
         if len(text) <= CURE_LARGEST:
             return text
@@ -119,7 +116,7 @@ def text_of(program: Program, settings: Settings, found: Cure, runs: dict[str, s
 
 def _dumped(plain: dict[str, Any]) -> str:
     # ASCII: a name with half a surrogate pair is a name, too
-    return json.dumps(_finite(plain), separators=(",", ":"), allow_nan=False)
+    return json.dumps(jsonable(plain), separators=(",", ":"), allow_nan=False)
 
 
 def _record(
@@ -174,11 +171,6 @@ def _trial(tried: Tried, goal: CureGoal, most: int) -> dict[str, Any]:
     return {**tried_as_json(tried), "goal": _value(tried, goal), "curve": [list(steps), short]}
 
 
-def _proposals(found: Cure) -> list[dict[str, Any]]:
-    """As `--json` has them, among the trials."""
-    return [t for t in found.as_json()["trials"] if t["stage"] == "proposed"]
-
-
 def _arms(trials: Sequence[Tried], goal: CureGoal) -> list[dict[str, Any]]:
     """Runs of one treatment in one stage together: their mean and its interval over the seeds."""
     groups: dict[tuple[str, str, int], list[Tried]] = {}
@@ -204,12 +196,3 @@ def _arms(trials: Sequence[Tried], goal: CureGoal) -> list[dict[str, Any]]:
             }
         )
     return out
-
-
-def _finite(value: Any) -> Any:
-    """The same with None for numbers that JSON lacks."""
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    if isinstance(value, dict):
-        return {k: _finite(v) for k, v in value.items()}
-    return [_finite(v) for v in value] if isinstance(value, (list, tuple)) else value

@@ -82,13 +82,16 @@ class Outcome:
 
 def as_json(record: Program | Job | Outcome) -> dict[str, Any]:
     """Plain JSON types; what is not finite becomes None."""
-    return {k: _plain(v) for k, v in asdict(record).items()}
+    return {k: jsonable(v) for k, v in asdict(record).items()}
 
 
-def _plain(value: Any) -> Any:
+def jsonable(value: Any) -> Any:
+    """The same with None for numbers that JSON lacks, at any depth."""
     if isinstance(value, float) and not math.isfinite(value):
         return None
-    return [_plain(v) for v in value] if isinstance(value, tuple) else value
+    if isinstance(value, dict):
+        return {k: jsonable(v) for k, v in value.items()}
+    return [jsonable(v) for v in value] if isinstance(value, (list, tuple)) else value
 
 
 def outcome_from(plain: Mapping[str, Any]) -> Outcome:
