@@ -20,23 +20,9 @@ from torch import Tensor
 from evenflow import miniature as m
 from evenflow.cli.app import main
 from evenflow.lessons import REGISTRY, parse_net, walked
+from twins import FUNCTIONS
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "one_hidden_layer.toml"
-FUNCTIONS: dict[str, Callable[[Tensor], Tensor]] = {
-    "identity": lambda z: z,
-    "sigmoid": torch.sigmoid,
-    "tanh": torch.tanh,
-    "relu": F.relu,
-    "leaky_relu": F.leaky_relu,
-    "elu": F.elu,
-    "selu": F.selu,
-    "softplus": F.softplus,
-    "softsign": F.softsign,
-    "hardtanh": F.hardtanh,
-    "silu": F.silu,
-    "gelu": F.gelu,
-    "mish": F.mish,
-}
 LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "squared": lambda y, t: (y - t).square().sum() / 2 / len(y),
     "squared-whole": lambda y, t: (y - t).square().sum() / len(y),

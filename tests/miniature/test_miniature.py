@@ -14,22 +14,8 @@ from mpmath import mp
 from torch import Tensor
 
 from evenflow import miniature as m
+from twins import FUNCTIONS
 
-FUNCTIONS: dict[str, Callable[[Tensor], Tensor]] = {
-    "identity": lambda z: z,
-    "sigmoid": torch.sigmoid,
-    "tanh": torch.tanh,
-    "relu": F.relu,
-    "leaky_relu": F.leaky_relu,
-    "elu": F.elu,
-    "selu": F.selu,
-    "softplus": F.softplus,
-    "softsign": F.softsign,
-    "hardtanh": F.hardtanh,
-    "silu": F.silu,
-    "gelu": F.gelu,
-    "mish": F.mish,
-}
 LOSSES: dict[str, tuple[m.Loss, Callable[[Tensor, Tensor], Tensor]]] = {
     "squared": (m.squared, lambda y, t: F.mse_loss(y, t, reduction="sum") / 2 / len(y)),
     "cross_entropy": (m.cross_entropy, F.cross_entropy),

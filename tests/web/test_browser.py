@@ -13,6 +13,7 @@ import pytest
 
 from evenflow.schema import Reading
 
+from .looking import until
 from .runs import channels, reading, writer, written
 
 pytest.importorskip("playwright")
@@ -151,15 +152,7 @@ def test_live_while_it_is_written(page: Page, address: str, folder: Path) -> Non
         made.reading(reading(layout, step, 4))
         made.curve([step], [0.5])
     made.flush()
-    canvas = page.locator(".heat canvas")
-    for _ in range(40):  # until the last step has come
-        box = canvas.bounding_box()
-        assert box is not None
-        page.mouse.move(box["x"] + box["width"] - 3, box["y"] + box["height"] - 5)
-        if "step 39" in (page.locator(".tip").text_content() or ""):
-            break
-        page.wait_for_timeout(250)
-    expect(page.locator(".tip")).to_contain_text("step 39")
+    until(page, 39)
     assert (
         sum(
             "grid" in r

@@ -12,6 +12,8 @@ pytest.importorskip("playwright")
 
 from playwright.sync_api import Page, expect
 
+from .looking import latest
+
 SCRIPT = """
 import sys, time, torch, evenflow
 torch.manual_seed(0)
@@ -26,16 +28,6 @@ with evenflow.watch(model, optimizer, run=sys.argv[1], every=1):
             print("begun", flush=True)
         time.sleep(0.02)
 """
-
-
-def latest(page: Page) -> int:
-    """The step at the right end of the picture."""
-    canvas = page.locator(".heat canvas").first
-    box = canvas.bounding_box()
-    assert box is not None
-    page.mouse.move(box["x"] + box["width"] - 2, box["y"] + box["height"] - 4)
-    text = page.locator(".tip").text_content() or ""
-    return int(text.split("step ")[1].split(" ")[0].replace(",", "")) if "step " in text else -1
 
 
 def test_a_training_is_seen_while_it_runs_and_after_it_was_killed(

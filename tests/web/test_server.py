@@ -18,9 +18,10 @@ from starlette.testclient import TestClient
 import evenflow
 from evenflow.forecast import save
 from evenflow.schema import Reading
+from evenflow.store import is_predicted
 from evenflow.views.answers import thinned, values
 from evenflow.views.following import Followed
-from evenflow.web import application
+from evenflow.web import application, shelf
 from evenflow.web.guarding import POLICY
 from evenflow.web.verdicts import Judge, findings, line
 
@@ -337,3 +338,19 @@ def test_a_metric_that_a_file_made_up_is_left_out(folder: Path) -> None:
     told_of = told(folder, "run/odd/summary")
     assert [p["name"] for p in told_of["pictures"]] == ["delta"]
     assert told(folder, "run/odd/site", id=1)["readings"]
+
+
+def test_whether_a_file_foretells_is_looked_up_once_a_change(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def counted(path: Path) -> bool:
+        asked.append(path.stem)
+        return is_predicted(path)
+
+    monkeypatch.setattr(shelf, "is_predicted", counted)
+    with client(folder) as asking:
+        for _ in range(3):
+            assert asking.get("/api/run/well/beside").json() == []
+    assert asked == ["sick"]

@@ -20,6 +20,7 @@ from evenflow.schema import Channel, Reading, Site
 from evenflow.store import Writer
 from evenflow.views import html, pair_html
 
+from .looking import until
 from .runs import written
 
 torch.manual_seed(0)
@@ -167,14 +168,7 @@ def test_another_picture_grows_with_its_own_columns(page: Page, address: str, fo
     for step in range(3, 9):  # x of 1 everywhere: were it read as δ, it were the palette's end
         made.reading(reading(layout, step, 4))
     made.flush()
-    canvas = page.locator(".heat canvas").first
-    for _ in range(40):
-        box = canvas.bounding_box()
-        assert box is not None
-        page.mouse.move(box["x"] + box["width"] - 2, box["y"] + box["height"] - 5)
-        if "step 8" in (page.locator(".tip").text_content() or ""):
-            break
-        page.wait_for_timeout(250)
+    until(page, 8)
     expect(page.locator(".tip")).to_have_text(re.compile(r"step 8 · rms 1$"))
     made.close()
 
@@ -195,15 +189,7 @@ def test_a_run_that_was_opened_before_its_first_sample(
     for step in range(3, 9):
         made.reading(reading(layout, step, 4))
     made.flush()
-    canvas = page.locator(".heat canvas").first
-    for _ in range(40):
-        box = canvas.bounding_box()
-        assert box is not None
-        page.mouse.move(box["x"] + box["width"] - 2, box["y"] + box["height"] - 5)
-        if "step 8" in (page.locator(".tip").text_content() or ""):
-            break
-        page.wait_for_timeout(250)
-    expect(page.locator(".tip")).to_contain_text("step 8")
+    until(page, 8)
     made.close()
 
 

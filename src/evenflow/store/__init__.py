@@ -7,6 +7,7 @@ from .format import StoreError as StoreError
 from .news import News as News
 from .news import Position as Position
 from .news import follow as follow
+from .reader import is_predicted as is_predicted
 from .reader import load as load
 from .sink import is_run as is_run
 from .sink import made_folder as made_folder

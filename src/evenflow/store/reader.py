@@ -149,6 +149,17 @@ def _all(
     return tuple(found.get(key) or lost(key) for key in ids)
 
 
+def is_predicted(path: str | os.PathLike[str]) -> bool:
+    """Does a file hold a forecast, and no measured reading? Its readings are not read.
+
+    Raises:
+        StoreError: as `load`.
+    """
+    with opened(Path(path)) as (db, _budget):
+        told = {source for (source,) in db.execute("SELECT DISTINCT source FROM layout")}
+    return told == {b"predicted"}
+
+
 def layouts_in(
     rows: Rows, sites: int, params: int, keys: Collection[Any] | None = None
 ) -> dict[int, tuple[str, tuple[Channel, ...]]]:

@@ -13,7 +13,7 @@ from typing import Any
 from ..forecast import beside
 from ..lang import language
 from ..showing import visible
-from ..store import FOLDER, SUFFIX, StoreError, load
+from ..store import FOLDER, SUFFIX, StoreError, is_predicted, load
 from ..views import CURE_SUFFIX, Followed, is_model, read_cure
 from .verdicts import Judge, findings, line
 
@@ -36,6 +36,7 @@ class Shelf:
         self._held: OrderedDict[str, Followed] = OrderedDict()
         self._judged: dict[tuple[str, str], tuple[tuple[int, int], dict[str, Any]]] = {}
         self._asked: dict[Path, tuple[int, int]] = {}
+        self._sources: dict[Path, tuple[tuple[int, int], bool]] = {}
         self._judge = Judge()
         self._lock = threading.Lock()
 
@@ -130,20 +131,34 @@ class Shelf:
 
     def beside(self, name: str) -> list[dict[str, Any]]:
         """What forecasts of this folder foresaw of a run: those that are of its model."""
-        run, out = load(self.path(name), partial=True), list[dict[str, Any]]()
-        for other, path in self.paths().items():
+        path, out = self.path(name), list[dict[str, Any]]()
+        run = None
+        for other, kept in self.paths().items():
+            if other == name or len(out) == _FORECASTS:
+                continue
+            if not self._foretells(kept):
+                continue
+            run = run or load(path, partial=True)
             try:
-                told = self.line(path) or {}
-                may = told.get("source", "predicted") == "predicted" and other != name
-                if may and path.stat().st_size <= _SMALL and len(out) < _FORECASTS:
-                    forecast = load(path)
-                    pairs = beside(run, forecast)
-                    layers = sum(s.kind not in ("input", "loss") for s in forecast.sites)
-                    if forecast.source == "predicted" and len(pairs) >= _ALIKE * layers:
-                        out.append({"forecast": other, "pairs": [p.as_row() for p in pairs]})
+                forecast = load(kept)
+                pairs = beside(run, forecast)
             except (StoreError, OSError, ValueError):  # of another model, or gone since
                 continue
+            layers = sum(s.kind not in ("input", "loss") for s in forecast.sites)
+            if forecast.source == "predicted" and len(pairs) >= _ALIKE * layers:
+                out.append({"forecast": other, "pairs": [p.as_row() for p in pairs]})
         return out
+
+    def _foretells(self, path: Path) -> bool:
+        """Is it a small file that holds a forecast? Looked up once a change."""
+        mark = _mark(path)
+        known = self._sources.get(path)
+        if known is None or known[0] != mark:
+            known = mark, False
+            with contextlib.suppress(StoreError, OSError):  # none of ours, or gone since
+                known = mark, path.stat().st_size <= _SMALL and is_predicted(path)
+            self._sources[path] = known
+        return known[1]
 
     def followed(self, name: str) -> Followed:
         """The run, read as far as it is written. KeyError, StoreError, OSError."""
