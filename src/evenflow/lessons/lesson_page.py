@@ -7,8 +7,8 @@ from ..report import document, esc, header, tag
 from ..views import net_html
 from .base import Lesson, Plot, Result, Table
 from .charts import chart
-from .lesson_text import cell, notes, see
-from .lesson_words import told
+from .lesson_text import cell, notes, prose, see
+from .lesson_words import blocks, told
 
 
 def lesson_html(lesson: Lesson, result: Result, beside: tuple[str, str]) -> str:
@@ -42,15 +42,14 @@ def _part(part: str | Table | Plot) -> str:
 def _markdown(text: str) -> str:
     """Headings, formulas, lists and paragraphs."""
     out = []
-    for block in text.strip().split("\n\n"):
+    for block in blocks(text):
         if block.startswith("## "):
-            heading, _line, block = block[3:].partition("\n")
-            out.append(tag("h2", esc(heading)))
-        if block.startswith("    "):
+            out.append(tag("h2", esc(block[3:])))
+        elif block.startswith("    "):
             out.append(tag("pre", esc(block).replace("&#10;", "\n"), class_="source"))
         elif block.startswith("- "):
             items = block[2:].split("\n- ")
-            out.append(tag("ul", *(tag("li", esc(" ".join(i.split()))) for i in items)))
-        elif block:
-            out.append(tag("p", esc(" ".join(block.replace("`", "").replace("**", "").split()))))
+            out.append(tag("ul", *(tag("li", esc(item)) for item in items)))
+        else:
+            out.append(tag("p", esc(prose(block))))
     return "".join(out)

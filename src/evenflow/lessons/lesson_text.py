@@ -102,8 +102,13 @@ def _wrapped(text: str, width: int) -> str:
     return "\n\n".join(out)
 
 
+def prose(block: str) -> str:
+    """A paragraph without marks and line breaks."""
+    return " ".join(block.replace("`", "").replace("**", "").split())
+
+
 def _filled(block: str, width: int) -> str:
-    text = " ".join(block.replace("`", "").replace("**", "").split())
+    text = prose(block)
     return wrap(text, width) if has_wide(text) else textwrap.fill(text, width)
 
 

@@ -20,7 +20,7 @@ def told(lesson: Lesson) -> str:
     if language() == "en":
         return lesson.text
     out = []
-    for block in _parts(lesson.text):
+    for block in blocks(lesson.text):
         if block.startswith("## "):
             out.append(f"## {_(block[3:])}")
         else:
@@ -31,7 +31,7 @@ def told(lesson: Lesson) -> str:
 def messages(lesson: Lesson) -> Iterator[str]:
     """What a translator sees: title, question, answer, headings, paragraphs, lists."""
     yield from (lesson.title, lesson.question, lesson.answer)
-    for block in _parts(lesson.text):
+    for block in blocks(lesson.text):
         if not _is_formula(block):
             yield block.removeprefix("## ")
 
@@ -41,7 +41,8 @@ def _is_formula(block: str) -> bool:
     return block.startswith("    ") and not _WORDS.search(block)
 
 
-def _parts(text: str) -> Iterator[str]:
+def blocks(text: str) -> Iterator[str]:
+    """Headings, formulas as they stand, and paragraphs and lists without their line breaks."""
     for block in text.strip().split("\n\n"):
         head, _newline, rest = block.partition("\n")
         if head.startswith("## "):

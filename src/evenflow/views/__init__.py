@@ -40,9 +40,6 @@ from .pulse import sparkline as sparkline
 from .pulse import worst as worst
 from .pyramid import Codes as Codes
 from .pyramid import Range as Range
-from .pyramid import coarser as coarser
 from .pyramid import encode as encode
-from .pyramid import range_of as range_of
-from .strip import Strip as Strip
 from .strip import strip_of as strip_of
 from .words import words as words
